@@ -1,0 +1,44 @@
+# `make` alone prints the targets.
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+.PHONY: help run test lint fmt purity build install
+
+CARGO ?= cargo
+TARGET_DIR := $(or $(CARGO_TARGET_DIR),target)
+PROGRAMS := --package wahook-producer --package wahook-consumer
+
+# The domain decides and never acts: nothing that waits, connects or serves may get into it.
+IMPURE := tokio|lapin|reqwest|mongodb|hyper|axum|futures|async|mio|socket2|tracing|prometheus|rand
+
+help: ## Print this list
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "%-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+run: ## Try it: RabbitMQ, MongoDB, a test receiver, consumer and producer on this machine
+	@deploy/local/install.sh
+	$(CARGO) build --release --bins $(PROGRAMS) --package wahook-tests
+	@exec $(TARGET_DIR)/release/wahook-local
+
+test: install lint purity ## Everything that has to hold: format, lints, purity, all tests
+	$(CARGO) build --bins $(PROGRAMS)
+	$(CARGO) test --workspace
+
+lint: ## Check the format and the lints
+	$(CARGO) fmt --all --check
+	$(CARGO) clippy --workspace --all-targets -- -D warnings
+
+purity: ## Check that the domain crate has no I/O and builds alone
+	$(CARGO) check --package wahook-domain
+	@tree=$$($(CARGO) tree --package wahook-domain --edges normal --prefix none); \
+	if grep -E '^($(IMPURE))([-_ ]|$$)' <<<"$$tree"; then \
+	  echo "wahook-domain must not depend on the crates above" >&2; exit 1; \
+	fi
+
+fmt: ## Format the code
+	$(CARGO) fmt --all
+
+build: ## Build the two programs for production
+	$(CARGO) build --release --bins $(PROGRAMS)
+
+install: ## Install the servers that the tests need, where they are missing
+	@deploy/local/install.sh rabbitmq mongod

@@ -1,0 +1,170 @@
+//! One attempt over HTTP: the signed POST, under one deadline, and what became
+//! of it.
+
+use bytes::Bytes;
+use reqwest::{
+    Client, Response, StatusCode, Url,
+    header::{self, HeaderMap, HeaderName, HeaderValue},
+    redirect,
+};
+use std::{future::Future, time::Duration};
+use tokio::time::timeout;
+use wahook_domain::{Outcome, QueuedEvent, Signer, UnixMillis, parse_retry_after};
+
+use crate::failure;
+
+/// What receivers know the system by.
+pub(crate) const USER_AGENT: &str = "WhatsApp-Web-API/2.0";
+
+const SIGNATURE: HeaderName = HeaderName::from_static("x-webhook-signature");
+const EVENT: HeaderName = HeaderName::from_static("x-webhook-event");
+const ATTEMPT: HeaderName = HeaderName::from_static("x-webhook-attempt");
+const WEBHOOK_ID: HeaderName = HeaderName::from_static("webhook-id");
+const WEBHOOK_TIMESTAMP: HeaderName = HeaderName::from_static("webhook-timestamp");
+const WEBHOOK_SIGNATURE: HeaderName = HeaderName::from_static("webhook-signature");
+const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
+
+/// An answer's body is read to its end, so that the connection can be used
+/// again, but no further than this many bytes: then it is dropped.
+const MAX_ANSWER_BYTES: usize = 64 * 1024;
+/// Idle connections are closed before the shortest common server limit (60 s)
+/// closes them under a request.
+const IDLE_LIMIT: Duration = Duration::from_secs(50);
+
+/// Where and how an endpoint is called.
+pub(crate) struct EndpointClient {
+    url: Url,
+    signer: Option<Signer>,
+    limit: Duration,
+    http: Client,
+}
+
+impl EndpointClient {
+    /// `limit` is the time that connecting, the request and the whole answer
+    /// may take together; `concurrency` is how many requests are made at once.
+    pub(crate) fn new(
+        url: Url,
+        signer: Option<Signer>,
+        limit: Duration,
+        concurrency: usize,
+    ) -> reqwest::Result<Self> {
+        let http = Client::builder()
+            .user_agent(USER_AGENT)
+            .redirect(redirect::Policy::none())
+            .no_proxy()
+            .referer(false)
+            .tcp_nodelay(true)
+            .pool_max_idle_per_host(concurrency)
+            .pool_idle_timeout(IDLE_LIMIT)
+            .build()?;
+        Ok(Self {
+            url,
+            signer,
+            limit,
+            http,
+        })
+    }
+
+    /// Makes one attempt. `now` is stamped into the request.
+    pub(crate) async fn post(&self, event: &QueuedEvent, now: UnixMillis) -> Outcome {
+        let request = self
+            .http
+            .post(self.url.clone())
+            .headers(headers(event, self.signer.as_ref(), now))
+            .body(event.body.bytes());
+        within(self.limit, async {
+            match request.send().await {
+                Ok(answer) => read(answer, now).await,
+                Err(error) => failure::outcome_of(&error),
+            }
+        })
+        .await
+    }
+}
+
+async fn within(limit: Duration, attempt: impl Future<Output = Outcome>) -> Outcome {
+    timeout(limit, attempt)
+        .await
+        .unwrap_or(Outcome::TimedOut { limit })
+}
+
+/// The request's headers; `now` stamps the Standard Webhooks signature, anew on
+/// every attempt, since receivers refuse an old one.
+fn headers(event: &QueuedEvent, signer: Option<&Signer>, now: UnixMillis) -> HeaderMap {
+    let mut headers = HeaderMap::with_capacity(9);
+    headers.insert(
+        header::CONTENT_TYPE,
+        HeaderValue::from_static("application/json"),
+    );
+    // Each value below is printable ASCII by its type's own rule; one that were
+    // not would be left out rather than stop a delivery.
+    let mut put = |name: HeaderName, value: Bytes| {
+        if let Ok(value) = HeaderValue::from_maybe_shared(value) {
+            headers.insert(name, value);
+        }
+    };
+    put(
+        EVENT,
+        Bytes::copy_from_slice(event.name.as_str().as_bytes()),
+    );
+    put(ATTEMPT, event.attempt.get().to_string().into());
+    put(
+        WEBHOOK_ID,
+        Bytes::copy_from_slice(event.id.as_str().as_bytes()),
+    );
+    put(WEBHOOK_TIMESTAMP, now.seconds().to_string().into());
+    if let Some(signer) = signer {
+        let body = event.body.as_bytes();
+        put(SIGNATURE, signer.body_signature(body).into());
+        put(
+            WEBHOOK_SIGNATURE,
+            signer
+                .standard_webhooks(&event.id, now.seconds(), body)
+                .into(),
+        );
+    }
+    if let Some(traceparent) = &event.traceparent {
+        put(TRACEPARENT, traceparent.clone().into());
+    }
+    headers
+}
+
+/// Reads the answer to its end: one that breaks off is no success.
+async fn read(mut answer: Response, now: UnixMillis) -> Outcome {
+    let outcome = judge(answer.status(), answer.headers(), now);
+    let mut read = 0;
+    while read < MAX_ANSWER_BYTES {
+        match answer.chunk().await {
+            Ok(Some(chunk)) => read += chunk.len(),
+            Ok(None) => break,
+            Err(error) if outcome.is_success() => return failure::outcome_of(&error),
+            // It was a failure already, and its status says more.
+            Err(_) => break,
+        }
+    }
+    outcome
+}
+
+fn judge(status: StatusCode, headers: &HeaderMap, now: UnixMillis) -> Outcome {
+    let text = |name| {
+        headers
+            .get(name)
+            .and_then(|v: &HeaderValue| v.to_str().ok())
+    };
+    let code = status.as_u16();
+    if status.is_success() {
+        Outcome::Delivered { status: code }
+    } else if status.is_redirection() {
+        let location = text(header::LOCATION).map(str::to_owned);
+        Outcome::Redirected {
+            status: code,
+            location,
+        }
+    } else {
+        let retry_after = text(header::RETRY_AFTER).and_then(|v| parse_retry_after(v, now));
+        Outcome::Answered {
+            status: code,
+            retry_after,
+        }
+    }
+}

@@ -1,0 +1,203 @@
+//! The life of one message: decode, sign and POST, decide, make the decision
+//! durable, record, and acknowledge last of all.
+//!
+//! A failed attempt is recorded only after its retry (or dead letter) is
+//! confirmed by the broker. So a recorded attempt proves that everything it led
+//! to is durable, and a redelivered message whose attempt is recorded needs
+//! nothing but its ack.
+
+use std::{sync::Arc, time::Duration};
+use tokio::{
+    sync::OwnedSemaphorePermit,
+    time::{Instant, timeout},
+};
+use wahook_delivery_log::DeliveryLog;
+use wahook_domain::{
+    Attempt, AttemptResult, Decision, DeliveryRecord, EndpointName, Outcome, QueuedEvent,
+    RetryRule, Status, UnixMillis,
+};
+use wahook_queue::{Outgoing, Publisher, Receipt, Received};
+use wahook_service::{
+    clock,
+    metrics::{ConsumerMetrics, EndpointMetrics, Occupied},
+};
+
+use crate::{
+    client::EndpointClient,
+    recorder::{LogHealth, Recorder},
+};
+
+/// How long the log may take to say what it knows of a redelivered message;
+/// then the attempt is made, since a duplicate is better than a loss.
+const LOOK_UP_LIMIT: Duration = Duration::from_secs(1);
+
+/// All that deliveries to one endpoint share.
+pub(crate) struct Endpoint<L> {
+    /// Its name, in queues, log and metrics.
+    pub(crate) name: EndpointName,
+    /// Its URL as the log shows it.
+    pub(crate) shown_url: Arc<str>,
+    /// Makes the attempts.
+    pub(crate) client: EndpointClient,
+    /// When and how often to try again.
+    pub(crate) retry_rule: RetryRule,
+    /// Where retries and dead letters go.
+    pub(crate) publisher: Publisher,
+    /// Where results go.
+    pub(crate) recorder: Recorder,
+    /// Where redelivered messages are looked up.
+    pub(crate) log: Arc<L>,
+    /// Whether the log is worth asking.
+    pub(crate) log_health: LogHealth,
+    /// What is counted of this endpoint.
+    pub(crate) metrics: EndpointMetrics,
+    /// What is counted of all.
+    pub(crate) totals: ConsumerMetrics,
+}
+
+impl<L: DeliveryLog> Endpoint<L> {
+    /// Deals with one message. The permit is held while the request is made.
+    pub(crate) async fn deliver(&self, received: Received, permit: OwnedSemaphorePermit) {
+        let event = match received.event() {
+            Ok(event) => event,
+            Err(poison) => {
+                self.totals.poison_messages.inc();
+                tracing::error!(endpoint = %self.name, %poison, "undecodable message: dead letter");
+                acknowledged(received.receipt.reject().await);
+                return;
+            }
+        };
+        if received.redelivered && self.already_dealt_with(&event).await {
+            acknowledged(received.receipt.ack().await);
+            return;
+        }
+        let in_flight = Occupied::new(&self.metrics.in_flight);
+        let attempted = self.attempt(&event).await;
+        drop((in_flight, permit));
+        self.conclude(&event, attempted, received.receipt).await;
+    }
+
+    /// Asks the log about a message that the broker hands out again.
+    async fn already_dealt_with(&self, event: &QueuedEvent) -> bool {
+        let known = self.log_health.is_up()
+            && match timeout(LOOK_UP_LIMIT, self.log.find(&event.id, &self.name)).await {
+                Ok(Ok(record)) => record.is_some_and(|record| covers(&record, event)),
+                Ok(Err(error)) => {
+                    tracing::warn!(%error, id = %event.id, "look-up failed, will attempt again");
+                    false
+                }
+                Err(_) => false,
+            };
+        if known {
+            self.metrics.redelivered.skipped.inc();
+        } else {
+            self.metrics.redelivered.attempted.inc();
+        }
+        known
+    }
+
+    async fn attempt(&self, event: &QueuedEvent) -> Attempted {
+        let started_at = clock::now();
+        // Not by the wall clock, which may step meanwhile.
+        let start = Instant::now();
+        let outcome = self.client.post(event, started_at).await;
+        let took = start.elapsed();
+        self.metrics.attempted(&outcome, event.attempt, took);
+        Attempted {
+            started_at,
+            took,
+            outcome,
+        }
+    }
+
+    /// Makes what follows from the attempt durable, then acknowledges.
+    async fn conclude(&self, event: &QueuedEvent, attempted: Attempted, receipt: Receipt) {
+        let decision = self.retry_rule.decide(event.attempt, &attempted.outcome);
+        let error = attempted.outcome.error_message();
+        let ended_at = attempted.started_at.plus(attempted.took);
+        let mut next_attempt_at = None;
+        match decision {
+            Decision::Delivered => {}
+            Decision::RetryAfter(step) => {
+                next_attempt_at = Some(ended_at.plus(step.duration()));
+                let retry = Outgoing::retry(event, &self.name, step);
+                self.publisher.publish_until_confirmed(&retry).await;
+                self.metrics.retry_scheduled(step);
+            }
+            Decision::Exhausted => {
+                let reason = error.as_deref().unwrap_or_default();
+                let dead_letter = Outgoing::dead_letter(event, &self.name, reason);
+                self.publisher.publish_until_confirmed(&dead_letter).await;
+            }
+        }
+        self.tell(event, &attempted, decision, error.as_deref());
+        let result = AttemptResult {
+            event_id: event.id.clone(),
+            endpoint: self.name.clone(),
+            event: event.name.clone(),
+            body: event.body.clone(),
+            accepted_at: event.accepted_at,
+            attempt: Attempt {
+                number: event.attempt,
+                started_at: attempted.started_at,
+                duration_ms: attempted.took.as_millis().try_into().unwrap_or(i64::MAX),
+                status_code: attempted.outcome.status_code(),
+                error,
+                next_attempt_at,
+                webhook_url: Arc::clone(&self.shown_url),
+            },
+        };
+        self.recorder.record(result).await;
+        acknowledged(receipt.ack().await);
+        if decision == Decision::Delivered {
+            self.metrics.delivered(ended_at.since(event.accepted_at));
+        } else if decision == Decision::Exhausted {
+            self.metrics.dead_lettered();
+        }
+    }
+
+    fn tell(
+        &self,
+        event: &QueuedEvent,
+        attempted: &Attempted,
+        decision: Decision,
+        error: Option<&str>,
+    ) {
+        let (id, name, attempt) = (&event.id, event.name.as_str(), event.attempt.get());
+        let (endpoint, ms) = (&self.name, attempted.took.as_millis());
+        let error = error.unwrap_or_default();
+        match decision {
+            Decision::Delivered => {
+                tracing::debug!(%endpoint, %id, event = name, attempt, ms, "delivered");
+            }
+            Decision::RetryAfter(step) => {
+                let retry_in = step.duration();
+                tracing::info!(%endpoint, %id, event = name, attempt, ms, error, ?retry_in, "attempt failed");
+            }
+            Decision::Exhausted => {
+                tracing::warn!(%endpoint, %id, event = name, attempt, ms, error, "exhausted: dead letter");
+            }
+        }
+    }
+}
+
+struct Attempted {
+    started_at: UnixMillis,
+    took: Duration,
+    outcome: Outcome,
+}
+
+/// Whether a record shows that this attempt, or one after it, was concluded.
+fn covers(record: &DeliveryRecord, event: &QueuedEvent) -> bool {
+    record.status() == Status::Success
+        || record
+            .attempts()
+            .iter()
+            .any(|attempt| attempt.number >= event.attempt)
+}
+
+fn acknowledged(result: Result<(), wahook_queue::AckError>) {
+    if let Err(error) = result {
+        tracing::debug!(%error, "not acknowledged");
+    }
+}

@@ -1,0 +1,92 @@
+//! Taking results back from `wahook.results` into the log, once it is there
+//! again.
+
+use std::{convert::Infallible, sync::Arc};
+use wahook_delivery_log::DeliveryLog;
+use wahook_queue::{ConnectError, Intake, Received, Subscription, SubscriptionEnded, topology};
+use wahook_service::metrics::ConsumerMetrics;
+
+use crate::recorder::{LogHealth, MAX_BATCH, write};
+
+/// Messages taken ahead: two batches.
+const PREFETCH: u16 = 512;
+
+/// Drains while the log is up; returns only with what broke the connection.
+pub(crate) async fn drain<L: DeliveryLog>(
+    intake: &Intake,
+    log: Arc<L>,
+    health: LogHealth,
+    metrics: ConsumerMetrics,
+) -> Result<Infallible, DrainEnded> {
+    loop {
+        health.up().await;
+        let subscription = intake.subscribe(topology::RESULTS_QUEUE, PREFETCH).await?;
+        drain_while_up(subscription, &*log, &health, &metrics).await?;
+    }
+}
+
+/// Why draining ended: the session's connection is gone.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum DrainEnded {
+    /// The subscription could not be made.
+    #[error(transparent)]
+    Subscribe(#[from] ConnectError),
+    /// The subscription ended.
+    #[error(transparent)]
+    Ended(#[from] SubscriptionEnded),
+}
+
+/// Ends well when the log went away; the subscription's channel is closed with
+/// it, so that the broker keeps what was not written.
+async fn drain_while_up<L: DeliveryLog>(
+    mut subscription: Subscription,
+    log: &L,
+    health: &LogHealth,
+    metrics: &ConsumerMetrics,
+) -> Result<(), SubscriptionEnded> {
+    loop {
+        let batch = tokio::select! {
+            batch = subscription.next_batch(MAX_BATCH) => batch?,
+            () = health.away() => return Ok(()),
+        };
+        if !move_to_log(batch, log, metrics).await {
+            health.set(false);
+            return Ok(());
+        }
+    }
+}
+
+/// Writes a batch and acknowledges it; says whether the log took it.
+async fn move_to_log<L: DeliveryLog>(
+    batch: Vec<Received>,
+    log: &L,
+    metrics: &ConsumerMetrics,
+) -> bool {
+    let mut results = Vec::with_capacity(batch.len());
+    let mut receipts = Vec::with_capacity(batch.len());
+    for received in batch {
+        match received.result() {
+            Ok(result) => {
+                results.push(result);
+                receipts.push(received.receipt);
+            }
+            Err(poison) => {
+                tracing::error!(%poison, "a message in wahook.results is no result: dead letter");
+                // If the connection is gone, the broker hands it out again.
+                let _ = received.receipt.reject().await;
+            }
+        }
+    }
+    let written = results.is_empty() || write(log, &results, metrics).await;
+    for receipt in receipts {
+        let _ = if written {
+            receipt.ack().await
+        } else {
+            receipt.requeue().await
+        };
+    }
+    if written {
+        metrics.log_results.drained.inc_by(results.len() as u64);
+    }
+    written
+}

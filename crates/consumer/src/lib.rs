@@ -1,0 +1,195 @@
+//! The consumer: takes events from the work queues and delivers them, signed
+//! and retried, writing each result down.
+
+mod client;
+mod delivery;
+mod drainer;
+mod failure;
+mod log_watch;
+mod recorder;
+mod session;
+mod settings;
+
+pub use settings::{ConsumerSettings, WebhookSettings};
+
+use anyhow::Context;
+use prometheus::Registry;
+use std::{sync::Arc, time::Duration};
+use tokio::sync::{Semaphore, watch};
+use tokio_util::task::TaskTracker;
+use wahook_delivery_log::MongoLog;
+use wahook_domain::EndpointName;
+use wahook_queue::{LinkState, Publisher, Topology, link::follow, topology};
+use wahook_service::{
+    Link, Readiness, Shutdown,
+    metrics::{ConsumerMetrics, ProcessMetrics},
+    ops,
+};
+
+use client::EndpointClient;
+use delivery::Endpoint;
+use recorder::{LogHealth, Recorder};
+use session::{Sessions, Worker};
+
+/// How long a retry's publish may wait for its confirm before it is repeated.
+const CONFIRM_LIMIT: Duration = Duration::from_secs(5);
+/// How long the last confirms may take when the program ends.
+const CLOSE_LIMIT: Duration = Duration::from_secs(2);
+
+/// Runs until `shutdown`, then finishes what is in flight and returns.
+///
+/// # Errors
+/// When the address can't be listened on, or the settings can't be used.
+pub async fn run(settings: ConsumerSettings, shutdown: Shutdown) -> anyhow::Result<()> {
+    let listener = settings.listen.bind().await?;
+    let registry = Registry::new();
+    let metrics = ConsumerMetrics::new(&registry).context("metrics")?;
+    ProcessMetrics::new(&registry, "consumer").context("metrics")?;
+    let readiness = Readiness::new();
+
+    let log = MongoLog::connect(&settings.mongodb_uri, &settings.mongodb_database).await?;
+    let log = Arc::new(log);
+    let log_health = LogHealth::default();
+    let watch = log_watch::watch(
+        Arc::clone(&log),
+        settings.log_retention_days,
+        log_health.clone(),
+        metrics.clone(),
+    );
+    let watch = tokio::spawn(watch);
+
+    let endpoint_name = EndpointName::default();
+    let topology = topology_of(&endpoint_name, &settings.webhook);
+    let (publisher, publisher_task) = Publisher::start(
+        settings.broker.clone(),
+        "wahook-consumer publishing",
+        topology.clone(),
+        CONFIRM_LIMIT,
+    );
+    let link = Link::publishing(readiness.check("broker_publishing"), metrics.broker.clone());
+    tokio::spawn(follow(publisher.link(), move |state| show(&link, state)));
+    let (link_sender, link_state) = watch::channel(LinkState::default());
+    let link = Link::consuming(readiness.check("broker_consuming"), metrics.consume.clone());
+    tokio::spawn(follow(link_state, move |state| show(&link, state)));
+
+    let (recorder, recording) = Recorder::start(
+        Arc::clone(&log),
+        publisher.clone(),
+        log_health.clone(),
+        metrics.clone(),
+    );
+    let endpoint = EndpointParts {
+        publisher,
+        recorder,
+        log: &log,
+        log_health: &log_health,
+    };
+    let sessions = Sessions {
+        uri: settings.broker,
+        name: "wahook-consumer consuming".to_owned(),
+        topology,
+        workers: vec![endpoint.worker(endpoint_name, settings.webhook, &metrics)?],
+        log: Arc::clone(&log),
+        log_health: log_health.clone(),
+        metrics,
+        link: link_sender,
+        deliveries: TaskTracker::new(),
+    };
+
+    let (served, stop_serving) = serve(listener, registry, readiness, &shutdown);
+    sessions.run(&shutdown).await;
+    // The recorder ends with its last handle; on a hard stop deliveries still
+    // hold some, and what they wait for is left to the broker.
+    drop(sessions);
+    if !shutdown.is_hard() {
+        let _ = tokio::time::timeout(CLOSE_LIMIT, recording).await;
+    }
+    publisher_task.close(CLOSE_LIMIT).await;
+    watch.abort();
+    let _ = stop_serving.send(());
+    served
+        .await
+        .context("serving HTTP")?
+        .context("serving HTTP")
+}
+
+fn topology_of(endpoint: &EndpointName, webhook: &WebhookSettings) -> Topology {
+    let every_event = [topology::EVERY_EVENT.to_owned()];
+    Topology::deliveries(
+        [(endpoint, every_event.as_slice())],
+        &webhook.retry_rule.wait_steps(),
+    )
+}
+
+fn show(link: &Link, state: &LinkState) {
+    let (blocked, error) = (state.blocked.as_deref(), state.last_error.as_deref());
+    link.observe(state.up, state.connections, blocked, error);
+}
+
+/// What endpoints are built from.
+struct EndpointParts<'a> {
+    publisher: Publisher,
+    recorder: Recorder,
+    log: &'a Arc<MongoLog>,
+    log_health: &'a LogHealth,
+}
+
+impl EndpointParts<'_> {
+    fn worker(
+        self,
+        name: EndpointName,
+        webhook: WebhookSettings,
+        metrics: &ConsumerMetrics,
+    ) -> anyhow::Result<Worker<MongoLog>> {
+        let concurrency = webhook.concurrency;
+        let client = EndpointClient::new(
+            webhook.url,
+            webhook.signer,
+            webhook.timeout,
+            concurrency.into(),
+        );
+        let endpoint_metrics = metrics.endpoint(&name, &webhook.retry_rule);
+        endpoint_metrics.limit.set(concurrency.into());
+        let endpoint = Endpoint {
+            name,
+            shown_url: webhook.shown_url,
+            client: client.context("the HTTP client")?,
+            retry_rule: webhook.retry_rule,
+            publisher: self.publisher,
+            recorder: self.recorder,
+            log: Arc::clone(self.log),
+            log_health: self.log_health.clone(),
+            metrics: endpoint_metrics,
+            totals: metrics.clone(),
+        };
+        Ok(Worker {
+            endpoint: Arc::new(endpoint),
+            permits: Arc::new(Semaphore::new(concurrency.into())),
+            // As many again wait for the log or their retry's confirm.
+            prefetch: concurrency.saturating_mul(2),
+        })
+    }
+}
+
+type Served = tokio::task::JoinHandle<std::io::Result<()>>;
+
+/// Serves operators until the very end, so that a drain can be watched.
+fn serve(
+    listener: tokio::net::TcpListener,
+    registry: Registry,
+    readiness: Readiness,
+    shutdown: &Shutdown,
+) -> (Served, tokio::sync::oneshot::Sender<()>) {
+    let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
+    let router = ops::router(registry, readiness.clone());
+    let soft = shutdown.soft();
+    tokio::spawn(async move {
+        soft.await;
+        readiness.stopping();
+    });
+    let stopped = async {
+        let _ = stopped.await;
+    };
+    let served = tokio::spawn(ops::serve_until(listener, router, stopped, shutdown.hard()));
+    (served, stop)
+}

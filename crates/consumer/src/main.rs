@@ -1,0 +1,41 @@
+//! `wahook-consumer`: delivers events from RabbitMQ to the webhook.
+
+use clap::Parser;
+use std::process::ExitCode;
+use wahook_consumer::ConsumerSettings;
+use wahook_service::program::{self, Program};
+
+/// Takes events from RabbitMQ and delivers them to the webhook: signed,
+/// retried, and logged in MongoDB.
+#[derive(Parser)]
+#[command(name = "wahook-consumer", version, after_help = SETTINGS)]
+struct Arguments {}
+
+const SETTINGS: &str = "\
+Settings (environment, or .env in the working directory; NAME_FILE reads NAME from a file):
+  AMQP_URL                the broker, amqp://user:password@host:5672/%2f (needed)
+  WEBHOOK_URL             where events are delivered to (needed)
+  WEBHOOK_ALLOW_HTTP      allow plain http:// beyond loopback [false]
+  WEBHOOK_SECRET          signs every request
+  WEBHOOK_SECRET_PREVIOUS signs beside it while receivers change over
+  WEBHOOK_RETRY_ATTEMPTS  retries after the first attempt, 0 to 10 [3]
+  WEBHOOK_RETRY_DELAY     milliseconds before the first retry, doubled for each next [5000]
+  WEBHOOK_TIMEOUT         milliseconds that a request may take with its answer [30000]
+  WEBHOOK_CONCURRENCY     requests in flight at once [128]
+  MONGODB_URI             the delivery log (needed)
+  MONGODB_DATABASE        its database [whatsapp-api]
+  LOG_RETENTION_DAYS      days after which log entries are removed [never]
+  CONSUMER_LISTEN         address and port of /livez, /readyz and /metrics [127.0.0.1:9091]
+  SHUTDOWN_GRACE          seconds that a stop may take [40]
+  LOG_FORMAT              text or json [text]
+  RUST_LOG                log filter [info]";
+
+fn main() -> ExitCode {
+    Arguments::parse();
+    program::start(Program {
+        name: "wahook-consumer",
+        prefixes: &["CONSUMER_", "WEBHOOK_", "MONGODB_"],
+        read: ConsumerSettings::read,
+        run: wahook_consumer::run,
+    })
+}

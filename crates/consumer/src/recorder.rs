@@ -1,0 +1,245 @@
+//! Writing results down: in micro-batches to the log, and, while the log is
+//! away, to `wahook.results` at the broker, so that a delivery never waits for
+//! the log to return.
+//!
+//! Batches form by themselves: while one is being written, the next gathers.
+
+use backoff::{ExponentialBackoff, backoff::Backoff};
+use futures_util::future::join_all;
+use std::{sync::Arc, time::Duration};
+use tokio::{
+    sync::{mpsc, oneshot, watch},
+    task::JoinHandle,
+    time::{Instant, sleep, timeout_at},
+};
+use wahook_delivery_log::DeliveryLog;
+use wahook_domain::{AttemptResult, UnixMillis};
+use wahook_queue::{Outgoing, Publisher};
+use wahook_service::{clock, metrics::ConsumerMetrics};
+
+/// Results in one batch, at the most.
+pub(crate) const MAX_BATCH: usize = 256;
+/// How long the log may take before its results go to the broker instead.
+pub(crate) const LOG_LIMIT: Duration = Duration::from_secs(2);
+
+/// A handle for recording; clones share one writer.
+#[derive(Clone)]
+pub(crate) struct Recorder(mpsc::Sender<Entry>);
+
+struct Entry {
+    result: AttemptResult,
+    durable: oneshot::Sender<()>,
+}
+
+impl Recorder {
+    /// Starts the writer. It ends when every handle is dropped.
+    pub(crate) fn start<L: DeliveryLog>(
+        log: Arc<L>,
+        publisher: Publisher,
+        health: LogHealth,
+        metrics: ConsumerMetrics,
+    ) -> (Self, JoinHandle<()>) {
+        let (sender, receiver) = mpsc::channel(4 * MAX_BATCH);
+        let writer = Writer {
+            log,
+            publisher,
+            health,
+            metrics,
+        };
+        (Self(sender), tokio::spawn(writer.run(receiver)))
+    }
+
+    /// Returns once the result is durable, in the log or at the broker.
+    pub(crate) async fn record(&self, result: AttemptResult) {
+        let (durable, done) = oneshot::channel();
+        let sent = self.0.send(Entry { result, durable }).await.is_ok();
+        if !sent || done.await.is_err() {
+            // The writer is gone, so the program is ending: the message stays
+            // unacknowledged and the broker hands it out again.
+            std::future::pending::<()>().await;
+        }
+    }
+}
+
+/// Whether the log takes writes, shared by all who write to it.
+#[derive(Clone)]
+pub(crate) struct LogHealth(Arc<watch::Sender<bool>>);
+
+impl Default for LogHealth {
+    fn default() -> Self {
+        Self(Arc::new(watch::Sender::new(true)))
+    }
+}
+
+impl LogHealth {
+    /// As last seen.
+    #[must_use]
+    pub(crate) fn is_up(&self) -> bool {
+        *self.0.borrow()
+    }
+
+    /// Says what was seen.
+    pub(crate) fn set(&self, up: bool) {
+        let changed = self
+            .0
+            .send_if_modified(|now| std::mem::replace(now, up) != up);
+        match (changed, up) {
+            (true, true) => tracing::info!("the log is back"),
+            (true, false) => {
+                tracing::warn!("the log is away: results wait in wahook.results at the broker");
+            }
+            _ => {}
+        }
+    }
+
+    /// Returns once the log is up.
+    pub(crate) async fn up(&self) {
+        self.wait_for(true).await;
+    }
+
+    /// Returns once the log is away.
+    pub(crate) async fn away(&self) {
+        self.wait_for(false).await;
+    }
+
+    async fn wait_for(&self, up: bool) {
+        // The sender lives in self, so this can't fail.
+        let _ = self.0.subscribe().wait_for(|now| *now == up).await;
+    }
+}
+
+struct Writer<L> {
+    log: Arc<L>,
+    publisher: Publisher,
+    health: LogHealth,
+    metrics: ConsumerMetrics,
+}
+
+impl<L: DeliveryLog> Writer<L> {
+    async fn run(self, mut entries: mpsc::Receiver<Entry>) {
+        let mut batch = Vec::with_capacity(MAX_BATCH);
+        while entries.recv_many(&mut batch, MAX_BATCH).await > 0 {
+            self.metrics
+                .log_results_pending
+                .set(entries.len().try_into().unwrap_or(i64::MAX));
+            let (results, durable): (Vec<_>, Vec<_>) = batch
+                .drain(..)
+                .map(|entry| (entry.result, entry.durable))
+                .unzip();
+            self.make_durable(&results).await;
+            for done in durable {
+                // A delivery that was cut off no longer waits.
+                let _ = done.send(());
+            }
+        }
+    }
+
+    async fn make_durable(&self, results: &[AttemptResult]) {
+        if self.health.is_up() {
+            if write(&*self.log, results, &self.metrics).await {
+                self.metrics.log_results.direct.inc_by(results.len() as u64);
+                self.observe_lag(results);
+                return;
+            }
+            self.health.set(false);
+        }
+        self.spill(results).await;
+    }
+
+    /// The last resort is to wait: the results' messages stay unacknowledged
+    /// until the broker or the log takes them.
+    async fn spill(&self, results: &[AttemptResult]) {
+        let mut left: Vec<_> = results.iter().map(Outgoing::result).collect();
+        let mut backoff = log_backoff();
+        loop {
+            let published = join_all(left.iter().map(|m| self.publisher.publish(m.clone()))).await;
+            let before = left.len();
+            let mut outcomes = published.iter();
+            left.retain(|_| outcomes.next().is_some_and(Result::is_err));
+            self.metrics
+                .log_results
+                .spilled
+                .inc_by((before - left.len()) as u64);
+            if left.is_empty() {
+                return;
+            }
+            if self.health.is_up() && write(&*self.log, results, &self.metrics).await {
+                self.metrics.log_results.direct.inc_by(left.len() as u64);
+                return;
+            }
+            let error = published.into_iter().find_map(Result::err);
+            tracing::warn!(
+                ?error,
+                results = left.len(),
+                "neither log nor broker takes results"
+            );
+            sleep(backoff.next_backoff().unwrap_or(backoff.max_interval)).await;
+        }
+    }
+
+    fn observe_lag(&self, results: &[AttemptResult]) {
+        let now = clock::now();
+        for result in results {
+            let ended = ended_at(result);
+            self.metrics
+                .log_lag_seconds
+                .observe(now.since(ended).as_secs_f64());
+        }
+    }
+}
+
+fn ended_at(result: &AttemptResult) -> UnixMillis {
+    let attempt = &result.attempt;
+    let took = Duration::from_millis(attempt.duration_ms.try_into().unwrap_or_default());
+    attempt.started_at.plus(took)
+}
+
+/// Writes a batch, again and again until [`LOG_LIMIT`] is over; says whether it
+/// is durable.
+pub(crate) async fn write<L: DeliveryLog>(
+    log: &L,
+    results: &[AttemptResult],
+    metrics: &ConsumerMetrics,
+) -> bool {
+    let deadline = Instant::now() + LOG_LIMIT;
+    let timer = metrics.log_write_seconds.start_timer();
+    let mut backoff = log_backoff();
+    loop {
+        match timeout_at(deadline, log.write(results)).await {
+            Ok(Ok(_)) => {
+                timer.observe_duration();
+                return true;
+            }
+            Ok(Err(error)) => {
+                metrics.log_write_errors.inc();
+                let pause = backoff.next_backoff().unwrap_or(backoff.max_interval);
+                if Instant::now() + pause >= deadline {
+                    tracing::warn!(%error, results = results.len(), "the log takes no results");
+                    return false;
+                }
+                sleep(pause).await;
+            }
+            Err(_) => {
+                metrics.log_write_errors.inc();
+                tracing::warn!(
+                    results = results.len(),
+                    "no answer from the log in {LOG_LIMIT:?}"
+                );
+                return false;
+            }
+        }
+    }
+}
+
+/// Delays between attempts to reach the log: 50 ms growing to 2 s.
+pub(crate) fn log_backoff() -> ExponentialBackoff {
+    ExponentialBackoff {
+        current_interval: Duration::from_millis(50),
+        initial_interval: Duration::from_millis(50),
+        multiplier: 2.0,
+        randomization_factor: 0.2,
+        max_interval: Duration::from_secs(2),
+        max_elapsed_time: None,
+        ..ExponentialBackoff::default()
+    }
+}

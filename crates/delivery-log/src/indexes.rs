@@ -1,0 +1,243 @@
+//! The indexes that users' queries need, and how long records are kept.
+
+use mongodb::{
+    bson::{Bson, Document, doc},
+    error::{Error as ServerError, ErrorKind},
+};
+
+use crate::{LogUnavailable, MongoLog, connection::COLLECTION};
+
+const DAY_SECONDS: i64 = 24 * 60 * 60;
+
+// Codes of MongoDB's list of error codes.
+const NAMESPACE_NOT_FOUND: i32 = 26;
+const INDEX_NOT_FOUND: i32 = 27;
+const INVALID_OPTIONS: i32 = 72;
+
+impl MongoLog {
+    /// Creates the missing indexes, and makes the server delete records
+    /// `retention_days` after their event was accepted; `None` and 0 keep them for
+    /// ever. The setting may change from one start to the next.
+    ///
+    /// On a large collection without these indexes this takes minutes; deliveries
+    /// need not wait for it. Programs may do this at the same time.
+    ///
+    /// # Errors
+    /// When the server is away or refuses; doing it again is harmless.
+    pub async fn prepare(&self, retention_days: Option<u32>) -> Result<(), LogUnavailable> {
+        // A server that is away is noticed here, within the limit of a ping.
+        self.ping().await?;
+        let lifetime = retention_days.filter(|days| *days > 0).map(seconds);
+        let existing = self.existing_indexes().await?;
+        for step in plan(&existing, lifetime) {
+            self.carry_out(step).await?;
+        }
+        Ok(())
+    }
+
+    async fn existing_indexes(&self) -> Result<Vec<Index>, LogUnavailable> {
+        let list = doc! { "listIndexes": COLLECTION };
+        let mut cursor = match self.database.run_cursor_command(list).await {
+            Err(error) if has_code(&error, NAMESPACE_NOT_FOUND) => return Ok(Vec::new()),
+            cursor => cursor?,
+        };
+        let mut indexes = Vec::new();
+        while cursor.advance().await? {
+            indexes.extend(Index::read(&cursor.deserialize_current()?));
+        }
+        Ok(indexes)
+    }
+
+    async fn carry_out(&self, step: Step) -> Result<(), LogUnavailable> {
+        let run = |command: Document| self.database.run_command(command);
+        let outcome = match &step {
+            Step::Create(index) => run(index.creation()).await,
+            Step::Drop(name) => run(removal(name)).await,
+            Step::Expire { name, lifetime } => {
+                run(doc! {
+                    "collMod": COLLECTION,
+                    "index": { "name": name, "expireAfterSeconds": lifetime },
+                })
+                .await
+            }
+        };
+        match outcome {
+            // Another program was quicker.
+            Err(error) if has_code(&error, INDEX_NOT_FOUND) => Ok(()),
+            // Before MongoDB 5.1, only an index that has a lifetime can get another.
+            Err(error) if has_code(&error, INVALID_OPTIONS) => match step {
+                Step::Expire { name, lifetime } => {
+                    run(removal(&name)).await?;
+                    run(Index::by_age(Some(lifetime)).creation()).await?;
+                    Ok(())
+                }
+                _ => Err(error.into()),
+            },
+            outcome => Ok(outcome.map(|_| ())?),
+        }
+    }
+}
+
+/// An index of the collection.
+#[derive(Debug, Clone, PartialEq)]
+struct Index {
+    name: String,
+    /// Fields and directions, whose order matters.
+    key: Vec<(String, i32)>,
+    /// In seconds; `None` when it deletes nothing.
+    lifetime: Option<i64>,
+}
+
+#[derive(Debug, PartialEq)]
+enum Step {
+    Create(Index),
+    Drop(String),
+    Expire { name: String, lifetime: i64 },
+}
+
+/// What is to be done to reach the indexes that the log wants. One index on
+/// `createdAt` sorts and expires: the server allows no second one on this key.
+fn plan(existing: &[Index], lifetime: Option<i64>) -> Vec<Step> {
+    let mut steps = Vec::new();
+    for wanted in Index::wanted(lifetime) {
+        let found = existing.iter().find(|index| index.key == wanted.key);
+        match (found, wanted.lifetime) {
+            (None, _) => steps.push(Step::Create(wanted)),
+            (Some(found), lifetime) if found.lifetime == lifetime => {}
+            (Some(found), Some(lifetime)) => steps.push(Step::Expire {
+                name: found.name.clone(),
+                lifetime,
+            }),
+            // A lifetime can be changed in place, but not taken away.
+            (Some(found), None) => {
+                steps.push(Step::Drop(found.name.clone()));
+                steps.push(Step::Create(wanted));
+            }
+        }
+    }
+    steps
+}
+
+impl Index {
+    fn wanted(lifetime: Option<i64>) -> [Self; 3] {
+        let by = |field: &str| Self {
+            name: format!("{field}_1_createdAt_-1"),
+            key: vec![(field.to_owned(), 1), ("createdAt".to_owned(), -1)],
+            lifetime: None,
+        };
+        [Self::by_age(lifetime), by("status"), by("event")]
+    }
+
+    fn by_age(lifetime: Option<i64>) -> Self {
+        Self {
+            name: "createdAt_-1".to_owned(),
+            key: vec![("createdAt".to_owned(), -1)],
+            lifetime,
+        }
+    }
+
+    /// `None` for an index of a shape that none of ours can have.
+    fn read(stored: &Document) -> Option<Self> {
+        let key = stored.get_document("key").ok()?.iter();
+        let key = key.map(|(field, direction)| {
+            let direction = integer(direction).and_then(|sign| i32::try_from(sign).ok());
+            direction.map(|direction| (field.clone(), direction))
+        });
+        Some(Self {
+            name: stored.get_str("name").ok()?.to_owned(),
+            key: key.collect::<Option<_>>()?,
+            lifetime: stored.get("expireAfterSeconds").and_then(integer),
+        })
+    }
+
+    fn creation(&self) -> Document {
+        let fields = self.key.iter().cloned();
+        let key: Document = fields
+            .map(|(field, direction)| (field, direction.into()))
+            .collect();
+        let mut index = doc! { "key": key, "name": &self.name };
+        if let Some(lifetime) = self.lifetime {
+            index.insert("expireAfterSeconds", lifetime);
+        }
+        doc! {
+            "createIndexes": COLLECTION,
+            "indexes": [index],
+            "writeConcern": { "w": "majority" },
+        }
+    }
+}
+
+fn removal(name: &str) -> Document {
+    doc! { "dropIndexes": COLLECTION, "index": name }
+}
+
+/// The server takes no more than 2^31 - 1 seconds, which is 68 years.
+fn seconds(days: u32) -> i64 {
+    (i64::from(days) * DAY_SECONDS).min(i32::MAX.into())
+}
+
+/// Shells and drivers write whole numbers in three types.
+#[expect(clippy::cast_possible_truncation, reason = "the fraction is checked")]
+fn integer(value: &Bson) -> Option<i64> {
+    match value {
+        Bson::Int32(value) => Some((*value).into()),
+        Bson::Int64(value) => Some(*value),
+        Bson::Double(value) if value.fract() == 0.0 => Some(*value as i64),
+        _ => None,
+    }
+}
+
+fn has_code(error: &ServerError, code: i32) -> bool {
+    matches!(&*error.kind, ErrorKind::Command(error) if error.code == code)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn named(name: &str, index: Index) -> Index {
+        Index {
+            name: name.to_owned(),
+            ..index
+        }
+    }
+
+    #[test]
+    fn an_empty_collection_gets_all_three_indexes_and_a_second_start_none() {
+        for lifetime in [None, Some(DAY_SECONDS)] {
+            let wanted = Index::wanted(lifetime);
+            let create = wanted.clone().map(Step::Create);
+            assert_eq!(plan(&[], lifetime), create);
+            assert_eq!(plan(&wanted, lifetime), []);
+        }
+    }
+
+    #[test]
+    fn the_lifetime_follows_the_setting_on_the_one_index_that_may_have_it() {
+        let with = |lifetime| Index::wanted(lifetime).map(|index| named("theirs", index));
+        let expire = |lifetime| Step::Expire {
+            name: "theirs".to_owned(),
+            lifetime,
+        };
+        assert_eq!(plan(&with(None), Some(60)), [expire(60)]);
+        assert_eq!(plan(&with(Some(60)), Some(120)), [expire(120)]);
+        let without = [
+            Step::Drop("theirs".to_owned()),
+            Step::Create(Index::by_age(None)),
+        ];
+        assert_eq!(plan(&with(Some(60)), None), without);
+    }
+
+    #[test]
+    fn an_index_with_the_same_fields_in_another_order_is_another_index() {
+        let mut theirs = Index::wanted(None);
+        theirs[1].key.reverse();
+        assert_eq!(plan(&theirs, None).len(), 1);
+    }
+
+    #[test]
+    fn the_longest_retention_stays_within_what_the_server_takes() {
+        assert_eq!(seconds(1), 86_400);
+        assert_eq!(seconds(u32::MAX), 2_147_483_647);
+    }
+}

@@ -1,0 +1,278 @@
+//! What is documented of the known events' data, as a table, and how an event
+//! is compared with it.
+
+use crate::{
+    envelope::Fault,
+    event::KnownEvent,
+    json::{Node, Object},
+};
+
+/// One realistic event of each known kind, as a gateway sends it.
+pub fn samples() -> impl Iterator<Item = &'static str> {
+    include_str!("../tests/data/sample_events.jsonl").lines()
+}
+
+/// More would only swell the answer to someone who sends a million wrong items.
+const MAX_FAULTS: usize = 100;
+
+/// What a member must be.
+#[derive(Debug, Clone, Copy)]
+enum Shape {
+    Text,
+    Texts,
+    Number,
+    Bool,
+    /// A whole number between these two.
+    Whole(i8, i8),
+    /// An object with at least these members.
+    Members(&'static [Member]),
+}
+
+/// A member that must be there.
+type Member = (&'static str, Shape);
+
+const ID: Shape = Shape::Members(&[("_serialized", Shape::Text)]);
+
+/// The members that an event's data must have. Others are always fine.
+const fn documented(event: KnownEvent) -> &'static [Member] {
+    use Shape::{Bool, Members, Number, Text, Texts, Whole};
+    match event {
+        KnownEvent::MessageCreate => &[
+            ("id", ID),
+            ("body", Text),
+            ("type", Text),
+            ("timestamp", Number),
+            ("from", Text),
+            ("to", Text),
+            ("fromMe", Bool),
+            ("hasMedia", Bool),
+            ("isForwarded", Bool),
+        ],
+        // Gateways send -1 for an error, the documentation goes up to 5.
+        KnownEvent::MessageAck => &[("id", ID), ("ack", Whole(-1, 5))],
+        KnownEvent::MessageRevokeEveryone => &[("id", ID), ("revokedBy", Text)],
+        KnownEvent::MessageReaction => &[
+            ("id", ID),
+            ("msgId", ID),
+            ("reaction", Text),
+            ("senderId", Text),
+            ("timestamp", Number),
+        ],
+        KnownEvent::GroupJoin | KnownEvent::GroupLeave => {
+            &[("chatId", Text), ("participants", Texts), ("author", Text)]
+        }
+        KnownEvent::GroupUpdate => &[
+            ("chatId", Text),
+            ("subject", Text),
+            ("description", Text),
+            ("author", Text),
+        ],
+        KnownEvent::Authenticated => &[("session", Text)],
+        KnownEvent::AuthFailure => &[("message", Text)],
+        KnownEvent::Ready => &[("info", Members(&[("pushname", Text), ("wid", ID)]))],
+        KnownEvent::Disconnected => &[("reason", Text)],
+        KnownEvent::Call => &[
+            ("id", Text),
+            ("from", Text),
+            ("timestamp", Number),
+            ("isVideo", Bool),
+            ("isGroup", Bool),
+        ],
+        KnownEvent::ContactChanged => &[("id", ID), ("name", Text), ("number", Text)],
+    }
+}
+
+/// Adds a fault for each documented member that is missing or of another type.
+pub(crate) fn check(event: KnownEvent, data: &Object<'_>, faults: &mut Vec<Fault>) {
+    let mut check = Check {
+        pointer: "/data".to_owned(),
+        faults,
+    };
+    check.members(documented(event), data);
+}
+
+struct Check<'a> {
+    /// Where the check is. No documented name holds a character that a pointer
+    /// would have to escape.
+    pointer: String,
+    faults: &'a mut Vec<Fault>,
+}
+
+impl Check<'_> {
+    fn members(&mut self, expected: &[Member], found: &Object<'_>) {
+        for (name, shape) in expected {
+            self.within(name, |check| match found.get(name) {
+                Some(node) => check.shape(*shape, node),
+                None => check.fault("is missing".to_owned()),
+            });
+        }
+    }
+
+    fn shape(&mut self, shape: Shape, node: &Node<'_>) {
+        let expected = match (shape, node) {
+            (Shape::Text, Node::Text(_))
+            | (Shape::Number, Node::Number(_))
+            | (Shape::Bool, Node::Bool(_)) => return,
+            (Shape::Members(members), Node::Object(found)) => return self.members(members, found),
+            (Shape::Texts, Node::Array(items)) => {
+                for (place, item) in items.iter().enumerate() {
+                    if !matches!(item, Node::Text(_)) {
+                        self.within(&place.to_string(), |check| check.shape(Shape::Text, item));
+                    }
+                }
+                return;
+            }
+            (Shape::Whole(least, most), Node::Number(number)) => {
+                if !(f64::from(least)..=f64::from(most)).contains(number) || number.fract() != 0.0 {
+                    self.fault(format!("must be a whole number from {least} to {most}"));
+                }
+                return;
+            }
+            (Shape::Text, _) => "a string",
+            (Shape::Texts, _) => "an array of strings",
+            (Shape::Number | Shape::Whole(..), _) => "a number",
+            (Shape::Bool, _) => "a boolean",
+            (Shape::Members(_), _) => "an object",
+        };
+        self.fault(format!("must be {expected}, is {}", node.kind()));
+    }
+
+    fn within(&mut self, name: &str, check: impl FnOnce(&mut Self)) {
+        let outside = self.pointer.len();
+        self.pointer.push('/');
+        self.pointer.push_str(name);
+        check(self);
+        self.pointer.truncate(outside);
+    }
+
+    fn fault(&mut self, message: String) {
+        if self.faults.len() < MAX_FAULTS {
+            self.faults.push(Fault::new(self.pointer.clone(), message));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::json::{self, Text};
+
+    fn faults(event: KnownEvent, data: &str) -> Vec<String> {
+        let Ok(Node::Object(data)) = json::parse(data.as_bytes()) else {
+            panic!()
+        };
+        let mut faults = Vec::new();
+        check(event, &data, &mut faults);
+        faults
+            .into_iter()
+            .map(|fault| format!("{} {}", fault.pointer, fault.message))
+            .collect()
+    }
+
+    #[test]
+    fn every_missing_member_is_named() {
+        assert_eq!(faults(KnownEvent::Ready, "{}"), ["/data/info is missing"]);
+        assert_eq!(
+            faults(KnownEvent::Ready, r#"{"info":{"wid":{}}}"#),
+            [
+                "/data/info/pushname is missing",
+                "/data/info/wid/_serialized is missing"
+            ]
+        );
+        assert_eq!(faults(KnownEvent::MessageCreate, "{}").len(), 9);
+    }
+
+    #[test]
+    fn what_real_gateways_send_instead_is_named() {
+        assert_eq!(
+            faults(
+                KnownEvent::MessageRevokeEveryone,
+                r#"{"id":"ABC","revokedBy":null}"#
+            ),
+            [
+                "/data/id must be an object, is a string",
+                "/data/revokedBy must be a string, is null"
+            ]
+        );
+        assert_eq!(
+            faults(
+                KnownEvent::GroupJoin,
+                r#"{"chatId":"a","recipientIds":["b"],"author":"c"}"#
+            ),
+            ["/data/participants is missing"]
+        );
+        assert_eq!(
+            faults(
+                KnownEvent::GroupLeave,
+                r#"{"chatId":"a","participants":["b",1,{}],"author":"c"}"#
+            ),
+            [
+                "/data/participants/1 must be a string, is a number",
+                "/data/participants/2 must be a string, is an object"
+            ]
+        );
+        assert_eq!(
+            faults(
+                KnownEvent::Call,
+                r#"{"id":"a","from":"b","timestamp":"1","isVideo":0,"isGroup":false}"#
+            ),
+            [
+                "/data/timestamp must be a number, is a string",
+                "/data/isVideo must be a boolean, is a number"
+            ]
+        );
+    }
+
+    #[test]
+    fn acks_go_from_minus_1_to_5() {
+        let ack = |ack: &str| {
+            faults(
+                KnownEvent::MessageAck,
+                &format!(r#"{{"id":{{"_serialized":"a"}},"ack":{ack}}}"#),
+            )
+        };
+        for good in ["-1", "0", "5", "3.0"] {
+            assert_eq!(ack(good), [""; 0], "{good}");
+        }
+        for bad in ["-2", "6", "1.5"] {
+            assert_eq!(
+                ack(bad),
+                ["/data/ack must be a whole number from -1 to 5"],
+                "{bad}"
+            );
+        }
+        assert_eq!(ack("\"3\""), ["/data/ack must be a number, is a string"]);
+    }
+
+    #[test]
+    fn unknown_members_are_fine() {
+        assert_eq!(
+            faults(KnownEvent::Disconnected, r#"{"reason":"x","more":[1,{}]}"#),
+            [""; 0]
+        );
+    }
+
+    #[test]
+    fn a_flood_of_faults_is_cut() {
+        let items = vec!["1"; 10_000].join(",");
+        let data = format!(r#"{{"chatId":"a","participants":[{items}],"author":"c"}}"#);
+        assert_eq!(faults(KnownEvent::GroupJoin, &data).len(), MAX_FAULTS);
+    }
+
+    #[test]
+    fn no_documented_name_has_to_be_escaped_in_a_pointer() {
+        fn walk(members: &[Member]) {
+            for (name, shape) in members {
+                assert!(!name.contains(['~', '/']), "{name}");
+                assert_eq!(Text::new(name).form(), *name);
+                if let Shape::Members(members) = shape {
+                    walk(members);
+                }
+            }
+        }
+        for event in KnownEvent::ALL {
+            assert!(!documented(event).is_empty());
+            walk(documented(event));
+        }
+    }
+}

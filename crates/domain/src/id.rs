@@ -1,0 +1,51 @@
+//! What names an event, everywhere and for good: in `webhook-id`, in the log,
+//! in the queue.
+
+use std::sync::Arc;
+use uuid::Uuid;
+
+use crate::{body::CanonicalBody, checked_text::checked_text};
+
+/// The namespace of ids that are made from bodies (a UUID v4 of our own).
+const BODIES: Uuid = Uuid::from_u128(0x5f2d_8a6e_91c4_4b07_a3d8_7e60_f1b9_2c35);
+
+/// An event's id: 1 to 128 characters of `A-Z a-z 0-9 _ -`.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct EventId(Arc<str>);
+
+checked_text!(EventId, InvalidEventId, "[A-Za-z0-9_-]{1,128}");
+
+impl EventId {
+    /// The same body always has the same id (a UUID v5), so a gateway that
+    /// sends an event again sends the same event.
+    #[must_use]
+    pub fn for_body(body: &CanonicalBody) -> Self {
+        Self::from(Uuid::new_v5(&BODIES, body.as_bytes()))
+    }
+
+    fn check(text: &[u8]) -> bool {
+        let allowed = |b: &u8| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-');
+        (1..=128).contains(&text.len()) && text.iter().all(allowed)
+    }
+}
+
+impl From<Uuid> for EventId {
+    fn from(uuid: Uuid) -> Self {
+        Self(uuid.to_string().into())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_id_is_what_fits_into_a_header_and_a_key() {
+        for good in ["a", "evt_1-B", &"x".repeat(128)] {
+            assert_eq!(EventId::parse(good).unwrap().as_str(), good);
+        }
+        for bad in ["", "a b", "a.b", "a/b", "ä", "a\n", &"x".repeat(129)] {
+            assert_eq!(EventId::parse(bad), Err(InvalidEventId), "{bad:?}");
+        }
+    }
+}

@@ -1,0 +1,286 @@
+//! Reading JSON text.
+
+use std::borrow::Cow;
+
+use super::{
+    fault::{JsonFault, JsonFaultKind},
+    node::Node,
+    object::{Object, ObjectBuilder},
+    string,
+    text::Text,
+};
+
+/// How many arrays and objects [`parse`] takes within each other.
+pub const MAX_DEPTH: u8 = 64;
+
+/// Reads a JSON text, at most [`MAX_DEPTH`] deep.
+///
+/// # Errors
+/// When it is not UTF-8, not JSON by the grammar of RFC 8259, or too deep.
+pub fn parse(text: &[u8]) -> Result<Node<'_>, JsonFault> {
+    parse_with_depth(text, MAX_DEPTH)
+}
+
+/// Reads a JSON text with at most `max_depth` arrays and objects within each
+/// other. The type of the limit keeps the recursion within any thread's stack.
+///
+/// # Errors
+/// As [`parse`].
+pub fn parse_with_depth(text: &[u8], max_depth: u8) -> Result<Node<'_>, JsonFault> {
+    let text = std::str::from_utf8(text).map_err(|error| JsonFault {
+        offset: error.valid_up_to(),
+        kind: JsonFaultKind::NotUtf8,
+    })?;
+    let mut parser = Parser {
+        text,
+        bytes: text.as_bytes(),
+        at: 0,
+        depth: 0,
+        max_depth,
+    };
+    let node = parser.value("a value")?;
+    match parser.peek() {
+        None => Ok(node),
+        Some(_) => Err(parser.expected("the end of the text")),
+    }
+}
+
+struct Parser<'a> {
+    text: &'a str,
+    bytes: &'a [u8],
+    at: usize,
+    depth: u8,
+    max_depth: u8,
+}
+
+impl<'a> Parser<'a> {
+    /// Reads a value; a fault names what was expected here.
+    fn value(&mut self, expected: &'static str) -> Result<Node<'a>, JsonFault> {
+        match self.peek() {
+            Some(b'"') => self.string().map(Node::Text),
+            Some(b'{') => self.nested(Self::object).map(Node::Object),
+            Some(b'[') => self.nested(Self::array).map(Node::Array),
+            Some(b'-' | b'0'..=b'9') => self.number(),
+            Some(b't') => self.literal("true", Node::Bool(true)),
+            Some(b'f') => self.literal("false", Node::Bool(false)),
+            Some(b'n') => self.literal("null", Node::Null),
+            _ => Err(self.expected(expected)),
+        }
+    }
+
+    fn nested<T>(
+        &mut self,
+        read: impl FnOnce(&mut Self) -> Result<T, JsonFault>,
+    ) -> Result<T, JsonFault> {
+        if self.depth == self.max_depth {
+            return Err(self.fault(JsonFaultKind::TooDeep(self.max_depth)));
+        }
+        self.depth += 1;
+        // Behind the opening bracket.
+        self.at += 1;
+        let value = read(self)?;
+        self.depth -= 1;
+        Ok(value)
+    }
+
+    fn object(&mut self) -> Result<Object<'a>, JsonFault> {
+        let mut object = ObjectBuilder::default();
+        if self.takes(b'}') {
+            return Ok(object.finish());
+        }
+        let mut expected = "a key in quotes or '}'";
+        loop {
+            if self.peek() != Some(b'"') {
+                return Err(self.expected(expected));
+            }
+            let key = self.string()?;
+            if !self.takes(b':') {
+                return Err(self.expected("':'"));
+            }
+            object.insert(key, self.value("a value")?);
+            if self.takes(b'}') {
+                return Ok(object.finish());
+            }
+            if !self.takes(b',') {
+                return Err(self.expected("',' or '}'"));
+            }
+            expected = "a key in quotes";
+        }
+    }
+
+    fn array(&mut self) -> Result<Vec<Node<'a>>, JsonFault> {
+        let mut items = Vec::new();
+        if self.takes(b']') {
+            return Ok(items);
+        }
+        let mut expected = "a value or ']'";
+        loop {
+            items.push(self.value(expected)?);
+            if self.takes(b']') {
+                return Ok(items);
+            }
+            if !self.takes(b',') {
+                return Err(self.expected("',' or ']'"));
+            }
+            expected = "a value";
+        }
+    }
+
+    fn string(&mut self) -> Result<Text<'a>, JsonFault> {
+        let (form, end): (Cow<'a, str>, _) = string::read(self.text, self.at + 1)?;
+        self.at = end;
+        Ok(Text::from_form(form))
+    }
+
+    fn literal(&mut self, word: &'static str, node: Node<'a>) -> Result<Node<'a>, JsonFault> {
+        let rest = self.bytes.get(self.at..).unwrap_or_default();
+        if !rest.starts_with(word.as_bytes()) {
+            return Err(self.expected("a value"));
+        }
+        self.at += word.len();
+        Ok(node)
+    }
+
+    fn number(&mut self) -> Result<Node<'a>, JsonFault> {
+        let start = self.at;
+        self.at += usize::from(self.here() == Some(b'-'));
+        if self.here() == Some(b'0') {
+            self.at += 1;
+        } else {
+            self.digits()?;
+        }
+        if self.here() == Some(b'.') {
+            self.at += 1;
+            self.digits()?;
+        }
+        if let Some(b'e' | b'E') = self.here() {
+            self.at += 1;
+            self.at += usize::from(matches!(self.here(), Some(b'+' | b'-')));
+            self.digits()?;
+        }
+        // The grammar of JSON's numbers is part of that of Rust's.
+        let written = string::slice(self.text, start, self.at);
+        let number: f64 = written.parse().unwrap_or(f64::NAN);
+        Ok(match number {
+            0.0 => Node::Number(0.0),
+            number if number.is_finite() => Node::Number(number),
+            _ => Node::Null,
+        })
+    }
+
+    /// One digit or more.
+    fn digits(&mut self) -> Result<(), JsonFault> {
+        let rest = self.bytes.get(self.at..).unwrap_or_default();
+        let count = rest.iter().take_while(|byte| byte.is_ascii_digit()).count();
+        if count == 0 {
+            return Err(self.expected("a digit"));
+        }
+        self.at += count;
+        Ok(())
+    }
+
+    /// Steps behind the byte if it is what comes next.
+    fn takes(&mut self, byte: u8) -> bool {
+        let found = self.peek() == Some(byte);
+        self.at += usize::from(found);
+        found
+    }
+
+    /// What comes next, whitespace aside.
+    fn peek(&mut self) -> Option<u8> {
+        while let Some(b' ' | b'\t' | b'\n' | b'\r') = self.here() {
+            self.at += 1;
+        }
+        self.here()
+    }
+
+    fn here(&self) -> Option<u8> {
+        self.bytes.get(self.at).copied()
+    }
+
+    fn expected(&self, what: &'static str) -> JsonFault {
+        self.fault(match self.here() {
+            Some(_) => JsonFaultKind::Expected(what),
+            None => JsonFaultKind::EndsBefore(what),
+        })
+    }
+
+    fn fault(&self, kind: JsonFaultKind) -> JsonFault {
+        JsonFault {
+            offset: self.at,
+            kind,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn complaint(text: &[u8]) -> String {
+        parse(text).unwrap_err().to_string()
+    }
+
+    #[test]
+    fn a_fault_says_what_was_expected_and_where() {
+        for (text, expected) in [
+            (r#"{"a":1,"b":"x" "c":2}"#, "expected ',' or '}' at byte 15"),
+            (r#"{"a":1,}"#, "expected a key in quotes at byte 7"),
+            ("{1:2}", "expected a key in quotes or '}' at byte 1"),
+            (r#"{"a" 1}"#, "expected ':' at byte 5"),
+            (r#"{"a":}"#, "expected a value at byte 5"),
+            ("[1 2]", "expected ',' or ']' at byte 3"),
+            ("[1,]", "expected a value at byte 3"),
+            ("[}", "expected a value or ']' at byte 1"),
+            ("1 2", "expected the end of the text at byte 2"),
+            ("01", "expected the end of the text at byte 1"),
+            ("-x", "expected a digit at byte 1"),
+            ("1.e1", "expected a digit at byte 2"),
+            ("truth", "expected a value at byte 0"),
+            ("", "expected a value at byte 0, where the text ends"),
+            ("[1", "expected ',' or ']' at byte 2, where the text ends"),
+            (r#""abc"#, "expected '\"' at byte 4, where the text ends"),
+            (r#""\"#, "expected an escape at byte 2, where the text ends"),
+            (
+                r#""\u12"#,
+                "expected four hexadecimal digits at byte 5, where the text ends",
+            ),
+            (r#""\u12x4""#, "expected four hexadecimal digits at byte 3"),
+            (r#""a\x""#, "unknown escape in a string at byte 2"),
+            (
+                "\"a\nb\"",
+                "unescaped control character in a string at byte 2",
+            ),
+        ] {
+            assert_eq!(complaint(text.as_bytes()), expected, "{text}");
+        }
+        assert_eq!(complaint(b"\"a\xff\""), "invalid UTF-8 at byte 2");
+        // The encoding of a surrogate is no UTF-8.
+        assert_eq!(complaint(b"\"\xed\xa0\xbd\""), "invalid UTF-8 at byte 1");
+    }
+
+    #[test]
+    fn nesting_ends_at_the_limit() {
+        let nested = |depth: usize| "[".repeat(depth) + &"]".repeat(depth);
+        assert!(parse(nested(64).as_bytes()).is_ok());
+        assert_eq!(
+            complaint(nested(65).as_bytes()),
+            "more than 64 nested arrays and objects at byte 64"
+        );
+        // Depth is what is open at once, not what was open before.
+        assert!(parse(format!("[{}]", vec!["[]"; 1_000].join(",")).as_bytes()).is_ok());
+        assert!(parse_with_depth(nested(255).as_bytes(), u8::MAX).is_ok());
+        assert!(parse_with_depth(nested(1_000_000).as_bytes(), u8::MAX).is_err());
+        assert!(parse_with_depth(b"1", 0).is_ok());
+        assert!(parse_with_depth(b"[]", 0).is_err());
+    }
+
+    #[test]
+    fn numbers_without_a_printed_form_are_settled_when_read() {
+        assert_eq!(parse(b"1e400"), Ok(Node::Null));
+        let Ok(Node::Number(zero)) = parse(b"-0.0") else {
+            panic!()
+        };
+        assert!(zero.is_sign_positive());
+    }
+}

@@ -1,0 +1,298 @@
+//! How strings are escaped: read in any form, kept and written in the one
+//! canonical form.
+
+use std::borrow::Cow;
+
+use super::fault::{JsonFault, JsonFaultKind};
+
+/// Reads a string whose opening quote is just before `start`. Returns its
+/// canonical form, borrowed where it is written so already, and the offset
+/// behind its closing quote.
+pub(super) fn read(text: &str, start: usize) -> Result<(Cow<'_, str>, usize), JsonFault> {
+    let bytes = text.as_bytes();
+    let mut at = start;
+    // What is canonical so far, except for the part from `kept` on.
+    let mut form: Option<String> = None;
+    let mut kept = start;
+    loop {
+        at += plain_length(bytes.get(at..).unwrap_or_default());
+        match bytes.get(at) {
+            Some(b'"') => break,
+            Some(b'\\') => {
+                let (escaped, end) = decode(bytes, at)?;
+                if !escaped.is_written_canonically(slice(text, at, end)) {
+                    let form = form.get_or_insert_default();
+                    form.push_str(slice(text, kept, at));
+                    escaped.push_to(form);
+                    kept = end;
+                }
+                at = end;
+            }
+            Some(_) => {
+                return Err(JsonFault {
+                    offset: at,
+                    kind: JsonFaultKind::ControlCharacter,
+                });
+            }
+            None => return Err(ends_before(bytes, "'\"'")),
+        }
+    }
+    let rest = slice(text, kept, at);
+    let form = match form {
+        Some(form) => Cow::Owned(form + rest),
+        None => Cow::Borrowed(rest),
+    };
+    Ok((form, at + 1))
+}
+
+/// The canonical form of an ordinary string.
+pub(super) fn escape(plain: &str) -> Cow<'_, str> {
+    if plain_length(plain.as_bytes()) == plain.len() {
+        return Cow::Borrowed(plain);
+    }
+    let mut form = String::with_capacity(plain.len() + 8);
+    for character in plain.chars() {
+        Escaped::Character(character).push_to(&mut form);
+    }
+    Cow::Owned(form)
+}
+
+/// The string that a canonical form stands for, and whether it held lone
+/// surrogates, which become U+FFFD.
+pub(super) fn unescape(form: &str) -> (Cow<'_, str>, bool) {
+    let bytes = form.as_bytes();
+    let mut plain = String::new();
+    let mut held_surrogates = false;
+    let mut at = 0;
+    while let Some(run) = slice(form, at, form.len()).find('\\') {
+        plain.push_str(slice(form, at, at + run));
+        // A canonical form holds no faulty escape.
+        let Ok((escaped, end)) = decode(bytes, at + run) else {
+            break;
+        };
+        match escaped {
+            Escaped::Character(character) => plain.push(character),
+            Escaped::LoneSurrogate(_) => {
+                held_surrogates = true;
+                plain.push(char::REPLACEMENT_CHARACTER);
+            }
+        }
+        at = end;
+    }
+    if at == 0 {
+        return (Cow::Borrowed(form), false);
+    }
+    plain.push_str(slice(form, at, form.len()));
+    (Cow::Owned(plain), held_surrogates)
+}
+
+/// How many bytes stand for themselves before the first quote, backslash or
+/// control character.
+fn plain_length(bytes: &[u8]) -> usize {
+    let special = |byte: &u8| *byte < b' ' || matches!(byte, b'"' | b'\\');
+    let (words, _) = bytes.as_chunks::<8>();
+    let plain = 8 * words.iter().take_while(|word| is_plain(**word)).count();
+    let rest = bytes.get(plain..).unwrap_or_default();
+    plain + rest.iter().position(special).unwrap_or(rest.len())
+}
+
+/// Whether none of eight bytes is a quote, a backslash or a control character.
+///
+/// Each term leaves the highest bit of a byte set where the byte is what the
+/// term looks for. It can also be set in the bytes above that one, but never
+/// where none is found.
+const fn is_plain(word: [u8; 8]) -> bool {
+    const ONES: u64 = u64::MAX / 0xff;
+    let word = u64::from_le_bytes(word);
+    let control = word.wrapping_sub(ONES * 0x20);
+    let quote = (word ^ (ONES * b'"' as u64)).wrapping_sub(ONES);
+    let backslash = (word ^ (ONES * b'\\' as u64)).wrapping_sub(ONES);
+    (control | quote | backslash) & !word & (ONES * 0x80) == 0
+}
+
+/// What an escape stands for.
+#[derive(Clone, Copy)]
+enum Escaped {
+    Character(char),
+    LoneSurrogate(u16),
+}
+
+impl Escaped {
+    fn is_written_canonically(self, written: &str) -> bool {
+        match self {
+            Self::Character(character) => canonical_escape(character) == Some(written),
+            Self::LoneSurrogate(_) => !written.bytes().any(|byte| byte.is_ascii_uppercase()),
+        }
+    }
+
+    fn push_to(self, form: &mut String) {
+        match self {
+            Self::Character(character) => match canonical_escape(character) {
+                Some(escape) => form.push_str(escape),
+                None => form.push(character),
+            },
+            Self::LoneSurrogate(unit) => form.push_str(&format!("\\u{unit:04x}")),
+        }
+    }
+}
+
+/// Reads the escape whose backslash is at `at`, and the offset behind it.
+fn decode(bytes: &[u8], at: usize) -> Result<(Escaped, usize), JsonFault> {
+    let character = match bytes.get(at + 1) {
+        Some(b'"') => '"',
+        Some(b'\\') => '\\',
+        Some(b'/') => '/',
+        Some(b'b') => '\u{8}',
+        Some(b'f') => '\u{c}',
+        Some(b'n') => '\n',
+        Some(b'r') => '\r',
+        Some(b't') => '\t',
+        Some(b'u') => return decode_unit(bytes, at),
+        Some(_) => {
+            return Err(JsonFault {
+                offset: at,
+                kind: JsonFaultKind::Escape,
+            });
+        }
+        None => return Err(ends_before(bytes, "an escape")),
+    };
+    Ok((Escaped::Character(character), at + 2))
+}
+
+/// Reads `\uXXXX`, or two of them that are one character.
+fn decode_unit(bytes: &[u8], at: usize) -> Result<(Escaped, usize), JsonFault> {
+    const DIGITS: &str = "four hexadecimal digits";
+    let digits = at + 2;
+    let Some(unit) = hex(bytes, digits) else {
+        return Err(match bytes.get(digits..digits + 4) {
+            Some(_) => JsonFault {
+                offset: digits,
+                kind: JsonFaultKind::Expected(DIGITS),
+            },
+            None => ends_before(bytes, DIGITS),
+        });
+    };
+    let end = digits + 4;
+    if bytes.get(end..end + 2) == Some(b"\\u")
+        && let Some(second) = hex(bytes, end + 2)
+        && let Some(Ok(character)) = char::decode_utf16([unit, second]).next()
+        && character > '\u{ffff}'
+    {
+        return Ok((Escaped::Character(character), end + 6));
+    }
+    let escaped = match char::from_u32(unit.into()) {
+        Some(character) => Escaped::Character(character),
+        None => Escaped::LoneSurrogate(unit),
+    };
+    Ok((escaped, end))
+}
+
+fn hex(bytes: &[u8], at: usize) -> Option<u16> {
+    bytes.get(at..at + 4)?.iter().try_fold(0, |unit, digit| {
+        let digit = char::from(*digit).to_digit(16)?;
+        Some(unit << 4 | u16::try_from(digit).ok()?)
+    })
+}
+
+/// The escape without which a character can't be written.
+fn canonical_escape(character: char) -> Option<&'static str> {
+    #[rustfmt::skip]
+    const CONTROLS: [&str; 32] = [
+        "\\u0000", "\\u0001", "\\u0002", "\\u0003", "\\u0004", "\\u0005", "\\u0006", "\\u0007",
+        "\\b",     "\\t",     "\\n",     "\\u000b", "\\f",     "\\r",     "\\u000e", "\\u000f",
+        "\\u0010", "\\u0011", "\\u0012", "\\u0013", "\\u0014", "\\u0015", "\\u0016", "\\u0017",
+        "\\u0018", "\\u0019", "\\u001a", "\\u001b", "\\u001c", "\\u001d", "\\u001e", "\\u001f",
+    ];
+    match character {
+        '"' => Some("\\\""),
+        '\\' => Some("\\\\"),
+        other => CONTROLS
+            .get(usize::try_from(u32::from(other)).ok()?)
+            .copied(),
+    }
+}
+
+fn ends_before(bytes: &[u8], what: &'static str) -> JsonFault {
+    JsonFault {
+        offset: bytes.len(),
+        kind: JsonFaultKind::EndsBefore(what),
+    }
+}
+
+/// Part of a text whose ends are known to be the ends of characters: each is
+/// next to a quote, a backslash or an end of an escape.
+pub(super) fn slice(text: &str, start: usize, end: usize) -> &str {
+    text.get(start..end).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn form(string: &str) -> Cow<'_, str> {
+        let (form, end) = read(string, 1).unwrap();
+        assert_eq!(end, string.len());
+        form
+    }
+
+    #[test]
+    fn a_canonical_string_is_borrowed() {
+        for canonical in [
+            r#""""#,
+            r#""plain 👍""#,
+            r#""\"\\\b\t\n\f\r\u0000\u001f""#,
+            r#""\ud83d""#,
+        ] {
+            assert!(matches!(form(canonical), Cow::Borrowed(_)), "{canonical}");
+        }
+    }
+
+    #[test]
+    fn every_other_way_of_writing_a_string_ends_in_the_canonical_one() {
+        for (written, canonical) in [
+            (r#""a\/b""#, "a/b"),
+            (r#""\u0061\u00e9\u2028""#, "aé\u{2028}"),
+            (r#""\u0008\u000A\u0022\u005c\u001F""#, r#"\b\n\"\\\u001f"#),
+            (r#""<\ud83d\uDC4D>""#, "<👍>"),
+            (r#""\uD83D\ud83d\udc4d""#, r"\ud83d👍"),
+            (r#""\uDC4D\uD83D""#, r"\udc4d\ud83d"),
+        ] {
+            assert_eq!(form(written), canonical);
+        }
+    }
+
+    #[test]
+    fn a_lone_surrogate_is_replaced_and_told() {
+        assert_eq!(unescape(r"a\ud83db"), (Cow::Borrowed("a\u{fffd}b"), true));
+        assert_eq!(unescape(r"\n"), (Cow::Borrowed("\n"), false));
+        assert_eq!(unescape("👍"), (Cow::Borrowed("👍"), false));
+    }
+
+    #[test]
+    fn eight_bytes_are_looked_at_as_one_by_one() {
+        for byte in 0..=u8::MAX {
+            for around in [b' ', b'a', 0x80, 0xff] {
+                for place in 0..8 {
+                    let mut word = [around; 8];
+                    word[place] = byte;
+                    let plain = byte >= b' ' && byte != b'"' && byte != b'\\';
+                    assert_eq!(is_plain(word), plain, "{word:?}");
+                    assert_eq!(
+                        plain_length(&word),
+                        if plain { 8 } else { place },
+                        "{word:?}"
+                    );
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_special_byte_is_found_at_every_distance() {
+        for length in 0..40 {
+            let text = "x".repeat(length);
+            assert_eq!(plain_length(text.as_bytes()), length);
+            assert_eq!(plain_length(format!("{text}\"{text}\n").as_bytes()), length);
+        }
+    }
+}

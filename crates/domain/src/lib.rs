@@ -1,0 +1,39 @@
+//! What wahook promises, as pure functions over values: which events are
+//! accepted and in which bytes they travel, how they are signed, when a failed
+//! delivery is tried again, and what the log says of it.
+//!
+//! Nothing here waits, reads a clock, draws a random number or does I/O, so
+//! every rule can be tested without a server.
+
+mod checked_text;
+mod documented;
+
+pub mod body;
+pub mod delivery;
+pub mod endpoint;
+pub mod envelope;
+pub mod event;
+pub mod id;
+pub mod json;
+pub mod outcome;
+pub mod record;
+pub mod retry;
+pub mod retry_after;
+pub mod signature;
+pub mod time;
+
+pub use body::{BodyFault, CanonicalBody};
+pub use delivery::{AttemptNumber, QueuedEvent};
+pub use documented::samples;
+pub use endpoint::{EndpointName, InvalidEndpointName};
+pub use envelope::{
+    AcceptedEvent, Fault, Ingest, InvalidValidation, Rejection, Validation, ingest,
+};
+pub use event::{EventName, InvalidEventName, KnownEvent};
+pub use id::{EventId, InvalidEventId};
+pub use outcome::{FailureCause, Outcome};
+pub use record::{Attempt, AttemptResult, DeliveryRecord, Status};
+pub use retry::{Decision, InvalidRetryRule, RETRY_AFTER_STEPS, RetryRule, WaitStep};
+pub use retry_after::{MAX_RETRY_AFTER, parse_retry_after};
+pub use signature::{InvalidSecret, Secret, Signer};
+pub use time::UnixMillis;

@@ -1,0 +1,323 @@
+//! What the log keeps of a delivery.
+//!
+//! Everything a record tells is derived from the set of its attempts. So results
+//! may arrive in any order and any number of times, from any process, and the
+//! record ends the same.
+
+use std::sync::Arc;
+
+use crate::{
+    body::CanonicalBody, delivery::AttemptNumber, endpoint::EndpointName, event::EventName,
+    id::EventId, time::UnixMillis,
+};
+
+/// One POST that was made, and what came of it.
+///
+/// The order of attempts is that of the fields here: the number first, the
+/// others to rank two attempts of one number, which a redelivered message makes.
+/// The log compares stored attempts in the same order.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Attempt {
+    /// Which attempt it was.
+    pub number: AttemptNumber,
+    /// When it began.
+    pub started_at: UnixMillis,
+    /// How long it took, in milliseconds.
+    pub duration_ms: i64,
+    /// The status code of the answer, where there was one.
+    pub status_code: Option<u16>,
+    /// What went wrong; `None` when the event was delivered.
+    pub error: Option<String>,
+    /// When the next attempt is due. `None` beside an error: there is none.
+    pub next_attempt_at: Option<UnixMillis>,
+    /// The endpoint's URL, as it may be shown.
+    pub webhook_url: Arc<str>,
+}
+
+impl Attempt {
+    /// Whether it delivered the event.
+    #[must_use]
+    pub const fn is_success(&self) -> bool {
+        self.error.is_none()
+    }
+
+    /// When it ended.
+    #[must_use]
+    pub const fn ended_at(&self) -> UnixMillis {
+        UnixMillis::new(self.started_at.get().saturating_add(self.duration_ms))
+    }
+}
+
+/// An attempt, with all that a record needs to begin.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AttemptResult {
+    /// Which event.
+    pub event_id: EventId,
+    /// To which endpoint.
+    pub endpoint: EndpointName,
+    /// The event's name.
+    pub event: EventName,
+    /// The event's body.
+    pub body: CanonicalBody,
+    /// When the event was accepted.
+    pub accepted_at: UnixMillis,
+    /// The attempt.
+    pub attempt: Attempt,
+}
+
+/// How a delivery stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Status {
+    /// Another attempt is due.
+    Retrying,
+    /// The event is delivered. No other status follows.
+    Success,
+    /// No attempt is left.
+    Failed,
+}
+
+impl Status {
+    /// As the log stores it.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Retrying => "retrying",
+            Self::Success => "success",
+            Self::Failed => "failed",
+        }
+    }
+}
+
+/// The delivery of one event to one endpoint.
+///
+/// All results of one event to one endpoint name the same event.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DeliveryRecord {
+    /// Which event.
+    pub event_id: EventId,
+    /// To which endpoint.
+    pub endpoint: EndpointName,
+    /// The event's name.
+    pub event: EventName,
+    /// When the event was accepted: the least that any result says.
+    pub created_at: UnixMillis,
+    /// All attempts, ascending, none twice, at least one.
+    pub attempts: Vec<Attempt>,
+}
+
+impl DeliveryRecord {
+    /// The record that a result begins.
+    #[must_use]
+    pub fn first(result: &AttemptResult) -> Self {
+        Self {
+            event_id: result.event_id.clone(),
+            endpoint: result.endpoint.clone(),
+            event: result.event.clone(),
+            created_at: result.accepted_at,
+            attempts: vec![result.attempt.clone()],
+        }
+    }
+
+    /// Adds a result. One of another event or endpoint changes nothing.
+    pub fn merge(&mut self, result: &AttemptResult) {
+        if result.event_id != self.event_id || result.endpoint != self.endpoint {
+            return;
+        }
+        self.created_at = self.created_at.min(result.accepted_at);
+        if let Err(place) = self.attempts.binary_search(&result.attempt) {
+            self.attempts.insert(place, result.attempt.clone());
+        }
+    }
+
+    /// All attempts, ascending.
+    #[must_use]
+    pub fn attempts(&self) -> &[Attempt] {
+        &self.attempts
+    }
+
+    /// How the delivery stands.
+    #[must_use]
+    pub fn status(&self) -> Status {
+        match self.winner() {
+            Some(winner) if winner.is_success() => Status::Success,
+            Some(winner) if winner.next_attempt_at.is_none() => Status::Failed,
+            _ => Status::Retrying,
+        }
+    }
+
+    /// The status code that decided.
+    #[must_use]
+    pub fn status_code(&self) -> Option<u16> {
+        self.winner()?.status_code
+    }
+
+    /// How many retries were made until the attempt that decided.
+    #[must_use]
+    pub fn retry_count(&self) -> u32 {
+        self.winner().map_or(0, |winner| winner.number.retries())
+    }
+
+    /// What went wrong, `None` when the event is delivered.
+    #[must_use]
+    pub fn error_message(&self) -> Option<&str> {
+        self.winner()?.error.as_deref()
+    }
+
+    /// Where the attempt that decided went.
+    #[must_use]
+    pub fn webhook_url(&self) -> &str {
+        self.winner().map_or("", |winner| &winner.webhook_url)
+    }
+
+    /// When the next attempt is due, where there is one.
+    #[must_use]
+    pub fn next_attempt_at(&self) -> Option<UnixMillis> {
+        self.winner()?.next_attempt_at
+    }
+
+    /// When the last attempt ended.
+    #[must_use]
+    pub fn updated_at(&self) -> UnixMillis {
+        let ends = self.attempts.iter().map(Attempt::ended_at);
+        ends.max().unwrap_or(self.created_at)
+    }
+
+    /// When the last retry began, where there was one.
+    #[must_use]
+    pub fn last_retry_at(&self) -> Option<UnixMillis> {
+        let retries = self
+            .attempts
+            .iter()
+            .filter(|attempt| attempt.number > AttemptNumber::FIRST);
+        retries.map(|retry| retry.started_at).max()
+    }
+
+    /// When the attempt that decided ended, where no other is due.
+    #[must_use]
+    pub fn completed_at(&self) -> Option<UnixMillis> {
+        match self.status() {
+            Status::Retrying => None,
+            Status::Success | Status::Failed => self.winner().map(Attempt::ended_at),
+        }
+    }
+
+    /// The attempt that decides: the greatest that delivered, else the greatest.
+    fn winner(&self) -> Option<&Attempt> {
+        self.attempts
+            .iter()
+            .max_by_key(|attempt| (attempt.is_success(), *attempt))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+
+    use super::*;
+
+    const BODY: &[u8] = br#"{"event":"ping","data":{},"timestamp":1}"#;
+
+    fn failure(number: u32, next_attempt_at: Option<i64>) -> AttemptResult {
+        let started_at = i64::from(number) * 1_000;
+        AttemptResult {
+            event_id: EventId::parse("evt-1").unwrap(),
+            endpoint: EndpointName::default(),
+            event: EventName::parse("ping").unwrap(),
+            body: CanonicalBody::check(Bytes::from_static(BODY)).unwrap(),
+            accepted_at: UnixMillis::new(900),
+            attempt: Attempt {
+                number: AttemptNumber::new(number).unwrap(),
+                started_at: UnixMillis::new(started_at),
+                duration_ms: 50,
+                status_code: Some(500),
+                error: Some("answered 500".to_owned()),
+                next_attempt_at: next_attempt_at.map(UnixMillis::new),
+                webhook_url: Arc::from("https://example.com/hook"),
+            },
+        }
+    }
+
+    fn success(number: u32) -> AttemptResult {
+        let mut result = failure(number, None);
+        result.attempt.status_code = Some(200);
+        result.attempt.error = None;
+        result
+    }
+
+    fn record(results: &[AttemptResult]) -> DeliveryRecord {
+        let (first, rest) = results.split_first().unwrap();
+        let mut record = DeliveryRecord::first(first);
+        rest.iter().for_each(|result| record.merge(result));
+        record
+    }
+
+    #[test]
+    fn a_failed_attempt_with_a_retry_due_is_retrying() {
+        let record = record(&[failure(1, Some(6_050))]);
+        assert_eq!(record.status(), Status::Retrying);
+        assert_eq!(record.status_code(), Some(500));
+        assert_eq!(record.error_message(), Some("answered 500"));
+        assert_eq!(record.retry_count(), 0);
+        assert_eq!(record.next_attempt_at(), Some(UnixMillis::new(6_050)));
+        assert_eq!(record.created_at, UnixMillis::new(900));
+        assert_eq!(record.updated_at(), UnixMillis::new(1_050));
+        assert_eq!(record.last_retry_at(), None);
+        assert_eq!(record.completed_at(), None);
+        assert_eq!(record.webhook_url(), "https://example.com/hook");
+    }
+
+    #[test]
+    fn an_exhausted_delivery_has_failed_for_good() {
+        let record = record(&[failure(1, Some(2_000)), failure(2, None)]);
+        assert_eq!(record.status(), Status::Failed);
+        assert_eq!(record.retry_count(), 1);
+        assert_eq!(record.last_retry_at(), Some(UnixMillis::new(2_000)));
+        assert_eq!(record.completed_at(), Some(UnixMillis::new(2_050)));
+        assert_eq!(record.next_attempt_at(), None);
+    }
+
+    #[test]
+    fn delivered_stays_delivered_whatever_comes_late() {
+        let record = record(&[success(2), failure(1, Some(2_000)), failure(3, None)]);
+        assert_eq!(record.status(), Status::Success);
+        assert_eq!(record.status_code(), Some(200));
+        assert_eq!(record.error_message(), None);
+        assert_eq!(record.retry_count(), 1);
+        assert_eq!(record.completed_at(), Some(UnixMillis::new(2_050)));
+        // The attempt that came after is still told.
+        assert_eq!(record.updated_at(), UnixMillis::new(3_050));
+        assert_eq!(record.last_retry_at(), Some(UnixMillis::new(3_000)));
+        assert_eq!(record.attempts().len(), 3);
+    }
+
+    #[test]
+    fn a_repeated_result_changes_nothing() {
+        let once = record(&[failure(1, Some(2_000)), success(2)]);
+        let twice = record(&[success(2), failure(1, Some(2_000)), success(2), success(2)]);
+        assert_eq!(once, twice);
+    }
+
+    #[test]
+    fn two_posts_of_one_attempt_are_both_kept() {
+        let mut again = failure(1, None);
+        again.attempt.started_at = UnixMillis::new(1_500);
+        let record = record(&[again, failure(1, Some(2_000))]);
+        assert_eq!(record.attempts().len(), 2);
+        assert_eq!(record.status(), Status::Failed);
+    }
+
+    #[test]
+    fn a_result_of_another_delivery_changes_nothing() {
+        let mut record = record(&[failure(1, None)]);
+        let before = record.clone();
+        record.merge(&AttemptResult {
+            endpoint: EndpointName::parse("crm").unwrap(),
+            ..success(2)
+        });
+        record.merge(&AttemptResult {
+            event_id: EventId::parse("evt-2").unwrap(),
+            ..success(2)
+        });
+        assert_eq!(record, before);
+    }
+}

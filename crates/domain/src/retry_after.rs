@@ -1,0 +1,69 @@
+//! How the `Retry-After` header of an answer is read.
+
+use std::time::{Duration, SystemTime};
+
+use crate::time::UnixMillis;
+
+/// A receiver can put an event off for this long, and no longer.
+pub const MAX_RETRY_AFTER: Duration = Duration::from_secs(300);
+
+/// Reads the header's value, seconds or an HTTP date (RFC 9110, section
+/// 10.2.3), at most [`MAX_RETRY_AFTER`]. `None` for anything else and for a date
+/// before `now`.
+#[must_use]
+pub fn parse_retry_after(value: &str, now: UnixMillis) -> Option<Duration> {
+    let value = value.trim_ascii();
+    let asked = if value.is_empty() || !value.bytes().all(|byte| byte.is_ascii_digit()) {
+        until(httpdate::parse_http_date(value).ok()?, now)?
+    } else {
+        // More digits than an integer holds are more than the most.
+        value.parse().map_or(MAX_RETRY_AFTER, Duration::from_secs)
+    };
+    Some(asked.min(MAX_RETRY_AFTER))
+}
+
+fn until(date: SystemTime, now: UnixMillis) -> Option<Duration> {
+    let since_1970 = date.duration_since(SystemTime::UNIX_EPOCH).ok()?;
+    let date = UnixMillis::new(since_1970.as_millis().try_into().ok()?);
+    (date >= now).then(|| date.since(now))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Tue, 01 Oct 2024 12:00:00 GMT
+    const NOON: UnixMillis = UnixMillis::new(1_727_784_000_000);
+
+    fn seconds(value: &str) -> Option<u64> {
+        parse_retry_after(value, NOON).map(|asked| asked.as_secs())
+    }
+
+    #[test]
+    fn seconds_and_dates_are_read_up_to_five_minutes() {
+        assert_eq!(seconds("0"), Some(0));
+        assert_eq!(seconds(" 120 "), Some(120));
+        assert_eq!(seconds("301"), Some(300));
+        assert_eq!(seconds("99999999999999999999999999"), Some(300));
+        assert_eq!(seconds("Tue, 01 Oct 2024 12:00:30 GMT"), Some(30));
+        assert_eq!(seconds("Tue, 01 Oct 2024 12:00:00 GMT"), Some(0));
+        assert_eq!(seconds("Wed, 02 Oct 2024 12:00:00 GMT"), Some(300));
+        assert_eq!(seconds("Tuesday, 01-Oct-24 12:00:30 GMT"), Some(30));
+    }
+
+    #[test]
+    fn nonsense_and_the_past_ask_for_nothing() {
+        for value in [
+            "",
+            " ",
+            "-1",
+            "+1",
+            "1.5",
+            "1e3",
+            "soon",
+            "Tue, 01 Oct 2024 11:59:59 GMT",
+        ] {
+            assert_eq!(seconds(value), None, "{value:?}");
+        }
+    }
+}

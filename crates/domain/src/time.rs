@@ -1,0 +1,85 @@
+//! Moments, as values: the domain never asks a clock.
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use std::time::Duration;
+
+/// A moment, in milliseconds since the Unix epoch.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct UnixMillis(i64);
+
+impl UnixMillis {
+    /// From milliseconds since the Unix epoch.
+    #[must_use]
+    pub const fn new(millis: i64) -> Self {
+        Self(millis)
+    }
+
+    /// Milliseconds since the Unix epoch.
+    #[must_use]
+    pub const fn get(self) -> i64 {
+        self.0
+    }
+
+    /// Whole seconds since the Unix epoch, rounded down.
+    #[must_use]
+    pub const fn seconds(self) -> i64 {
+        self.0.div_euclid(1_000)
+    }
+
+    /// As JavaScript's `toISOString` prints it: `2024-10-01T12:00:00.000Z`. A
+    /// moment beyond the year 9999 is printed as the last one before.
+    #[must_use]
+    pub fn to_iso8601(self) -> String {
+        let limit = |millis: i64| millis.clamp(-62_135_596_800_000, 253_402_207_200_000);
+        let timestamp = Timestamp::from_millisecond(limit(self.0)).unwrap_or(Timestamp::UNIX_EPOCH);
+        format!("{timestamp:.3}")
+    }
+
+    /// Later by `duration`, at most the last moment there is.
+    #[must_use]
+    pub fn plus(self, duration: Duration) -> Self {
+        Self(
+            self.0
+                .saturating_add(i64::try_from(duration.as_millis()).unwrap_or(i64::MAX)),
+        )
+    }
+
+    /// The time since `earlier`, zero where that is later.
+    #[must_use]
+    pub fn since(self, earlier: Self) -> Duration {
+        Duration::from_millis(self.0.saturating_sub(earlier.0).try_into().unwrap_or(0))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_moment_is_printed_as_javascript_prints_it() {
+        for (millis, text) in [
+            (1_727_784_000_000, "2024-10-01T12:00:00.000Z"),
+            (0, "1970-01-01T00:00:00.000Z"),
+            (-1, "1969-12-31T23:59:59.999Z"),
+            (1_709_164_799_999, "2024-02-28T23:59:59.999Z"),
+        ] {
+            assert_eq!(UnixMillis::new(millis).to_iso8601(), text);
+        }
+        assert!(
+            UnixMillis::new(i64::MAX)
+                .to_iso8601()
+                .starts_with("9999-12-30T")
+        );
+    }
+
+    #[test]
+    fn a_step_backwards_is_no_time_at_all() {
+        let (early, late) = (UnixMillis::new(1_000), UnixMillis::new(3_500));
+        assert_eq!(late.since(early), Duration::from_millis(2_500));
+        assert_eq!(early.since(late), Duration::ZERO);
+        assert_eq!(early.plus(Duration::MAX).get(), i64::MAX);
+        assert_eq!(UnixMillis::new(-1).seconds(), -1);
+    }
+}

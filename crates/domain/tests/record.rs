@@ -1,0 +1,108 @@
+//! A record is the same whatever order its results arrive in.
+#![expect(
+    clippy::unwrap_used,
+    reason = "clippy's leave for tests does not reach the functions they share"
+)]
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use proptest::{collection::vec, prelude::*};
+use wahook_domain::{
+    Attempt, AttemptNumber, AttemptResult, CanonicalBody, DeliveryRecord, EndpointName, EventId,
+    EventName, Status, UnixMillis,
+};
+
+/// Few values for each field, so that results often differ in one field alone.
+fn results() -> impl Strategy<Value = AttemptResult> {
+    let attempt = (
+        1..4u32,
+        0..3i64,
+        0..3i64,
+        prop::option::of(200..202u16),
+        prop::option::of(prop::sample::select(vec![
+            "answered 500",
+            "no answer in 30 s",
+        ])),
+        prop::option::of(0..3i64),
+        prop::sample::select(vec!["https://a.example", "https://b.example"]),
+    );
+    (attempt, 0..3i64).prop_map(|(attempt, accepted_at)| {
+        let (number, started_at, duration_ms, status_code, error, next_attempt_at, url) = attempt;
+        let body = br#"{"event":"ping","data":{},"timestamp":1}"#;
+        AttemptResult {
+            event_id: EventId::parse("evt-1").unwrap(),
+            endpoint: EndpointName::default(),
+            event: EventName::parse("ping").unwrap(),
+            body: CanonicalBody::check(Bytes::from_static(body)).unwrap(),
+            accepted_at: UnixMillis::new(accepted_at),
+            attempt: Attempt {
+                number: AttemptNumber::new(number).unwrap(),
+                started_at: UnixMillis::new(started_at),
+                duration_ms,
+                status_code,
+                error: error.map(str::to_owned),
+                next_attempt_at: next_attempt_at.map(UnixMillis::new),
+                webhook_url: Arc::from(url),
+            },
+        }
+    })
+}
+
+fn merged<'a>(results: impl IntoIterator<Item = &'a AttemptResult>) -> DeliveryRecord {
+    let mut results = results.into_iter();
+    let mut record = DeliveryRecord::first(results.next().unwrap());
+    results.for_each(|result| record.merge(result));
+    record
+}
+
+/// The same results in another order, some of them more than once.
+fn shuffled_and_repeated() -> impl Strategy<Value = (Vec<AttemptResult>, Vec<AttemptResult>)> {
+    vec(results(), 1..8).prop_flat_map(|results| {
+        let repeats = vec(prop::sample::select(results.clone()), 0..8);
+        let shuffled = repeats
+            .prop_map({
+                let results = results.clone();
+                move |repeats| [results.clone(), repeats].concat()
+            })
+            .prop_shuffle();
+        (Just(results), shuffled)
+    })
+}
+
+proptest! {
+    #[test]
+    fn any_order_and_any_repetition_give_the_same_record(
+        (results, shuffled) in shuffled_and_repeated(),
+    ) {
+        let (record, other) = (merged(&results), merged(&shuffled));
+        prop_assert_eq!(&record, &other);
+        prop_assert!(record.attempts().is_sorted_by(|a, b| a < b));
+    }
+
+    #[test]
+    fn a_delivery_never_goes_backwards(results in vec(results(), 1..12)) {
+        let mut record = merged(&results[..1]);
+        for result in &results[1..] {
+            let before = record.clone();
+            record.merge(result);
+            if before.status() == Status::Success {
+                prop_assert_eq!(record.status(), Status::Success);
+                prop_assert_eq!(record.error_message(), None);
+            } else if record.status() != Status::Success {
+                prop_assert!(record.retry_count() >= before.retry_count());
+            }
+            prop_assert!(record.updated_at() >= before.updated_at());
+            prop_assert!(record.created_at <= before.created_at);
+        }
+    }
+
+    #[test]
+    fn a_record_agrees_with_itself(results in vec(results(), 1..8)) {
+        let record = merged(&results);
+        prop_assert_eq!(record.completed_at().is_none(), record.status() == Status::Retrying);
+        prop_assert_eq!(record.error_message().is_none(), record.status() == Status::Success);
+        let delivered = results.iter().any(|result| result.attempt.is_success());
+        prop_assert_eq!(delivered, record.status() == Status::Success);
+    }
+}

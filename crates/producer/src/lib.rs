@@ -1,0 +1,82 @@
+//! The producer: takes events over HTTP and answers once the broker has them.
+
+mod events;
+mod problem;
+mod settings;
+mod token;
+
+pub use settings::ProducerSettings;
+pub use token::{InvalidTokens, Tokens};
+
+use anyhow::Context;
+use axum::{Router, routing::post};
+use prometheus::Registry;
+use std::{sync::Arc, time::Duration};
+use tokio::{net::TcpListener, sync::Semaphore};
+use wahook_queue::{Publisher, Topology, link::follow};
+use wahook_service::{
+    Link, Readiness, Shutdown,
+    metrics::{ProcessMetrics, ProducerMetrics},
+    ops,
+};
+
+use events::{Intake, MAX_IN_FLIGHT};
+
+/// How long a publish may wait for its confirm before the answer is 503.
+const CONFIRM_LIMIT: Duration = Duration::from_secs(5);
+/// How long the last confirms may take once no request is left.
+const CLOSE_LIMIT: Duration = Duration::from_secs(2);
+
+/// Runs until `shutdown`, then answers what is under way and returns.
+///
+/// # Errors
+/// When the address can't be listened on.
+pub async fn run(settings: ProducerSettings, shutdown: Shutdown) -> anyhow::Result<()> {
+    let listener = settings.listen.bind().await?;
+    run_on(listener, settings, shutdown).await
+}
+
+async fn run_on(
+    listener: TcpListener,
+    settings: ProducerSettings,
+    shutdown: Shutdown,
+) -> anyhow::Result<()> {
+    let registry = Registry::new();
+    let metrics = ProducerMetrics::new(&registry).context("metrics")?;
+    ProcessMetrics::new(&registry, "producer").context("metrics")?;
+    let readiness = Readiness::new();
+    let (publisher, task) = Publisher::start(
+        settings.broker,
+        "wahook-producer",
+        Topology::events(),
+        CONFIRM_LIMIT,
+    );
+    let link = Link::publishing(readiness.check("broker"), metrics.broker.clone());
+    tokio::spawn(follow(publisher.link(), move |state| {
+        let (blocked, error) = (state.blocked.as_deref(), state.last_error.as_deref());
+        link.observe(state.up, state.connections, blocked, error);
+    }));
+    let intake = Arc::new(Intake {
+        tokens: settings.tokens,
+        max_body_bytes: settings.max_body_bytes,
+        validation: settings.validation,
+        publisher,
+        metrics,
+        permits: Semaphore::new(MAX_IN_FLIGHT),
+    });
+    let router = Router::new()
+        .route("/v1/events", post(events::post).fallback(events::only_post))
+        .with_state(intake)
+        .fallback(events::nothing_here)
+        .merge(ops::router(registry, readiness.clone()));
+    let stopping = shutdown.clone();
+    tokio::spawn(async move {
+        stopping.soft().await;
+        readiness.stopping();
+    });
+    ops::serve(listener, router, shutdown)
+        .await
+        .context("serving HTTP")?;
+    task.close(CLOSE_LIMIT).await;
+    Ok(())
+}

@@ -1,0 +1,137 @@
+//! The producer's settings, read and checked whole before any connection.
+
+use wahook_domain::Validation;
+use wahook_queue::BrokerUri;
+use wahook_service::{ListenAddress, Settings};
+
+use crate::token::Tokens;
+
+/// Everything that the producer is told.
+#[derive(Debug)]
+pub struct ProducerSettings {
+    /// `AMQP_URL`
+    pub broker: BrokerUri,
+    /// `PRODUCER_LISTEN`
+    pub listen: ListenAddress,
+    /// `PRODUCER_TOKEN`
+    pub tokens: Tokens,
+    /// `PRODUCER_MAX_BODY_BYTES`
+    pub max_body_bytes: usize,
+    /// `PRODUCER_VALIDATION`
+    pub validation: Validation,
+}
+
+impl ProducerSettings {
+    /// Reads everything; faults are noted in `settings`, and then there is no
+    /// result.
+    pub fn read(settings: &mut Settings) -> Option<Self> {
+        let broker =
+            settings.required_parsed("AMQP_URL", "the broker's address", BrokerUri::EXAMPLE);
+        let listen = settings.parsed(
+            "PRODUCER_LISTEN",
+            ListenAddress::loopback(8080),
+            "an address and port",
+            "0.0.0.0:8080",
+        );
+        let tokens = read_tokens(settings, listen);
+        let max_body_bytes = settings.in_range(
+            "PRODUCER_MAX_BODY_BYTES",
+            1 << 20,
+            1_024..=15 << 20,
+            "1048576",
+        );
+        let validation = settings.parsed(
+            "PRODUCER_VALIDATION",
+            Validation::Lenient,
+            "lenient or strict",
+            "lenient",
+        );
+        Some(Self {
+            broker: broker?,
+            listen,
+            tokens,
+            max_body_bytes,
+            validation,
+        })
+    }
+}
+
+fn read_tokens(settings: &mut Settings, listen: ListenAddress) -> Tokens {
+    const NAME: &str = "PRODUCER_TOKEN";
+    const EXAMPLE: &str = "a long random text, such as `openssl rand -hex 32` prints";
+    match settings.secret(NAME).map(|list| Tokens::parse(&list)) {
+        Some(Ok(tokens)) => tokens,
+        Some(Err(error)) => {
+            settings.fault(NAME, error.to_string(), EXAMPLE);
+            Tokens::default()
+        }
+        None if listen.is_loopback() => Tokens::default(),
+        None => {
+            let problem =
+                format!("is not set, but PRODUCER_LISTEN={listen} can be reached by others");
+            settings.fault(NAME, problem, EXAMPLE);
+            Tokens::default()
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(pairs: &[(&'static str, &'static str)]) -> Result<ProducerSettings, String> {
+        let mut settings = Settings::from_pairs(pairs.iter().copied());
+        let read = ProducerSettings::read(&mut settings);
+        settings.finish().map_err(|faults| faults.to_string())?;
+        Ok(read.unwrap())
+    }
+
+    #[test]
+    fn the_brokers_address_is_enough_and_the_rest_has_the_documented_defaults() {
+        let settings = read(&[("AMQP_URL", "amqp://127.0.0.1")]).unwrap();
+        assert_eq!(settings.listen.to_string(), "127.0.0.1:8080");
+        assert_eq!(settings.max_body_bytes, 1_048_576);
+        assert!(settings.tokens.is_empty());
+    }
+
+    #[test]
+    fn an_address_that_others_can_reach_needs_a_token() {
+        let open = [
+            ("AMQP_URL", "amqp://127.0.0.1"),
+            ("PRODUCER_LISTEN", "0.0.0.0:8080"),
+        ];
+        let refused = read(&open).unwrap_err();
+        assert!(refused.contains("PRODUCER_TOKEN"), "{refused}");
+        let guarded = [
+            open[0],
+            open[1],
+            ("PRODUCER_TOKEN", "a-token-of-good-length"),
+        ];
+        assert!(!read(&guarded).unwrap().tokens.is_empty());
+    }
+
+    #[test]
+    fn every_fault_is_named_at_once_with_its_variable_and_a_right_example() {
+        let faults = read(&[
+            ("PRODUCER_LISTEN", "8080"),
+            ("PRODUCER_TOKEN", "short"),
+            ("PRODUCER_MAX_BODY_BYTES", "1"),
+            ("PRODUCER_VALIDATION", "loose"),
+        ])
+        .unwrap_err();
+        for expected in [
+            "AMQP_URL",
+            BrokerUri::EXAMPLE,
+            "PRODUCER_LISTEN",
+            "0.0.0.0:8080",
+            "PRODUCER_TOKEN",
+            "PRODUCER_MAX_BODY_BYTES",
+            "PRODUCER_VALIDATION",
+        ] {
+            assert!(
+                faults.contains(expected),
+                "{expected} is missing in:\n{faults}"
+            );
+        }
+    }
+}

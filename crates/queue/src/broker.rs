@@ -1,0 +1,165 @@
+//! How a connection to the broker is made and how long each step may take.
+
+use backoff::ExponentialBackoff;
+use lapin::{Channel, Connection, ConnectionProperties, uri::AMQPUri};
+use std::{fmt, str::FromStr, time::Duration};
+use tokio::time::timeout;
+
+use crate::topology::Topology;
+
+/// Connect, open a channel and declare, all together. lapin's own
+/// `connection_timeout` does not cut off a frozen broker.
+const CONNECT_LIMIT: Duration = Duration::from_secs(10);
+/// How long a farewell may take; the broker cleans up by itself anyway.
+const CLOSE_LIMIT: Duration = Duration::from_secs(2);
+/// Seconds between heartbeats where the URI names none: a frozen broker is
+/// noticed after two of them.
+const HEARTBEAT_SECONDS: u16 = 5;
+
+/// The broker's address, valid by construction. `Display` hides the password.
+#[derive(Clone)]
+pub struct BrokerUri(AMQPUri);
+
+/// Why a string is no broker address.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub struct InvalidBrokerUri(String);
+
+impl BrokerUri {
+    /// A right value, for messages to people.
+    pub const EXAMPLE: &str = "amqp://guest:guest@127.0.0.1:5672/%2f";
+}
+
+impl FromStr for BrokerUri {
+    type Err = InvalidBrokerUri;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let mut uri = AMQPUri::from_str(text).map_err(InvalidBrokerUri)?;
+        uri.query.heartbeat.get_or_insert(HEARTBEAT_SECONDS);
+        Ok(Self(uri))
+    }
+}
+
+impl fmt::Display for BrokerUri {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let authority = &self.0.authority;
+        write!(
+            f,
+            "{}://{}@{}:{}/{}",
+            self.0.scheme,
+            authority.userinfo.username,
+            authority.host,
+            authority.port,
+            self.0.vhost
+        )
+    }
+}
+
+impl fmt::Debug for BrokerUri {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "BrokerUri({self})")
+    }
+}
+
+/// Why no usable connection was had.
+#[derive(Debug, thiserror::Error)]
+pub enum ConnectError {
+    /// The broker did not answer in time.
+    #[error("no answer from the broker within {} s", CONNECT_LIMIT.as_secs())]
+    TimedOut,
+    /// A queue or exchange stands with other arguments than ours.
+    #[error(
+        "{0}: a queue or exchange of this name was declared with other arguments; \
+         once it is empty, delete it and it is declared anew"
+    )]
+    OtherTopology(lapin::Error),
+    /// Anything else that lapin says.
+    #[error("{0}")]
+    Broker(#[from] lapin::Error),
+}
+
+/// Delays between attempts to connect: 0.2 s growing to 5 s, for ever.
+#[must_use]
+pub fn reconnect_backoff() -> ExponentialBackoff {
+    ExponentialBackoff {
+        current_interval: Duration::from_millis(200),
+        initial_interval: Duration::from_millis(200),
+        multiplier: 2.0,
+        randomization_factor: 0.2,
+        max_interval: Duration::from_secs(5),
+        max_elapsed_time: None,
+        ..ExponentialBackoff::default()
+    }
+}
+
+/// Connects and declares the topology on a channel of its own.
+pub(crate) async fn connect(
+    uri: &BrokerUri,
+    name: &str,
+    topology: &Topology,
+) -> Result<Connection, ConnectError> {
+    let properties = ConnectionProperties::default().with_connection_name(name.into());
+    let steps = async {
+        let connection = Connection::connect_uri(uri.0.clone(), properties).await?;
+        let channel = connection.create_channel().await?;
+        topology.declare(&channel).await.map_err(explain)?;
+        channel.close(200, "declared".into()).await?;
+        Ok(connection)
+    };
+    timeout(CONNECT_LIMIT, steps)
+        .await
+        .map_err(|_| ConnectError::TimedOut)?
+}
+
+/// Says goodbye. A connection that outlives its runtime makes lapin panic, so
+/// every connection is closed before the program ends.
+pub(crate) async fn close(connection: &Connection) {
+    if let Ok(Err(error)) = timeout(CLOSE_LIMIT, connection.close(200, "bye".into())).await {
+        tracing::debug!(%error, "the broker connection was gone before its close");
+    }
+}
+
+/// A new channel, under the same deadline as a connect.
+pub(crate) async fn channel(connection: &Connection) -> Result<Channel, ConnectError> {
+    let channel = timeout(CONNECT_LIMIT, connection.create_channel())
+        .await
+        .map_err(|_| ConnectError::TimedOut)??;
+    Ok(channel)
+}
+
+fn explain(error: lapin::Error) -> ConnectError {
+    const PRECONDITION_FAILED: u16 = 406;
+    match error.kind() {
+        lapin::ErrorKind::ProtocolError(e) if e.get_id() == PRECONDITION_FAILED => {
+            ConnectError::OtherTopology(error)
+        }
+        _ => ConnectError::Broker(error),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_address_is_shown_without_its_password() {
+        let uri: BrokerUri = "amqp://guest:hunter2@broker:5673/%2f".parse().unwrap();
+        assert_eq!(uri.to_string(), "amqp://guest@broker:5673//");
+        assert!(!format!("{uri:?}").contains("hunter2"));
+    }
+
+    #[test]
+    fn a_heartbeat_is_asked_for_unless_the_address_names_one() {
+        let uri: BrokerUri = "amqp://broker".parse().unwrap();
+        assert_eq!(uri.0.query.heartbeat, Some(HEARTBEAT_SECONDS));
+        let uri: BrokerUri = "amqp://broker/%2f?heartbeat=30".parse().unwrap();
+        assert_eq!(uri.0.query.heartbeat, Some(30));
+    }
+
+    #[test]
+    fn what_is_no_broker_address_is_refused() {
+        for text in ["http://broker", "broker:5672", ""] {
+            assert!(text.parse::<BrokerUri>().is_err(), "{text}");
+        }
+    }
+}

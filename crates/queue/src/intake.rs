@@ -1,0 +1,200 @@
+//! Taking work: a connection for consuming alone (so that an alarm, which
+//! blocks publishing connections, never blocks an ack), its subscriptions, and
+//! the messages that they hand out.
+
+use bytes::Bytes;
+use futures_util::{FutureExt, StreamExt};
+use lapin::{
+    Acker, BasicProperties, Channel, Connection, Consumer,
+    options::{
+        BasicAckOptions, BasicCancelOptions, BasicConsumeOptions, BasicNackOptions, BasicQosOptions,
+    },
+    types::FieldTable,
+};
+use std::time::Duration;
+use tokio::time::timeout;
+use wahook_domain::{AttemptResult, QueuedEvent};
+
+use crate::{
+    broker::{self, BrokerUri, ConnectError},
+    message::{self, Poison},
+    spill,
+    topology::Topology,
+};
+
+/// An ack that can't be written in this time belongs to a dead connection.
+const ACK_LIMIT: Duration = Duration::from_secs(5);
+/// A subscribe or cancel that takes longer belongs to a dead connection.
+const STEP_LIMIT: Duration = Duration::from_secs(10);
+
+/// A connection for consuming.
+pub struct Intake {
+    connection: Connection,
+}
+
+impl Intake {
+    /// Connects once, under a deadline, and declares `topology`.
+    pub async fn connect(
+        uri: &BrokerUri,
+        name: &str,
+        topology: &Topology,
+    ) -> Result<Self, ConnectError> {
+        let connection = broker::connect(uri, name, topology).await?;
+        Ok(Self { connection })
+    }
+
+    /// Subscribes to a queue; at most `prefetch` of its messages are handed out
+    /// and not yet acknowledged.
+    pub async fn subscribe(
+        &self,
+        queue: &str,
+        prefetch: u16,
+    ) -> Result<Subscription, ConnectError> {
+        let channel = broker::channel(&self.connection).await?;
+        let steps = async {
+            channel
+                .basic_qos(prefetch, BasicQosOptions::default())
+                .await?;
+            let (tag, options) = ("".into(), BasicConsumeOptions::default());
+            channel
+                .basic_consume(queue.into(), tag, options, FieldTable::default())
+                .await
+        };
+        let consumer = timeout(STEP_LIMIT, steps)
+            .await
+            .map_err(|_| ConnectError::TimedOut)??;
+        Ok(Subscription { channel, consumer })
+    }
+
+    /// Closes the connection; the broker hands out anew what was not
+    /// acknowledged.
+    pub async fn close(self) {
+        broker::close(&self.connection).await;
+    }
+}
+
+/// A running subscription to one queue.
+pub struct Subscription {
+    channel: Channel,
+    consumer: Consumer,
+}
+
+/// Why a subscription hands out no more.
+#[derive(Debug, thiserror::Error)]
+pub enum SubscriptionEnded {
+    /// The queue was deleted, or the subscription cancelled.
+    #[error("the broker ended the subscription")]
+    Cancelled,
+    /// The connection or channel is gone.
+    #[error("{0}")]
+    Broken(#[from] lapin::Error),
+}
+
+impl Subscription {
+    /// The next message. Dropping the future loses none.
+    pub async fn next(&mut self) -> Result<Received, SubscriptionEnded> {
+        let delivery = self
+            .consumer
+            .next()
+            .await
+            .ok_or(SubscriptionEnded::Cancelled)??;
+        Ok(Received {
+            properties: delivery.properties,
+            payload: Bytes::from(delivery.data),
+            redelivered: delivery.redelivered,
+            receipt: Receipt(delivery.acker),
+        })
+    }
+
+    /// The next message and whatever else is here already, `most` together at
+    /// the most. Dropping the future loses none.
+    pub async fn next_batch(&mut self, most: usize) -> Result<Vec<Received>, SubscriptionEnded> {
+        let mut batch = vec![self.next().await?];
+        while batch.len() < most {
+            let Some(received) = self.next().now_or_never() else {
+                break;
+            };
+            match received {
+                Ok(received) => batch.push(received),
+                // What was received before is given out; the next call ends.
+                Err(_) => break,
+            }
+        }
+        Ok(batch)
+    }
+
+    /// Tells the broker to send no more. What was sent already and not
+    /// acknowledged stays ours until the connection closes.
+    pub async fn cancel(&self) {
+        let options = BasicCancelOptions::default();
+        let _ = timeout(
+            STEP_LIMIT,
+            self.channel.basic_cancel(self.consumer.tag(), options),
+        )
+        .await;
+    }
+}
+
+/// A message that was handed out, to be acknowledged last of all.
+pub struct Received {
+    properties: BasicProperties,
+    payload: Bytes,
+    /// The broker has handed it out before: what became of that is unknown.
+    pub redelivered: bool,
+    /// What to give back to the broker in the end.
+    pub receipt: Receipt,
+}
+
+impl Received {
+    /// Reads it as a message of a work queue.
+    pub fn event(&self) -> Result<QueuedEvent, Poison> {
+        message::decode(&self.properties, self.payload.clone())
+    }
+
+    /// Reads it as a message of `wahook.results`.
+    pub fn result(&self) -> Result<AttemptResult, Poison> {
+        spill::decode(&self.properties, self.payload.clone())
+    }
+}
+
+/// The right to end a message, once.
+#[derive(Debug)]
+pub struct Receipt(Acker);
+
+/// The message's connection is gone; the broker hands it out anew.
+#[derive(Debug, thiserror::Error)]
+#[error("the message's connection is gone, the broker will hand it out anew")]
+pub struct AckError;
+
+impl Receipt {
+    /// The message is dealt with; the broker forgets it.
+    pub async fn ack(self) -> Result<(), AckError> {
+        settle(self.0.ack(BasicAckOptions::default())).await
+    }
+
+    /// The message can't be dealt with: the broker itself moves it, unchanged,
+    /// to the dead letters of its queue.
+    pub async fn reject(self) -> Result<(), AckError> {
+        let options = BasicNackOptions {
+            requeue: false,
+            multiple: false,
+        };
+        settle(self.0.nack(options)).await
+    }
+
+    /// Back to its queue, to be handed out again.
+    pub async fn requeue(self) -> Result<(), AckError> {
+        let options = BasicNackOptions {
+            requeue: true,
+            multiple: false,
+        };
+        settle(self.0.nack(options)).await
+    }
+}
+
+async fn settle(step: impl Future<Output = lapin::Result<bool>>) -> Result<(), AckError> {
+    match timeout(ACK_LIMIT, step).await {
+        Ok(Ok(true)) => Ok(()),
+        _ => Err(AckError),
+    }
+}

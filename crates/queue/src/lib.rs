@@ -1,0 +1,21 @@
+//! What a queue must do for wahook (publish with a confirm, hand out work,
+//! retry later, park dead letters), and RabbitMQ doing it.
+//!
+//! lapin's own recovery is not used: each connection is supervised here and
+//! built anew on any error, with a deadline around every step.
+
+pub mod broker;
+pub mod intake;
+pub mod link;
+pub mod message;
+pub mod publisher;
+mod settle;
+pub mod spill;
+pub mod topology;
+
+pub use broker::{BrokerUri, ConnectError, InvalidBrokerUri, reconnect_backoff};
+pub use intake::{AckError, Intake, Receipt, Received, Subscription, SubscriptionEnded};
+pub use link::LinkState;
+pub use message::{Outgoing, Poison};
+pub use publisher::{PublishError, Publisher, PublisherTask};
+pub use topology::Topology;

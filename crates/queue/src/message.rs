@@ -1,0 +1,288 @@
+//! How an event travels: its AMQP properties, where it is published to, and
+//! how it is read back.
+
+use bytes::Bytes;
+use lapin::{
+    BasicProperties,
+    types::{AMQPValue, FieldTable, ShortString},
+};
+use wahook_domain::{
+    AttemptNumber, CanonicalBody, EndpointName, EventId, EventName, QueuedEvent, UnixMillis,
+    WaitStep,
+};
+
+use crate::topology;
+
+/// The version of the envelope; a message of another one is poison.
+pub const WIRE_VERSION: i64 = 1;
+
+const PERSISTENT: u8 = 2;
+const VERSION: &str = "x-wahook-version";
+const ATTEMPT: &str = "x-attempt";
+const FIRST_PUBLISHED: &str = "x-first-published-ms";
+const TRACEPARENT: &str = "traceparent";
+const ENDPOINT: &str = "x-endpoint";
+const REASON: &str = "x-reason";
+
+/// A message on its way to the broker: persistent, and with an id, by
+/// construction.
+#[derive(Debug, Clone)]
+pub struct Outgoing {
+    pub(crate) exchange: String,
+    pub(crate) routing_key: String,
+    pub(crate) payload: Bytes,
+    pub(crate) properties: BasicProperties,
+    pub(crate) id: ShortString,
+}
+
+impl Outgoing {
+    /// A fresh event, to every endpoint that wants it.
+    #[must_use]
+    pub fn event(event: &QueuedEvent) -> Self {
+        Self::new(
+            topology::EVENTS_EXCHANGE.into(),
+            event.name.as_str().into(),
+            event,
+            [],
+        )
+    }
+
+    /// The next attempt of an event, after `step`.
+    #[must_use]
+    pub fn retry(event: &QueuedEvent, endpoint: &EndpointName, step: WaitStep) -> Self {
+        let next = QueuedEvent {
+            attempt: event.attempt.next(),
+            ..event.clone()
+        };
+        Self::new(
+            topology::wait_queue(step),
+            topology::work_queue(endpoint),
+            &next,
+            [],
+        )
+    }
+
+    /// An exhausted delivery, for redrive; `reason` tells a person why.
+    #[must_use]
+    pub fn dead_letter(event: &QueuedEvent, endpoint: &EndpointName, reason: &str) -> Self {
+        let notes = [(ENDPOINT, endpoint.as_str()), (REASON, reason)];
+        Self::new(String::new(), topology::DEAD_QUEUE.into(), event, notes)
+    }
+
+    fn new<const N: usize>(
+        exchange: String,
+        routing_key: String,
+        event: &QueuedEvent,
+        notes: [(&'static str, &str); N],
+    ) -> Self {
+        let mut headers = version_header();
+        headers.insert(
+            ATTEMPT.into(),
+            AMQPValue::LongLongInt(event.attempt.get().into()),
+        );
+        headers.insert(
+            FIRST_PUBLISHED.into(),
+            AMQPValue::LongLongInt(event.accepted_at.get()),
+        );
+        if let Some(traceparent) = &event.traceparent {
+            headers.insert(
+                TRACEPARENT.into(),
+                AMQPValue::LongString(traceparent.as_str().into()),
+            );
+        }
+        for (name, value) in notes {
+            headers.insert(name.into(), AMQPValue::LongString(value.into()));
+        }
+        let id = ShortString::from(event.id.as_str());
+        let seconds = u64::try_from(event.accepted_at.seconds()).unwrap_or_default();
+        let properties = properties(headers, &id)
+            .with_type(event.name.as_str().into())
+            .with_timestamp(seconds);
+        Self {
+            exchange,
+            routing_key,
+            payload: event.body.bytes(),
+            properties,
+            id,
+        }
+    }
+}
+
+/// What every message of ours starts its headers with.
+pub(crate) fn version_header() -> FieldTable {
+    let mut headers = FieldTable::default();
+    headers.insert(VERSION.into(), AMQPValue::LongLongInt(WIRE_VERSION));
+    headers
+}
+
+/// The properties that every message of ours has.
+pub(crate) fn properties(headers: FieldTable, id: &ShortString) -> BasicProperties {
+    BasicProperties::default()
+        .with_content_type("application/json".into())
+        .with_delivery_mode(PERSISTENT)
+        .with_message_id(id.clone())
+        .with_headers(headers)
+}
+
+/// Why a message can't be read. It goes to the dead letters unchanged.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Poison {
+    /// A property or header that we always write is missing or of a wrong type.
+    #[error("{0} is missing or malformed")]
+    Missing(&'static str),
+    /// The message is of a version that this program does not know.
+    #[error("envelope version {0} is not known (this program reads {WIRE_VERSION})")]
+    Version(i64),
+    /// The payload is no canonical event.
+    #[error("the payload is no event: {0}")]
+    Payload(String),
+}
+
+/// Reads a message of a work queue.
+pub(crate) fn decode(properties: &BasicProperties, payload: Bytes) -> Result<QueuedEvent, Poison> {
+    check_version(properties)?;
+    let id = text(properties.message_id(), "message_id")?;
+    let name = text(properties.kind(), "type")?;
+    let attempt = u32::try_from(number(properties, ATTEMPT)?)
+        .ok()
+        .and_then(AttemptNumber::new)
+        .ok_or(Poison::Missing(ATTEMPT))?;
+    Ok(QueuedEvent {
+        id: EventId::parse(id).map_err(|_| Poison::Missing("message_id"))?,
+        name: EventName::parse(name).map_err(|_| Poison::Missing("type"))?,
+        body: CanonicalBody::check(payload).map_err(|e| Poison::Payload(e.to_string()))?,
+        attempt,
+        accepted_at: UnixMillis::new(number(properties, FIRST_PUBLISHED)?),
+        traceparent: header_text(properties, TRACEPARENT),
+    })
+}
+
+pub(crate) fn check_version(properties: &BasicProperties) -> Result<(), Poison> {
+    match number(properties, VERSION)? {
+        WIRE_VERSION => Ok(()),
+        other => Err(Poison::Version(other)),
+    }
+}
+
+pub(crate) fn header_text(properties: &BasicProperties, name: &str) -> Option<String> {
+    match header(properties, name)? {
+        AMQPValue::LongString(text) => String::from_utf8(text.as_bytes().to_vec()).ok(),
+        AMQPValue::ShortString(text) => Some(text.as_str().to_owned()),
+        _ => None,
+    }
+}
+
+fn header<'a>(properties: &'a BasicProperties, name: &str) -> Option<&'a AMQPValue> {
+    properties.headers().as_ref()?.inner().get(name)
+}
+
+fn text<'a>(value: &'a Option<ShortString>, name: &'static str) -> Result<&'a str, Poison> {
+    value
+        .as_ref()
+        .map(ShortString::as_str)
+        .ok_or(Poison::Missing(name))
+}
+
+/// A whole number of any width: other clients choose other integer types.
+fn number(properties: &BasicProperties, name: &'static str) -> Result<i64, Poison> {
+    let value = match header(properties, name) {
+        Some(AMQPValue::LongLongInt(n)) => Some(*n),
+        Some(AMQPValue::LongInt(n)) => Some((*n).into()),
+        Some(AMQPValue::LongUInt(n)) => Some((*n).into()),
+        Some(AMQPValue::ShortInt(n)) => Some((*n).into()),
+        Some(AMQPValue::ShortUInt(n)) => Some((*n).into()),
+        Some(AMQPValue::ShortShortInt(n)) => Some((*n).into()),
+        Some(AMQPValue::ShortShortUInt(n)) => Some((*n).into()),
+        _ => None,
+    };
+    value.ok_or(Poison::Missing(name))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn event() -> QueuedEvent {
+        let body =
+            br#"{"event":"message_ack","data":{"ack":3},"timestamp":"2024-10-01T12:00:00.000Z"}"#;
+        QueuedEvent {
+            id: EventId::parse("evt-1").unwrap(),
+            name: EventName::parse("message_ack").unwrap(),
+            body: CanonicalBody::check(Bytes::from_static(body)).unwrap(),
+            attempt: AttemptNumber::FIRST,
+            accepted_at: UnixMillis::new(1_727_784_000_123),
+            traceparent: Some("00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01".into()),
+        }
+    }
+
+    fn read_back(outgoing: &Outgoing) -> QueuedEvent {
+        decode(&outgoing.properties, outgoing.payload.clone()).unwrap()
+    }
+
+    fn with_header(name: &str, value: AMQPValue) -> BasicProperties {
+        let outgoing = Outgoing::event(&event());
+        let mut headers = outgoing.properties.headers().clone().unwrap();
+        headers.insert(name.into(), value);
+        outgoing.properties.with_headers(headers)
+    }
+
+    #[test]
+    fn an_event_is_read_back_as_it_was_published() {
+        let outgoing = Outgoing::event(&event());
+        assert_eq!(read_back(&outgoing), event());
+        assert_eq!(outgoing.exchange, "wahook.events");
+        assert_eq!(outgoing.routing_key, "message_ack");
+        assert_eq!(outgoing.properties.delivery_mode(), &Some(PERSISTENT));
+    }
+
+    #[test]
+    fn a_retry_waits_in_its_step_and_returns_to_its_own_work_queue_as_the_next_attempt() {
+        let step = wahook_domain::RetryRule::new(3, 5_000)
+            .unwrap()
+            .wait_steps()[0];
+        let outgoing = Outgoing::retry(&event(), &EndpointName::default(), step);
+        assert_eq!(outgoing.exchange, "wahook.wait.5000");
+        assert_eq!(outgoing.routing_key, "wahook.deliver.default");
+        let expected = QueuedEvent {
+            attempt: AttemptNumber::FIRST.next(),
+            ..event()
+        };
+        assert_eq!(read_back(&outgoing), expected);
+    }
+
+    #[test]
+    fn a_dead_letter_keeps_the_event_and_says_which_endpoint_refused_it() {
+        let outgoing = Outgoing::dead_letter(&event(), &EndpointName::default(), "answered 500");
+        assert_eq!(read_back(&outgoing), event());
+        assert_eq!(
+            header_text(&outgoing.properties, ENDPOINT).as_deref(),
+            Some("default")
+        );
+        assert_eq!(
+            header_text(&outgoing.properties, REASON).as_deref(),
+            Some("answered 500")
+        );
+    }
+
+    #[test]
+    fn a_message_that_lacks_anything_or_is_of_another_version_is_poison() {
+        let payload = event().body.bytes();
+        let of =
+            |properties: &BasicProperties, payload: &Bytes| decode(properties, payload.clone());
+        assert_eq!(
+            of(&BasicProperties::default(), &payload),
+            Err(Poison::Missing(VERSION))
+        );
+        let other = with_header(VERSION, AMQPValue::LongLongInt(2));
+        assert_eq!(of(&other, &payload), Err(Poison::Version(2)));
+        let zero = with_header(ATTEMPT, AMQPValue::LongLongInt(0));
+        assert_eq!(of(&zero, &payload), Err(Poison::Missing(ATTEMPT)));
+        let text = with_header(FIRST_PUBLISHED, AMQPValue::LongString("soon".into()));
+        assert_eq!(of(&text, &payload), Err(Poison::Missing(FIRST_PUBLISHED)));
+        let good = Outgoing::event(&event()).properties;
+        let bytes = Bytes::from_static(&[0xff, 0x00, 0x7b]);
+        assert!(matches!(of(&good, &bytes), Err(Poison::Payload(_))));
+        let no_id = good.clone().with_message_id("not an id".into());
+        assert_eq!(of(&no_id, &payload), Err(Poison::Missing("message_id")));
+    }
+}

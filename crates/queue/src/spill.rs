@@ -1,0 +1,150 @@
+//! How a result travels through `wahook.results` while the log is away: the
+//! event's body as the payload (so that the log's `payload` will be whole), the
+//! attempt in a header.
+
+use bytes::Bytes;
+use lapin::{
+    BasicProperties,
+    types::{AMQPValue, ShortString},
+};
+use serde::{Deserialize, Serialize};
+use std::sync::Arc;
+use wahook_domain::{
+    Attempt, AttemptNumber, AttemptResult, CanonicalBody, EndpointName, EventId, EventName,
+    UnixMillis,
+};
+
+use crate::{
+    message::{self, Outgoing, Poison},
+    topology,
+};
+
+const RESULT: &str = "x-result";
+
+/// The wire form of an attempt's result, apart from the domain's so that each
+/// can change by itself.
+#[derive(Serialize, Deserialize)]
+struct Wire {
+    event_id: String,
+    endpoint: String,
+    event: String,
+    accepted_at: i64,
+    number: u32,
+    started_at: i64,
+    duration_ms: i64,
+    status_code: Option<u16>,
+    error: Option<String>,
+    next_attempt_at: Option<i64>,
+    webhook_url: String,
+}
+
+impl Outgoing {
+    /// A result that the log could not take now.
+    #[must_use]
+    pub fn result(result: &AttemptResult) -> Self {
+        let attempt = &result.attempt;
+        let wire = Wire {
+            event_id: result.event_id.as_str().to_owned(),
+            endpoint: result.endpoint.as_str().to_owned(),
+            event: result.event.as_str().to_owned(),
+            accepted_at: result.accepted_at.get(),
+            number: attempt.number.get(),
+            started_at: attempt.started_at.get(),
+            duration_ms: attempt.duration_ms,
+            status_code: attempt.status_code,
+            error: attempt.error.clone(),
+            next_attempt_at: attempt.next_attempt_at.map(UnixMillis::get),
+            webhook_url: attempt.webhook_url.to_string(),
+        };
+        let mut headers = message::version_header();
+        // Strings and numbers always have a JSON form.
+        let json = serde_json::to_string(&wire).unwrap_or_default();
+        headers.insert(RESULT.into(), AMQPValue::LongString(json.into()));
+        let id = ShortString::from(result.event_id.as_str());
+        Self {
+            exchange: String::new(),
+            routing_key: topology::RESULTS_QUEUE.to_owned(),
+            payload: result.body.bytes(),
+            properties: message::properties(headers, &id),
+            id,
+        }
+    }
+}
+
+/// Reads a message of `wahook.results`.
+pub(crate) fn decode(
+    properties: &BasicProperties,
+    payload: Bytes,
+) -> Result<AttemptResult, Poison> {
+    const MALFORMED: Poison = Poison::Missing(RESULT);
+    message::check_version(properties)?;
+    let json = message::header_text(properties, RESULT).ok_or(MALFORMED)?;
+    let wire: Wire = serde_json::from_str(&json).map_err(|_| MALFORMED)?;
+    let attempt = Attempt {
+        number: AttemptNumber::new(wire.number).ok_or(MALFORMED)?,
+        started_at: UnixMillis::new(wire.started_at),
+        duration_ms: wire.duration_ms,
+        status_code: wire.status_code,
+        error: wire.error,
+        next_attempt_at: wire.next_attempt_at.map(UnixMillis::new),
+        webhook_url: Arc::from(wire.webhook_url),
+    };
+    Ok(AttemptResult {
+        event_id: EventId::parse(&wire.event_id).map_err(|_| MALFORMED)?,
+        endpoint: EndpointName::parse(&wire.endpoint).map_err(|_| MALFORMED)?,
+        event: EventName::parse(&wire.event).map_err(|_| MALFORMED)?,
+        body: CanonicalBody::check(payload).map_err(|e| Poison::Payload(e.to_string()))?,
+        accepted_at: UnixMillis::new(wire.accepted_at),
+        attempt,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn result() -> AttemptResult {
+        let body = br#"{"event":"call","data":{},"timestamp":"2024-10-01T12:00:00.000Z"}"#;
+        AttemptResult {
+            event_id: EventId::parse("evt-1").unwrap(),
+            endpoint: EndpointName::default(),
+            event: EventName::parse("call").unwrap(),
+            body: CanonicalBody::check(Bytes::from_static(body)).unwrap(),
+            accepted_at: UnixMillis::new(1),
+            attempt: Attempt {
+                number: AttemptNumber::FIRST.next(),
+                started_at: UnixMillis::new(2),
+                duration_ms: 3,
+                status_code: Some(500),
+                error: Some("answered 500".into()),
+                next_attempt_at: Some(UnixMillis::new(4)),
+                webhook_url: "http://127.0.0.1/hook".into(),
+            },
+        }
+    }
+
+    #[test]
+    fn a_spilled_result_is_read_back_as_it_was() {
+        let outgoing = Outgoing::result(&result());
+        assert_eq!(outgoing.routing_key, "wahook.results");
+        let read = decode(&outgoing.properties, outgoing.payload).unwrap();
+        assert_eq!(read, result());
+    }
+
+    #[test]
+    fn what_is_no_result_is_poison() {
+        let outgoing = Outgoing::result(&result());
+        let mut headers = message::version_header();
+        let bare = message::properties(headers.clone(), &outgoing.id);
+        assert_eq!(
+            decode(&bare, outgoing.payload.clone()),
+            Err(Poison::Missing(RESULT))
+        );
+        headers.insert(RESULT.into(), AMQPValue::LongString("{}".into()));
+        let empty = message::properties(headers, &outgoing.id);
+        assert_eq!(
+            decode(&empty, outgoing.payload),
+            Err(Poison::Missing(RESULT))
+        );
+    }
+}

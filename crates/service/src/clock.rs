@@ -1,0 +1,29 @@
+//! What time it is: the one adapter to the wall clock.
+
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use wahook_domain::UnixMillis;
+
+/// The wall clock's time, to the millisecond. A clock set before 1970 reads
+/// as 1970.
+#[must_use]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "this is the adapter that all others go through"
+)]
+pub fn now() -> UnixMillis {
+    let since_epoch = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .unwrap_or_default();
+    UnixMillis::new(i64::try_from(since_epoch.as_millis()).unwrap_or(i64::MAX))
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn the_time_is_in_milliseconds_since_1970() {
+        let year_2024 = 1_704_067_200_000;
+        let year_2100 = 4_102_444_800_000;
+        assert!((year_2024..year_2100).contains(&super::now().get()));
+    }
+}

@@ -1,0 +1,19 @@
+//! What every program of wahook needs around its own work: settings,
+//! telemetry, metrics, the operators' HTTP endpoints, and a graceful stop.
+
+pub mod address;
+pub mod clock;
+pub mod link;
+pub mod metrics;
+pub mod ops;
+pub mod program;
+pub mod settings;
+pub mod shutdown;
+pub mod telemetry;
+pub mod tls;
+
+pub use address::ListenAddress;
+pub use link::Link;
+pub use ops::{CheckHandle, Readiness};
+pub use settings::{Effective, Settings, SettingsFaults};
+pub use shutdown::{Shutdown, Trigger};

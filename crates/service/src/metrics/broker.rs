@@ -1,0 +1,65 @@
+//! What a program counts of its connections to RabbitMQ.
+
+use prometheus::{IntCounter, IntGauge, Registry, Result};
+
+use super::families::BrokerFamilies;
+
+/// The connections of one program. Clones share the counts.
+#[derive(Debug, Clone)]
+pub struct BrokerMetrics {
+    /// The connection that publishes.
+    pub publish: ConnectionMetrics,
+    blocked: IntGauge,
+    blocked_total: IntCounter,
+    families: BrokerFamilies,
+}
+
+/// One supervised connection.
+#[derive(Debug, Clone)]
+pub struct ConnectionMetrics {
+    up: IntGauge,
+    reconnects: IntCounter,
+}
+
+impl BrokerMetrics {
+    pub(super) fn new(registry: &Registry) -> Result<Self> {
+        let families = BrokerFamilies::register(registry)?;
+        Ok(Self {
+            publish: ConnectionMetrics::of(&families, "publish"),
+            blocked: families.blocked.clone(),
+            blocked_total: families.blocked_total.clone(),
+            families,
+        })
+    }
+
+    pub(super) fn consume(&self) -> ConnectionMetrics {
+        ConnectionMetrics::of(&self.families, "consume")
+    }
+
+    /// Whether the broker blocks publishers now. Said again, it counts once.
+    /// Only one task may report this.
+    pub fn set_blocked(&self, blocked: bool) {
+        if blocked && self.blocked.get() == 0 {
+            self.blocked_total.inc();
+        }
+        self.blocked.set(i64::from(blocked));
+    }
+}
+
+impl ConnectionMetrics {
+    fn of(families: &BrokerFamilies, connection: &str) -> Self {
+        Self {
+            up: families.connection_up.with_label_values(&[connection]),
+            reconnects: families.reconnects.with_label_values(&[connection]),
+        }
+    }
+
+    /// How the connection stands: whether it is up, and how many have been
+    /// made so far, the first included. Only one task may report this.
+    pub fn observe(&self, up: bool, connections: u64) {
+        self.up.set(i64::from(up));
+        let reconnects = connections.saturating_sub(1);
+        self.reconnects
+            .inc_by(reconnects.saturating_sub(self.reconnects.get()));
+    }
+}

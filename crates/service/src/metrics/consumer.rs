@@ -1,0 +1,207 @@
+//! What the consumer counts.
+
+use std::time::Duration;
+
+use prometheus::{Histogram, IntCounter, IntCounterVec, IntGauge, Registry, Result};
+use wahook_domain::{AttemptNumber, EndpointName, Outcome, RetryRule, WaitStep};
+
+use super::{
+    broker::{BrokerMetrics, ConnectionMetrics},
+    families::ConsumerFamilies,
+};
+
+/// What `Outcome::label` can say.
+const OUTCOMES: [&str; 15] = [
+    "delivered",
+    "status_4xx",
+    "status_5xx",
+    "status_other",
+    "redirect",
+    "timeout",
+    "dns",
+    "connection_refused",
+    "connection_reset",
+    "connect",
+    "tls",
+    "protocol",
+    "body",
+    "blocked",
+    "other",
+];
+
+/// The numbers of attempts that the widest retry rule allows.
+const ATTEMPTS: [&str; 11] = ["1", "2", "3", "4", "5", "6", "7", "8", "9", "10", "11"];
+/// For a message that claims more of them: its header must not make series.
+const MORE_ATTEMPTS: &str = "more";
+
+/// The consumer's series. Clones share the counts.
+#[derive(Debug, Clone)]
+pub struct ConsumerMetrics {
+    /// Messages that could not be decoded.
+    pub poison_messages: IntCounter,
+    /// Seconds that one batch took to be written to the log.
+    pub log_write_seconds: Histogram,
+    /// Batches that the log did not take.
+    pub log_write_errors: IntCounter,
+    /// Seconds from the end of an attempt until its result was durable.
+    pub log_lag_seconds: Histogram,
+    /// Results by their way to the log.
+    pub log_results: LogResults,
+    /// Results that wait here for the log or the results queue.
+    pub log_results_pending: IntGauge,
+    /// 1 while the log takes results.
+    pub log_available: IntGauge,
+    /// The connections to RabbitMQ: this one publishes.
+    pub broker: BrokerMetrics,
+    /// The connection that consumes.
+    pub consume: ConnectionMetrics,
+    families: ConsumerFamilies,
+}
+
+/// Results by their way to the log.
+#[derive(Debug, Clone)]
+pub struct LogResults {
+    /// Written at once.
+    pub direct: IntCounter,
+    /// Put into the results queue.
+    pub spilled: IntCounter,
+    /// Written from the results queue.
+    pub drained: IntCounter,
+}
+
+/// What was done with events that the broker handed out again.
+#[derive(Debug, Clone)]
+pub struct Redelivered {
+    /// Attempted: the log knew nothing of the attempt, or was not there.
+    pub attempted: IntCounter,
+    /// Skipped: the log had the attempt.
+    pub skipped: IntCounter,
+}
+
+/// The series of one endpoint. Clones share the counts.
+#[derive(Debug, Clone)]
+pub struct EndpointMetrics {
+    /// Deliveries being worked on; see [`super::Occupied`].
+    pub in_flight: IntGauge,
+    /// The most deliveries that are worked on at once.
+    pub limit: IntGauge,
+    /// Events that the broker handed out again.
+    pub redelivered: Redelivered,
+    endpoint: EndpointName,
+    attempts: IntCounterVec,
+    attempt_seconds: Histogram,
+    delivered: IntCounter,
+    dead_lettered: IntCounter,
+    end_to_end_seconds: Histogram,
+    retries_scheduled: IntCounterVec,
+}
+
+impl ConsumerMetrics {
+    /// Registers the consumer's families.
+    ///
+    /// # Errors
+    /// When the registry holds them already.
+    pub fn new(registry: &Registry) -> Result<Self> {
+        let broker = BrokerMetrics::new(registry)?;
+        let families = ConsumerFamilies::register(registry)?;
+        let path = |path| families.log_results.with_label_values(&[path]);
+        Ok(Self {
+            poison_messages: families.poison_messages.clone(),
+            log_write_seconds: families.log_write.clone(),
+            log_write_errors: families.log_write_errors.clone(),
+            log_lag_seconds: families.log_lag.clone(),
+            log_results: LogResults {
+                direct: path("direct"),
+                spilled: path("spilled"),
+                drained: path("drained"),
+            },
+            log_results_pending: families.log_results_pending.clone(),
+            log_available: families.log_available.clone(),
+            consume: broker.consume(),
+            broker,
+            families,
+        })
+    }
+
+    /// The series of one endpoint, all those that its retry rule can reach
+    /// made at 0.
+    #[must_use]
+    pub fn endpoint(&self, name: &EndpointName, rule: &RetryRule) -> EndpointMetrics {
+        let families = &self.families;
+        let endpoint = name.as_str();
+        let result = |result| families.deliveries.with_label_values(&[endpoint, result]);
+        let action = |action| {
+            families
+                .events_redelivered
+                .with_label_values(&[endpoint, action])
+        };
+        let metrics = EndpointMetrics {
+            in_flight: families.deliveries_in_flight.with_label_values(&[endpoint]),
+            limit: families.delivery_limit.with_label_values(&[endpoint]),
+            redelivered: Redelivered {
+                attempted: action("attempted"),
+                skipped: action("skipped"),
+            },
+            endpoint: name.clone(),
+            attempts: families.attempts.clone(),
+            attempt_seconds: families.attempt_duration.with_label_values(&[endpoint]),
+            delivered: result("delivered"),
+            dead_lettered: result("dead_lettered"),
+            end_to_end_seconds: families.end_to_end.with_label_values(&[endpoint]),
+            retries_scheduled: families.retries_scheduled.clone(),
+        };
+        for number in 1..=rule.max_attempts() {
+            for outcome in OUTCOMES {
+                let _ = metrics.attempts(outcome, number);
+            }
+        }
+        if rule.max_attempts() > 1 {
+            for step in rule.wait_steps() {
+                let _ = metrics.retries(step);
+            }
+        }
+        metrics
+    }
+}
+
+impl EndpointMetrics {
+    /// An attempt was made, and took this long.
+    pub fn attempted(&self, outcome: &Outcome, number: AttemptNumber, took: Duration) {
+        self.attempts(outcome.label(), number.get()).inc();
+        self.attempt_seconds.observe(took.as_secs_f64());
+    }
+
+    /// The event is delivered, this long after it was accepted.
+    pub fn delivered(&self, end_to_end: Duration) {
+        self.delivered.inc();
+        self.end_to_end_seconds.observe(end_to_end.as_secs_f64());
+    }
+
+    /// The event went to the dead-letter queue.
+    pub fn dead_lettered(&self) {
+        self.dead_lettered.inc();
+    }
+
+    /// A retry was scheduled after this wait.
+    pub fn retry_scheduled(&self, step: WaitStep) {
+        self.retries(step).inc();
+    }
+
+    fn attempts(&self, outcome: &str, number: u32) -> IntCounter {
+        let index = usize::try_from(number)
+            .ok()
+            .and_then(|number| number.checked_sub(1));
+        let number = index
+            .and_then(|index| ATTEMPTS.get(index))
+            .copied()
+            .unwrap_or(MORE_ATTEMPTS);
+        self.attempts
+            .with_label_values(&[self.endpoint.as_str(), outcome, number])
+    }
+
+    fn retries(&self, step: WaitStep) -> IntCounter {
+        let delay = step.millis().to_string();
+        self.retries_scheduled
+            .with_label_values(&[self.endpoint.as_str(), delay.as_str()])
+    }
+}

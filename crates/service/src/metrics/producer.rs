@@ -1,0 +1,130 @@
+//! What the producer counts.
+
+use prometheus::{Histogram, IntCounter, IntCounterVec, IntGauge, Registry, Result};
+
+use super::{broker::BrokerMetrics, families::ProducerFamilies};
+
+/// The producer's series. Clones share the counts.
+#[derive(Debug, Clone)]
+pub struct ProducerMetrics {
+    /// Events answered 202.
+    pub events_accepted: IntCounter,
+    /// Deviations that lenient validation let pass.
+    pub event_warnings: IntCounter,
+    /// Batches received.
+    pub batches: IntCounter,
+    /// Seconds from a publish to its confirm.
+    pub publish_confirm_seconds: Histogram,
+    /// Requests being worked on; see [`super::Occupied`].
+    pub requests_in_flight: IntGauge,
+    /// The connection to RabbitMQ.
+    pub broker: BrokerMetrics,
+    events_refused: IntCounterVec,
+}
+
+/// Why an event was refused.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RefusalReason {
+    /// The body, or a line of a batch, is not JSON.
+    NotJson,
+    /// JSON, but no event as it has to be.
+    InvalidEvent,
+    /// The `Idempotency-Key` header is none.
+    InvalidIdempotencyKey,
+    /// No token, or a wrong one.
+    Unauthorized,
+    /// More bytes than allowed.
+    TooLarge,
+    /// Neither JSON nor NDJSON by its `Content-Type`.
+    UnsupportedMediaType,
+    /// The connection broke off, or the client took too long.
+    Unreadable,
+    /// There is no connection to the broker.
+    BrokerUnavailable,
+    /// The broker blocks publishers.
+    BrokerBlocked,
+    /// The broker refused the message.
+    BrokerRefused,
+    /// No confirm within the deadline.
+    ConfirmTimeout,
+    /// The connection was lost before the confirm.
+    ConfirmLost,
+    /// No queue is bound for the event.
+    Unroutable,
+    /// Too much is under way already.
+    Busy,
+    /// The program is stopping.
+    Stopping,
+}
+
+impl ProducerMetrics {
+    /// Registers the producer's families.
+    ///
+    /// # Errors
+    /// When the registry holds them already.
+    pub fn new(registry: &Registry) -> Result<Self> {
+        let broker = BrokerMetrics::new(registry)?;
+        let families = ProducerFamilies::register(registry)?;
+        for reason in RefusalReason::ALL {
+            let _ = families.events_refused.with_label_values(&[reason.label()]);
+        }
+        Ok(Self {
+            events_accepted: families.events_accepted,
+            event_warnings: families.event_warnings,
+            batches: families.batches,
+            publish_confirm_seconds: families.publish_confirm,
+            requests_in_flight: families.requests_in_flight,
+            broker,
+            events_refused: families.events_refused,
+        })
+    }
+
+    /// The series of refusals for this reason.
+    #[must_use]
+    pub fn events_refused(&self, reason: RefusalReason) -> IntCounter {
+        self.events_refused.with_label_values(&[reason.label()])
+    }
+}
+
+impl RefusalReason {
+    /// All there are.
+    pub const ALL: [Self; 15] = [
+        Self::NotJson,
+        Self::InvalidEvent,
+        Self::InvalidIdempotencyKey,
+        Self::Unauthorized,
+        Self::TooLarge,
+        Self::UnsupportedMediaType,
+        Self::Unreadable,
+        Self::BrokerUnavailable,
+        Self::BrokerBlocked,
+        Self::BrokerRefused,
+        Self::ConfirmTimeout,
+        Self::ConfirmLost,
+        Self::Unroutable,
+        Self::Busy,
+        Self::Stopping,
+    ];
+
+    /// The label's value.
+    #[must_use]
+    pub const fn label(self) -> &'static str {
+        match self {
+            Self::NotJson => "not_json",
+            Self::InvalidEvent => "invalid_event",
+            Self::InvalidIdempotencyKey => "invalid_idempotency_key",
+            Self::Unauthorized => "unauthorized",
+            Self::TooLarge => "too_large",
+            Self::UnsupportedMediaType => "unsupported_media_type",
+            Self::Unreadable => "unreadable",
+            Self::BrokerUnavailable => "broker_unavailable",
+            Self::BrokerBlocked => "broker_blocked",
+            Self::BrokerRefused => "broker_refused",
+            Self::ConfirmTimeout => "confirm_timeout",
+            Self::ConfirmLost => "confirm_lost",
+            Self::Unroutable => "unroutable",
+            Self::Busy => "busy",
+            Self::Stopping => "stopping",
+        }
+    }
+}

@@ -1,0 +1,117 @@
+//! How a program starts and ends: settings, logging, runtime, signals, exit
+//! status.
+
+use anyhow::Context;
+use std::{fmt::Display, future::Future, process::ExitCode, time::Duration};
+
+use crate::{
+    Effective, Settings, Shutdown,
+    settings::{self, SettingsFaults},
+    telemetry, tls,
+};
+
+/// How long the runtime may take to end its last threads.
+const LEAVE_LIMIT: Duration = Duration::from_secs(2);
+
+/// What differs between programs.
+pub struct Program<R, S> {
+    /// As the executable is called.
+    pub name: &'static str,
+    /// Beginnings of variables of which an unknown one is a misspelling.
+    pub prefixes: &'static [&'static str],
+    /// Reads the program's own settings; without faults there is a result.
+    pub read: fn(&mut Settings) -> Option<R>,
+    /// Does the work until it is told to stop.
+    pub run: S,
+}
+
+/// Runs a program to its end. The exit status is 0 after a stop that was asked
+/// for, 2 when settings are at fault, else 1.
+pub fn start<R, S, F>(program: Program<R, S>) -> ExitCode
+where
+    S: FnOnce(R, Shutdown) -> F,
+    F: Future<Output = anyhow::Result<()>>,
+{
+    let ready = match prepare(&program) {
+        Ok(ready) => ready,
+        Err(faults) => {
+            complain(program.name, &faults);
+            return ExitCode::from(settings::EXIT_STATUS);
+        }
+    };
+    match work(program, ready) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            tracing::error!(error = format!("{error:#}"), "stopped by an error");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+struct Ready<R> {
+    settings: R,
+    grace: Duration,
+    effective: Vec<Effective>,
+    unknown: Vec<String>,
+    logging: (telemetry::LogFormat, telemetry::LogFilter),
+}
+
+fn prepare<R, S>(program: &Program<R, S>) -> Result<Ready<R>, SettingsFaults> {
+    let mut settings = Settings::from_environment();
+    let read = (program.read)(&mut settings);
+    let grace = settings.in_range("SHUTDOWN_GRACE", 40, 0..=3_600, "40");
+    let logging = telemetry::read(&mut settings);
+    let unknown = settings.unknown(program.prefixes);
+    let effective = settings.finish()?;
+    let read = read.ok_or_else(|| SettingsFaults::unexplained(program.name))?;
+    let grace = Duration::from_secs(grace);
+    Ok(Ready {
+        settings: read,
+        grace,
+        effective,
+        unknown,
+        logging,
+    })
+}
+
+fn work<R, S, F>(program: Program<R, S>, ready: Ready<R>) -> anyhow::Result<()>
+where
+    S: FnOnce(R, Shutdown) -> F,
+    F: Future<Output = anyhow::Result<()>>,
+{
+    let (format, filter) = ready.logging;
+    telemetry::init(format, filter).context("logging")?;
+    tracing::info!(
+        version = env!("CARGO_PKG_VERSION"),
+        "{} starts",
+        program.name
+    );
+    for setting in &ready.effective {
+        tracing::info!("setting {setting}");
+    }
+    for name in &ready.unknown {
+        tracing::warn!("{name} is set, but there is no such setting");
+    }
+    tls::install_provider();
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()?;
+    let ended = runtime.block_on(async {
+        let shutdown = Shutdown::on_signals(ready.grace).context("signal handlers")?;
+        (program.run)(ready.settings, shutdown).await
+    });
+    runtime.shutdown_timeout(LEAVE_LIMIT);
+    if ended.is_ok() {
+        tracing::info!("{} stopped", program.name);
+    }
+    ended
+}
+
+/// Faults go to stderr as they are: logging may be among what is at fault.
+#[expect(
+    clippy::print_stderr,
+    reason = "settings faults are for the terminal, before logging starts"
+)]
+fn complain(name: &str, faults: &dyn Display) {
+    eprintln!("{name}: {faults}");
+}

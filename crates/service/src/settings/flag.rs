@@ -1,0 +1,18 @@
+//! Which texts mean yes and which no.
+
+use std::str::FromStr;
+
+/// Yes or no, as people write it.
+pub(super) struct Flag(pub(super) bool);
+
+impl FromStr for Flag {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        match text.to_ascii_lowercase().as_str() {
+            "true" | "yes" | "1" => Ok(Self(true)),
+            "false" | "no" | "0" => Ok(Self(false)),
+            _ => Err("yes, no, 1 and 0 do as well"),
+        }
+    }
+}

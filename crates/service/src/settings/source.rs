@@ -1,0 +1,118 @@
+//! Where settings come from: the environment, `.env` below it, and the files
+//! that `NAME_FILE` points to.
+
+use std::{
+    collections::{BTreeMap, btree_map::Entry},
+    ffi::OsString,
+    fs, io,
+    path::Path,
+};
+
+use super::fault::SettingFault;
+
+/// The variables as given. A value that is not UTF-8 is `None`: it is a fault
+/// only where somebody asks for it.
+#[derive(Debug)]
+pub(super) struct Source(BTreeMap<String, Option<String>>);
+
+impl Source {
+    pub(super) fn of_environment(pairs: impl Iterator<Item = (OsString, OsString)>) -> Self {
+        let text = |(name, value): (OsString, OsString)| {
+            Some((name.into_string().ok()?, value.into_string().ok()))
+        };
+        Self(pairs.filter_map(text).collect())
+    }
+
+    /// Adds what a `.env` file sets and the environment does not. A variable
+    /// that the environment sets to nothing stays unset: that is how to
+    /// switch a line of the file off.
+    pub(super) fn fill_up_from(&mut self, dotenv: &Path) -> Vec<SettingFault> {
+        let file = dotenv.display().to_string();
+        let text = match fs::read_to_string(dotenv) {
+            Ok(text) => text,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Vec::new(),
+            Err(error) => {
+                return vec![SettingFault::new(
+                    &file,
+                    format!("cannot be read: {error}"),
+                    None,
+                )];
+            }
+        };
+        let text = text.trim_start_matches('\u{feff}');
+        let mut faults = Vec::new();
+        for line in dotenvy::from_read_iter(text.as_bytes()) {
+            match line {
+                Ok((name, value)) => {
+                    if let Entry::Vacant(vacant) = self.0.entry(name) {
+                        vacant.insert(Some(value));
+                    }
+                }
+                Err(error) => faults.push(malformed(&file, text, &error)),
+            }
+        }
+        faults
+    }
+
+    /// The value of `NAME`, or of the file that `NAME_FILE` names.
+    pub(super) fn value(&self, name: &str) -> Result<Option<String>, SettingFault> {
+        let pointer = format!("{name}_FILE");
+        match (self.given(name)?, self.given(&pointer)?) {
+            (Some(_), Some(_)) => {
+                let problem = format!("is set together with {pointer}: keep one of the two");
+                Err(SettingFault::new(name, problem, None))
+            }
+            (Some(value), None) => Ok(Some(value.to_owned())),
+            (None, Some(path)) => read_value(path)
+                .map(Some)
+                .map_err(|problem| SettingFault::new(&pointer, problem, None)),
+            (None, None) => Ok(None),
+        }
+    }
+
+    /// The names of all variables that are set to something.
+    pub(super) fn names(&self) -> impl Iterator<Item = &str> {
+        let is_set = |(_, value): &(_, &Option<String>)| value.as_deref() != Some("");
+        self.0.iter().filter(is_set).map(|(name, _)| name.as_str())
+    }
+
+    fn given(&self, name: &str) -> Result<Option<&str>, SettingFault> {
+        match self.0.get(name) {
+            None => Ok(None),
+            Some(Some(value)) => Ok(Some(value.as_str()).filter(|value| !value.is_empty())),
+            Some(None) => Err(SettingFault::new(name, "is not UTF-8 text", None)),
+        }
+    }
+}
+
+/// A file's text without the line end that editors and `echo` add.
+fn read_value(path: &str) -> Result<String, String> {
+    let text =
+        fs::read_to_string(path).map_err(|e| format!("names {path}, which cannot be read: {e}"))?;
+    let value = text.strip_suffix('\n').unwrap_or(&text);
+    let value = value.strip_suffix('\r').unwrap_or(value);
+    if value.is_empty() {
+        Err(format!("names {path}, which is empty"))
+    } else {
+        Ok(value.to_owned())
+    }
+}
+
+/// Names the line but does not quote it: it may be the one with the secret.
+fn malformed(file: &str, text: &str, error: &dotenvy::Error) -> SettingFault {
+    let dotenvy::Error::LineParse(line, _) = error else {
+        return SettingFault::new(file, format!("cannot be read: {error}"), None);
+    };
+    // dotenvy gives the whole line or only its value, and no number.
+    let end = line.lines().next().unwrap_or_default();
+    let place = match text
+        .lines()
+        .position(|line| !end.is_empty() && line.ends_with(end))
+    {
+        Some(index) => format!("line {}", index + 1),
+        None => "has a line that".to_owned(),
+    };
+    let problem =
+        format!("{place} is not NAME=value (a value with spaces or quotes in it has to be quoted)");
+    SettingFault::new(file, problem, None)
+}

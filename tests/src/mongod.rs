@@ -1,0 +1,244 @@
+//! A real, private MongoDB that a test may kill, freeze and restart.
+
+use std::env;
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, bail};
+use mongodb::bson::{Document, doc};
+use mongodb::options::ClientOptions;
+use mongodb::{Client, Database};
+use nix::sys::signal::Signal;
+use tokio::time::sleep;
+
+use crate::folder::{RunFolder, tail};
+use crate::guard::Guarded;
+use crate::or_fail;
+use crate::ports::free_port;
+
+const READY_WITHIN: Duration = Duration::from_secs(60);
+const STOPPED_WITHIN: Duration = Duration::from_secs(30);
+/// The error code of an initiation that was done before.
+const ALREADY_INITIALIZED: i32 = 23;
+
+/// A running (or killed, and not yet restarted) mongod: a replica set of one.
+#[derive(Debug)]
+pub struct Mongod {
+    /// `None` between a kill or stop and the restart.
+    process: Mutex<Option<Guarded>>,
+    port: u16,
+    /// After the process, so that it is gone before the folder is removed.
+    folder: RunFolder,
+}
+
+impl Mongod {
+    /// A fresh, empty server; fails the test when it doesn't come up.
+    pub async fn start() -> Self {
+        let started = async { Self::try_start(RunFolder::temporary("mongod")?).await };
+        or_fail("mongod did not start", started.await)
+    }
+
+    /// Starts a server in `folder`, with the data that it finds there.
+    pub async fn try_start(folder: RunFolder) -> anyhow::Result<Self> {
+        let mut tries_left = 3;
+        loop {
+            tries_left -= 1;
+            let port = free_port()?;
+            match launch(&folder, port).await {
+                Ok(process) => {
+                    return Ok(Self {
+                        process: Mutex::new(Some(process)),
+                        port,
+                        folder,
+                    });
+                }
+                // Most likely another process was quicker to take the port.
+                Err(_) if tries_left > 0 => {}
+                Err(error) => return Err(error),
+            }
+        }
+    }
+
+    pub fn uri(&self) -> String {
+        uri(self.port)
+    }
+
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
+    pub async fn client(&self) -> Client {
+        let client = Client::with_uri_str(self.uri()).await;
+        or_fail("a client for mongod", client.map_err(Into::into))
+    }
+
+    /// SIGKILL; returns when the process is gone.
+    pub async fn kill9(&self) {
+        or_fail("kill -9 of mongod", self.try_kill9().await);
+    }
+
+    /// An orderly stop; returns when the process has ended.
+    pub async fn stop(&self) {
+        or_fail("stop of mongod", self.try_stop().await);
+    }
+
+    /// The same port and the same data; returns when it is the primary again.
+    pub async fn restart(&self) {
+        or_fail("restart of mongod", self.try_restart().await);
+    }
+
+    /// SIGSTOP: connections stay open, nothing is answered any more.
+    pub fn freeze(&self) {
+        or_fail("freeze of mongod", self.signal(Signal::SIGSTOP));
+    }
+
+    /// SIGCONT: ends a freeze.
+    pub fn thaw(&self) {
+        or_fail("thaw of mongod", self.signal(Signal::SIGCONT));
+    }
+
+    pub async fn try_kill9(&self) -> anyhow::Result<()> {
+        match self.take_process() {
+            Some(process) => process.kill9().await,
+            None => Ok(()),
+        }
+    }
+
+    pub async fn try_stop(&self) -> anyhow::Result<()> {
+        if let Some(process) = self.take_process() {
+            process.terminate(STOPPED_WITHIN).await?;
+        }
+        Ok(())
+    }
+
+    pub async fn try_restart(&self) -> anyhow::Result<()> {
+        self.try_stop().await?;
+        let process = launch(&self.folder, self.port).await?;
+        *self.process() = Some(process);
+        Ok(())
+    }
+
+    /// Whether the process runs, frozen or not.
+    pub fn is_running(&self) -> bool {
+        self.process()
+            .as_ref()
+            .is_some_and(|process| process.exit_status().is_none())
+    }
+
+    fn signal(&self, signal: Signal) -> anyhow::Result<()> {
+        let process = self.process();
+        let process = process.as_ref().context("it does not run")?;
+        Ok(process.signal(signal)?)
+    }
+
+    fn take_process(&self) -> Option<Guarded> {
+        self.process().take()
+    }
+
+    fn process(&self) -> MutexGuard<'_, Option<Guarded>> {
+        self.process.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn uri(port: u16) -> String {
+    format!("mongodb://127.0.0.1:{port}/?directConnection=true")
+}
+
+/// The one that `deploy/local/install.sh` fetches, or the one that `MONGOD_BIN` names.
+fn executable() -> anyhow::Result<PathBuf> {
+    let fetched = Path::new(env!("CARGO_MANIFEST_DIR")).join("../.local/mongod/bin/mongod");
+    let path = env::var_os("MONGOD_BIN").map_or(fetched, PathBuf::from);
+    if !path.is_file() {
+        bail!(
+            "there is no {}; deploy/local/install.sh fetches it",
+            path.display()
+        );
+    }
+    Ok(path)
+}
+
+async fn launch(folder: &RunFolder, port: u16) -> anyhow::Result<Guarded> {
+    let data = folder.join("data");
+    let log = folder.join("mongod.log");
+    std::fs::create_dir_all(&data)?;
+    let process = Guarded::spawn(executable()?, |command| {
+        command
+            .args(["--bind_ip", "127.0.0.1", "--replSet", "rs0"])
+            .args(["--port", &port.to_string()])
+            .args(["--wiredTigerCacheSizeGB", "0.25", "--oplogSize", "128"])
+            .args(["--setParameter", "diagnosticDataCollectionEnabled=false"])
+            .args(["--nounixsocket", "--logappend"])
+            .arg("--dbpath")
+            .arg(&data)
+            .arg("--logpath")
+            .arg(&log)
+            .stdout(Stdio::null())
+            .stderr(Stdio::null());
+    })?;
+    let ready = tokio::select! {
+        ready = become_primary(port) => ready,
+        status = process.wait() => Err(anyhow::anyhow!("it ended with {}", status?)),
+    };
+    ready.with_context(|| format!("its last output:\n{}", tail(&log, 5)))?;
+    Ok(process)
+}
+
+/// Makes the server the one member of its replica set and waits until it takes writes.
+async fn become_primary(port: u16) -> anyhow::Result<()> {
+    let mut options = ClientOptions::parse(uri(port)).await?;
+    options.server_selection_timeout = Some(Duration::from_secs(1));
+    let admin = Client::with_options(options)?.database("admin");
+    let host = format!("127.0.0.1:{port}");
+    let end = Instant::now() + READY_WITHIN;
+    let mut is_member = false;
+    loop {
+        if !is_member {
+            is_member = join_replica_set(&admin, &host).await.is_ok();
+        } else if is_primary(&admin).await {
+            return Ok(());
+        }
+        if Instant::now() > end {
+            bail!("not the primary within {READY_WITHIN:?}");
+        }
+        sleep(Duration::from_millis(20)).await;
+    }
+}
+
+async fn join_replica_set(admin: &Database, host: &str) -> mongodb::error::Result<()> {
+    let mut set = doc! { "_id": "rs0", "members": [{ "_id": 0, "host": host }] };
+    match admin
+        .run_command(doc! { "replSetInitiate": set.clone() })
+        .await
+    {
+        Ok(_) => return Ok(()),
+        Err(error) if error_code(&error) == Some(ALREADY_INITIALIZED) => {}
+        Err(error) => return Err(error),
+    }
+    // The data is from an earlier run, which may have been on another port.
+    let known = admin.run_command(doc! { "replSetGetConfig": 1 }).await?;
+    if known.to_string().contains(&format!("\"{host}\"")) {
+        return Ok(());
+    }
+    let version = known
+        .get_document("config")
+        .and_then(|config| config.get_i32("version"));
+    set.insert("version", version.unwrap_or(1).saturating_add(1));
+    set.insert("protocolVersion", 1);
+    let reconfigure = doc! { "replSetReconfig": set, "force": true };
+    admin.run_command(reconfigure).await?;
+    Ok(())
+}
+
+async fn is_primary(admin: &Database) -> bool {
+    let hello: Result<Document, _> = admin.run_command(doc! { "hello": 1 }).await;
+    hello.is_ok_and(|hello| hello.get_bool("isWritablePrimary").unwrap_or(false))
+}
+
+fn error_code(error: &mongodb::error::Error) -> Option<i32> {
+    match error.kind.as_ref() {
+        mongodb::error::ErrorKind::Command(command) => Some(command.code),
+        _ => None,
+    }
+}

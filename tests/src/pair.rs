@@ -1,0 +1,249 @@
+//! A producer, consumers, a receiver and the log, wired together on real servers.
+
+use std::sync::Mutex;
+use std::sync::PoisonError;
+use std::time::Duration;
+
+use anyhow::{Context, ensure};
+use mongodb::Collection;
+use mongodb::bson::{Document, doc};
+use reqwest::StatusCode;
+use serde_json::Value;
+
+use crate::eventually::eventually;
+use crate::http_client::http_client;
+use crate::mongod::Mongod;
+use crate::or_fail;
+use crate::program::Program;
+use crate::rabbitmq::RabbitMq;
+use crate::receiver::Receiver;
+
+/// What every pair signs with.
+pub const SECRET: &str = "a secret that only the tests know";
+
+const READY_WITHIN: Duration = Duration::from_secs(30);
+
+/// The servers below a pair.
+#[derive(Debug)]
+pub struct Servers {
+    pub rabbitmq: RabbitMq,
+    pub mongod: Mongod,
+}
+
+impl Servers {
+    pub async fn start() -> Self {
+        let (rabbitmq, mongod) = tokio::join!(RabbitMq::start(), Mongod::start());
+        Self { rabbitmq, mongod }
+    }
+
+    /// A pair on the broker's default virtual host and the database `wahook-test`.
+    pub async fn pair(&self, receiver: Receiver, settings: &[(&str, &str)]) -> Pair {
+        let place = Place {
+            amqp_url: self.rabbitmq.amqp_url(),
+            mongodb_uri: self.mongod.uri(),
+            database: "wahook-test".to_owned(),
+        };
+        Pair::start(place, receiver, settings).await
+    }
+}
+
+/// Where a pair has its queues and its log.
+#[derive(Debug, Clone)]
+pub struct Place {
+    pub amqp_url: String,
+    pub mongodb_uri: String,
+    pub database: String,
+}
+
+/// One producer, one consumer or more, and what they deliver to.
+#[derive(Debug)]
+pub struct Pair {
+    pub receiver: Receiver,
+    pub producer: Program,
+    pub consumers: Mutex<Vec<Program>>,
+    place: Place,
+    settings: Vec<(String, String)>,
+    http: reqwest::Client,
+    log: Collection<Document>,
+}
+
+/// What the producer answered.
+#[derive(Debug)]
+pub struct Answered {
+    pub status: StatusCode,
+    pub headers: reqwest::header::HeaderMap,
+    pub body: String,
+}
+
+impl Answered {
+    /// The body as JSON.
+    #[track_caller]
+    pub fn json(&self) -> Value {
+        or_fail(
+            &self.body,
+            serde_json::from_str(&self.body).map_err(Into::into),
+        )
+    }
+
+    /// The id of an event that was taken.
+    #[track_caller]
+    pub fn accepted_id(&self) -> String {
+        let accepted = || {
+            ensure!(
+                self.status == StatusCode::ACCEPTED,
+                "answered {}",
+                self.status
+            );
+            let id = self
+                .json()
+                .get("id")
+                .and_then(Value::as_str)
+                .map(str::to_owned);
+            id.context("the answer has no id")
+        };
+        or_fail(&self.body, accepted())
+    }
+}
+
+impl Pair {
+    /// Starts one consumer and one producer and waits until both are ready. The settings
+    /// go to both, over those that make the pair.
+    pub async fn start(place: Place, receiver: Receiver, settings: &[(&str, &str)]) -> Self {
+        let own = |(name, value): &(&str, &str)| ((*name).to_owned(), (*value).to_owned());
+        let settings: Vec<_> = settings.iter().map(own).collect();
+        let consumer = launch_consumer(&place, &receiver, &settings).await;
+        consumer.wait_ready(READY_WITHIN).await;
+        let producer = launch_producer(&place, &settings).await;
+        producer.wait_ready(READY_WITHIN).await;
+        let client = mongodb::Client::with_uri_str(&place.mongodb_uri).await;
+        let client = or_fail("a client for the log", client.map_err(Into::into));
+        let log = client.database(&place.database).collection("webhooklogs");
+        let http = or_fail("an HTTP client", http_client());
+        let consumers = Mutex::new(vec![consumer]);
+        Self {
+            receiver,
+            producer,
+            consumers,
+            place,
+            settings,
+            http,
+            log,
+        }
+    }
+
+    /// Starts another consumer and waits until it is ready.
+    pub async fn add_consumer(&self) {
+        let consumer = launch_consumer(&self.place, &self.receiver, &self.settings).await;
+        consumer.wait_ready(READY_WITHIN).await;
+        self.consumers
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .push(consumer);
+    }
+
+    /// Takes the consumer that was started last out of the pair.
+    pub fn take_consumer(&self) -> Program {
+        let consumer = self
+            .consumers
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .pop();
+        or_fail("the pair", consumer.context("no consumer is left"))
+    }
+
+    /// POSTs one event.
+    pub async fn post(&self, event: &Value) -> Answered {
+        self.post_with(&[("content-type", "application/json")], event.to_string())
+            .await
+    }
+
+    /// POSTs anything.
+    pub async fn post_with(&self, headers: &[(&str, &str)], body: impl Into<String>) -> Answered {
+        or_fail(
+            "POST /v1/events",
+            self.try_post_with(headers, body.into()).await,
+        )
+    }
+
+    pub async fn try_post_with(
+        &self,
+        headers: &[(&str, &str)],
+        body: String,
+    ) -> anyhow::Result<Answered> {
+        let url = format!("{}/v1/events", self.producer.base_url());
+        let mut request = self.http.post(url).body(body);
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        let answer = request.send().await?;
+        Ok(Answered {
+            status: answer.status(),
+            headers: answer.headers().clone(),
+            body: answer.text().await?,
+        })
+    }
+
+    /// The log's collection.
+    pub fn log(&self) -> &Collection<Document> {
+        &self.log
+    }
+
+    /// Where the pair has its queues and its log.
+    pub fn place(&self) -> &Place {
+        &self.place
+    }
+
+    /// The document of an event as it is now.
+    pub async fn record(&self, id: &str) -> Option<Document> {
+        let found = self
+            .log
+            .find_one(doc! { "_id": format!("{id}/default") })
+            .await;
+        or_fail("the log", found.map_err(Into::into))
+    }
+
+    /// Waits for the document of an event to be as it should.
+    pub async fn wait_record(
+        &self,
+        id: &str,
+        deadline: Duration,
+        is_right: impl Fn(&Document) -> bool,
+    ) -> Document {
+        let what = format!("the right record of {id}");
+        eventually(deadline, &what, || async {
+            self.record(id).await.filter(&is_right)
+        })
+        .await
+    }
+}
+
+async fn launch_consumer(
+    place: &Place,
+    receiver: &Receiver,
+    settings: &[(String, String)],
+) -> Program {
+    let url = receiver.url();
+    let mut all = vec![
+        ("AMQP_URL", place.amqp_url.as_str()),
+        ("MONGODB_URI", place.mongodb_uri.as_str()),
+        ("MONGODB_DATABASE", place.database.as_str()),
+        ("WEBHOOK_URL", url.as_str()),
+        ("WEBHOOK_SECRET", SECRET),
+    ];
+    all.extend(
+        settings
+            .iter()
+            .map(|(name, value)| (name.as_str(), value.as_str())),
+    );
+    Program::consumer(&all).await
+}
+
+async fn launch_producer(place: &Place, settings: &[(String, String)]) -> Program {
+    let mut all = vec![("AMQP_URL", place.amqp_url.as_str())];
+    all.extend(
+        settings
+            .iter()
+            .map(|(name, value)| (name.as_str(), value.as_str())),
+    );
+    Program::producer(&all).await
+}

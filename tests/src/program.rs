@@ -1,0 +1,210 @@
+//! The real programs, as separate processes that a test may kill.
+
+mod executable;
+mod metrics;
+
+use std::env;
+use std::process::{ExitStatus, Stdio};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, bail};
+use nix::sys::signal::Signal;
+use tokio::sync::watch;
+
+use crate::eventually::eventually;
+use crate::folder::RunFolder;
+use crate::guard::Guarded;
+use crate::http_client::http_client;
+use crate::{or_fail, output};
+pub use executable::ProgramName;
+pub use metrics::Metrics;
+
+const LISTENING_WITHIN: Duration = Duration::from_secs(20);
+
+/// A running (or ended) producer or consumer.
+#[derive(Debug)]
+pub struct Program {
+    name: ProgramName,
+    process: Guarded,
+    stderr: Arc<Mutex<String>>,
+    base_url: watch::Receiver<Option<String>>,
+    client: reqwest::Client,
+    /// Its working folder: empty, so that no `.env` adds settings.
+    _folder: RunFolder,
+}
+
+impl Program {
+    /// Starts a producer with these settings and no others, on a free port unless
+    /// `PRODUCER_LISTEN` is given; returns when it listens, ready or not.
+    pub async fn producer(settings: &[(&str, &str)]) -> Self {
+        Self::listening(ProgramName::Producer, settings).await
+    }
+
+    /// Starts a consumer with these settings and no others, on a free port unless
+    /// `CONSUMER_LISTEN` is given; returns when it listens, ready or not.
+    pub async fn consumer(settings: &[(&str, &str)]) -> Self {
+        Self::listening(ProgramName::Consumer, settings).await
+    }
+
+    /// Starts the program without waiting for anything: for tests of its refusal to start.
+    pub async fn launch(name: ProgramName, settings: &[(&str, &str)]) -> Self {
+        or_fail(name, try_launch(name, settings).await)
+    }
+
+    async fn listening(name: ProgramName, settings: &[(&str, &str)]) -> Self {
+        let program = Self::launch(name, settings).await;
+        let listening = program.wait_listening().await;
+        or_fail(name, listening.with_context(|| program.stderr_so_far()));
+        program
+    }
+
+    async fn wait_listening(&self) -> anyhow::Result<()> {
+        let mut base_url = self.base_url.clone();
+        tokio::select! {
+            listening = base_url.wait_for(Option::is_some) => {
+                listening.context("its stderr ended").map(|_| ())
+            }
+            ended = self.process.wait() => bail!("it ended with {}", ended?),
+            () = tokio::time::sleep(LISTENING_WITHIN) => {
+                bail!("not listening within {LISTENING_WITHIN:?}")
+            }
+        }
+    }
+
+    /// Of the first server that it opened, e.g. `http://127.0.0.1:12345`.
+    pub fn base_url(&self) -> String {
+        let base_url = self.base_url.borrow().clone();
+        or_fail(self.name, base_url.context("it listens nowhere yet"))
+    }
+
+    pub fn pid(&self) -> u32 {
+        self.process.pid()
+    }
+
+    /// SIGKILL; returns when the process is gone.
+    pub async fn kill9(&self) {
+        or_fail(self.name, self.process.kill9().await);
+    }
+
+    /// SIGTERM; returns at once.
+    pub fn terminate(&self) {
+        self.signal(Signal::SIGTERM);
+    }
+
+    /// SIGINT; returns at once.
+    pub fn interrupt(&self) {
+        self.signal(Signal::SIGINT);
+    }
+
+    /// SIGSTOP: it neither runs nor notices.
+    pub fn freeze(&self) {
+        self.signal(Signal::SIGSTOP);
+    }
+
+    /// SIGCONT: ends a freeze.
+    pub fn thaw(&self) {
+        self.signal(Signal::SIGCONT);
+    }
+
+    pub fn is_running(&self) -> bool {
+        self.process.exit_status().is_none()
+    }
+
+    pub async fn wait_exit(&self, deadline: Duration) -> ExitStatus {
+        let ended = self.process.wait_within(deadline).await;
+        or_fail(self.name, ended.with_context(|| self.stderr_so_far()))
+    }
+
+    /// Everything that it has written to standard error.
+    pub fn stderr_so_far(&self) -> String {
+        let stderr = self.stderr.lock();
+        stderr.unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Waits until `/readyz` answers 200.
+    pub async fn wait_ready(&self, deadline: Duration) {
+        let url = format!("{}/readyz", self.base_url());
+        let end = Instant::now() + deadline;
+        let mut last = "no answer".to_owned();
+        while Instant::now() < end && self.is_running() {
+            match self.client.get(&url).send().await {
+                Ok(answer) if answer.status().is_success() => return,
+                Ok(answer) => {
+                    let status = answer.status();
+                    last = format!("{status} {}", answer.text().await.unwrap_or_default());
+                }
+                Err(error) => last = error.to_string(),
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        let stderr = self.stderr_so_far();
+        let story = anyhow::anyhow!("not ready within {deadline:?}: {last}\n{stderr}");
+        or_fail(self.name, Err::<(), _>(story));
+    }
+
+    /// What `/metrics` says now.
+    pub async fn metrics(&self) -> Metrics {
+        or_fail(self.name, self.try_metrics().await)
+    }
+
+    /// Waits until what `/metrics` says is enough.
+    pub async fn wait_metrics(
+        &self,
+        what: &str,
+        deadline: Duration,
+        is_enough: impl Fn(&Metrics) -> bool,
+    ) -> Metrics {
+        eventually(deadline, what, || async {
+            self.try_metrics()
+                .await
+                .ok()
+                .filter(|metrics| is_enough(metrics))
+        })
+        .await
+    }
+
+    async fn try_metrics(&self) -> anyhow::Result<Metrics> {
+        let url = format!("{}/metrics", self.base_url());
+        let answer = self.client.get(url).send().await?.error_for_status()?;
+        Metrics::parse(&answer.text().await?)
+    }
+
+    fn signal(&self, signal: Signal) {
+        or_fail(self.name, self.process.signal(signal).map_err(Into::into));
+    }
+}
+
+async fn try_launch(name: ProgramName, settings: &[(&str, &str)]) -> anyhow::Result<Program> {
+    let executable = tokio::task::spawn_blocking(move || name.executable()).await??;
+    let folder = RunFolder::temporary(name.as_str())?;
+    let mut process = Guarded::spawn(executable, |command| {
+        command
+            .env_clear()
+            .env("PATH", env::var_os("PATH").unwrap_or_default())
+            .env("NO_COLOR", "1")
+            .env("RUST_BACKTRACE", "1")
+            .env(name.listen_variable(), "127.0.0.1:0")
+            .envs(settings.iter().copied())
+            .current_dir(folder.path())
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped());
+    })?;
+    let stderr = Arc::new(Mutex::new(String::new()));
+    let pipe = process.take_stderr().context("no stderr")?;
+    let base_url = output::follow(pipe, {
+        let stderr = Arc::clone(&stderr);
+        move |line| {
+            let mut stderr = stderr.lock().unwrap_or_else(PoisonError::into_inner);
+            stderr.push_str(line);
+        }
+    });
+    Ok(Program {
+        name,
+        process,
+        stderr,
+        base_url,
+        client: http_client()?,
+        _folder: folder,
+    })
+}

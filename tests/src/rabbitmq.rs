@@ -1,0 +1,250 @@
+//! A real, private RabbitMQ that a test may kill, freeze and restart.
+
+mod node;
+
+use std::collections::BTreeMap;
+use std::process::{Command, Stdio};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, bail};
+use nix::sys::signal::Signal;
+use serde_json::Value;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tokio::time::{sleep, timeout};
+
+use crate::folder::{RunFolder, tail};
+use crate::guard::Guarded;
+use crate::or_fail;
+use node::Node;
+
+/// A node comes up in 3 to 8 s on two cores; the rest is for a machine that is busy.
+const READY_WITHIN: Duration = Duration::from_secs(90);
+const STOPPED_WITHIN: Duration = Duration::from_secs(30);
+
+#[derive(Debug, Clone, Default)]
+pub struct BrokerOptions {
+    /// Besides the broker itself, e.g. `rabbitmq_prometheus`. Each costs start-up time.
+    pub plugins: Vec<String>,
+}
+
+/// A running (or killed, and not yet restarted) broker.
+#[derive(Debug)]
+pub struct RabbitMq {
+    /// `None` between a kill or stop and the restart.
+    beam: Mutex<Option<Guarded>>,
+    epmd: Guarded,
+    node: Node,
+    /// After the processes, so that they are gone before it is removed.
+    folder: RunFolder,
+}
+
+impl RabbitMq {
+    /// A fresh broker without plugins; fails the test when it doesn't come up.
+    pub async fn start() -> Self {
+        Self::start_with(BrokerOptions::default()).await
+    }
+
+    pub async fn start_with(options: BrokerOptions) -> Self {
+        let started = async {
+            let folder = RunFolder::temporary("rabbitmq")?;
+            Self::try_start(folder, options).await
+        };
+        or_fail("RabbitMQ did not start", started.await)
+    }
+
+    /// Starts a broker in `folder`, with the data that it finds there.
+    pub async fn try_start(folder: RunFolder, options: BrokerOptions) -> anyhow::Result<Self> {
+        let mut tries_left = 3;
+        loop {
+            tries_left -= 1;
+            let node = Node::prepare(&folder, &options)?;
+            match launch(&node).await {
+                Ok((epmd, beam)) => {
+                    return Ok(Self {
+                        beam: Mutex::new(Some(beam)),
+                        epmd,
+                        node,
+                        folder,
+                    });
+                }
+                // Most likely another process was quicker to take one of the ports.
+                Err(_) if tries_left > 0 => {}
+                Err(error) => return Err(error),
+            }
+        }
+    }
+
+    pub fn amqp_url(&self) -> String {
+        format!("amqp://guest:guest@127.0.0.1:{}/%2f", self.node.amqp_port)
+    }
+
+    pub fn port(&self) -> u16 {
+        self.node.amqp_port
+    }
+
+    pub fn folder(&self) -> &RunFolder {
+        &self.folder
+    }
+
+    /// SIGKILL for the Erlang VM itself; returns when it is gone.
+    pub async fn kill9(&self) {
+        or_fail("kill -9 of RabbitMQ", self.try_kill9().await);
+    }
+
+    /// An orderly stop; returns when the process has ended.
+    pub async fn stop(&self) {
+        or_fail("stop of RabbitMQ", self.try_stop().await);
+    }
+
+    /// The same node on the same port with the same data, ready for connections.
+    pub async fn restart(&self) {
+        or_fail("restart of RabbitMQ", self.try_restart().await);
+    }
+
+    /// SIGSTOP: connections stay open, nothing is answered any more.
+    pub fn freeze(&self) {
+        or_fail("freeze of RabbitMQ", self.signal(Signal::SIGSTOP));
+    }
+
+    /// SIGCONT: ends a freeze.
+    pub fn thaw(&self) {
+        or_fail("thaw of RabbitMQ", self.signal(Signal::SIGCONT));
+    }
+
+    /// What `rabbitmqctl` with these arguments printed. About 1 s each.
+    pub async fn ctl(&self, arguments: &[&str]) -> anyhow::Result<String> {
+        let mut command = Command::new(self.node.installation.rabbitmqctl());
+        self.node.environment(&mut command);
+        command
+            .args(["--quiet", "--timeout", "30"])
+            .args(arguments)
+            .stdin(Stdio::null());
+        let output = tokio::task::spawn_blocking(move || command.output()).await??;
+        if !output.status.success() {
+            bail!(
+                "rabbitmqctl {}: {}{}",
+                arguments.join(" "),
+                String::from_utf8_lossy(&output.stdout),
+                String::from_utf8_lossy(&output.stderr)
+            );
+        }
+        Ok(String::from_utf8_lossy(&output.stdout).into_owned())
+    }
+
+    /// Ready and unacknowledged messages by queue. The broker refreshes the figures of quorum
+    /// queues once a second, so await the wanted figure, and not its absence.
+    pub async fn queue_depths(&self) -> BTreeMap<String, (u64, u64)> {
+        let columns = [
+            "list_queues",
+            "name",
+            "messages_ready",
+            "messages_unacknowledged",
+            "--formatter=json",
+        ];
+        let listed = async { parse_depths(&self.ctl(&columns).await?) };
+        or_fail("list_queues", listed.await)
+    }
+
+    pub async fn try_kill9(&self) -> anyhow::Result<()> {
+        match self.take_beam() {
+            Some(beam) => beam.kill9().await,
+            None => Ok(()),
+        }
+    }
+
+    pub async fn try_stop(&self) -> anyhow::Result<()> {
+        let Some(beam) = self.take_beam() else {
+            return Ok(());
+        };
+        beam.terminate(STOPPED_WITHIN).await?;
+        Ok(())
+    }
+
+    pub async fn try_restart(&self) -> anyhow::Result<()> {
+        self.try_stop().await?;
+        let beam = launch_beam(&self.node, &self.epmd).await?;
+        *self.beam() = Some(beam);
+        Ok(())
+    }
+
+    /// Whether the Erlang VM runs, frozen or not.
+    pub fn is_running(&self) -> bool {
+        self.beam()
+            .as_ref()
+            .is_some_and(|beam| beam.exit_status().is_none())
+    }
+
+    fn signal(&self, signal: Signal) -> anyhow::Result<()> {
+        let beam = self.beam();
+        let beam = beam.as_ref().context("it does not run")?;
+        Ok(beam.signal(signal)?)
+    }
+
+    fn take_beam(&self) -> Option<Guarded> {
+        self.beam().take()
+    }
+
+    fn beam(&self) -> MutexGuard<'_, Option<Guarded>> {
+        self.beam.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+async fn launch(node: &Node) -> anyhow::Result<(Guarded, Guarded)> {
+    let epmd = node.spawn_epmd()?;
+    let beam = launch_beam(node, &epmd).await?;
+    Ok((epmd, beam))
+}
+
+async fn launch_beam(node: &Node, epmd: &Guarded) -> anyhow::Result<Guarded> {
+    let beam = node.spawn_beam()?;
+    let end = Instant::now() + READY_WITHIN;
+    while !speaks_amqp(node.amqp_port).await {
+        let trouble = if let Some(status) = beam.exit_status() {
+            format!("it ended with {status}")
+        } else if let Some(status) = epmd.exit_status() {
+            format!("its epmd ended with {status}")
+        } else if Instant::now() > end {
+            format!("not ready within {READY_WITHIN:?}")
+        } else {
+            sleep(Duration::from_millis(20)).await;
+            continue;
+        };
+        let output = tail(&node.output_file(), 12);
+        bail!("{trouble}; its last output:\n{output}");
+    }
+    Ok(beam)
+}
+
+/// An open port is not yet a broker: it must answer the protocol header with a method frame
+/// (`Connection.Start`).
+async fn speaks_amqp(port: u16) -> bool {
+    let greeted = async {
+        let mut stream = TcpStream::connect(("127.0.0.1", port)).await?;
+        stream.write_all(b"AMQP\x00\x00\x09\x01").await?;
+        stream.read_u8().await
+    };
+    const METHOD_FRAME: u8 = 1;
+    matches!(
+        timeout(Duration::from_secs(2), greeted).await,
+        Ok(Ok(METHOD_FRAME))
+    )
+}
+
+fn parse_depths(json: &str) -> anyhow::Result<BTreeMap<String, (u64, u64)>> {
+    let rows: Vec<Value> =
+        serde_json::from_str(json).with_context(|| format!("not JSON: {json}"))?;
+    let figure = |row: &Value, name: &str| row.get(name).and_then(Value::as_u64).unwrap_or(0);
+    Ok(rows
+        .iter()
+        .filter_map(|row| {
+            let name = row.get("name")?.as_str()?.to_owned();
+            let depths = (
+                figure(row, "messages_ready"),
+                figure(row, "messages_unacknowledged"),
+            );
+            Some((name, depths))
+        })
+        .collect())
+}

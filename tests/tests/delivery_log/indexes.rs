@@ -1,0 +1,113 @@
+//! Indexes and retention.
+
+use std::sync::Arc;
+
+use mongodb::bson::{Document, doc};
+use wahook_delivery_log::DeliveryLog;
+
+use crate::{
+    results::{delivered, event_with, written},
+    server::Log,
+};
+
+const DAY: i64 = 86_400;
+
+impl Log {
+    /// Key and lifetime of every index, sorted by the key.
+    async fn indexes(&self) -> Vec<(String, Option<i64>)> {
+        let list = doc! { "listIndexes": "webhooklogs" };
+        let mut cursor = self.database.run_cursor_command(list).await.unwrap();
+        let mut indexes = Vec::new();
+        while cursor.advance().await.unwrap() {
+            let index: Document = cursor.deserialize_current().unwrap();
+            let lifetime = index.get("expireAfterSeconds").map(|lifetime| {
+                let whole = lifetime.as_i64().or(lifetime.as_i32().map(i64::from));
+                whole.unwrap_or_else(|| panic!("{index}"))
+            });
+            indexes.push((index.get_document("key").unwrap().to_string(), lifetime));
+        }
+        indexes.sort();
+        indexes
+    }
+}
+
+fn expected(lifetime: Option<i64>) -> Vec<(String, Option<i64>)> {
+    let mut indexes = vec![
+        (doc! { "_id": 1 }.to_string(), None),
+        (doc! { "createdAt": -1 }.to_string(), lifetime),
+        (doc! { "status": 1, "createdAt": -1 }.to_string(), None),
+        (doc! { "event": 1, "createdAt": -1 }.to_string(), None),
+    ];
+    indexes.sort();
+    indexes
+}
+
+#[tokio::test]
+async fn retention_follows_the_setting_from_start_to_start() {
+    let log = Log::named("retention").await;
+    for days in [
+        None,
+        None,
+        Some(30),
+        Some(30),
+        Some(7),
+        None,
+        Some(1),
+        Some(0),
+        Some(u32::MAX),
+    ] {
+        log.log.prepare(days).await.unwrap();
+        let lifetime = match days {
+            None | Some(0) => None,
+            Some(u32::MAX) => Some(i64::from(i32::MAX)),
+            Some(days) => Some(i64::from(days) * DAY),
+        };
+        assert_eq!(log.indexes().await, expected(lifetime), "{days:?}");
+    }
+}
+
+#[tokio::test]
+async fn indexes_that_users_have_already_are_taken_as_they_are() {
+    let log = Log::named("theirs").await;
+    let index = doc! { "key": { "createdAt": -1.0 }, "name": "newest first" };
+    let create = doc! { "createIndexes": "webhooklogs", "indexes": [index] };
+    log.database.run_command(create).await.unwrap();
+    log.log.prepare(None).await.unwrap();
+    assert_eq!(log.indexes().await.len(), 4);
+    log.log.prepare(Some(30)).await.unwrap();
+    let lifetimes: Vec<_> = log
+        .indexes()
+        .await
+        .into_iter()
+        .filter_map(|(_, lifetime)| lifetime)
+        .collect();
+    assert_eq!(lifetimes, [30 * DAY]);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn programs_may_prepare_the_log_at_the_same_time() {
+    let log = Arc::new(Log::named("together").await);
+    for days in [Some(30), Some(7), None] {
+        let programs: Vec<_> = (0..6)
+            .map(|_| {
+                let log = Arc::clone(&log);
+                tokio::spawn(async move { log.log.prepare(days).await })
+            })
+            .collect();
+        for program in programs {
+            program.await.unwrap().unwrap();
+        }
+        assert_eq!(
+            log.indexes().await,
+            expected(days.map(|days| i64::from(days) * DAY))
+        );
+    }
+}
+
+/// The log needs no indexes but its own to write.
+#[tokio::test]
+async fn a_log_that_was_never_prepared_takes_results() {
+    let log = Log::named("unprepared").await;
+    let report = log.log.write(&[delivered("e1", &event_with("{}"))]).await;
+    assert_eq!(report.unwrap(), written(1));
+}

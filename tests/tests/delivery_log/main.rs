@@ -1,0 +1,12 @@
+//! The delivery log against a real MongoDB.
+
+mod availability;
+mod durability;
+mod indexes;
+mod orders;
+mod payloads;
+mod queries;
+mod record;
+mod refusals;
+mod results;
+mod server;

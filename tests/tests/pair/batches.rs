@@ -1,0 +1,68 @@
+//! Batches: one answer a line, and a bad line never hurts its neighbours.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use reqwest::StatusCode;
+use serde_json::Value;
+use wahook_tests::receiver::Receiver;
+
+use crate::world::{Test, Tests};
+
+const NDJSON: [(&str, &str); 1] = [("content-type", "application/x-ndjson")];
+
+pub(crate) fn add(tests: &mut Tests) {
+    tests.add("a_batch_is_answered_line_by_line_in_order", in_order);
+    tests.add("a_bad_line_does_not_hurt_its_neighbours", bad_line);
+}
+
+fn lines(body: &str) -> Vec<Value> {
+    body.lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect()
+}
+
+async fn in_order(test: Test) {
+    let pair = test.pair(Receiver::start().await, &[]).await;
+    let batch: String = (0..500)
+        .map(|n| format!("{{\"event\":\"test\",\"data\":{{\"n\":{n}}}}}\r\n"))
+        .collect();
+    let answer = pair.post_with(&NDJSON, batch).await;
+    assert_eq!(answer.status, StatusCode::ACCEPTED, "{}", answer.body);
+    let ids: Vec<_> = lines(&answer.body)
+        .iter()
+        .map(|l| l["id"].as_str().unwrap().to_owned())
+        .collect();
+    assert_eq!(ids.len(), 500);
+    let posts = pair.receiver.wait_for(500, Duration::from_secs(20)).await;
+    for (n, id) in ids.iter().enumerate() {
+        let post = posts.iter().find(|post| post.id() == Some(id)).unwrap();
+        let body: Value = serde_json::from_slice(&post.body).unwrap();
+        assert_eq!(
+            body["data"]["n"], n,
+            "the id in line {n} is that line's event"
+        );
+    }
+}
+
+async fn bad_line(test: Test) {
+    let pair = test.pair(Receiver::start().await, &[]).await;
+    let batch = "{\"event\":\"test\"}\n{\"event\":\n\n{\"event\":\"BAD\"}\n{\"event\":\"test\"}";
+    let answer = pair.post_with(&NDJSON, batch).await;
+    assert_eq!(answer.status, StatusCode::MULTI_STATUS);
+    let lines = lines(&answer.body);
+    let statuses: Vec<_> = lines
+        .iter()
+        .map(|line| line["status"].as_u64().unwrap())
+        .collect();
+    assert_eq!(statuses, [202, 400, 422, 202]);
+    assert_eq!(lines[1]["type"], "urn:wahook:problem:not-json");
+    assert_eq!(lines[2]["errors"][0]["pointer"], "/event");
+    let posts = pair.receiver.wait_for(2, Duration::from_secs(5)).await;
+    let arrived: BTreeSet<_> = posts.iter().filter_map(|post| post.id()).collect();
+    let accepted = BTreeSet::from([
+        lines[0]["id"].as_str().unwrap(),
+        lines[3]["id"].as_str().unwrap(),
+    ]);
+    assert_eq!(arrived, accepted);
+}

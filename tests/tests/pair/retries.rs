@@ -1,0 +1,172 @@
+//! The promised schedule, and what the log shows meanwhile.
+
+use std::time::Duration;
+
+use mongodb::bson::{Bson, Document};
+use serde_json::json;
+use wahook_tests::pair::SECRET;
+use wahook_tests::receiver::{Answer, Post, Receiver};
+
+use crate::world::{Test, Tests};
+
+pub(crate) fn add(tests: &mut Tests) {
+    tests.add("three_failures_are_retried_after_5_10_and_20_s", schedule);
+    tests.add("retries_zero_means_one_attempt", no_retries);
+    tests.add("an_answer_that_takes_too_long_is_a_failure", too_slow);
+    tests.add("a_redirect_is_not_followed", redirect);
+    tests.add(
+        "retry_after_lengthens_the_wait_to_a_declared_step",
+        retry_after,
+    );
+}
+
+fn fails_until(attempt: u32) -> impl Fn(&Post) -> Answer + Send + Sync + 'static {
+    move |post| {
+        Answer::status(if post.attempt() < Some(attempt) {
+            500
+        } else {
+            200
+        })
+    }
+}
+
+fn is_retrying(count: i32) -> impl Fn(&Document) -> bool {
+    move |record| {
+        record.get_str("status").ok() == Some("retrying")
+            && record.get_i32("retryCount").ok() == Some(count)
+    }
+}
+
+async fn schedule(test: Test) {
+    let pair = test
+        .pair(Receiver::answering(fails_until(4)).await, &[])
+        .await;
+    let id = pair
+        .post(&json!({"event": "message_ack", "data": {"ack": 2}}))
+        .await
+        .accepted_id();
+    for retries in 0..3 {
+        let record = pair
+            .wait_record(&id, Duration::from_secs(25), is_retrying(retries))
+            .await;
+        assert_eq!(record.get("statusCode"), Some(&Bson::Int32(500)));
+        assert_eq!(record.get_str("errorMessage").ok(), Some("answered 500"));
+        assert!(record.get_datetime("nextAttemptAt").is_ok());
+    }
+    let posts = pair.receiver.wait_for(4, Duration::from_secs(25)).await;
+    for (pair, wait) in posts.windows(2).zip([5, 10, 20]) {
+        let gap = pair[1].arrived - pair[0].arrived;
+        let wait = Duration::from_secs(wait);
+        assert!(
+            gap >= wait && gap < wait + Duration::from_secs(1),
+            "{gap:?} for {wait:?}"
+        );
+    }
+    for (post, attempt) in posts.iter().zip(1..) {
+        assert_eq!(
+            (post.attempt(), post.id()),
+            (Some(attempt), Some(id.as_str()))
+        );
+        assert!(post.verify(SECRET).is_valid());
+        assert_eq!(post.body, posts[0].body);
+    }
+    let is_success = |record: &Document| record.get_str("status").ok() == Some("success");
+    let record = pair
+        .wait_record(&id, Duration::from_secs(5), is_success)
+        .await;
+    assert_eq!(record.get_i32("retryCount").ok(), Some(3));
+    assert_eq!(record.get("statusCode"), Some(&Bson::Int32(200)));
+    assert_eq!(record.get("errorMessage"), Some(&Bson::Null));
+    assert_eq!(record.get_array("attempts").unwrap().len(), 4);
+    assert_eq!(
+        pair.log().count_documents(Document::new()).await.unwrap(),
+        1
+    );
+}
+
+async fn no_retries(test: Test) {
+    let settings = [("WEBHOOK_RETRY_ATTEMPTS", "0")];
+    let pair = test
+        .pair(
+            Receiver::answering(|_| Answer::status(503)).await,
+            &settings,
+        )
+        .await;
+    let id = pair.post(&json!({"event": "test"})).await.accepted_id();
+    let record = pair
+        .wait_record(&id, Duration::from_secs(5), |_| true)
+        .await;
+    assert_eq!(record.get_str("status").ok(), Some("failed"));
+    assert_eq!(record.get_i32("retryCount").ok(), Some(0));
+    assert_eq!(pair.receiver.posts().len(), 1);
+}
+
+async fn too_slow(test: Test) {
+    let settings = [("WEBHOOK_RETRY_ATTEMPTS", "0"), ("WEBHOOK_TIMEOUT", "1000")];
+    let slow = Receiver::answering(|post| match post.event() {
+        Some("silent") => Answer::silence(),
+        _ => Answer::status(200).body("half").stalled(),
+    });
+    let pair = test.pair(slow.await, &settings).await;
+    for event in ["silent", "stalled"] {
+        let id = pair.post(&json!({"event": event})).await.accepted_id();
+        let record = pair
+            .wait_record(&id, Duration::from_secs(5), |_| true)
+            .await;
+        assert_eq!(record.get_str("status").ok(), Some("failed"), "{event}");
+        assert_eq!(
+            record.get_str("errorMessage").ok(),
+            Some("no answer in 1 s"),
+            "{event}"
+        );
+        assert_eq!(record.get("statusCode"), Some(&Bson::Null), "{event}");
+    }
+}
+
+async fn redirect(test: Test) {
+    let elsewhere = Receiver::start().await;
+    let location = elsewhere.url();
+    let away = Receiver::answering(move |_| Answer::status(307).header("location", &location));
+    let pair = test
+        .pair(away.await, &[("WEBHOOK_RETRY_ATTEMPTS", "0")])
+        .await;
+    let id = pair.post(&json!({"event": "test"})).await.accepted_id();
+    let record = pair
+        .wait_record(&id, Duration::from_secs(5), |_| true)
+        .await;
+    assert_eq!(record.get_str("status").ok(), Some("failed"));
+    assert_eq!(record.get("statusCode"), Some(&Bson::Int32(307)));
+    assert!(
+        record
+            .get_str("errorMessage")
+            .unwrap()
+            .contains("not followed")
+    );
+    assert!(elsewhere.posts().is_empty());
+}
+
+async fn retry_after(test: Test) {
+    let asks = |_: &Post| Answer::status(429).header("retry-after", "7");
+    let settings = [("WEBHOOK_RETRY_DELAY", "1000")];
+    let pair = test.pair(Receiver::answering(asks).await, &settings).await;
+    let id = pair.post(&json!({"event": "test"})).await.accepted_id();
+    let record = pair
+        .wait_record(&id, Duration::from_secs(5), is_retrying(0))
+        .await;
+    let next = record
+        .get_datetime("nextAttemptAt")
+        .unwrap()
+        .timestamp_millis();
+    let ended = record.get_datetime("updatedAt").unwrap().timestamp_millis();
+    assert_eq!(
+        next - ended,
+        30_000,
+        "7 s is lengthened to the next step, 30 s"
+    );
+    let consumer = pair.take_consumer();
+    consumer
+        .wait_metrics("the retry is counted", Duration::from_secs(5), |m| {
+            m.sum_where("wahook_retries_scheduled_total", &[("delay", "30000")]) == 1.0
+        })
+        .await;
+}

@@ -1,0 +1,88 @@
+//! Stopping: in two steps, with nothing lost.
+
+use std::time::{Duration, Instant};
+
+use serde_json::json;
+use wahook_tests::receiver::{Answer, Receiver};
+
+use crate::world::{Test, Tests};
+
+pub(crate) fn add(tests: &mut Tests) {
+    tests.add("a_stop_finishes_what_is_in_flight_and_exits_with_0", soft);
+    tests.add(
+        "a_second_signal_stops_at_once_and_the_event_is_delivered_later",
+        hard,
+    );
+    tests.add("the_end_of_the_grace_stops_at_once", grace);
+    tests.add("a_producer_stops_with_0", producer);
+}
+
+fn slow(delay: Duration) -> impl Future<Output = Receiver> {
+    Receiver::answering(move |_| Answer::status(200).after(delay))
+}
+
+async fn soft(test: Test) {
+    let pair = test.pair(slow(Duration::from_secs(2)).await, &[]).await;
+    let id = pair.post(&json!({"event": "test"})).await.accepted_id();
+    pair.receiver.wait_for(1, Duration::from_secs(5)).await;
+    let consumer = pair.take_consumer();
+    consumer.terminate();
+    assert_eq!(
+        consumer.wait_exit(Duration::from_secs(10)).await.code(),
+        Some(0)
+    );
+    let record = pair.record(&id).await.unwrap();
+    assert_eq!(record.get_str("status").ok(), Some("success"));
+    // It was acknowledged too: another consumer has nothing to do.
+    pair.add_consumer().await;
+    let other = pair.post(&json!({"event": "test"})).await.accepted_id();
+    let posts = pair.receiver.wait_for(2, Duration::from_secs(5)).await;
+    assert_eq!(posts[1].id(), Some(other.as_str()));
+}
+
+async fn hard(test: Test) {
+    let pair = test.pair(slow(Duration::from_secs(20)).await, &[]).await;
+    let id = pair.post(&json!({"event": "test"})).await.accepted_id();
+    pair.receiver.wait_for(1, Duration::from_secs(5)).await;
+    let consumer = pair.take_consumer();
+    let start = Instant::now();
+    consumer.terminate();
+    consumer.interrupt();
+    consumer.wait_exit(Duration::from_secs(10)).await;
+    assert!(start.elapsed() < Duration::from_secs(10));
+    pair.add_consumer().await;
+    let posts = pair.receiver.wait_for(2, Duration::from_secs(5)).await;
+    assert_eq!(
+        posts[1].id(),
+        Some(id.as_str()),
+        "the broker handed it out again"
+    );
+}
+
+async fn grace(test: Test) {
+    let settings = [("SHUTDOWN_GRACE", "1")];
+    let pair = test
+        .pair(slow(Duration::from_secs(25)).await, &settings)
+        .await;
+    pair.post(&json!({"event": "test"})).await.accepted_id();
+    pair.receiver.wait_for(1, Duration::from_secs(5)).await;
+    let consumer = pair.take_consumer();
+    consumer.terminate();
+    assert_eq!(
+        consumer.wait_exit(Duration::from_secs(10)).await.code(),
+        Some(0)
+    );
+}
+
+async fn producer(test: Test) {
+    let pair = test.pair(Receiver::start().await, &[]).await;
+    pair.post(&json!({"event": "test"})).await.accepted_id();
+    pair.producer.interrupt();
+    assert_eq!(
+        pair.producer
+            .wait_exit(Duration::from_secs(10))
+            .await
+            .code(),
+        Some(0)
+    );
+}
