@@ -15,12 +15,14 @@ log=
 policy=/usr/sbin/policy-rc.d
 policy_is_ours=false
 packages=()
+units=()
+staging=
 
 main() {
   local want_rabbitmq=false want_mongod=false server
   if [ $# -eq 0 ]; then
-    [ -n "${AMQP_URL:-}" ] || want_rabbitmq=true
-    [ -n "${MONGODB_URI:-}" ] || want_mongod=true
+    [ -n "${AMQP_URL:-}${AMQP_URL_FILE:-}" ] || want_rabbitmq=true
+    [ -n "${MONGODB_URI:-}${MONGODB_URI_FILE:-}" ] || want_mongod=true
   fi
   for server in "$@"; do
     case $server in
@@ -89,6 +91,9 @@ apt() {
 
 # Debian starts a service as it installs it. The tests start their own, private ones.
 block_service_starts() {
+  units=(rabbitmq-server.service)
+  # Erlang brings a service too; where it was here before us, it is not ours to change.
+  command -v epmd >/dev/null || units+=(epmd.service epmd.socket)
   [ ! -e "$policy" ] || return 0
   policy_is_ours=true
   printf '#!/bin/sh\nexit 101\n' | as_root tee "$policy" >/dev/null
@@ -96,8 +101,11 @@ block_service_starts() {
 }
 
 disable_services() {
+  command -v systemctl >/dev/null || return 0
+  as_root systemctl disable "${units[@]}" >>"$log" 2>&1 || true
   [ -d /run/systemd/system ] || return 0
-  as_root systemctl --quiet disable --now rabbitmq-server.service epmd.service epmd.socket >>"$log" 2>&1 || true
+  # In case somebody else's policy let them start after all.
+  as_root systemctl stop "${units[@]}" >>"$log" 2>&1 || true
 }
 
 fetch_mongod() {
@@ -132,7 +140,7 @@ as_root() {
 
 clean_up() {
   if $policy_is_ours; then as_root rm -f "$policy"; fi
-  if [ -n "${staging:-}" ]; then rm -rf "$staging"; fi
+  if [ -n "$staging" ]; then rm -rf "$staging"; fi
   if [ -n "$log" ]; then rm -f "$log"; fi
 }
 

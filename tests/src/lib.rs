@@ -8,6 +8,7 @@ pub mod eventually;
 pub mod folder;
 pub mod guard;
 pub mod http_client;
+pub mod load;
 pub mod mongod;
 pub mod output;
 pub mod pair;
@@ -16,7 +17,18 @@ pub mod program;
 pub mod rabbitmq;
 pub mod receiver;
 
+use std::env;
 use std::fmt::Display;
+use std::path::{Path, PathBuf};
+
+/// The folder that holds `.local` and the workspace's `Cargo.toml`: the one that cargo runs
+/// this in, else the one that it was built in.
+pub fn workspace() -> PathBuf {
+    let built_in = env!("CARGO_MANIFEST_DIR");
+    let crate_folder = env::var_os("CARGO_MANIFEST_DIR").unwrap_or_else(|| built_in.into());
+    let crate_folder = Path::new(&crate_folder);
+    crate_folder.parent().unwrap_or(crate_folder).to_owned()
+}
 
 /// Fails the test with the whole story of the error.
 #[track_caller]

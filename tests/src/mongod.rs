@@ -1,7 +1,7 @@
 //! A real, private MongoDB that a test may kill, freeze and restart.
 
 use std::env;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::Stdio;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -15,8 +15,8 @@ use tokio::time::sleep;
 
 use crate::folder::{RunFolder, tail};
 use crate::guard::Guarded;
-use crate::or_fail;
 use crate::ports::free_port;
+use crate::{or_fail, workspace};
 
 const READY_WITHIN: Duration = Duration::from_secs(60);
 const STOPPED_WITHIN: Duration = Duration::from_secs(30);
@@ -148,7 +148,7 @@ fn uri(port: u16) -> String {
 
 /// The one that `deploy/local/install.sh` fetches, or the one that `MONGOD_BIN` names.
 fn executable() -> anyhow::Result<PathBuf> {
-    let fetched = Path::new(env!("CARGO_MANIFEST_DIR")).join("../.local/mongod/bin/mongod");
+    let fetched = workspace().join(".local/mongod/bin/mongod");
     let path = env::var_os("MONGOD_BIN").map_or(fetched, PathBuf::from);
     if !path.is_file() {
         bail!(

@@ -1,8 +1,6 @@
 //! From what a gateway sent to an accepted event: which faults are forgiven,
 //! what is filled in, and which id the event gets.
 
-use std::str::FromStr;
-
 use serde::Serialize;
 
 use crate::{
@@ -12,43 +10,8 @@ use crate::{
     id::EventId,
     json::{self, JsonFault, Node, Object, Text},
     time::UnixMillis,
+    validation::Validation,
 };
-
-/// What happens to events whose data differs from the documented one.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Validation {
-    /// They are accepted, with warnings.
-    #[default]
-    Lenient,
-    /// They are rejected.
-    Strict,
-}
-
-/// The text names no kind of validation.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("must be lenient or strict")]
-pub struct InvalidValidation;
-
-impl std::fmt::Display for Validation {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(match self {
-            Self::Lenient => "lenient",
-            Self::Strict => "strict",
-        })
-    }
-}
-
-impl FromStr for Validation {
-    type Err = InvalidValidation;
-
-    fn from_str(text: &str) -> Result<Self, InvalidValidation> {
-        match text {
-            "lenient" => Ok(Self::Lenient),
-            "strict" => Ok(Self::Strict),
-            _ => Err(InvalidValidation),
-        }
-    }
-}
 
 /// The circumstances of a request.
 #[derive(Debug, Clone)]
@@ -445,12 +408,5 @@ mod tests {
             let event = ingest(raw.as_bytes(), context, || panic!("made for nothing")).unwrap();
             assert_eq!(event.id, key);
         }
-    }
-
-    #[test]
-    fn validation_is_named_in_small_letters() {
-        assert_eq!("lenient".parse(), Ok(Validation::Lenient));
-        assert_eq!("strict".parse(), Ok(Validation::Strict));
-        assert_eq!("Strict".parse::<Validation>(), Err(InvalidValidation));
     }
 }

@@ -21,14 +21,13 @@ pub mod retry;
 pub mod retry_after;
 pub mod signature;
 pub mod time;
+pub mod validation;
 
 pub use body::{BodyFault, CanonicalBody};
 pub use delivery::{AttemptNumber, QueuedEvent};
 pub use documented::samples;
 pub use endpoint::{EndpointName, InvalidEndpointName};
-pub use envelope::{
-    AcceptedEvent, Fault, Ingest, InvalidValidation, Rejection, Validation, ingest,
-};
+pub use envelope::{AcceptedEvent, Fault, Ingest, Rejection, ingest};
 pub use event::{EventName, InvalidEventName, KnownEvent};
 pub use id::{EventId, InvalidEventId};
 pub use outcome::{FailureCause, Outcome};
@@ -37,3 +36,4 @@ pub use retry::{Decision, InvalidRetryRule, RETRY_AFTER_STEPS, RetryRule, WaitSt
 pub use retry_after::{MAX_RETRY_AFTER, parse_retry_after};
 pub use signature::{InvalidSecret, Secret, Signer};
 pub use time::UnixMillis;
+pub use validation::{InvalidValidation, Validation};

@@ -1,7 +1,7 @@
 //! Which file is the program under test?
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::{Command, Stdio};
 use std::sync::OnceLock;
 use std::{env, fmt};
@@ -58,7 +58,7 @@ fn build() -> anyhow::Result<BTreeMap<String, PathBuf>> {
     let mut command = Command::new(cargo);
     command
         .args(["build", "--bins", "--message-format=json"])
-        .current_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join(".."))
+        .current_dir(crate::workspace())
         .stdin(Stdio::null());
     for name in ProgramName::ALL {
         command.args(["--package", name.as_str()]);

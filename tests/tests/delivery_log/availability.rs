@@ -10,8 +10,9 @@ use wahook_domain::{EndpointName, EventId};
 use wahook_tests::mongod::Mongod;
 
 use crate::{
-    results::{delivered, event_with, written},
-    server::Log,
+    broken_line,
+    results::{attempt, delivered, event_with, result, written},
+    server::{Log, server},
 };
 
 #[tokio::test]
@@ -63,4 +64,21 @@ async fn the_first_write_after_a_restart_of_the_server_succeeds() {
         written(1)
     );
     assert!(log.found("before").await.is_some());
+}
+
+/// A load balancer closes an idle socket, a primary steps down: the write may or
+/// may not have happened, and it is harmless to make it again.
+#[tokio::test]
+async fn a_write_whose_connection_breaks_is_made_again_and_counts_once() {
+    let server = server().await;
+    for (command, number) in [("insert", 1), ("update", 2)] {
+        let database = format!("broken_{command}");
+        let port = broken_line::that_breaks_once_behind(command, server.port());
+        let uri = format!("mongodb://127.0.0.1:{port}/?directConnection=true");
+        let log = MongoLog::connect(&uri, &database).await.unwrap();
+        let write = result("e1", &event_with("{}"), attempt(number, None, None));
+        assert_eq!(log.write(&[write]).await.unwrap(), written(1));
+        let record = Log::on(&server, &database).await.found("e1").await.unwrap();
+        assert_eq!(record.attempts.len(), 1);
+    }
 }

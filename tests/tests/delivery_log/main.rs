@@ -1,6 +1,7 @@
 //! The delivery log against a real MongoDB.
 
 mod availability;
+mod broken_line;
 mod durability;
 mod indexes;
 mod orders;

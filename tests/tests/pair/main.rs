@@ -4,6 +4,7 @@
 mod batches;
 mod dead_letters;
 mod deliveries;
+mod express;
 mod refusals;
 mod retries;
 mod settings;
@@ -43,6 +44,7 @@ fn main() -> ExitCode {
 fn all_tests() -> Tests {
     let mut tests = Tests::default();
     deliveries::add(&mut tests);
+    express::add(&mut tests);
     batches::add(&mut tests);
     refusals::add(&mut tests);
     retries::add(&mut tests);

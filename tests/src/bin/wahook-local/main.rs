@@ -1,6 +1,7 @@
 //! `wahook-local`: the whole system on this machine, to be tried out. `make run` builds the
 //! programs and starts this.
 
+mod banner;
 mod deliveries;
 mod places;
 mod service;

@@ -1,10 +1,10 @@
 //! Which folders, programs, ports and servers does this run use?
 
+use std::env;
 use std::fs::{self, File, TryLockError};
 use std::io::Read;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
-use std::{env, ops::Range};
 
 use anyhow::{Context, bail};
 
@@ -22,8 +22,7 @@ pub(crate) struct Places {
 impl Places {
     /// Opens the run's folder for this process alone.
     pub(crate) fn open() -> anyhow::Result<Self> {
-        let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
-        let folder = root.canonicalize()?.join(".local/run");
+        let folder = wahook_tests::workspace().join(".local/run");
         fs::create_dir_all(&folder)?;
         let lock = File::create(folder.join("lock"))?;
         match lock.try_lock() {
@@ -42,12 +41,13 @@ impl Places {
         })
     }
 
-    pub(crate) fn folder(&self, name: &str) -> PathBuf {
-        self.folder.join(name)
+    pub(crate) fn folder(&self) -> &Path {
+        &self.folder
     }
 
-    pub(crate) fn log(&self, name: &str) -> PathBuf {
-        self.folder.join(format!("{name}.log"))
+    /// The path of `name` in the run's folder.
+    pub(crate) fn join(&self, name: &str) -> PathBuf {
+        self.folder.join(name)
     }
 
     /// The program that was built together with this one.
@@ -87,8 +87,7 @@ pub(crate) fn random_secret() -> anyhow::Result<String> {
 
 /// `usual` on 127.0.0.1, or the next port that is free; says so when it is another one.
 pub(crate) fn address_for(what: &str, usual: u16) -> anyhow::Result<SocketAddr> {
-    let candidates: Range<u16> = usual..usual.saturating_add(PORT_TRIES);
-    for port in candidates {
+    for port in usual..usual.saturating_add(PORT_TRIES) {
         let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
         if TcpListener::bind(address).is_ok() {
             if port != usual {

@@ -31,19 +31,21 @@ pub(crate) struct Service {
 }
 
 impl Service {
-    /// Starts the program with our environment and `settings`, and waits until it is ready.
+    /// Starts the program with our environment and those of the `settings` that have a value,
+    /// and waits until it is ready.
     pub(crate) async fn start(
         places: &Places,
         name: &'static str,
-        settings: &[(&str, String)],
+        settings: impl IntoIterator<Item = (&'static str, Option<String>)>,
     ) -> anyhow::Result<Self> {
-        let log = places.log(name);
+        let log = places.join(&format!("{name}.log"));
+        let settings = settings
+            .into_iter()
+            .filter_map(|(name, value)| Some((name, value?)));
         let mut process = Guarded::spawn(places.program(name)?, |command| {
             command
-                .envs(settings.iter().map(|(name, value)| (name, value)))
+                .envs(settings)
                 .env("NO_COLOR", "1")
-                // Our own .env is in the environment already.
-                .current_dir(places.folder(""))
                 .stdout(Stdio::null())
                 .stderr(Stdio::piped());
         })?;
@@ -56,16 +58,13 @@ impl Service {
             log,
         };
         service.wait_ready().await?;
+        println!("  {name} is ready (log: {})", service.log.display());
         Ok(service)
     }
 
     /// Empty until it listens.
     pub(crate) fn base_url(&self) -> String {
         self.base_url.borrow().clone().unwrap_or_default()
-    }
-
-    pub(crate) fn log(&self) -> &Path {
-        &self.log
     }
 
     /// Returns only when the program ends by itself, which it should not.

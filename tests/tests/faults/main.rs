@@ -1,0 +1,199 @@
+//! What must not be lost when a part of the system dies under load. Each test has servers
+//! of its own, since it kills them.
+
+mod oracle;
+
+use std::time::Duration;
+
+use oracle::{assert_all_arrived, assert_all_logged};
+use reqwest::StatusCode;
+use serde_json::json;
+use tokio::time::sleep;
+use wahook_tests::eventually::eventually;
+use wahook_tests::load::Load;
+use wahook_tests::pair::{Pair, Servers};
+use wahook_tests::receiver::{Answer, Post, Receiver};
+
+const SOON: Duration = Duration::from_secs(10);
+const IN_THE_END: Duration = Duration::from_secs(90);
+/// A quorum queue that was declared only seconds before the broker is killed can come back
+/// empty, because the node writes its table of queues with a delay: that is the broker's, and
+/// a test that kills it sooner measures nothing else.
+const BROKER_SETTLES: Duration = Duration::from_secs(12);
+
+/// The first attempt of every third event fails, so that the wait queues are never empty.
+fn some_fail(post: &Post) -> Answer {
+    let n = post
+        .body
+        .iter()
+        .filter(|b| b.is_ascii_digit())
+        .fold(0, |sum, b| sum + u32::from(b - b'0'));
+    let fails = post.attempt() == Some(1) && n % 3 == 0;
+    Answer::status(if fails { 500 } else { 200 })
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn three_consumers_share_the_work_and_a_kill_9_of_one_loses_nothing() {
+    let servers = Servers::start().await;
+    let answers = Receiver::answering(|_| Answer::status(200).after(Duration::from_millis(5)));
+    let pair = servers
+        .pair(answers.await, &[("WEBHOOK_CONCURRENCY", "8")])
+        .await;
+    pair.add_consumer().await;
+    pair.add_consumer().await;
+    let load = Load::start(&pair.producer, 64, Duration::ZERO, 6_000);
+    pair.receiver.wait_for(1_500, IN_THE_END).await;
+    let victim = pair.take_consumer();
+    for consumer in pair.consumers.lock().unwrap().iter().chain([&victim]) {
+        let delivered = consumer.metrics().await.sum("wahook_deliveries_total");
+        assert!(
+            delivered > 100.0,
+            "a consumer has delivered only {delivered} of 1,500"
+        );
+    }
+    victim.kill9().await;
+    let accepted = load.finish().await;
+    assert_eq!(accepted.len(), 6_000);
+    assert_all_arrived(&pair, &accepted, IN_THE_END).await;
+    assert_all_logged(&pair, &accepted, IN_THE_END).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_kill_9_of_the_broker_under_load_loses_nothing_that_was_answered_202() {
+    let servers = Servers::start().await;
+    let pair = servers
+        .pair(Receiver::answering(some_fail).await, &[])
+        .await;
+    sleep(BROKER_SETTLES).await;
+    let load = Load::start(&pair.producer, 16, Duration::from_millis(20), 20_000);
+    for _ in 0..2 {
+        let enough = load.accepted() + 1_500;
+        eventually(IN_THE_END, "some load", || async {
+            (load.accepted() > enough).then_some(())
+        })
+        .await;
+        servers.rabbitmq.kill9().await;
+        eventually(SOON, "a refusal", || async {
+            (load.refused() > 0).then_some(())
+        })
+        .await;
+        servers.rabbitmq.restart().await;
+        let after = load.accepted();
+        eventually(IN_THE_END, "acceptance again", || async {
+            (load.accepted() > after).then_some(())
+        })
+        .await;
+    }
+    let accepted = load.stop().await;
+    assert_all_arrived(&pair, &accepted, IN_THE_END).await;
+    assert_all_logged(&pair, &accepted, IN_THE_END).await;
+    let reconnects = pair.producer.metrics().await.sum("wahook_reconnects_total");
+    assert!(reconnects >= 2.0, "{reconnects} reconnects");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn mongodb_frozen_for_20_s_stops_no_delivery_and_everything_is_logged_afterwards() {
+    let servers = Servers::start().await;
+    let pair = servers
+        .pair(Receiver::answering(some_fail).await, &[])
+        .await;
+    let load = Load::start(&pair.producer, 8, Duration::from_millis(20), 20_000);
+    eventually(IN_THE_END, "some load", || async {
+        (load.accepted() > 500).then_some(())
+    })
+    .await;
+    servers.mongod.freeze();
+    // Deliveries pause for the 2 s that the log has to answer, then go on without it.
+    sleep(Duration::from_secs(5)).await;
+    let before = pair.receiver.posts().len();
+    sleep(Duration::from_secs(15)).await;
+    let during = pair.receiver.posts().len() - before;
+    servers.mongod.thaw();
+    assert!(
+        during > 1_000,
+        "only {during} posts in 15 s without MongoDB"
+    );
+    let accepted = load.stop().await;
+    assert_all_arrived(&pair, &accepted, IN_THE_END).await;
+    assert_all_logged(&pair, &accepted, IN_THE_END).await;
+    let consumer = pair.take_consumer();
+    let counts = consumer
+        .wait_metrics("every spilled result is drained", IN_THE_END, |m| {
+            let path = |path| m.sum_where("wahook_log_results_total", &[("path", path)]);
+            path("spilled") > 0.0 && path("drained") >= path("spilled")
+        })
+        .await;
+    assert_eq!(counts.sum("wahook_log_available"), 1.0);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn while_an_alarm_is_up_the_producer_answers_503_and_the_consumer_goes_on() {
+    let servers = Servers::start().await;
+    let receiver = Receiver::answering(|_| Answer::status(200).after(Duration::from_millis(200)));
+    let pair = servers
+        .pair(receiver.await, &[("WEBHOOK_CONCURRENCY", "4")])
+        .await;
+    let load = Load::start(&pair.producer, 32, Duration::ZERO, 200);
+    let accepted = load.finish().await;
+    servers
+        .rabbitmq
+        .ctl(&["set_vm_memory_high_watermark", "0"])
+        .await
+        .unwrap();
+    let problem = post_until(&pair, StatusCode::SERVICE_UNAVAILABLE).await;
+    assert_eq!(problem["type"], "urn:wahook:problem:broker-blocked");
+    // 200 events take 10 s at 20 a second: most are delivered and acknowledged under the alarm.
+    let consumer = pair.take_consumer();
+    consumer
+        .wait_metrics("all delivered", IN_THE_END, |m| {
+            m.sum_where("wahook_deliveries_total", &[("result", "delivered")]) >= 200.0
+        })
+        .await;
+    assert_all_arrived(&pair, &accepted, SOON).await;
+    let (ready, unacknowledged) = servers.rabbitmq.queue_depths().await["wahook.deliver.default"];
+    assert_eq!(
+        (ready, unacknowledged),
+        (0, 0),
+        "acks must not hang under an alarm"
+    );
+    servers
+        .rabbitmq
+        .ctl(&["set_vm_memory_high_watermark", "0.4"])
+        .await
+        .unwrap();
+    post_until(&pair, StatusCode::ACCEPTED).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn without_the_broker_the_answer_is_503_and_with_it_202_again() {
+    let servers = Servers::start().await;
+    let pair = servers.pair(Receiver::start().await, &[]).await;
+    servers.rabbitmq.kill9().await;
+    let problem = post_until(&pair, StatusCode::SERVICE_UNAVAILABLE).await;
+    assert!(
+        problem["id"].is_string(),
+        "a repeat needs the id: {problem}"
+    );
+    let http = wahook_tests::http_client::http_client().unwrap();
+    let probe = |path: &str| {
+        http.get(format!("{}{path}", pair.producer.base_url()))
+            .send()
+    };
+    assert_eq!(probe("/readyz").await.unwrap().status(), 503);
+    assert_eq!(probe("/livez").await.unwrap().status(), 200);
+    servers.rabbitmq.restart().await;
+    let id = post_until(&pair, StatusCode::ACCEPTED).await["id"]
+        .as_str()
+        .unwrap()
+        .to_owned();
+    pair.wait_record(&id, SOON, |_| true).await;
+}
+
+/// Posts until the answer is what it should be.
+async fn post_until(pair: &Pair, status: StatusCode) -> serde_json::Value {
+    eventually(SOON, "the right answer", || async {
+        let answer = pair.post(&json!({"event": "test"})).await;
+        (answer.status == status).then(|| answer.json())
+    })
+    .await
+}

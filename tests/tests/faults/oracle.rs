@@ -1,0 +1,87 @@
+//! What must hold in the end.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use futures_util::TryStreamExt;
+use mongodb::bson::{Document, doc};
+use wahook_tests::eventually::eventually;
+use wahook_tests::pair::{Pair, SECRET};
+
+/// Every id that was answered 202 is in the receiver's ledger, signed, and nothing else is.
+pub(crate) async fn assert_all_arrived(
+    pair: &Pair,
+    accepted: &BTreeSet<String>,
+    deadline: Duration,
+) {
+    let missing = || {
+        let arrived: BTreeSet<String> = pair
+            .receiver
+            .posts()
+            .iter()
+            .filter_map(|post| post.id().map(str::to_owned))
+            .collect();
+        accepted.difference(&arrived).count()
+    };
+    let what = format!("all {} accepted events at the webhook", accepted.len());
+    let waited = tokio::time::timeout(deadline, async {
+        eventually(deadline * 2, &what, || async {
+            (missing() == 0).then_some(())
+        })
+        .await;
+    });
+    assert!(
+        waited.await.is_ok(),
+        "{} of {} accepted events are lost",
+        missing(),
+        accepted.len()
+    );
+    for post in pair.receiver.posts() {
+        assert!(post.verify(SECRET).is_valid(), "{}", post.verify(SECRET));
+    }
+}
+
+/// Every id that was answered 202 has ended well in the log, with the attempts that the
+/// ledger shows or more.
+pub(crate) async fn assert_all_logged(
+    pair: &Pair,
+    accepted: &BTreeSet<String>,
+    deadline: Duration,
+) {
+    let count = accepted.len() as u64;
+    let what = format!("{count} records of success");
+    eventually(deadline, &what, || async {
+        let success = pair
+            .log()
+            .count_documents(doc! {"status": "success"})
+            .await
+            .ok()?;
+        (success >= count).then_some(())
+    })
+    .await;
+    let found: Vec<Document> = pair
+        .log()
+        .find(doc! {})
+        .await
+        .unwrap()
+        .try_collect()
+        .await
+        .unwrap();
+    let records: BTreeMap<&str, &Document> = found
+        .iter()
+        .map(|record| (record.get_str("eventId").unwrap(), record))
+        .collect();
+    let mut attempts: BTreeMap<String, u32> = BTreeMap::new();
+    for post in pair.receiver.posts() {
+        let highest = attempts.entry(post.id().unwrap().to_owned()).or_default();
+        *highest = post.attempt().unwrap().max(*highest);
+    }
+    for id in accepted {
+        let record = records
+            .get(id.as_str())
+            .unwrap_or_else(|| panic!("{id} is not in the log"));
+        assert_eq!(record.get_str("status").ok(), Some("success"), "{record}");
+        let logged = record.get_i32("retryCount").unwrap() + 1;
+        assert_eq!(logged, attempts[id] as i32, "{record}");
+    }
+}
