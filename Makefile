@@ -41,4 +41,4 @@ build: ## Build the two programs for production
 	$(CARGO) build --release --bins $(PROGRAMS)
 
 install: ## Install the servers that the tests need, where they are missing
-	@deploy/local/install.sh rabbitmq mongod
+	@deploy/local/install.sh rabbitmq mongod node

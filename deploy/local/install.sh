@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
 # Installs the real servers that the tests and `make run` use, where they are missing.
 #
-#   install.sh [rabbitmq] [mongod]
+#   install.sh [rabbitmq] [mongod] [node]
 #
-# Without arguments: both, except a server whose URL (AMQP_URL, MONGODB_URI) is set.
+# Without arguments: rabbitmq and mongod, except a server whose URL (AMQP_URL, MONGODB_URI) is set.
 # RabbitMQ comes from the distribution (system-wide, its service neither started nor
 # enabled); mongod goes into .local/ of this repository. Says nothing when nothing is missing.
 set -euo pipefail
@@ -11,6 +11,7 @@ set -euo pipefail
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 root=$(cd "$here/../.." && pwd)
 mongod=$root/.local/mongod/bin/mongod
+receivers=$root/tests/node
 log=
 policy=/usr/sbin/policy-rc.d
 policy_is_ours=false
@@ -19,7 +20,7 @@ units=()
 staging=
 
 main() {
-  local want_rabbitmq=false want_mongod=false server
+  local want_rabbitmq=false want_mongod=false want_node=false server
   if [ $# -eq 0 ]; then
     [ -n "${AMQP_URL:-}${AMQP_URL_FILE:-}" ] || want_rabbitmq=true
     [ -n "${MONGODB_URI:-}${MONGODB_URI_FILE:-}" ] || want_mongod=true
@@ -28,16 +29,19 @@ main() {
     case $server in
       rabbitmq) want_rabbitmq=true ;;
       mongod) want_mongod=true ;;
-      *) fail "unknown server '$server': install.sh [rabbitmq] [mongod]" ;;
+      node) want_node=true ;;
+      *) fail "unknown server '$server': install.sh [rabbitmq] [mongod] [node]" ;;
     esac
   done
   trap clean_up EXIT
 
   $want_rabbitmq && ! has_rabbitmq && packages+=(rabbitmq-server)
   $want_mongod && ! has_mongod && need_what_mongod_needs
+  $want_node && ! has_node && packages+=(nodejs npm)
   install_packages
   $want_rabbitmq && ! has_rabbitmq && fail "rabbitmq-server is still not found after its installation"
   $want_mongod && ! has_mongod && fetch_mongod
+  $want_node && ! has_receivers && fetch_receivers
   return 0
 }
 
@@ -46,6 +50,21 @@ has_rabbitmq() {
   PATH=$PATH:/usr/sbin:/usr/lib/rabbitmq/bin
   command -v rabbitmq-server && command -v rabbitmqctl && command -v erl
 } >/dev/null
+
+has_node() {
+  command -v node && command -v npm
+} >/dev/null
+
+# The lock file is copied beside what it installed, so that a change of it is noticed.
+has_receivers() {
+  cmp -s "$receivers/package-lock.json" "$receivers/node_modules/.installed-lock.json"
+}
+
+fetch_receivers() {
+  say "installing the receivers that the tests deliver to (npm)"
+  (cd "$receivers" && npm ci --silent --no-audit --no-fund) || fail "npm ci failed in tests/node"
+  cp "$receivers/package-lock.json" "$receivers/node_modules/.installed-lock.json"
+}
 
 has_mongod() {
   [ -x "$mongod" ] && "$mongod" --version

@@ -43,11 +43,20 @@ impl Receiver {
 
     /// Asks `script` for the answer to each post, once the post is in the ledger.
     pub async fn answering(script: impl Fn(&Post) -> Answer + Send + Sync + 'static) -> Self {
-        let port = or_fail(
-            "a port for the receiver",
-            crate::ports::free_port().map_err(Into::into),
-        );
-        Self::answering_on((Ipv4Addr::LOCALHOST, port).into(), script).await
+        let script: Arc<Script> = Arc::new(script);
+        let mut tries_left = 5;
+        loop {
+            tries_left -= 1;
+            let port = or_fail("a port", crate::ports::free_port().map_err(Into::into));
+            let asked = Arc::clone(&script);
+            let address = (Ipv4Addr::LOCALHOST, port).into();
+            match Self::try_answering_on(address, move |post| asked(post)).await {
+                Ok(receiver) => return receiver,
+                // Most likely another test was quicker to take the port.
+                Err(_) if tries_left > 0 => {}
+                Err(error) => return or_fail("the receiver", Err(error.into())),
+            }
+        }
     }
 
     /// Answers everything with 200 on an address that a test knows beforehand, for example

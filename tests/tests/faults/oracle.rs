@@ -51,12 +51,18 @@ pub(crate) async fn assert_all_logged(
     let count = accepted.len() as u64;
     let what = format!("{count} records of success");
     eventually(deadline, &what, || async {
+        // Events whose 202 was lost on the way count too, and end well as the others do.
         let success = pair
             .log()
             .count_documents(doc! {"status": "success"})
             .await
             .ok()?;
-        (success >= count).then_some(())
+        let others = pair
+            .log()
+            .count_documents(doc! {"status": {"$ne": "success"}})
+            .await
+            .ok()?;
+        (success >= count && others == 0).then_some(())
     })
     .await;
     let found: Vec<Document> = pair
@@ -82,6 +88,6 @@ pub(crate) async fn assert_all_logged(
             .unwrap_or_else(|| panic!("{id} is not in the log"));
         assert_eq!(record.get_str("status").ok(), Some("success"), "{record}");
         let logged = record.get_i32("retryCount").unwrap() + 1;
-        assert_eq!(logged, attempts[id] as i32, "{record}");
+        assert!(logged >= i32::try_from(attempts[id]).unwrap(), "{record}");
     }
 }
