@@ -160,7 +160,7 @@ impl Publisher {
     async fn came_up(&self) {
         if self.link.clone().wait_for(|link| link.up).await.is_err() {
             // The task is gone for good: only the pause can end.
-            std::future::pending().await
+            std::future::pending::<()>().await;
         }
     }
 }
