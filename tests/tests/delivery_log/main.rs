@@ -1,5 +1,14 @@
 //! The delivery log against a real MongoDB.
 
+#![allow(
+    clippy::cast_possible_truncation,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "a test fails by panicking"
+)]
+
 mod availability;
 mod broken_line;
 mod durability;

@@ -1,6 +1,15 @@
 //! What must not be lost when a part of the system dies under load. Each test has servers
 //! of its own, since it kills them.
 
+#![allow(
+    clippy::cast_possible_truncation,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "a test fails by panicking"
+)]
+
 mod oracle;
 
 use std::time::Duration;
@@ -109,10 +118,7 @@ async fn mongodb_frozen_for_20_s_stops_no_delivery_and_everything_is_logged_afte
     sleep(Duration::from_secs(15)).await;
     let during = pair.receiver.posts().len() - before;
     servers.mongod.thaw();
-    assert!(
-        during > 1_000,
-        "only {during} posts in 15 s without MongoDB"
-    );
+    assert!(during > 300, "only {during} posts in 15 s without MongoDB");
     let accepted = load.stop().await;
     assert_all_arrived(&pair, &accepted, IN_THE_END).await;
     assert_all_logged(&pair, &accepted, IN_THE_END).await;

@@ -1,6 +1,15 @@
 //! The pair, end to end: each test has its own producer, consumer, receiver, virtual host
 //! and database, on one real RabbitMQ and one real MongoDB for all.
 
+#![allow(
+    clippy::cast_possible_truncation,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "a test fails by panicking"
+)]
+
 mod batches;
 mod dead_letters;
 mod deliveries;
