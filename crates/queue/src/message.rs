@@ -282,7 +282,7 @@ mod tests {
         let good = Outgoing::event(&event()).properties;
         let bytes = Bytes::from_static(&[0xff, 0x00, 0x7b]);
         assert!(matches!(of(&good, &bytes), Err(Poison::Payload(_))));
-        let no_id = good.clone().with_message_id("not an id".into());
+        let no_id = good.with_message_id("not an id".into());
         assert_eq!(of(&no_id, &payload), Err(Poison::Missing("message_id")));
     }
 }

@@ -50,7 +50,7 @@ async fn a_write_waits_for_the_journals_of_the_majority_whatever_the_uri_says() 
         .unwrap();
     let concern = insert.get_document("writeConcern").unwrap();
     assert_eq!(concern.get_str("w").unwrap(), "majority");
-    assert_eq!(concern.get_bool("j").unwrap(), true);
+    assert!(concern.get_bool("j").unwrap());
     assert_eq!(concern.get_str("provenance").unwrap(), "clientSupplied");
 }
 

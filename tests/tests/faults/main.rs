@@ -42,6 +42,10 @@ fn some_fail(post: &Post) -> Answer {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[expect(
+    clippy::await_holding_lock,
+    reason = "nobody else takes the lock meanwhile"
+)]
 async fn three_consumers_share_the_work_and_a_kill_9_of_one_loses_nothing() {
     let servers = Servers::start().await;
     let answers = Receiver::answering(|_| Answer::status(200).after(Duration::from_millis(5)));
