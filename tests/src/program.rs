@@ -3,10 +3,11 @@
 mod executable;
 mod metrics;
 
-use std::env;
+use std::io::Write;
 use std::process::{ExitStatus, Stdio};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
+use std::{env, fs};
 
 use anyhow::{Context, bail};
 use nix::sys::signal::Signal;
@@ -192,9 +193,13 @@ async fn try_launch(name: ProgramName, settings: &[(&str, &str)]) -> anyhow::Res
     })?;
     let stderr = Arc::new(Mutex::new(String::new()));
     let pipe = process.take_stderr().context("no stderr")?;
+    // Beside what a test asks for: where a failed test's folder is kept, its programs' own
+    // words are kept with it.
+    let mut file = fs::File::create(folder.join("stderr"))?;
     let base_url = output::follow(pipe, {
         let stderr = Arc::clone(&stderr);
         move |line| {
+            let _disk_full = file.write_all(line.as_bytes());
             let mut stderr = stderr.lock().unwrap_or_else(PoisonError::into_inner);
             stderr.push_str(line);
         }
