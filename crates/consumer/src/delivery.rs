@@ -138,6 +138,7 @@ impl<L: DeliveryLog> Endpoint<L> {
             body: event.body.clone(),
             accepted_at: event.accepted_at,
             attempt: Attempt {
+                queued_at: event.queued_at(),
                 number: event.attempt,
                 started_at: attempted.started_at,
                 duration_ms: attempted.took.as_millis().try_into().unwrap_or(i64::MAX),
@@ -150,7 +151,7 @@ impl<L: DeliveryLog> Endpoint<L> {
         self.recorder.record(result).await;
         acknowledged(receipt.ack().await);
         if decision == Decision::Delivered {
-            self.metrics.delivered(ended_at.since(event.accepted_at));
+            self.metrics.delivered(ended_at.since(event.queued_at()));
         } else if decision == Decision::Exhausted {
             self.metrics.dead_lettered();
         }
@@ -187,13 +188,14 @@ struct Attempted {
     outcome: Outcome,
 }
 
-/// Whether a record shows that this attempt, or one after it, was concluded.
+/// Whether a record shows that this attempt, or one after it in its round, was
+/// concluded.
 fn covers(record: &DeliveryRecord, event: &QueuedEvent) -> bool {
     record.status() == Status::Success
         || record
             .attempts()
             .iter()
-            .any(|attempt| attempt.number >= event.attempt)
+            .any(|known| known.queued_at == event.queued_at() && known.number >= event.attempt)
 }
 
 fn acknowledged(result: Result<(), wahook_queue::AckError>) {

@@ -28,7 +28,7 @@ Settings (environment, or .env in the working directory; NAME_FILE reads NAME fr
   CONSUMER_LISTEN         address and port of /livez, /readyz and /metrics [127.0.0.1:9091]
   SHUTDOWN_GRACE          seconds that a stop may take [40]
   LOG_FORMAT              text or json [text]
-  RUST_LOG                log filter [info]";
+  RUST_LOG                log filter [info,lapin=off]";
 
 fn main() -> ExitCode {
     Arguments::parse();

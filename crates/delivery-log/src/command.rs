@@ -187,6 +187,7 @@ mod tests {
             body: CanonicalBody::check(body.into()).unwrap(),
             accepted_at: UnixMillis::new(0),
             attempt: Attempt {
+                queued_at: UnixMillis::new(1),
                 number: AttemptNumber::new(number).unwrap(),
                 started_at: UnixMillis::new(1),
                 duration_ms: 2,

@@ -65,6 +65,7 @@ pub(crate) fn of_result(result: &AttemptResult, form: Form) -> Document {
 /// In the order in which the domain compares the fields of an attempt.
 fn attempt(attempt: &Attempt) -> RawDocumentBuf {
     rawdoc! {
+        "queuedAt": date(attempt.queued_at),
         "number": integer(attempt.number.get().into()),
         "startedAt": date(attempt.started_at),
         "durationMs": integer(attempt.duration_ms),

@@ -64,6 +64,7 @@ fn read_attempt(stored: &RawDocument) -> Result<Attempt, Unreadable> {
     let number = integer(stored, "number")?.and_then(|number| u32::try_from(number).ok());
     let status_code = integer(stored, "statusCode")?;
     Ok(Attempt {
+        queued_at: date(stored, "queuedAt")?.ok_or("queuedAt is missing")?,
         number: number
             .and_then(AttemptNumber::new)
             .ok_or("number is no attempt's number")?,

@@ -53,6 +53,17 @@ pub struct QueuedEvent {
     pub attempt: AttemptNumber,
     /// When the producer accepted it.
     pub accepted_at: UnixMillis,
+    /// When it was last taken out of the dead letters to be attempted anew.
+    pub redriven_at: Option<UnixMillis>,
     /// The trace it belongs to (W3C Trace Context), where the gateway named one.
     pub traceparent: Option<String>,
+}
+
+impl QueuedEvent {
+    /// When this round of attempts began. Each round counts its attempts from 1:
+    /// one begins when the event is accepted, another whenever it is redriven.
+    #[must_use]
+    pub fn queued_at(&self) -> UnixMillis {
+        self.redriven_at.unwrap_or(self.accepted_at)
+    }
 }

@@ -13,12 +13,15 @@ use crate::{
 
 /// One POST that was made, and what came of it.
 ///
-/// The order of attempts is that of the fields here: the number first, the
-/// others to rank two attempts of one number, which a redelivered message makes.
-/// The log compares stored attempts in the same order.
+/// The order of attempts is that of the fields here: the round first, then the
+/// number, the others to rank two attempts of one number, which a redelivered
+/// message makes. The log compares stored attempts in the same order.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Attempt {
-    /// Which attempt it was.
+    /// When its round of attempts began: see
+    /// [`QueuedEvent::queued_at`](crate::QueuedEvent::queued_at).
+    pub queued_at: UnixMillis,
+    /// Which attempt of its round it was.
     pub number: AttemptNumber,
     /// When it began.
     pub started_at: UnixMillis,
@@ -151,7 +154,7 @@ impl DeliveryRecord {
         self.winner()?.status_code
     }
 
-    /// How many retries were made until the attempt that decided.
+    /// How many retries its round made until the attempt that decided.
     #[must_use]
     pub fn retry_count(&self) -> u32 {
         self.winner().map_or(0, |winner| winner.number.retries())
@@ -226,6 +229,7 @@ mod tests {
             body: CanonicalBody::check(Bytes::from_static(BODY)).unwrap(),
             accepted_at: UnixMillis::new(900),
             attempt: Attempt {
+                queued_at: UnixMillis::new(900),
                 number: AttemptNumber::new(number).unwrap(),
                 started_at: UnixMillis::new(started_at),
                 duration_ms: 50,
@@ -295,6 +299,25 @@ mod tests {
         let once = record(&[failure(1, Some(2_000)), success(2)]);
         let twice = record(&[success(2), failure(1, Some(2_000)), success(2), success(2)]);
         assert_eq!(once, twice);
+    }
+
+    #[test]
+    fn a_redriven_delivery_is_retrying_again_and_keeps_its_history() {
+        let redriven = |mut result: AttemptResult| {
+            result.attempt.queued_at = UnixMillis::new(90_000);
+            result
+        };
+        let exhausted = [failure(1, Some(2_000)), failure(2, None)];
+        let again = redriven(failure(1, Some(95_000)));
+        let mut record = record(&exhausted);
+        record.merge(&again);
+        assert_eq!(record.status(), Status::Retrying);
+        assert_eq!(record.retry_count(), 0);
+        assert_eq!(record.completed_at(), None);
+        assert_eq!(record.attempts().len(), 3);
+        record.merge(&redriven(success(2)));
+        assert_eq!(record.status(), Status::Success);
+        assert_eq!(record.retry_count(), 1);
     }
 
     #[test]

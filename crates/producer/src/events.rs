@@ -148,6 +148,7 @@ impl Intake {
             body: event.body,
             attempt: AttemptNumber::FIRST,
             accepted_at: now,
+            redriven_at: None,
             traceparent,
         };
         let timer = self.metrics.publish_confirm_seconds.start_timer();

@@ -23,7 +23,7 @@ Settings (environment, or .env in the working directory; NAME_FILE reads NAME fr
   PRODUCER_VALIDATION     lenient or strict [lenient]
   SHUTDOWN_GRACE          seconds that a stop may take [40]
   LOG_FORMAT              text or json [text]
-  RUST_LOG                log filter [info]";
+  RUST_LOG                log filter [info,lapin=off]";
 
 fn main() -> ExitCode {
     Arguments::parse();

@@ -20,6 +20,7 @@ const PERSISTENT: u8 = 2;
 const VERSION: &str = "x-wahook-version";
 const ATTEMPT: &str = "x-attempt";
 const FIRST_PUBLISHED: &str = "x-first-published-ms";
+const REDRIVEN: &str = "x-redriven-ms";
 const TRACEPARENT: &str = "traceparent";
 const ENDPOINT: &str = "x-endpoint";
 const REASON: &str = "x-reason";
@@ -84,6 +85,9 @@ impl Outgoing {
             FIRST_PUBLISHED.into(),
             AMQPValue::LongLongInt(event.accepted_at.get()),
         );
+        if let Some(redriven_at) = event.redriven_at {
+            headers.insert(REDRIVEN.into(), AMQPValue::LongLongInt(redriven_at.get()));
+        }
         if let Some(traceparent) = &event.traceparent {
             headers.insert(
                 TRACEPARENT.into(),
@@ -153,6 +157,10 @@ pub(crate) fn decode(properties: &BasicProperties, payload: Bytes) -> Result<Que
         body: CanonicalBody::check(payload).map_err(|e| Poison::Payload(e.to_string()))?,
         attempt,
         accepted_at: UnixMillis::new(number(properties, FIRST_PUBLISHED)?),
+        redriven_at: header(properties, REDRIVEN)
+            .map(|_| number(properties, REDRIVEN))
+            .transpose()?
+            .map(UnixMillis::new),
         traceparent: header_text(properties, TRACEPARENT),
     })
 }
@@ -211,6 +219,7 @@ mod tests {
             body: CanonicalBody::check(Bytes::from_static(body)).unwrap(),
             attempt: AttemptNumber::FIRST,
             accepted_at: UnixMillis::new(1_727_784_000_123),
+            redriven_at: None,
             traceparent: Some("00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01".into()),
         }
     }

@@ -29,6 +29,7 @@ struct Wire {
     endpoint: String,
     event: String,
     accepted_at: i64,
+    queued_at: i64,
     number: u32,
     started_at: i64,
     duration_ms: i64,
@@ -48,6 +49,7 @@ impl Outgoing {
             endpoint: result.endpoint.as_str().to_owned(),
             event: result.event.as_str().to_owned(),
             accepted_at: result.accepted_at.get(),
+            queued_at: attempt.queued_at.get(),
             number: attempt.number.get(),
             started_at: attempt.started_at.get(),
             duration_ms: attempt.duration_ms,
@@ -81,6 +83,7 @@ pub(crate) fn decode(
     let json = message::header_text(properties, RESULT).ok_or(MALFORMED)?;
     let wire: Wire = serde_json::from_str(&json).map_err(|_| MALFORMED)?;
     let attempt = Attempt {
+        queued_at: UnixMillis::new(wire.queued_at),
         number: AttemptNumber::new(wire.number).ok_or(MALFORMED)?,
         started_at: UnixMillis::new(wire.started_at),
         duration_ms: wire.duration_ms,
@@ -112,6 +115,7 @@ mod tests {
             body: CanonicalBody::check(Bytes::from_static(body)).unwrap(),
             accepted_at: UnixMillis::new(1),
             attempt: Attempt {
+                queued_at: UnixMillis::new(1),
                 number: AttemptNumber::FIRST.next(),
                 started_at: UnixMillis::new(2),
                 duration_ms: 3,

@@ -33,10 +33,14 @@ pub enum LogFormat {
 #[error("there are only these two formats")]
 pub struct InvalidLogFormat;
 
-/// Which events are logged, in the syntax of `RUST_LOG`. The default is
-/// everything from `info` up.
+/// Which events are logged, in the syntax of `RUST_LOG`.
 #[derive(Debug)]
 pub struct LogFilter(EnvFilter);
+
+/// Everything from `info` up, but nothing of lapin's own: every failure of a
+/// connection is logged where it is handled, and lapin calls an orderly close an
+/// error.
+const DEFAULT_FILTER: &str = "info,lapin=off";
 
 /// Reads `LOG_FORMAT` and `RUST_LOG`.
 pub fn read(settings: &mut Settings) -> (LogFormat, LogFilter) {
@@ -120,7 +124,7 @@ impl fmt::Display for LogFormat {
 
 impl Default for LogFilter {
     fn default() -> Self {
-        Self(EnvFilter::new("info"))
+        Self(EnvFilter::new(DEFAULT_FILTER))
     }
 }
 

@@ -27,8 +27,10 @@ fn any_attempt() -> impl Strategy<Value = Attempt> {
     let url = prop_oneof![Just("https://a.test/"), Just("https://b.test/")];
     let status = proptest::option::of(prop_oneof![Just(200_u16), Just(404), Just(503)]);
     let next = proptest::option::of(0..3_i64);
-    (1..5_u32, 0..4_i64, 0..3_i64, status, error, next, url).prop_map(
-        |(number, start, duration, status_code, error, next, url)| Attempt {
+    let place = (0..2_i64, 1..5_u32);
+    (place, 0..4_i64, 0..3_i64, status, error, next, url).prop_map(
+        |((queued, number), start, duration, status_code, error, next, url)| Attempt {
+            queued_at: UnixMillis::new(NOON + queued),
             number: AttemptNumber::new(number).unwrap(),
             started_at: UnixMillis::new(NOON + start),
             duration_ms: if duration == 2 {

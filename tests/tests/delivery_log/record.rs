@@ -44,12 +44,14 @@ async fn a_delivery_is_recorded_in_the_documented_shape() {
         "endpoint": "default",
         "attempts": [
             {
-                "number": 1, "startedAt": at(20), "durationMs": 12, "statusCode": 500,
+                "queuedAt": at(0), "number": 1, "startedAt": at(20), "durationMs": 12,
+                "statusCode": 500,
                 "error": "answered 500", "nextAttemptAt": at(5_020),
                 "webhookUrl": "https://example.test/hook",
             },
             {
-                "number": 2, "startedAt": at(5_020), "durationMs": 12, "statusCode": 200,
+                "queuedAt": at(0), "number": 2, "startedAt": at(5_020), "durationMs": 12,
+                "statusCode": 200,
                 "error": null, "nextAttemptAt": null,
                 "webhookUrl": "https://example.test/hook",
             },

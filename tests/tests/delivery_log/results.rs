@@ -30,6 +30,7 @@ pub(crate) fn event_with(data: &str) -> CanonicalBody {
 pub(crate) fn attempt(number: u32, error: Option<&str>, next_attempt_at: Option<i64>) -> Attempt {
     let delay = i64::from(number - 1) * 5_000;
     Attempt {
+        queued_at: UnixMillis::new(NOON),
         number: AttemptNumber::new(number).unwrap(),
         started_at: UnixMillis::new(NOON + 20 + delay),
         duration_ms: 12,

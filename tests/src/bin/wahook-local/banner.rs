@@ -42,7 +42,7 @@ pub(crate) fn print_banner(system: &System) {
 
 Send an event, in another terminal:
 
-curl -sS {producer}/v1/events {authorization}-H 'content-type: application/json' -d '{SAMPLE}'
+curl -i {producer}/v1/events {authorization}-H 'content-type: application/json' -d '{SAMPLE}'
 
 Deliveries, as they happen (Ctrl-C stops everything):
 "
