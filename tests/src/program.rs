@@ -1,5 +1,6 @@
 //! The real programs, as separate processes that a test may kill.
 
+mod command;
 mod executable;
 mod metrics;
 
@@ -18,6 +19,7 @@ use crate::folder::RunFolder;
 use crate::guard::Guarded;
 use crate::http_client::http_client;
 use crate::{or_fail, output};
+pub use command::{Command, Ran};
 pub use executable::ProgramName;
 pub use metrics::Metrics;
 

@@ -126,7 +126,7 @@ impl<L: DeliveryLog> Endpoint<L> {
             }
             Decision::Exhausted => {
                 let reason = error.as_deref().unwrap_or_default();
-                let dead_letter = Outgoing::dead_letter(event, &self.name, reason);
+                let dead_letter = Outgoing::dead_letter(event, &self.name, reason, ended_at);
                 self.publisher.publish_until_confirmed(&dead_letter).await;
             }
         }

@@ -2,6 +2,7 @@
 //! and retried, writing each result down.
 
 mod client;
+pub mod dead;
 mod delivery;
 mod drainer;
 mod failure;

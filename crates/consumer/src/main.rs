@@ -1,15 +1,28 @@
 //! `wahook-consumer`: delivers events from RabbitMQ to the webhook.
 
-use clap::Parser;
+use clap::{Parser, Subcommand};
 use std::process::ExitCode;
-use wahook_consumer::ConsumerSettings;
+use wahook_consumer::{ConsumerSettings, dead};
 use wahook_service::program::{self, Program};
 
 /// Takes events from RabbitMQ and delivers them to the webhook: signed,
 /// retried, and logged in MongoDB.
 #[derive(Parser)]
 #[command(name = "wahook-consumer", version, after_help = SETTINGS)]
-struct Arguments {}
+struct Arguments {
+    #[command(subcommand)]
+    command: Option<Command>,
+}
+
+/// Without one, events are delivered.
+#[derive(Subcommand)]
+enum Command {
+    /// Look through the dead letters, send them again, or remove them
+    ///
+    /// AMQP_URL says where the broker is.
+    #[command(subcommand)]
+    Dead(dead::DeadCommand),
+}
 
 const SETTINGS: &str = "\
 Settings (environment, or .env in the working directory; NAME_FILE reads NAME from a file):
@@ -31,11 +44,17 @@ Settings (environment, or .env in the working directory; NAME_FILE reads NAME fr
   RUST_LOG                log filter [info,lapin=off]";
 
 fn main() -> ExitCode {
-    Arguments::parse();
-    program::start(Program {
-        name: "wahook-consumer",
-        prefixes: &["CONSUMER_", "WEBHOOK_", "MONGODB_"],
-        read: ConsumerSettings::read,
-        run: wahook_consumer::run,
-    })
+    match Arguments::parse().command {
+        None => program::start(Program {
+            name: "wahook-consumer",
+            prefixes: &["CONSUMER_", "WEBHOOK_", "MONGODB_"],
+            read: ConsumerSettings::read,
+            run: wahook_consumer::run,
+        }),
+        Some(Command::Dead(command)) => program::run_command(
+            "wahook-consumer dead",
+            dead::read_settings,
+            |broker, shutdown| dead::run(command, broker, shutdown),
+        ),
+    }
 }

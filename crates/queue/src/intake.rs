@@ -167,6 +167,10 @@ pub struct Receipt(Acker);
 pub struct AckError;
 
 impl Receipt {
+    pub(crate) fn of(acker: Acker) -> Self {
+        Self(acker)
+    }
+
     /// The message is dealt with; the broker forgets it.
     pub async fn ack(self) -> Result<(), AckError> {
         settle(self.0.ack(BasicAckOptions::default())).await

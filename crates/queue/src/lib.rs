@@ -5,6 +5,7 @@
 //! built anew on any error, with a deadline around every step.
 
 pub mod broker;
+pub mod dead_letters;
 pub mod intake;
 pub mod link;
 pub mod message;
@@ -14,6 +15,7 @@ pub mod spill;
 pub mod topology;
 
 pub use broker::{BrokerUri, ConnectError, InvalidBrokerUri, reconnect_backoff};
+pub use dead_letters::{DeadLetter, DeadLetters, DeadLettersError};
 pub use intake::{AckError, Intake, Receipt, Received, Subscription, SubscriptionEnded};
 pub use link::LinkState;
 pub use message::{Outgoing, Poison};

@@ -22,8 +22,9 @@ const ATTEMPT: &str = "x-attempt";
 const FIRST_PUBLISHED: &str = "x-first-published-ms";
 const REDRIVEN: &str = "x-redriven-ms";
 const TRACEPARENT: &str = "traceparent";
-const ENDPOINT: &str = "x-endpoint";
-const REASON: &str = "x-reason";
+pub(crate) const ENDPOINT: &str = "x-endpoint";
+pub(crate) const REASON: &str = "x-reason";
+pub(crate) const DEAD: &str = "x-dead-ms";
 
 /// A message on its way to the broker: persistent, and with an id, by
 /// construction.
@@ -63,18 +64,40 @@ impl Outgoing {
         )
     }
 
-    /// An exhausted delivery, for redrive; `reason` tells a person why.
+    /// An exhausted delivery, for redrive; `reason` tells a person why it was
+    /// given up, and `now` when.
     #[must_use]
-    pub fn dead_letter(event: &QueuedEvent, endpoint: &EndpointName, reason: &str) -> Self {
-        let notes = [(ENDPOINT, endpoint.as_str()), (REASON, reason)];
+    pub fn dead_letter(
+        event: &QueuedEvent,
+        endpoint: &EndpointName,
+        reason: &str,
+        now: UnixMillis,
+    ) -> Self {
+        let notes = [
+            (ENDPOINT, AMQPValue::LongString(endpoint.as_str().into())),
+            (REASON, AMQPValue::LongString(reason.into())),
+            (DEAD, AMQPValue::LongLongInt(now.get())),
+        ];
         Self::new(String::new(), topology::DEAD_QUEUE.into(), event, notes)
+    }
+
+    /// A dead letter on its way back to its work queue, for a new round of
+    /// attempts that begins `now`.
+    #[must_use]
+    pub fn redrive(event: &QueuedEvent, endpoint: &EndpointName, now: UnixMillis) -> Self {
+        let anew = QueuedEvent {
+            attempt: AttemptNumber::FIRST,
+            redriven_at: Some(now),
+            ..event.clone()
+        };
+        Self::new(String::new(), topology::work_queue(endpoint), &anew, [])
     }
 
     fn new<const N: usize>(
         exchange: String,
         routing_key: String,
         event: &QueuedEvent,
-        notes: [(&'static str, &str); N],
+        notes: [(&'static str, AMQPValue); N],
     ) -> Self {
         let mut headers = version_header();
         headers.insert(
@@ -95,7 +118,7 @@ impl Outgoing {
             );
         }
         for (name, value) in notes {
-            headers.insert(name.into(), AMQPValue::LongString(value.into()));
+            headers.insert(name.into(), value);
         }
         let id = ShortString::from(event.id.as_str());
         let seconds = u64::try_from(event.accepted_at.seconds()).unwrap_or_default();
@@ -180,7 +203,7 @@ pub(crate) fn header_text(properties: &BasicProperties, name: &str) -> Option<St
     }
 }
 
-fn header<'a>(properties: &'a BasicProperties, name: &str) -> Option<&'a AMQPValue> {
+pub(crate) fn header<'a>(properties: &'a BasicProperties, name: &str) -> Option<&'a AMQPValue> {
     properties.headers().as_ref()?.inner().get(name)
 }
 
@@ -192,7 +215,7 @@ fn text<'a>(value: &'a Option<ShortString>, name: &'static str) -> Result<&'a st
 }
 
 /// A whole number of any width: other clients choose other integer types.
-fn number(properties: &BasicProperties, name: &'static str) -> Result<i64, Poison> {
+pub(crate) fn number(properties: &BasicProperties, name: &'static str) -> Result<i64, Poison> {
     let value = match header(properties, name) {
         Some(AMQPValue::LongLongInt(n)) => Some(*n),
         Some(AMQPValue::LongInt(n)) => Some((*n).into()),
@@ -261,7 +284,9 @@ mod tests {
 
     #[test]
     fn a_dead_letter_keeps_the_event_and_says_which_endpoint_refused_it() {
-        let outgoing = Outgoing::dead_letter(&event(), &EndpointName::default(), "answered 500");
+        let now = UnixMillis::new(1_727_784_035_000);
+        let (endpoint, reason) = (EndpointName::default(), "answered 500");
+        let outgoing = Outgoing::dead_letter(&event(), &endpoint, reason, now);
         assert_eq!(read_back(&outgoing), event());
         assert_eq!(
             header_text(&outgoing.properties, ENDPOINT).as_deref(),
@@ -271,6 +296,28 @@ mod tests {
             header_text(&outgoing.properties, REASON).as_deref(),
             Some("answered 500")
         );
+        assert_eq!(number(&outgoing.properties, DEAD), Ok(now.get()));
+    }
+
+    #[test]
+    fn a_redriven_event_begins_again_at_attempt_1_with_the_same_id() {
+        let exhausted = QueuedEvent {
+            attempt: AttemptNumber::new(4).unwrap(),
+            ..event()
+        };
+        let now = UnixMillis::new(1_727_900_000_000);
+        let outgoing = Outgoing::redrive(&exhausted, &EndpointName::default(), now);
+        assert_eq!(
+            (outgoing.exchange.as_str(), outgoing.routing_key.as_str()),
+            ("", "wahook.deliver.default")
+        );
+        let redriven = read_back(&outgoing);
+        assert_eq!(redriven.queued_at(), now);
+        let expected = QueuedEvent {
+            redriven_at: Some(now),
+            ..event()
+        };
+        assert_eq!(redriven, expected);
     }
 
     #[test]

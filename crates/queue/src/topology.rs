@@ -34,10 +34,18 @@ const NO_DELIVERY_LIMIT: i64 = 1_000_000_000;
 /// million results of 2 KiB.
 const RESULTS_MAX_BYTES: i64 = 1 << 30;
 
+/// What the name of every work queue begins with.
+const WORK_QUEUE: &str = "wahook.deliver.";
+
 /// The work queue of an endpoint.
 #[must_use]
 pub fn work_queue(endpoint: &EndpointName) -> String {
-    format!("wahook.deliver.{endpoint}")
+    format!("{WORK_QUEUE}{endpoint}")
+}
+
+/// The endpoint of a work queue.
+pub(crate) fn endpoint_of(queue: &str) -> Option<EndpointName> {
+    EndpointName::parse(queue.strip_prefix(WORK_QUEUE)?).ok()
 }
 
 /// The exchange, and the queue of the same name, where messages wait `step`.

@@ -10,6 +10,8 @@ use crate::{
     telemetry, tls,
 };
 
+/// How long a command may take to end what it has begun.
+const COMMAND_GRACE: Duration = Duration::from_secs(10);
 /// How long the runtime may take to end its last threads.
 const LEAVE_LIMIT: Duration = Duration::from_secs(2);
 
@@ -43,6 +45,48 @@ where
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             tracing::error!(error = format!("{error:#}"), "stopped by an error");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Runs a command that an operator types: quiet, and with an end of its own.
+/// The exit status is 0 when it did all that it was asked for, 2 when settings
+/// are at fault, else 1. SIGINT and SIGTERM are the soft stop.
+pub fn run_command<R, S, F>(name: &str, read: fn(&mut Settings) -> Option<R>, run: S) -> ExitCode
+where
+    S: FnOnce(R, Shutdown) -> F,
+    F: Future<Output = anyhow::Result<()>>,
+{
+    let mut settings = Settings::from_environment();
+    let read = read(&mut settings);
+    let faults = settings.finish().err();
+    let read = match (read, faults) {
+        (Some(read), None) => read,
+        (_, faults) => {
+            let faults = faults.unwrap_or_else(|| SettingsFaults::unexplained(name));
+            complain(name, &faults);
+            return ExitCode::from(settings::EXIT_STATUS);
+        }
+    };
+    let ran = telemetry::init(
+        telemetry::LogFormat::Text,
+        telemetry::LogFilter::of_commands(),
+    )
+    .context("logging")
+    .and_then(|()| {
+        on_runtime(COMMAND_GRACE, |shutdown| async move {
+            let hard = shutdown.hard();
+            tokio::select! {
+                ran = run(read, shutdown) => ran,
+                () = hard => anyhow::bail!("stopped before it was done"),
+            }
+        })
+    });
+    match ran {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            complain(name, &format_args!("{error:#}"));
             ExitCode::FAILURE
         }
     }
@@ -92,25 +136,35 @@ where
     for name in &ready.unknown {
         tracing::warn!("{name} is set, but there is no such setting");
     }
-    tls::install_provider();
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .enable_all()
-        .build()?;
-    let ended = runtime.block_on(async {
-        let shutdown = Shutdown::on_signals(ready.grace).context("signal handlers")?;
-        (program.run)(ready.settings, shutdown).await
+    let ended = on_runtime(ready.grace, |shutdown| {
+        (program.run)(ready.settings, shutdown)
     });
-    runtime.shutdown_timeout(LEAVE_LIMIT);
     if ended.is_ok() {
         tracing::info!("{} stopped", program.name);
     }
     ended
 }
 
+fn on_runtime<F>(grace: Duration, run: impl FnOnce(Shutdown) -> F) -> anyhow::Result<()>
+where
+    F: Future<Output = anyhow::Result<()>>,
+{
+    tls::install_provider();
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()?;
+    let ended = runtime.block_on(async {
+        let shutdown = Shutdown::on_signals(grace).context("signal handlers")?;
+        run(shutdown).await
+    });
+    runtime.shutdown_timeout(LEAVE_LIMIT);
+    ended
+}
+
 /// Faults go to stderr as they are: logging may be among what is at fault.
 #[expect(
     clippy::print_stderr,
-    reason = "settings faults are for the terminal, before logging starts"
+    reason = "what a person who typed the command must read"
 )]
 fn complain(name: &str, faults: &dyn Display) {
     eprintln!("{name}: {faults}");

@@ -42,6 +42,14 @@ pub struct LogFilter(EnvFilter);
 /// error.
 const DEFAULT_FILTER: &str = "info,lapin=off";
 
+impl LogFilter {
+    /// Of commands that a person types: only what is out of order.
+    #[must_use]
+    pub fn of_commands() -> Self {
+        Self(EnvFilter::new("warn,lapin=off"))
+    }
+}
+
 /// Reads `LOG_FORMAT` and `RUST_LOG`.
 pub fn read(settings: &mut Settings) -> (LogFormat, LogFilter) {
     let format = settings.parsed("LOG_FORMAT", LogFormat::default(), "text or json", "json");

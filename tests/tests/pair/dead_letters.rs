@@ -23,7 +23,7 @@ pub(crate) fn add(tests: &mut Tests) {
     );
 }
 
-async fn channel(pair: &Pair) -> (Connection, Channel) {
+pub(crate) async fn channel(pair: &Pair) -> (Connection, Channel) {
     let url = &pair.place().amqp_url;
     let connection = Connection::connect(url, ConnectionProperties::default())
         .await

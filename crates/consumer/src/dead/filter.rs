@@ -1,0 +1,148 @@
+//! Which dead letters are meant.
+
+use std::{str::FromStr, time::Duration};
+use wahook_domain::{EndpointName, UnixMillis};
+use wahook_queue::DeadLetter;
+
+/// Takes a letter that every part of it takes; an empty part takes all.
+#[derive(Debug, Clone)]
+pub(super) struct Filter {
+    /// Names of events.
+    pub(super) events: Vec<String>,
+    /// Names of endpoints.
+    pub(super) endpoints: Vec<EndpointName>,
+    /// Ids of events.
+    pub(super) ids: Vec<String>,
+    /// Dead for longer than this.
+    pub(super) older_than: Option<Age>,
+    /// Dead for less long than this.
+    pub(super) newer_than: Option<Age>,
+    /// When it is asked.
+    pub(super) now: UnixMillis,
+}
+
+impl Filter {
+    /// Whether every letter is taken.
+    pub(super) fn is_everything(&self) -> bool {
+        let no_list = self.events.is_empty() && self.endpoints.is_empty() && self.ids.is_empty();
+        no_list && self.older_than.is_none() && self.newer_than.is_none()
+    }
+
+    /// Whether this letter is meant. A letter that does not say what is asked for
+    /// is not.
+    pub(super) fn takes(&self, letter: &DeadLetter) -> bool {
+        let age = letter.died_at.map(|died_at| self.now.since(died_at));
+        is_in(&self.events, letter.event.as_ref())
+            && is_in(&self.endpoints, letter.endpoint.as_ref())
+            && is_in(&self.ids, letter.id.as_ref())
+            && (self.older_than).is_none_or(|limit| age.is_some_and(|age| age > limit.0))
+            && (self.newer_than).is_none_or(|limit| age.is_some_and(|age| age < limit.0))
+    }
+}
+
+fn is_in<T: PartialEq>(list: &[T], value: Option<&T>) -> bool {
+    list.is_empty() || value.is_some_and(|value| list.contains(value))
+}
+
+/// A length of time as people write it: `90s`, `30m`, `2h 30m`, `7d`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Age(Duration);
+
+/// A text that is no length of time.
+#[derive(Debug, thiserror::Error)]
+#[error("not a time such as 90s, 30m, 2h or 7d")]
+pub(super) struct InvalidAge;
+
+impl FromStr for Age {
+    type Err = InvalidAge;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let span: jiff::Span = text.parse().map_err(|_| InvalidAge)?;
+        let duration = span
+            .to_duration(jiff::SpanRelativeTo::days_are_24_hours())
+            .map_err(|_| InvalidAge)?;
+        duration.try_into().map(Self).map_err(|_| InvalidAge)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use wahook_queue::Poison;
+
+    const NOW: UnixMillis = UnixMillis::new(100_000_000);
+
+    fn everything() -> Filter {
+        Filter {
+            events: Vec::new(),
+            endpoints: Vec::new(),
+            ids: Vec::new(),
+            older_than: None,
+            newer_than: None,
+            now: NOW,
+        }
+    }
+
+    fn letter(died_before: Option<i64>) -> DeadLetter {
+        DeadLetter {
+            id: Some("evt-1".to_owned()),
+            event: Some("call".to_owned()),
+            endpoint: Some(EndpointName::default()),
+            reason: "answered 500".to_owned(),
+            died_at: died_before.map(|seconds| UnixMillis::new(NOW.get() - seconds * 1_000)),
+            content: Err(Poison::Missing("type")),
+            payload: "".into(),
+        }
+    }
+
+    #[test]
+    fn each_part_takes_its_own_and_all_must_agree() {
+        let letter = letter(Some(60));
+        assert!(everything().is_everything() && everything().takes(&letter));
+        let named = |event: &str, id: &str| Filter {
+            events: vec!["ready".to_owned(), event.to_owned()],
+            ids: vec![id.to_owned()],
+            ..everything()
+        };
+        assert!(named("call", "evt-1").takes(&letter));
+        assert!(!named("call", "evt-2").takes(&letter));
+        assert!(!named("calls", "evt-1").takes(&letter));
+        let of = |endpoint: &str| Filter {
+            endpoints: vec![EndpointName::parse(endpoint).unwrap()],
+            ..everything()
+        };
+        assert!(of("default").takes(&letter) && !of("crm").takes(&letter));
+        assert!(!of("crm").is_everything());
+    }
+
+    #[test]
+    fn ages_are_counted_from_its_death_and_an_unknown_one_is_never_meant() {
+        let aged = |older: Option<&str>, newer: Option<&str>| Filter {
+            older_than: older.map(|age| age.parse().unwrap()),
+            newer_than: newer.map(|age| age.parse().unwrap()),
+            ..everything()
+        };
+        let letter_of = letter;
+        assert!(aged(Some("59s"), Some("61s")).takes(&letter_of(Some(60))));
+        assert!(!aged(Some("1m"), None).takes(&letter_of(Some(60))));
+        assert!(!aged(None, Some("1m")).takes(&letter_of(Some(60))));
+        assert!(!aged(Some("1s"), None).takes(&letter_of(None)));
+        assert!(everything().takes(&letter_of(None)));
+    }
+
+    #[test]
+    fn times_are_read_as_people_write_them() {
+        for (text, seconds) in [
+            ("90s", 90),
+            ("30m", 1_800),
+            ("2h 30m", 9_000),
+            ("7d", 604_800),
+        ] {
+            let expected = Age(Duration::from_secs(seconds));
+            assert_eq!(text.parse::<Age>().unwrap(), expected, "{text}");
+        }
+        for text in ["", "soon", "5", "-5m", "1x"] {
+            assert!(text.parse::<Age>().is_err(), "{text}");
+        }
+    }
+}

@@ -1,0 +1,262 @@
+//! Ending dead letters: back to their endpoints, or for good.
+//!
+//! A letter is ended only after the broker has confirmed its event in the work
+//! queue. Whoever is interrupted in between leaves both, with one id: a
+//! duplicate, never a loss.
+
+use anyhow::{Context, bail};
+use std::{
+    fmt,
+    io::{Write, stdout},
+    num::NonZeroU32,
+    time::Duration,
+};
+use tokio::{
+    task::JoinSet,
+    time::{Interval, MissedTickBehavior, interval, timeout},
+};
+use wahook_queue::{
+    BrokerUri, DeadLetter, DeadLetters, Outgoing, PublishError, Publisher, PublisherTask, Receipt,
+    Topology,
+};
+use wahook_service::{Shutdown, clock};
+
+use super::{Which, progress};
+
+/// Letters on their way at once.
+const WINDOW: usize = 64;
+const CONNECT_LIMIT: Duration = Duration::from_secs(10);
+const CONFIRM_LIMIT: Duration = Duration::from_secs(5);
+const CLOSE_LIMIT: Duration = Duration::from_secs(2);
+
+/// Where the chosen letters go.
+pub(super) enum Target {
+    /// Back to the work queues, at most this many a second.
+    Endpoint {
+        broker: BrokerUri,
+        rate: Option<NonZeroU32>,
+    },
+    /// Nowhere: they are discarded.
+    Nowhere,
+}
+
+/// Goes through the letters and ends those that are chosen.
+pub(super) async fn run(
+    letters: &mut DeadLetters,
+    which: Which,
+    dry_run: bool,
+    target: Target,
+    shutdown: &Shutdown,
+) -> anyhow::Result<()> {
+    let mut report = Report {
+        verb: match (&target, dry_run) {
+            (Target::Endpoint { .. }, false) => "redriven",
+            (Target::Endpoint { .. }, true) => "would be redriven",
+            (Target::Nowhere, false) => "discarded",
+            (Target::Nowhere, true) => "would be discarded",
+        },
+        ..Report::default()
+    };
+    let worked = match target {
+        Target::Endpoint { broker, rate } if !dry_run => {
+            let (publisher, task) = connect(broker).await?;
+            let end = End::Redrive(publisher);
+            let worked = work(letters, which, end, rate, shutdown, &mut report).await;
+            task.close(CLOSE_LIMIT).await;
+            worked
+        }
+        target => {
+            let end = match target {
+                Target::Endpoint { .. } => End::TryRedrive,
+                Target::Nowhere if dry_run => End::Keep,
+                Target::Nowhere => End::Discard,
+            };
+            work(letters, which, end, None, shutdown, &mut report).await
+        }
+    };
+    writeln!(stdout(), "{report}")?;
+    worked?;
+    if report.failed() > 0 {
+        bail!("some letters could not be redriven; they are still in wahook.dead");
+    }
+    Ok(())
+}
+
+/// What is done with a chosen letter.
+#[derive(Clone)]
+enum End {
+    Redrive(Publisher),
+    /// Only whether it could be redriven is found out.
+    TryRedrive,
+    Discard,
+    Keep,
+}
+
+async fn connect(broker: BrokerUri) -> anyhow::Result<(Publisher, PublisherTask)> {
+    let name = "wahook-consumer dead redrive";
+    let (publisher, task) = Publisher::start(broker, name, Topology::default(), CONFIRM_LIMIT);
+    let mut link = publisher.link();
+    let up = timeout(CONNECT_LIMIT, link.wait_for(|link| link.up)).await;
+    match up {
+        Ok(Ok(_)) => {}
+        _ => bail!("the broker took no connection for publishing"),
+    }
+    Ok((publisher, task))
+}
+
+async fn work(
+    letters: &mut DeadLetters,
+    which: Which,
+    end: End,
+    rate: Option<NonZeroU32>,
+    shutdown: &Shutdown,
+    report: &mut Report,
+) -> anyhow::Result<()> {
+    let (filter, limit) = which.into_parts();
+    let bar = progress(letters.left());
+    let mut pace = rate.map(pace);
+    let mut on_their_way = JoinSet::new();
+    let mut chosen = 0;
+    let looked = loop {
+        if limit.is_some_and(|limit| chosen >= limit) || shutdown.is_soft() {
+            break Ok(());
+        }
+        let (letter, receipt) = match letters.next().await {
+            Ok(Some(next)) => next,
+            Ok(None) => break Ok(()),
+            Err(error) => break Err(error),
+        };
+        bar.inc(1);
+        report.looked_at += 1;
+        if !filter.takes(&letter) {
+            continue;
+        }
+        chosen += 1;
+        if let Some(pace) = &mut pace {
+            pace.tick().await;
+        }
+        if on_their_way.len() >= WINDOW
+            && let Some(ended) = on_their_way.join_next().await
+        {
+            report.note(ended.context("a letter's task")?);
+        }
+        on_their_way.spawn(end.clone().of(letter, receipt));
+    };
+    while let Some(ended) = on_their_way.join_next().await {
+        report.note(ended.context("a letter's task")?);
+    }
+    bar.finish_and_clear();
+    report.interrupted = shutdown.is_soft();
+    looked.context("what is not redriven or discarded is still in wahook.dead; repeat the command")
+}
+
+fn pace(rate: NonZeroU32) -> Interval {
+    let mut pace = interval(Duration::from_secs(1) / rate.get());
+    pace.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    pace
+}
+
+/// What became of a chosen letter.
+#[derive(Debug, PartialEq, Eq)]
+enum Ended {
+    Done,
+    Undecodable,
+    NoEndpoint,
+    NotPublished(PublishError),
+    /// It is done, but the letter stays as well.
+    NotRemoved,
+}
+
+impl End {
+    async fn of(self, letter: DeadLetter, receipt: Receipt) -> Ended {
+        let publisher = match self {
+            Self::Keep => return Ended::Done,
+            Self::Discard => return removed(receipt).await,
+            Self::TryRedrive => None,
+            Self::Redrive(publisher) => Some(publisher),
+        };
+        let Ok(event) = letter.content else {
+            return Ended::Undecodable;
+        };
+        let Some(endpoint) = letter.endpoint else {
+            return Ended::NoEndpoint;
+        };
+        let Some(publisher) = publisher else {
+            return Ended::Done;
+        };
+        let redriven = Outgoing::redrive(&event, &endpoint, clock::now());
+        match publisher.publish(redriven).await {
+            Ok(()) => removed(receipt).await,
+            Err(error) => Ended::NotPublished(error),
+        }
+    }
+}
+
+async fn removed(receipt: Receipt) -> Ended {
+    match receipt.ack().await {
+        Ok(()) => Ended::Done,
+        Err(_) => Ended::NotRemoved,
+    }
+}
+
+/// What was done, in one sentence for people.
+#[derive(Debug, Default)]
+struct Report {
+    verb: &'static str,
+    looked_at: u32,
+    done: u32,
+    undecodable: u32,
+    no_endpoint: u32,
+    no_queue: u32,
+    not_published: u32,
+    not_removed: u32,
+    interrupted: bool,
+}
+
+impl Report {
+    fn note(&mut self, ended: Ended) {
+        match ended {
+            Ended::Done => self.done += 1,
+            Ended::Undecodable => self.undecodable += 1,
+            Ended::NoEndpoint => self.no_endpoint += 1,
+            Ended::NotPublished(PublishError::Unroutable) => self.no_queue += 1,
+            Ended::NotPublished(_) => self.not_published += 1,
+            Ended::NotRemoved => self.not_removed += 1,
+        }
+    }
+
+    fn failed(&self) -> u32 {
+        self.undecodable + self.no_endpoint + self.no_queue + self.not_published + self.not_removed
+    }
+}
+
+impl fmt::Display for Report {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "{} of {} dead letters {}",
+            self.done, self.looked_at, self.verb
+        )?;
+        for (count, what) in [
+            (self.undecodable, "undecodable, kept"),
+            (self.no_endpoint, "of an unknown endpoint, kept"),
+            (
+                self.no_queue,
+                "of an endpoint that has no queue (start its consumer once), kept",
+            ),
+            (self.not_published, "not confirmed by the broker, kept"),
+            (
+                self.not_removed,
+                "redriven but still here: the connection was lost in between",
+            ),
+        ] {
+            if count > 0 {
+                write!(f, "; {count} {what}")?;
+            }
+        }
+        if self.interrupted {
+            f.write_str("; interrupted, the rest is kept")?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,85 @@
+//! One of the programs as a command that an operator types.
+
+use std::process::ExitStatus;
+use std::time::Duration;
+use std::{env, fs};
+
+use super::ProgramName;
+use crate::folder::RunFolder;
+use crate::guard::Guarded;
+use crate::or_fail;
+
+/// Far longer than any command takes here.
+const ENDS_WITHIN: Duration = Duration::from_secs(60);
+
+/// A command that runs.
+#[derive(Debug)]
+pub struct Command {
+    process: Guarded,
+    /// Its working folder, without a `.env`, and what it prints.
+    folder: RunFolder,
+}
+
+/// A command that has ended.
+#[derive(Debug)]
+pub struct Ran {
+    pub status: ExitStatus,
+    pub stdout: String,
+    pub stderr: String,
+}
+
+impl Command {
+    /// Starts it with these settings and no others.
+    pub async fn start(name: ProgramName, arguments: &[&str], settings: &[(&str, &str)]) -> Self {
+        or_fail(name, try_start(name, arguments, settings).await)
+    }
+
+    /// SIGKILL; returns when the process is gone.
+    pub async fn kill9(&self) {
+        or_fail("kill -9 of a command", self.process.kill9().await);
+    }
+
+    /// Waits for its end.
+    pub async fn finish(self) -> Ran {
+        let status = or_fail("a command", self.process.wait_within(ENDS_WITHIN).await);
+        let read = |name| fs::read_to_string(self.folder.join(name)).unwrap_or_default();
+        Ran {
+            status,
+            stdout: read("stdout"),
+            stderr: read("stderr"),
+        }
+    }
+}
+
+impl Ran {
+    /// What it printed; fails the test when the command failed.
+    #[track_caller]
+    pub fn printed(&self) -> &str {
+        let failure = || anyhow::anyhow!("{}: {}{}", self.status, self.stdout, self.stderr);
+        let succeeded = self.status.success().then_some(());
+        or_fail("a command", succeeded.ok_or_else(failure));
+        &self.stdout
+    }
+}
+
+async fn try_start(
+    name: ProgramName,
+    arguments: &[&str],
+    settings: &[(&str, &str)],
+) -> anyhow::Result<Command> {
+    let executable = tokio::task::spawn_blocking(move || name.executable()).await??;
+    let folder = RunFolder::temporary(name.as_str())?;
+    let stdout = fs::File::create(folder.join("stdout"))?;
+    let stderr = fs::File::create(folder.join("stderr"))?;
+    let process = Guarded::spawn(executable, |command| {
+        command
+            .args(arguments)
+            .env_clear()
+            .env("PATH", env::var_os("PATH").unwrap_or_default())
+            .envs(settings.iter().copied())
+            .current_dir(folder.path())
+            .stdout(stdout)
+            .stderr(stderr);
+    })?;
+    Ok(Command { process, folder })
+}

@@ -1,0 +1,235 @@
+//! What an operator does with dead letters, and that nothing is lost by it.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use mongodb::bson::Document;
+use serde_json::{Value, json};
+use wahook_tests::eventually::eventually;
+use wahook_tests::pair::{Pair, SECRET};
+use wahook_tests::program::{Command, ProgramName, Ran};
+use wahook_tests::receiver::{Answer, Receiver};
+
+use crate::world::{Test, Tests};
+
+const SOON: Duration = Duration::from_secs(10);
+/// Each event is dead after its first attempt.
+const NO_RETRIES: (&str, &str) = ("WEBHOOK_RETRY_ATTEMPTS", "0");
+
+pub(crate) fn add(tests: &mut Tests) {
+    tests.add(
+        "a_redriven_letter_is_delivered_with_its_id_and_its_record_keeps_the_history",
+        delivered,
+    );
+    tests.add(
+        "a_redriven_letter_that_fails_again_is_retrying_and_then_dead_again",
+        fails_again,
+    );
+    tests.add("only_the_chosen_letters_are_redriven", chosen);
+    tests.add("discarding_needs_a_choice_and_takes_no_other", discard);
+    tests.add("a_redrive_that_is_killed_loses_nothing", killed);
+    tests.add("an_undecodable_letter_is_listed_and_kept", undecodable);
+}
+
+/// Fails while the switch is off.
+async fn mended_by(switch: &Arc<AtomicBool>) -> Receiver {
+    let mended = Arc::clone(switch);
+    Receiver::answering(move |_| {
+        Answer::status(if mended.load(Ordering::Relaxed) {
+            200
+        } else {
+            500
+        })
+    })
+    .await
+}
+
+async fn start(pair: &Pair, arguments: &[&str]) -> Command {
+    let arguments = [&["dead"], arguments].concat();
+    let settings = [("AMQP_URL", pair.place().amqp_url.as_str())];
+    Command::start(ProgramName::Consumer, &arguments, &settings).await
+}
+
+async fn run(pair: &Pair, arguments: &[&str]) -> Ran {
+    start(pair, arguments).await.finish().await
+}
+
+async fn listed(pair: &Pair) -> Vec<Value> {
+    let ran = run(pair, &["list", "--json"]).await;
+    let lines = ran.printed().lines();
+    lines
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect()
+}
+
+/// Posts events of these names and waits until all are dead.
+async fn dead(pair: &Pair, names: &[&str]) -> Vec<String> {
+    let mut ids = Vec::new();
+    for name in names {
+        ids.push(pair.post(&json!({"event": name})).await.accepted_id());
+    }
+    for id in &ids {
+        pair.wait_record(id, SOON, has_status("failed")).await;
+    }
+    ids
+}
+
+fn has_status(status: &'static str) -> impl Fn(&Document) -> bool {
+    move |record| record.get_str("status").ok() == Some(status)
+}
+
+async fn delivered(test: Test) {
+    let mended = Arc::new(AtomicBool::new(false));
+    let settings = [("WEBHOOK_RETRY_DELAY", "100")];
+    let pair = test.pair(mended_by(&mended).await, &settings).await;
+    let ids = dead(&pair, &["call"]).await;
+    let id = ids[0].as_str();
+
+    let letters = listed(&pair).await;
+    assert_eq!(letters.len(), 1);
+    assert_eq!(letters[0]["id"], id);
+    assert_eq!(letters[0]["endpoint"], "default");
+    assert_eq!(letters[0]["attempts"], 4);
+    assert_eq!(letters[0]["reason"], "answered 500");
+    let shown = run(&pair, &["show", id]).await;
+    assert!(shown.printed().contains(r#"{"event":"call","data":{},"#));
+
+    mended.store(true, Ordering::Relaxed);
+    let redriven = run(&pair, &["redrive", "--all"]).await;
+    assert_eq!(redriven.printed(), "1 of 1 dead letters redriven\n");
+    let record = pair.wait_record(id, SOON, has_status("success")).await;
+    assert_eq!(record.get_i32("retryCount").ok(), Some(0));
+    assert_eq!(record.get_array("attempts").unwrap().len(), 5);
+    let posts = pair.receiver.posts_of(id);
+    assert_eq!(posts.len(), 5);
+    assert_eq!(posts[4].attempt(), Some(1));
+    assert_eq!(posts[4].body, posts[0].body);
+    assert!(posts[4].verify(SECRET).is_valid());
+    assert!(listed(&pair).await.is_empty());
+}
+
+async fn fails_again(test: Test) {
+    let settings = [
+        ("WEBHOOK_RETRY_ATTEMPTS", "1"),
+        ("WEBHOOK_RETRY_DELAY", "1500"),
+    ];
+    let never = Arc::new(AtomicBool::new(false));
+    let pair = test.pair(mended_by(&never).await, &settings).await;
+    let ids = dead(&pair, &["call"]).await;
+    run(&pair, &["redrive", "--all"]).await.printed();
+    pair.wait_record(&ids[0], SOON, has_status("retrying"))
+        .await;
+    let record = pair.wait_record(&ids[0], SOON, has_status("failed")).await;
+    assert_eq!(record.get_i32("retryCount").ok(), Some(1));
+    assert_eq!(record.get_array("attempts").unwrap().len(), 4);
+    assert_eq!(pair.receiver.posts_of(&ids[0]).len(), 4);
+    assert_eq!(listed(&pair).await.len(), 1);
+}
+
+async fn chosen(test: Test) {
+    let mended = Arc::new(AtomicBool::new(false));
+    let pair = test.pair(mended_by(&mended).await, &[NO_RETRIES]).await;
+    dead(&pair, &["call", "ready", "call", "ready", "call"]).await;
+    mended.store(true, Ordering::Relaxed);
+
+    let nothing = run(&pair, &["redrive"]).await;
+    assert_eq!(nothing.status.code(), Some(1));
+    assert!(nothing.stderr.contains("--all"), "{}", nothing.stderr);
+    let tried = run(&pair, &["redrive", "--event", "ready", "--dry-run"]).await;
+    assert_eq!(tried.printed(), "2 of 5 dead letters would be redriven\n");
+    assert_eq!(
+        run(&pair, &["redrive", "--older-than", "1h"])
+            .await
+            .printed(),
+        "0 of 5 dead letters redriven\n"
+    );
+    assert_eq!(listed(&pair).await.len(), 5);
+
+    let limited = [
+        "redrive",
+        "--event",
+        "call",
+        "--limit",
+        "2",
+        "--newer-than",
+        "1h",
+    ];
+    run(&pair, &limited).await.printed();
+    pair.receiver.wait_for(7, SOON).await;
+    let left = listed(&pair).await;
+    let left: Vec<_> = left.iter().map(|l| l["event"].as_str().unwrap()).collect();
+    assert_eq!(left.len(), 3);
+    assert_eq!(left.iter().filter(|event| **event == "ready").count(), 2);
+}
+
+async fn discard(test: Test) {
+    let never = Arc::new(AtomicBool::new(false));
+    let pair = test.pair(mended_by(&never).await, &[NO_RETRIES]).await;
+    let ids = dead(&pair, &["call", "ready"]).await;
+    assert_eq!(run(&pair, &["discard"]).await.status.code(), Some(1));
+    let tried = run(&pair, &["discard", "--id", &ids[0], "--dry-run"]).await;
+    assert_eq!(tried.printed(), "1 of 2 dead letters would be discarded\n");
+    assert_eq!(listed(&pair).await.len(), 2);
+    run(&pair, &["discard", "--id", &ids[0]]).await.printed();
+    let left = listed(&pair).await;
+    assert_eq!(left.len(), 1);
+    assert_eq!(left[0]["id"], ids[1].as_str());
+}
+
+async fn killed(test: Test) {
+    const LETTERS: usize = 200;
+    let mended = Arc::new(AtomicBool::new(false));
+    let pair = test.pair(mended_by(&mended).await, &[NO_RETRIES]).await;
+    let ids: BTreeSet<String> = dead(&pair, &["call"; LETTERS]).await.into_iter().collect();
+    mended.store(true, Ordering::Relaxed);
+    let redrive = start(&pair, &["redrive", "--all", "--rate", "100"]).await;
+    pair.receiver.wait_for(LETTERS + 40, SOON).await;
+    redrive.kill9().await;
+    // The broker puts the letters back as soon as it has noticed.
+    let rest = eventually(SOON, "the rest of the letters", || async {
+        let left = listed(&pair).await;
+        (!left.is_empty()).then_some(left)
+    })
+    .await;
+    assert!(rest.len() < LETTERS, "{} letters are left", rest.len());
+    run(&pair, &["redrive", "--all"]).await.printed();
+    for id in &ids {
+        pair.wait_record(id, SOON, has_status("success")).await;
+    }
+    assert!(listed(&pair).await.is_empty());
+    let twice = pair.receiver.posts().len() - 2 * LETTERS;
+    assert!(
+        twice <= 64,
+        "{twice} duplicates: more than were on their way at once"
+    );
+}
+
+async fn undecodable(test: Test) {
+    let pair = test.pair(Receiver::start().await, &[]).await;
+    let (connection, channel) = crate::dead_letters::channel(&pair).await;
+    let queue = "wahook.deliver.default".into();
+    let options = lapin::options::BasicPublishOptions::default();
+    let properties = lapin::BasicProperties::default().with_message_id("odd".into());
+    let publish = channel.basic_publish("".into(), queue, options, b"\x1b[2J", properties);
+    publish.await.unwrap().await.unwrap();
+    let letters = eventually(SOON, "the letter", || async {
+        Some(listed(&pair).await).filter(|letters| !letters.is_empty())
+    })
+    .await;
+    assert_eq!(letters[0]["id"], "odd");
+    assert_eq!(letters[0]["endpoint"], "default", "x-death tells it");
+    let reason = letters[0]["reason"].as_str().unwrap();
+    assert!(reason.starts_with("undecodable: "), "{reason}");
+    let redriven = run(&pair, &["redrive", "--all"]).await;
+    assert_eq!(redriven.status.code(), Some(1));
+    assert!(
+        redriven.stdout.contains("1 undecodable, kept"),
+        "{}",
+        redriven.stdout
+    );
+    let shown = run(&pair, &["show", "odd"]).await;
+    assert!(shown.printed().contains(r"\u{1b}[2J"), "{}", shown.stdout);
+    connection.close(200, "done".into()).await.unwrap();
+}
