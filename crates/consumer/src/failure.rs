@@ -35,8 +35,7 @@ fn cause_of(error: &reqwest::Error) -> (FailureCause, String) {
     if let Some(io) = find::<io::Error>(error) {
         return cause_of_io(io, broke_off);
     }
-    let http = chain(error).filter_map(|error| error.downcast_ref::<hyper::Error>());
-    match http.last() {
+    match find::<hyper::Error>(error) {
         Some(http) if is_broken_off(http) => (broke_off, String::new()),
         Some(http) if http.is_parse() => (FailureCause::Protocol, innermost(http)),
         _ if error.is_connect() => (FailureCause::Connect, innermost(error)),
@@ -89,21 +88,21 @@ fn without_number(text: &str) -> String {
     words.to_owned()
 }
 
+/// From the outermost error to the innermost. An `io::Error` can carry another
+/// error inside, which `source` skips.
 fn chain<'a>(error: &'a (dyn Error + 'static)) -> impl Iterator<Item = &'a (dyn Error + 'static)> {
-    std::iter::successors(Some(error), |error: &&'a (dyn Error + 'static)| {
-        (*error).source()
+    std::iter::successors(Some(error), |error: &&'a (dyn Error + 'static)| match error
+        .downcast_ref::<io::Error>()
+        .and_then(io::Error::get_ref)
+    {
+        Some(carried) => Some(carried),
+        None => (*error).source(),
     })
 }
 
-/// Looks for a typed error in the chain. An `io::Error` can carry another error
-/// inside, which `source` skips.
+/// The innermost error of this type: it is nearest to the cause.
 fn find<'a, E: Error + 'static>(error: &'a (dyn Error + 'static)) -> Option<&'a E> {
-    chain(error).find_map(|error| {
-        error.downcast_ref::<E>().or_else(|| {
-            let inner = error.downcast_ref::<io::Error>()?.get_ref()?;
-            inner.downcast_ref::<E>()
-        })
-    })
+    chain(error).filter_map(|error| error.downcast_ref()).last()
 }
 
 fn innermost(error: &(dyn Error + 'static)) -> String {
