@@ -160,8 +160,8 @@ fn odd_heads() -> Vec<Row> {
 fn odd_bodies() -> Vec<Row> {
     let broken = || Ending::failed("body", "the connection broke off within the answer");
     let half = || Step::say("HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nhalf-");
-    let large = |status: &str| {
-        let head = format!("HTTP/1.1 {status}\r\nContent-Length: 1073741824\r\n\r\n");
+    let large = |status: &str, length: u64| {
+        let head = format!("HTTP/1.1 {status}\r\nContent-Length: {length}\r\n\r\n");
         let chunk = Bytes::from(vec![b'a'; 65_536]);
         [Step::say(head), Step::Repeat(chunk, Duration::ZERO)]
     };
@@ -188,10 +188,19 @@ fn odd_bodies() -> Vec<Row> {
             chunked("ffffffffffffffffff\r\n"),
             no_http(),
         ),
-        row("a_body_of_1_gb", large("200 OK"), Ending::delivered(200)),
+        row(
+            "a_body_of_1_gb",
+            large("200 OK", 1 << 30),
+            Ending::delivered(200),
+        ),
+        row(
+            "a_body_without_end",
+            large("200 OK", 1 << 60),
+            Ending::delivered(200),
+        ),
         row(
             "a_failure_with_1_gb",
-            large("500 No"),
+            large("500 No", 1 << 30),
             Ending::answered("status_5xx", 500),
         ),
         row("a_gzip_bomb", gzip_bomb(), Ending::delivered(200)),
