@@ -15,7 +15,9 @@ pub mod pair;
 pub mod ports;
 pub mod program;
 pub mod rabbitmq;
+pub mod raw_receiver;
 pub mod receiver;
+pub mod world;
 
 use std::env;
 use std::fmt::Display;

@@ -4,12 +4,14 @@
 use bytes::Bytes;
 use reqwest::{
     Client, Response, StatusCode, Url,
+    dns::Resolve,
     header::{self, HeaderMap, HeaderName, HeaderValue},
     redirect,
 };
 use std::{future::Future, time::Duration};
 use tokio::time::timeout;
 use wahook_domain::{Outcome, QueuedEvent, Signer, UnixMillis, parse_retry_after};
+use wahook_service::settings::redact_url;
 
 use crate::failure;
 
@@ -30,6 +32,10 @@ const MAX_ANSWER_BYTES: usize = 64 * 1024;
 /// Idle connections are closed before the shortest common server limit (60 s)
 /// closes them under a request.
 const IDLE_LIMIT: Duration = Duration::from_secs(50);
+/// On HTTP/2 all requests share a connection. One that has died without a word
+/// would fail them all for many minutes; a ping that stays without answer for
+/// as long again ends it.
+const HTTP2_PING: Duration = Duration::from_secs(10);
 
 /// Where and how an endpoint is called.
 pub(crate) struct EndpointClient {
@@ -47,6 +53,7 @@ impl EndpointClient {
         signer: Option<Signer>,
         limit: Duration,
         concurrency: usize,
+        resolver: impl Resolve + 'static,
     ) -> reqwest::Result<Self> {
         let http = Client::builder()
             .user_agent(USER_AGENT)
@@ -56,6 +63,9 @@ impl EndpointClient {
             .tcp_nodelay(true)
             .pool_max_idle_per_host(concurrency)
             .pool_idle_timeout(IDLE_LIMIT)
+            .http2_keep_alive_interval(HTTP2_PING)
+            .http2_keep_alive_timeout(HTTP2_PING)
+            .dns_resolver(resolver)
             .build()?;
         Ok(Self {
             url,
@@ -147,24 +157,26 @@ async fn read(mut answer: Response, now: UnixMillis) -> Outcome {
 
 fn judge(status: StatusCode, headers: &HeaderMap, now: UnixMillis) -> Outcome {
     let text = |name| {
-        headers
-            .get(name)
-            .and_then(|v: &HeaderValue| v.to_str().ok())
+        let value: &HeaderValue = headers.get(name)?;
+        Some(String::from_utf8_lossy(value.as_bytes()))
     };
     let code = status.as_u16();
     if status.is_success() {
         Outcome::Delivered { status: code }
     } else if status.is_redirection() {
-        let location = text(header::LOCATION).map(str::to_owned);
+        let location = text(header::LOCATION).map(|location| redact_url(&location));
         Outcome::Redirected {
             status: code,
             location,
         }
     } else {
-        let retry_after = text(header::RETRY_AFTER).and_then(|v| parse_retry_after(v, now));
+        let retry_after = text(header::RETRY_AFTER).and_then(|v| parse_retry_after(&v, now));
         Outcome::Answered {
             status: code,
             retry_after,
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -8,8 +8,10 @@ mod drainer;
 mod failure;
 mod log_watch;
 mod recorder;
+mod resolver;
 mod session;
 mod settings;
+mod tls_failure;
 
 pub use settings::{ConsumerSettings, WebhookSettings};
 
@@ -30,6 +32,7 @@ use wahook_service::{
 use client::EndpointClient;
 use delivery::Endpoint;
 use recorder::{LogHealth, Recorder};
+use resolver::Resolver;
 use session::{Sessions, Worker};
 
 /// How long a retry's publish may wait for its confirm before it is repeated.
@@ -148,6 +151,9 @@ impl EndpointParts<'_> {
             webhook.signer,
             webhook.timeout,
             concurrency.into(),
+            Resolver {
+                block_private: webhook.block_private,
+            },
         );
         let endpoint_metrics = metrics.endpoint(&name, &webhook.retry_rule);
         endpoint_metrics.limit.set(concurrency.into());

@@ -29,6 +29,7 @@ Settings (environment, or .env in the working directory; NAME_FILE reads NAME fr
   AMQP_URL                the broker, amqp://user:password@host:5672/%2f (needed)
   WEBHOOK_URL             where events are delivered to (needed)
   WEBHOOK_ALLOW_HTTP      allow plain http:// beyond loopback [false]
+  WEBHOOK_BLOCK_PRIVATE   call public addresses only [false]
   WEBHOOK_SECRET          signs every request
   WEBHOOK_SECRET_PREVIOUS signs beside it while receivers change over
   WEBHOOK_RETRY_ATTEMPTS  retries after the first attempt, 0 to 10 [3]

@@ -1,9 +1,9 @@
 //! The consumer's settings, read and checked whole before any connection.
 
 use reqwest::Url;
-use std::{fmt, str::FromStr, sync::Arc, time::Duration};
+use std::{fmt, net::IpAddr, str::FromStr, sync::Arc, time::Duration};
 use wahook_delivery_log::MongoLog;
-use wahook_domain::{RetryRule, Secret, Signer};
+use wahook_domain::{RetryRule, Secret, Signer, is_public};
 use wahook_queue::BrokerUri;
 use wahook_service::{ListenAddress, Settings, settings::redact_url};
 
@@ -31,6 +31,8 @@ pub struct WebhookSettings {
     pub url: Url,
     /// `WEBHOOK_URL` as the log shows it.
     pub shown_url: Arc<str>,
+    /// `WEBHOOK_BLOCK_PRIVATE`
+    pub block_private: bool,
     /// `WEBHOOK_SECRET` and `WEBHOOK_SECRET_PREVIOUS`
     pub signer: Option<Signer>,
     /// `WEBHOOK_RETRY_ATTEMPTS` and `WEBHOOK_RETRY_DELAY`
@@ -95,7 +97,8 @@ impl ConsumerSettings {
 impl WebhookSettings {
     fn read(settings: &mut Settings) -> Option<Self> {
         let allow_http = settings.flag("WEBHOOK_ALLOW_HTTP", false);
-        let url = read_url(settings, allow_http);
+        let block_private = settings.flag("WEBHOOK_BLOCK_PRIVATE", false);
+        let url = read_url(settings, allow_http, block_private);
         let signer = read_signer(settings);
         let retries = settings.in_range("WEBHOOK_RETRY_ATTEMPTS", 3, 0..=10, "3");
         let delay = settings.in_range("WEBHOOK_RETRY_DELAY", 5_000, 1..=3_600_000, "5000");
@@ -105,6 +108,7 @@ impl WebhookSettings {
         Some(Self {
             shown_url: redact_url(url.as_str()).into(),
             url,
+            block_private,
             signer,
             // Both parts are within their ranges.
             retry_rule: RetryRule::new(retries, delay).ok()?,
@@ -114,47 +118,59 @@ impl WebhookSettings {
     }
 }
 
-fn read_url(settings: &mut Settings, allow_http: bool) -> Option<Url> {
+fn read_url(settings: &mut Settings, allow_http: bool, block_private: bool) -> Option<Url> {
     const NAME: &str = "WEBHOOK_URL";
     const EXAMPLE: &str = "https://example.com/webhook";
     let text = settings.required(NAME, EXAMPLE);
     if text.is_empty() {
         return None;
     }
-    let shown = redact_url(&text);
-    let mut fault =
-        |problem: String| settings.fault(NAME, format!("is \"{shown}\", {problem}"), EXAMPLE);
-    let url = match Url::parse(&text) {
-        Ok(url) => url,
-        Err(error) => {
-            fault(format!("which is no URL ({error})"));
-            return None;
-        }
-    };
-    match url.scheme() {
-        "https" => Some(url),
-        "http" if allow_http || is_loopback(&url) => Some(url),
-        "http" => {
-            fault(
-                "but plain http carries events readable over the network: \
-                 use https, or set WEBHOOK_ALLOW_HTTP=true"
-                    .to_owned(),
-            );
-            None
-        }
-        other => {
-            fault(format!("but {other}: is neither https: nor http:"));
-            None
-        }
+    let url = Url::parse(&text).map_err(|error| format!("which is no URL ({error})"));
+    let checked = url.and_then(|url| match fault_of(&url, allow_http, block_private) {
+        Some(fault) => Err(fault),
+        None => Ok(url),
+    });
+    checked
+        .map_err(|problem| {
+            let shown = redact_url(&text);
+            settings.fault(NAME, format!("is \"{shown}\", {problem}"), EXAMPLE);
+        })
+        .ok()
+}
+
+fn fault_of(url: &Url, allow_http: bool, block_private: bool) -> Option<String> {
+    match (url.scheme(), ip_address(url)) {
+        (_, Some(address)) if block_private && !is_public(address) => Some(format!(
+            "but {address} is not a public address, and WEBHOOK_BLOCK_PRIVATE is true"
+        )),
+        ("https", _) => None,
+        ("http", _) if allow_http || is_loopback(url) => None,
+        ("http", _) => Some(
+            "but plain http carries events readable over the network: \
+             use https, or set WEBHOOK_ALLOW_HTTP=true"
+                .to_owned(),
+        ),
+        (other, _) => Some(format!("but {other}: is neither https: nor http:")),
     }
 }
 
 fn is_loopback(url: &Url) -> bool {
-    match url.host() {
-        Some(url::Host::Domain(name)) => name.eq_ignore_ascii_case("localhost"),
-        Some(url::Host::Ipv4(ip)) => ip.is_loopback(),
-        Some(url::Host::Ipv6(ip)) => ip.to_canonical().is_loopback(),
-        None => false,
+    match ip_address(url) {
+        Some(address) => address.to_canonical().is_loopback(),
+        None => url
+            .domain()
+            .is_some_and(|name| name.eq_ignore_ascii_case("localhost")),
+    }
+}
+
+/// Where the host is an address: it is never looked up, so the resolver does
+/// not see it. In whichever form it was written (`0x7f.1`, `2130706433`), the
+/// URL's parser has made it one.
+fn ip_address(url: &Url) -> Option<IpAddr> {
+    match url.host()? {
+        url::Host::Domain(_) => None,
+        url::Host::Ipv4(address) => Some(address.into()),
+        url::Host::Ipv6(address) => Some(address.into()),
     }
 }
 
@@ -285,6 +301,37 @@ mod tests {
             ("WEBHOOK_ALLOW_HTTP", "true"),
         ];
         assert!(read(&allowed).is_ok());
+    }
+
+    #[test]
+    fn a_private_address_is_refused_at_start_in_any_form_where_they_are_blocked() {
+        for url in [
+            "http://127.0.0.1:4000/hook",
+            "https://10.0.0.1/hook",
+            "https://169.254.169.254/latest",
+            "http://2130706433/",
+            "http://0x7f.1/",
+            "http://0177.0.0.1/",
+            "http://127.1/",
+            "http://[::ffff:127.0.0.1]/",
+            "http://[::1]/",
+            "https://[fd00::1]/",
+            "https://[64:ff9b::10.0.0.1]/",
+            "https://①⑦②.16.0.1/",
+        ] {
+            let allowed = [("WEBHOOK_URL", url), ("WEBHOOK_ALLOW_HTTP", "true")];
+            assert!(read(&allowed).is_ok(), "{url}");
+            let blocked = [allowed[0], allowed[1], ("WEBHOOK_BLOCK_PRIVATE", "true")];
+            let refused = read(&blocked).unwrap_err();
+            assert!(
+                refused.contains("WEBHOOK_BLOCK_PRIVATE"),
+                "{url}: {refused}"
+            );
+        }
+        for url in ["https://8.8.8.8/hook", "https://example.com/hook"] {
+            let public = [("WEBHOOK_URL", url), ("WEBHOOK_BLOCK_PRIVATE", "true")];
+            assert!(read(&public).unwrap().webhook.block_private, "{url}");
+        }
     }
 
     #[test]

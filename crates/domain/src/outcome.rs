@@ -1,6 +1,6 @@
 //! What became of one attempt.
 
-use std::{borrow::Cow, time::Duration};
+use std::time::Duration;
 
 /// What became of one attempt.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -34,7 +34,7 @@ pub enum Outcome {
     Failed {
         /// The reason's kind.
         cause: FailureCause,
-        /// What the client says of it.
+        /// What more there is to say of it; may be empty.
         detail: String,
     },
 }
@@ -46,15 +46,15 @@ pub enum FailureCause {
     Dns,
     /// Nothing listens there.
     ConnectionRefused,
-    /// The connection was closed before an answer.
+    /// The connection broke off before there was an answer.
     ConnectionReset,
     /// No connection for another reason.
     Connect,
-    /// No trusted encryption.
+    /// No trusted encryption. The detail says all of it.
     Tls,
     /// What came back is not HTTP.
     Protocol,
-    /// The answer broke off.
+    /// The connection broke off within the answer's body.
     Body,
     /// The address is private, and so not called.
     Blocked,
@@ -89,7 +89,7 @@ impl Outcome {
             Self::Redirected {
                 location: Some(location),
                 ..
-            } => Some(format!("redirect to {} not followed", shortened(location))),
+            } => Some(format!("redirect to {} not followed", fit(location))),
             Self::Redirected {
                 status,
                 location: None,
@@ -150,11 +150,11 @@ impl FailureCause {
         match self {
             Self::Dns => "host not found",
             Self::ConnectionRefused => "connection refused",
-            Self::ConnectionReset => "connection closed before an answer",
+            Self::ConnectionReset => "the connection broke off before an answer",
             Self::Connect => "no connection",
             Self::Tls => "TLS failed",
-            Self::Protocol => "not HTTP",
-            Self::Body => "the answer broke off",
+            Self::Protocol => "the answer was no HTTP",
+            Self::Body => "the connection broke off within the answer",
             Self::Blocked => "address not allowed",
             Self::Other => "no answer",
         }
@@ -164,20 +164,36 @@ impl FailureCause {
 fn failure_in_words(cause: FailureCause, detail: &str) -> String {
     let words = cause.in_words();
     match cause {
-        // A client's detail only says the same with an error number.
-        FailureCause::ConnectionRefused | FailureCause::ConnectionReset => words.to_owned(),
         _ if detail.is_empty() => words.to_owned(),
-        _ => format!("{words}: {}", shortened(detail)),
+        // "certificate expired on …" needs no introduction.
+        FailureCause::Tls => fit(detail),
+        _ => format!("{words}: {}", fit(detail)),
     }
 }
 
-/// What the other side chose is cut: it ends in every record of the log.
-fn shortened(text: &str) -> Cow<'_, str> {
+/// What the other side chose, fit for a line of a log: it is cut, since it ends
+/// in every record, and a control character can't end the line or repaint a
+/// terminal.
+fn fit(text: &str) -> String {
     const MOST: usize = 200;
-    match text.char_indices().nth(MOST) {
-        None => Cow::Borrowed(text),
-        Some((end, _)) => Cow::Owned(format!("{}…", text.get(..end).unwrap_or_default())),
+    let mut shown = String::new();
+    for (count, character) in text.chars().enumerate() {
+        if count == MOST {
+            shown.push('…');
+            break;
+        }
+        shown.push(if is_disruptive(character) {
+            char::REPLACEMENT_CHARACTER
+        } else {
+            character
+        });
     }
+    shown
+}
+
+/// Controls, line separators, and the marks that turn the direction of writing.
+fn is_disruptive(character: char) -> bool {
+    character.is_control() || matches!(character, '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
 fn in_words(limit: Duration) -> String {
@@ -229,20 +245,87 @@ mod tests {
         ] {
             assert_eq!(outcome.error_message().as_deref(), Some(words));
         }
-        let refused = failed(FailureCause::ConnectionRefused, "os error 111");
-        assert_eq!(refused, "connection refused");
-        assert_eq!(
-            failed(FailureCause::Tls, "UnknownIssuer"),
-            "TLS failed: UnknownIssuer"
-        );
-        assert_eq!(failed(FailureCause::Dns, ""), "host not found");
         assert_eq!(Outcome::Delivered { status: 204 }.error_message(), None);
+    }
+
+    #[test]
+    fn every_cause_has_its_words_and_its_label() {
+        for (cause, detail, words, label) in [
+            (
+                FailureCause::Dns,
+                "hook.example (no such name)",
+                "host not found: hook.example (no such name)",
+                "dns",
+            ),
+            (
+                FailureCause::ConnectionRefused,
+                "",
+                "connection refused",
+                "connection_refused",
+            ),
+            (
+                FailureCause::ConnectionReset,
+                "",
+                "the connection broke off before an answer",
+                "connection_reset",
+            ),
+            (
+                FailureCause::Connect,
+                "Network is unreachable",
+                "no connection: Network is unreachable",
+                "connect",
+            ),
+            (
+                FailureCause::Tls,
+                "certificate expired on 2024-10-01",
+                "certificate expired on 2024-10-01",
+                "tls",
+            ),
+            (FailureCause::Tls, "", "TLS failed", "tls"),
+            (
+                FailureCause::Protocol,
+                "invalid HTTP version parsed",
+                "the answer was no HTTP: invalid HTTP version parsed",
+                "protocol",
+            ),
+            (
+                FailureCause::Body,
+                "",
+                "the connection broke off within the answer",
+                "body",
+            ),
+            (
+                FailureCause::Blocked,
+                "10.0.0.5 is not a public address",
+                "address not allowed: 10.0.0.5 is not a public address",
+                "blocked",
+            ),
+            (FailureCause::Other, "", "no answer", "other"),
+        ] {
+            assert_eq!(failed(cause, detail), words);
+            assert_eq!(cause.label(), label);
+        }
     }
 
     #[test]
     fn what_the_other_side_says_is_cut_between_characters() {
         let words = failed(FailureCause::Protocol, &"é".repeat(10_000));
-        assert_eq!(words, format!("not HTTP: {}…", "é".repeat(200)));
+        let cut = format!("the answer was no HTTP: {}…", "é".repeat(200));
+        assert_eq!(words, cut);
+        let whole = failed(FailureCause::Protocol, &"é".repeat(200));
+        assert_eq!(words.trim_end_matches('…'), whole);
+    }
+
+    #[test]
+    fn what_the_other_side_says_stays_on_its_line() {
+        let redirect = Outcome::Redirected {
+            status: 302,
+            location: Some("/a\r\nstatus: \u{1b}[2Jsuccess\u{85}\u{202e}\u{2028}\t".to_owned()),
+        };
+        assert_eq!(
+            redirect.error_message().unwrap(),
+            "redirect to /a��status: �[2Jsuccess���� not followed"
+        );
     }
 
     #[test]

@@ -44,6 +44,7 @@ mod tests {
         assert_eq!(seconds("0"), Some(0));
         assert_eq!(seconds(" 120 "), Some(120));
         assert_eq!(seconds("301"), Some(300));
+        assert_eq!(seconds("1000000000000"), Some(300));
         assert_eq!(seconds("99999999999999999999999999"), Some(300));
         assert_eq!(seconds("Tue, 01 Oct 2024 12:00:30 GMT"), Some(30));
         assert_eq!(seconds("Tue, 01 Oct 2024 12:00:00 GMT"), Some(0));

@@ -19,36 +19,14 @@ mod refusals;
 mod retries;
 mod settings;
 mod stops;
-mod world;
 
 use std::process::ExitCode;
 
-use libtest_mimic::{Arguments, Trial};
-use world::{Tests, World};
+use wahook_tests::world::{self, Tests};
 
 fn main() -> ExitCode {
-    let mut arguments = Arguments::from_args();
     // Most of them wait, for a retry or an answer.
-    arguments.test_threads.get_or_insert(6);
-    let tests = all_tests();
-    if arguments.list {
-        return libtest_mimic::run(&arguments, tests.into_trials(None)).exit_code();
-    }
-    let runtime = match tokio::runtime::Runtime::new() {
-        Ok(runtime) => runtime,
-        Err(error) => {
-            eprintln!("no runtime: {error}");
-            return ExitCode::FAILURE;
-        }
-    };
-    let names = tests.names();
-    let world = runtime.block_on(World::start(&names));
-    let trials: Vec<Trial> = tests.into_trials(Some((world.clone(), runtime.handle().clone())));
-    let conclusion = libtest_mimic::run(&arguments, trials);
-    // The servers stop and their folders go before the process ends.
-    drop(world);
-    drop(runtime);
-    conclusion.exit_code()
+    all_tests().run(6)
 }
 
 fn all_tests() -> Tests {

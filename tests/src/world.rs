@@ -1,23 +1,28 @@
-//! The servers that all tests of this suite share, and a place of its own for each.
+//! The servers that all tests of a suite share, and a place of its own for each.
 
 use std::collections::BTreeMap;
 use std::pin::Pin;
+use std::process::ExitCode;
 use std::sync::Arc;
 
-use libtest_mimic::Trial;
-use tokio::runtime::Handle;
-use wahook_tests::pair::{Pair, Place, Servers};
-use wahook_tests::receiver::Receiver;
+use anyhow::Context;
+use libtest_mimic::{Arguments, Trial};
+use tokio::runtime::{Handle, Runtime};
+
+use crate::or_fail;
+use crate::pair::{Pair, Place, Servers};
+use crate::receiver::Receiver;
 
 /// What is shared.
-pub(crate) struct World {
+#[derive(Debug)]
+struct World {
     servers: Servers,
     vhosts: BTreeMap<String, String>,
 }
 
 /// One test's part of the world.
-#[derive(Clone)]
-pub(crate) struct Test {
+#[derive(Debug, Clone)]
+pub struct Test {
     world: Arc<World>,
     name: String,
 }
@@ -26,26 +31,42 @@ type Body = Box<dyn FnOnce(Test) -> Pin<Box<dyn Future<Output = ()>>> + Send>;
 
 /// Tests by name, in the order in which they were added.
 #[derive(Default)]
-pub(crate) struct Tests(Vec<(String, Body)>);
+#[expect(missing_debug_implementations, reason = "they are closures")]
+pub struct Tests(Vec<(String, Body)>);
 
 impl Tests {
-    pub(crate) fn add<F>(
-        &mut self,
-        name: impl Into<String>,
-        body: impl FnOnce(Test) -> F + Send + 'static,
-    ) where
+    pub fn add<F>(&mut self, name: impl Into<String>, body: impl FnOnce(Test) -> F + Send + 'static)
+    where
         F: Future<Output = ()> + 'static,
     {
         self.0
             .push((name.into(), Box::new(move |test| Box::pin(body(test)))));
     }
 
-    pub(crate) fn names(&self) -> Vec<String> {
+    /// Runs those that the command line asks for, so many at once unless it says otherwise,
+    /// on servers that are started once for all.
+    pub fn run(self, at_once: usize) -> ExitCode {
+        let mut arguments = Arguments::from_args();
+        arguments.test_threads.get_or_insert(at_once);
+        if arguments.list {
+            return libtest_mimic::run(&arguments, self.into_trials(None)).exit_code();
+        }
+        let runtime = or_fail("the tests", Runtime::new().context("no runtime"));
+        let world = runtime.block_on(World::start(&self.names()));
+        let trials = self.into_trials(Some((Arc::clone(&world), runtime.handle().clone())));
+        let conclusion = libtest_mimic::run(&arguments, trials);
+        // The servers stop and their folders go before the process ends.
+        drop(world);
+        drop(runtime);
+        conclusion.exit_code()
+    }
+
+    fn names(&self) -> Vec<String> {
         self.0.iter().map(|(name, _)| name.clone()).collect()
     }
 
     /// Without a world they can only be listed.
-    pub(crate) fn into_trials(self, world: Option<(Arc<World>, Handle)>) -> Vec<Trial> {
+    fn into_trials(self, world: Option<(Arc<World>, Handle)>) -> Vec<Trial> {
         let trial = |(name, body): (String, Body)| {
             let world = world.clone();
             Trial::test(name.clone(), move || {
@@ -61,7 +82,7 @@ impl Tests {
 impl World {
     /// Starts the servers and makes a virtual host for each name, all in one call of the
     /// broker's own program, which takes a second to start.
-    pub(crate) async fn start(names: &[String]) -> Arc<Self> {
+    async fn start(names: &[String]) -> Arc<Self> {
         let servers = Servers::start().await;
         let vhosts: BTreeMap<_, _> = names
             .iter()
@@ -75,15 +96,19 @@ impl World {
              rabbit_auth_backend_internal:set_permissions(\
              <<\"guest\">>, V, <<\".*\">>, <<\".*\">>, <<\".*\">>, <<\"tests\">>) end || V <- [{list}]]."
         );
-        servers.rabbitmq.ctl(&["eval", &make]).await.unwrap();
+        or_fail(
+            "the virtual hosts",
+            servers.rabbitmq.ctl(&["eval", &make]).await,
+        );
         Arc::new(Self { servers, vhosts })
     }
 }
 
 impl Test {
     /// Queues and a log that no other test uses.
-    pub(crate) fn place(&self) -> Place {
-        let vhost = &self.world.vhosts[&self.name];
+    pub fn place(&self) -> Place {
+        let vhost = self.world.vhosts.get(&self.name);
+        let vhost = or_fail(&self.name, vhost.context("has no virtual host"));
         let amqp_url = self.world.servers.rabbitmq.amqp_url();
         Place {
             amqp_url: amqp_url.replace("/%2f", &format!("/{vhost}")),
@@ -93,7 +118,7 @@ impl Test {
     }
 
     /// A pair of its own.
-    pub(crate) async fn pair(&self, receiver: Receiver, settings: &[(&str, &str)]) -> Pair {
+    pub async fn pair(&self, receiver: Receiver, settings: &[(&str, &str)]) -> Pair {
         Pair::start(self.place(), receiver, settings).await
     }
 }

@@ -1,0 +1,174 @@
+//! What a failed handshake means to a person.
+
+use rustls::{AlertDescription, CertificateError, Error, InvalidMessage, PeerIncompatible};
+use wahook_domain::UnixMillis;
+
+/// The names of a certificate that are told; some have hundreds.
+const MOST_NAMES: usize = 3;
+
+/// The whole sentence, such as "certificate expired on 2024-10-01".
+pub(crate) fn in_words(error: &Error) -> String {
+    match error {
+        Error::InvalidCertificate(fault) => certificate_in_words(fault),
+        Error::NoCertificatesPresented => "TLS failed: the server shows no certificate".to_owned(),
+        Error::PeerIncompatible(
+            PeerIncompatible::ServerDoesNotSupportTls12Or13
+            | PeerIncompatible::ServerTlsVersionIsDisabledByOurConfig,
+        )
+        | Error::AlertReceived(AlertDescription::ProtocolVersion) => {
+            "TLS failed: the server speaks neither TLS 1.2 nor TLS 1.3".to_owned()
+        }
+        Error::InvalidMessage(
+            InvalidMessage::InvalidContentType | InvalidMessage::UnknownProtocolVersion,
+        ) => "TLS failed: what the server answered is not TLS".to_owned(),
+        Error::AlertReceived(alert) => format!("TLS failed: the server refused ({alert:?})"),
+        other => format!("TLS failed: {other}"),
+    }
+}
+
+fn certificate_in_words(fault: &CertificateError) -> String {
+    match fault {
+        CertificateError::Expired => "certificate expired".to_owned(),
+        CertificateError::ExpiredContext { not_after, .. } => {
+            format!("certificate expired on {}", day(not_after.as_secs()))
+        }
+        CertificateError::NotValidYetContext { not_before, .. } => {
+            format!(
+                "certificate is not valid before {}",
+                day(not_before.as_secs())
+            )
+        }
+        CertificateError::UnknownIssuer => {
+            "certificate is signed by an unknown authority".to_owned()
+        }
+        CertificateError::NotValidForNameContext {
+            expected,
+            presented,
+        } => format!(
+            "certificate is for {}, not for {}",
+            names(presented),
+            expected.to_str()
+        ),
+        CertificateError::Revoked => "certificate is revoked".to_owned(),
+        other => format!("certificate is not accepted: {other}"),
+    }
+}
+
+fn day(seconds: u64) -> String {
+    let millis = i64::try_from(seconds)
+        .unwrap_or(i64::MAX)
+        .saturating_mul(1_000);
+    let mut moment = UnixMillis::new(millis).to_iso8601();
+    moment.truncate("2024-10-01".len());
+    moment
+}
+
+fn names(presented: &[String]) -> String {
+    let mut shown: Vec<_> = presented
+        .iter()
+        .take(MOST_NAMES)
+        .map(|name| bare(name))
+        .collect();
+    let more = presented.len() - shown.len();
+    let counted = format!("{more} more");
+    match more {
+        0 if shown.is_empty() => "no name".to_owned(),
+        0 => shown.join(", "),
+        _ => {
+            shown.push(&counted);
+            shown.join(", ")
+        }
+    }
+}
+
+/// Names come with their kind, as `DnsName("other.example")` or `IpAddress(10.0.0.1)`.
+fn bare(name: &str) -> &str {
+    name.split_once('(')
+        .and_then(|(_, rest)| rest.strip_suffix(')'))
+        .map_or(name, |name| name.trim_matches('"'))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rustls::pki_types::{ServerName, UnixTime};
+    use std::time::Duration;
+
+    fn at(seconds: u64) -> UnixTime {
+        UnixTime::since_unix_epoch(Duration::from_secs(seconds))
+    }
+
+    fn wrong_name(presented: &[&str]) -> CertificateError {
+        CertificateError::NotValidForNameContext {
+            expected: ServerName::try_from("127.0.0.1").unwrap(),
+            presented: presented.iter().map(|&name| name.to_owned()).collect(),
+        }
+    }
+
+    #[test]
+    fn a_fault_of_the_certificate_is_told_with_its_date_or_its_names() {
+        let (today, first_of_october) = (at(1_800_000_000), at(1_727_784_000));
+        for (fault, words) in [
+            (
+                CertificateError::ExpiredContext {
+                    time: today,
+                    not_after: first_of_october,
+                },
+                "certificate expired on 2024-10-01",
+            ),
+            (
+                CertificateError::NotValidYetContext {
+                    time: today,
+                    not_before: first_of_october,
+                },
+                "certificate is not valid before 2024-10-01",
+            ),
+            (
+                CertificateError::UnknownIssuer,
+                "certificate is signed by an unknown authority",
+            ),
+            (
+                wrong_name(&[r#"DnsName("other.example")"#]),
+                "certificate is for other.example, not for 127.0.0.1",
+            ),
+            (
+                wrong_name(&[]),
+                "certificate is for no name, not for 127.0.0.1",
+            ),
+            (
+                wrong_name(&["IpAddress(10.0.0.1)", "DnsName(\"b\")", "c", "d", "e"]),
+                "certificate is for 10.0.0.1, b, c, 2 more, not for 127.0.0.1",
+            ),
+            (
+                CertificateError::BadSignature,
+                "certificate is not accepted: BadSignature",
+            ),
+        ] {
+            assert_eq!(in_words(&Error::InvalidCertificate(fault)), words);
+        }
+    }
+
+    #[test]
+    fn a_failed_handshake_is_told_by_what_the_server_lacks() {
+        for (error, words) in [
+            (
+                Error::AlertReceived(AlertDescription::ProtocolVersion),
+                "TLS failed: the server speaks neither TLS 1.2 nor TLS 1.3",
+            ),
+            (
+                Error::InvalidMessage(InvalidMessage::InvalidContentType),
+                "TLS failed: what the server answered is not TLS",
+            ),
+            (
+                Error::AlertReceived(AlertDescription::HandshakeFailure),
+                "TLS failed: the server refused (HandshakeFailure)",
+            ),
+            (
+                Error::NoCertificatesPresented,
+                "TLS failed: the server shows no certificate",
+            ),
+        ] {
+            assert_eq!(in_words(&error), words);
+        }
+    }
+}

@@ -1,0 +1,114 @@
+//! HTTP/2, where all requests share a connection that the receiver can end or forget.
+
+use bytes::Bytes;
+use h2::Reason;
+use h2::server::{Connection, SendResponse};
+use hyper::Response;
+use tokio::net::{TcpListener, TcpStream};
+use tokio_rustls::TlsAcceptor;
+use tokio_rustls::server::TlsStream;
+use wahook_tests::world::{Test, Tests};
+
+use crate::authority::{Authority, acceptor, certificate_for};
+use crate::ending::{Ending, assert_counts, assert_ends, pair_to};
+
+pub(crate) fn add(tests: &mut Tests) {
+    tests.add(
+        "a_connection_that_died_without_a_word_is_left_in_time",
+        |test| then_fine(test, First::Dies, broken_off("")),
+    );
+    tests.add("a_goaway_for_an_answer_costs_one_attempt", |test| {
+        then_fine(test, First::GoesAway, broken_off("…"))
+    });
+    tests.add("a_stream_reset_for_an_answer_costs_one_attempt", |test| {
+        then_fine(test, First::ResetsTheStream, broken_off(": …"))
+    });
+    tests.add("a_goaway_after_the_answer_costs_nothing", |test| {
+        then_fine(test, First::SaysGoodbye, Ending::delivered(200))
+    });
+}
+
+/// What the first connection does with its first request. The next ones answer with 200.
+#[derive(Clone, Copy)]
+enum First {
+    Dies,
+    GoesAway,
+    ResetsTheStream,
+    SaysGoodbye,
+}
+
+fn broken_off(more: &str) -> Ending {
+    let error = format!("the connection broke off before an answer{more}");
+    Ending::failed("connection_reset", &error)
+}
+
+async fn then_fine(test: Test, first: First, ending: Ending) {
+    let authority = Authority::new();
+    let mut config = authority.server(&certificate_for("127.0.0.1"));
+    config.alpn_protocols = vec![b"h2".to_vec()];
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("https://{}/webhook", listener.local_addr().unwrap());
+    let server = tokio::spawn(serve(listener, acceptor(config), first));
+    let file = authority.file();
+    let pair = pair_to(&test, &url, &[("SSL_CERT_FILE", &file)]).await;
+    assert_ends(&pair, "test", &ending).await;
+    assert_ends(&pair, "test", &Ending::delivered(200)).await;
+    if ending.outcome == "delivered" {
+        assert_counts(&pair, &[("delivered", 2)]).await;
+    } else {
+        assert_counts(&pair, &[(ending.outcome, 1), ("delivered", 1)]).await;
+    }
+    server.abort();
+}
+
+async fn serve(listener: TcpListener, tls: TlsAcceptor, first: First) {
+    let mut connection = accept(&listener, &tls).await;
+    let (_request, mut respond) = connection.accept().await.unwrap().unwrap();
+    // The dead one stays open, but nobody reads from it.
+    let _dead = match first {
+        First::Dies => Some(connection),
+        First::GoesAway => {
+            connection.abrupt_shutdown(Reason::INTERNAL_ERROR);
+            tokio::spawn(finish(connection));
+            None
+        }
+        First::ResetsTheStream => {
+            respond.send_reset(Reason::INTERNAL_ERROR);
+            tokio::spawn(answer_all(connection));
+            None
+        }
+        First::SaysGoodbye => {
+            answer(respond);
+            connection.graceful_shutdown();
+            tokio::spawn(finish(connection));
+            None
+        }
+    };
+    loop {
+        let connection = accept(&listener, &tls).await;
+        tokio::spawn(answer_all(connection));
+    }
+}
+
+type Served = Connection<TlsStream<TcpStream>, Bytes>;
+
+async fn accept(listener: &TcpListener, tls: &TlsAcceptor) -> Served {
+    let (stream, _) = listener.accept().await.unwrap();
+    let stream = tls.accept(stream).await.unwrap();
+    h2::server::handshake(stream).await.unwrap()
+}
+
+/// Sends what is left to send.
+async fn finish(mut connection: Served) {
+    let _closed = std::future::poll_fn(|context| connection.poll_closed(context)).await;
+}
+
+async fn answer_all(mut connection: Served) {
+    while let Some(Ok((_request, respond))) = connection.accept().await {
+        answer(respond);
+    }
+}
+
+fn answer(mut respond: SendResponse<Bytes>) {
+    let _sent = respond.send_response(Response::new(()), true);
+}

@@ -1,0 +1,37 @@
+//! Whatever a receiver does: the typed outcome in log and metrics, in time, in bounded
+//! memory, and the next delivery is fine.
+
+#![allow(
+    clippy::cast_possible_truncation,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "a test fails by panicking"
+)]
+
+mod authority;
+mod ending;
+mod http2;
+mod poison;
+mod reach;
+mod retry_after;
+mod rows;
+mod table;
+mod tls;
+
+use std::process::ExitCode;
+
+use wahook_tests::world::Tests;
+
+fn main() -> ExitCode {
+    let mut tests = Tests::default();
+    table::add(&mut tests);
+    reach::add(&mut tests);
+    tls::add(&mut tests);
+    http2::add(&mut tests);
+    poison::add(&mut tests);
+    retry_after::add(&mut tests);
+    // Nearly all of them wait; those that do so for 30 s come first.
+    tests.run(16)
+}

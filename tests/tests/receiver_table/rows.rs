@@ -1,0 +1,282 @@
+//! What a receiver at a plain HTTP address can do.
+
+use std::io::Write;
+use std::time::Duration;
+
+use bytes::Bytes;
+use flate2::{Compression, write::GzEncoder};
+use wahook_tests::raw_receiver::Step;
+
+use crate::ending::Ending;
+
+/// One row of the table; its name is the name of the event that it answers.
+pub(crate) struct Row {
+    pub(crate) name: &'static str,
+    pub(crate) steps: Vec<Step>,
+    pub(crate) ending: Ending,
+}
+
+/// The event that every receiver answers with 200.
+pub(crate) const FINE: &str = "fine";
+
+pub(crate) fn fine() -> Vec<Step> {
+    vec![whole("200 OK", "")]
+}
+
+/// A whole answer without a body; `headers` each with its line's end.
+pub(crate) fn whole(status: &str, headers: &str) -> Step {
+    Step::say(format!(
+        "HTTP/1.1 {status}\r\n{headers}Content-Length: 0\r\n\r\n"
+    ))
+}
+
+/// The rows; `elsewhere` is where one of them redirects to.
+pub(crate) fn rows(elsewhere: &str) -> Vec<Row> {
+    [
+        slow(),
+        no_answer(),
+        odd_heads(),
+        odd_bodies(),
+        statuses(elsewhere),
+    ]
+    .into_iter()
+    .flatten()
+    .collect()
+}
+
+fn row(name: &'static str, steps: impl Into<Vec<Step>>, ending: Ending) -> Row {
+    Row {
+        name,
+        steps: steps.into(),
+        ending,
+    }
+}
+
+fn no_http() -> Ending {
+    Ending::failed("protocol", "the answer was no HTTP: …")
+}
+
+fn slow() -> Vec<Row> {
+    let every_second = || Step::Repeat("a".into(), Duration::from_secs(1));
+    let head = |length| {
+        Step::say(format!(
+            "HTTP/1.1 200 OK\r\nContent-Length: {length}\r\n\r\n"
+        ))
+    };
+    vec![
+        row("silence", [Step::Hold], Ending::timed_out()),
+        row("headers_only", [head(5), Step::Hold], Ending::timed_out()),
+        row(
+            "a_byte_a_second",
+            [head(1_000_000), every_second()],
+            Ending::timed_out(),
+        ),
+        row(
+            "a_byte_a_second_of_a_header",
+            [Step::say("HTTP/1.1 200 OK\r\nX-A: "), every_second()],
+            Ending::timed_out(),
+        ),
+    ]
+}
+
+fn no_answer() -> Vec<Row> {
+    let broken = || {
+        Ending::failed(
+            "connection_reset",
+            "the connection broke off before an answer",
+        )
+    };
+    vec![
+        row("closed_without_an_answer", [Step::Close], broken()),
+        row("reset_without_an_answer", [Step::Reset], broken()),
+        row(
+            "closed_within_the_head",
+            [Step::say("HTTP/1.1 200 OK\r\nContent-"), Step::Close],
+            broken(),
+        ),
+    ]
+}
+
+fn odd_heads() -> Vec<Row> {
+    let header = format!("X-Large: {}\r\n", "a".repeat(1_014));
+    let delivered = || Ending::delivered(200);
+    let with = |line: &str| [whole("200 OK", line)];
+    vec![
+        row("headers_of_64_kib", with(&header.repeat(64)), delivered()),
+        row(
+            "headers_without_end",
+            [
+                Step::say("HTTP/1.1 200 OK\r\n"),
+                Step::Repeat(header.into(), Duration::ZERO),
+            ],
+            no_http(),
+        ),
+        row(
+            "a_header_without_end",
+            [
+                Step::say("HTTP/1.1 200 OK\r\nX-A: "),
+                Step::Repeat("a".repeat(16_384).into(), Duration::ZERO),
+            ],
+            no_http(),
+        ),
+        row("a_header_with_cr", with("X-A: one\rtwo\r\n"), no_http()),
+        row("a_header_with_lf", with("X-A: one\ntwo\r\n"), no_http()),
+        row(
+            "a_header_with_cr_lf",
+            with("X-A: one\r\n two\r\n"),
+            no_http(),
+        ),
+        row("a_header_with_nul", with("X-A: \0\r\n"), no_http()),
+        row(
+            "two_lengths",
+            [Step::say(
+                "HTTP/1.1 200 OK\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\nab",
+            )],
+            no_http(),
+        ),
+        row(
+            "another_protocol",
+            [Step::say("SSH-2.0-OpenSSH_9.2\r\n"), Step::Hold],
+            no_http(),
+        ),
+        row(
+            "continue_first",
+            [
+                Step::say("HTTP/1.1 100 Continue\r\n\r\n"),
+                whole("200 OK", ""),
+            ],
+            delivered(),
+        ),
+        row(
+            "an_answer_before_the_body_was_read",
+            [Step::Early(
+                "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n".into(),
+            )],
+            delivered(),
+        ),
+    ]
+}
+
+fn odd_bodies() -> Vec<Row> {
+    let broken = || Ending::failed("body", "the connection broke off within the answer");
+    let half = || Step::say("HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nhalf-");
+    let large = |status: &str, length: u64| {
+        let head = format!("HTTP/1.1 {status}\r\nContent-Length: {length}\r\n\r\n");
+        let chunk = Bytes::from(vec![b'a'; 65_536]);
+        [Step::say(head), Step::Repeat(chunk, Duration::ZERO)]
+    };
+    let chunked = |body: &str| {
+        [Step::say(format!(
+            "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n{body}"
+        ))]
+    };
+    vec![
+        row(
+            "closed_after_half_the_length",
+            [half(), Step::Close],
+            broken(),
+        ),
+        row(
+            "reset_within_the_body",
+            // A reset overtakes what was not read yet, and nobody can see that it was.
+            [half(), Step::Wait(Duration::from_secs(1)), Step::Reset],
+            broken(),
+        ),
+        row("chunked_garbage", chunked("zz\r\ngarbage"), no_http()),
+        row(
+            "a_chunk_larger_than_can_be",
+            chunked("ffffffffffffffffff\r\n"),
+            no_http(),
+        ),
+        row(
+            "a_body_of_1_gb",
+            large("200 OK", 1 << 30),
+            Ending::delivered(200),
+        ),
+        row(
+            "a_body_without_end",
+            large("200 OK", 1 << 60),
+            Ending::delivered(200),
+        ),
+        row(
+            "a_failure_with_1_gb",
+            large("500 No", 1 << 30),
+            Ending::answered("status_5xx", 500),
+        ),
+        row("a_gzip_bomb", gzip_bomb(), Ending::delivered(200)),
+        row(
+            "a_204_with_a_body",
+            [Step::say(
+                "HTTP/1.1 204 No Content\r\nContent-Length: 5\r\n\r\nhello",
+            )],
+            Ending::delivered(204),
+        ),
+        row(
+            "a_body_to_the_end_of_the_connection",
+            [Step::say("HTTP/1.1 200 OK\r\n\r\nhello"), Step::Close],
+            Ending::delivered(200),
+        ),
+    ]
+}
+
+fn gzip_bomb() -> [Step; 2] {
+    let mut bomb = GzEncoder::new(Vec::new(), Compression::best());
+    for _ in 0..200 {
+        bomb.write_all(&[0; 1_048_576]).unwrap();
+    }
+    let bomb = bomb.finish().unwrap();
+    let length = bomb.len();
+    let head =
+        format!("HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: {length}\r\n\r\n");
+    [Step::say(head), Step::say(bomb)]
+}
+
+fn statuses(elsewhere: &str) -> Vec<Row> {
+    let redirect = |status, to: &str| Ending {
+        outcome: "redirect",
+        status: Some(status),
+        error: Some(format!("redirect to {to} not followed")),
+    };
+    let answered = Ending::answered;
+    let only = |status: &str| [whole(status, "")];
+    vec![
+        row("status_000", only("000 Zero"), no_http()),
+        row("status_99", only("99 Low"), no_http()),
+        row(
+            "status_999",
+            only("999 High"),
+            answered("status_other", 999),
+        ),
+        row("status_1000", only("1000 Higher"), no_http()),
+        row(
+            "status_101",
+            only("101 Switching Protocols"),
+            answered("status_other", 101),
+        ),
+        row("status_410", only("410 Gone"), answered("status_4xx", 410)),
+        row(
+            "status_429",
+            only("429 Slow Down"),
+            answered("status_4xx", 429),
+        ),
+        row("status_503", only("503 Away"), answered("status_5xx", 503)),
+        row(
+            "a_redirect_to_itself",
+            [whole("301 Moved", "Location: /webhook\r\n")],
+            redirect(301, "/webhook"),
+        ),
+        row(
+            "a_redirect_to_another_host",
+            [whole("308 Moved", &format!("Location: {elsewhere}\r\n"))],
+            redirect(308, elsewhere),
+        ),
+        row(
+            "a_redirect_without_end",
+            [whole(
+                "302 Found",
+                &format!("Location: /{}\r\n", "a".repeat(10_000)),
+            )],
+            redirect(302, &format!("/{}…", "a".repeat(199))),
+        ),
+    ]
+}
