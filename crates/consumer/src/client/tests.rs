@@ -22,6 +22,7 @@ fn event() -> QueuedEvent {
         body: CanonicalBody::check(body).unwrap(),
         attempt: AttemptNumber::FIRST,
         accepted_at: UnixMillis::new(0),
+        redriven_at: None,
         traceparent: None,
     }
 }
