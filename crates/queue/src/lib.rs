@@ -9,9 +9,11 @@ pub mod intake;
 pub mod link;
 pub mod message;
 pub mod publisher;
+mod readable;
 mod settle;
 pub mod spill;
 pub mod topology;
+mod wire;
 
 pub use broker::{BrokerUri, ConnectError, InvalidBrokerUri, reconnect_backoff};
 pub use intake::{AckError, Intake, Receipt, Received, Subscription, SubscriptionEnded};

@@ -14,6 +14,7 @@ mod batches;
 mod dead_letters;
 mod deliveries;
 mod express;
+mod poison;
 mod refusals;
 mod retries;
 mod settings;
@@ -58,6 +59,7 @@ fn all_tests() -> Tests {
     refusals::add(&mut tests);
     retries::add(&mut tests);
     dead_letters::add(&mut tests);
+    poison::add(&mut tests);
     stops::add(&mut tests);
     settings::add(&mut tests);
     tests
