@@ -4,6 +4,7 @@
 //! when its owner is gone, even by `kill -9`. A part that fails says why and fails the test.
 //! Methods named `try_…` return the failure instead.
 
+pub mod amqp_wire;
 pub mod eventually;
 pub mod folder;
 pub mod guard;

@@ -5,7 +5,7 @@ use lapin::{Channel, Connection, ConnectionProperties, uri::AMQPUri};
 use std::{fmt, str::FromStr, time::Duration};
 use tokio::time::timeout;
 
-use crate::topology::Topology;
+use crate::{topology::Topology, wire};
 
 /// Connect, open a channel and declare, all together. lapin's own
 /// `connection_timeout` does not cut off a frozen broker.
@@ -100,7 +100,7 @@ pub(crate) async fn connect(
 ) -> Result<Connection, ConnectError> {
     let properties = ConnectionProperties::default().with_connection_name(name.into());
     let steps = async {
-        let connection = Connection::connect_uri(uri.0.clone(), properties).await?;
+        let connection = wire::connect(uri.0.clone(), properties).await?;
         let channel = connection.create_channel().await?;
         topology.declare(&channel).await.map_err(explain)?;
         channel.close(200, "declared".into()).await?;

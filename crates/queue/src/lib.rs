@@ -10,9 +10,11 @@ pub mod intake;
 pub mod link;
 pub mod message;
 pub mod publisher;
+mod readable;
 mod settle;
 pub mod spill;
 pub mod topology;
+mod wire;
 
 pub use broker::{BrokerUri, ConnectError, InvalidBrokerUri, reconnect_backoff};
 pub use dead_letters::{DeadLetter, DeadLetters, DeadLettersError};

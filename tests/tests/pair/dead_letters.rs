@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use lapin::options::{BasicGetOptions, BasicPublishOptions, ConfirmSelectOptions};
-use lapin::types::{AMQPValue, FieldTable};
-use lapin::{BasicProperties, Channel, Connection, ConnectionProperties};
+use lapin::options::BasicGetOptions;
+use lapin::types::AMQPValue;
+use lapin::{Channel, Connection, ConnectionProperties};
 use serde_json::json;
 use wahook_tests::eventually::eventually;
 use wahook_tests::pair::Pair;
@@ -17,10 +17,6 @@ pub(crate) fn add(tests: &mut Tests) {
         "an_exhausted_delivery_ends_in_the_dead_letter_queue",
         exhausted,
     );
-    tests.add(
-        "a_poison_message_is_parked_unchanged_within_a_second",
-        poison,
-    );
 }
 
 pub(crate) async fn channel(pair: &Pair) -> (Connection, Channel) {
@@ -29,10 +25,6 @@ pub(crate) async fn channel(pair: &Pair) -> (Connection, Channel) {
         .await
         .unwrap();
     let channel = connection.create_channel().await.unwrap();
-    channel
-        .confirm_select(ConfirmSelectOptions::default())
-        .await
-        .unwrap();
     (connection, channel)
 }
 
@@ -83,46 +75,6 @@ async fn exhausted(test: Test) {
     assert_eq!(
         headers["x-endpoint"],
         AMQPValue::LongString("default".into())
-    );
-    connection.close(200, "done".into()).await.unwrap();
-}
-
-async fn poison(test: Test) {
-    let pair = test.pair(Receiver::start().await, &[]).await;
-    let (connection, channel) = channel(&pair).await;
-    let mut other_version = FieldTable::default();
-    other_version.insert("x-wahook-version".into(), AMQPValue::LongLongInt(99));
-    let poisons = [
-        (
-            vec![0xff, 0x00, 0xfe],
-            BasicProperties::default().with_message_id("random".into()),
-        ),
-        (
-            b"{}".to_vec(),
-            BasicProperties::default().with_headers(other_version),
-        ),
-        (
-            b"{\"event\":\"test\",\"data\":{},\"timestamp\":\"t\"}".to_vec(),
-            BasicProperties::default(),
-        ),
-    ];
-    for (payload, properties) in poisons {
-        pair.post(&json!({"event": "test"})).await.accepted_id();
-        let queue = "wahook.deliver.default".into();
-        let options = BasicPublishOptions::default();
-        let confirm =
-            channel.basic_publish("".into(), queue, options, &payload, properties.clone());
-        confirm.await.unwrap().await.unwrap();
-        let dead = dead_letter(&channel, Duration::from_secs(1)).await;
-        assert_eq!(dead.data, payload);
-        assert_eq!(dead.properties.message_id(), properties.message_id());
-    }
-    pair.post(&json!({"event": "test"})).await.accepted_id();
-    pair.receiver.wait_for(4, Duration::from_secs(5)).await;
-    let consumer = pair.take_consumer();
-    assert_eq!(
-        consumer.metrics().await.sum("wahook_poison_messages_total"),
-        3.0
     );
     connection.close(200, "done".into()).await.unwrap();
 }

@@ -14,6 +14,7 @@ mod batches;
 mod dead_letters;
 mod deliveries;
 mod express;
+mod poison;
 mod redrive;
 mod refusals;
 mod retries;
@@ -38,6 +39,7 @@ fn all_tests() -> Tests {
     retries::add(&mut tests);
     dead_letters::add(&mut tests);
     redrive::add(&mut tests);
+    poison::add(&mut tests);
     stops::add(&mut tests);
     settings::add(&mut tests);
     tests
