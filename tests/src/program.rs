@@ -114,8 +114,13 @@ impl Program {
         self.process.exit_status().is_none()
     }
 
+    /// Returns when it has ended and its last words are read.
     pub async fn wait_exit(&self, deadline: Duration) -> ExitStatus {
         let ended = self.process.wait_within(deadline).await;
+        let mut base_url = self.base_url.clone();
+        // Its sender goes with the end of the pipe.
+        let last_words = async { while base_url.changed().await.is_ok() {} };
+        let _still_held = tokio::time::timeout(deadline, last_words).await;
         or_fail(self.name, ended.with_context(|| self.stderr_so_far()))
     }
 

@@ -67,6 +67,17 @@ pub enum ConnectError {
     /// The broker did not answer in time.
     #[error("no answer from the broker within {} s", CONNECT_LIMIT.as_secs())]
     TimedOut,
+    /// The connection works, but not this queue.
+    #[error(
+        "the broker does not hand out {queue} (no answer within {limit} s): has its queue no leader? \
+         That happens when the broker was killed within seconds of the queue's declaration; \
+         restart the broker",
+        limit = CONNECT_LIMIT.as_secs()
+    )]
+    NoSubscription {
+        /// Which one.
+        queue: String,
+    },
     /// A queue or exchange stands with other arguments than ours.
     #[error(
         "{0}: a queue or exchange of this name was declared with other arguments; \

@@ -60,9 +60,12 @@ impl Intake {
                 .basic_consume(queue.into(), tag, options, FieldTable::default())
                 .await
         };
-        let consumer = timeout(STEP_LIMIT, steps)
-            .await
-            .map_err(|_| ConnectError::TimedOut)??;
+        let consumer =
+            timeout(STEP_LIMIT, steps)
+                .await
+                .map_err(|_| ConnectError::NoSubscription {
+                    queue: queue.to_owned(),
+                })??;
         Ok(Subscription { channel, consumer })
     }
 
