@@ -7,6 +7,8 @@
 pub mod amqp_wire;
 pub mod eventually;
 pub mod folder;
+pub mod foreign;
+pub mod generated;
 pub mod guard;
 pub mod http_client;
 pub mod load;
@@ -17,6 +19,9 @@ pub mod ports;
 pub mod program;
 pub mod rabbitmq;
 pub mod receiver;
+/// The domain's own generator: it draws the same documents for both.
+#[path = "../../crates/domain/tests/spelled/mod.rs"]
+pub mod spelled;
 
 use std::env;
 use std::fmt::Display;
