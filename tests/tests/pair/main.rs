@@ -13,12 +13,12 @@
 mod batches;
 mod dead_letters;
 mod deliveries;
-mod express;
 mod poison;
 mod refusals;
 mod retries;
 mod settings;
 mod stops;
+mod verifiers;
 mod world;
 
 use std::process::ExitCode;
@@ -54,7 +54,7 @@ fn main() -> ExitCode {
 fn all_tests() -> Tests {
     let mut tests = Tests::default();
     deliveries::add(&mut tests);
-    express::add(&mut tests);
+    verifiers::add(&mut tests);
     batches::add(&mut tests);
     refusals::add(&mut tests);
     retries::add(&mut tests);
