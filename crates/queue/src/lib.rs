@@ -5,6 +5,8 @@
 //! built anew on any error, with a deadline around every step.
 
 pub mod broker;
+#[cfg(test)]
+mod hostile;
 pub mod intake;
 pub mod link;
 pub mod message;
