@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help run test lint fmt purity build install
+.PHONY: help run test fuzz lint fmt purity build install
 
 CARGO ?= cargo
 TARGET_DIR := $(or $(CARGO_TARGET_DIR),target)
@@ -23,6 +23,9 @@ test: install lint purity ## Everything that has to hold: format, lints, purity,
 	$(CARGO) build --bins $(PROGRAMS)
 	$(CARGO) test --workspace
 
+fuzz: install ## Compare 200,000 drawn documents with node, ten times what the tests do
+	WAHOOK_FUZZ_DOCUMENTS=200000 $(CARGO) test --package wahook-tests --test canonical -- --nocapture
+
 lint: ## Check the format and the lints
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy --workspace --all-targets -- -D warnings
@@ -41,4 +44,4 @@ build: ## Build the two programs for production
 	$(CARGO) build --release --bins $(PROGRAMS)
 
 install: ## Install the servers that the tests need, where they are missing
-	@deploy/local/install.sh rabbitmq mongod node
+	@deploy/local/install.sh rabbitmq mongod node python

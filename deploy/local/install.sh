@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Installs the real servers that the tests and `make run` use, where they are missing.
 #
-#   install.sh [rabbitmq] [mongod] [node]
+#   install.sh [rabbitmq] [mongod] [node] [python]
 #
 # Without arguments: rabbitmq and mongod, except a server whose URL (AMQP_URL, MONGODB_URI) is set.
 # RabbitMQ comes from the distribution (system-wide, its service neither started nor
@@ -12,6 +12,8 @@ here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 root=$(cd "$here/../.." && pwd)
 mongod=$root/.local/mongod/bin/mongod
 receivers=$root/tests/node
+verifiers=$root/tests/python/requirements.txt
+venv=$root/.local/python
 log=
 policy=/usr/sbin/policy-rc.d
 policy_is_ours=false
@@ -20,7 +22,7 @@ units=()
 staging=
 
 main() {
-  local want_rabbitmq=false want_mongod=false want_node=false server
+  local want_rabbitmq=false want_mongod=false want_node=false want_python=false server
   if [ $# -eq 0 ]; then
     [ -n "${AMQP_URL:-}${AMQP_URL_FILE:-}" ] || want_rabbitmq=true
     [ -n "${MONGODB_URI:-}${MONGODB_URI_FILE:-}" ] || want_mongod=true
@@ -30,7 +32,8 @@ main() {
       rabbitmq) want_rabbitmq=true ;;
       mongod) want_mongod=true ;;
       node) want_node=true ;;
-      *) fail "unknown server '$server': install.sh [rabbitmq] [mongod] [node]" ;;
+      python) want_python=true ;;
+      *) fail "unknown server '$server': install.sh [rabbitmq] [mongod] [node] [python]" ;;
     esac
   done
   trap clean_up EXIT
@@ -38,10 +41,12 @@ main() {
   $want_rabbitmq && ! has_rabbitmq && packages+=(rabbitmq-server)
   $want_mongod && ! has_mongod && need_what_mongod_needs
   $want_node && ! has_node && packages+=(nodejs npm)
+  $want_python && ! has_venv && packages+=(python3 python3-venv)
   install_packages
   $want_rabbitmq && ! has_rabbitmq && fail "rabbitmq-server is still not found after its installation"
   $want_mongod && ! has_mongod && fetch_mongod
   $want_node && ! has_receivers && fetch_receivers
+  $want_python && ! has_verifiers && fetch_verifiers
   return 0
 }
 
@@ -64,6 +69,25 @@ fetch_receivers() {
   say "installing the receivers that the tests deliver to (npm)"
   (cd "$receivers" && npm ci --silent --no-audit --no-fund) || fail "npm ci failed in tests/node"
   cp "$receivers/package-lock.json" "$receivers/node_modules/.installed-lock.json"
+}
+
+has_venv() {
+  python3 -c 'import ensurepip, venv'
+} >/dev/null 2>&1
+
+# As with the receivers, what was installed is known by a copy of its list.
+has_verifiers() {
+  cmp -s "$verifiers" "$venv/.installed-requirements.txt"
+}
+
+fetch_verifiers() {
+  say "installing the verifiers that the tests deliver to into .local/python (pip)"
+  rm -rf "$venv"
+  mkdir -p "$root/.local"
+  python3 -m venv "$venv" &&
+    "$venv/bin/pip" install --quiet --disable-pip-version-check --only-binary :all: \
+      --require-hashes -r "$verifiers" || fail "pip install failed; it needs Python 3.10 or newer"
+  cp "$verifiers" "$venv/.installed-requirements.txt"
 }
 
 has_mongod() {

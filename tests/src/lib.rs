@@ -7,6 +7,8 @@
 pub mod amqp_wire;
 pub mod eventually;
 pub mod folder;
+pub mod foreign;
+pub mod generated;
 pub mod guard;
 pub mod http_client;
 pub mod load;
@@ -18,6 +20,9 @@ pub mod program;
 pub mod rabbitmq;
 pub mod raw_receiver;
 pub mod receiver;
+/// The domain's own generator: it draws the same documents for both.
+#[path = "../../crates/domain/tests/spelled/mod.rs"]
+pub mod spelled;
 pub mod world;
 
 use std::env;

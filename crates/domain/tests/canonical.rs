@@ -5,7 +5,10 @@
     reason = "clippy's leave for tests does not reach the functions they share"
 )]
 
+mod spelled;
+
 use proptest::{collection::vec, prelude::*};
+use spelled::{key, spelled_json, spelled_string};
 use wahook_domain::{
     CanonicalBody, EventId, Ingest, UnixMillis, Validation, ingest,
     json::{self, JsonFaultKind, Node},
@@ -91,67 +94,6 @@ fn the_depth_limit_alone_refuses_what_is_deeper() {
         }
     }
     assert_eq!(deeper, ["depth_array_128", "depth_object_130"]);
-}
-
-/// A string in one of its many spellings, quotes included.
-fn spelled_string() -> impl Strategy<Value = String> {
-    let piece = prop_oneof![
-        4 => "[a-z0-9 ]{0,6}",
-        1 => "[^\"\\\\\\x00-\\x1f]{0,3}",
-        1 => prop::sample::select(vec![
-            "\\\"", "\\\\", "\\/", "\\b", "\\f", "\\n", "\\r", "\\t", "\\u0000", "\\u001F", "\\u007f",
-            "\\u0041", "\\u00e9", "\\u2028", "\\ud83d", "\\uDC4D", "\\ud83d\\udc4d", "\\uD83D\\uDC4D",
-        ]).prop_map(str::to_owned),
-    ];
-    vec(piece, 0..4).prop_map(|pieces| format!("\"{}\"", pieces.concat()))
-}
-
-fn spelled_number() -> impl Strategy<Value = String> {
-    prop_oneof![
-        "-?(0|[1-9][0-9]{0,25})(\\.[0-9]{1,25})?([eE][-+]?[0-9]{1,3})?",
-        any::<f64>()
-            .prop_filter("JSON has no other", |n| n.is_finite())
-            .prop_map(|n| format!("{n:e}")),
-        any::<i64>().prop_map(|n| n.to_string()),
-    ]
-}
-
-fn key() -> impl Strategy<Value = String> {
-    prop_oneof![
-        "\"[a-d]\"",
-        "\"(0|[1-9][0-9]{0,10}|0[0-9])\"",
-        Just("\"\\u0031\"".to_owned()),
-        Just("\"__proto__\"".to_owned()),
-        spelled_string(),
-    ]
-}
-
-/// A JSON text with odd spacing, odd spellings and repeated keys.
-fn spelled_json() -> impl Strategy<Value = String> {
-    let leaf = prop_oneof![
-        prop::sample::select(vec!["null", "true", "false", "-0", "1.0", "1e400"])
-            .prop_map(str::to_owned),
-        spelled_number(),
-        spelled_string(),
-    ];
-    let space = || prop::sample::select(vec!["", " ", "\n\t", "\r\n  "]);
-    leaf.prop_recursive(5, 60, 24, move |inner| {
-        let member = (key(), inner.clone()).prop_map(|(key, value)| format!("{key}:{value}"));
-        prop_oneof![
-            (vec(inner, 0..8), space()).prop_map(|(items, space)| {
-                format!(
-                    "[{space}{}{space}]",
-                    items.join(&format!("{space},{space}"))
-                )
-            }),
-            (vec(member, 0..24), space()).prop_map(|(members, space)| {
-                format!(
-                    "{{{space}{}{space}}}",
-                    members.join(&format!("{space},{space}"))
-                )
-            }),
-        ]
-    })
 }
 
 proptest! {

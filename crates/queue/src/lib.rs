@@ -6,6 +6,8 @@
 
 pub mod broker;
 pub mod dead_letters;
+#[cfg(test)]
+mod hostile;
 pub mod intake;
 pub mod link;
 pub mod message;

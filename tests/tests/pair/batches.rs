@@ -9,14 +9,14 @@ use wahook_tests::receiver::Receiver;
 
 use crate::world::{Test, Tests};
 
-const NDJSON: [(&str, &str); 1] = [("content-type", "application/x-ndjson")];
+pub(crate) const NDJSON: [(&str, &str); 1] = [("content-type", "application/x-ndjson")];
 
 pub(crate) fn add(tests: &mut Tests) {
     tests.add("a_batch_is_answered_line_by_line_in_order", in_order);
     tests.add("a_bad_line_does_not_hurt_its_neighbours", bad_line);
 }
 
-fn lines(body: &str) -> Vec<Value> {
+pub(crate) fn lines(body: &str) -> Vec<Value> {
     body.lines()
         .map(|line| serde_json::from_str(line).unwrap())
         .collect()

@@ -13,13 +13,13 @@
 mod batches;
 mod dead_letters;
 mod deliveries;
-mod express;
 mod poison;
 mod redrive;
 mod refusals;
 mod retries;
 mod settings;
 mod stops;
+mod verifiers;
 
 use std::process::ExitCode;
 
@@ -33,7 +33,7 @@ fn main() -> ExitCode {
 fn all_tests() -> Tests {
     let mut tests = Tests::default();
     deliveries::add(&mut tests);
-    express::add(&mut tests);
+    verifiers::add(&mut tests);
     batches::add(&mut tests);
     refusals::add(&mut tests);
     retries::add(&mut tests);

@@ -1,0 +1,158 @@
+//! What do the decoders make of messages that nobody of ours wrote?
+
+use bytes::Bytes;
+use lapin::{
+    BasicProperties,
+    types::{AMQPValue, FieldTable, ShortString},
+};
+use proptest::{collection::vec, option, prelude::*, strategy::ValueTree};
+use serde_json::json;
+use wahook_domain::{EndpointName, QueuedEvent, RetryRule};
+
+use crate::{message, message::Outgoing, spill};
+
+/// Every header that is ours, and one that is not.
+const HEADERS: [&str; 7] = [
+    "x-wahook-version",
+    "x-attempt",
+    "x-first-published-ms",
+    "x-redriven-ms",
+    "traceparent",
+    "x-result",
+    "x-other",
+];
+
+fn number() -> impl Strategy<Value = AMQPValue> {
+    prop_oneof![
+        4 => Just(AMQPValue::LongLongInt(1)),
+        1 => any::<i64>().prop_map(AMQPValue::LongLongInt),
+        1 => any::<i32>().prop_map(AMQPValue::LongInt),
+        1 => any::<u32>().prop_map(AMQPValue::LongUInt),
+        1 => any::<i16>().prop_map(AMQPValue::ShortInt),
+        1 => any::<u8>().prop_map(AMQPValue::ShortShortUInt),
+    ]
+}
+
+fn value() -> impl Strategy<Value = AMQPValue> {
+    let leaf = prop_oneof![
+        4 => number(),
+        1 => vec(any::<u8>(), 0..60).prop_map(|bytes| AMQPValue::LongString(bytes.into())),
+        1 => result_text().prop_map(|text| AMQPValue::LongString(text.into())),
+        1 => any::<u64>().prop_map(AMQPValue::Timestamp),
+        1 => any::<bool>().prop_map(AMQPValue::Boolean),
+        1 => Just(AMQPValue::Void),
+    ];
+    leaf.prop_recursive(2, 8, 3, |inner| {
+        vec(inner, 0..3).prop_map(|values| AMQPValue::FieldArray(values.into()))
+    })
+}
+
+/// What `x-result` could hold; the parts of one in ten are missing or odd.
+fn result_text() -> impl Strategy<Value = String> {
+    let ids = ("[A-Za-z0-9_-]{1,9}", "[a-z]{1,9}", "[a-z][a-z_.:-]{0,9}");
+    let numbers = (any::<i64>(), any::<u32>(), any::<i64>(), any::<i64>());
+    let maybe = (
+        option::of(any::<u16>()),
+        option::of(any::<String>()),
+        option::of(any::<i64>()),
+    );
+    let cut = prop_oneof![9 => Just(None), 1 => any::<prop::sample::Index>().prop_map(Some)];
+    (ids, numbers, maybe, any::<String>(), cut).prop_map(|(ids, numbers, maybe, url, cut)| {
+        let text = json!({
+            "event_id": ids.0, "endpoint": ids.1, "event": ids.2,
+            "accepted_at": numbers.0, "queued_at": numbers.0, "number": numbers.1, "started_at": numbers.2,
+            "duration_ms": numbers.3, "status_code": maybe.0, "error": maybe.1,
+            "next_attempt_at": maybe.2, "webhook_url": url,
+        });
+        let text = text.to_string();
+        let end = cut.map_or(text.len(), |cut| cut.index(text.len()));
+        String::from_utf8_lossy(text.as_bytes().get(..end).unwrap_or_default()).into_owned()
+    })
+}
+
+fn short(mostly: &'static str) -> impl Strategy<Value = Option<ShortString>> {
+    let text = prop_oneof![9 => mostly, 1 => any::<String>()];
+    option::weighted(
+        0.95,
+        text.prop_map(|text| ShortString::try_new(text).unwrap_or_default()),
+    )
+}
+
+fn properties() -> impl Strategy<Value = BasicProperties> {
+    // Most have what they need, so that many can be read.
+    let needed = [number(), number(), number()];
+    let others = vec((prop::sample::select(HEADERS.to_vec()), value()), 0..4);
+    let (id, kind) = (
+        short("[A-Za-z0-9_-]{1,20}"),
+        short("[a-z][a-z0-9_.:-]{0,20}"),
+    );
+    (id, kind, needed, result_text(), others).prop_map(|(id, kind, needed, result, others)| {
+        let mut headers = FieldTable::default();
+        for (name, value) in HEADERS.into_iter().zip(needed) {
+            headers.insert(name.into(), value);
+        }
+        headers.insert("x-result".into(), AMQPValue::LongString(result.into()));
+        for (name, value) in others {
+            headers.insert(name.into(), value);
+        }
+        let properties = BasicProperties::default().with_headers(headers);
+        let properties = id
+            .into_iter()
+            .fold(properties, BasicProperties::with_message_id);
+        kind.into_iter()
+            .fold(properties, BasicProperties::with_type)
+    })
+}
+
+fn payload() -> impl Strategy<Value = Bytes> {
+    let event = br#"{"event":"call","data":{"a":[]},"timestamp":"2024-10-01T12:00:00.000Z"}"#;
+    let cut = (0..event.len()).prop_map(|end| event.get(..end).unwrap_or_default().to_vec());
+    prop_oneof![8 => Just(event.to_vec()), 1 => cut, 1 => vec(any::<u8>(), 0..60)]
+        .prop_map(Bytes::from)
+}
+
+fn read_back(outgoing: &Outgoing) -> Option<QueuedEvent> {
+    message::decode(&outgoing.properties, outgoing.payload.clone()).ok()
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(2_000))]
+
+    #[test]
+    fn an_event_that_can_be_read_is_written_as_it_was(properties in properties(), payload in payload()) {
+        if let Ok(event) = message::decode(&properties, payload) {
+            let endpoint = EndpointName::default();
+            prop_assert_eq!(read_back(&Outgoing::event(&event)), Some(event.clone()));
+            let parked = Outgoing::dead_letter(&event, &endpoint, "why", event.accepted_at);
+            prop_assert_eq!(read_back(&parked), Some(event.clone()));
+            for step in RetryRule::new(1, 1_000).unwrap().wait_steps() {
+                let attempt = event.attempt.next();
+                let next = QueuedEvent { attempt, ..event.clone() };
+                prop_assert_eq!(read_back(&Outgoing::retry(&event, &endpoint, step)), Some(next));
+            }
+        }
+    }
+
+    #[test]
+    fn a_result_that_can_be_read_is_written_as_it_was(properties in properties(), payload in payload()) {
+        if let Ok(result) = spill::decode(&properties, payload) {
+            let again = Outgoing::result(&result);
+            prop_assert_eq!(spill::decode(&again.properties, again.payload), Ok(result));
+        }
+    }
+}
+
+/// Else the two above would prove little.
+#[test]
+fn many_of_these_messages_can_be_read() {
+    let mut runner = proptest::test_runner::TestRunner::deterministic();
+    let (mut events, mut results) = (0, 0);
+    for _ in 0..500 {
+        let drawn = (properties(), payload()).new_tree(&mut runner).unwrap();
+        let (properties, payload) = drawn.current();
+        events += u32::from(message::decode(&properties, payload.clone()).is_ok());
+        results += u32::from(spill::decode(&properties, payload).is_ok());
+    }
+    assert!((25..475).contains(&events), "{events}");
+    assert!((25..475).contains(&results), "{results}");
+}

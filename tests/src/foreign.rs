@@ -1,0 +1,112 @@
+//! Receivers that others wrote: a real program with a real library for verifying.
+
+use std::path::PathBuf;
+use std::process::Stdio;
+use std::time::Duration;
+
+use anyhow::Context;
+use serde_json::Value;
+use tokio::sync::mpsc;
+use tokio::time::timeout;
+
+use crate::guard::Guarded;
+use crate::{or_fail, output, workspace};
+
+const READY_WITHIN: Duration = Duration::from_secs(30);
+
+/// A program in a language of its own, and where it finds its libraries.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Language {
+    Node,
+    Python,
+}
+
+/// A running receiver. It prints what it thinks of each delivery.
+#[derive(Debug)]
+pub struct ForeignReceiver {
+    url: String,
+    said: mpsc::UnboundedReceiver<String>,
+    _process: Guarded,
+}
+
+impl Language {
+    /// Starts a program in this language's folder.
+    pub fn spawn(self, arguments: &[&str], settings: &[(&str, &str)]) -> anyhow::Result<Guarded> {
+        let (program, folder, libraries) = match self {
+            Self::Node => (
+                PathBuf::from("node"),
+                "tests/node",
+                "tests/node/node_modules",
+            ),
+            Self::Python => {
+                let program = workspace().join(".local/python/bin/python");
+                (program, "tests/python", ".local/python/lib")
+            }
+        };
+        let libraries = workspace().join(libraries);
+        anyhow::ensure!(
+            libraries.is_dir(),
+            "there is no {}: run `make install`",
+            libraries.display()
+        );
+        let process = Guarded::spawn(program, |command| {
+            command
+                .args(arguments)
+                .envs(settings.iter().copied())
+                .current_dir(workspace().join(folder))
+                .stdout(Stdio::piped());
+        })?;
+        Ok(process)
+    }
+}
+
+impl ForeignReceiver {
+    /// Starts a receiver and waits until it listens; fails the test when it does not.
+    pub async fn start(language: Language, arguments: &[&str], secret: &str) -> Self {
+        let started = Self::try_start(language, arguments, secret).await;
+        or_fail(format_args!("{arguments:?}"), started)
+    }
+
+    async fn try_start(
+        language: Language,
+        arguments: &[&str],
+        secret: &str,
+    ) -> anyhow::Result<Self> {
+        let mut process = language.spawn(arguments, &[("WEBHOOK_SECRET", secret)])?;
+        let stdout = process.take_stdout().context("it has no output")?;
+        let (sender, said) = mpsc::unbounded_channel();
+        let mut url = output::follow(stdout, move |line| {
+            // Nobody listens any more when the test has ended.
+            let _ended = sender.send(line.to_owned());
+        });
+        let listening = url.wait_for(Option::is_some);
+        let base = timeout(READY_WITHIN, listening).await??.clone();
+        let mut receiver = Self {
+            url: format!("{}/webhook", base.context("no URL")?),
+            said,
+            _process: process,
+        };
+        // The line that names the URL.
+        receiver.line(READY_WITHIN).await?;
+        Ok(receiver)
+    }
+
+    pub fn url(&self) -> &str {
+        &self.url
+    }
+
+    /// What it says of the next delivery, as JSON.
+    pub async fn next(&mut self, deadline: Duration) -> Value {
+        let said = async {
+            let line = self.line(deadline).await?;
+            serde_json::from_str(&line).with_context(|| line)
+        };
+        or_fail("the receiver's verdict", said.await)
+    }
+
+    async fn line(&mut self, deadline: Duration) -> anyhow::Result<String> {
+        let line = timeout(deadline, self.said.recv()).await;
+        line.with_context(|| format!("nothing within {deadline:?}"))?
+            .context("the receiver has ended")
+    }
+}
