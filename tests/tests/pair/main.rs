@@ -13,6 +13,7 @@
 mod batches;
 mod dead_letters;
 mod deliveries;
+mod duplicates;
 mod express;
 mod refusals;
 mod retries;
@@ -53,6 +54,7 @@ fn main() -> ExitCode {
 fn all_tests() -> Tests {
     let mut tests = Tests::default();
     deliveries::add(&mut tests);
+    duplicates::add(&mut tests);
     express::add(&mut tests);
     batches::add(&mut tests);
     refusals::add(&mut tests);
