@@ -15,6 +15,8 @@ pub mod pair;
 pub mod ports;
 pub mod program;
 pub mod rabbitmq;
+pub mod random;
+pub mod raw_http;
 pub mod receiver;
 
 use std::env;

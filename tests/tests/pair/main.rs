@@ -14,7 +14,9 @@ mod batches;
 mod dead_letters;
 mod deliveries;
 mod duplicates;
+mod edge;
 mod express;
+mod hostile;
 mod refusals;
 mod retries;
 mod settings;
@@ -58,6 +60,8 @@ fn all_tests() -> Tests {
     express::add(&mut tests);
     batches::add(&mut tests);
     refusals::add(&mut tests);
+    edge::add(&mut tests);
+    hostile::add(&mut tests);
     retries::add(&mut tests);
     dead_letters::add(&mut tests);
     stops::add(&mut tests);
