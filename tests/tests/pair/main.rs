@@ -17,6 +17,7 @@ mod duplicates;
 mod edge;
 mod express;
 mod hostile;
+mod openapi;
 mod refusals;
 mod retries;
 mod settings;
@@ -62,6 +63,7 @@ fn all_tests() -> Tests {
     refusals::add(&mut tests);
     edge::add(&mut tests);
     hostile::add(&mut tests);
+    openapi::add(&mut tests);
     retries::add(&mut tests);
     dead_letters::add(&mut tests);
     stops::add(&mut tests);
