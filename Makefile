@@ -43,5 +43,5 @@ fmt: ## Format the code
 build: ## Build the two programs for production
 	$(CARGO) build --release --bins $(PROGRAMS)
 
-install: ## Install the servers that the tests need, where they are missing
-	@deploy/local/install.sh rabbitmq mongod node python
+install: ## Install what the tests need, where it is missing
+	@deploy/local/install.sh rabbitmq mongod node python schemathesis

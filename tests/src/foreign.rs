@@ -1,6 +1,5 @@
 //! Receivers that others wrote: a real program with a real library for verifying.
 
-use std::path::PathBuf;
 use std::process::Stdio;
 use std::time::Duration;
 
@@ -33,15 +32,8 @@ impl Language {
     /// Starts a program in this language's folder.
     pub fn spawn(self, arguments: &[&str], settings: &[(&str, &str)]) -> anyhow::Result<Guarded> {
         let (program, folder, libraries) = match self {
-            Self::Node => (
-                PathBuf::from("node"),
-                "tests/node",
-                "tests/node/node_modules",
-            ),
-            Self::Python => {
-                let program = workspace().join(".local/python/bin/python");
-                (program, "tests/python", ".local/python/lib")
-            }
+            Self::Node => ("node", "tests/node", "tests/node/node_modules"),
+            Self::Python => ("python3", "tests/python", ".local/verifiers"),
         };
         let libraries = workspace().join(libraries);
         anyhow::ensure!(
@@ -52,6 +44,7 @@ impl Language {
         let process = Guarded::spawn(program, |command| {
             command
                 .args(arguments)
+                .env("PYTHONPATH", &libraries)
                 .envs(settings.iter().copied())
                 .current_dir(workspace().join(folder))
                 .stdout(Stdio::piped());

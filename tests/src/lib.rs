@@ -18,6 +18,8 @@ pub mod pair;
 pub mod ports;
 pub mod program;
 pub mod rabbitmq;
+pub mod random;
+pub mod raw_http;
 pub mod raw_receiver;
 pub mod receiver;
 /// The domain's own generator: it draws the same documents for both.

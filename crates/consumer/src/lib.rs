@@ -188,7 +188,10 @@ fn serve(
     shutdown: &Shutdown,
 ) -> (Served, tokio::sync::oneshot::Sender<()>) {
     let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
-    let router = ops::router(registry, readiness.clone());
+    let router = ops::refuse_the_rest(
+        ops::router(registry, readiness.clone()),
+        "operators ask for /livez, /readyz and /metrics",
+    );
     let soft = shutdown.soft();
     tokio::spawn(async move {
         soft.await;

@@ -64,11 +64,32 @@ impl CanonicalBody {
         self.0.clone()
     }
 
+    /// The same body, with `guard` dropped together with the last reference to
+    /// its bytes: for whoever accounts for their memory.
+    #[must_use]
+    pub fn kept_with(self, guard: impl Send + 'static) -> Self {
+        Self(Bytes::from_owner(Kept {
+            bytes: self.0,
+            _guard: guard,
+        }))
+    }
+
     /// In bytes.
     #[must_use]
     #[expect(clippy::len_without_is_empty, reason = "no body is empty")]
     pub fn len(&self) -> usize {
         self.0.len()
+    }
+}
+
+struct Kept<G> {
+    bytes: Bytes,
+    _guard: G,
+}
+
+impl<G> AsRef<[u8]> for Kept<G> {
+    fn as_ref(&self) -> &[u8] {
+        &self.bytes
     }
 }
 
@@ -134,6 +155,19 @@ mod tests {
         ] {
             assert_eq!(check(text).unwrap_err().to_string(), reason);
         }
+    }
+
+    #[test]
+    fn a_guard_lives_as_long_as_the_last_reference_to_the_bytes() {
+        let guard = std::sync::Arc::new(());
+        let body = check(r#"{"event":"a","data":{},"timestamp":1}"#).unwrap();
+        let kept = body.clone().kept_with(guard.clone());
+        assert_eq!(kept, body);
+        let published = kept.bytes();
+        drop(kept);
+        assert_eq!(std::sync::Arc::strong_count(&guard), 2);
+        drop(published);
+        assert_eq!(std::sync::Arc::strong_count(&guard), 1);
     }
 
     #[test]

@@ -11,7 +11,7 @@ use proptest::{collection::vec, option, prelude::*};
 use spelled::{key, spelled_json};
 use wahook_domain::{
     AcceptedEvent, CanonicalBody, EventId, EventName, Fault, Ingest, Rejection, UnixMillis,
-    Validation, ingest, json,
+    Validation, ingest, json, samples,
 };
 
 fn ingested(raw: &[u8], validation: Validation) -> Result<AcceptedEvent, Rejection> {
@@ -107,7 +107,34 @@ fn check(raw: &[u8]) -> Result<(), TestCaseError> {
     Ok(())
 }
 
+/// A real event in which some bytes are replaced, inserted or removed.
+fn damaged_event() -> impl Strategy<Value = Vec<u8>> {
+    let samples: Vec<&'static str> = samples().collect();
+    let hostile = prop_oneof![
+        any::<u8>(),
+        prop::sample::select(b"{}[]\",:\\u0eE+-.\0 \n".to_vec()),
+    ];
+    let damage = (any::<prop::sample::Index>(), 0..3_u8, hostile);
+    (prop::sample::select(samples), vec(damage, 0..4)).prop_map(|(sample, damages)| {
+        let mut bytes = sample.as_bytes().to_vec();
+        for (place, kind, byte) in damages {
+            let place = place.index(bytes.len());
+            match kind {
+                0 => bytes.insert(place, byte),
+                1 => drop(bytes.splice(place..=place, [byte])),
+                _ => drop(bytes.remove(place)),
+            }
+        }
+        bytes
+    })
+}
+
 proptest! {
+    #[test]
+    fn a_damaged_event_holds_or_is_refused_with_a_reason(raw in damaged_event()) {
+        check(&raw)?;
+    }
+
     #[test]
     fn an_event_holds_or_is_refused_with_a_reason(raw in eventlike()) {
         check(raw.as_bytes())?;

@@ -1,69 +1,59 @@
 //! `POST /v1/events`: one event or a batch, answered only after the broker's
 //! confirm.
 
+use std::sync::Arc;
+
 use axum::{
     Json,
-    body::{Body, Bytes},
+    body::Body,
     extract::State,
-    http::{HeaderMap, HeaderValue, StatusCode, header},
+    http::HeaderMap,
     response::{IntoResponse, Response},
 };
-use futures_util::{StreamExt, stream};
-use serde::Serialize;
-use std::sync::Arc;
-use tokio::sync::Semaphore;
-use uuid::Uuid;
-use wahook_domain::{AttemptNumber, EventId, Fault, Ingest, QueuedEvent, Validation, ingest};
-use wahook_queue::{Outgoing, Publisher};
-use wahook_service::{
-    clock,
-    metrics::{Occupied, ProducerMetrics},
+use wahook_service::{metrics::Occupied, problem::MEDIA_TYPE};
+
+use crate::{
+    body,
+    headers::{Encoding, Format, idempotency_key, traceparent},
+    intake::{Intake, Taken},
+    openapi::Event,
+    problem::Problem,
 };
 
-use crate::{problem::Problem, token::Tokens};
-
-/// Requests that may be answered at once; more are told to come back, so that
-/// memory stays bounded.
+/// Requests that may be answered at once; more are told to come back.
 pub(crate) const MAX_IN_FLIGHT: usize = 1024;
-/// Lines of one batch that wait for their confirms at once.
-const BATCH_WINDOW: usize = 256;
 
-/// What answering needs.
-pub(crate) struct Intake {
-    /// Who may send.
-    pub(crate) tokens: Tokens,
-    /// The largest body, in bytes.
-    pub(crate) max_body_bytes: usize,
-    /// What happens to events that differ from the documented ones.
-    pub(crate) validation: Validation,
-    /// To the broker.
-    pub(crate) publisher: Publisher,
-    /// What is counted.
-    pub(crate) metrics: ProducerMetrics,
-    /// One for each request that may be answered at once.
-    pub(crate) permits: Semaphore,
-}
-
-/// The answer to one event that was taken.
-#[derive(Debug, Clone, Serialize)]
-pub(crate) struct Accepted {
-    id: EventId,
-    warnings: Vec<Fault>,
-}
-
-/// One line of the answer to a batch.
-#[derive(Serialize)]
-#[serde(untagged)]
-enum LineAnswer {
-    Accepted {
-        status: u16,
-        #[serde(flatten)]
-        accepted: Accepted,
-    },
-    Refused(Problem),
-}
-
-/// Takes one event or a batch.
+/// Send an event, or a batch
+///
+/// The answer comes once the broker has confirmed the event. A batch is answered
+/// line by line, in order, each line with a `status` of its own; without a media
+/// type the body is taken for one event.
+#[utoipa::path(
+    post,
+    path = "/v1/events",
+    tag = "gateways",
+    security(("bearer" = [])),
+    params(
+        ("Idempotency-Key" = Option<String>, Header, description = "The event's id. Without it, an event with a `timestamp` has an id made of its body, another a new one. Not for batches", pattern = "^[A-Za-z0-9_-]{1,128}$"),
+        ("traceparent" = Option<String>, Header, description = "W3C Trace Context, handed on; anything else is ignored"),
+    ),
+    request_body(
+        content((Event = "application/json"), (String = "application/x-ndjson")),
+        description = "An event, or one event a line, as it is or with `Content-Encoding: gzip`, of at most PRODUCER_MAX_BODY_BYTES (also unpacked); a batch of at most 10,000 lines",
+    ),
+    responses(
+        (status = 200, description = "The same event was taken within the last ten minutes: not published again", body = Taken),
+        (status = 202, description = "The broker has the event, or all events of the batch", content((Taken = "application/json"), (String = "application/x-ndjson"))),
+        (status = 207, description = "Some lines of the batch are wrong", body = String, content_type = "application/x-ndjson"),
+        (status = 400, description = "Not JSON (`offset` says where), not gzip, broken off, or a malformed Idempotency-Key", body = Problem, content_type = MEDIA_TYPE),
+        (status = 401, description = "No token, or a wrong one", body = Problem, content_type = MEDIA_TYPE, headers(("WWW-Authenticate" = String))),
+        (status = 408, description = "Too slow: 15 s for the headers, 15 s for the body", body = Problem, content_type = MEDIA_TYPE),
+        (status = 413, description = "Too large, or too many lines", body = Problem, content_type = MEDIA_TYPE),
+        (status = 415, description = "Neither JSON nor NDJSON, or packed otherwise than by gzip", body = Problem, content_type = MEDIA_TYPE),
+        (status = 422, description = "JSON, but no event: `errors` has a JSON pointer for each fault", body = Problem, content_type = MEDIA_TYPE),
+        (status = 503, description = "Not taken, or some lines of the batch were not: repeat after `Retry-After`, with the answer's `id` as Idempotency-Key", content((Problem = "application/problem+json"), (String = "application/x-ndjson")), headers(("Retry-After" = u16, description = "Seconds"))),
+    )
+)]
 pub(crate) async fn post(
     State(intake): State<Arc<Intake>>,
     headers: HeaderMap,
@@ -82,206 +72,23 @@ impl Intake {
             return Err(Problem::unauthorized());
         }
         let format = Format::of(headers)?;
+        let encoding = Encoding::of(headers)?;
         let key = idempotency_key(headers)?;
+        if format == Format::Ndjson && key.is_some() {
+            return Err(Problem::invalid_idempotency_key(
+                "it names one event; leave it out of a batch",
+            ));
+        }
         let _permit = self.permits.try_acquire().map_err(|_| Problem::busy())?;
         let _in_flight = Occupied::new(&self.metrics.requests_in_flight);
-        let body = self.read(headers, body).await?;
+        let body = body::read(headers, body, encoding, self.max_body_bytes, &self.budget).await?;
         let traceparent = traceparent(headers);
         match format {
             Format::Json => {
-                let accepted = self.take(body, key, traceparent).await?;
-                Ok((StatusCode::ACCEPTED, Json(accepted)).into_response())
+                let taken = self.take(body, key, traceparent).await?;
+                Ok((taken.status(), Json(taken)).into_response())
             }
-            Format::Ndjson if key.is_some() => Err(Problem::invalid_idempotency_key(
-                "it names one event; leave it out of a batch",
-            )),
-            Format::Ndjson => {
-                self.metrics.batches.inc();
-                Ok(self.batch(&body, traceparent).await)
-            }
+            Format::Ndjson => self.batch(body, traceparent).await,
         }
     }
-
-    fn count(&self, problem: &Problem) {
-        if let Some(reason) = problem.reason() {
-            self.metrics.events_refused(reason).inc();
-        }
-    }
-
-    /// Reads the body, no further than the limit.
-    async fn read(&self, headers: &HeaderMap, body: Body) -> Result<Bytes, Problem> {
-        let limit = self.max_body_bytes;
-        let announced = headers
-            .get(header::CONTENT_LENGTH)
-            .and_then(|value| value.to_str().ok()?.parse::<u64>().ok());
-        if announced.is_some_and(|length| length > limit as u64) {
-            return Err(Problem::too_large(limit));
-        }
-        axum::body::to_bytes(body, limit).await.map_err(|error| {
-            let source = std::error::Error::source(&error);
-            if source.is_some_and(|e| e.is::<http_body_util::LengthLimitError>()) {
-                Problem::too_large(limit)
-            } else {
-                Problem::unreadable(&error)
-            }
-        })
-    }
-
-    /// Takes one event; it is counted here when it is taken, and by the caller
-    /// when it is refused.
-    async fn take(
-        &self,
-        raw: Bytes,
-        idempotency_key: Option<EventId>,
-        traceparent: Option<String>,
-    ) -> Result<Accepted, Problem> {
-        let now = clock::now();
-        let context = Ingest {
-            validation: self.validation,
-            now,
-            idempotency_key,
-        };
-        let event = ingest(&raw, context, fresh_id).map_err(Problem::rejected)?;
-        let queued = QueuedEvent {
-            id: event.id.clone(),
-            name: event.name,
-            body: event.body,
-            attempt: AttemptNumber::FIRST,
-            accepted_at: now,
-            redriven_at: None,
-            traceparent,
-        };
-        let timer = self.metrics.publish_confirm_seconds.start_timer();
-        match self.publisher.publish(Outgoing::event(&queued)).await {
-            Ok(()) => timer.observe_duration(),
-            Err(error) => {
-                timer.stop_and_discard();
-                return Err(Problem::not_published(error, event.id));
-            }
-        }
-        self.metrics.events_accepted.inc();
-        self.metrics
-            .event_warnings
-            .inc_by(event.warnings.len() as u64);
-        Ok(Accepted {
-            id: event.id,
-            warnings: event.warnings,
-        })
-    }
-
-    /// Takes each line by itself and answers in their order. The answer's own
-    /// status tells a gateway what to do without reading it: 202 all are taken;
-    /// 503 some can be had by repeating; 207 some are wrong.
-    async fn batch(&self, body: &Bytes, traceparent: Option<String>) -> Response {
-        let answers = stream::iter(lines(body))
-            .map(|line| self.take(line, None, traceparent.clone()))
-            .buffered(BATCH_WINDOW);
-        let mut answers = std::pin::pin!(answers);
-        let mut text = Vec::new();
-        let (mut refused, mut repeatable) = (false, None);
-        while let Some(answer) = answers.next().await {
-            let line = match answer {
-                Ok(accepted) => {
-                    let status = StatusCode::ACCEPTED.as_u16();
-                    LineAnswer::Accepted { status, accepted }
-                }
-                Err(problem) => {
-                    self.count(&problem);
-                    refused = true;
-                    if problem.can_be_repeated() {
-                        repeatable = Some(problem.clone());
-                    }
-                    LineAnswer::Refused(problem)
-                }
-            };
-            // Strings and numbers always have a JSON form.
-            text.extend(serde_json::to_vec(&line).unwrap_or_default());
-            text.push(b'\n');
-        }
-        let status = match (&repeatable, refused) {
-            (Some(_), _) => StatusCode::SERVICE_UNAVAILABLE,
-            (None, true) => StatusCode::MULTI_STATUS,
-            (None, false) => StatusCode::ACCEPTED,
-        };
-        let mut response = (status, [(header::CONTENT_TYPE, NDJSON)], text).into_response();
-        if let Some(problem) = repeatable {
-            problem.add_headers(&mut response);
-        }
-        response
-    }
-}
-
-/// The lines that are not blank, sharing the body's memory.
-fn lines(body: &Bytes) -> Vec<Bytes> {
-    let lines = body.split(|byte| *byte == b'\n').map(<[u8]>::trim_ascii);
-    lines
-        .filter(|line| !line.is_empty())
-        .map(|line| body.slice_ref(line))
-        .collect()
-}
-
-const NDJSON: &str = "application/x-ndjson";
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Format {
-    Json,
-    Ndjson,
-}
-
-impl Format {
-    /// A request without a media type is taken for JSON, which every gateway
-    /// sends.
-    fn of(headers: &HeaderMap) -> Result<Self, Problem> {
-        if headers.contains_key(header::CONTENT_ENCODING) {
-            return Err(Problem::unsupported_media_type());
-        }
-        let Some(value) = headers.get(header::CONTENT_TYPE) else {
-            return Ok(Self::Json);
-        };
-        let text = value.to_str().unwrap_or_default();
-        let essence = text.split(';').next().unwrap_or_default().trim();
-        match essence.to_ascii_lowercase().as_str() {
-            "application/json" => Ok(Self::Json),
-            NDJSON => Ok(Self::Ndjson),
-            _ => Err(Problem::unsupported_media_type()),
-        }
-    }
-}
-
-fn idempotency_key(headers: &HeaderMap) -> Result<Option<EventId>, Problem> {
-    headers
-        .get("idempotency-key")
-        .map(|value| {
-            let text = value.to_str().unwrap_or_default();
-            EventId::parse(text)
-                .map_err(|error| Problem::invalid_idempotency_key(error.to_string()))
-        })
-        .transpose()
-}
-
-/// The trace that the request belongs to, where it names one in the form of
-/// W3C Trace Context.
-fn traceparent(headers: &HeaderMap) -> Option<String> {
-    let value = headers.get("traceparent")?.to_str().ok()?;
-    let well_formed =
-        value.len() == 55 && value.bytes().all(|b| b.is_ascii_hexdigit() || b == b'-');
-    well_formed.then(|| value.to_owned())
-}
-
-fn fresh_id() -> EventId {
-    EventId::from(Uuid::now_v7())
-}
-
-/// Anything but `POST /v1/events`.
-pub(crate) async fn nothing_here() -> Problem {
-    Problem::not_found(StatusCode::NOT_FOUND)
-}
-
-/// `/v1/events` with another method.
-pub(crate) async fn only_post() -> Response {
-    let mut response = Problem::not_found(StatusCode::METHOD_NOT_ALLOWED).into_response();
-    response
-        .headers_mut()
-        .insert(header::ALLOW, HeaderValue::from_static("POST"));
-    response
 }

@@ -1,7 +1,15 @@
 //! The producer: takes events over HTTP and answers once the broker has them.
 
+mod batch;
+mod body;
+mod budget;
+mod duplicates;
 mod events;
+mod headers;
+mod intake;
+mod openapi;
 mod problem;
+mod recent;
 mod settings;
 mod token;
 
@@ -9,7 +17,10 @@ pub use settings::ProducerSettings;
 pub use token::{InvalidTokens, Tokens};
 
 use anyhow::Context;
-use axum::{Router, routing::post};
+use axum::{
+    Router,
+    routing::{get, post},
+};
 use prometheus::Registry;
 use std::{sync::Arc, time::Duration};
 use tokio::{net::TcpListener, sync::Semaphore};
@@ -20,7 +31,10 @@ use wahook_service::{
     ops,
 };
 
-use events::{Intake, MAX_IN_FLIGHT};
+use budget::{BUDGET_BYTES, Budget};
+use duplicates::Duplicates;
+use events::MAX_IN_FLIGHT;
+use intake::Intake;
 
 /// How long a publish may wait for its confirm before the answer is 503.
 const CONFIRM_LIMIT: Duration = Duration::from_secs(5);
@@ -63,12 +77,15 @@ async fn run_on(
         publisher,
         metrics,
         permits: Semaphore::new(MAX_IN_FLIGHT),
+        budget: Budget::new(BUDGET_BYTES),
+        duplicates: Duplicates::new(),
     });
     let router = Router::new()
-        .route("/v1/events", post(events::post).fallback(events::only_post))
+        .route("/v1/events", post(events::post))
         .with_state(intake)
-        .fallback(events::nothing_here)
+        .route(openapi::PATH, get(openapi::get))
         .merge(ops::router(registry, readiness.clone()));
+    let router = ops::refuse_the_rest(router, "events are taken by POST /v1/events");
     let stopping = shutdown.clone();
     tokio::spawn(async move {
         stopping.soft().await;

@@ -1,5 +1,7 @@
-//! What is answered when an event is not taken: problem documents (RFC 9457)
-//! with a `type` that never changes and a `detail` that a person can act on.
+//! What is answered when an event is not taken: problem documents with a `type`
+//! that never changes and a `detail` that a person can act on.
+
+use std::time::Duration;
 
 use axum::{
     http::{HeaderName, HeaderValue, StatusCode, header},
@@ -8,30 +10,43 @@ use axum::{
 use serde::Serialize;
 use wahook_domain::{EventId, Fault, Rejection};
 use wahook_queue::PublishError;
-use wahook_service::metrics::RefusalReason;
+use wahook_service::{metrics::RefusalReason, problem};
+
+use crate::{budget::Exhausted, headers::NDJSON};
 
 /// A refusal, ready to be answered alone or as one line of a batch.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, utoipa::ToSchema)]
 pub(crate) struct Problem {
-    /// `urn:wahook:problem:…`; stable.
-    #[serde(rename = "type")]
-    kind: String,
-    title: &'static str,
-    status: u16,
-    detail: String,
+    #[serde(flatten)]
+    basics: problem::Problem,
     /// Where in the body the JSON goes wrong, in bytes from 0.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     offset: Option<usize>,
     /// What is wrong with the event, each with a JSON pointer.
     #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schema(required = false, value_type = Vec<FaultSchema>)]
     errors: Vec<Fault>,
     /// The id to repeat the request with, as `Idempotency-Key`.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = String, required = false)]
     id: Option<EventId>,
     #[serde(skip)]
-    reason: Option<RefusalReason>,
+    reason: RefusalReason,
+    /// What the answer's headers say of it.
     #[serde(skip)]
-    retry_after_seconds: Option<u16>,
+    header: Option<(HeaderName, HeaderValue)>,
+}
+
+/// [`Fault`] as OpenAPI describes it; the domain knows nothing of HTTP.
+#[derive(utoipa::ToSchema)]
+#[schema(as = Fault)]
+#[expect(dead_code, reason = "only its description is used")]
+pub(crate) struct FaultSchema {
+    /// Where: a JSON pointer (RFC 6901).
+    pointer: String,
+    /// What: "must be a string, is null".
+    message: String,
 }
 
 impl Problem {
@@ -40,31 +55,51 @@ impl Problem {
         name: &str,
         title: &'static str,
         detail: impl Into<String>,
-        reason: impl Into<Option<RefusalReason>>,
+        reason: RefusalReason,
     ) -> Self {
+        Self::of(problem::Problem::new(status, name, title, detail), reason)
+    }
+
+    fn of(basics: problem::Problem, reason: RefusalReason) -> Self {
         Self {
-            kind: format!("urn:wahook:problem:{name}"),
-            title,
-            status: status.as_u16(),
-            detail: detail.into(),
+            basics,
             offset: None,
             errors: Vec::new(),
             id: None,
-            reason: reason.into(),
-            retry_after_seconds: None,
+            reason,
+            header: None,
         }
     }
 
-    /// What it counts as, where an event was refused.
+    fn with_header(self, name: HeaderName, value: impl Into<HeaderValue>) -> Self {
+        Self {
+            header: Some((name, value.into())),
+            ..self
+        }
+    }
+
+    fn with_static_header(self, name: HeaderName, value: &'static str) -> Self {
+        self.with_header(name, HeaderValue::from_static(value))
+    }
+
+    /// What it counts as.
     #[must_use]
-    pub(crate) fn reason(&self) -> Option<RefusalReason> {
+    pub(crate) fn reason(&self) -> RefusalReason {
         self.reason
     }
 
     /// Whether repeating the same request later can succeed.
     #[must_use]
     pub(crate) fn can_be_repeated(&self) -> bool {
-        self.retry_after_seconds.is_some()
+        self.basics.status() == StatusCode::SERVICE_UNAVAILABLE
+    }
+
+    #[must_use]
+    pub(crate) fn without_errors(self) -> Self {
+        Self {
+            errors: Vec::new(),
+            ..self
+        }
     }
 
     /// The event can't be taken as it is.
@@ -143,30 +178,38 @@ impl Problem {
         };
         Self {
             id: Some(id),
-            retry_after_seconds: Some(seconds),
-            ..Self::new(
-                StatusCode::SERVICE_UNAVAILABLE,
-                name,
-                "The event was not taken",
-                detail,
-                reason,
-            )
+            ..Self::unavailable(name, detail, reason, seconds)
         }
+    }
+
+    fn unavailable(
+        name: &str,
+        detail: &str,
+        reason: RefusalReason,
+        retry_after_seconds: u16,
+    ) -> Self {
+        Self::new(
+            StatusCode::SERVICE_UNAVAILABLE,
+            name,
+            "The event was not taken",
+            detail,
+            reason,
+        )
+        .with_header(header::RETRY_AFTER, retry_after_seconds)
     }
 
     /// Too many requests are being answered.
     #[must_use]
     pub(crate) fn busy() -> Self {
-        Self {
-            retry_after_seconds: Some(1),
-            ..Self::new(
-                StatusCode::SERVICE_UNAVAILABLE,
-                "busy",
-                "The event was not taken",
-                "too many requests at once; nothing was published",
-                RefusalReason::Busy,
-            )
-        }
+        let detail = "too many requests at once; nothing was published";
+        Self::unavailable("busy", detail, RefusalReason::Busy, 1)
+    }
+
+    /// The bodies that are here already take all the memory that they may.
+    #[must_use]
+    pub(crate) fn no_memory(_: Exhausted) -> Self {
+        let detail = "too many bytes at once; nothing was published";
+        Self::unavailable("busy", detail, RefusalReason::Busy, 1)
     }
 
     /// No token, or not one of ours.
@@ -179,17 +222,43 @@ impl Problem {
             "send the header `Authorization: Bearer <token>` with a token of PRODUCER_TOKEN",
             RefusalReason::Unauthorized,
         )
+        .with_static_header(header::WWW_AUTHENTICATE, "Bearer")
     }
 
-    /// The body is larger than `limit` bytes.
+    /// The body, as it came or unpacked, is larger than `limit` bytes.
     #[must_use]
     pub(crate) fn too_large(limit: usize) -> Self {
-        let detail = format!("the body may have {limit} bytes (PRODUCER_MAX_BODY_BYTES)");
+        Self::above(format!(
+            "the body may have {limit} bytes, also unpacked (PRODUCER_MAX_BODY_BYTES)"
+        ))
+    }
+
+    /// The event in its canonical form is larger than `limit` bytes.
+    #[must_use]
+    pub(crate) fn too_large_to_publish(limit: usize) -> Self {
+        Self::above(format!(
+            "the event, as JSON.stringify prints it, may have {limit} bytes"
+        ))
+    }
+
+    fn above(detail: String) -> Self {
         Self::new(
             StatusCode::PAYLOAD_TOO_LARGE,
             "too-large",
             "The body is too large",
             detail,
+            RefusalReason::TooLarge,
+        )
+    }
+
+    /// The batch has more than `limit` lines.
+    #[must_use]
+    pub(crate) fn too_many_lines(limit: usize) -> Self {
+        Self::new(
+            StatusCode::PAYLOAD_TOO_LARGE,
+            "too-many-lines",
+            "The batch has too many lines",
+            format!("a batch may have {limit} lines; nothing was published"),
             RefusalReason::TooLarge,
         )
     }
@@ -201,9 +270,48 @@ impl Problem {
             StatusCode::UNSUPPORTED_MEDIA_TYPE,
             "unsupported-media-type",
             "The media type is not supported",
-            "send `Content-Type: application/json` for one event or `application/x-ndjson` for a batch, unencoded",
+            format!(
+                "send `Content-Type: application/json` for one event or `{NDJSON}` for a batch"
+            ),
             RefusalReason::UnsupportedMediaType,
         )
+        .with_static_header(header::ACCEPT, "application/json, application/x-ndjson")
+    }
+
+    /// Packed, but not by gzip.
+    #[must_use]
+    pub(crate) fn unsupported_encoding() -> Self {
+        Self::new(
+            StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            "unsupported-encoding",
+            "The content encoding is not supported",
+            "send the body as it is, or with `Content-Encoding: gzip`",
+            RefusalReason::UnsupportedMediaType,
+        )
+        .with_static_header(header::ACCEPT_ENCODING, "gzip")
+    }
+
+    /// `Content-Encoding` says gzip, but the body is none, or not whole.
+    #[must_use]
+    pub(crate) fn not_gzip(error: &std::io::Error) -> Self {
+        Self::new(
+            StatusCode::BAD_REQUEST,
+            "not-gzip",
+            "The body is not gzip",
+            format!("the body can't be unpacked: {error}"),
+            RefusalReason::Unreadable,
+        )
+    }
+
+    /// The body was not here within `limit`.
+    #[must_use]
+    pub(crate) fn too_slow(limit: Duration) -> Self {
+        let expected = format!("send the body within {} s", limit.as_secs());
+        Self::of(
+            problem::Problem::too_slow(expected),
+            RefusalReason::Unreadable,
+        )
+        .with_static_header(header::CONNECTION, "close")
     }
 
     /// The body did not arrive whole.
@@ -230,38 +338,19 @@ impl Problem {
         )
     }
 
-    /// A path or method that is not there.
-    #[must_use]
-    pub(crate) fn not_found(status: StatusCode) -> Self {
-        Self::new(
-            status,
-            "not-found",
-            "There is nothing here",
-            "events are taken by POST /v1/events",
-            None,
-        )
-    }
-
-    /// Adds `Retry-After` where a repeat can help.
-    pub(crate) fn add_headers(&self, response: &mut Response) {
-        let headers = response.headers_mut();
-        if let Some(seconds) = self.retry_after_seconds {
-            headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
-        }
-        if self.status == StatusCode::UNAUTHORIZED.as_u16() {
-            headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+    /// Adds what the headers say of it: when a repeat can help, or what to send
+    /// instead.
+    pub(crate) fn add_header(self, response: &mut Response) {
+        if let Some((name, value)) = self.header {
+            response.headers_mut().insert(name, value);
         }
     }
 }
 
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
-        const PROBLEM: (HeaderName, &str) = (header::CONTENT_TYPE, "application/problem+json");
-        let status = StatusCode::from_u16(self.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-        // Strings and numbers always have a JSON form.
-        let body = serde_json::to_vec(&self).unwrap_or_default();
-        let mut response = (status, [PROBLEM], body).into_response();
-        self.add_headers(&mut response);
+        let mut response = problem::respond(self.basics.status(), &self);
+        self.add_header(&mut response);
         response
     }
 }

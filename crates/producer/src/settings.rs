@@ -6,6 +6,10 @@ use wahook_service::{ListenAddress, Settings};
 
 use crate::token::Tokens;
 
+/// The largest event, in bytes: RabbitMQ 4 takes messages of 16 MiB, with their
+/// properties.
+pub(crate) const LARGEST_EVENT: usize = 15 << 20;
+
 /// Everything that the producer is told.
 #[derive(Debug)]
 pub struct ProducerSettings {
@@ -37,7 +41,7 @@ impl ProducerSettings {
         let max_body_bytes = settings.in_range(
             "PRODUCER_MAX_BODY_BYTES",
             1 << 20,
-            1_024..=15 << 20,
+            1_024..=LARGEST_EVENT,
             "1048576",
         );
         let validation = settings.parsed(

@@ -6,6 +6,7 @@ pub mod clock;
 pub mod link;
 pub mod metrics;
 pub mod ops;
+pub mod problem;
 pub mod program;
 pub mod settings;
 pub mod shutdown;

@@ -27,10 +27,6 @@ pub(crate) fn add(tests: &mut Tests) {
     tests.add("both_secrets_sign_during_a_rotation", rotation);
     tests.add("without_a_secret_nothing_is_signed", unsigned);
     tests.add("an_idempotency_key_becomes_the_id", idempotency_key);
-    tests.add(
-        "a_repeated_event_with_a_timestamp_has_the_same_id",
-        repeated_event,
-    );
     tests.add("every_accepted_event_is_counted_on_both_sides", counted);
 }
 
@@ -127,16 +123,6 @@ async fn idempotency_key(test: Test) {
         pair.receiver.wait_for(1, SOON).await[0].id(),
         Some("order-17_A")
     );
-}
-
-async fn repeated_event(test: Test) {
-    let pair = test.pair(Receiver::start().await, &[]).await;
-    let dated = json!({"event": "test", "data": {}, "timestamp": "2024-10-01T12:00:00.000Z"});
-    let first = pair.post(&dated).await.accepted_id();
-    assert_eq!(pair.post(&dated).await.accepted_id(), first);
-    let undated = json!({"event": "test"});
-    let one = pair.post(&undated).await.accepted_id();
-    assert_ne!(pair.post(&undated).await.accepted_id(), one);
 }
 
 async fn counted(test: Test) {

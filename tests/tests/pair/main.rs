@@ -13,6 +13,10 @@
 mod batches;
 mod dead_letters;
 mod deliveries;
+mod duplicates;
+mod edge;
+mod hostile;
+mod openapi;
 mod poison;
 mod redrive;
 mod refusals;
@@ -33,9 +37,13 @@ fn main() -> ExitCode {
 fn all_tests() -> Tests {
     let mut tests = Tests::default();
     deliveries::add(&mut tests);
+    duplicates::add(&mut tests);
     verifiers::add(&mut tests);
     batches::add(&mut tests);
     refusals::add(&mut tests);
+    edge::add(&mut tests);
+    hostile::add(&mut tests);
+    openapi::add(&mut tests);
     retries::add(&mut tests);
     dead_letters::add(&mut tests);
     redrive::add(&mut tests);

@@ -63,6 +63,9 @@ families! {
     ProducerFamilies {
         /// Events answered 202: the broker has confirmed them.
         events_accepted: IntCounter = "wahook_events_accepted_total";
+        /// Events answered 200 and not published again: the same event was accepted within
+        /// the last ten minutes.
+        events_duplicate: IntCounter = "wahook_events_duplicate_total";
         /// Events that were refused, by the reason; the gateway may send them again.
         events_refused: IntCounterVec = "wahook_events_refused_total" ["reason"];
         /// Deviations from the documented event format that lenient validation let pass.

@@ -9,6 +9,8 @@ use super::{broker::BrokerMetrics, families::ProducerFamilies};
 pub struct ProducerMetrics {
     /// Events answered 202.
     pub events_accepted: IntCounter,
+    /// Events answered 200, because they had been accepted before.
+    pub events_duplicate: IntCounter,
     /// Deviations that lenient validation let pass.
     pub event_warnings: IntCounter,
     /// Batches received.
@@ -70,6 +72,7 @@ impl ProducerMetrics {
         }
         Ok(Self {
             events_accepted: families.events_accepted,
+            events_duplicate: families.events_duplicate,
             event_warnings: families.event_warnings,
             batches: families.batches,
             publish_confirm_seconds: families.publish_confirm,

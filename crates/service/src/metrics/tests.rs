@@ -103,6 +103,7 @@ fn the_producers_metrics_are_well_formed_and_all_there_from_the_start() {
             "wahook_connection_up",
             "wahook_event_warnings_total",
             "wahook_events_accepted_total",
+            "wahook_events_duplicate_total",
             "wahook_events_refused_total",
             "wahook_publish_confirm_seconds",
             "wahook_reconnects_total",

@@ -6,6 +6,7 @@ use std::{
 };
 
 use serde::Serialize;
+use utoipa::ToSchema;
 
 /// The checks of one program. Clones share them.
 #[derive(Debug, Clone, Default)]
@@ -19,7 +20,7 @@ pub struct CheckHandle {
 }
 
 /// What `/readyz` answers.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 pub struct ReadinessReport {
     /// No check fails, and the program is not stopping.
     pub ready: bool,
@@ -28,7 +29,7 @@ pub struct ReadinessReport {
 }
 
 /// How one check stands.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 pub struct CheckReport {
     /// Whether it passes.
     pub ok: bool,

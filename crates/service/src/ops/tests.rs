@@ -23,8 +23,13 @@ async fn listen() -> (TcpListener, SocketAddr) {
 
 /// The head and the body of an answer; empty where the server cut it off.
 async fn fetch(address: SocketAddr, path: &str) -> (String, String) {
-    let mut stream = TcpStream::connect(address).await.unwrap();
     let request = format!("GET {path} HTTP/1.1\r\nhost: ops\r\nconnection: close\r\n\r\n");
+    exchange(address, &request).await
+}
+
+/// As [`fetch`], with any request.
+async fn exchange(address: SocketAddr, request: &str) -> (String, String) {
+    let mut stream = TcpStream::connect(address).await.unwrap();
     stream.write_all(request.as_bytes()).await.unwrap();
     let mut answer = String::new();
     let _ = stream.read_to_string(&mut answer).await;
@@ -148,4 +153,66 @@ async fn a_hard_stop_does_not_wait_for_a_slow_request() {
     let busy = busy().await;
     busy.trigger.hard();
     timeout(LIMIT, busy.server).await.unwrap().unwrap().unwrap();
+}
+
+#[tokio::test]
+async fn a_soft_stop_closes_connections_that_ask_for_nothing() {
+    let (listener, address) = listen().await;
+    let (shutdown, trigger) = Shutdown::manual();
+    let router = router(Registry::new(), Readiness::new());
+    let server = tokio::spawn(serve(listener, router, shutdown));
+    let mut idle = TcpStream::connect(address).await.unwrap();
+    let request = b"GET /livez HTTP/1.1\r\nhost: ops\r\n\r\n";
+    idle.write_all(request).await.unwrap();
+    let mut answer = [0; 1024];
+    let read = idle.read(&mut answer).await.unwrap();
+    assert!(answer[..read].starts_with(b"HTTP/1.1 200 "));
+
+    trigger.soft();
+    timeout(LIMIT, server).await.unwrap().unwrap().unwrap();
+    assert_eq!(idle.read(&mut answer).await.unwrap(), 0, "it is closed");
+}
+
+#[tokio::test]
+async fn headers_are_bounded_in_number_and_in_size() {
+    let address = serving(router(Registry::new(), Readiness::new())).await;
+    let with = |headers: &str| format!("GET /livez HTTP/1.1\r\nhost: ops\r\n{headers}\r\n");
+    let some = (0..90).map(|n| format!("x-{n}: 1\r\n")).collect::<String>();
+    let many = (0..101)
+        .map(|n| format!("x-{n}: 1\r\n"))
+        .collect::<String>();
+    let large = format!("x: {}\r\n", "x".repeat(32 << 10));
+    let long = format!("GET /{} HTTP/1.1\r\n\r\n", "x".repeat(64 << 10));
+    for (request, status) in [
+        (with(&format!("connection: close\r\n{some}")), "200"),
+        (with(&many), "431"),
+        (with(&large), "431"),
+        (long, "431"),
+    ] {
+        let (head, _) = timeout(LIMIT, exchange(address, &request)).await.unwrap();
+        assert!(head.starts_with(&format!("HTTP/1.1 {status} ")), "{head}");
+    }
+}
+
+#[tokio::test]
+async fn what_is_not_there_is_answered_with_a_problem_document() {
+    let router = refuse_the_rest(router(Registry::new(), Readiness::new()), "try /livez");
+    let address = serving(router).await;
+    let delete = "DELETE /livez HTTP/1.1\r\nhost: ops\r\nconnection: close\r\n\r\n";
+    let refused = [
+        (fetch(address, "/nothing").await, 404, "not-found"),
+        (exchange(address, delete).await, 405, "method-not-allowed"),
+    ];
+    for ((head, body), status, name) in refused {
+        assert!(head.starts_with(&format!("HTTP/1.1 {status} ")), "{head}");
+        assert!(
+            head.contains("content-type: application/problem+json"),
+            "{head}"
+        );
+        assert_eq!(head.contains("allow: GET,HEAD"), status == 405, "{head}");
+        let problem: Value = serde_json::from_str(&body).unwrap();
+        assert_eq!(problem["type"], format!("urn:wahook:problem:{name}"));
+        assert_eq!(problem["status"], status);
+        assert_eq!(problem["detail"], "try /livez");
+    }
 }

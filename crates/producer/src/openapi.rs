@@ -1,0 +1,102 @@
+//! What does the producer take and answer? As OpenAPI, made from the handlers
+//! and types themselves.
+
+use std::sync::LazyLock;
+
+use axum::{
+    body::Bytes,
+    http::header::CONTENT_TYPE,
+    response::{IntoResponse, Response},
+};
+use utoipa::{
+    Modify, OpenApi, ToSchema,
+    openapi::{
+        schema::{ObjectBuilder, SchemaType, Type},
+        security::{HttpAuthScheme, HttpBuilder, SecurityScheme},
+    },
+};
+use wahook_service::ops;
+
+use crate::{batch::LineAnswer, problem::Problem};
+
+/// Where it is served.
+pub(crate) const PATH: &str = "/openapi.json";
+
+/// An event as a gateway sends it. Further members follow the documented ones
+/// to the webhook, in the order in which they came.
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "events are read by `wahook_domain::ingest`")]
+pub(crate) struct Event {
+    /// The event's name; the documented ones and any other of this form.
+    #[schema(pattern = "^[a-z][a-z0-9_.:-]{0,63}$", example = "message_create")]
+    event: String,
+    /// What happened; `{}` where it is missing.
+    #[schema(value_type = Option<Object>, required = false)]
+    data: Option<()>,
+    /// An ISO 8601 time; now, where it is missing. Others are taken with a
+    /// warning.
+    #[schema(schema_with = timestamp, required = false)]
+    timestamp: Option<()>,
+}
+
+fn timestamp() -> ObjectBuilder {
+    let types = [Type::String, Type::Number, Type::Null];
+    ObjectBuilder::new().schema_type(SchemaType::from_iter(types))
+}
+
+fn document() -> utoipa::openapi::OpenApi {
+    Document::openapi().merge_from(ops::openapi())
+}
+
+#[derive(OpenApi)]
+#[openapi(
+    info(
+        title = "wahook producer",
+        description = "Takes events and answers once the broker has confirmed them. \
+                       Where PRODUCER_TOKEN is not set (on loopback only), no token is asked for. \
+                       A request whose head is no HTTP is answered 400, one with too large a head 431, \
+                       both without a body.",
+    ),
+    paths(crate::events::post, get),
+    components(schemas(LineAnswer, Problem)),
+    modifiers(&Bearer)
+)]
+struct Document;
+
+struct Bearer;
+
+impl Modify for Bearer {
+    fn modify(&self, document: &mut utoipa::openapi::OpenApi) {
+        let scheme = HttpBuilder::new().scheme(HttpAuthScheme::Bearer).build();
+        let components = document.components.get_or_insert_default();
+        components.add_security_scheme("bearer", SecurityScheme::Http(scheme));
+    }
+}
+
+/// This document
+#[utoipa::path(
+    get,
+    path = PATH,
+    tag = "operators",
+    responses((status = 200, description = "OpenAPI 3.1", content_type = "application/json", body = Object))
+)]
+pub(crate) async fn get() -> Response {
+    static DOCUMENT: LazyLock<Bytes> = LazyLock::new(|| {
+        // Made of strings, numbers and lists.
+        document().to_json().unwrap_or_default().into()
+    });
+    ([(CONTENT_TYPE, "application/json")], DOCUMENT.clone()).into_response()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_path_that_is_served_is_described() {
+        let document = document();
+        let described: Vec<&str> = document.paths.paths.keys().map(String::as_str).collect();
+        let served = ["/livez", "/metrics", PATH, "/readyz", "/v1/events"];
+        assert_eq!(described, served);
+    }
+}

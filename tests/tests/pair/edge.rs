@@ -1,0 +1,154 @@
+//! The producer's edge: packed bodies, slow clients, and many large bodies at once.
+
+use std::time::{Duration, Instant};
+
+use futures_util::future::{join_all, try_join_all};
+use reqwest::StatusCode;
+use serde_json::json;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+use wahook_tests::eventually::eventually;
+use wahook_tests::http_client::http_client;
+use wahook_tests::pair::Pair;
+use wahook_tests::raw_http::{RawAnswer, parse_all};
+use wahook_tests::receiver::Receiver;
+
+use crate::hostile::{gzip, server};
+use crate::world::{Test, Tests};
+
+const SOON: Duration = Duration::from_secs(5);
+
+pub(crate) fn add(tests: &mut Tests) {
+    tests.add("a_gzipped_event_is_delivered_as_it_was", gzipped);
+    tests.add("a_request_that_dribbles_is_cut_off_with_408", dribbling);
+    tests.add("a_silent_connection_is_closed_without_a_word", silent);
+    tests.add(
+        "many_slow_large_bodies_are_refused_before_memory_grows",
+        slow_and_large,
+    );
+}
+
+async fn gzipped(test: Test) {
+    let pair = test.pair(Receiver::start().await, &[]).await;
+    let event = r#"{"event":"test","data":{"a":"é"},"timestamp":"2024-10-01T12:00:00.000Z"}"#;
+    let other = event.replace("é", "è");
+    let batch = format!("{event}\n{other}");
+    let url = format!("{}/v1/events", pair.producer.base_url());
+    for (media_type, body) in [
+        ("application/json", event),
+        ("application/x-ndjson", &batch),
+    ] {
+        let request = http_client().unwrap().post(&url);
+        let request = request
+            .header("content-encoding", "gzip")
+            .header("content-type", media_type)
+            .body(gzip(body.as_bytes()));
+        let answer = request.send().await.unwrap();
+        assert_eq!(answer.status(), StatusCode::ACCEPTED);
+    }
+    let posts = pair.receiver.wait_for(2, SOON).await;
+    assert!(posts.iter().any(|post| post.body == event));
+    assert!(posts.iter().any(|post| post.body == other));
+}
+
+/// Sends these bytes, then one more every second until there is an answer; how long that
+/// took.
+async fn dribble(pair: &Pair, start: &str) -> (RawAnswer, Duration) {
+    let began = Instant::now();
+    let mut stream = TcpStream::connect(server(pair)).await.unwrap();
+    stream.write_all(start.as_bytes()).await.unwrap();
+    let (mut reader, mut writer) = stream.split();
+    let mut received = Vec::new();
+    let dribbling = async {
+        while writer.write_all(b"x").await.is_ok() {
+            tokio::time::sleep(Duration::from_secs(1)).await;
+        }
+    };
+    tokio::select! {
+        _ = reader.read_to_end(&mut received) => {}
+        () = dribbling => { let _reset = reader.read_to_end(&mut received).await; }
+    }
+    let answers = parse_all(&received).unwrap();
+    (answers.into_iter().next().unwrap(), began.elapsed())
+}
+
+async fn dribbling(test: Test) {
+    let pair = test.pair(Receiver::start().await, &[]).await;
+    let requests = [
+        "POST /v1/events HTTP/1.1\r\nhost: x\r\nx: ",
+        "POST /v1/events HTTP/1.1\r\nhost: x\r\ncontent-length: 1000\r\n\r\n",
+        // A thousand chunks of one byte each would be well-formed.
+        "POST /v1/events HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\n\r\n3e8\r\n",
+    ];
+    for (answer, took) in join_all(requests.map(|start| dribble(&pair, start))).await {
+        assert_eq!(answer.status, 408, "{answer:?}");
+        assert!(
+            answer
+                .head
+                .contains("content-type: application/problem+json")
+        );
+        assert!(answer.head.contains("connection: close"), "{answer:?}");
+        assert!(
+            answer.body.contains("urn:wahook:problem:too-slow"),
+            "{answer:?}"
+        );
+        assert!(took < Duration::from_secs(30), "{took:?}");
+    }
+    pair.post(&json!({"event": "test"})).await.accepted_id();
+}
+
+async fn silent(test: Test) {
+    let pair = test.pair(Receiver::start().await, &[]).await;
+    let began = Instant::now();
+    let mut stream = TcpStream::connect(server(&pair)).await.unwrap();
+    let mut received = Vec::new();
+    stream.read_to_end(&mut received).await.unwrap();
+    assert_eq!(received, b"");
+    assert!(began.elapsed() < Duration::from_secs(30));
+}
+
+/// Clients that announce a body of 1 MiB, send half of it, and wait.
+const CLIENTS: usize = 400;
+
+async fn slow_and_large(test: Test) {
+    let pair = test.pair(Receiver::start().await, &[]).await;
+    let memory = || async {
+        let counts = pair.producer.metrics().await;
+        (
+            counts.sum("process_resident_memory_bytes"),
+            counts.sum("wahook_requests_in_flight"),
+        )
+    };
+    let (before, _) = memory().await;
+    let half = vec![b' '; 512 << 10];
+    let attack = || async {
+        let mut stream = TcpStream::connect(server(&pair)).await?;
+        let head = "POST /v1/events HTTP/1.1\r\nhost: x\r\ncontent-length: 1048576\r\n\r\n";
+        stream.write_all(head.as_bytes()).await?;
+        // Refused in the midst of it when there is no memory left.
+        let _refused = stream.write_all(&half).await;
+        std::io::Result::Ok(stream)
+    };
+    let attackers = try_join_all((0..CLIENTS).map(|_| attack())).await.unwrap();
+    // Those that were not refused hold the budget: 128 times half a MiB.
+    let busy = eventually(SOON, "the rest is refused", || async {
+        let (during, in_flight) = memory().await;
+        (in_flight <= 128.0).then_some((during, in_flight))
+    });
+    let (during, in_flight) = busy.await;
+    let grown = (during - before) / f64::from(1 << 20);
+    eprintln!("{CLIENTS} clients with 512 KiB each: {in_flight} held, {grown:.0} MiB more");
+    assert!(grown < 160.0, "{grown} MiB");
+    let large = json!({"event": "test", "data": {"x": "x".repeat(500_000)}});
+    let refused = pair.post(&large).await;
+    assert_eq!(refused.status, StatusCode::SERVICE_UNAVAILABLE);
+    assert_eq!(refused.headers["retry-after"], "1");
+    assert_eq!(refused.json()["type"], "urn:wahook:problem:busy");
+
+    drop(attackers);
+    eventually(SOON, "a good event is taken again", || async {
+        let answer = pair.post(&json!({"event": "test"})).await;
+        (answer.status == StatusCode::ACCEPTED).then_some(())
+    })
+    .await;
+}
