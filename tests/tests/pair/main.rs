@@ -13,6 +13,8 @@
 mod batches;
 mod dead_letters;
 mod deliveries;
+mod log_edge;
+mod log_readers;
 mod poison;
 mod refusals;
 mod retries;
@@ -60,6 +62,8 @@ fn all_tests() -> Tests {
     retries::add(&mut tests);
     dead_letters::add(&mut tests);
     poison::add(&mut tests);
+    log_edge::add(&mut tests);
+    log_readers::add(&mut tests);
     stops::add(&mut tests);
     settings::add(&mut tests);
     tests
