@@ -16,6 +16,8 @@ mod deliveries;
 mod duplicates;
 mod edge;
 mod hostile;
+mod log_edge;
+mod log_readers;
 mod openapi;
 mod poison;
 mod redrive;
@@ -48,6 +50,8 @@ fn all_tests() -> Tests {
     dead_letters::add(&mut tests);
     redrive::add(&mut tests);
     poison::add(&mut tests);
+    log_edge::add(&mut tests);
+    log_readers::add(&mut tests);
     stops::add(&mut tests);
     settings::add(&mut tests);
     tests

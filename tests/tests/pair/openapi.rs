@@ -5,6 +5,7 @@ use std::io::Read;
 use std::process::Stdio;
 use std::time::Duration;
 
+use wahook_tests::folder::RunFolder;
 use wahook_tests::guard::Guarded;
 use wahook_tests::receiver::Receiver;
 use wahook_tests::workspace;
@@ -24,6 +25,8 @@ async fn conforms(test: Test) {
     let pair = test.pair(Receiver::start().await, &settings).await;
     let folder = workspace().join(".local/schemathesis");
     assert!(folder.is_dir(), "run `make install` first: {folder:?}");
+    // It writes what it found into its working folder, and reads it the next time.
+    let run = RunFolder::temporary("schemathesis").unwrap();
     let document = format!("{}/openapi.json", pair.producer.base_url());
     let authorization = format!("Authorization: Bearer {TOKEN}");
     let mut schemathesis = Guarded::spawn("python3", |command| {
@@ -37,8 +40,7 @@ async fn conforms(test: Test) {
             .args(["--max-examples", "60", "--generation-deterministic"])
             .args(["--continue-on-failure"])
             .env("PYTHONPATH", &folder)
-            // It writes what it finds into its working folder.
-            .current_dir(workspace().join(".local"))
+            .current_dir(run.path())
             .stdout(Stdio::piped());
     })
     .unwrap();

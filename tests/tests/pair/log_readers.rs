@@ -1,0 +1,106 @@
+//! The log of a real pair, read with the mongoose model and the queries that users have.
+
+use std::io::Read;
+use std::time::Duration;
+
+use mongodb::bson::Document;
+use serde_json::{Value, json};
+use wahook_tests::foreign::Language;
+use wahook_tests::pair::Place;
+use wahook_tests::receiver::{Answer, Post, Receiver};
+
+use crate::world::{Test, Tests};
+
+pub(crate) fn add(tests: &mut Tests) {
+    tests.add("users_read_the_log_with_their_mongoose_model", mongoose);
+}
+
+/// One is given up, one waits long for its retry, all others arrive.
+fn by_event(post: &Post) -> Answer {
+    match post.event() {
+        Some("call") => Answer::status(500),
+        Some("message_ack") => Answer::status(429).header("retry-after", "60"),
+        _ => Answer::status(200),
+    }
+}
+
+async fn mongoose(test: Test) {
+    let settings = [
+        ("WEBHOOK_RETRY_ATTEMPTS", "1"),
+        ("WEBHOOK_RETRY_DELAY", "200"),
+    ];
+    let pair = test
+        .pair(Receiver::answering(by_event).await, &settings)
+        .await;
+    let sent = [("call", "failed"), ("message_ack", "retrying")]
+        .into_iter()
+        .chain([("message_create", "success"); 10]);
+    for (event, status) in sent {
+        let event = json!({"event": event, "data": {"body": "Hello!", "n": {"a.b": [1, null]}}});
+        let id = pair.post(&event).await.accepted_id();
+        let ended = |r: &Document| r.get_str("status").is_ok_and(|found| found == status);
+        pair.wait_record(&id, Duration::from_secs(10), ended).await;
+    }
+    let found = read(pair.place()).await;
+    for (model, faults) in [("withId", json!([])), ("asUsersHaveIt", json!(["_id"]))] {
+        is_right(&found[model], &faults, &pair.receiver.url());
+    }
+}
+
+fn is_right(found: &Value, faults: &Value, url: &str) {
+    let payload = json!({"body": "Hello!", "n": {"a.b": [1, null]}});
+    let last_ten = found["lastTen"].as_array().unwrap();
+    assert_eq!(last_ten.len(), 10);
+    for entry in last_ten {
+        let mut entry = entry.clone();
+        assert!(entry["createdAt"].as_str().unwrap().ends_with('Z'));
+        entry.as_object_mut().unwrap().remove("createdAt");
+        let expected = json!({
+            "event": "message_create", "payload": payload, "webhookUrl": url,
+            "status": "success", "statusCode": 200, "retryCount": 0, "errorMessage": null,
+            "createdAtIsDate": true, "faults": faults,
+        });
+        assert_eq!(entry, expected);
+    }
+    let failed = found["failed"].as_array().unwrap();
+    assert_eq!(failed.len(), 1);
+    assert_eq!(failed[0]["errorMessage"], "answered 500");
+    assert_eq!(failed[0]["retryCount"], 1);
+    assert_eq!(&failed[0]["faults"], faults);
+    for (range, count) in [
+        ("afterNewest", 0),
+        ("beforeOldestOfTen", 2),
+        ("thisHour", 12),
+        ("lastHour", 0),
+    ] {
+        assert_eq!(found[range], count, "{range}");
+    }
+    let by_status = json!({"success": 10, "failed": 1, "retrying": 1});
+    assert_eq!(found["byStatus"], by_status);
+    // The model's own indexes are the log's: none is made twice under another name.
+    let indexes = json!([
+        "_id_",
+        "createdAt_-1",
+        "event_1_createdAt_-1",
+        "status_1_createdAt_-1"
+    ]);
+    assert_eq!(found["indexes"], indexes);
+}
+
+async fn read(place: &Place) -> Value {
+    let settings = [
+        ("MONGODB_URI", place.mongodb_uri.as_str()),
+        ("MONGODB_DATABASE", &place.database),
+    ];
+    let mut process = Language::Node
+        .spawn(&["webhook-log.js"], &settings)
+        .unwrap();
+    let mut stdout = process.take_stdout().unwrap();
+    let output = tokio::task::spawn_blocking(move || {
+        let mut output = String::new();
+        stdout.read_to_string(&mut output).map(|_| output)
+    });
+    let status = process.wait_within(Duration::from_secs(30)).await.unwrap();
+    assert!(status.success());
+    serde_json::from_str(&output.await.unwrap().unwrap()).unwrap()
+}
