@@ -8,6 +8,7 @@ import hashlib
 import hmac
 import json
 import os
+import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import standardwebhooks
@@ -15,6 +16,7 @@ import svix
 
 SECRET = os.environ["WEBHOOK_SECRET"]
 KEY = SECRET if SECRET.startswith("whsec_") else SECRET.encode()
+ONE_LINE_AT_A_TIME = threading.Lock()
 LIBRARIES = {"standardwebhooks": standardwebhooks, "svix": svix}
 
 
@@ -46,7 +48,8 @@ class Receiver(BaseHTTPRequestHandler):
             verdicts[name] = attempt(lambda: accepts(library, body, headers))
         valid = all(verdict is True for verdict in verdicts.values())
         verdict = {"id": headers["webhook-id"], "verdicts": verdicts}
-        print(json.dumps(verdict), flush=True)
+        with ONE_LINE_AT_A_TIME:
+            print(json.dumps(verdict), flush=True)
         self.send_response(200 if valid else 401)
         self.send_header("content-length", "0")
         self.end_headers()
