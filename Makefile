@@ -21,7 +21,7 @@ run: ## Try it: RabbitMQ, MongoDB, a test receiver, consumer and producer on thi
 
 test: install lint purity ## Everything that has to hold: format, lints, purity, all tests
 	$(CARGO) build --bins $(PROGRAMS)
-	$(CARGO) test --workspace
+	$(CARGO) test --workspace --no-fail-fast
 
 fuzz: install ## Compare 200,000 drawn documents with node, ten times what the tests do
 	WAHOOK_FUZZ_DOCUMENTS=200000 $(CARGO) test --package wahook-tests --test canonical -- --nocapture

@@ -105,7 +105,7 @@ fn format_and_filter_come_from_the_settings() {
     let (format, filter) = read(&mut settings);
     assert_eq!(
         (format, filter.to_string().as_str()),
-        (LogFormat::Text, "info")
+        (LogFormat::Text, "lapin=off,info")
     );
 
     let mut settings = Settings::from_pairs([("LOG_FORMAT", "xml"), ("RUST_LOG", "wahook=loud")]);
