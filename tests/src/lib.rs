@@ -22,9 +22,11 @@ pub mod random;
 pub mod raw_http;
 pub mod raw_receiver;
 pub mod receiver;
+pub mod small_disk;
 /// The domain's own generator: it draws the same documents for both.
 #[path = "../../crates/domain/tests/spelled/mod.rs"]
 pub mod spelled;
+pub mod tcp_proxy;
 pub mod world;
 
 use std::env;
@@ -43,7 +45,7 @@ pub fn workspace() -> PathBuf {
 /// Fails the test with the whole story of the error.
 #[track_caller]
 #[expect(clippy::panic, reason = "a broken harness can only fail its test")]
-fn or_fail<T>(what: impl Display, result: anyhow::Result<T>) -> T {
+pub fn or_fail<T>(what: impl Display, result: anyhow::Result<T>) -> T {
     match result {
         Ok(value) => value,
         Err(error) => panic!("{what}: {error:#}"),

@@ -16,6 +16,7 @@ use tokio::time::sleep;
 use crate::folder::{RunFolder, tail};
 use crate::guard::Guarded;
 use crate::ports::free_port;
+use crate::small_disk::SmallDisk;
 use crate::{or_fail, workspace};
 
 const READY_WITHIN: Duration = Duration::from_secs(60);
@@ -29,6 +30,8 @@ pub struct Mongod {
     /// `None` between a kill or stop and the restart.
     process: Mutex<Option<Guarded>>,
     port: u16,
+    /// Where its data is, if not on the same disk as everything.
+    disk: Option<SmallDisk>,
     /// After the process, so that it is gone before the folder is removed.
     folder: RunFolder,
 }
@@ -40,17 +43,38 @@ impl Mongod {
         or_fail("mongod did not start", started.await)
     }
 
+    /// A fresh server whose data is on a disk of its own, which can be filled.
+    pub async fn start_on_small_disk(megabytes: u32) -> Self {
+        let started = async {
+            let folder = RunFolder::temporary("mongod")?;
+            let disk = SmallDisk::mount(&folder.join("data"), megabytes).await?;
+            Self::start_in(folder, Some(disk)).await
+        };
+        or_fail("mongod did not start", started.await)
+    }
+
+    /// The disk that it was started on.
+    pub fn disk(&self) -> &SmallDisk {
+        let disk = self.disk.as_ref().context("it has no disk of its own");
+        or_fail("mongod", disk)
+    }
+
     /// Starts a server in `folder`, with the data that it finds there.
     pub async fn try_start(folder: RunFolder) -> anyhow::Result<Self> {
+        Self::start_in(folder, None).await
+    }
+
+    async fn start_in(folder: RunFolder, disk: Option<SmallDisk>) -> anyhow::Result<Self> {
         let mut tries_left = 3;
         loop {
             tries_left -= 1;
             let port = free_port()?;
-            match launch(&folder, port).await {
+            match launch(&folder, disk.as_ref(), port).await {
                 Ok(process) => {
                     return Ok(Self {
                         process: Mutex::new(Some(process)),
                         port,
+                        disk,
                         folder,
                     });
                 }
@@ -115,7 +139,7 @@ impl Mongod {
 
     pub async fn try_restart(&self) -> anyhow::Result<()> {
         self.try_stop().await?;
-        let process = launch(&self.folder, self.port).await?;
+        let process = launch(&self.folder, self.disk.as_ref(), self.port).await?;
         *self.process() = Some(process);
         Ok(())
     }
@@ -159,12 +183,20 @@ fn executable() -> anyhow::Result<PathBuf> {
     Ok(path)
 }
 
-async fn launch(folder: &RunFolder, port: u16) -> anyhow::Result<Guarded> {
+async fn launch(
+    folder: &RunFolder,
+    disk: Option<&SmallDisk>,
+    port: u16,
+) -> anyhow::Result<Guarded> {
     let data = folder.join("data");
     let log = folder.join("mongod.log");
     std::fs::create_dir_all(&data)?;
-    let process = Guarded::spawn(executable()?, |command| {
-        command
+    let mut command = disk.map(SmallDisk::enter).unwrap_or_default();
+    command.push(executable()?.into_os_string());
+    let program = command.remove(0);
+    let process = Guarded::spawn(program, |arguments| {
+        arguments
+            .args(command)
             .args(["--bind_ip", "127.0.0.1", "--replSet", "rs0"])
             .args(["--port", &port.to_string()])
             .args(["--wiredTigerCacheSizeGB", "0.25", "--oplogSize", "128"])

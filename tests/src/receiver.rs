@@ -105,6 +105,16 @@ impl Receiver {
         self.ledger.posts()
     }
 
+    /// How many posts there were so far.
+    pub fn count(&self) -> usize {
+        self.ledger.count()
+    }
+
+    /// Forgets all posts so far: a long run would keep a million of them.
+    pub fn forget(&self) {
+        self.ledger.forget();
+    }
+
     /// All posts so far with this `webhook-id`.
     pub fn posts_of(&self, id: &str) -> Vec<Arc<Post>> {
         let mut posts = self.posts();

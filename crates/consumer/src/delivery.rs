@@ -16,6 +16,7 @@ use wahook_domain::{
     Attempt, AttemptResult, Decision, DeliveryRecord, EndpointName, Outcome, QueuedEvent,
     RetryRule, Status, UnixMillis,
 };
+use wahook_failpoint::{self as failpoint, Failpoint};
 use wahook_queue::{Outgoing, Publisher, Receipt, Received};
 use wahook_service::{
     clock,
@@ -58,6 +59,7 @@ pub(crate) struct Endpoint<L> {
 impl<L: DeliveryLog> Endpoint<L> {
     /// Deals with one message. The permit is held while the request is made.
     pub(crate) async fn deliver(&self, received: Received, permit: OwnedSemaphorePermit) {
+        failpoint::pass(Failpoint::Received);
         let event = match received.event() {
             Ok(event) => event,
             Err(poison) => {
@@ -73,6 +75,7 @@ impl<L: DeliveryLog> Endpoint<L> {
         }
         let in_flight = Occupied::new(&self.metrics.in_flight);
         let attempted = self.attempt(&event).await;
+        failpoint::pass(Failpoint::Posted);
         drop((in_flight, permit));
         self.conclude(&event, attempted, received.receipt).await;
     }
@@ -122,6 +125,7 @@ impl<L: DeliveryLog> Endpoint<L> {
                 next_attempt_at = Some(ended_at.plus(step.duration()));
                 let retry = Outgoing::retry(event, &self.name, step);
                 self.publisher.publish_until_confirmed(&retry).await;
+                failpoint::pass(Failpoint::RetryConfirmed);
                 self.metrics.retry_scheduled(step);
             }
             Decision::Exhausted => {
@@ -149,6 +153,7 @@ impl<L: DeliveryLog> Endpoint<L> {
             },
         };
         self.recorder.record(result).await;
+        failpoint::pass(Failpoint::Recorded);
         acknowledged(receipt.ack().await);
         if decision == Decision::Delivered {
             self.metrics.delivered(ended_at.since(event.queued_at()));

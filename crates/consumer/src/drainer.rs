@@ -3,6 +3,7 @@
 
 use std::{convert::Infallible, sync::Arc};
 use wahook_delivery_log::DeliveryLog;
+use wahook_failpoint::{self as failpoint, Failpoint};
 use wahook_queue::{ConnectError, Intake, Received, Subscription, SubscriptionEnded, topology};
 use wahook_service::metrics::ConsumerMetrics;
 
@@ -80,6 +81,7 @@ async fn move_to_log<L: DeliveryLog>(
     let written = results.is_empty() || write(log, &results, metrics).await;
     for receipt in receipts {
         let _ = if written {
+            failpoint::pass(Failpoint::Drained);
             receipt.ack().await
         } else {
             receipt.requeue().await

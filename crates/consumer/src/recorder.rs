@@ -14,6 +14,7 @@ use tokio::{
 };
 use wahook_delivery_log::DeliveryLog;
 use wahook_domain::{AttemptResult, UnixMillis};
+use wahook_failpoint::{self as failpoint, Failpoint};
 use wahook_queue::{Outgoing, Publisher};
 use wahook_service::{clock, metrics::ConsumerMetrics};
 
@@ -205,6 +206,7 @@ pub(crate) async fn write<L: DeliveryLog>(
     let timer = metrics.log_write_seconds.start_timer();
     let mut backoff = log_backoff();
     loop {
+        failpoint::pass_into(Failpoint::Writing);
         match timeout_at(deadline, log.write(results)).await {
             Ok(Ok(_)) => {
                 timer.observe_duration();

@@ -5,6 +5,7 @@ use serde::Serialize;
 use tokio::{sync::Semaphore, time::timeout};
 use uuid::Uuid;
 use wahook_domain::{AttemptNumber, EventId, Fault, Ingest, QueuedEvent, Validation, ingest};
+use wahook_failpoint::{self as failpoint, Failpoint};
 use wahook_queue::{Outgoing, PublishError, Publisher};
 use wahook_service::{clock, metrics::ProducerMetrics};
 
@@ -156,6 +157,7 @@ impl Intake {
         let timer = self.metrics.publish_confirm_seconds.start_timer();
         let published = self.publisher.publish(Outgoing::event(event)).await;
         if published.is_ok() {
+            failpoint::pass(Failpoint::Confirmed);
             timer.observe_duration();
         } else {
             timer.stop_and_discard();

@@ -18,6 +18,7 @@ use tokio::{
     task::JoinHandle,
     time::{sleep, timeout},
 };
+use wahook_failpoint::{self as failpoint, Failpoint};
 
 use crate::{
     broker::{self, BrokerUri, ConnectError, reconnect_backoff},
@@ -344,10 +345,11 @@ async fn publish(channel: Channel, request: Request) -> Done {
     };
     let steps = async {
         let (exchange, key) = (message.exchange.into(), message.routing_key.into());
-        channel
+        let confirm = channel
             .basic_publish(exchange, key, options, &message.payload, message.properties)
-            .await?
-            .await
+            .await?;
+        failpoint::pass_into(Failpoint::Published);
+        confirm.await
     };
     let verdict = steps.await.map(|confirmation| match confirmation {
         Confirmation::Ack(returned) => Verdict::Ack {

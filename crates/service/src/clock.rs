@@ -15,7 +15,8 @@ pub fn now() -> UnixMillis {
     let since_epoch = SystemTime::now()
         .duration_since(UNIX_EPOCH)
         .unwrap_or_default();
-    UnixMillis::new(i64::try_from(since_epoch.as_millis()).unwrap_or(i64::MAX))
+    let now = i64::try_from(since_epoch.as_millis()).unwrap_or(i64::MAX);
+    UnixMillis::new(now.saturating_add(wahook_failpoint::clock_step_ms()))
 }
 
 #[cfg(test)]

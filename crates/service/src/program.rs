@@ -130,6 +130,9 @@ where
         "{} starts",
         program.name
     );
+    if wahook_failpoint::is_armed() {
+        tracing::warn!("built with failpoints: for the fault matrix, never for production");
+    }
     for setting in &ready.effective {
         tracing::info!("setting {setting}");
     }

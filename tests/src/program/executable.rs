@@ -33,8 +33,12 @@ impl ProgramName {
     }
 
     /// Builds both programs once per process, so that a test never runs a stale one, and
-    /// returns where this one is. A debug build, or that of `WAHOOK_TEST_PROFILE`.
+    /// returns where this one is. A debug build, or that of `WAHOOK_TEST_PROFILE`. Where
+    /// `WAHOOK_TEST_PROGRAMS` names a folder, the program in there is taken as it is.
     pub fn executable(self) -> anyhow::Result<PathBuf> {
+        if let Some(folder) = env::var_os("WAHOOK_TEST_PROGRAMS") {
+            return Ok(std::path::absolute(folder)?.join(self.as_str()));
+        }
         static BUILT: OnceLock<Result<BTreeMap<String, PathBuf>, String>> = OnceLock::new();
         let built = BUILT.get_or_init(|| build().map_err(|error| format!("{error:#}")));
         match built {

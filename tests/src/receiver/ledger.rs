@@ -31,6 +31,14 @@ impl Ledger {
         self.lock().clone()
     }
 
+    pub(super) fn count(&self) -> usize {
+        self.lock().len()
+    }
+
+    pub(super) fn forget(&self) {
+        self.lock().clear();
+    }
+
     pub(super) async fn wait_until(
         &self,
         what: &str,

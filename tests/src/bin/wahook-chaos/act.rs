@@ -1,0 +1,346 @@
+//! One row at play: its load, its faults, and its end.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, bail};
+use futures_util::TryStreamExt;
+use mongodb::Collection;
+use mongodb::bson::{Document, doc};
+use wahook_tests::mongod::Mongod;
+use wahook_tests::pair::SECRET;
+use wahook_tests::program::Program;
+use wahook_tests::random::Random;
+use wahook_tests::receiver::Post;
+
+use crate::event;
+use crate::gateway::{Gateway, Rate};
+use crate::health;
+use crate::oracle::{Evidence, Expected, Record, Seen};
+use crate::script::{End, Script};
+use crate::stage::{RETRIES, Stage};
+
+/// How long the system may take to be done with everything once the faults are over.
+const DONE_WITHIN: Duration = Duration::from_secs(120);
+const PAUSE: Duration = Duration::from_millis(100);
+
+/// How much of everything.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Size {
+    /// For every run of continuous integration.
+    Short,
+    /// For people.
+    Long,
+}
+
+impl Size {
+    pub(crate) fn pick<T>(self, short: T, long: T) -> T {
+        match self {
+            Self::Short => short,
+            Self::Long => long,
+        }
+    }
+}
+
+pub(crate) struct Act<'a> {
+    pub(crate) stage: &'a mut Stage,
+    pub(crate) size: Size,
+    pub(crate) random: Random,
+    /// Processes killed, or faults of another kind.
+    pub(crate) kills: u32,
+    /// What else is worth a word in the table.
+    pub(crate) note: String,
+    /// Duplicates that one kill may cause.
+    pub(crate) duplicates_per_kill: u64,
+    pub(crate) plan: Plan,
+    row: &'static str,
+    began: Instant,
+    gateway: Option<Gateway>,
+    next_number: u64,
+    accepted: BTreeSet<u64>,
+    /// Where the row's results are, if not where they always are.
+    other_log: Option<(Arc<Mongod>, Collection<Document>)>,
+}
+
+/// How the row's events must end.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Plan {
+    pub(crate) script: Script,
+    /// First attempt and retries.
+    pub(crate) attempts: u32,
+    /// How often each event is published.
+    pub(crate) copies: u32,
+    /// Exhausted first, then sent again and delivered.
+    pub(crate) is_redriven: bool,
+    /// The programs' clocks are wrong, and with them the timestamps that they sign.
+    pub(crate) clock_is_off: bool,
+}
+
+impl<'a> Act<'a> {
+    pub(crate) fn new(stage: &'a mut Stage, row: &'static str, size: Size, seed: u64) -> Self {
+        stage.receiver.forget();
+        Self {
+            stage,
+            size,
+            random: Random::seeded(seed),
+            kills: 0,
+            note: String::new(),
+            duplicates_per_kill: 0,
+            plan: Plan {
+                script: Script::Mixed,
+                attempts: RETRIES + 1,
+                copies: 1,
+                is_redriven: false,
+                clock_is_off: false,
+            },
+            row,
+            began: Instant::now(),
+            gateway: None,
+            next_number: 0,
+            accepted: BTreeSet::new(),
+            other_log: None,
+        }
+    }
+
+    /// What the webhook does in this row.
+    pub(crate) fn webhook(&mut self, script: Script) {
+        self.plan.script = script;
+        self.stage.set_script(script);
+    }
+
+    /// Begins to send.
+    pub(crate) fn send(&mut self, rate: Rate) -> anyhow::Result<()> {
+        self.send_to(vec![self.stage.producer_url()], rate)
+    }
+
+    /// Begins to send each event to all of these producers.
+    pub(crate) fn send_to(&mut self, producers: Vec<String>, rate: Rate) -> anyhow::Result<()> {
+        self.plan.copies = u32::try_from(producers.len())?;
+        let gateway = Gateway::start(self.row, producers, self.next_number, rate)?;
+        self.gateway = Some(gateway);
+        Ok(())
+    }
+
+    pub(crate) fn gateway(&self) -> anyhow::Result<&Gateway> {
+        self.gateway.as_ref().context("nothing is being sent")
+    }
+
+    /// Sends all of a burst.
+    pub(crate) async fn send_burst(&mut self, events: u64) -> anyhow::Result<()> {
+        self.send(Rate::burst(events))?;
+        self.all_accepted().await
+    }
+
+    /// Waits until all that is to be sent is accepted.
+    pub(crate) async fn all_accepted(&mut self) -> anyhow::Result<()> {
+        if let Some(gateway) = self.gateway.take() {
+            let accepted = gateway.finish().await?;
+            self.keep(accepted);
+        }
+        Ok(())
+    }
+
+    /// Sends no more.
+    pub(crate) async fn stop_sending(&mut self) -> anyhow::Result<()> {
+        if let Some(gateway) = self.gateway.take() {
+            let accepted = gateway.stop().await?;
+            self.keep(accepted);
+        }
+        Ok(())
+    }
+
+    fn keep(&mut self, accepted: BTreeSet<u64>) {
+        self.next_number = accepted.last().map_or(self.next_number, |last| last + 1);
+        self.accepted.extend(accepted);
+    }
+
+    /// Waits until so many more are accepted.
+    pub(crate) async fn more_accepted(&self, more: usize) -> anyhow::Result<()> {
+        let enough = self.gateway()?.accepted() + more;
+        until("more events are accepted", || async {
+            Ok(self.gateway()?.accepted() >= enough)
+        })
+        .await
+    }
+
+    /// Waits until so many more posts have arrived.
+    pub(crate) async fn more_posts(&self, more: usize) -> anyhow::Result<()> {
+        let enough = self.stage.receiver.count() + more;
+        until("more posts arrive", || async {
+            Ok(self.stage.receiver.count() >= enough)
+        })
+        .await
+    }
+
+    /// Waits until a producer that has to be refused by something is.
+    pub(crate) async fn some_refused(&self) -> anyhow::Result<()> {
+        let before = self.gateway()?.refused();
+        until("an event is refused", || async {
+            Ok(self.gateway()?.refused() > before)
+        })
+        .await
+    }
+
+    /// Waits until every event has ended in the log and no queue holds anything but dead
+    /// letters.
+    pub(crate) async fn all_done(&mut self) -> anyhow::Result<()> {
+        self.stop_sending().await?;
+        let wanted = self.accepted.len() as u64;
+        let log = self.log().clone();
+        until(&format!("{wanted} events end in the log"), || async {
+            // A log that is away is asked again.
+            Ok(count_ended(&log, self.plan.is_redriven)
+                .await
+                .is_ok_and(|ended| ended >= wanted))
+        })
+        .await?;
+        until("the queues are empty", || async {
+            // A queue that is just coming back is asked again.
+            let broker = health::broker(self.stage).await;
+            Ok(broker.is_ok_and(|broker| broker.is_quiet()))
+        })
+        .await
+    }
+
+    fn log(&self) -> &Collection<Document> {
+        match &self.other_log {
+            Some((_, log)) => log,
+            None => self.stage.log(),
+        }
+    }
+
+    /// The row's results will be on this server, which lives as long as the row.
+    pub(crate) async fn log_on(&mut self, mongod: Mongod) -> Arc<Mongod> {
+        let log = self.stage.log_on(&mongod).await;
+        let mongod = Arc::new(mongod);
+        self.other_log = Some((Arc::clone(&mongod), log));
+        mongod
+    }
+
+    /// What the row has left behind.
+    pub(crate) async fn evidence(&self) -> anyhow::Result<Evidence> {
+        let posts = self.stage.receiver.posts();
+        Ok(Evidence {
+            accepted: self.accepted.iter().map(|n| self.expected(*n)).collect(),
+            posts: posts.iter().filter_map(|post| self.seen(post)).collect(),
+            records: self.records().await?,
+            letters: self.letters().await?,
+        })
+    }
+
+    fn expected(&self, number: u64) -> (String, Expected) {
+        let Plan {
+            script,
+            attempts,
+            copies,
+            is_redriven,
+            ..
+        } = self.plan;
+        let expected = if is_redriven {
+            let posts = attempts + 1;
+            Expected {
+                end: End::Delivered,
+                posts,
+            }
+        } else {
+            let posts = script.attempts(number, attempts) * copies;
+            Expected {
+                end: script.end(number, attempts),
+                posts,
+            }
+        };
+        (event::id(self.row, number), expected)
+    }
+
+    /// A post of another row came late; it was judged there by what it should have been.
+    fn seen(&self, post: &Post) -> Option<Seen> {
+        let id = post.id().unwrap_or_default();
+        let (row, number) = event::parse(id).unwrap_or((self.row, u64::MAX));
+        if row != self.row {
+            return None;
+        }
+        let attempt = post.attempt().unwrap_or_default();
+        let verdict = post.verify(SECRET);
+        Some(Seen {
+            id: id.to_owned(),
+            attempt,
+            at: post.arrived.saturating_duration_since(self.began),
+            succeeded: self.stage.script_at(post.arrived).succeeds(number, attempt),
+            intact: post.body == event::body(self.row, number),
+            signed: verdict.body_signature.is_ok()
+                && (self.plan.clock_is_off || verdict.standard_webhooks.is_ok()),
+        })
+    }
+
+    async fn records(&self) -> anyhow::Result<BTreeMap<String, Record>> {
+        let mut records = BTreeMap::new();
+        let mut found = self.log().find(doc! {}).await?;
+        while let Some(document) = found.try_next().await? {
+            let attempts = document.get_array("attempts")?.iter();
+            let numbers = attempts.filter_map(|a| a.as_document()?.get_i32("number").ok());
+            let record = Record {
+                status: document.get_str("status")?.to_owned(),
+                highest_attempt: u32::try_from(numbers.max().unwrap_or(0))?,
+            };
+            records.insert(document.get_str("eventId")?.to_owned(), record);
+        }
+        Ok(records)
+    }
+
+    async fn letters(&self) -> anyhow::Result<Vec<String>> {
+        let ran = self.stage.command(&["dead", "list", "--json"]).await?;
+        let ids = ran.stdout.lines().map(|line| {
+            let letter: serde_json::Value = serde_json::from_str(line)?;
+            let id = letter.get("id").and_then(serde_json::Value::as_str);
+            Ok(id.unwrap_or("without an id").to_owned())
+        });
+        ids.collect()
+    }
+
+    /// Leaves nothing of the row for the next one.
+    pub(crate) async fn sweep(self) -> anyhow::Result<()> {
+        self.stage.command(&["dead", "discard", "--all"]).await?;
+        self.stage.log().delete_many(doc! {}).await?;
+        Ok(())
+    }
+}
+
+async fn count_ended(log: &Collection<Document>, is_redriven: bool) -> anyhow::Result<u64> {
+    let ended: &[&str] = if is_redriven {
+        &["success"]
+    } else {
+        &["success", "failed"]
+    };
+    Ok(log
+        .count_documents(doc! { "status": { "$in": ended } })
+        .await?)
+}
+
+/// Waits until `is_so`, or fails with what was waited for.
+pub(crate) async fn until<F>(what: &str, is_so: impl Fn() -> F) -> anyhow::Result<()>
+where
+    F: Future<Output = anyhow::Result<bool>>,
+{
+    let end = Instant::now() + DONE_WITHIN;
+    while !is_so().await? {
+        if Instant::now() > end {
+            bail!("not within {DONE_WITHIN:?}: {what}");
+        }
+        tokio::time::sleep(PAUSE).await;
+    }
+    Ok(())
+}
+
+/// Waits until a program was ended by its failpoint.
+pub(crate) async fn killed_by_itself(program: &Program) -> anyhow::Result<()> {
+    use std::os::unix::process::ExitStatusExt;
+    let status = program.wait_exit(Duration::from_secs(30)).await;
+    if status.signal() != Some(9) {
+        bail!(
+            "ended with {status} instead of at its failpoint: {}",
+            program.stderr_so_far()
+        );
+    }
+    Ok(())
+}

@@ -1,0 +1,169 @@
+//! A gateway as it should be: it repeats an event, with the same key, until it is accepted.
+
+use std::collections::BTreeSet;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use anyhow::Context;
+use reqwest::StatusCode;
+use tokio::task::JoinSet;
+use tokio::time::sleep;
+use wahook_tests::http_client::http_client;
+
+use crate::event;
+
+/// Between an answer that was not 202 and the next try.
+const PAUSE: Duration = Duration::from_millis(25);
+/// How long the last events may take to be accepted once no new ones are sent.
+const LAST_ACCEPTED_WITHIN: Duration = Duration::from_secs(90);
+
+/// How much is sent.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Rate {
+    /// Events on their way at the same time.
+    pub(crate) senders: usize,
+    /// Of each sender, after each event.
+    pub(crate) pause: Duration,
+    /// Of all senders, at the most.
+    pub(crate) events: u64,
+}
+
+impl Rate {
+    /// Until it is stopped.
+    pub(crate) const STEADY: Self = Self {
+        senders: 8,
+        pause: Duration::from_millis(8),
+        events: u64::MAX,
+    };
+
+    /// As fast as it goes.
+    pub(crate) const fn burst(events: u64) -> Self {
+        Self {
+            senders: 64,
+            pause: Duration::ZERO,
+            events,
+        }
+    }
+}
+
+/// Senders at work.
+#[derive(Debug)]
+pub(crate) struct Gateway {
+    shared: Arc<Shared>,
+    senders: JoinSet<()>,
+}
+
+#[derive(Debug)]
+struct Shared {
+    row: String,
+    /// Each event goes to all of them at once.
+    producers: Vec<String>,
+    http: reqwest::Client,
+    next: AtomicU64,
+    stop: AtomicBool,
+    refused: AtomicU64,
+    accepted: Mutex<BTreeSet<u64>>,
+}
+
+impl Gateway {
+    /// Starts sending this row's events, from number `first` on.
+    pub(crate) fn start(
+        row: &str,
+        producers: Vec<String>,
+        first: u64,
+        rate: Rate,
+    ) -> anyhow::Result<Self> {
+        let shared = Arc::new(Shared {
+            row: row.to_owned(),
+            producers,
+            http: http_client()?,
+            next: AtomicU64::new(first),
+            stop: AtomicBool::new(false),
+            refused: AtomicU64::new(0),
+            accepted: Mutex::default(),
+        });
+        let end = first.saturating_add(rate.events);
+        let mut senders = JoinSet::new();
+        for _ in 0..rate.senders {
+            senders.spawn(Arc::clone(&shared).send(end, rate.pause));
+        }
+        Ok(Self { shared, senders })
+    }
+
+    /// Events accepted so far.
+    pub(crate) fn accepted(&self) -> usize {
+        self.shared.accepted().len()
+    }
+
+    /// Answers so far that were not 202 or 200, and those that never came.
+    pub(crate) fn refused(&self) -> u64 {
+        self.shared.refused.load(Ordering::Relaxed)
+    }
+
+    /// Begins no new event; those begun are repeated until they are accepted. Returns the
+    /// numbers of all that are.
+    pub(crate) async fn stop(self) -> anyhow::Result<BTreeSet<u64>> {
+        self.shared.stop.store(true, Ordering::Relaxed);
+        self.finish().await
+    }
+
+    /// Waits until all of [`Rate::events`] are accepted.
+    pub(crate) async fn finish(mut self) -> anyhow::Result<BTreeSet<u64>> {
+        let mut seen = (self.accepted(), Instant::now());
+        while !self.senders.is_empty() {
+            let _ended = tokio::time::timeout(PAUSE, self.senders.join_next()).await;
+            if self.accepted() > seen.0 {
+                seen = (self.accepted(), Instant::now());
+            } else if seen.1.elapsed() > LAST_ACCEPTED_WITHIN {
+                return Err(anyhow::anyhow!(
+                    "nothing was accepted for {LAST_ACCEPTED_WITHIN:?}"
+                ));
+            }
+        }
+        Ok(std::mem::take(&mut *self.shared.accepted()))
+    }
+}
+
+impl Shared {
+    async fn send(self: Arc<Self>, end: u64, pause: Duration) {
+        while !self.stop.load(Ordering::Relaxed) {
+            let number = self.next.fetch_add(1, Ordering::Relaxed);
+            if number >= end {
+                return;
+            }
+            let sent = self
+                .producers
+                .iter()
+                .map(|url| self.until_taken(url, number));
+            futures_util::future::join_all(sent).await;
+            self.accepted().insert(number);
+            sleep(pause).await;
+        }
+    }
+
+    async fn until_taken(&self, producer: &str, number: u64) {
+        while !self.post(producer, number).await.unwrap_or(false) {
+            self.refused.fetch_add(1, Ordering::Relaxed);
+            sleep(PAUSE).await;
+        }
+    }
+
+    async fn post(&self, producer: &str, number: u64) -> anyhow::Result<bool> {
+        let request = self.http.post(format!("{producer}/v1/events"));
+        let request = request
+            .header("content-type", "application/json")
+            .header("idempotency-key", event::id(&self.row, number))
+            .body(event::body(&self.row, number));
+        let answer = request.send().await.context("no answer")?;
+        let status = answer.status();
+        // Read to its end, so that the connection can be used again.
+        answer.bytes().await?;
+        // 200: it was accepted before, and only that answer was lost.
+        Ok(status == StatusCode::ACCEPTED || status == StatusCode::OK)
+    }
+
+    fn accepted(&self) -> MutexGuard<'_, BTreeSet<u64>> {
+        self.accepted.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

@@ -1,0 +1,160 @@
+//! Is everything as healthy as before?
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::fs;
+
+use anyhow::Context;
+
+use crate::stage::Stage;
+
+/// Asks the broker for everything at once: each call of `rabbitmqctl` starts an Erlang.
+const QUESTION: &str = r#"io:format("~p ~p~n",
+    [length(rabbit_networking:connections()), length(rabbit_channel:list())]),
+  [begin
+     {resource, _, queue, Name} = amqqueue:get_name(Queue),
+     [{_, Ready}, {_, Unacknowledged}] =
+       rabbit_amqqueue:info(Queue, [messages_ready, messages_unacknowledged]),
+     io:format("~s ~p ~p~n", [Name, Ready, Unacknowledged])
+   end || Queue <- rabbit_amqqueue:list()],
+  ok."#;
+/// A program may keep so much more than before.
+const RSS_GROWTH: f64 = 1.2;
+
+/// What the broker says of itself.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Broker {
+    pub(crate) connections: u32,
+    pub(crate) channels: u32,
+    /// Ready and unacknowledged messages by queue.
+    pub(crate) queues: BTreeMap<String, (u64, u64)>,
+}
+
+/// The whole system at rest.
+#[derive(Debug, Clone)]
+pub(crate) struct Health {
+    broker: Broker,
+    /// Resident memory, in KiB.
+    producer: u64,
+    consumer: u64,
+}
+
+pub(crate) async fn broker(stage: &Stage) -> anyhow::Result<Broker> {
+    parse(&stage.servers.rabbitmq.ctl(&["eval", QUESTION]).await?)
+}
+
+impl Broker {
+    /// Only dead letters rest.
+    pub(crate) fn is_quiet(&self) -> bool {
+        let mut others = self
+            .queues
+            .iter()
+            .filter(|(name, _)| *name != "wahook.dead");
+        others.all(|(_, depths)| *depths == (0, 0))
+    }
+}
+
+impl Health {
+    pub(crate) async fn of(stage: &Stage) -> anyhow::Result<Self> {
+        Ok(Self {
+            broker: broker(stage).await?,
+            producer: rss(stage.producer()?.pid())?,
+            consumer: rss(stage.consumer()?.pid())?,
+        })
+    }
+
+    /// What is worse than it was; empty when nothing is.
+    pub(crate) fn worse_than(&self, before: &Self) -> Vec<String> {
+        let mut worse = Vec::new();
+        let (now, then) = (&self.broker, &before.broker);
+        for (what, now, then) in [
+            ("connections", now.connections, then.connections),
+            ("channels", now.channels, then.channels),
+        ] {
+            if now != then {
+                worse.push(format!("{now} {what} instead of {then}"));
+            }
+        }
+        for (name, (ready, unacknowledged)) in &now.queues {
+            let is_stuck = *unacknowledged > 0 || (*ready > 0 && name != "wahook.dead");
+            if is_stuck {
+                worse.push(format!(
+                    "{name}: {ready} ready, {unacknowledged} unacknowledged"
+                ));
+            }
+        }
+        for (name, now, then) in [
+            ("producer", self.producer, before.producer),
+            ("consumer", self.consumer, before.consumer),
+        ] {
+            if now as f64 > then as f64 * RSS_GROWTH {
+                let (now, then) = (now / 1024, then / 1024);
+                worse.push(format!("{name} keeps {now} MiB instead of {then}"));
+            }
+        }
+        worse
+    }
+}
+
+impl fmt::Display for Health {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "{} connections, {} channels, producer {:.1} MiB, consumer {:.1} MiB",
+            self.broker.connections,
+            self.broker.channels,
+            self.producer as f64 / 1024.0,
+            self.consumer as f64 / 1024.0
+        )
+    }
+}
+
+/// The resident memory of a process, in KiB.
+pub(crate) fn rss(pid: u32) -> anyhow::Result<u64> {
+    let status = fs::read_to_string(format!("/proc/{pid}/status"))?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+    let number = line.and_then(|line| line.split_whitespace().next());
+    number.context("no VmRSS")?.parse().context("VmRSS")
+}
+
+fn parse(answer: &str) -> anyhow::Result<Broker> {
+    let mut lines = answer.lines();
+    let broken = || format!("not understood: {answer}");
+    let number = |word: Option<&str>| word.and_then(|word| word.parse::<u64>().ok());
+    let mut words = lines.next().unwrap_or_default().split(' ').map(Some);
+    let mut next = || number(words.next().flatten()).with_context(broken);
+    let (connections, channels) = (next()?, next()?);
+    let mut queues = BTreeMap::new();
+    for line in lines.take_while(|line| *line != "ok") {
+        let mut words = line.split(' ');
+        let name = words.next().with_context(broken)?;
+        let ready = number(words.next()).with_context(broken)?;
+        let unacknowledged = number(words.next()).with_context(broken)?;
+        queues.insert(name.to_owned(), (ready, unacknowledged));
+    }
+    Ok(Broker {
+        connections: connections.try_into()?,
+        channels: channels.try_into()?,
+        queues,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_brokers_answer_is_read() {
+        let broker = parse("3 5\nwahook.dead 7 0\nwahook.results 0 1\nok\n").unwrap();
+        assert_eq!((broker.connections, broker.channels), (3, 5));
+        assert_eq!(broker.queues["wahook.dead"], (7, 0));
+        assert!(!broker.is_quiet());
+        assert!(parse("3 5\nwahook.dead 7 0\nok\n").unwrap().is_quiet());
+    }
+
+    #[test]
+    fn an_answer_of_another_kind_is_an_error() {
+        assert!(parse("Error: nodedown").is_err());
+        assert!(parse("3 5\nwahook.dead\nok").is_err());
+    }
+}

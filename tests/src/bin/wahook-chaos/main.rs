@@ -1,0 +1,173 @@
+//! `wahook-chaos`: the fault matrix. Real programs, a real broker, a real log; each row
+//! breaks one thing under load, and an oracle then counts what was lost, doubled, damaged
+//! or not written down. `make chaos` and `make chaos-short` build the programs for it.
+
+mod act;
+mod event;
+mod gateway;
+mod health;
+mod oracle;
+mod report;
+mod rows;
+mod script;
+mod stage;
+
+use std::any::Any;
+use std::panic::AssertUnwindSafe;
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
+
+use anyhow::{Context, anyhow, bail, ensure};
+use clap::Parser;
+use futures_util::FutureExt;
+
+use act::{Act, Size};
+use health::Health;
+use report::{Progress, Report, Result as RowResult};
+use rows::{ROWS, Row};
+use stage::Stage;
+
+/// Breaks one part of the system after the other under load, and counts what was lost.
+/// Exit status 0: nothing was, in any row.
+#[derive(Debug, Parser)]
+#[command(name = "wahook-chaos", version)]
+struct Arguments {
+    /// The form that continuous integration runs: less of everything, under 6 minutes
+    #[arg(long)]
+    short: bool,
+    /// Only this row (may be repeated)
+    #[arg(long, value_name = "NAME")]
+    row: Vec<String>,
+    /// List the rows
+    #[arg(long)]
+    list: bool,
+    /// Draws the same places of the kills again
+    #[arg(long)]
+    seed: Option<u64>,
+    /// Write the table to this file
+    #[arg(long, value_name = "FILE")]
+    write: Option<PathBuf>,
+}
+
+fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    if arguments.list {
+        for row in ROWS {
+            println!("{:<16} {}", row.name, row.fault);
+        }
+        return ExitCode::SUCCESS;
+    }
+    match run(&arguments) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("wahook-chaos: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+#[tokio::main]
+async fn run(arguments: &Arguments) -> anyhow::Result<()> {
+    let size = if arguments.short {
+        Size::Short
+    } else {
+        Size::Long
+    };
+    let chosen = chosen(&arguments.row, size)?;
+    let seed = arguments.seed.unwrap_or_else(any_seed);
+    let progress = Progress::of(chosen.len());
+    progress.says("starting RabbitMQ, MongoDB and the programs");
+    let mut stage = Stage::set().await?;
+    let mut report = Report::new(&stage, size, seed).await?;
+    let mut before = None;
+    for row in chosen {
+        progress.begins(row);
+        let result = play(&mut stage, row, size, seed, &mut before).await?;
+        progress.ended(&result);
+        report.add(result);
+    }
+    let table = report.markdown();
+    println!("\n{table}");
+    if let Some(path) = &arguments.write {
+        std::fs::write(path, &table).with_context(|| path.display().to_string())?;
+    }
+    let bad = report.bad_rows();
+    ensure!(
+        bad.is_empty(),
+        "not as it must be: {} (seed {seed})",
+        bad.join(", ")
+    );
+    Ok(())
+}
+
+/// The first row is always played: it says what healthy is.
+fn chosen(names: &[String], size: Size) -> anyhow::Result<Vec<&'static Row>> {
+    for name in names {
+        if !ROWS.iter().any(|row| row.name == name) {
+            bail!("there is no row {name}; --list names them all");
+        }
+    }
+    let is_chosen = |row: &Row| {
+        if names.is_empty() {
+            row.is_in(size)
+        } else {
+            names.iter().any(|name| name == row.name)
+        }
+    };
+    let rows = ROWS.iter().enumerate();
+    let chosen = rows.filter(|(index, row)| *index == 0 || is_chosen(row));
+    Ok(chosen.map(|(_, row)| row).collect())
+}
+
+/// Plays a row to its end. An error is one of the stage itself: what goes wrong in a row is
+/// in its result.
+async fn play(
+    stage: &mut Stage,
+    row: &'static Row,
+    size: Size,
+    seed: u64,
+    before: &mut Option<Health>,
+) -> anyhow::Result<RowResult> {
+    let began = Instant::now();
+    let mut act = Act::new(stage, row.name, size, seed);
+    let played = AssertUnwindSafe(async {
+        (row.play)(&mut act).await?;
+        act.all_done().await
+    });
+    // A part of the harness that fails panics.
+    let played = played
+        .catch_unwind()
+        .await
+        .unwrap_or_else(|panic| Err(in_words(&*panic)));
+    if played.is_err() {
+        // What the row has broken is mended first, so that only what is lost counts as lost.
+        act.stage.restore().await?;
+        let _its_error_is_told = act.all_done().await;
+    }
+    let mut result = RowResult::of(row, &act, oracle::judge(&act.evidence().await?));
+    result
+        .faults
+        .extend(played.err().map(|error| format!("{error:#}")));
+    act.stage.restore().await?;
+    let health = Health::of(act.stage).await?;
+    match before {
+        Some(before) => result.faults.extend(health.worse_than(before)),
+        None => *before = Some(health),
+    }
+    act.sweep().await?;
+    result.took = began.elapsed();
+    Ok(result)
+}
+
+fn in_words(panic: &(dyn Any + Send)) -> anyhow::Error {
+    let words = panic.downcast_ref::<String>().map(String::as_str);
+    let words = words.or_else(|| panic.downcast_ref::<&str>().copied());
+    anyhow!("{}", words.unwrap_or("a panic without words"))
+}
+
+#[expect(clippy::disallowed_methods, reason = "another seed for every run")]
+fn any_seed() -> u64 {
+    let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH);
+    since_epoch.unwrap_or_default().as_secs()
+}

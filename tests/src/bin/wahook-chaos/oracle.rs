@@ -1,0 +1,284 @@
+//! Is everything as it must be in the end?
+//!
+//! It knows which events were accepted and how each must end, and compares that with what
+//! the webhook has seen, what the log says and which letters are dead. Nothing here waits
+//! or asks: it is given everything.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+use std::time::Duration;
+
+use crate::script::End;
+
+/// What one row has left behind.
+#[derive(Debug, Default)]
+pub(crate) struct Evidence {
+    /// The accepted events, and how each must end.
+    pub(crate) accepted: BTreeMap<String, Expected>,
+    /// What the webhook has seen of this row, in order.
+    pub(crate) posts: Vec<Seen>,
+    /// What the log says, by id.
+    pub(crate) records: BTreeMap<String, Record>,
+    /// The ids of the dead letters, one for each letter.
+    pub(crate) letters: Vec<String>,
+}
+
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Expected {
+    pub(crate) end: End,
+    /// The posts of a run without any fault.
+    pub(crate) posts: u32,
+}
+
+/// One post at the webhook.
+#[derive(Debug)]
+pub(crate) struct Seen {
+    pub(crate) id: String,
+    pub(crate) attempt: u32,
+    /// Since the row began.
+    pub(crate) at: Duration,
+    /// Whether it was answered 2xx.
+    pub(crate) succeeded: bool,
+    /// Whether it has the bytes that were accepted.
+    pub(crate) intact: bool,
+    pub(crate) signed: bool,
+}
+
+/// One document of the log.
+#[derive(Debug, Default)]
+pub(crate) struct Record {
+    pub(crate) status: String,
+    /// The highest attempt that it knows.
+    pub(crate) highest_attempt: u32,
+}
+
+/// What is wrong, by event. Empty sets are what is wanted.
+#[derive(Debug, Default)]
+pub(crate) struct Verdict {
+    pub(crate) events: usize,
+    /// Accepted, and neither delivered nor (where it must be) a dead letter.
+    pub(crate) lost: BTreeSet<String>,
+    /// Delivered or dead without having been accepted.
+    pub(crate) uninvited: BTreeSet<String>,
+    /// Not, or not rightly, in the log.
+    pub(crate) unlogged: BTreeSet<String>,
+    /// With other bytes, or without valid signatures.
+    pub(crate) damaged: BTreeSet<String>,
+    /// Posts and letters beyond those of a run without any fault.
+    pub(crate) duplicates: u64,
+    /// The longest time between two posts in a row.
+    pub(crate) longest_stall: Duration,
+}
+
+pub(crate) fn judge(evidence: &Evidence) -> Verdict {
+    let mut verdict = Verdict {
+        events: evidence.accepted.len(),
+        ..Verdict::default()
+    };
+    let letters: BTreeSet<&str> = evidence.letters.iter().map(String::as_str).collect();
+    let mut posts: BTreeMap<&str, Vec<&Seen>> = BTreeMap::new();
+    for post in &evidence.posts {
+        posts.entry(&post.id).or_default().push(post);
+        if !post.intact || !post.signed {
+            verdict.damaged.insert(post.id.clone());
+        }
+    }
+    for (id, expected) in &evidence.accepted {
+        let posts = posts.get(id.as_str()).map_or(&[][..], Vec::as_slice);
+        let ended = match expected.end {
+            End::Delivered => posts.iter().any(|post| post.succeeded),
+            End::Dead => !posts.is_empty() && letters.contains(id.as_str()),
+        };
+        if !ended {
+            verdict.lost.insert(id.clone());
+        }
+        let highest = posts.iter().map(|post| post.attempt).max().unwrap_or(0);
+        if !is_logged(evidence.records.get(id), expected.end, highest) {
+            verdict.unlogged.insert(id.clone());
+        }
+    }
+    let seen = posts.keys().copied().chain(letters.iter().copied());
+    let uninvited = seen.filter(|id| !evidence.accepted.contains_key(*id));
+    verdict.uninvited = uninvited.map(str::to_owned).collect();
+    verdict.duplicates = duplicates(evidence, letters.len());
+    verdict.longest_stall = longest_gap(&evidence.posts);
+    verdict
+}
+
+fn is_logged(record: Option<&Record>, end: End, highest_attempt: u32) -> bool {
+    let status = match end {
+        End::Delivered => "success",
+        End::Dead => "failed",
+    };
+    record
+        .is_some_and(|record| record.status == status && record.highest_attempt >= highest_attempt)
+}
+
+fn duplicates(evidence: &Evidence, ids_of_letters: usize) -> u64 {
+    let expected: u64 = evidence.accepted.values().map(|e| u64::from(e.posts)).sum();
+    let posts = (evidence.posts.len() as u64).saturating_sub(expected);
+    posts + (evidence.letters.len() - ids_of_letters) as u64
+}
+
+fn longest_gap(posts: &[Seen]) -> Duration {
+    let later = posts.iter().skip(1);
+    let gaps = posts
+        .iter()
+        .zip(later)
+        .map(|(a, b)| b.at.saturating_sub(a.at));
+    gaps.max().unwrap_or_default()
+}
+
+impl Verdict {
+    pub(crate) fn is_good(&self) -> bool {
+        self.lost.is_empty()
+            && self.uninvited.is_empty()
+            && self.unlogged.is_empty()
+            && self.damaged.is_empty()
+    }
+}
+
+/// What is wrong, with a few examples each.
+impl fmt::Display for Verdict {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let faults = [
+            ("lost", &self.lost),
+            ("never accepted, yet delivered", &self.uninvited),
+            ("not rightly in the log", &self.unlogged),
+            ("damaged", &self.damaged),
+        ];
+        for (what, ids) in faults.iter().filter(|(_, ids)| !ids.is_empty()) {
+            let examples: Vec<&str> = ids.iter().take(5).map(String::as_str).collect();
+            write!(f, "{} {what}, such as {}; ", ids.len(), examples.join(", "))?;
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn expected(end: End, posts: u32) -> Expected {
+        Expected { end, posts }
+    }
+
+    fn post(id: &str, attempt: u32, succeeded: bool) -> Seen {
+        Seen {
+            id: id.to_owned(),
+            attempt,
+            at: Duration::ZERO,
+            succeeded,
+            intact: true,
+            signed: true,
+        }
+    }
+
+    fn record(status: &str, highest_attempt: u32) -> Record {
+        Record {
+            status: status.to_owned(),
+            highest_attempt,
+        }
+    }
+
+    /// One delivered event and one dead letter, all right.
+    fn all_is_well() -> Evidence {
+        Evidence {
+            accepted: [
+                ("a".to_owned(), expected(End::Delivered, 1)),
+                ("b".to_owned(), expected(End::Dead, 2)),
+            ]
+            .into(),
+            posts: vec![post("a", 1, true), post("b", 1, false), post("b", 2, false)],
+            records: [
+                ("a".to_owned(), record("success", 1)),
+                ("b".to_owned(), record("failed", 2)),
+            ]
+            .into(),
+            letters: vec!["b".to_owned()],
+        }
+    }
+
+    #[test]
+    fn what_ended_as_it_must_is_good() {
+        let verdict = judge(&all_is_well());
+        assert!(verdict.is_good(), "{verdict}");
+        assert_eq!((verdict.events, verdict.duplicates), (2, 0));
+    }
+
+    #[test]
+    fn an_event_that_was_never_posted_is_lost() {
+        let mut evidence = all_is_well();
+        evidence.posts.remove(0);
+        assert!(judge(&evidence).lost.contains("a"));
+    }
+
+    #[test]
+    fn an_event_that_was_posted_but_never_answered_well_is_lost() {
+        let mut evidence = all_is_well();
+        evidence.posts[0].succeeded = false;
+        assert!(judge(&evidence).lost.contains("a"));
+    }
+
+    #[test]
+    fn an_exhausted_event_without_its_letter_is_lost() {
+        let mut evidence = all_is_well();
+        evidence.letters.clear();
+        assert!(judge(&evidence).lost.contains("b"));
+    }
+
+    #[test]
+    fn what_nobody_sent_is_noticed_at_the_webhook_and_in_the_letters() {
+        let mut evidence = all_is_well();
+        evidence.posts.push(post("c", 1, true));
+        evidence.letters.push("d".to_owned());
+        let uninvited = judge(&evidence).uninvited;
+        assert_eq!(uninvited.into_iter().collect::<Vec<_>>(), ["c", "d"]);
+    }
+
+    #[test]
+    fn a_record_is_wrong_when_it_is_missing_unfinished_or_behind() {
+        let faults: [fn(&mut Evidence); 3] = [
+            |evidence| evidence.records.clear(),
+            |evidence| evidence.records.get_mut("b").unwrap().status = "retrying".to_owned(),
+            |evidence| evidence.records.get_mut("b").unwrap().highest_attempt = 1,
+        ];
+        for fault in faults {
+            let mut evidence = all_is_well();
+            fault(&mut evidence);
+            assert!(judge(&evidence).unlogged.contains("b"));
+        }
+    }
+
+    #[test]
+    fn other_bytes_and_wrong_signatures_are_damage() {
+        for fault in [
+            |post: &mut Seen| post.intact = false,
+            |post: &mut Seen| {
+                post.signed = false;
+            },
+        ] {
+            let mut evidence = all_is_well();
+            fault(&mut evidence.posts[0]);
+            assert!(judge(&evidence).damaged.contains("a"));
+        }
+    }
+
+    #[test]
+    fn posts_and_letters_beyond_the_expected_are_counted_as_duplicates() {
+        let mut evidence = all_is_well();
+        evidence.posts.push(post("a", 1, true));
+        evidence.letters.push("b".to_owned());
+        let verdict = judge(&evidence);
+        assert!(verdict.is_good(), "{verdict}");
+        assert_eq!(verdict.duplicates, 2);
+    }
+
+    #[test]
+    fn the_longest_time_between_two_posts_is_a_stall() {
+        let mut evidence = all_is_well();
+        evidence.posts[1].at = Duration::from_secs(3);
+        evidence.posts[2].at = Duration::from_secs(4);
+        assert_eq!(judge(&evidence).longest_stall, Duration::from_secs(3));
+    }
+}

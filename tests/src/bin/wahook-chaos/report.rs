@@ -1,0 +1,188 @@
+//! What is shown while it runs, and the table in the end.
+
+use std::fmt::Write;
+use std::time::Duration;
+
+use indicatif::{ProgressBar, ProgressStyle};
+use mongodb::bson::doc;
+
+use crate::act::{Act, Size};
+use crate::oracle::Verdict;
+use crate::rows::Row;
+use crate::stage::Stage;
+
+/// How one row ended.
+pub(crate) struct Result {
+    row: &'static Row,
+    verdict: Verdict,
+    kills: u32,
+    note: String,
+    pub(crate) took: Duration,
+    /// What else is not as it must be.
+    pub(crate) faults: Vec<String>,
+}
+
+impl Result {
+    pub(crate) fn of(row: &'static Row, act: &Act<'_>, verdict: Verdict) -> Self {
+        let mut faults = Vec::new();
+        let bound = act.duplicates_per_kill * u64::from(act.kills);
+        if verdict.duplicates > bound {
+            faults.push(format!(
+                "{} duplicates, more than {bound}",
+                verdict.duplicates
+            ));
+        }
+        if !verdict.is_good() {
+            faults.push(verdict.to_string());
+        }
+        Self {
+            row,
+            verdict,
+            kills: act.kills,
+            note: act.note.clone(),
+            took: Duration::ZERO,
+            faults,
+        }
+    }
+
+    fn is_good(&self) -> bool {
+        self.faults.is_empty()
+    }
+
+    fn cells(&self) -> [String; 9] {
+        let verdict = &self.verdict;
+        let stall = verdict.longest_stall.as_secs_f64();
+        [
+            self.row.fault.to_owned(),
+            self.kills.to_string(),
+            verdict.events.to_string(),
+            verdict.lost.len().to_string(),
+            verdict.uninvited.len().to_string(),
+            verdict.unlogged.len().to_string(),
+            verdict.damaged.len().to_string(),
+            verdict.duplicates.to_string(),
+            format!("{stall:.1} s"),
+        ]
+    }
+}
+
+/// A line a row; on a terminal also what is going on.
+pub(crate) struct Progress(ProgressBar);
+
+impl Progress {
+    pub(crate) fn of(rows: usize) -> Self {
+        let bar = ProgressBar::new(rows as u64);
+        // The template is ours and right; a wrong one would leave the plain bar.
+        if let Ok(style) = ProgressStyle::with_template("{bar:20} {pos}/{len}  {elapsed}  {msg}") {
+            bar.set_style(style);
+        }
+        bar.enable_steady_tick(Duration::from_millis(250));
+        Self(bar)
+    }
+
+    pub(crate) fn says(&self, what: &'static str) {
+        self.0.set_message(what);
+    }
+
+    pub(crate) fn begins(&self, row: &Row) {
+        self.0.set_message(row.fault);
+    }
+
+    pub(crate) fn ended(&self, result: &Result) {
+        self.0.inc(1);
+        let mark = if result.is_good() { "ok " } else { "BAD" };
+        let [fault, kills, events, lost, _, _, _, duplicates, stall] = result.cells();
+        let took = result.took.as_secs();
+        self.0.suspend(|| {
+            println!(
+                "{mark} {fault}: {events} events, {kills} faults, {lost} lost, \
+                 {duplicates} duplicates, longest stall {stall}, in {took} s"
+            );
+            for fault in &result.faults {
+                println!("    {fault}");
+            }
+        });
+    }
+}
+
+/// All rows, and what they were played on.
+pub(crate) struct Report {
+    size: Size,
+    seed: u64,
+    versions: String,
+    rows: Vec<Result>,
+}
+
+impl Report {
+    pub(crate) async fn new(stage: &Stage, size: Size, seed: u64) -> anyhow::Result<Self> {
+        Ok(Self {
+            size,
+            seed,
+            versions: versions(stage).await?,
+            rows: Vec::new(),
+        })
+    }
+
+    pub(crate) fn add(&mut self, result: Result) {
+        self.rows.push(result);
+    }
+
+    pub(crate) fn bad_rows(&self) -> Vec<&str> {
+        let bad = self.rows.iter().filter(|row| !row.is_good());
+        bad.map(|row| row.row.name).collect()
+    }
+
+    pub(crate) fn markdown(&self) -> String {
+        let command = match self.size {
+            Size::Short => "make chaos-short",
+            Size::Long => "make chaos",
+        };
+        let mut text = format!(
+            "# Faults\n\n\
+             What `{command}` measured, on {}. Each row breaks one thing under load, on real\n\
+             servers and real programs; afterwards an oracle compares what was answered 202 with what\n\
+             the webhook has seen, with the dead letters and with the log.\n\n\
+             | fault | times | events | lost | never accepted | not in the log | damaged | duplicates | longest stall |\n\
+             |---|---|---|---|---|---|---|---|---|\n",
+            self.versions
+        );
+        for row in &self.rows {
+            let _infallible = writeln!(text, "| {} |", row.cells().join(" | "));
+        }
+        text + EXPLAINED + &self.notes() + &format!("\nSeed {}.\n", self.seed)
+    }
+
+    fn notes(&self) -> String {
+        let with_note = self.rows.iter().filter(|row| !row.note.is_empty());
+        with_note
+            .map(|row| format!("- {}: {}\n", row.row.fault, row.note))
+            .collect()
+    }
+}
+
+const EXPLAINED: &str = "
+**Lost**: accepted, and in the end neither answered 2xx by the webhook nor (where the webhook refuses for good) a dead letter.
+**Never accepted**: at the webhook or among the dead letters, though nothing of it was answered 202.
+**Not in the log**: without a record in its final state that has all attempts the webhook saw.
+**Damaged**: other bytes than were accepted, or signatures that do not verify.
+**Duplicates**: posts and letters beyond those of a run without faults; each has the same `webhook-id`.
+**Longest stall**: between two posts, whatever their event.
+
+After each row the system must be as healthy as after the first: ready, no message stuck in any queue, no more connections and channels, and each program's memory within 20 %.
+
+";
+
+async fn versions(stage: &Stage) -> anyhow::Result<String> {
+    let rabbitmq = stage.servers.rabbitmq.ctl(&["version"]).await?;
+    let admin = stage.servers.mongod.client().await.database("admin");
+    let mongod = admin.run_command(doc! { "buildInfo": 1 }).await?;
+    let kernel = std::fs::read_to_string("/proc/sys/kernel/osrelease")?;
+    let cores = std::thread::available_parallelism()?;
+    Ok(format!(
+        "wahook {}, RabbitMQ {}, MongoDB {}, Linux {}, {cores} cores",
+        env!("CARGO_PKG_VERSION"),
+        rabbitmq.trim(),
+        mongod.get_str("version")?,
+        kernel.trim(),
+    ))
+}

@@ -1,0 +1,198 @@
+//! The fault matrix, row by row.
+
+mod backlog;
+mod broker;
+mod consumers;
+mod failpoints;
+mod log;
+mod network;
+mod redrive;
+
+use futures_util::future::BoxFuture;
+
+use crate::act::{Act, Size};
+
+type Play = for<'a> fn(&'a mut Act<'_>) -> BoxFuture<'a, anyhow::Result<()>>;
+
+/// One fault, and how it is made.
+pub(crate) struct Row {
+    /// For the command line, and part of the ids of its events.
+    pub(crate) name: &'static str,
+    /// For the table.
+    pub(crate) fault: &'static str,
+    /// Too long for the short form.
+    pub(crate) only_long: bool,
+    pub(crate) play: Play,
+}
+
+impl Row {
+    const fn new(name: &'static str, fault: &'static str, play: Play) -> Self {
+        Self {
+            name,
+            fault,
+            only_long: false,
+            play,
+        }
+    }
+
+    const fn long(name: &'static str, fault: &'static str, play: Play) -> Self {
+        Self {
+            name,
+            fault,
+            only_long: true,
+            play,
+        }
+    }
+
+    pub(crate) fn is_in(&self, size: Size) -> bool {
+        size == Size::Long || !self.only_long
+    }
+}
+
+/// `play!(function)` as a [`Play`].
+macro_rules! play {
+    ($function:path) => {
+        |act| Box::pin($function(act))
+    };
+}
+
+/// In the order of play; the first one shows what all others are compared with.
+pub(crate) const ROWS: &[Row] = &[
+    Row::new("nothing", "none", play!(no_fault)),
+    Row::new(
+        "published",
+        "producer killed between publish and confirm",
+        play!(failpoints::producer_published),
+    ),
+    Row::new(
+        "confirmed",
+        "producer killed between confirm and 202",
+        play!(failpoints::confirmed),
+    ),
+    Row::new(
+        "received",
+        "consumer killed before the POST",
+        play!(failpoints::received),
+    ),
+    Row::new(
+        "posted",
+        "consumer killed after the POST",
+        play!(failpoints::posted),
+    ),
+    Row::new(
+        "retry-published",
+        "consumer killed between a retry's publish and its confirm",
+        play!(failpoints::retry_published),
+    ),
+    Row::new(
+        "retry-confirmed",
+        "consumer killed between a retry's confirm and its record",
+        play!(failpoints::retry_confirmed),
+    ),
+    Row::new(
+        "writing",
+        "consumer killed while it writes a batch to the log",
+        play!(failpoints::writing),
+    ),
+    Row::new(
+        "recorded",
+        "consumer killed between record and ack",
+        play!(failpoints::recorded),
+    ),
+    Row::new(
+        "drained",
+        "consumer killed in the drainer, between write and ack",
+        play!(failpoints::drained),
+    ),
+    Row::new("broker-idle", "broker killed, idle", play!(broker::idle)),
+    Row::new(
+        "broker-load",
+        "broker killed under load",
+        play!(broker::under_load),
+    ),
+    Row::new(
+        "broker-waiting",
+        "broker killed with a full wait queue",
+        play!(broker::waiting),
+    ),
+    Row::new(
+        "broker-expiring",
+        "broker killed while a wait queue expires",
+        play!(broker::expiring),
+    ),
+    Row::long(
+        "broker-restarts",
+        "broker restarted every 20 s for 3 min",
+        play!(broker::restarts),
+    ),
+    Row::new(
+        "broker-frozen",
+        "broker frozen (SIGSTOP) under load",
+        play!(broker::frozen),
+    ),
+    Row::new(
+        "memory-alarm",
+        "memory alarm at the broker",
+        play!(broker::memory_alarm),
+    ),
+    Row::new(
+        "disk-alarm",
+        "disk alarm at the broker",
+        play!(broker::disk_alarm),
+    ),
+    Row::new(
+        "queue-missing",
+        "work queue deleted while no consumer runs",
+        play!(broker::queue_missing),
+    ),
+    Row::new("log-frozen", "MongoDB frozen (SIGSTOP)", play!(log::frozen)),
+    Row::new(
+        "log-killed",
+        "MongoDB killed, and away for a while",
+        play!(log::killed),
+    ),
+    Row::new(
+        "log-disk-full",
+        "MongoDB's disk full",
+        play!(log::disk_full),
+    ),
+    Row::new(
+        "log-race",
+        "the same events on two consumers at once",
+        play!(log::race),
+    ),
+    Row::new(
+        "network",
+        "network to the broker cut, slow, silent, reset",
+        play!(network::broken),
+    ),
+    Row::new(
+        "scale-term",
+        "consumers 1→4→1 by SIGTERM",
+        play!(consumers::scaled_by_sigterm),
+    ),
+    Row::new(
+        "scale-kill",
+        "consumers 1→4→1 by kill -9",
+        play!(consumers::scaled_by_kill),
+    ),
+    Row::new(
+        "clock",
+        "consumer's clock steps by an hour",
+        play!(consumers::clock_steps),
+    ),
+    Row::new(
+        "backlog",
+        "events pile up while no consumer runs",
+        play!(backlog::drained_flat),
+    ),
+    Row::new(
+        "redrive",
+        "redrive killed again and again",
+        play!(redrive::interrupted),
+    ),
+];
+
+async fn no_fault(act: &mut Act<'_>) -> anyhow::Result<()> {
+    act.send_burst(act.size.pick(3_000, 20_000)).await
+}

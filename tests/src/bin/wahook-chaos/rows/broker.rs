@@ -1,0 +1,149 @@
+//! The broker dies, freezes, refuses, or misses a queue.
+
+use std::time::Duration;
+
+use tokio::time::sleep;
+
+use crate::act::{Act, until};
+use crate::gateway::Rate;
+use crate::script::Script;
+use crate::stage::LONG_WAIT;
+
+/// What a killed broker may hand out again: all that was unacknowledged (twice the
+/// consumer's concurrency), what was on its way from a wait queue to the work queue, and
+/// the retries of both.
+const DUPLICATES_PER_KILL: u64 = 400;
+
+pub(super) async fn idle(act: &mut Act<'_>) -> anyhow::Result<()> {
+    act.send_burst(act.size.pick(500, 2_000)).await?;
+    act.all_done().await?;
+    kill_and_restart(act).await?;
+    act.send_burst(act.size.pick(500, 2_000)).await
+}
+
+pub(super) async fn under_load(act: &mut Act<'_>) -> anyhow::Result<()> {
+    act.send(Rate::STEADY)?;
+    for _ in 0..act.size.pick(2, 10) {
+        act.more_accepted(1_000).await?;
+        kill_and_restart(act).await?;
+    }
+    act.more_accepted(500).await
+}
+
+pub(super) async fn waiting(act: &mut Act<'_>) -> anyhow::Result<()> {
+    let events = fill_the_wait_queue(act).await?;
+    act.note = format!("{events} messages waiting");
+    kill_and_restart(act).await
+}
+
+pub(super) async fn expiring(act: &mut Act<'_>) -> anyhow::Result<()> {
+    let events = fill_the_wait_queue(act).await?;
+    act.note = format!("{events} messages waiting");
+    for _ in 0..act.size.pick(1, 3) {
+        // The first have come back.
+        act.more_posts(usize::try_from(events / 10)?).await?;
+        kill_and_restart(act).await?;
+    }
+    Ok(())
+}
+
+pub(super) async fn restarts(act: &mut Act<'_>) -> anyhow::Result<()> {
+    act.stage.broker_settled().await;
+    act.duplicates_per_kill = DUPLICATES_PER_KILL;
+    act.send(Rate::STEADY)?;
+    for _ in 0..9 {
+        sleep(Duration::from_secs(20)).await;
+        act.stage.servers.rabbitmq.try_stop().await?;
+        act.kills += 1;
+        act.stage.servers.rabbitmq.try_restart().await?;
+    }
+    act.more_accepted(500).await
+}
+
+/// Longer than the 10 s in which a missing heartbeat is noticed.
+pub(super) async fn frozen(act: &mut Act<'_>) -> anyhow::Result<()> {
+    act.duplicates_per_kill = DUPLICATES_PER_KILL;
+    act.send(Rate::STEADY)?;
+    act.more_accepted(500).await?;
+    act.stage.servers.rabbitmq.freeze();
+    act.kills += 1;
+    sleep(Duration::from_secs(act.size.pick(12, 30))).await;
+    act.stage.servers.rabbitmq.thaw();
+    act.more_accepted(500).await
+}
+
+pub(super) async fn memory_alarm(act: &mut Act<'_>) -> anyhow::Result<()> {
+    let up = ["set_vm_memory_high_watermark", "0"];
+    alarm(
+        act,
+        &up,
+        &["set_vm_memory_high_watermark", "absolute", "1GB"],
+    )
+    .await
+}
+
+pub(super) async fn disk_alarm(act: &mut Act<'_>) -> anyhow::Result<()> {
+    let up = ["set_disk_free_limit", "9000000GB"];
+    alarm(act, &up, &["set_disk_free_limit", "50MB"]).await
+}
+
+/// While it is up the producer answers 503, and the consumer delivers and acknowledges all
+/// that is there.
+async fn alarm(act: &mut Act<'_>, up: &[&str], down: &[&str]) -> anyhow::Result<()> {
+    act.webhook(Script::Succeeds);
+    act.stage.stop_consumers().await;
+    act.send_burst(1_000).await?;
+    let broker = &act.stage.servers.rabbitmq;
+    broker.ctl(up).await?;
+    act.send(Rate::STEADY)?;
+    act.some_refused().await?;
+    act.stage.add_consumer(&[]).await;
+    act.more_posts(1_000).await?;
+    until("acks go on under the alarm", || async {
+        let queues = act.stage.servers.rabbitmq.queue_depths().await;
+        Ok(queues.get("wahook.deliver.default") == Some(&(0, 0)))
+    })
+    .await?;
+    act.stage.servers.rabbitmq.ctl(down).await?;
+    act.kills += 1;
+    act.more_accepted(500).await
+}
+
+/// The broker would drop what no queue takes, and confirm it.
+pub(super) async fn queue_missing(act: &mut Act<'_>) -> anyhow::Result<()> {
+    act.stage.stop_consumers().await;
+    let broker = &act.stage.servers.rabbitmq;
+    broker
+        .ctl(&["delete_queue", "wahook.deliver.default"])
+        .await?;
+    act.kills += 1;
+    act.send(Rate::STEADY)?;
+    sleep(Duration::from_secs(2)).await;
+    let accepted = act.gateway()?.accepted();
+    act.note = format!("{accepted} accepted without a queue");
+    act.stage.restore().await?;
+    act.more_accepted(500).await
+}
+
+async fn kill_and_restart(act: &mut Act<'_>) -> anyhow::Result<()> {
+    act.stage.broker_settled().await;
+    act.duplicates_per_kill = DUPLICATES_PER_KILL;
+    act.stage.servers.rabbitmq.try_kill9().await?;
+    act.kills += 1;
+    act.stage.servers.rabbitmq.try_restart().await
+}
+
+/// Returns how many wait.
+async fn fill_the_wait_queue(act: &mut Act<'_>) -> anyhow::Result<u64> {
+    let events = 5_000;
+    act.webhook(Script::FirstFails);
+    act.plan.attempts = 2;
+    act.stage.only_consumer(&LONG_WAIT).await;
+    act.send_burst(events).await?;
+    until("all are scheduled", || async {
+        let metrics = act.stage.consumer()?.metrics().await;
+        Ok(metrics.sum("wahook_retries_scheduled_total") >= events as f64)
+    })
+    .await?;
+    Ok(events)
+}

@@ -1,0 +1,118 @@
+//! A program is killed at one exact place, started again, and killed there again.
+
+use anyhow::ensure;
+use wahook_failpoint::Failpoint;
+
+use crate::act::{Act, killed_by_itself, until};
+use crate::gateway::Rate;
+use crate::script::Script;
+
+/// So that a killed consumer leaves few messages behind, and gets on between two kills: the
+/// broker gives up on a message that it has handed out 100 times.
+const CONCURRENCY: usize = 8;
+
+pub(super) async fn producer_published(act: &mut Act<'_>) -> anyhow::Result<()> {
+    kill_producers(act, Failpoint::Published).await
+}
+
+pub(super) async fn confirmed(act: &mut Act<'_>) -> anyhow::Result<()> {
+    kill_producers(act, Failpoint::Confirmed).await
+}
+
+pub(super) async fn received(act: &mut Act<'_>) -> anyhow::Result<()> {
+    act.send(Rate::STEADY)?;
+    kill_consumers(act, Failpoint::Received, 4 * CONCURRENCY).await
+}
+
+pub(super) async fn posted(act: &mut Act<'_>) -> anyhow::Result<()> {
+    act.send(Rate::STEADY)?;
+    kill_consumers(act, Failpoint::Posted, 4 * CONCURRENCY).await
+}
+
+pub(super) async fn recorded(act: &mut Act<'_>) -> anyhow::Result<()> {
+    act.send(Rate::STEADY)?;
+    kill_consumers(act, Failpoint::Recorded, 4 * CONCURRENCY).await
+}
+
+pub(super) async fn writing(act: &mut Act<'_>) -> anyhow::Result<()> {
+    act.send(Rate::STEADY)?;
+    kill_consumers(act, Failpoint::Writing, CONCURRENCY).await
+}
+
+pub(super) async fn retry_published(act: &mut Act<'_>) -> anyhow::Result<()> {
+    act.webhook(Script::FirstFails);
+    act.send(Rate::STEADY)?;
+    kill_consumers(act, Failpoint::Published, 2 * CONCURRENCY).await
+}
+
+pub(super) async fn retry_confirmed(act: &mut Act<'_>) -> anyhow::Result<()> {
+    act.webhook(Script::FirstFails);
+    act.send(Rate::STEADY)?;
+    kill_consumers(act, Failpoint::RetryConfirmed, 2 * CONCURRENCY).await
+}
+
+/// First the results have to wait at the broker: MongoDB does not answer for a while.
+pub(super) async fn drained(act: &mut Act<'_>) -> anyhow::Result<()> {
+    let kills = kills(act);
+    act.stage.servers.mongod.freeze();
+    act.send(Rate::burst(u64::from(kills) * 30))?;
+    let spilled = until("results wait at the broker", || async {
+        let metrics = act.stage.consumer()?.metrics().await;
+        let spilled = metrics.sum_where("wahook_log_results_total", &[("path", "spilled")]);
+        Ok(spilled >= f64::from(kills) * 20.0)
+    })
+    .await;
+    act.stage.stop_consumers().await;
+    act.stage.servers.mongod.thaw();
+    spilled?;
+    kill_consumers(act, Failpoint::Drained, 16).await
+}
+
+fn kills(act: &Act<'_>) -> u32 {
+    act.size.pick(50, 200)
+}
+
+async fn kill_producers(act: &mut Act<'_>, place: Failpoint) -> anyhow::Result<()> {
+    // Each sender may have to repeat an event that is published already.
+    act.duplicates_per_kill = Rate::STEADY.senders as u64;
+    act.send(Rate::STEADY)?;
+    for _ in 0..kills(act) {
+        let failpoint = at(act, place, 40);
+        let settings = [("WAHOOK_FAILPOINT", failpoint.as_str())];
+        let producer = act.stage.launch_producer(&settings).await;
+        killed_by_itself(&producer).await?;
+        act.kills += 1;
+    }
+    act.stage.restore().await?;
+    act.more_accepted(100).await
+}
+
+async fn kill_consumers(
+    act: &mut Act<'_>,
+    place: Failpoint,
+    passages: usize,
+) -> anyhow::Result<()> {
+    // What was in flight may be attempted again, and so may its retries.
+    act.duplicates_per_kill = 4 * CONCURRENCY as u64;
+    let concurrency = CONCURRENCY.to_string();
+    act.stage.stop_consumers().await;
+    for _ in 0..kills(act) {
+        let failpoint = at(act, place, passages);
+        let settings = [
+            ("WAHOOK_FAILPOINT", failpoint.as_str()),
+            ("WEBHOOK_CONCURRENCY", concurrency.as_str()),
+        ];
+        let consumer = act.stage.launch_consumer(&settings).await;
+        killed_by_itself(&consumer).await?;
+        act.kills += 1;
+    }
+    ensure!(act.stage.servers.mongod.is_running(), "MongoDB has ended");
+    let script = act.plan.script;
+    act.stage.restore().await?;
+    act.stage.set_script(script);
+    Ok(())
+}
+
+fn at(act: &mut Act<'_>, place: Failpoint, passages: usize) -> String {
+    format!("{}@{}", place.as_str(), act.random.within(1, passages))
+}

@@ -1,0 +1,43 @@
+//! The network between the consumer and the broker.
+
+use std::time::Duration;
+
+use tokio::time::sleep;
+use wahook_tests::tcp_proxy::{Network, TcpProxy};
+
+use crate::act::Act;
+use crate::gateway::Rate;
+
+/// As when the broker is killed: what was unacknowledged is handed out again.
+const DUPLICATES_PER_CUT: u64 = 400;
+
+pub(super) async fn broken(act: &mut Act<'_>) -> anyhow::Result<()> {
+    act.duplicates_per_kill = DUPLICATES_PER_CUT;
+    let proxy = TcpProxy::to(act.stage.servers.rabbitmq.port()).await;
+    let through = format!("amqp://guest:guest@127.0.0.1:{}/%2f", proxy.port());
+    act.stage.only_consumer(&[("AMQP_URL", &through)]).await;
+    act.send(Rate::STEADY)?;
+    act.more_posts(500).await?;
+    for _ in 0..act.size.pick(1, 5) {
+        for network in [
+            Network::Cut,
+            Network::Slow(Duration::from_millis(50)),
+            Network::Reset,
+            // Until both sides miss each other's heartbeats.
+            Network::Silent,
+        ] {
+            proxy.set(network);
+            act.kills += 1;
+            let lasts = match network {
+                Network::Silent => 12,
+                Network::Slow(_) => 3,
+                _ => 1,
+            };
+            sleep(Duration::from_secs(lasts)).await;
+            proxy.set(Network::Works);
+            act.more_posts(500).await?;
+        }
+    }
+    // Before the proxy goes.
+    act.all_done().await
+}

@@ -1,0 +1,27 @@
+//! An operator sends the dead letters again, and the command dies half way.
+
+use std::time::Duration;
+
+use tokio::time::sleep;
+
+use crate::act::Act;
+use crate::script::Script;
+
+pub(super) async fn interrupted(act: &mut Act<'_>) -> anyhow::Result<()> {
+    act.duplicates_per_kill = 1;
+    act.webhook(Script::Fails);
+    act.send_burst(act.size.pick(500, 5_000)).await?;
+    act.all_done().await?;
+    act.webhook(Script::Succeeds);
+    act.plan.is_redriven = true;
+    for _ in 0..act.size.pick(5, 20) {
+        let redrive = ["dead", "redrive", "--all", "--rate", "200"];
+        let command = act.stage.start_command(&redrive).await;
+        let within = act.random.within(50, 500);
+        sleep(Duration::from_millis(within as u64)).await;
+        command.kill9().await;
+        act.kills += 1;
+    }
+    act.stage.command(&["dead", "redrive", "--all"]).await?;
+    Ok(())
+}

@@ -1,0 +1,292 @@
+//! What all rows are played on: one broker, one log, one webhook, and the programs.
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use anyhow::ensure;
+use mongodb::Collection;
+use mongodb::bson::Document;
+use wahook_tests::or_fail;
+use wahook_tests::pair::{SECRET, Servers};
+use wahook_tests::ports::free_port;
+use wahook_tests::program::{Command, Program, ProgramName, Ran};
+use wahook_tests::receiver::{Answer, Post, Receiver};
+
+use crate::event;
+use crate::script::Script;
+
+/// A quorum queue that was declared only seconds before the broker is killed can come back
+/// empty, because the node writes its table of queues with a delay: that is the broker's.
+const BROKER_SETTLES: Duration = Duration::from_secs(12);
+const READY_WITHIN: Duration = Duration::from_secs(60);
+/// Longer than a stop may take.
+const STOPPED_WITHIN: Duration = Duration::from_secs(60);
+const DATABASE: &str = "wahook-chaos";
+
+/// Retries after the first attempt, of every consumer that a row does not start otherwise.
+pub(crate) const RETRIES: u32 = 3;
+/// For rows that need many events to wait for long: one retry, after 8 s.
+pub(crate) const LONG_WAIT: [Setting; 2] = [
+    ("WEBHOOK_RETRY_ATTEMPTS", "1"),
+    ("WEBHOOK_RETRY_DELAY", "8000"),
+];
+
+pub(crate) type Setting<'a> = (&'a str, &'a str);
+
+pub(crate) struct Stage {
+    pub(crate) servers: Servers,
+    pub(crate) receiver: Receiver,
+    scripts: Arc<Mutex<Vec<(Instant, Script)>>>,
+    producer_listen: String,
+    producer: Option<Program>,
+    consumers: Vec<Consumer>,
+    log: Collection<Document>,
+    settled_at: Instant,
+}
+
+/// A consumer, and what it was started with.
+struct Consumer {
+    program: Program,
+    settings: Vec<(String, String)>,
+}
+
+impl Stage {
+    /// Starts everything; every queue that any row needs is declared.
+    pub(crate) async fn set() -> anyhow::Result<Self> {
+        let servers = Servers::start().await;
+        let scripts = Arc::new(Mutex::new(vec![(Instant::now(), Script::Mixed)]));
+        let receiver = {
+            let scripts = Arc::clone(&scripts);
+            Receiver::answering(move |post| answer(post, current(&scripts))).await
+        };
+        let client = servers.mongod.client().await;
+        let mut stage = Self {
+            servers,
+            receiver,
+            scripts,
+            producer_listen: format!("127.0.0.1:{}", free_port()?),
+            producer: None,
+            consumers: Vec::new(),
+            log: client.database(DATABASE).collection("webhooklogs"),
+            settled_at: Instant::now(),
+        };
+        stage.add_consumer(&LONG_WAIT).await;
+        stage.stop_consumers().await;
+        stage.settled_at = Instant::now() + BROKER_SETTLES;
+        stage.restore().await?;
+        Ok(stage)
+    }
+
+    /// Returns once a kill of the broker can be survived by its queues.
+    pub(crate) async fn broker_settled(&self) {
+        tokio::time::sleep_until(self.settled_at.into()).await;
+    }
+
+    /// What the webhook does from now on.
+    pub(crate) fn set_script(&self, script: Script) {
+        let mut scripts = self.scripts.lock().unwrap_or_else(PoisonError::into_inner);
+        scripts.push((Instant::now(), script));
+    }
+
+    /// What the webhook did at that time.
+    pub(crate) fn script_at(&self, time: Instant) -> Script {
+        let scripts = self.scripts.lock().unwrap_or_else(PoisonError::into_inner);
+        let before = scripts.iter().rev().find(|(since, _)| *since <= time);
+        before.map_or(Script::Mixed, |(_, script)| *script)
+    }
+
+    pub(crate) fn log(&self) -> &Collection<Document> {
+        &self.log
+    }
+
+    /// The log of a database on another server.
+    pub(crate) async fn log_on(
+        &self,
+        mongod: &wahook_tests::mongod::Mongod,
+    ) -> Collection<Document> {
+        mongod
+            .client()
+            .await
+            .database(DATABASE)
+            .collection("webhooklogs")
+    }
+
+    pub(crate) fn producer_url(&self) -> String {
+        format!("http://{}", self.producer_listen)
+    }
+
+    pub(crate) fn producer(&self) -> anyhow::Result<&Program> {
+        self.producer
+            .as_ref()
+            .ok_or_else(|| anyhow::anyhow!("no producer runs"))
+    }
+
+    pub(crate) fn consumer(&self) -> anyhow::Result<&Program> {
+        let consumer = self.consumers.first().map(|consumer| &consumer.program);
+        consumer.ok_or_else(|| anyhow::anyhow!("no consumer runs"))
+    }
+
+    /// Starts a producer in the place of the one that has ended.
+    pub(crate) async fn start_producer(&mut self) {
+        self.producer = None;
+        let amqp_url = self.servers.rabbitmq.amqp_url();
+        let settings = producer_settings(&amqp_url, &self.producer_listen, &[]);
+        self.producer = Some(Program::producer(&settings).await);
+    }
+
+    /// Starts one that may be gone before it listens, instead of the one that runs.
+    pub(crate) async fn launch_producer(&mut self, settings: &[Setting<'_>]) -> Program {
+        self.producer = None;
+        let amqp_url = self.servers.rabbitmq.amqp_url();
+        let settings = producer_settings(&amqp_url, &self.producer_listen, settings);
+        Program::launch(ProgramName::Producer, &settings).await
+    }
+
+    /// Another producer, on a port of its own.
+    pub(crate) async fn second_producer(&self) -> Program {
+        Program::producer(&[("AMQP_URL", &self.servers.rabbitmq.amqp_url())]).await
+    }
+
+    /// Starts a consumer beside those that run; these settings replace the usual ones.
+    pub(crate) async fn add_consumer(&mut self, settings: &[Setting<'_>]) {
+        let own = |(name, value): &Setting<'_>| ((*name).to_owned(), (*value).to_owned());
+        let all = self.consumer_settings(settings);
+        self.consumers.push(Consumer {
+            program: Program::consumer(&borrowed(&all)).await,
+            settings: settings.iter().map(own).collect(),
+        });
+    }
+
+    /// Starts one that may be gone before it listens.
+    pub(crate) async fn launch_consumer(&self, settings: &[Setting<'_>]) -> Program {
+        let all = self.consumer_settings(settings);
+        Program::launch(ProgramName::Consumer, &borrowed(&all)).await
+    }
+
+    fn consumer_settings(&self, others: &[Setting<'_>]) -> Vec<(String, String)> {
+        let usual = [
+            ("AMQP_URL", self.servers.rabbitmq.amqp_url()),
+            ("MONGODB_URI", self.servers.mongod.uri()),
+            ("MONGODB_DATABASE", DATABASE.to_owned()),
+            ("WEBHOOK_URL", self.receiver.url()),
+            ("WEBHOOK_SECRET", SECRET.to_owned()),
+            ("WEBHOOK_RETRY_ATTEMPTS", RETRIES.to_string()),
+            ("WEBHOOK_RETRY_DELAY", "300".to_owned()),
+            ("WEBHOOK_CONCURRENCY", "32".to_owned()),
+            ("WEBHOOK_TIMEOUT", "5000".to_owned()),
+        ];
+        let others = others
+            .iter()
+            .map(|(name, value)| (*name, (*value).to_owned()));
+        let all = usual.into_iter().chain(others);
+        all.map(|(name, value)| (name.to_owned(), value)).collect()
+    }
+
+    /// One consumer with these settings, in the place of all that run.
+    pub(crate) async fn only_consumer(&mut self, settings: &[Setting<'_>]) {
+        self.stop_consumers().await;
+        self.add_consumer(settings).await;
+    }
+
+    /// SIGTERM for all, and their end.
+    pub(crate) async fn stop_consumers(&mut self) {
+        while let Some(consumer) = self.consumers.pop() {
+            stop(&consumer.program).await;
+        }
+    }
+
+    /// The consumer that was started last, for its end.
+    pub(crate) fn take_consumer(&mut self) -> anyhow::Result<Program> {
+        let last = self.consumers.pop().map(|consumer| consumer.program);
+        last.ok_or_else(|| anyhow::anyhow!("no consumer runs"))
+    }
+
+    /// One producer and one consumer as they always are. What runs as it should goes on.
+    pub(crate) async fn restore(&mut self) -> anyhow::Result<()> {
+        self.set_script(Script::Mixed);
+        let is_usual = |c: &Consumer| c.program.is_running() && c.settings.is_empty();
+        let first = self.consumers.iter().position(is_usual);
+        let kept = first.map(|index| self.consumers.swap_remove(index));
+        for other in self.consumers.drain(..).collect::<Vec<_>>() {
+            if other.program.is_running() {
+                stop(&other.program).await;
+            }
+        }
+        match kept {
+            Some(kept) => self.consumers.push(kept),
+            None => self.add_consumer(&[]).await,
+        }
+        if !self.producer.as_ref().is_some_and(Program::is_running) {
+            self.start_producer().await;
+        }
+        self.consumer()?.wait_ready(READY_WITHIN).await;
+        self.producer()?.wait_ready(READY_WITHIN).await;
+        Ok(())
+    }
+
+    /// `wahook-consumer` with these arguments, to its end.
+    pub(crate) async fn command(&self, arguments: &[&str]) -> anyhow::Result<Ran> {
+        let ran = self.start_command(arguments).await.finish().await;
+        ensure!(
+            ran.status.success(),
+            "wahook-consumer {}: {}{}",
+            arguments.join(" "),
+            ran.stdout,
+            ran.stderr
+        );
+        Ok(ran)
+    }
+
+    pub(crate) async fn start_command(&self, arguments: &[&str]) -> Command {
+        let amqp_url = self.servers.rabbitmq.amqp_url();
+        let mongodb_uri = self.servers.mongod.uri();
+        let settings = [
+            ("AMQP_URL", amqp_url.as_str()),
+            ("MONGODB_URI", mongodb_uri.as_str()),
+            ("MONGODB_DATABASE", DATABASE),
+        ];
+        Command::start(ProgramName::Consumer, arguments, &settings).await
+    }
+}
+
+/// SIGTERM, and its end with status 0.
+pub(crate) async fn stop(program: &Program) {
+    program.terminate();
+    let status = program.wait_exit(STOPPED_WITHIN).await;
+    let succeeded = if status.success() {
+        Ok(())
+    } else {
+        Err(anyhow::anyhow!("{status}\n{}", program.stderr_so_far()))
+    };
+    or_fail("the stop of a program", succeeded);
+}
+
+fn producer_settings<'a>(
+    amqp_url: &'a str,
+    listen: &'a str,
+    others: &[Setting<'a>],
+) -> Vec<Setting<'a>> {
+    let mut all = vec![("AMQP_URL", amqp_url), ("PRODUCER_LISTEN", listen)];
+    all.extend(others);
+    all
+}
+
+fn borrowed(settings: &[(String, String)]) -> Vec<Setting<'_>> {
+    let pairs = settings.iter();
+    pairs
+        .map(|(name, value)| (name.as_str(), value.as_str()))
+        .collect()
+}
+
+fn current(scripts: &Mutex<Vec<(Instant, Script)>>) -> Script {
+    let scripts = scripts.lock().unwrap_or_else(PoisonError::into_inner);
+    scripts.last().map_or(Script::Mixed, |(_, script)| *script)
+}
+
+fn answer(post: &Post, script: Script) -> Answer {
+    let number = post.id().and_then(event::parse).map(|(_, number)| number);
+    script.answer(
+        number.unwrap_or_default(),
+        post.attempt().unwrap_or_default(),
+    )
+}

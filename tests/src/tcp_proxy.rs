@@ -1,0 +1,136 @@
+//! A network that a test can break: a TCP proxy between a program and its server.
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::time::Duration;
+
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::tcp::{ReadHalf, WriteHalf};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::watch;
+use tokio::task::{JoinHandle, JoinSet};
+use tokio::time::sleep;
+
+use crate::or_fail;
+
+/// What the network does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Network {
+    /// Hands on every byte at once.
+    Works,
+    /// Hands on each piece so much later.
+    Slow(Duration),
+    /// Hands on nothing; whoever is connected does not notice.
+    Silent,
+    /// Ends all connections in order and lets nobody in.
+    Cut,
+    /// Resets all connections and lets nobody in.
+    Reset,
+}
+
+/// Lives until it is dropped.
+#[derive(Debug)]
+pub struct TcpProxy {
+    port: u16,
+    network: watch::Sender<Network>,
+    task: JoinHandle<()>,
+}
+
+impl TcpProxy {
+    /// A proxy to a port of this machine.
+    pub async fn to(port: u16) -> Self {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await;
+        let listener = or_fail("a proxy", listener.map_err(Into::into));
+        let address = or_fail("a proxy", listener.local_addr().map_err(Into::into));
+        let (network, seen) = watch::channel(Network::Works);
+        let target = (Ipv4Addr::LOCALHOST, port).into();
+        Self {
+            port: address.port(),
+            network,
+            task: tokio::spawn(serve(listener, target, seen)),
+        }
+    }
+
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// From now on it is like this.
+    pub fn set(&self, network: Network) {
+        self.network.send_replace(network);
+    }
+}
+
+impl Drop for TcpProxy {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+async fn serve(listener: TcpListener, target: SocketAddr, network: watch::Receiver<Network>) {
+    let mut connections = JoinSet::new();
+    loop {
+        tokio::select! {
+            Ok((client, _)) = listener.accept() => {
+                connections.spawn(connect(client, target, network.clone()));
+            }
+            Some(_) = connections.join_next() => {}
+        }
+    }
+}
+
+/// Until either side ends, or the network is down.
+async fn connect(mut client: TcpStream, target: SocketAddr, network: watch::Receiver<Network>) {
+    if is_down(*network.borrow()) {
+        return;
+    }
+    let Ok(mut server) = TcpStream::connect(target).await else {
+        return;
+    };
+    let _latency_only = (client.set_nodelay(true), server.set_nodelay(true));
+    let is_reset = {
+        let (from_client, to_client) = client.split();
+        let (from_server, to_server) = server.split();
+        tokio::select! {
+            () = hand_on(from_client, to_server, network.clone()) => false,
+            () = hand_on(from_server, to_client, network.clone()) => false,
+            is_reset = down(network) => is_reset,
+        }
+    };
+    if is_reset {
+        // What does not linger is reset as it is dropped.
+        let _gone_already = (client.set_zero_linger(), server.set_zero_linger());
+    }
+}
+
+async fn hand_on(
+    mut from: ReadHalf<'_>,
+    mut to: WriteHalf<'_>,
+    mut network: watch::Receiver<Network>,
+) {
+    let mut piece = vec![0; 16 * 1024];
+    while let Ok(length @ 1..) = from.read(&mut piece).await {
+        let heard = network
+            .wait_for(|network| *network != Network::Silent)
+            .await;
+        let delay = match heard.map(|network| *network) {
+            Ok(Network::Slow(delay)) => delay,
+            Ok(_) => Duration::ZERO,
+            Err(_) => return,
+        };
+        sleep(delay).await;
+        let written = to.write_all(piece.get(..length).unwrap_or_default());
+        if written.await.is_err() {
+            return;
+        }
+    }
+}
+
+/// Whether it went down by a reset.
+async fn down(mut network: watch::Receiver<Network>) -> bool {
+    let down = network.wait_for(|network| is_down(*network)).await;
+    down.is_ok_and(|network| *network == Network::Reset)
+}
+
+fn is_down(network: Network) -> bool {
+    matches!(network, Network::Cut | Network::Reset)
+}
