@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help run test fuzz lint fmt purity build install
+.PHONY: help run test chaos chaos-short chaos-programs fuzz lint fmt purity build install
 
 CARGO ?= cargo
 TARGET_DIR := $(or $(CARGO_TARGET_DIR),target)
@@ -12,7 +12,7 @@ PROGRAMS := --package wahook-producer --package wahook-consumer
 IMPURE := tokio|lapin|reqwest|mongodb|hyper|axum|futures|async|mio|socket2|tracing|prometheus|rand
 
 help: ## Print this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "%-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "%-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 run: ## Try it: RabbitMQ, MongoDB, a test receiver, consumer and producer on this machine
 	@deploy/local/install.sh
@@ -22,6 +22,18 @@ run: ## Try it: RabbitMQ, MongoDB, a test receiver, consumer and producer on thi
 test: install lint purity ## Everything that has to hold: format, lints, purity, all tests
 	$(CARGO) build --bins $(PROGRAMS)
 	$(CARGO) test --workspace --no-fail-fast
+	$(CARGO) test --package wahook-failpoint --features armed
+
+chaos: chaos-programs ## Break every part under load and count what is lost: about half an hour
+	WAHOOK_TEST_PROGRAMS=$(TARGET_DIR)/chaos $(TARGET_DIR)/debug/wahook-chaos --write docs/faults.md
+
+chaos-short: chaos-programs ## The same, less of everything, in 6 minutes
+	WAHOOK_TEST_PROGRAMS=$(TARGET_DIR)/chaos $(TARGET_DIR)/debug/wahook-chaos --short
+
+# Apart from what is released: these have failpoints in them.
+chaos-programs: install
+	$(CARGO) build --profile chaos --bins $(PROGRAMS) --features wahook-producer/failpoints,wahook-consumer/failpoints
+	$(CARGO) build --package wahook-tests --bin wahook-chaos
 
 fuzz: install ## Compare 200,000 drawn documents with node, ten times what the tests do
 	WAHOOK_FUZZ_DOCUMENTS=200000 $(CARGO) test --package wahook-tests --test canonical -- --nocapture
@@ -29,6 +41,7 @@ fuzz: install ## Compare 200,000 drawn documents with node, ten times what the t
 lint: ## Check the format and the lints
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy --workspace --all-targets -- -D warnings
+	$(CARGO) clippy --package wahook-failpoint --features armed --all-targets -- -D warnings
 
 purity: ## Check that the domain crate has no I/O and builds alone
 	$(CARGO) check --package wahook-domain

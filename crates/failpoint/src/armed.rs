@@ -110,7 +110,14 @@ mod tests {
 
     #[test]
     fn what_names_no_place_or_no_passage_is_refused() {
-        for value in ["", "posted", "posted@", "posted@0", "posted@-1", "nowhere@1"] {
+        for value in [
+            "",
+            "posted",
+            "posted@",
+            "posted@0",
+            "posted@-1",
+            "nowhere@1",
+        ] {
             assert_eq!(read(value, named), None, "{value}");
         }
     }

@@ -80,6 +80,7 @@ pub(crate) struct Plan {
 impl<'a> Act<'a> {
     pub(crate) fn new(stage: &'a mut Stage, row: &'static str, size: Size, seed: u64) -> Self {
         stage.receiver.forget();
+        stage.set_script(Script::Mixed);
         Self {
             stage,
             size,

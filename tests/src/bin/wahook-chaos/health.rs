@@ -1,10 +1,11 @@
 //! Is everything as healthy as before?
 
 use std::collections::BTreeMap;
-use std::fmt;
 use std::fs;
+use std::time::{Duration, Instant};
 
 use anyhow::Context;
+use tokio::time::sleep;
 
 use crate::stage::Stage;
 
@@ -18,6 +19,8 @@ const QUESTION: &str = r#"io:format("~p ~p~n",
      io:format("~s ~p ~p~n", [Name, Ready, Unacknowledged])
    end || Queue <- rabbit_amqqueue:list()],
   ok."#;
+/// Longer than the broker takes for it.
+const RETURNED_WITHIN: Duration = Duration::from_secs(10);
 /// A program may keep so much more than before.
 const RSS_GROWTH: f64 = 1.2;
 
@@ -44,6 +47,13 @@ pub(crate) async fn broker(stage: &Stage) -> anyhow::Result<Broker> {
 }
 
 impl Broker {
+    fn unacknowledged(&self) -> u64 {
+        self.queues
+            .values()
+            .map(|(_, unacknowledged)| unacknowledged)
+            .sum()
+    }
+
     /// Only dead letters rest.
     pub(crate) fn is_quiet(&self) -> bool {
         let mut others = self
@@ -55,16 +65,32 @@ impl Broker {
 }
 
 impl Health {
-    pub(crate) async fn of(stage: &Stage) -> anyhow::Result<Self> {
+    /// Messages that a closed channel held take a moment to be ready again, so what is
+    /// stuck is what is still there after a while.
+    pub(crate) async fn at_rest(stage: &Stage) -> anyhow::Result<Self> {
+        let end = Instant::now() + RETURNED_WITHIN;
+        let mut broker = broker(stage).await?;
+        while broker.unacknowledged() > 0 && Instant::now() < end {
+            sleep(Duration::from_millis(200)).await;
+            broker = self::broker(stage).await?;
+        }
         Ok(Self {
-            broker: broker(stage).await?,
+            broker,
             producer: rss(stage.producer()?.pid())?,
             consumer: rss(stage.consumer()?.pid())?,
         })
     }
 
-    /// What is worse than it was; empty when nothing is.
-    pub(crate) fn worse_than(&self, before: &Self) -> Vec<String> {
+    /// What is worse now than it was; empty when nothing is. The next time the producer is
+    /// compared with what it is now: it remembers what it has published, so it grows with
+    /// every row, up to its bound.
+    pub(crate) fn update(&mut self, now: &Self) -> Vec<String> {
+        let worse = now.worse_than(self);
+        self.producer = self.producer.max(now.producer);
+        worse
+    }
+
+    fn worse_than(&self, before: &Self) -> Vec<String> {
         let mut worse = Vec::new();
         let (now, then) = (&self.broker, &before.broker);
         for (what, now, then) in [
@@ -93,19 +119,6 @@ impl Health {
             }
         }
         worse
-    }
-}
-
-impl fmt::Display for Health {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            f,
-            "{} connections, {} channels, producer {:.1} MiB, consumer {:.1} MiB",
-            self.broker.connections,
-            self.broker.channels,
-            self.producer as f64 / 1024.0,
-            self.consumer as f64 / 1024.0
-        )
     }
 }
 

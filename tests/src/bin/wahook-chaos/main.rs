@@ -150,9 +150,9 @@ async fn play(
         .faults
         .extend(played.err().map(|error| format!("{error:#}")));
     act.stage.restore().await?;
-    let health = Health::of(act.stage).await?;
+    let health = Health::at_rest(act.stage).await?;
     match before {
-        Some(before) => result.faults.extend(health.worse_than(before)),
+        Some(before) => result.faults.extend(before.update(&health)),
         None => *before = Some(health),
     }
     act.sweep().await?;

@@ -203,7 +203,6 @@ impl Stage {
 
     /// One producer and one consumer as they always are. What runs as it should goes on.
     pub(crate) async fn restore(&mut self) -> anyhow::Result<()> {
-        self.set_script(Script::Mixed);
         let is_usual = |c: &Consumer| c.program.is_running() && c.settings.is_empty();
         let first = self.consumers.iter().position(is_usual);
         let kept = first.map(|index| self.consumers.swap_remove(index));

@@ -90,6 +90,9 @@ pub(super) async fn disk_alarm(act: &mut Act<'_>) -> anyhow::Result<()> {
 /// While it is up the producer answers 503, and the consumer delivers and acknowledges all
 /// that is there.
 async fn alarm(act: &mut Act<'_>, up: &[&str], down: &[&str]) -> anyhow::Result<()> {
+    // What was published as the alarm came up is confirmed when it is over, and the gateway
+    // has repeated it.
+    act.duplicates_per_kill = Rate::STEADY.senders as u64;
     act.webhook(Script::Succeeds);
     act.stage.stop_consumers().await;
     act.send_burst(1_000).await?;

@@ -107,10 +107,7 @@ async fn kill_consumers(
         act.kills += 1;
     }
     ensure!(act.stage.servers.mongod.is_running(), "MongoDB has ended");
-    let script = act.plan.script;
-    act.stage.restore().await?;
-    act.stage.set_script(script);
-    Ok(())
+    act.stage.restore().await
 }
 
 fn at(act: &mut Act<'_>, place: Failpoint, passages: usize) -> String {
