@@ -1,24 +1,21 @@
 //! One row at play: its load, its faults, and its end.
 
-use std::collections::{BTreeMap, BTreeSet};
+mod evidence;
+
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail};
-use futures_util::TryStreamExt;
 use mongodb::Collection;
 use mongodb::bson::{Document, doc};
 use wahook_tests::mongod::Mongod;
-use wahook_tests::pair::SECRET;
 use wahook_tests::program::Program;
 use wahook_tests::random::Random;
-use wahook_tests::receiver::Post;
 
-use crate::event;
 use crate::gateway::{Gateway, Rate};
 use crate::health;
-use crate::oracle::{Evidence, Expected, Record, Seen};
-use crate::script::{End, Script};
+use crate::script::{Plan, Script};
 use crate::stage::{RETRIES, Stage};
 
 /// How long the system may take to be done with everything once the faults are over.
@@ -63,20 +60,6 @@ pub(crate) struct Act<'a> {
     other_log: Option<(Arc<Mongod>, Collection<Document>)>,
 }
 
-/// How the row's events must end.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Plan {
-    pub(crate) script: Script,
-    /// First attempt and retries.
-    pub(crate) attempts: u32,
-    /// How often each event is published.
-    pub(crate) copies: u32,
-    /// Exhausted first, then sent again and delivered.
-    pub(crate) is_redriven: bool,
-    /// The programs' clocks are wrong, and with them the timestamps that they sign.
-    pub(crate) clock_is_off: bool,
-}
-
 impl<'a> Act<'a> {
     pub(crate) fn new(stage: &'a mut Stage, row: &'static str, size: Size, seed: u64) -> Self {
         stage.receiver.forget();
@@ -88,13 +71,7 @@ impl<'a> Act<'a> {
             kills: 0,
             note: String::new(),
             duplicates_per_kill: 0,
-            plan: Plan {
-                script: Script::Mixed,
-                attempts: RETRIES + 1,
-                copies: 1,
-                is_redriven: false,
-                clock_is_off: false,
-            },
+            plan: Plan::usual(RETRIES),
             row,
             began: Instant::now(),
             gateway: None,
@@ -217,86 +194,6 @@ impl<'a> Act<'a> {
         let mongod = Arc::new(mongod);
         self.other_log = Some((Arc::clone(&mongod), log));
         mongod
-    }
-
-    /// What the row has left behind.
-    pub(crate) async fn evidence(&self) -> anyhow::Result<Evidence> {
-        let posts = self.stage.receiver.posts();
-        Ok(Evidence {
-            accepted: self.accepted.iter().map(|n| self.expected(*n)).collect(),
-            posts: posts.iter().filter_map(|post| self.seen(post)).collect(),
-            records: self.records().await?,
-            letters: self.letters().await?,
-        })
-    }
-
-    fn expected(&self, number: u64) -> (String, Expected) {
-        let Plan {
-            script,
-            attempts,
-            copies,
-            is_redriven,
-            ..
-        } = self.plan;
-        let expected = if is_redriven {
-            let posts = attempts + 1;
-            Expected {
-                end: End::Delivered,
-                posts,
-            }
-        } else {
-            let posts = script.attempts(number, attempts) * copies;
-            Expected {
-                end: script.end(number, attempts),
-                posts,
-            }
-        };
-        (event::id(self.row, number), expected)
-    }
-
-    /// A post of another row came late; it was judged there by what it should have been.
-    fn seen(&self, post: &Post) -> Option<Seen> {
-        let id = post.id().unwrap_or_default();
-        let (row, number) = event::parse(id).unwrap_or((self.row, u64::MAX));
-        if row != self.row {
-            return None;
-        }
-        let attempt = post.attempt().unwrap_or_default();
-        let verdict = post.verify(SECRET);
-        Some(Seen {
-            id: id.to_owned(),
-            attempt,
-            at: post.arrived.saturating_duration_since(self.began),
-            succeeded: self.stage.script_at(post.arrived).succeeds(number, attempt),
-            intact: post.body == event::body(self.row, number),
-            signed: verdict.body_signature.is_ok()
-                && (self.plan.clock_is_off || verdict.standard_webhooks.is_ok()),
-        })
-    }
-
-    async fn records(&self) -> anyhow::Result<BTreeMap<String, Record>> {
-        let mut records = BTreeMap::new();
-        let mut found = self.log().find(doc! {}).await?;
-        while let Some(document) = found.try_next().await? {
-            let attempts = document.get_array("attempts")?.iter();
-            let numbers = attempts.filter_map(|a| a.as_document()?.get_i32("number").ok());
-            let record = Record {
-                status: document.get_str("status")?.to_owned(),
-                highest_attempt: u32::try_from(numbers.max().unwrap_or(0))?,
-            };
-            records.insert(document.get_str("eventId")?.to_owned(), record);
-        }
-        Ok(records)
-    }
-
-    async fn letters(&self) -> anyhow::Result<Vec<String>> {
-        let ran = self.stage.command(&["dead", "list", "--json"]).await?;
-        let ids = ran.stdout.lines().map(|line| {
-            let letter: serde_json::Value = serde_json::from_str(line)?;
-            let id = letter.get("id").and_then(serde_json::Value::as_str);
-            Ok(id.unwrap_or("without an id").to_owned())
-        });
-        ids.collect()
     }
 
     /// Leaves nothing of the row for the next one.

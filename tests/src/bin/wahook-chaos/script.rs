@@ -2,6 +2,8 @@
 
 use wahook_tests::receiver::Answer;
 
+use crate::oracle::Expected;
+
 /// The webhook's behaviour, known beforehand for each event by its number.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Script {
@@ -61,6 +63,46 @@ impl Script {
     }
 }
 
+/// How the events of a row must end.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Plan {
+    pub(crate) script: Script,
+    /// First attempt and retries.
+    pub(crate) attempts: u32,
+    /// How often each event is published.
+    pub(crate) copies: u32,
+    /// Exhausted first, then sent again and delivered.
+    pub(crate) is_redriven: bool,
+    /// The programs' clocks are wrong, and with them the timestamps that they sign.
+    pub(crate) clock_is_off: bool,
+}
+
+impl Plan {
+    /// Of a row that says nothing else.
+    pub(crate) fn usual(retries: u32) -> Self {
+        Self {
+            script: Script::Mixed,
+            attempts: retries + 1,
+            copies: 1,
+            is_redriven: false,
+            clock_is_off: false,
+        }
+    }
+
+    pub(crate) fn expected(&self, number: u64) -> Expected {
+        if self.is_redriven {
+            return Expected {
+                end: End::Delivered,
+                posts: self.attempts + 1,
+            };
+        }
+        Expected {
+            end: self.script.end(number, self.attempts),
+            posts: self.script.attempts(number, self.attempts) * self.copies,
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -73,5 +115,16 @@ mod tests {
         assert_eq!(Script::Mixed.attempts(13, 4), 2);
         assert_eq!(Script::Mixed.attempts(1, 4), 1);
         assert_eq!(Script::FirstFails.end(1, 1), End::Dead);
+    }
+
+    #[test]
+    fn what_is_redriven_is_delivered_after_all_its_attempts() {
+        let mut plan = Plan::usual(3);
+        plan.script = Script::Fails;
+        let expected = plan.expected(1);
+        assert_eq!((expected.end, expected.posts), (End::Dead, 4));
+        plan.is_redriven = true;
+        let expected = plan.expected(1);
+        assert_eq!((expected.end, expected.posts), (End::Delivered, 5));
     }
 }

@@ -1,0 +1,74 @@
+//! What has a row left behind, at the webhook, in the log and among the dead letters?
+
+use std::collections::BTreeMap;
+
+use futures_util::TryStreamExt;
+use mongodb::bson::doc;
+use wahook_tests::pair::SECRET;
+use wahook_tests::receiver::Post;
+
+use super::Act;
+use crate::event;
+use crate::oracle::{Evidence, Record, Seen};
+
+impl Act<'_> {
+    /// What the row has left behind.
+    pub(crate) async fn evidence(&self) -> anyhow::Result<Evidence> {
+        let posts = self.stage.receiver.posts();
+        Ok(Evidence {
+            accepted: self
+                .accepted
+                .iter()
+                .map(|n| (event::id(self.row, *n), self.plan.expected(*n)))
+                .collect(),
+            posts: posts.iter().filter_map(|post| self.seen(post)).collect(),
+            records: self.records().await?,
+            letters: self.letters().await?,
+        })
+    }
+
+    /// A post of another row came late; it was judged there by what it should have been.
+    fn seen(&self, post: &Post) -> Option<Seen> {
+        let id = post.id().unwrap_or_default();
+        let (row, number) = event::parse(id).unwrap_or((self.row, u64::MAX));
+        if row != self.row {
+            return None;
+        }
+        let attempt = post.attempt().unwrap_or_default();
+        let verdict = post.verify(SECRET);
+        Some(Seen {
+            id: id.to_owned(),
+            attempt,
+            at: post.arrived.saturating_duration_since(self.began),
+            succeeded: self.stage.script_at(post.arrived).succeeds(number, attempt),
+            intact: post.body == event::body(self.row, number),
+            signed: verdict.body_signature.is_ok()
+                && (self.plan.clock_is_off || verdict.standard_webhooks.is_ok()),
+        })
+    }
+
+    async fn records(&self) -> anyhow::Result<BTreeMap<String, Record>> {
+        let mut records = BTreeMap::new();
+        let mut found = self.log().find(doc! {}).await?;
+        while let Some(document) = found.try_next().await? {
+            let attempts = document.get_array("attempts")?.iter();
+            let numbers = attempts.filter_map(|a| a.as_document()?.get_i32("number").ok());
+            let record = Record {
+                status: document.get_str("status")?.to_owned(),
+                highest_attempt: u32::try_from(numbers.max().unwrap_or(0))?,
+            };
+            records.insert(document.get_str("eventId")?.to_owned(), record);
+        }
+        Ok(records)
+    }
+
+    async fn letters(&self) -> anyhow::Result<Vec<String>> {
+        let ran = self.stage.command(&["dead", "list", "--json"]).await?;
+        let ids = ran.stdout.lines().map(|line| {
+            let letter: serde_json::Value = serde_json::from_str(line)?;
+            let id = letter.get("id").and_then(serde_json::Value::as_str);
+            Ok(id.unwrap_or("without an id").to_owned())
+        });
+        ids.collect()
+    }
+}
