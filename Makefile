@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help run test chaos chaos-short chaos-programs fuzz lint fmt purity build install
+.PHONY: help run test chaos chaos-short chaos-programs bench fuzz lint fmt purity build install
 
 CARGO ?= cargo
 TARGET_DIR := $(or $(CARGO_TARGET_DIR),target)
@@ -34,6 +34,10 @@ chaos-short: chaos-programs ## The same, less of everything, in 6 minutes
 chaos-programs: install
 	$(CARGO) build --profile chaos --bins $(PROGRAMS) --features wahook-producer/failpoints,wahook-consumer/failpoints
 	$(CARGO) build --package wahook-tests --bin wahook-chaos
+
+bench: install ## Measure the programs beside the floor; writes docs/benchmarks.md
+	$(CARGO) build --release --bins $(PROGRAMS) --package wahook-bench
+	WAHOOK_TEST_PROGRAMS=$(TARGET_DIR)/release $(TARGET_DIR)/release/wahook-bench --write docs/benchmarks.md
 
 fuzz: install ## Compare 200,000 drawn documents with node, ten times what the tests do
 	WAHOOK_FUZZ_DOCUMENTS=200000 $(CARGO) test --package wahook-tests --test canonical -- --nocapture

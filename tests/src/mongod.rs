@@ -93,6 +93,11 @@ impl Mongod {
         self.port
     }
 
+    /// `None` while it does not run.
+    pub fn pid(&self) -> Option<u32> {
+        self.process().as_ref().map(Guarded::pid)
+    }
+
     pub async fn client(&self) -> Client {
         let client = Client::with_uri_str(self.uri()).await;
         or_fail("a client for mongod", client.map_err(Into::into))

@@ -84,6 +84,11 @@ impl RabbitMq {
         self.node.amqp_port
     }
 
+    /// Of the Erlang VM; `None` while it does not run.
+    pub fn pid(&self) -> Option<u32> {
+        self.beam().as_ref().map(Guarded::pid)
+    }
+
     pub fn folder(&self) -> &RunFolder {
         &self.folder
     }

@@ -1,0 +1,64 @@
+//! What the benchmarks send: a message as a gateway would, with its number and the time of
+//! its sending, filled up to the wanted size.
+
+use std::time::Duration;
+
+/// What an event tells of itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Sent {
+    pub(crate) number: u64,
+    /// Since the run's epoch.
+    pub(crate) at: Duration,
+}
+
+const HEAD: &str = r#"{"event":"message_create","data":{"n":"#;
+
+/// About `bytes` long once it has its timestamp, and never shorter than needed.
+pub(crate) fn body(sent: Sent, bytes: usize) -> String {
+    let Sent { number, at } = sent;
+    let nanos = at.as_nanos();
+    let start = format!(
+        r#"{HEAD}{number},"sent":{nanos},"id":{{"_serialized":"true_1234567890@c.us_3EB0"}},"type":"chat","from":"1234567890@c.us","to":"0987654321@c.us","fromMe":false,"hasMedia":false,"isForwarded":false,"timestamp":1696176000,"body":""#
+    );
+    let end = r#""},"timestamp":"2026-01-01T00:00:00.000Z"}"#;
+    let filling = bytes.saturating_sub(start.len() + end.len());
+    let mut body = start;
+    body.extend(std::iter::repeat_n('x', filling));
+    body + end
+}
+
+/// Reads only what it needs: the sink must not cost more than what is measured.
+pub(crate) fn parse(body: &[u8]) -> Option<Sent> {
+    let rest = body.strip_prefix(HEAD.as_bytes())?;
+    let (number, rest) = digits(rest)?;
+    let (nanos, _) = digits(rest.strip_prefix(br#","sent":"#)?)?;
+    Some(Sent {
+        number,
+        at: Duration::from_nanos(nanos),
+    })
+}
+
+fn digits(bytes: &[u8]) -> Option<(u64, &[u8])> {
+    let length = bytes.iter().position(|byte| !byte.is_ascii_digit())?;
+    let (digits, rest) = bytes.split_at_checked(length)?;
+    Some((std::str::from_utf8(digits).ok()?.parse().ok()?, rest))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_event_tells_its_number_and_time_and_has_its_size() {
+        let sent = Sent {
+            number: 17,
+            at: Duration::from_nanos(123_456),
+        };
+        for bytes in [400, 4_096] {
+            let body = body(sent, bytes);
+            assert_eq!(body.len(), bytes);
+            assert_eq!(parse(body.as_bytes()), Some(sent));
+        }
+        assert_eq!(parse(b"{}"), None);
+    }
+}

@@ -1,0 +1,199 @@
+//! What is measured, and what it runs on.
+
+use std::net::SocketAddr;
+use std::process::Stdio;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, bail};
+use mongodb::bson::{Document, doc};
+use tokio::net::TcpStream;
+use tokio::time::sleep;
+use wahook_tests::guard::Guarded;
+use wahook_tests::pair::{SECRET, Servers};
+use wahook_tests::ports::free_port;
+use wahook_tests::program::Program;
+
+use crate::sink::{Behaviour, Sink};
+
+const DATABASE: &str = "wahook-bench";
+const UP_WITHIN: Duration = Duration::from_secs(30);
+
+/// The two that are compared.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Subject {
+    Wahook,
+    Floor,
+}
+
+impl Subject {
+    pub(crate) const BOTH: [Self; 2] = [Self::Floor, Self::Wahook];
+
+    fn queue(self) -> &'static str {
+        match self {
+            Self::Wahook => "wahook.deliver.default",
+            Self::Floor => "floor",
+        }
+    }
+}
+
+/// The servers, for all runs.
+pub(crate) struct Lab {
+    pub(crate) servers: Servers,
+    floor: std::path::PathBuf,
+}
+
+/// What takes events in.
+pub(crate) struct Ingest {
+    process: Process,
+    pub(crate) address: SocketAddr,
+}
+
+/// What delivers them.
+pub(crate) struct Drain(Process);
+
+enum Process {
+    Wahook(Program),
+    Floor(Guarded),
+}
+
+impl Ingest {
+    pub(crate) fn pid(&self) -> u32 {
+        self.process.pid()
+    }
+}
+
+impl Drain {
+    pub(crate) fn pid(&self) -> u32 {
+        self.0.pid()
+    }
+
+    pub(crate) async fn stop(self) -> anyhow::Result<()> {
+        self.0.stop().await
+    }
+}
+
+impl Process {
+    fn pid(&self) -> u32 {
+        match self {
+            Self::Wahook(program) => program.pid(),
+            Self::Floor(process) => process.pid(),
+        }
+    }
+
+    async fn stop(self) -> anyhow::Result<()> {
+        match self {
+            Self::Wahook(program) => {
+                program.terminate();
+                program.wait_exit(UP_WITHIN).await;
+            }
+            // It knows no orderly stop.
+            Self::Floor(process) => process.kill9().await?,
+        }
+        Ok(())
+    }
+}
+
+impl Lab {
+    /// Starts the servers; all queues are there before anybody is measured.
+    pub(crate) async fn open() -> anyhow::Result<Self> {
+        let own = std::env::current_exe().context("where this program is")?;
+        let lab = Self {
+            servers: Servers::start().await,
+            floor: own.with_file_name("wahook-floor"),
+        };
+        let sink = Sink::start(Behaviour::default(), Instant::now()).await?;
+        let drain = lab.drain(Subject::Wahook, &sink, 1).await?;
+        if let Process::Wahook(consumer) = &drain.0 {
+            consumer.wait_ready(UP_WITHIN).await;
+        }
+        drain.stop().await?;
+        Ok(lab)
+    }
+
+    pub(crate) async fn ingest(&self, subject: Subject) -> anyhow::Result<Ingest> {
+        let amqp_url = self.servers.rabbitmq.amqp_url();
+        if subject == Subject::Floor {
+            let port = free_port()?;
+            let process = self.floor(&["ingest", "--port", &port.to_string()])?;
+            let address = ([127, 0, 0, 1], port).into();
+            listens(address, &process).await?;
+            let process = Process::Floor(process);
+            return Ok(Ingest { process, address });
+        }
+        let producer = Program::producer(&[
+            ("AMQP_URL", &amqp_url),
+            ("RUST_LOG", "warn,wahook_service=info"),
+        ])
+        .await;
+        producer.wait_ready(UP_WITHIN).await;
+        let address = producer.base_url().trim_start_matches("http://").parse()?;
+        let process = Process::Wahook(producer);
+        Ok(Ingest { process, address })
+    }
+
+    pub(crate) async fn drain(
+        &self,
+        subject: Subject,
+        sink: &Sink,
+        concurrency: u16,
+    ) -> anyhow::Result<Drain> {
+        let (url, concurrency) = (sink.url(), concurrency.to_string());
+        if subject == Subject::Floor {
+            let arguments = ["drain", "--url", &url, "--concurrency", &concurrency];
+            return Ok(Drain(Process::Floor(self.floor(&arguments)?)));
+        }
+        let consumer = Program::consumer(&[
+            ("AMQP_URL", &self.servers.rabbitmq.amqp_url()),
+            ("MONGODB_URI", &self.servers.mongod.uri()),
+            ("MONGODB_DATABASE", DATABASE),
+            ("WEBHOOK_URL", &url),
+            ("WEBHOOK_SECRET", SECRET),
+            ("WEBHOOK_CONCURRENCY", &concurrency),
+            // What each failed attempt writes would be measured too.
+            ("RUST_LOG", "warn,wahook_service=info"),
+        ])
+        .await;
+        Ok(Drain(Process::Wahook(consumer)))
+    }
+
+    /// No event is queued and nothing is logged.
+    pub(crate) async fn clear(&self) -> anyhow::Result<()> {
+        for subject in Subject::BOTH {
+            // It may not be there yet.
+            let purge = ["purge_queue", subject.queue()];
+            let _missing = self.servers.rabbitmq.ctl(&purge).await;
+        }
+        let client = self.servers.mongod.client().await;
+        let log = client
+            .database(DATABASE)
+            .collection::<Document>("webhooklogs");
+        log.delete_many(doc! {}).await?;
+        Ok(())
+    }
+
+    fn floor(&self, arguments: &[&str]) -> anyhow::Result<Guarded> {
+        let amqp_url = self.servers.rabbitmq.amqp_url();
+        let process = Guarded::spawn(&self.floor, |command| {
+            command
+                .args(["--amqp-url", &amqp_url])
+                .args(arguments)
+                .stdout(Stdio::null())
+                .stderr(Stdio::inherit());
+        });
+        process.with_context(|| format!("{}", self.floor.display()))
+    }
+}
+
+async fn listens(address: SocketAddr, process: &Guarded) -> anyhow::Result<()> {
+    let end = Instant::now() + UP_WITHIN;
+    while TcpStream::connect(address).await.is_err() {
+        if let Some(status) = process.exit_status() {
+            bail!("the floor ended with {status}");
+        }
+        if Instant::now() > end {
+            bail!("the floor does not listen within {UP_WITHIN:?}");
+        }
+        sleep(Duration::from_millis(10)).await;
+    }
+    Ok(())
+}

@@ -1,0 +1,226 @@
+//! One run of one kind, and its figures.
+
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
+
+use wahook_tests::pair::Servers;
+
+use crate::lab::{Lab, Subject};
+use crate::load::{self, Load, Shape};
+use crate::process;
+use crate::sink::{Behaviour, Sink};
+
+/// What one run has shown.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Figures {
+    /// Events a second, over the whole run.
+    pub(crate) per_second: f64,
+    /// Processor time in microseconds an event, by process.
+    pub(crate) cpu: BTreeMap<&'static str, f64>,
+    /// The most resident memory in MiB, by program.
+    pub(crate) peak_memory: BTreeMap<&'static str, f64>,
+    /// From the sending of an event to its arrival: p50, p99, p99.9.
+    pub(crate) latency: Option<[Duration; 3]>,
+}
+
+/// What drains and how much of it.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Draining {
+    pub(crate) consumers: usize,
+    pub(crate) concurrency: u16,
+    pub(crate) behaviour: Behaviour,
+    pub(crate) events: u64,
+    pub(crate) bytes: usize,
+}
+
+/// Events to confirms; nobody consumes.
+pub(crate) async fn ingest(
+    lab: &Lab,
+    subject: Subject,
+    (shape, connections): (Shape, usize),
+    events: u64,
+) -> anyhow::Result<Figures> {
+    let ingest = lab.ingest(subject).await?;
+    let load = Load {
+        to: ingest.address,
+        epoch: Instant::now(),
+        events,
+        bytes: 400,
+    };
+    let meter = Meter::start(&lab.servers, &[("producer", ingest.pid())])?;
+    let took = load::closed_loop(load, shape, connections).await?;
+    meter.read(events, took)
+}
+
+/// Events that are queued beforehand, to the webhook.
+pub(crate) async fn drain(
+    lab: &Lab,
+    subject: Subject,
+    draining: Draining,
+) -> anyhow::Result<Figures> {
+    let Draining {
+        consumers,
+        concurrency,
+        behaviour,
+        events,
+        bytes,
+    } = draining;
+    let epoch = Instant::now();
+    let sink = Sink::start(behaviour, epoch).await?;
+    {
+        let ingest = lab.ingest(subject).await?;
+        let load = Load {
+            to: ingest.address,
+            epoch,
+            events,
+            bytes,
+        };
+        load::closed_loop(load, Shape::Single, 64).await?;
+    }
+    let mut drains = Vec::new();
+    let mut processes = Vec::new();
+    let meter = Meter::start(&lab.servers, &[])?;
+    for _ in 0..consumers {
+        let drain = lab.drain(subject, &sink, concurrency).await?;
+        processes.push(("consumer", drain.pid()));
+        drains.push(drain);
+    }
+    let took = sink.wait_for(events).await?;
+    let figures = meter.with(&processes).read(events, took)?;
+    for drain in drains {
+        drain.stop().await?;
+    }
+    Ok(figures)
+}
+
+/// From the first event's sending to the last one's arrival.
+pub(crate) async fn end_to_end(
+    lab: &Lab,
+    subject: Subject,
+    draining: Draining,
+) -> anyhow::Result<Figures> {
+    let Draining {
+        concurrency,
+        behaviour,
+        events,
+        bytes,
+        ..
+    } = draining;
+    let epoch = Instant::now();
+    let sink = Sink::start(behaviour, epoch).await?;
+    let drain = lab.drain(subject, &sink, concurrency).await?;
+    let ingest = lab.ingest(subject).await?;
+    let load = Load {
+        to: ingest.address,
+        epoch,
+        events,
+        bytes,
+    };
+    let pids = [("producer", ingest.pid()), ("consumer", drain.pid())];
+    let meter = Meter::start(&lab.servers, &pids)?;
+    let start = Instant::now();
+    load::closed_loop(load, Shape::Single, 64).await?;
+    sink.wait_for(events).await?;
+    let figures = meter.read(events, sink.last().saturating_duration_since(start))?;
+    drain.stop().await?;
+    Ok(figures)
+}
+
+/// Few events at a steady rate: how long does each take?
+pub(crate) async fn latency(
+    lab: &Lab,
+    subject: Subject,
+    behaviour: Behaviour,
+    (per_second, seconds): (u32, u32),
+) -> anyhow::Result<Figures> {
+    let epoch = Instant::now();
+    let sink = Sink::start(behaviour, epoch).await?;
+    let drain = lab.drain(subject, &sink, 128).await?;
+    let ingest = lab.ingest(subject).await?;
+    let events = u64::from(per_second * seconds);
+    let load = Load {
+        to: ingest.address,
+        epoch,
+        events,
+        bytes: 400,
+    };
+    let pids = [("producer", ingest.pid()), ("consumer", drain.pid())];
+    let meter = Meter::start(&lab.servers, &pids)?;
+    let start = Instant::now();
+    load::open_loop(load, per_second).await?;
+    let took = start.elapsed();
+    sink.wait_for(events).await?;
+    let mut figures = meter.read(events, took)?;
+    let sorted = sink.latencies();
+    figures.latency = Some([500, 990, 999].map(|permille| quantile(&sorted, permille)));
+    drain.stop().await?;
+    Ok(figures)
+}
+
+fn quantile(sorted: &[Duration], permille: usize) -> Duration {
+    let place = (sorted.len() * permille).div_ceil(1_000);
+    sorted
+        .get(place.saturating_sub(1))
+        .copied()
+        .unwrap_or_default()
+}
+
+/// What the processes have used since it was started.
+struct Meter {
+    before: Vec<(&'static str, u32, Duration)>,
+}
+
+impl Meter {
+    fn start(servers: &Servers, programs: &[(&'static str, u32)]) -> anyhow::Result<Self> {
+        let servers = [
+            ("broker", servers.rabbitmq.pid()),
+            ("mongod", servers.mongod.pid()),
+        ];
+        let running = servers
+            .iter()
+            .filter_map(|(name, pid)| Some((*name, (*pid)?)));
+        let all = running.chain(programs.iter().copied());
+        let before = all.map(|(name, pid)| Ok((name, pid, process::cpu(pid)?)));
+        let before = before.collect::<anyhow::Result<_>>()?;
+        Ok(Self { before })
+    }
+
+    /// Also what these have used since they were started.
+    fn with(mut self, programs: &[(&'static str, u32)]) -> Self {
+        let new = programs
+            .iter()
+            .map(|(name, pid)| (*name, *pid, Duration::ZERO));
+        self.before.extend(new);
+        self
+    }
+
+    fn read(self, events: u64, took: Duration) -> anyhow::Result<Figures> {
+        let mut figures = Figures {
+            per_second: events as f64 / took.as_secs_f64(),
+            ..Figures::default()
+        };
+        for (name, pid, before) in self.before {
+            let used = process::cpu(pid)?.saturating_sub(before);
+            *figures.cpu.entry(name).or_default() += used.as_secs_f64() * 1e6 / events as f64;
+            let (_, peak) = process::memory(pid)?;
+            let peak = peak as f64 / 1024.0;
+            let most = figures.peak_memory.entry(name).or_default();
+            *most = most.max(peak);
+        }
+        Ok(figures)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_quantile_is_the_value_that_so_many_do_not_exceed() {
+        let sorted: Vec<_> = (1..=1_000).map(Duration::from_millis).collect();
+        assert_eq!(quantile(&sorted, 500), Duration::from_millis(500));
+        assert_eq!(quantile(&sorted, 999), Duration::from_millis(999));
+        assert_eq!(quantile(&sorted[..3], 990), Duration::from_millis(3));
+        assert_eq!(quantile(&[], 500), Duration::ZERO);
+    }
+}

@@ -1,0 +1,151 @@
+//! The figures of all runs, as a table.
+
+use std::collections::BTreeMap;
+use std::fmt::Write;
+use std::time::Duration;
+
+use crate::lab::Subject;
+use crate::run::Figures;
+use crate::scenarios::Scenario;
+
+/// All runs of one scenario.
+pub(crate) struct Row {
+    pub(crate) scenario: &'static Scenario,
+    pub(crate) runs: BTreeMap<Subject, Vec<Figures>>,
+}
+
+impl Row {
+    pub(crate) fn cells(&self) -> [String; 6] {
+        let rates = |subject| self.values(subject, |figures| figures.per_second);
+        let (ours, floor) = (rates(Subject::Wahook), rates(Subject::Floor));
+        let ratio = median(&ours)
+            .zip(median(&floor))
+            .map(|(ours, floor)| ours / floor);
+        [
+            self.scenario.what.to_owned(),
+            spread(&ours),
+            spread(&floor),
+            ratio.map_or_else(|| "–".to_owned(), |ratio| format!("{ratio:.2}")),
+            self.cpu(Subject::Wahook),
+            self.cpu(Subject::Floor),
+        ]
+    }
+
+    pub(crate) fn latency_cells(&self) -> [String; 3] {
+        [Subject::Wahook, Subject::Floor]
+            .map(|subject| {
+                let parts = [0, 1, 2].map(|part| {
+                    self.values(subject, |figures| {
+                        let latency = figures.latency.unwrap_or_default();
+                        latency.get(part).map_or(0.0, Duration::as_secs_f64) * 1e3
+                    })
+                });
+                let parts = parts.iter().filter_map(|values| median(values));
+                let parts: Vec<String> = parts.map(|ms| format!("{ms:.2}")).collect();
+                if parts.is_empty() {
+                    "–".to_owned()
+                } else {
+                    parts.join(" / ")
+                }
+            })
+            .into_iter()
+            .fold(
+                [self.scenario.what.to_owned(), String::new(), String::new()],
+                |mut cells, cell| {
+                    let empty = cells.iter_mut().find(|cell| cell.is_empty());
+                    if let Some(empty) = empty {
+                        *empty = cell;
+                    }
+                    cells
+                },
+            )
+    }
+
+    /// Of the medians: producer + consumer, broker, mongod.
+    fn cpu(&self, subject: Subject) -> String {
+        let of = |names: &[&str]| {
+            let values = self.values(subject, |figures| {
+                let parts = figures.cpu.iter().filter(|(name, _)| names.contains(name));
+                parts.map(|(_, cpu)| cpu).sum()
+            });
+            median(&values).unwrap_or_default()
+        };
+        if self.runs.get(&subject).is_none_or(Vec::is_empty) {
+            return "–".to_owned();
+        }
+        format!(
+            "{:.0} + {:.0} / {:.0} / {:.0}",
+            of(&["producer"]),
+            of(&["consumer"]),
+            of(&["broker"]),
+            of(&["mongod"])
+        )
+    }
+
+    pub(crate) fn peak_memory(&self, program: &str) -> Option<f64> {
+        let values = self.values(Subject::Wahook, |figures| {
+            figures
+                .peak_memory
+                .get(program)
+                .copied()
+                .unwrap_or_default()
+        });
+        values.into_iter().reduce(f64::max)
+    }
+
+    fn values(&self, subject: Subject, value: impl Fn(&Figures) -> f64) -> Vec<f64> {
+        let mut values: Vec<f64> = self
+            .runs
+            .get(&subject)
+            .into_iter()
+            .flatten()
+            .map(value)
+            .collect();
+        values.sort_by(f64::total_cmp);
+        values
+    }
+}
+
+pub(crate) fn markdown(rows: &[Row], about: &str) -> String {
+    let mut text = format!(
+        "# Benchmarks\n\nWhat `make bench` measured, on {about}. Load, webhook, broker, database and the programs\n\
+         share the machine, so the ratios matter more than the figures. The **floor** is `wahook-floor`: the same\n\
+         crates, and nothing but accept → confirmed publish → answer, and consume → POST → ack. Medians, and in\n\
+         brackets the lowest and the highest of all runs.\n\n\
+         | scenario | wahook, events/s | floor, events/s | ratio | wahook, µs CPU an event | floor, µs |\n\
+         |---|---|---|---|---|---|\n"
+    );
+    for row in rows.iter().filter(|row| !row.scenario.is_about_latency()) {
+        let _infallible = writeln!(text, "| {} |", row.cells().join(" | "));
+    }
+    text += "\nCPU: producer + consumer / broker / mongod.\n\n\
+             | latency, ms: p50 / p99 / p99.9 | wahook | floor |\n|---|---|---|\n";
+    for row in rows.iter().filter(|row| row.scenario.is_about_latency()) {
+        let _infallible = writeln!(text, "| {} |", row.latency_cells().join(" | "));
+    }
+    text += "\nFrom the sending of the event to the arrival of its first attempt.\n\n\
+             | the most memory, MiB | producer | consumer |\n|---|---|---|\n";
+    for row in rows {
+        let cell = |program| row.peak_memory(program).filter(|mib| *mib > 0.0);
+        let cell = |program| cell(program).map_or("–".to_owned(), |mib| format!("{mib:.1}"));
+        let what = row.scenario.what;
+        let _infallible = writeln!(
+            text,
+            "| {what} | {} | {} |",
+            cell("producer"),
+            cell("consumer")
+        );
+    }
+    text
+}
+
+fn median(sorted: &[f64]) -> Option<f64> {
+    sorted.get(sorted.len() / 2).copied()
+}
+
+fn spread(sorted: &[f64]) -> String {
+    match (median(sorted), sorted.first(), sorted.last()) {
+        (Some(median), Some(low), Some(high)) => format!("{median:.0} ({low:.0} to {high:.0})"),
+        _ => "–".to_owned(),
+    }
+}
