@@ -73,8 +73,9 @@ fn kills(act: &Act<'_>) -> u32 {
 }
 
 async fn kill_producers(act: &mut Act<'_>, place: Failpoint) -> anyhow::Result<()> {
-    // Each sender may have to repeat an event that is published already.
-    act.duplicates_per_kill = Rate::STEADY.senders as u64;
+    // Each sender may have to repeat an event that is published already, and some events
+    // have more attempts than one.
+    act.duplicates_per_kill = 2 * Rate::STEADY.senders as u64;
     act.send(Rate::STEADY)?;
     for _ in 0..kills(act) {
         let failpoint = at(act, place, 40);
@@ -92,8 +93,9 @@ async fn kill_consumers(
     place: Failpoint,
     passages: usize,
 ) -> anyhow::Result<()> {
-    // What was in flight may be attempted again, and so may its retries.
-    act.duplicates_per_kill = 4 * CONCURRENCY as u64;
+    // What was prefetched, twice the concurrency, may be attempted again, and so may its
+    // retries; a little more, as those may be caught by the next kill.
+    act.duplicates_per_kill = 5 * CONCURRENCY as u64;
     let concurrency = CONCURRENCY.to_string();
     act.stage.stop_consumers().await;
     for _ in 0..kills(act) {
