@@ -11,7 +11,8 @@ use wahook_domain::EndpointName;
 use wahook_queue::{BrokerUri, DeadLetters};
 use wahook_service::{Settings, Shutdown, clock};
 
-use filter::{Age, Filter};
+use crate::age::Age;
+use filter::Filter;
 
 /// What to do with the dead letters.
 #[derive(Debug, Subcommand)]
