@@ -137,8 +137,9 @@ pub async fn run(
 
 impl Which {
     fn is_everything(&self) -> bool {
-        let (filter, limit) = self.clone().into_parts();
-        filter.is_everything() && limit.is_none()
+        let no_list = self.event.is_empty() && self.endpoint.is_empty() && self.id.is_empty();
+        let no_age = self.older_than.is_none() && self.newer_than.is_none();
+        no_list && no_age && self.limit.is_none()
     }
 
     fn into_parts(self) -> (Filter, Option<u32>) {
