@@ -123,12 +123,11 @@ pub async fn run(
             caution,
             rate,
         } => {
-            let target = redrive::Target::Endpoint { broker, rate };
-            redrive::run(&mut letters, which, caution.dry_run, target, &shutdown).await
+            let to = (broker, rate);
+            redrive::redrive(&mut letters, which, caution.dry_run, to, &shutdown).await
         }
         DeadCommand::Discard { which, caution } => {
-            let target = redrive::Target::Nowhere;
-            redrive::run(&mut letters, which, caution.dry_run, target, &shutdown).await
+            redrive::discard(&mut letters, which, caution.dry_run, &shutdown).await
         }
     };
     letters.close().await;
