@@ -80,7 +80,8 @@ async fn end_all(
     writeln!(stdout(), "{report}")?;
     worked?;
     if report.failed() > 0 {
-        bail!("some letters could not be redriven; they are still in wahook.dead");
+        let verb = report.verb;
+        bail!("some letters could not be {verb}; they are still in wahook.dead");
     }
     Ok(())
 }
@@ -198,6 +199,8 @@ struct Report {
     verb: &'static str,
     /// Nothing was done.
     dry_run: bool,
+    /// What it means that a letter could not be removed.
+    still_here: &'static str,
     looked_at: u32,
     done: u32,
     undecodable: u32,
@@ -210,12 +213,17 @@ struct Report {
 
 impl Report {
     fn of(end: &End) -> Self {
+        let (verb, still_here) = match end {
+            End::Redrive(_) | End::TryRedrive => (
+                "redriven",
+                "redriven but still here: the connection was lost in between",
+            ),
+            End::Discard | End::Keep => ("discarded", "kept: the connection was lost"),
+        };
         Self {
-            verb: match end {
-                End::Redrive(_) | End::TryRedrive => "redriven",
-                End::Discard | End::Keep => "discarded",
-            },
+            verb,
             dry_run: matches!(end, End::TryRedrive | End::Keep),
+            still_here,
             ..Self::default()
         }
     }
@@ -252,10 +260,7 @@ impl fmt::Display for Report {
                 "of an endpoint that has no queue (start its consumer once), kept",
             ),
             (self.not_published, "not confirmed by the broker, kept"),
-            (
-                self.not_removed,
-                "redriven but still here: the connection was lost in between",
-            ),
+            (self.not_removed, self.still_here),
         ] {
             if count > 0 {
                 write!(f, "; {count} {what}")?;
@@ -265,5 +270,25 @@ impl fmt::Display for Report {
             f.write_str("; interrupted, the rest is kept")?;
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_could_not_be_removed_is_told_in_the_words_of_the_command() {
+        for (end, verb) in [(End::TryRedrive, "redriven"), (End::Discard, "discarded")] {
+            let mut report = Report::of(&end);
+            report.looked_at = 2;
+            report.note(Ended::Done);
+            report.note(Ended::NotRemoved);
+            let told = report.to_string();
+            assert!(told.contains(verb), "{told}");
+            assert_eq!(told.contains("redriven"), verb == "redriven", "{told}");
+            assert!(told.contains("; 1 "), "{told}");
+            assert_eq!(report.failed(), 1);
+        }
     }
 }
