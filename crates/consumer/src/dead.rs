@@ -123,8 +123,8 @@ pub async fn run(
             caution,
             rate,
         } => {
-            let to = (broker, rate);
-            redrive::redrive(&mut letters, which, caution.dry_run, to, &shutdown).await
+            let dry_run = caution.dry_run;
+            redrive::redrive(&mut letters, which, dry_run, broker, rate, &shutdown).await
         }
         DeadCommand::Discard { which, caution } => {
             redrive::discard(&mut letters, which, caution.dry_run, &shutdown).await

@@ -182,7 +182,7 @@ async fn everywhere(test: Test) {
 async fn under_load(test: Test) {
     let count = AtomicU64::new(0);
     let receiver = Receiver::answering(move |_| {
-        let every_fifth = count.fetch_add(1, Ordering::Relaxed) % 5 == 0;
+        let every_fifth = count.fetch_add(1, Ordering::Relaxed).is_multiple_of(5);
         Answer::status(if every_fifth { 500 } else { 200 })
     })
     .await;
@@ -286,17 +286,17 @@ async fn removed_message(test: Test) {
 
 async fn removed_retry(test: Test) {
     let receiver = Receiver::answering(by_name).await;
-    let settings = [("WEBHOOK_RETRY_DELAY", "3000")];
+    let settings = [("WEBHOOK_RETRY_DELAY", "4000")];
     let pair = test.pair(receiver, &settings).await;
     let long = settled(&pair, "qr", 2, "retrying").await;
-    assert_eq!(purge(&pair, "wahook.wait.300000").await, 2);
+    assert_eq!(purge(&pair, "wahook.wait.400000").await, 2);
     let (status, printed) = verify(&pair, None, &[]).await;
     assert_eq!(status, Some(1));
     let expected = long.iter().map(|id| ("wait-short", id.as_str()));
     assert_eq!(findings(&printed), expected.collect());
 
     let short = settled(&pair, "ready", 1, "retrying").await;
-    assert_eq!(purge(&pair, "wahook.wait.3000").await, 1);
+    assert_eq!(purge(&pair, "wahook.wait.4000").await, 1);
     let (status, printed) = verify(&pair, Some(&short), &["--grace", "4s"]).await;
     assert_eq!(status, Some(1));
     let expected = BTreeSet::from([("retry-missing", short[0].as_str())]);

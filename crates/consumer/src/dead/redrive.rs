@@ -34,7 +34,8 @@ pub(super) async fn redrive(
     letters: &mut DeadLetters,
     which: Which,
     dry_run: bool,
-    (broker, rate): (BrokerUri, Option<NonZeroU32>),
+    broker: BrokerUri,
+    rate: Option<NonZeroU32>,
     shutdown: &Shutdown,
 ) -> anyhow::Result<()> {
     if dry_run {

@@ -68,11 +68,12 @@ pub(super) enum Doubt {
     Short { wait_ms: i64 },
 }
 
-/// Where the delivery is, or what is doubtful. `letters_discarded` says that a
-/// missing letter was removed on purpose.
+/// Where the delivery is, or what is doubtful. What is due by `soon` is no longer
+/// sure to be in its wait queue. `letters_discarded` says that a missing letter
+/// was removed on purpose.
 pub(super) fn judge(
     known: Known,
-    now: UnixMillis,
+    soon: UnixMillis,
     letters_discarded: bool,
 ) -> Result<Place, Doubt> {
     let Known {
@@ -82,7 +83,7 @@ pub(super) fn judge(
     } = known;
     match (standing, letter) {
         (Some(Standing::Delivered), _) => Ok(Place::Delivered),
-        (Some(Standing::Retrying { due, .. }), _) if queued || due > now => Ok(Place::Retrying),
+        (Some(Standing::Retrying { due, .. }), _) if queued || due > soon => Ok(Place::Retrying),
         // Redriven, and not attempted yet; or killed before it was recorded.
         (None | Some(Standing::Failed), _) if queued => Ok(Place::Queued),
         (Some(_), Some(_)) => Ok(Place::Failed),

@@ -36,13 +36,13 @@ impl Watched {
         }
     }
 
-    /// Whether to read it for doubts of which the oldest is this old. Consumers
+    /// Whether to read it for doubts of which the youngest is this old. Consumers
     /// must not be deprived of what they could work on.
-    pub(super) fn is_to_be_read(&self, oldest: Duration, grace: Duration) -> bool {
+    pub(super) fn is_to_be_read(&self, youngest: Duration, grace: Duration) -> bool {
         let unattended = self
             .depth
             .is_some_and(|depth| depth.messages > 0 && depth.consumers == 0);
-        let is_time = self.reads == 0 || oldest >= grace;
+        let is_time = self.reads == 0 || youngest >= grace;
         unattended && is_time && self.reads < MOST_READS
     }
 

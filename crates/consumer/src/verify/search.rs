@@ -25,7 +25,8 @@ const AT_ONCE: usize = 1_000;
 /// Between two looks at what does not add up.
 const PAUSES: std::ops::RangeInclusive<Duration> =
     Duration::from_millis(100)..=Duration::from_secs(2);
-/// A retry that is due this soon may have left its wait queue already.
+/// A retry that is due this soon may have left its wait queue already: it is
+/// waited for, as if it were due.
 const ON_THE_MOVE: Duration = Duration::from_secs(1);
 
 /// What is asked for.
@@ -155,7 +156,7 @@ impl<'a> Search<'a> {
             let now = Instant::now();
             self.watch(now).await?;
             let grace = self.question.grace;
-            let over = |case: &Case| now.duration_since(case.since) >= grace;
+            let over = |case: &Case| now.saturating_duration_since(case.since) >= grace;
             let stuck = self.cases.iter().all(over) && now.duration_since(settled_at) >= grace;
             if self.cases.iter().all(|case| self.is_finding(case, now)) || stuck {
                 return Ok(());
@@ -177,7 +178,7 @@ impl<'a> Search<'a> {
     /// Whether what is left of a case is certain.
     pub(super) fn is_finding(&self, case: &Case, now: Instant) -> bool {
         let grace = self.question.grace;
-        let in_time = now.duration_since(case.since) >= grace;
+        let in_time = now.saturating_duration_since(case.since) >= grace;
         let mut queues = self.queues_of(case);
         // Where there is no work queue at all, it has another name than is known.
         let known = self.queues_of(case).any(|queue| queue.depth.is_some());
@@ -260,7 +261,8 @@ impl<'a> Search<'a> {
         if !self.watched.contains_key(&endpoint) {
             self.watched.insert(endpoint.clone(), Watched::default());
         }
-        match judge(known, clock::now(), self.question.letters_discarded) {
+        let soon = clock::now().plus(ON_THE_MOVE);
+        match judge(known, soon, self.question.letters_discarded) {
             Ok(Place::Retrying) if !known.queued => {
                 if let Some(Standing::Retrying { due, wait_ms }) = known.standing {
                     let since = before
@@ -320,7 +322,9 @@ impl<'a> Search<'a> {
                     due,
                     since,
                 } = delivery;
-                if must > messages && due > soon {
+                if due <= soon {
+                    self.doubt(id, Some(endpoint), Doubt::Overdue { due }, None);
+                } else if must > messages {
                     self.doubt(id, Some(endpoint), Doubt::Short { wait_ms }, since);
                 } else {
                     self.tally.add(&endpoint, Place::Retrying, false);
@@ -336,11 +340,11 @@ impl<'a> Search<'a> {
         let grace = self.question.grace;
         for (endpoint, queue) in &mut self.watched {
             let cases = self.cases.iter().filter(|case| case.may_be_at(endpoint));
-            let Some(oldest) = cases.clone().map(|case| case.since).min() else {
+            let Some(youngest) = cases.clone().map(|case| case.since).max() else {
                 continue;
             };
             queue.note(self.inspector.depth(&work_queue(endpoint)).await?, now);
-            if queue.is_to_be_read(now.duration_since(oldest), grace) {
+            if queue.is_to_be_read(now.saturating_duration_since(youngest), grace) {
                 let wanted = cases.map(|case| case.id.clone()).collect();
                 let (evidence, inspector) = (&mut self.evidence, self.inspector);
                 queue.reads += 1;
