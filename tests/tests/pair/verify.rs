@@ -289,7 +289,7 @@ async fn removed_retry(test: Test) {
     let settings = [("WEBHOOK_RETRY_DELAY", "4000")];
     let pair = test.pair(receiver, &settings).await;
     let long = settled(&pair, "qr", 2, "retrying").await;
-    assert_eq!(purge(&pair, "wahook.wait.400000").await, 2);
+    assert_eq!(purge(&pair, "wahook.wait.300000").await, 2);
     let (status, printed) = verify(&pair, None, &[]).await;
     assert_eq!(status, Some(1));
     let expected = long.iter().map(|id| ("wait-short", id.as_str()));
