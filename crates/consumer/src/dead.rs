@@ -11,7 +11,8 @@ use wahook_domain::EndpointName;
 use wahook_queue::{BrokerUri, DeadLetters};
 use wahook_service::{Settings, Shutdown, clock};
 
-use filter::{Age, Filter};
+use crate::age::Age;
+use filter::Filter;
 
 /// What to do with the dead letters.
 #[derive(Debug, Subcommand)]
@@ -122,12 +123,11 @@ pub async fn run(
             caution,
             rate,
         } => {
-            let target = redrive::Target::Endpoint { broker, rate };
-            redrive::run(&mut letters, which, caution.dry_run, target, &shutdown).await
+            let dry_run = caution.dry_run;
+            redrive::redrive(&mut letters, which, dry_run, broker, rate, &shutdown).await
         }
         DeadCommand::Discard { which, caution } => {
-            let target = redrive::Target::Nowhere;
-            redrive::run(&mut letters, which, caution.dry_run, target, &shutdown).await
+            redrive::discard(&mut letters, which, caution.dry_run, &shutdown).await
         }
     };
     letters.close().await;
@@ -136,8 +136,9 @@ pub async fn run(
 
 impl Which {
     fn is_everything(&self) -> bool {
-        let (filter, limit) = self.clone().into_parts();
-        filter.is_everything() && limit.is_none()
+        let no_list = self.event.is_empty() && self.endpoint.is_empty() && self.id.is_empty();
+        let no_age = self.older_than.is_none() && self.newer_than.is_none();
+        no_list && no_age && self.limit.is_none()
     }
 
     fn into_parts(self) -> (Filter, Option<u32>) {

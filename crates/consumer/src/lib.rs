@@ -1,6 +1,7 @@
 //! The consumer: takes events from the work queues and delivers them, signed
 //! and retried, writing each result down.
 
+mod age;
 mod client;
 pub mod dead;
 mod delivery;
@@ -12,6 +13,7 @@ mod resolver;
 mod session;
 mod settings;
 mod tls_failure;
+pub mod verify;
 
 pub use settings::{ConsumerSettings, WebhookSettings};
 

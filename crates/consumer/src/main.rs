@@ -2,7 +2,7 @@
 
 use clap::{Parser, Subcommand};
 use std::process::ExitCode;
-use wahook_consumer::{ConsumerSettings, dead};
+use wahook_consumer::{ConsumerSettings, dead, verify};
 use wahook_service::program::{self, Program};
 
 /// Takes events from RabbitMQ and delivers them to the webhook: signed,
@@ -22,6 +22,12 @@ enum Command {
     /// AMQP_URL says where the broker is.
     #[command(subcommand)]
     Dead(dead::DeadCommand),
+    /// Verify that everything that was accepted is delivered, failed, retrying or queued
+    ///
+    /// AMQP_URL and MONGODB_URI (MONGODB_DATABASE) say where broker and log are.
+    /// The exit status is 0 when it adds up, 1 when it does not, 2 when that
+    /// can't be told.
+    Verify(verify::VerifyArguments),
 }
 
 const SETTINGS: &str = "\
@@ -56,6 +62,11 @@ fn main() -> ExitCode {
             "wahook-consumer dead",
             dead::read_settings,
             |broker, shutdown| dead::run(command, broker, shutdown),
+        ),
+        Some(Command::Verify(arguments)) => program::run_check(
+            "wahook-consumer verify",
+            verify::VerifySettings::read,
+            |settings, shutdown| verify::run(arguments, settings, shutdown),
         ),
     }
 }

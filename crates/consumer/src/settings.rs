@@ -50,28 +50,7 @@ impl ConsumerSettings {
         let broker =
             settings.required_parsed("AMQP_URL", "the broker's address", BrokerUri::EXAMPLE);
         let webhook = WebhookSettings::read(settings);
-        let mongodb_uri =
-            settings.required("MONGODB_URI", "mongodb://127.0.0.1:27017/?replicaSet=rs0");
-        let mongodb_database = settings.parsed(
-            "MONGODB_DATABASE",
-            "whatsapp-api".to_owned(),
-            "a database name",
-            "whatsapp-api",
-        );
-        if !mongodb_uri.is_empty()
-            && let Err(error) = MongoLog::check(&mongodb_uri, &mongodb_database)
-        {
-            let name = if error.is_database() {
-                "MONGODB_DATABASE"
-            } else {
-                "MONGODB_URI"
-            };
-            settings.fault(
-                name,
-                error.to_string(),
-                "mongodb://127.0.0.1:27017/?replicaSet=rs0",
-            );
-        }
+        let log = LogSettings::read(settings);
         let retention: Option<Days> = settings.optional(
             "LOG_RETENTION_DAYS",
             "a number of days from 1 to 24855",
@@ -86,11 +65,48 @@ impl ConsumerSettings {
         Some(Self {
             broker: broker?,
             webhook: webhook?,
-            mongodb_uri,
-            mongodb_database,
+            mongodb_uri: log.uri,
+            mongodb_database: log.database,
             log_retention_days: retention.map(|days| days.0),
             listen,
         })
+    }
+}
+
+/// Where the log is.
+#[derive(Debug)]
+pub(crate) struct LogSettings {
+    /// `MONGODB_URI`
+    pub(crate) uri: String,
+    /// `MONGODB_DATABASE`
+    pub(crate) database: String,
+}
+
+impl LogSettings {
+    /// Reads and checks both; faults are noted in `settings`.
+    pub(crate) fn read(settings: &mut Settings) -> Self {
+        let uri = settings.required("MONGODB_URI", "mongodb://127.0.0.1:27017/?replicaSet=rs0");
+        let database = settings.parsed(
+            "MONGODB_DATABASE",
+            "whatsapp-api".to_owned(),
+            "a database name",
+            "whatsapp-api",
+        );
+        if !uri.is_empty()
+            && let Err(error) = MongoLog::check(&uri, &database)
+        {
+            let name = if error.is_database() {
+                "MONGODB_DATABASE"
+            } else {
+                "MONGODB_URI"
+            };
+            settings.fault(
+                name,
+                error.to_string(),
+                "mongodb://127.0.0.1:27017/?replicaSet=rs0",
+            );
+        }
+        Self { uri, database }
     }
 }
 

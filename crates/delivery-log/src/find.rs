@@ -1,4 +1,4 @@
-//! Reading one record back.
+//! Reading records back.
 
 use std::sync::Arc;
 
@@ -31,7 +31,7 @@ pub(crate) async fn find(
     }
 }
 
-fn record(
+pub(crate) fn record(
     stored: &RawDocument,
     id: &EventId,
     endpoint: &EndpointName,

@@ -1,5 +1,7 @@
 //! The indexes that users' queries need, and how long records are kept.
 
+use std::time::Duration;
+
 use mongodb::{
     bson::{Bson, Document, doc},
     error::{Error as ServerError, ErrorKind},
@@ -33,6 +35,19 @@ impl MongoLog {
             self.carry_out(step).await?;
         }
         Ok(())
+    }
+
+    /// How long records are kept after their event was accepted; `None` for ever.
+    ///
+    /// # Errors
+    /// When the server is away.
+    pub async fn lifetime(&self) -> Result<Option<Duration>, LogUnavailable> {
+        self.ping().await?;
+        let by_age = Index::by_age(None);
+        let indexes = self.existing_indexes().await?;
+        let found = indexes.iter().find(|index| index.key == by_age.key);
+        let seconds = found.and_then(|index| u64::try_from(index.lifetime?).ok());
+        Ok(seconds.map(Duration::from_secs))
     }
 
     async fn existing_indexes(&self) -> Result<Vec<Index>, LogUnavailable> {

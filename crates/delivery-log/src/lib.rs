@@ -24,8 +24,10 @@ mod indexes;
 mod log;
 mod merge;
 mod payload;
+mod survey;
 mod verdict;
 mod write;
 
 pub use connection::{LogSettingsError, MongoLog};
 pub use log::{DeliveryLog, LogUnavailable, WriteReport};
+pub use survey::{Survey, Surveyed};

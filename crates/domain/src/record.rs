@@ -127,8 +127,22 @@ impl DeliveryRecord {
             return;
         }
         self.created_at = self.created_at.min(result.accepted_at);
-        if let Err(place) = self.attempts.binary_search(&result.attempt) {
-            self.attempts.insert(place, result.attempt.clone());
+        self.add(&result.attempt);
+    }
+
+    /// Adds all that another record of this delivery has. One of another event
+    /// or endpoint changes nothing.
+    pub fn absorb(&mut self, other: &Self) {
+        if other.event_id != self.event_id || other.endpoint != self.endpoint {
+            return;
+        }
+        self.created_at = self.created_at.min(other.created_at);
+        other.attempts.iter().for_each(|attempt| self.add(attempt));
+    }
+
+    fn add(&mut self, attempt: &Attempt) {
+        if let Err(place) = self.attempts.binary_search(attempt) {
+            self.attempts.insert(place, attempt.clone());
         }
     }
 
@@ -176,6 +190,14 @@ impl DeliveryRecord {
     #[must_use]
     pub fn next_attempt_at(&self) -> Option<UnixMillis> {
         self.winner()?.next_attempt_at
+    }
+
+    /// How long the wait before the next attempt is, in milliseconds.
+    #[must_use]
+    pub fn wait_ms(&self) -> Option<i64> {
+        let winner = self.winner()?;
+        let due = winner.next_attempt_at?;
+        Some(due.get().saturating_sub(winner.ended_at().get()))
     }
 
     /// When the last attempt ended.
@@ -318,6 +340,16 @@ mod tests {
         record.merge(&redriven(success(2)));
         assert_eq!(record.status(), Status::Success);
         assert_eq!(record.retry_count(), 1);
+    }
+
+    #[test]
+    fn a_record_absorbs_another_of_its_delivery_as_it_would_its_results() {
+        let mut one = record(&[failure(1, Some(2_000)), failure(3, None)]);
+        one.absorb(&record(&[failure(1, Some(2_000)), success(2)]));
+        let expected = [failure(1, Some(2_000)), success(2), failure(3, None)];
+        assert_eq!(one, record(&expected));
+        assert_eq!(record(&expected[..1]).wait_ms(), Some(950));
+        assert_eq!(one.wait_ms(), None);
     }
 
     #[test]

@@ -46,6 +46,15 @@ impl UnixMillis {
         )
     }
 
+    /// Earlier by `duration`, at least the first moment there is.
+    #[must_use]
+    pub fn minus(self, duration: Duration) -> Self {
+        Self(
+            self.0
+                .saturating_sub(i64::try_from(duration.as_millis()).unwrap_or(i64::MAX)),
+        )
+    }
+
     /// The time since `earlier`, zero where that is later.
     #[must_use]
     pub fn since(self, earlier: Self) -> Duration {
@@ -80,6 +89,8 @@ mod tests {
         assert_eq!(late.since(early), Duration::from_millis(2_500));
         assert_eq!(early.since(late), Duration::ZERO);
         assert_eq!(early.plus(Duration::MAX).get(), i64::MAX);
+        assert_eq!(late.minus(Duration::from_millis(2_500)), early);
+        assert_eq!(UnixMillis::new(-2).minus(Duration::MAX).get(), i64::MIN);
         assert_eq!(UnixMillis::new(-1).seconds(), -1);
     }
 }

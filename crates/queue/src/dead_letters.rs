@@ -129,6 +129,9 @@ pub struct DeadLetter {
     pub reason: String,
     /// When.
     pub died_at: Option<UnixMillis>,
+    /// Whether the broker moved it by itself: it could not be read, or was
+    /// handed out too often. Of such a letter the log knows nothing.
+    pub moved_by_broker: bool,
     /// The event itself, where it can be read.
     pub content: Result<QueuedEvent, Poison>,
     /// Its bytes.
@@ -136,7 +139,7 @@ pub struct DeadLetter {
 }
 
 impl DeadLetter {
-    fn read(properties: &BasicProperties, payload: Bytes) -> Self {
+    pub(crate) fn read(properties: &BasicProperties, payload: Bytes) -> Self {
         let content = message::decode(properties, payload.clone());
         let death = Death::read(properties);
         let endpoint = message::header_text(properties, message::ENDPOINT)
@@ -160,6 +163,8 @@ impl DeadLetter {
             endpoint,
             reason,
             died_at,
+            // Only a consumer notes when it gave a letter up.
+            moved_by_broker: message::header(properties, message::DEAD).is_none(),
             content,
             payload,
         }

@@ -58,6 +58,42 @@ where
     S: FnOnce(R, Shutdown) -> F,
     F: Future<Output = anyhow::Result<()>>,
 {
+    match command(name, read, run) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(Unable::Settings) => ExitCode::from(settings::EXIT_STATUS),
+        Err(Unable::Failed) => ExitCode::FAILURE,
+    }
+}
+
+/// Runs a command that answers a question. The exit status is 0 for yes, 1 for
+/// no, and 2 when it can't tell, be it for its settings.
+pub fn run_check<R, S, F>(name: &str, read: fn(&mut Settings) -> Option<R>, run: S) -> ExitCode
+where
+    S: FnOnce(R, Shutdown) -> F,
+    F: Future<Output = anyhow::Result<bool>>,
+{
+    match command(name, read, run) {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(_) => ExitCode::from(settings::EXIT_STATUS),
+    }
+}
+
+/// Why a command came to no end; the person has been told.
+enum Unable {
+    Settings,
+    Failed,
+}
+
+fn command<R, S, F, T>(
+    name: &str,
+    read: fn(&mut Settings) -> Option<R>,
+    run: S,
+) -> Result<T, Unable>
+where
+    S: FnOnce(R, Shutdown) -> F,
+    F: Future<Output = anyhow::Result<T>>,
+{
     let mut settings = Settings::from_environment();
     let read = read(&mut settings);
     let faults = settings.finish().err();
@@ -66,7 +102,7 @@ where
         (_, faults) => {
             let faults = faults.unwrap_or_else(|| SettingsFaults::unexplained(name));
             complain(name, &faults);
-            return ExitCode::from(settings::EXIT_STATUS);
+            return Err(Unable::Settings);
         }
     };
     let ran = telemetry::init(
@@ -83,13 +119,10 @@ where
             }
         })
     });
-    match ran {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            complain(name, &format_args!("{error:#}"));
-            ExitCode::FAILURE
-        }
-    }
+    ran.map_err(|error| {
+        complain(name, &format_args!("{error:#}"));
+        Unable::Failed
+    })
 }
 
 struct Ready<R> {
@@ -148,9 +181,9 @@ where
     ended
 }
 
-fn on_runtime<F>(grace: Duration, run: impl FnOnce(Shutdown) -> F) -> anyhow::Result<()>
+fn on_runtime<F, T>(grace: Duration, run: impl FnOnce(Shutdown) -> F) -> anyhow::Result<T>
 where
-    F: Future<Output = anyhow::Result<()>>,
+    F: Future<Output = anyhow::Result<T>>,
 {
     tls::install_provider();
     let runtime = tokio::runtime::Builder::new_multi_thread()

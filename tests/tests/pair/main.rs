@@ -26,6 +26,7 @@ mod retries;
 mod settings;
 mod stops;
 mod verifiers;
+mod verify;
 
 use std::process::ExitCode;
 
@@ -41,6 +42,7 @@ fn all_tests() -> Tests {
     deliveries::add(&mut tests);
     duplicates::add(&mut tests);
     verifiers::add(&mut tests);
+    verify::add(&mut tests);
     batches::add(&mut tests);
     refusals::add(&mut tests);
     edge::add(&mut tests);

@@ -29,57 +29,33 @@ const CONNECT_LIMIT: Duration = Duration::from_secs(10);
 const CONFIRM_LIMIT: Duration = Duration::from_secs(5);
 const CLOSE_LIMIT: Duration = Duration::from_secs(2);
 
-/// Where the chosen letters go.
-pub(super) enum Target {
-    /// Back to the work queues, at most this many a second.
-    Endpoint {
-        broker: BrokerUri,
-        rate: Option<NonZeroU32>,
-    },
-    /// Nowhere: they are discarded.
-    Nowhere,
-}
-
-/// Goes through the letters and ends those that are chosen.
-pub(super) async fn run(
+/// Sends the chosen letters back to their work queues, at most `rate` a second.
+pub(super) async fn redrive(
     letters: &mut DeadLetters,
     which: Which,
     dry_run: bool,
-    target: Target,
+    broker: BrokerUri,
+    rate: Option<NonZeroU32>,
     shutdown: &Shutdown,
 ) -> anyhow::Result<()> {
-    let mut report = Report {
-        verb: match (&target, dry_run) {
-            (Target::Endpoint { .. }, false) => "redriven",
-            (Target::Endpoint { .. }, true) => "would be redriven",
-            (Target::Nowhere, false) => "discarded",
-            (Target::Nowhere, true) => "would be discarded",
-        },
-        ..Report::default()
-    };
-    let worked = match target {
-        Target::Endpoint { broker, rate } if !dry_run => {
-            let (publisher, task) = connect(broker).await?;
-            let end = End::Redrive(publisher);
-            let worked = work(letters, which, end, rate, shutdown, &mut report).await;
-            task.close(CLOSE_LIMIT).await;
-            worked
-        }
-        target => {
-            let end = match target {
-                Target::Endpoint { .. } => End::TryRedrive,
-                Target::Nowhere if dry_run => End::Keep,
-                Target::Nowhere => End::Discard,
-            };
-            work(letters, which, end, None, shutdown, &mut report).await
-        }
-    };
-    writeln!(stdout(), "{report}")?;
-    worked?;
-    if report.failed() > 0 {
-        bail!("some letters could not be redriven; they are still in wahook.dead");
+    if dry_run {
+        return end_all(letters, which, End::TryRedrive, None, shutdown).await;
     }
-    Ok(())
+    let (publisher, task) = connect(broker).await?;
+    let ended = end_all(letters, which, End::Redrive(publisher), rate, shutdown).await;
+    task.close(CLOSE_LIMIT).await;
+    ended
+}
+
+/// Removes the chosen letters for good.
+pub(super) async fn discard(
+    letters: &mut DeadLetters,
+    which: Which,
+    dry_run: bool,
+    shutdown: &Shutdown,
+) -> anyhow::Result<()> {
+    let end = if dry_run { End::Keep } else { End::Discard };
+    end_all(letters, which, end, None, shutdown).await
 }
 
 /// What is done with a chosen letter.
@@ -90,6 +66,25 @@ enum End {
     TryRedrive,
     Discard,
     Keep,
+}
+
+/// Goes through the letters and ends those that are chosen.
+async fn end_all(
+    letters: &mut DeadLetters,
+    which: Which,
+    end: End,
+    rate: Option<NonZeroU32>,
+    shutdown: &Shutdown,
+) -> anyhow::Result<()> {
+    let mut report = Report::of(&end);
+    let worked = work(letters, which, end, rate, shutdown, &mut report).await;
+    writeln!(stdout(), "{report}")?;
+    worked?;
+    if report.failed() > 0 {
+        let verb = report.verb;
+        bail!("some letters could not be {verb}; they are still in wahook.dead");
+    }
+    Ok(())
 }
 
 async fn connect(broker: BrokerUri) -> anyhow::Result<(Publisher, PublisherTask)> {
@@ -203,6 +198,10 @@ async fn removed(receipt: Receipt) -> Ended {
 #[derive(Debug, Default)]
 struct Report {
     verb: &'static str,
+    /// Nothing was done.
+    dry_run: bool,
+    /// What it means that a letter could not be removed.
+    still_here: &'static str,
     looked_at: u32,
     done: u32,
     undecodable: u32,
@@ -214,6 +213,22 @@ struct Report {
 }
 
 impl Report {
+    fn of(end: &End) -> Self {
+        let (verb, still_here) = match end {
+            End::Redrive(_) | End::TryRedrive => (
+                "redriven",
+                "redriven but still here: the connection was lost in between",
+            ),
+            End::Discard | End::Keep => ("discarded", "kept: the connection was lost"),
+        };
+        Self {
+            verb,
+            dry_run: matches!(end, End::TryRedrive | End::Keep),
+            still_here,
+            ..Self::default()
+        }
+    }
+
     fn note(&mut self, ended: Ended) {
         match ended {
             Ended::Done => self.done += 1,
@@ -232,9 +247,10 @@ impl Report {
 
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let would_be = if self.dry_run { "would be " } else { "" };
         write!(
             f,
-            "{} of {} dead letters {}",
+            "{} of {} dead letters {would_be}{}",
             self.done, self.looked_at, self.verb
         )?;
         for (count, what) in [
@@ -245,10 +261,7 @@ impl fmt::Display for Report {
                 "of an endpoint that has no queue (start its consumer once), kept",
             ),
             (self.not_published, "not confirmed by the broker, kept"),
-            (
-                self.not_removed,
-                "redriven but still here: the connection was lost in between",
-            ),
+            (self.not_removed, self.still_here),
         ] {
             if count > 0 {
                 write!(f, "; {count} {what}")?;
@@ -258,5 +271,25 @@ impl fmt::Display for Report {
             f.write_str("; interrupted, the rest is kept")?;
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_could_not_be_removed_is_told_in_the_words_of_the_command() {
+        for (end, verb) in [(End::TryRedrive, "redriven"), (End::Discard, "discarded")] {
+            let mut report = Report::of(&end);
+            report.looked_at = 2;
+            report.note(Ended::Done);
+            report.note(Ended::NotRemoved);
+            let told = report.to_string();
+            assert!(told.contains(verb), "{told}");
+            assert_eq!(told.contains("redriven"), verb == "redriven", "{told}");
+            assert!(told.contains("; 1 "), "{told}");
+            assert_eq!(report.failed(), 1);
+        }
     }
 }

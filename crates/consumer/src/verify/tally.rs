@@ -1,0 +1,86 @@
+//! How many deliveries are where.
+
+use std::collections::BTreeMap;
+use wahook_domain::EndpointName;
+use wahook_queue::Depth;
+
+use super::judge::Place;
+
+/// What has been accounted for.
+#[derive(Debug, Default)]
+pub(super) struct Tally {
+    pub(super) endpoints: BTreeMap<EndpointName, Counts>,
+    /// The wait queues in which something has to wait, by their time.
+    pub(super) wait_queues: BTreeMap<i64, Option<Depth>>,
+    /// Documents in the log that are none of ours.
+    pub(super) foreign: u64,
+}
+
+/// Of one endpoint.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Serialize)]
+pub(super) struct Counts {
+    pub(super) delivered: u64,
+    pub(super) failed: u64,
+    pub(super) retrying: u64,
+    pub(super) queued: u64,
+    /// Those of the retrying and queued whose message was seen in the work queue.
+    #[serde(skip)]
+    pub(super) seen_in_queue: u64,
+}
+
+impl Tally {
+    pub(super) fn add(&mut self, endpoint: &EndpointName, place: Place, seen_in_queue: bool) {
+        let counts = match self.endpoints.get_mut(endpoint) {
+            Some(counts) => counts,
+            None => self.endpoints.entry(endpoint.clone()).or_default(),
+        };
+        match place {
+            Place::Delivered => counts.delivered += 1,
+            Place::Failed => counts.failed += 1,
+            Place::Retrying => counts.retrying += 1,
+            Place::Queued => counts.queued += 1,
+        }
+        counts.seen_in_queue += u64::from(seen_in_queue);
+    }
+
+    /// Counts what waits in a work queue and has no record yet. It is not read,
+    /// so it may have been accepted at any time.
+    pub(super) fn add_unread(&mut self, endpoint: &EndpointName, messages: u32) {
+        let counts = self.endpoints.entry(endpoint.clone()).or_default();
+        counts.queued += u64::from(messages).saturating_sub(counts.seen_in_queue);
+    }
+
+    pub(super) fn total(&self) -> Counts {
+        let mut total = Counts::default();
+        for counts in self.endpoints.values() {
+            total.delivered += counts.delivered;
+            total.failed += counts.failed;
+            total.retrying += counts.retrying;
+            total.queued += counts.queued;
+        }
+        total
+    }
+}
+
+impl Counts {
+    pub(super) fn sum(self) -> u64 {
+        self.delivered + self.failed + self.retrying + self.queued
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_message_that_was_seen_by_id_is_not_counted_again() {
+        let (mut tally, endpoint) = (Tally::default(), EndpointName::default());
+        tally.add(&endpoint, Place::Retrying, true);
+        tally.add(&endpoint, Place::Queued, true);
+        tally.add(&endpoint, Place::Delivered, false);
+        tally.add_unread(&endpoint, 5);
+        let total = tally.total();
+        assert_eq!((total.retrying, total.queued, total.delivered), (1, 4, 1));
+        assert_eq!(total.sum(), 6);
+    }
+}

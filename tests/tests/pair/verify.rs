@@ -1,0 +1,476 @@
+//! `verify` finds everything that is there and whatever is missing, and claims no loss
+//! where it can't tell.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::Duration;
+
+use lapin::options::{BasicGetOptions, QueuePurgeOptions};
+use mongodb::bson::{Document, doc};
+use serde_json::{Value, json};
+use wahook_tests::folder::RunFolder;
+use wahook_tests::load::Load;
+use wahook_tests::pair::Pair;
+use wahook_tests::program::{Command, ProgramName, Ran};
+use wahook_tests::receiver::{Answer, Post, Receiver};
+
+use crate::dead_letters::channel;
+use crate::world::{Test, Tests};
+
+const SOON: Duration = Duration::from_secs(10);
+/// Long enough for these consumers, which are never busy for long.
+const GRACE: [&str; 2] = ["--grace", "2s"];
+const ONE_QUICK_RETRY: [(&str, &str); 2] = [
+    ("WEBHOOK_RETRY_ATTEMPTS", "1"),
+    ("WEBHOOK_RETRY_DELAY", "100"),
+];
+
+pub(crate) fn add(tests: &mut Tests) {
+    tests.add("everything_adds_up_wherever_it_is", everywhere);
+    tests.add("it_adds_up_while_load_runs", under_load);
+    tests.add("a_record_that_was_deleted_is_missed", deleted_record);
+    tests.add("a_letter_that_was_removed_is_missed", removed_letter);
+    tests.add("a_message_that_was_removed_is_missed", removed_message);
+    tests.add("a_retry_that_was_removed_is_missed", removed_retry);
+    tests.add("an_id_that_was_never_accepted_is_lost", never_accepted);
+    tests.add("what_consumers_may_hold_is_not_called_lost", held);
+    tests.add("looking_uses_up_no_message", often);
+    tests.add("results_that_wait_in_the_broker_count", waiting_results);
+    tests.add("verify_says_when_it_cannot_tell", cannot_tell);
+}
+
+/// `call` is delivered, `ready` fails for good, `qr` waits for five minutes.
+fn by_name(post: &Post) -> Answer {
+    match post.event() {
+        Some("call") => Answer::status(200),
+        Some("qr") => Answer::status(503).header("retry-after", "300"),
+        _ => Answer::status(500),
+    }
+}
+
+async fn pair(test: &Test) -> Pair {
+    let receiver = Receiver::answering(by_name).await;
+    test.pair(receiver, &ONE_QUICK_RETRY).await
+}
+
+async fn run(pair: &Pair, arguments: &[&str]) -> Ran {
+    let arguments = [&["verify"], arguments].concat();
+    let place = pair.place();
+    let settings = [
+        ("AMQP_URL", place.amqp_url.as_str()),
+        ("MONGODB_URI", place.mongodb_uri.as_str()),
+        ("MONGODB_DATABASE", place.database.as_str()),
+    ];
+    Command::start(ProgramName::Consumer, &arguments, &settings)
+        .await
+        .finish()
+        .await
+}
+
+/// Verifies a window, or these ids; gives the status and what was printed.
+async fn verify(pair: &Pair, ids: Option<&[String]>, more: &[&str]) -> (Option<i32>, Value) {
+    let folder = RunFolder::temporary("accepted").unwrap();
+    let file = folder.join("ids");
+    let mut arguments = [&["--json"], more].concat();
+    if !more.contains(&"--grace") {
+        arguments.extend(GRACE);
+    }
+    if let Some(ids) = ids {
+        fs::write(&file, ids.join("\n")).unwrap();
+        arguments.extend(["--accepted", file.to_str().unwrap()]);
+    }
+    let ran = run(pair, &arguments).await;
+    let printed = serde_json::from_str(&ran.stdout);
+    let printed = printed.unwrap_or_else(|_| panic!("{}{}", ran.stdout, ran.stderr));
+    (ran.status.code(), printed)
+}
+
+/// Posts events of this name and waits until the log has them as they will stay.
+async fn settled(pair: &Pair, name: &str, count: usize, status: &'static str) -> Vec<String> {
+    let mut ids = Vec::new();
+    for _ in 0..count {
+        ids.push(pair.post(&json!({"event": name})).await.accepted_id());
+    }
+    for id in &ids {
+        let is_right = |record: &Document| record.get_str("status").ok() == Some(status);
+        pair.wait_record(id, SOON, is_right).await;
+    }
+    ids
+}
+
+async fn stop_consumer(pair: &Pair) {
+    let consumer = pair.take_consumer();
+    consumer.terminate();
+    assert!(consumer.wait_exit(SOON).await.success());
+}
+
+fn total(printed: &Value) -> [u64; 4] {
+    let total = &printed["total"];
+    ["delivered", "failed", "retrying", "queued"].map(|place| total[place].as_u64().unwrap())
+}
+
+/// Kinds and ids of what does not add up.
+fn findings(printed: &Value) -> BTreeSet<(&str, &str)> {
+    let findings = printed["findings"].as_array().unwrap().iter();
+    findings
+        .map(|finding| {
+            (
+                finding["kind"].as_str().unwrap(),
+                finding["id"].as_str().unwrap(),
+            )
+        })
+        .collect()
+}
+
+async fn everywhere(test: Test) {
+    let pair = pair(&test).await;
+    let mut ids = settled(&pair, "call", 4, "success").await;
+    ids.extend(settled(&pair, "ready", 3, "failed").await);
+    ids.extend(settled(&pair, "qr", 2, "retrying").await);
+    let (status, printed) = verify(&pair, None, &[]).await;
+    assert_eq!(
+        (status, total(&printed)),
+        (Some(0), [4, 3, 2, 0]),
+        "{printed}"
+    );
+    stop_consumer(&pair).await;
+    for _ in 0..5 {
+        ids.push(pair.post(&json!({"event": "call"})).await.accepted_id());
+    }
+    let (status, printed) = verify(&pair, None, &[]).await;
+    assert_eq!(
+        (status, total(&printed)),
+        (Some(0), [4, 3, 2, 5]),
+        "{printed}"
+    );
+    let (status, printed) = verify(&pair, Some(&ids), &[]).await;
+    assert_eq!(
+        (status, total(&printed)),
+        (Some(0), [4, 3, 2, 5]),
+        "{printed}"
+    );
+    assert_eq!(printed["accepted"], 14);
+    assert_eq!(printed["adds_up"], true);
+
+    // Redriven and not attempted yet: neither letter nor record shows it.
+    let settings = [("AMQP_URL", pair.place().amqp_url.as_str())];
+    let redrive = ["dead", "redrive", "--all"];
+    let redrive = Command::start(ProgramName::Consumer, &redrive, &settings).await;
+    redrive.finish().await.printed();
+    let (status, printed) = verify(&pair, None, &[]).await;
+    assert_eq!(
+        (status, total(&printed)),
+        (Some(0), [4, 0, 2, 8]),
+        "{printed}"
+    );
+    let text = run(&pair, &GRACE).await;
+    assert!(
+        text.printed()
+            .contains("\n14 = 4 delivered + 0 failed + 2 retrying + 8 queued\n")
+    );
+    assert!(text.stdout.ends_with("it adds up\n"), "{}", text.stdout);
+    // What was looked at is delivered as ever.
+    pair.add_consumer().await;
+    for id in &ids[9..] {
+        let delivered = |record: &Document| record.get_str("status").ok() == Some("success");
+        pair.wait_record(id, SOON, delivered).await;
+    }
+}
+
+async fn under_load(test: Test) {
+    let count = AtomicU64::new(0);
+    let receiver = Receiver::answering(move |_| {
+        let every_fifth = count.fetch_add(1, Ordering::Relaxed).is_multiple_of(5);
+        Answer::status(if every_fifth { 500 } else { 200 })
+    })
+    .await;
+    let pair = test.pair(receiver, &ONE_QUICK_RETRY).await;
+    let load = Load::start(&pair.producer, 4, Duration::from_millis(10), u64::MAX);
+    for _ in 0..4 {
+        let more = load.accepted() + 200;
+        wahook_tests::eventually::eventually(SOON, "more load", || async {
+            (load.accepted() >= more).then_some(())
+        })
+        .await;
+        let (status, printed) = verify(&pair, None, &["--grace", "20s"]).await;
+        assert_eq!(status, Some(0), "{printed}");
+        assert!(total(&printed)[0] >= 100, "{printed}");
+    }
+    let ids: Vec<_> = load.stop().await.into_iter().collect();
+    // Some are still on their way.
+    let (status, printed) = verify(&pair, Some(&ids), &["--grace", "20s"]).await;
+    assert_eq!(status, Some(0), "{printed}");
+    assert_eq!(total(&printed).iter().sum::<u64>(), ids.len() as u64);
+    assert!(total(&printed)[1] > 0, "some failed twice: {printed}");
+}
+
+async fn deleted_record(test: Test) {
+    let pair = pair(&test).await;
+    let delivered = settled(&pair, "call", 2, "success").await;
+    let failed = settled(&pair, "ready", 2, "failed").await;
+    let (gone, dead) = (delivered[0].as_str(), failed[0].as_str());
+    let keys = [gone, dead].map(|id| format!("{id}/default"));
+    let query = doc! { "_id": { "$in": keys.to_vec() } };
+    pair.log().delete_many(query).await.unwrap();
+    let (status, printed) = verify(&pair, None, &[]).await;
+    assert_eq!(status, Some(1));
+    assert_eq!(
+        findings(&printed),
+        BTreeSet::from([("record-missing", dead)])
+    );
+    // Of a delivered event the broker has nothing: only its id tells.
+    let all = [delivered.clone(), failed.clone()].concat();
+    let (status, printed) = verify(&pair, Some(&all), &[]).await;
+    assert_eq!(status, Some(1));
+    let expected = BTreeSet::from([("lost", gone), ("record-missing", dead)]);
+    assert_eq!(findings(&printed), expected);
+    assert_eq!(total(&printed), [1, 1, 0, 0]);
+    let text = run(&pair, &GRACE).await;
+    assert!(
+        text.stdout
+            .contains(&format!("record-missing  {dead}/default"))
+    );
+    assert!(
+        text.stdout.ends_with("1 do not add up\n"),
+        "{}",
+        text.stdout
+    );
+}
+
+async fn removed_letter(test: Test) {
+    let pair = pair(&test).await;
+    let ids = settled(&pair, "ready", 3, "failed").await;
+    let (connection, channel) = channel(&pair).await;
+    let options = BasicGetOptions { no_ack: true };
+    let letter = channel.basic_get("wahook.dead".into(), options).await;
+    let letter = letter.unwrap().unwrap().delivery;
+    let gone = letter.properties.message_id().as_ref().unwrap().as_str();
+    connection.close(200, "done".into()).await.unwrap();
+    for of in [None, Some(ids.as_slice())] {
+        let (status, printed) = verify(&pair, of, &[]).await;
+        assert_eq!(status, Some(1));
+        assert_eq!(
+            findings(&printed),
+            BTreeSet::from([("letter-missing", gone)])
+        );
+        assert_eq!(total(&printed), [0, 2, 0, 0]);
+    }
+    let (status, printed) = verify(&pair, None, &["--discarded"]).await;
+    assert_eq!((status, total(&printed)), (Some(0), [0, 3, 0, 0]));
+}
+
+async fn purge(pair: &Pair, queue: &str) -> u32 {
+    let (connection, channel) = channel(pair).await;
+    let purged = channel.queue_purge(queue.into(), QueuePurgeOptions::default());
+    let purged = purged.await.unwrap();
+    connection.close(200, "done".into()).await.unwrap();
+    purged
+}
+
+async fn removed_message(test: Test) {
+    let pair = pair(&test).await;
+    stop_consumer(&pair).await;
+    let gone = pair.post(&json!({"event": "call"})).await.accepted_id();
+    assert_eq!(purge(&pair, "wahook.deliver.default").await, 1);
+    let there = pair.post(&json!({"event": "call"})).await.accepted_id();
+    let (status, printed) = verify(&pair, Some(&[gone.clone(), there]), &[]).await;
+    assert_eq!(status, Some(1));
+    assert_eq!(
+        findings(&printed),
+        BTreeSet::from([("lost", gone.as_str())])
+    );
+    assert_eq!(total(&printed), [0, 0, 0, 1]);
+}
+
+async fn removed_retry(test: Test) {
+    let receiver = Receiver::answering(by_name).await;
+    let settings = [("WEBHOOK_RETRY_DELAY", "4000")];
+    let pair = test.pair(receiver, &settings).await;
+    let long = settled(&pair, "qr", 2, "retrying").await;
+    assert_eq!(purge(&pair, "wahook.wait.300000").await, 2);
+    let (status, printed) = verify(&pair, None, &[]).await;
+    assert_eq!(status, Some(1));
+    let expected = long.iter().map(|id| ("wait-short", id.as_str()));
+    assert_eq!(findings(&printed), expected.collect());
+
+    let short = settled(&pair, "ready", 1, "retrying").await;
+    assert_eq!(purge(&pair, "wahook.wait.4000").await, 1);
+    let (status, printed) = verify(&pair, Some(&short), &["--grace", "4s"]).await;
+    assert_eq!(status, Some(1));
+    let expected = BTreeSet::from([("retry-missing", short[0].as_str())]);
+    assert_eq!(findings(&printed), expected);
+}
+
+async fn never_accepted(test: Test) {
+    let pair = pair(&test).await;
+    let mut ids = settled(&pair, "call", 1, "success").await;
+    ids.push("never-accepted".to_owned());
+    let (status, printed) = verify(&pair, Some(&ids), &[]).await;
+    assert_eq!(status, Some(1));
+    assert_eq!(
+        findings(&printed),
+        BTreeSet::from([("lost", "never-accepted")])
+    );
+    assert_eq!(
+        (&printed["adds_up"], &printed["accepted"]),
+        (&json!(false), &json!(2))
+    );
+    let (status, printed) = verify(&pair, Some(&ids[..1]), &["--endpoint", "crm"]).await;
+    assert_eq!(status, Some(2), "an endpoint without a queue: {printed}");
+    assert_eq!(printed["adds_up"], Value::Null);
+}
+
+async fn held(test: Test) {
+    let patient = Arc::new(AtomicBool::new(false));
+    let hangs = Arc::clone(&patient);
+    let receiver = Receiver::answering(move |_| match hangs.load(Ordering::Relaxed) {
+        false => Answer::silence(),
+        true => Answer::status(200),
+    })
+    .await;
+    let settings = [
+        ("WEBHOOK_CONCURRENCY", "1"),
+        ("WEBHOOK_TIMEOUT", "5000"),
+        ("WEBHOOK_RETRY_ATTEMPTS", "1"),
+        ("WEBHOOK_RETRY_DELAY", "100"),
+    ];
+    let pair = test.pair(receiver, &settings).await;
+    let mut ids = Vec::new();
+    for _ in 0..6 {
+        ids.push(pair.post(&json!({"event": "call"})).await.accepted_id());
+    }
+    pair.receiver.wait_for(1, SOON).await;
+    // One is being delivered, one is with the consumer, four wait and are left to it.
+    let (status, printed) = verify(&pair, Some(&ids), &["--grace", "1s"]).await;
+    assert_eq!(status, Some(2), "{printed}");
+    assert_eq!(printed["findings"], json!([]));
+    assert!(
+        !printed["untold"].as_array().unwrap().is_empty(),
+        "{printed}"
+    );
+    patient.store(true, Ordering::Relaxed);
+    let (status, printed) = verify(&pair, Some(&ids), &["--grace", "20s"]).await;
+    assert_eq!(
+        (status, total(&printed)),
+        (Some(0), [6, 0, 0, 0]),
+        "{printed}"
+    );
+}
+
+/// A work queue gives a message up after 100 deliveries.
+async fn often(test: Test) {
+    let pair = pair(&test).await;
+    stop_consumer(&pair).await;
+    let id = pair.post(&json!({"event": "call"})).await.accepted_id();
+    let (connection, channel) = channel(&pair).await;
+    for _ in 0..49 {
+        let options = BasicGetOptions { no_ack: false };
+        let message = channel.basic_get("wahook.deliver.default".into(), options);
+        let message = message.await.unwrap().unwrap();
+        let options = lapin::options::BasicNackOptions {
+            requeue: true,
+            ..Default::default()
+        };
+        message.nack(options).await.unwrap();
+    }
+    connection.close(200, "done".into()).await.unwrap();
+    let ids = [id];
+    let (status, _) = verify(&pair, Some(&ids), &["--grace", "1s"]).await;
+    assert_eq!(status, Some(0), "handed out 49 times before");
+    for _ in 0..3 {
+        let (status, printed) = verify(&pair, Some(&ids), &["--grace", "200ms"]).await;
+        assert_eq!((status, &printed["findings"]), (Some(2), &json!([])));
+    }
+    pair.add_consumer().await;
+    let delivered = |record: &Document| record.get_str("status").ok() == Some("success");
+    pair.wait_record(&ids[0], SOON, delivered).await;
+}
+
+async fn waiting_results(test: Test) {
+    let pair = pair(&test).await;
+    let ids = settled(&pair, "call", 1, "success").await;
+    stop_consumer(&pair).await;
+    // The same deliveries as a consumer leaves them that has lost its log.
+    pair.log().delete_many(doc! {}).await.unwrap();
+    let (connection, channel) = channel(&pair).await;
+    let result = json!({
+        "event_id": ids[0], "endpoint": "default", "event": "call", "accepted_at": 1,
+        "queued_at": 1, "number": 1, "started_at": 2, "duration_ms": 3, "status_code": 200,
+        "error": null, "next_attempt_at": null, "webhook_url": "http://127.0.0.1/",
+    });
+    let mut headers = lapin::types::FieldTable::default();
+    let text = lapin::types::AMQPValue::LongString(result.to_string().into());
+    headers.insert("x-result".into(), text);
+    let version = lapin::types::AMQPValue::LongLongInt(1);
+    headers.insert("x-wahook-version".into(), version);
+    let properties = lapin::BasicProperties::default()
+        .with_message_id(ids[0].as_str().into())
+        .with_headers(headers);
+    let body = br#"{"event":"call","data":{},"timestamp":1}"#;
+    let options = lapin::options::BasicPublishOptions::default();
+    let publish = channel.basic_publish(
+        "".into(),
+        "wahook.results".into(),
+        options,
+        body,
+        properties,
+    );
+    publish.await.unwrap().await.unwrap();
+    connection.close(200, "done".into()).await.unwrap();
+    let (status, printed) = verify(&pair, Some(&ids), &[]).await;
+    assert_eq!(
+        (status, total(&printed)),
+        (Some(0), [1, 0, 0, 0]),
+        "{printed}"
+    );
+}
+
+async fn cannot_tell(test: Test) {
+    let pair = pair(&test).await;
+    let place = pair.place();
+    let (broker, log) = (place.amqp_url.as_str(), place.mongodb_uri.as_str());
+    let start = |arguments: Vec<&'static str>, settings: Vec<(&'static str, String)>| async move {
+        let settings: Vec<_> = settings
+            .iter()
+            .map(|(name, value)| (*name, value.as_str()))
+            .collect();
+        let arguments = [vec!["verify"], arguments].concat();
+        let command = Command::start(ProgramName::Consumer, &arguments, &settings).await;
+        command.finish().await
+    };
+    let both = |broker: &str, log: &str| {
+        vec![
+            ("AMQP_URL", broker.to_owned()),
+            ("MONGODB_URI", log.to_owned()),
+        ]
+    };
+    for (arguments, settings, told) in [
+        (vec![], vec![], "MONGODB_URI"),
+        (vec![], both(broker, "localhost"), "MONGODB_URI"),
+        (vec!["--since", "soon"], both(broker, log), "--since"),
+        (
+            vec!["--since", "1h", "--accepted", "-"],
+            both(broker, log),
+            "--accepted",
+        ),
+        (
+            vec!["--since", "1h", "--until", "2h"],
+            both(broker, log),
+            "--until",
+        ),
+        (
+            vec!["--accepted", "no-such-file"],
+            both(broker, log),
+            "no-such-file",
+        ),
+        (vec![], both("amqp://127.0.0.1:1", log), "can't tell"),
+        (vec![], both(broker, "mongodb://127.0.0.1:1"), "can't tell"),
+    ] {
+        let ran = start(arguments.clone(), settings).await;
+        assert_eq!(ran.status.code(), Some(2), "{arguments:?}: {}", ran.stderr);
+        assert!(ran.stderr.contains(told), "{arguments:?}: {}", ran.stderr);
+        assert_eq!(ran.stdout, "", "{arguments:?}");
+    }
+}
