@@ -149,6 +149,9 @@ async fn play(
     result
         .faults
         .extend(played.err().map(|error| format!("{error:#}")));
+    if let Err(missed) = act.verify().await {
+        result.faults.push(format!("{missed:#}"));
+    }
     act.stage.restore().await?;
     let health = Health::at_rest(act.stage).await?;
     match before {

@@ -225,7 +225,18 @@ impl Stage {
 
     /// `wahook-consumer` with these arguments, to its end.
     pub(crate) async fn command(&self, arguments: &[&str]) -> anyhow::Result<Ran> {
-        let ran = self.start_command(arguments).await.finish().await;
+        self.command_on(None, arguments).await
+    }
+
+    /// The same, with the log on another server.
+    pub(crate) async fn command_on(
+        &self,
+        mongodb_uri: Option<String>,
+        arguments: &[&str],
+    ) -> anyhow::Result<Ran> {
+        let mongodb_uri = mongodb_uri.unwrap_or_else(|| self.servers.mongod.uri());
+        let command = self.start_command_on(&mongodb_uri, arguments).await;
+        let ran = command.finish().await;
         ensure!(
             ran.status.success(),
             "wahook-consumer {}: {}{}",
@@ -237,11 +248,15 @@ impl Stage {
     }
 
     pub(crate) async fn start_command(&self, arguments: &[&str]) -> Command {
-        let amqp_url = self.servers.rabbitmq.amqp_url();
         let mongodb_uri = self.servers.mongod.uri();
+        self.start_command_on(&mongodb_uri, arguments).await
+    }
+
+    async fn start_command_on(&self, mongodb_uri: &str, arguments: &[&str]) -> Command {
+        let amqp_url = self.servers.rabbitmq.amqp_url();
         let settings = [
             ("AMQP_URL", amqp_url.as_str()),
-            ("MONGODB_URI", mongodb_uri.as_str()),
+            ("MONGODB_URI", mongodb_uri),
             ("MONGODB_DATABASE", DATABASE),
         ];
         Command::start(ProgramName::Consumer, arguments, &settings).await

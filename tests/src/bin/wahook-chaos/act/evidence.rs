@@ -1,9 +1,12 @@
 //! What has a row left behind, at the webhook, in the log and among the dead letters?
 
 use std::collections::BTreeMap;
+use std::fs;
 
+use anyhow::Context;
 use futures_util::TryStreamExt;
 use mongodb::bson::doc;
+use wahook_tests::folder::RunFolder;
 use wahook_tests::pair::SECRET;
 use wahook_tests::receiver::Post;
 
@@ -25,6 +28,18 @@ impl Act<'_> {
             records: self.records().await?,
             letters: self.letters().await?,
         })
+    }
+
+    /// Whether an operator would find the same: `wahook-consumer verify` must miss nothing.
+    pub(crate) async fn verify(&self) -> anyhow::Result<()> {
+        let folder = RunFolder::temporary("accepted")?;
+        let file = folder.join("ids");
+        let ids = self.accepted.iter().map(|n| event::id(self.row, *n) + "\n");
+        fs::write(&file, ids.collect::<String>())?;
+        let file = file.to_str().context("the folder's name")?;
+        let mongod = self.other_log.as_ref().map(|(mongod, _)| mongod.uri());
+        let arguments = ["verify", "--accepted", file];
+        self.stage.command_on(mongod, &arguments).await.map(|_| ())
     }
 
     /// A post of another row came late; it was judged there by what it should have been.
