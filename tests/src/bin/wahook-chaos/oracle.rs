@@ -19,8 +19,16 @@ pub(crate) struct Evidence {
     pub(crate) posts: Vec<Seen>,
     /// What the log says, by id.
     pub(crate) records: BTreeMap<String, Record>,
-    /// The ids of the dead letters, one for each letter.
-    pub(crate) letters: Vec<String>,
+    pub(crate) letters: Vec<Letter>,
+}
+
+/// One message among the dead letters.
+#[derive(Debug)]
+pub(crate) struct Letter {
+    pub(crate) id: String,
+    /// Whether it was published to be kept. A quorum queue keeps everything, so no kill of
+    /// the broker would show that it was not; in another queue it would be lost.
+    pub(crate) is_persistent: bool,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -62,7 +70,7 @@ pub(crate) struct Verdict {
     pub(crate) uninvited: BTreeSet<String>,
     /// Not, or not rightly, in the log.
     pub(crate) unlogged: BTreeSet<String>,
-    /// With other bytes, or without valid signatures.
+    /// With other bytes, without valid signatures, or not published to be kept.
     pub(crate) damaged: BTreeSet<String>,
     /// Posts and letters beyond those of a run without any fault.
     pub(crate) duplicates: u64,
@@ -75,7 +83,10 @@ pub(crate) fn judge(evidence: &Evidence) -> Verdict {
         events: evidence.accepted.len(),
         ..Verdict::default()
     };
-    let letters: BTreeSet<&str> = evidence.letters.iter().map(String::as_str).collect();
+    let letters = evidence.letters.iter();
+    let transient = letters.clone().filter(|letter| !letter.is_persistent);
+    verdict.damaged = transient.map(|letter| letter.id.clone()).collect();
+    let letters: BTreeSet<&str> = letters.map(|letter| letter.id.as_str()).collect();
     let mut posts: BTreeMap<&str, Vec<&Seen>> = BTreeMap::new();
     for post in &evidence.posts {
         posts.entry(&post.id).or_default().push(post);
@@ -174,6 +185,13 @@ mod tests {
         }
     }
 
+    fn letter(id: &str) -> Letter {
+        Letter {
+            id: id.to_owned(),
+            is_persistent: true,
+        }
+    }
+
     fn record(status: &str, highest_attempt: u32) -> Record {
         Record {
             status: status.to_owned(),
@@ -195,7 +213,7 @@ mod tests {
                 ("b".to_owned(), record("failed", 2)),
             ]
             .into(),
-            letters: vec!["b".to_owned()],
+            letters: vec![letter("b")],
         }
     }
 
@@ -231,7 +249,7 @@ mod tests {
     fn what_nobody_sent_is_noticed_at_the_webhook_and_in_the_letters() {
         let mut evidence = all_is_well();
         evidence.posts.push(post("c", 1, true));
-        evidence.letters.push("d".to_owned());
+        evidence.letters.push(letter("d"));
         let uninvited = judge(&evidence).uninvited;
         assert_eq!(uninvited.into_iter().collect::<Vec<_>>(), ["c", "d"]);
     }
@@ -265,10 +283,17 @@ mod tests {
     }
 
     #[test]
+    fn a_letter_that_was_not_published_to_be_kept_is_damage() {
+        let mut evidence = all_is_well();
+        evidence.letters[0].is_persistent = false;
+        assert!(judge(&evidence).damaged.contains("b"));
+    }
+
+    #[test]
     fn posts_and_letters_beyond_the_expected_are_counted_as_duplicates() {
         let mut evidence = all_is_well();
         evidence.posts.push(post("a", 1, true));
-        evidence.letters.push("b".to_owned());
+        evidence.letters.push(letter("b"));
         let verdict = judge(&evidence);
         assert!(verdict.is_good(), "{verdict}");
         assert_eq!(verdict.duplicates, 2);

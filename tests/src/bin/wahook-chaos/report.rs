@@ -164,7 +164,7 @@ const EXPLAINED: &str = "
 **Lost**: accepted, and in the end neither answered 2xx by the webhook nor (where the webhook refuses for good) a dead letter.
 **Never accepted**: at the webhook or among the dead letters, though nothing of it was answered 202.
 **Not in the log**: without a record in its final state that has all attempts the webhook saw.
-**Damaged**: other bytes than were accepted, or signatures that do not verify.
+**Damaged**: other bytes than were accepted, signatures that do not verify, or a dead letter that was not published to be kept.
 **Duplicates**: posts and letters beyond those of a run without faults; each has the same `webhook-id`.
 **Longest stall**: between two posts, whatever their event.
 

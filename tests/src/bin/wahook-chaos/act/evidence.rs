@@ -5,6 +5,8 @@ use std::fs;
 
 use anyhow::Context;
 use futures_util::TryStreamExt;
+use lapin::options::BasicGetOptions;
+use lapin::{Connection, ConnectionProperties};
 use mongodb::bson::doc;
 use wahook_tests::folder::RunFolder;
 use wahook_tests::pair::SECRET;
@@ -12,7 +14,10 @@ use wahook_tests::receiver::Post;
 
 use super::Act;
 use crate::event;
-use crate::oracle::{Evidence, Record, Seen};
+use crate::oracle::{Evidence, Letter, Record, Seen};
+
+/// As AMQP writes it.
+const PERSISTENT: u8 = 2;
 
 impl Act<'_> {
     /// What the row has left behind.
@@ -77,13 +82,21 @@ impl Act<'_> {
         Ok(records)
     }
 
-    async fn letters(&self) -> anyhow::Result<Vec<String>> {
-        let ran = self.stage.command(&["dead", "list", "--json"]).await?;
-        let ids = ran.stdout.lines().map(|line| {
-            let letter: serde_json::Value = serde_json::from_str(line)?;
-            let id = letter.get("id").and_then(serde_json::Value::as_str);
-            Ok(id.unwrap_or("without an id").to_owned())
-        });
-        ids.collect()
+    /// All that rest in the queue; they are back in it when the connection is closed.
+    async fn letters(&self) -> anyhow::Result<Vec<Letter>> {
+        let url = self.stage.servers.rabbitmq.amqp_url();
+        let connection = Connection::connect(&url, ConnectionProperties::default()).await?;
+        let channel = connection.create_channel().await?;
+        let mut letters = Vec::new();
+        let kept = BasicGetOptions { no_ack: false };
+        while let Some(message) = channel.basic_get("wahook.dead".into(), kept).await? {
+            let id = message.properties.message_id().as_ref();
+            letters.push(Letter {
+                id: id.map_or("without an id", |id| id.as_str()).to_owned(),
+                is_persistent: *message.properties.delivery_mode() == Some(PERSISTENT),
+            });
+        }
+        connection.close(200, "read".into()).await?;
+        Ok(letters)
     }
 }
