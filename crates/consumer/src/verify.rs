@@ -3,6 +3,7 @@
 mod accepted;
 mod evidence;
 mod judge;
+mod moment;
 mod patience;
 mod report;
 mod search;
@@ -15,7 +16,6 @@ use std::{
     collections::BTreeSet,
     io::{Write, stdout},
     path::PathBuf,
-    str::FromStr,
     time::Duration,
 };
 use tokio::time::Instant;
@@ -28,6 +28,7 @@ use wahook_queue::{
 use wahook_service::{Settings, Shutdown, clock};
 
 use crate::{age::Age, settings::LogSettings};
+use moment::Moment;
 use report::{Finding, QueueRow, Report, Row, Scope};
 use search::{Question, Search};
 
@@ -266,39 +267,6 @@ async fn queue_rows(search: &Search<'_>) -> anyhow::Result<Vec<QueueRow>> {
     }
     Ok(rows)
 }
-
-/// A moment, or how long ago it was.
-#[derive(Debug, Clone, Copy)]
-enum Moment {
-    Ago(Age),
-    At(UnixMillis),
-}
-
-impl Moment {
-    fn before(self, now: UnixMillis) -> UnixMillis {
-        match self {
-            Self::Ago(age) => now.minus(age.get()),
-            Self::At(moment) => moment,
-        }
-    }
-}
-
-impl FromStr for Moment {
-    type Err = InvalidMoment;
-
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        if let Ok(age) = text.parse() {
-            return Ok(Self::Ago(age));
-        }
-        let moment: jiff::Timestamp = text.parse().map_err(|_| InvalidMoment)?;
-        Ok(Self::At(UnixMillis::new(moment.as_millisecond())))
-    }
-}
-
-/// A text that names no moment.
-#[derive(Debug, thiserror::Error)]
-#[error("neither a time such as 90s, 30m, 2h or 7d, nor a moment such as 2026-01-31T12:00:00Z")]
-struct InvalidMoment;
 
 /// Shown on a terminal only.
 fn progress() -> ProgressBar {

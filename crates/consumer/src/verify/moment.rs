@@ -1,0 +1,40 @@
+//! A time as it is typed.
+
+use std::str::FromStr;
+use wahook_domain::UnixMillis;
+
+use crate::age::Age;
+
+/// A moment, or how long ago it was.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Moment {
+    Ago(Age),
+    At(UnixMillis),
+}
+
+impl Moment {
+    /// As a time, when it is `now`.
+    pub(super) fn before(self, now: UnixMillis) -> UnixMillis {
+        match self {
+            Self::Ago(age) => now.minus(age.get()),
+            Self::At(moment) => moment,
+        }
+    }
+}
+
+impl FromStr for Moment {
+    type Err = InvalidMoment;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        if let Ok(age) = text.parse() {
+            return Ok(Self::Ago(age));
+        }
+        let moment: jiff::Timestamp = text.parse().map_err(|_| InvalidMoment)?;
+        Ok(Self::At(UnixMillis::new(moment.as_millisecond())))
+    }
+}
+
+/// A text that names no moment.
+#[derive(Debug, thiserror::Error)]
+#[error("neither a time such as 90s, 30m, 2h or 7d, nor a moment such as 2026-01-31T12:00:00Z")]
+pub(super) struct InvalidMoment;
