@@ -13,6 +13,7 @@ pub mod link;
 pub mod message;
 pub mod publisher;
 mod readable;
+mod routing;
 mod settle;
 pub mod spill;
 pub mod topology;
@@ -20,7 +21,7 @@ mod wire;
 
 pub use broker::{BrokerUri, ConnectError, InvalidBrokerUri, reconnect_backoff};
 pub use dead_letters::{DeadLetter, DeadLetters, DeadLettersError};
-pub use intake::{AckError, Intake, Receipt, Received, Subscription, SubscriptionEnded};
+pub use intake::{AckError, Intake, Observer, Receipt, Received, Subscription, SubscriptionEnded};
 pub use link::LinkState;
 pub use message::{Outgoing, Poison};
 pub use publisher::{PublishError, Publisher, PublisherTask};
