@@ -61,8 +61,10 @@ families! {
 families! {
     /// About the events that come in.
     ProducerFamilies {
-        /// Events answered 202: the broker has confirmed them.
+        /// Events answered 202 that the broker has confirmed, for one endpoint or more.
         events_accepted: IntCounter = "wahook_events_accepted_total";
+        /// Events answered 202 that no endpoint wants, and so are delivered to nobody.
+        events_unwanted: IntCounter = "wahook_events_unwanted_total";
         /// Events answered 200 and not published again: the same event was accepted within
         /// the last ten minutes.
         events_duplicate: IntCounter = "wahook_events_duplicate_total";

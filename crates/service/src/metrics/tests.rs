@@ -105,6 +105,7 @@ fn the_producers_metrics_are_well_formed_and_all_there_from_the_start() {
             "wahook_events_accepted_total",
             "wahook_events_duplicate_total",
             "wahook_events_refused_total",
+            "wahook_events_unwanted_total",
             "wahook_publish_confirm_seconds",
             "wahook_reconnects_total",
             "wahook_requests_in_flight",
