@@ -159,8 +159,14 @@ impl Gate {
         Some(self.start + state.pace.reserve(now, interval))
     }
 
+    /// The endpoint's events can't be had from the broker.
+    pub(crate) fn show_trouble(&self, error: &str) {
+        self.check.set_failed(error);
+    }
+
     /// A subscription begins: the others must notice it first.
     pub(crate) fn begin(&self) {
+        self.check.set_ok();
         let now = self.now();
         let mut state = self.state();
         if state.rate_limit.is_some() {

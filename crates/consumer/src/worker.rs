@@ -9,7 +9,7 @@ use tokio::{
 use tokio_util::task::TaskTracker;
 use wahook_delivery_log::DeliveryLog;
 use wahook_domain::EndpointName;
-use wahook_queue::{Intake, Received, Subscription, SubscriptionEnded, topology};
+use wahook_queue::{ConnectError, Intake, Received, Subscription, SubscriptionEnded, topology};
 
 use crate::delivery::{Endpoint, Errand};
 
@@ -17,6 +17,8 @@ use crate::delivery::{Endpoint, Errand};
 const COUNT_EVERY: Duration = Duration::from_secs(1);
 /// When the queue is looked at again where there was nothing to probe with.
 const EMPTY_PAUSE: Duration = Duration::from_secs(1);
+/// When a queue that the broker does not hand out is tried again.
+const TROUBLE_PAUSE: Duration = Duration::from_secs(5);
 /// How long the broker may take to hand out the last before a pause.
 const LEAVE_LIMIT: Duration = Duration::from_secs(10);
 
@@ -85,8 +87,17 @@ impl<L: DeliveryLog> Worker<L> {
         changes: &mut watch::Receiver<Arc<Endpoint<L>>>,
     ) -> Result<(), String> {
         let queue = topology::work_queue(&self.name);
-        let subscribed = intake.subscribe(&queue, endpoint.prefetch).await;
-        let mut subscription = subscribed.map_err(|error| error.to_string())?;
+        let mut subscription = match intake.subscribe(&queue, endpoint.prefetch).await {
+            Ok(subscription) => subscription,
+            // The others, whose queues are well, must not suffer for this one.
+            Err(error @ ConnectError::NoSubscription { .. }) => {
+                tracing::warn!(endpoint = %self.name, %error, "not subscribed");
+                endpoint.gate.show_trouble(&error.to_string());
+                sleep(TROUBLE_PAUSE).await;
+                return Ok(());
+            }
+            Err(error) => return Err(error.to_string()),
+        };
         endpoint.gate.begin();
         let began = self.begin_deliveries(&mut subscription, endpoint, deliveries, changes);
         let left = began.await.map_err(|error| error.to_string())?;

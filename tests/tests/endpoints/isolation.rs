@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use wahook_tests::program::Program;
 use wahook_tests::receiver::{Answer, Receiver};
 
-use crate::several::Several;
+use crate::several::{MACHINE, Several};
 use crate::world::{Test, Tests};
 
 const EVENTS: usize = 3_000;
@@ -26,7 +26,8 @@ async fn isolated(test: Test) {
         let url = receiver.url();
         format!("[[endpoint]]\nname = \"{name}\"\nurl = \"{url}\"\nevents = [\"{event}\"]\n")
     };
-    let several = Several::start(&test, 1, &one("alone", "one", &alone)).await;
+    let _machine = MACHINE.write().await;
+    let several = Several::start_alone(&test, 1, &one("alone", "one", &alone), &[]).await;
     let pair = one("beside", "two", &beside) + &one("hanging", "two", &hanging);
     let other = several.another("pair.toml", &pair).await;
     let (mut without, mut with) = (Vec::new(), Vec::new());
@@ -39,6 +40,7 @@ async fn isolated(test: Test) {
     let in_flight = counts.sum_where("wahook_deliveries_in_flight", &[("endpoint", "hanging")]);
     assert!(in_flight > 0.0 || counts.sum("wahook_circuit_open") == 1.0);
     let best = |rates: &[f64]| rates.iter().copied().fold(0.0, f64::max);
+    eprintln!("rounds alone {without:.0?}, beside one that hangs {with:.0?}");
     let (without, with) = (best(&without), best(&with));
     let ratio = with / without;
     eprintln!("deliveries/s alone {without:.0}, beside one that hangs {with:.0}: ratio {ratio:.2}");

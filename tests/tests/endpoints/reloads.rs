@@ -119,13 +119,17 @@ async fn come_and_go(test: Test) {
         .await;
     mended.store(true, Ordering::Relaxed);
     // The retry that waited when its endpoint was removed is made all the same.
-    leaving.wait_for(2, SOON).await;
-    assert!(
-        leaving
-            .posts()
-            .iter()
-            .all(|post| post.id() == Some(&*early))
-    );
+    leaving
+        .wait_until("its retry", SOON, |posts| {
+            posts
+                .iter()
+                .filter(|post| post.id() == Some(&*early))
+                .count()
+                == 2
+        })
+        .await;
+    assert_eq!(leaving.posts_of(&early).len(), 2);
+    assert!(leaving.posts_of(&unbound).is_empty());
     assert_eq!(several.depth("wahook.deliver.leaving").await, 0);
     assert!(first.posts_of(&unbound).is_empty() && second.posts_of(&unbound).is_empty());
     assert_eq!(first.posts().len(), 1);
@@ -141,8 +145,12 @@ async fn come_and_go(test: Test) {
         .reload(&(next + &one("leaving", &leaving, "")))
         .await;
     eventually(SOON, "it is bound again", async || {
-        several.accepted("qr").await;
-        (leaving.posts().len() > 2).then_some(())
+        let id = several.accepted("qr").await;
+        let posts = added.wait_until("the event", SOON, |posts| {
+            posts.iter().any(|post| post.id() == Some(&*id))
+        });
+        posts.await;
+        (!leaving.posts_of(&id).is_empty()).then_some(())
     })
     .await;
 }

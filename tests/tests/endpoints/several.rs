@@ -12,6 +12,7 @@ use mongodb::Collection;
 use mongodb::bson::{Document, doc};
 use reqwest::StatusCode;
 use serde_json::{Value, json};
+use tokio::sync::{RwLock, RwLockReadGuard};
 use wahook_tests::folder::RunFolder;
 use wahook_tests::http_client::http_client;
 use wahook_tests::pair::Place;
@@ -22,6 +23,9 @@ use crate::world::Test;
 pub(crate) const SOON: Duration = Duration::from_secs(10);
 const READY_WITHIN: Duration = Duration::from_secs(30);
 
+/// Held by each test while it runs; one that measures how fast something is holds it alone.
+pub(crate) static MACHINE: RwLock<()> = RwLock::const_new(());
+
 pub(crate) struct Several {
     pub(crate) producer: Program,
     pub(crate) consumers: Vec<Program>,
@@ -30,6 +34,7 @@ pub(crate) struct Several {
     http: reqwest::Client,
     log: Collection<Document>,
     channel: Channel,
+    _machine: Option<RwLockReadGuard<'static, ()>>,
     /// Open as long as the channel is used.
     _connection: Connection,
 }
@@ -46,6 +51,21 @@ impl Several {
         endpoints: &str,
         settings: &[(&str, &str)],
     ) -> Self {
+        let machine = MACHINE.read().await;
+        let several = Self::start_alone(test, consumers, endpoints, settings).await;
+        Self {
+            _machine: Some(machine),
+            ..several
+        }
+    }
+
+    /// For whoever holds the machine alone already.
+    pub(crate) async fn start_alone(
+        test: &Test,
+        consumers: usize,
+        endpoints: &str,
+        settings: &[(&str, &str)],
+    ) -> Self {
         let place = test.place();
         let folder = RunFolder::temporary("endpoints").unwrap();
         let client = mongodb::Client::with_uri_str(&place.mongodb_uri)
@@ -57,6 +77,7 @@ impl Several {
         let channel = connection.create_channel().await.unwrap();
         let mut several = Self {
             log,
+            _machine: None,
             channel,
             _connection: connection,
             producer: Program::producer(&[("AMQP_URL", &place.amqp_url)]).await,
