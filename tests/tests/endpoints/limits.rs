@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use wahook_tests::receiver::Receiver;
 
-use crate::several::Several;
+use crate::several::{MACHINE, Several};
 use crate::world::{Test, Tests};
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -31,7 +31,8 @@ async fn shared(test: Test) {
         "[[endpoint]]\nname = \"crm\"\nurl = \"{}\"\nrate_limit = 20\n",
         receiver.url()
     );
-    let several = Several::start(&test, 3, &endpoints).await;
+    let _machine = MACHINE.write().await;
+    let several = Several::start_alone(&test, 3, &endpoints, &[]).await;
     several.batch("message_ack", 1_500).await;
     receiver.wait_for(1, Duration::from_secs(10)).await;
     tokio::time::sleep(Duration::from_secs(62)).await;

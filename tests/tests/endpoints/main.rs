@@ -24,11 +24,11 @@ use wahook_tests::world::{self, Tests};
 
 fn main() -> ExitCode {
     let mut tests = Tests::default();
-    // The long ones first, and the one that wants the machine for itself last.
-    limits::add(&mut tests);
+    // The long ones first, and those that want the machine for themselves last.
     outages::add(&mut tests);
     filters::add(&mut tests);
     reloads::add(&mut tests);
     isolation::add(&mut tests);
+    limits::add(&mut tests);
     tests.run(4)
 }
