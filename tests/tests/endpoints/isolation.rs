@@ -9,7 +9,7 @@ use crate::several::{MACHINE, Several};
 use crate::world::{Test, Tests};
 
 const EVENTS: usize = 3_000;
-const ROUNDS: usize = 3;
+const ROUNDS: usize = 5;
 const IN_THE_END: Duration = Duration::from_secs(60);
 
 pub(crate) fn add(tests: &mut Tests) {
