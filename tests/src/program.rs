@@ -100,6 +100,11 @@ impl Program {
         self.signal(Signal::SIGINT);
     }
 
+    /// SIGHUP: it reads its file of endpoints again; returns at once.
+    pub fn hang_up(&self) {
+        self.signal(Signal::SIGHUP);
+    }
+
     /// SIGSTOP: it neither runs nor notices.
     pub fn freeze(&self) {
         self.signal(Signal::SIGSTOP);

@@ -43,6 +43,8 @@ pub(crate) struct EndpointClient {
     signer: Option<Signer>,
     limit: Duration,
     http: Client,
+    /// Sent beside ours, none of which is among them.
+    headers: HeaderMap,
 }
 
 impl EndpointClient {
@@ -72,7 +74,15 @@ impl EndpointClient {
             signer,
             limit,
             http,
+            headers: HeaderMap::new(),
         })
+    }
+
+    /// Sends these headers too.
+    #[must_use]
+    pub(crate) fn with_headers(mut self, headers: HeaderMap) -> Self {
+        self.headers = headers;
+        self
     }
 
     /// Makes one attempt. `now` is stamped into the request.
@@ -80,6 +90,7 @@ impl EndpointClient {
         let request = self
             .http
             .post(self.url.clone())
+            .headers(self.headers.clone())
             .headers(headers(event, self.signer.as_ref(), now))
             .body(event.body.bytes());
         within(self.limit, async {

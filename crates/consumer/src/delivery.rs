@@ -5,16 +5,20 @@
 //! confirmed by the broker. So a recorded attempt proves that everything it led
 //! to is durable, and a redelivered message whose attempt is recorded needs
 //! nothing but its ack.
+//!
+//! An attempt that fails while the endpoint is taken to be down is recorded, but
+//! not counted: the event goes back to its queue for the same attempt, in a new
+//! round, since the record of the failed one must not pass for that of the next.
 
 use std::{sync::Arc, time::Duration};
 use tokio::{
-    sync::OwnedSemaphorePermit,
+    sync::{OwnedSemaphorePermit, Semaphore},
     time::{Instant, timeout},
 };
 use wahook_delivery_log::DeliveryLog;
 use wahook_domain::{
-    Attempt, AttemptResult, Decision, DeliveryRecord, EndpointName, Outcome, QueuedEvent,
-    RetryRule, Status, UnixMillis,
+    Attempt, AttemptResult, Decision, DeliveryRecord, EndpointName, Outcome, QueuedEvent, Sign,
+    Status, UnixMillis,
 };
 use wahook_failpoint::{self as failpoint, Failpoint};
 use wahook_queue::{Outgoing, Publisher, Receipt, Received};
@@ -25,7 +29,9 @@ use wahook_service::{
 
 use crate::{
     client::EndpointClient,
+    gate::Gate,
     recorder::{LogHealth, Recorder},
+    settings::EndpointSettings,
 };
 
 /// How long the log may take to say what it knows of a redelivered message;
@@ -36,12 +42,16 @@ const LOOK_UP_LIMIT: Duration = Duration::from_secs(1);
 pub(crate) struct Endpoint<L> {
     /// Its name, in queues, log and metrics.
     pub(crate) name: EndpointName,
-    /// Its URL as the log shows it.
-    pub(crate) shown_url: Arc<str>,
+    /// All that was set of it.
+    pub(crate) settings: EndpointSettings,
     /// Makes the attempts.
     pub(crate) client: EndpointClient,
-    /// When and how often to try again.
-    pub(crate) retry_rule: RetryRule,
+    /// One for each request that may be in flight.
+    pub(crate) permits: Arc<Semaphore>,
+    /// Messages that may be handed out and not yet acknowledged.
+    pub(crate) prefetch: u16,
+    /// Whether and how fast deliveries may go.
+    pub(crate) gate: Arc<Gate>,
     /// Where retries and dead letters go.
     pub(crate) publisher: Publisher,
     /// Where results go.
@@ -56,9 +66,59 @@ pub(crate) struct Endpoint<L> {
     pub(crate) totals: ConsumerMetrics,
 }
 
+/// Why a delivery is made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Errand {
+    /// To deliver.
+    Delivery,
+    /// To find out whether the endpoint is back.
+    Probe,
+}
+
 impl<L: DeliveryLog> Endpoint<L> {
+    /// From now on its settings are those in effect.
+    pub(crate) fn take_effect(&self) {
+        self.metrics.limit.set(self.settings.concurrency.into());
+        self.gate.follow(&self.settings);
+    }
+
     /// Deals with one message. The permit is held while the request is made.
-    pub(crate) async fn deliver(&self, received: Received, permit: OwnedSemaphorePermit) {
+    pub(crate) async fn deliver(
+        &self,
+        received: Received,
+        permit: OwnedSemaphorePermit,
+        errand: Errand,
+    ) {
+        let Some((event, receipt)) = self.accept(received).await else {
+            return;
+        };
+        if errand == Errand::Delivery && self.gate.is_open() {
+            drop(permit);
+            return self.return_to_queue(&event, receipt).await;
+        }
+        let in_flight = Occupied::new(&self.metrics.in_flight);
+        let attempted = self.attempt(&event).await;
+        failpoint::pass(Failpoint::Posted);
+        drop((in_flight, permit));
+        self.conclude(&event, attempted, receipt, errand).await;
+    }
+
+    /// Deals with a message whose time has not come: it waits in its queue.
+    pub(crate) async fn put_back(&self, received: Received) {
+        if let Some((event, receipt)) = self.accept(received).await {
+            self.return_to_queue(&event, receipt).await;
+        }
+    }
+
+    async fn return_to_queue(&self, event: &QueuedEvent, receipt: Receipt) {
+        let again = Outgoing::put_back(event, &self.name);
+        self.publisher.publish_until_confirmed(&again).await;
+        acknowledged(receipt.ack().await);
+        self.metrics.put_back.inc();
+    }
+
+    /// The event of a message, unless there is nothing left to do for it.
+    async fn accept(&self, received: Received) -> Option<(QueuedEvent, Receipt)> {
         failpoint::pass(Failpoint::Received);
         let event = match received.event() {
             Ok(event) => event,
@@ -66,18 +126,14 @@ impl<L: DeliveryLog> Endpoint<L> {
                 self.totals.poison_messages.inc();
                 tracing::error!(endpoint = %self.name, %poison, "undecodable message: dead letter");
                 acknowledged(received.receipt.reject().await);
-                return;
+                return None;
             }
         };
         if received.redelivered && self.already_dealt_with(&event).await {
             acknowledged(received.receipt.ack().await);
-            return;
+            return None;
         }
-        let in_flight = Occupied::new(&self.metrics.in_flight);
-        let attempted = self.attempt(&event).await;
-        failpoint::pass(Failpoint::Posted);
-        drop((in_flight, permit));
-        self.conclude(&event, attempted, received.receipt).await;
+        Some((event, received.receipt))
     }
 
     /// Asks the log about a message that the broker hands out again.
@@ -114,13 +170,29 @@ impl<L: DeliveryLog> Endpoint<L> {
     }
 
     /// Makes what follows from the attempt durable, then acknowledges.
-    async fn conclude(&self, event: &QueuedEvent, attempted: Attempted, receipt: Receipt) {
-        let decision = self.retry_rule.decide(event.attempt, &attempted.outcome);
+    async fn conclude(
+        &self,
+        event: &QueuedEvent,
+        attempted: Attempted,
+        receipt: Receipt,
+        errand: Errand,
+    ) {
+        let decision = self
+            .settings
+            .retry_rule
+            .decide(event.attempt, &attempted.outcome);
         let error = attempted.outcome.error_message();
         let ended_at = attempted.started_at.plus(attempted.took);
+        let counts = self.notice(&attempted.outcome, decision, errand);
         let mut next_attempt_at = None;
         match decision {
             Decision::Delivered => {}
+            Decision::RetryAfter(_) | Decision::Exhausted if !counts => {
+                next_attempt_at = Some(ended_at.plus(self.gate.until_probe()));
+                let again = Outgoing::put_back(&in_a_new_round(event, ended_at), &self.name);
+                self.publisher.publish_until_confirmed(&again).await;
+                self.metrics.put_back.inc();
+            }
             Decision::RetryAfter(step) => {
                 next_attempt_at = Some(ended_at.plus(step.duration()));
                 let retry = Outgoing::retry(event, &self.name, step);
@@ -134,7 +206,9 @@ impl<L: DeliveryLog> Endpoint<L> {
                 self.publisher.publish_until_confirmed(&dead_letter).await;
             }
         }
-        self.tell(event, &attempted, decision, error.as_deref());
+        if counts {
+            self.tell(event, &attempted, decision, error.as_deref());
+        }
         let result = AttemptResult {
             event_id: event.id.clone(),
             endpoint: self.name.clone(),
@@ -149,7 +223,7 @@ impl<L: DeliveryLog> Endpoint<L> {
                 status_code: attempted.outcome.status_code(),
                 error,
                 next_attempt_at,
-                webhook_url: Arc::clone(&self.shown_url),
+                webhook_url: Arc::clone(&self.settings.shown_url),
             },
         };
         self.recorder.record(result).await;
@@ -157,8 +231,27 @@ impl<L: DeliveryLog> Endpoint<L> {
         acknowledged(receipt.ack().await);
         if decision == Decision::Delivered {
             self.metrics.delivered(ended_at.since(event.queued_at()));
-        } else if decision == Decision::Exhausted {
+        } else if decision == Decision::Exhausted && counts {
             self.metrics.dead_lettered();
+        }
+    }
+
+    /// Takes note of what an attempt says of the endpoint. Returns whether it
+    /// counts against its event.
+    fn notice(&self, outcome: &Outcome, decision: Decision, errand: Errand) -> bool {
+        let (sign, error) = (Sign::of(outcome, decision), outcome.error_message());
+        self.gate.note(sign, error.as_deref());
+        if errand == Errand::Probe {
+            let delivered = sign == Sign::Success;
+            if delivered {
+                self.metrics.probes.delivered.inc();
+            } else {
+                self.metrics.probes.failed.inc();
+                self.gate.probe_failed(error.as_deref());
+            }
+            delivered
+        } else {
+            sign != Sign::Failure || !self.gate.is_open()
         }
     }
 
@@ -191,6 +284,16 @@ struct Attempted {
     started_at: UnixMillis,
     took: Duration,
     outcome: Outcome,
+}
+
+/// The same attempt of the same event, told from the one that was just made.
+fn in_a_new_round(event: &QueuedEvent, now: UnixMillis) -> QueuedEvent {
+    // Clocks of several machines may differ, but rounds are in order.
+    let after = event.queued_at().plus(Duration::from_millis(1));
+    QueuedEvent {
+        redriven_at: Some(now.max(after)),
+        ..event.clone()
+    }
 }
 
 /// Whether a record shows that this attempt, or one after it in its round, was

@@ -7,35 +7,38 @@ pub mod dead;
 mod delivery;
 mod drainer;
 mod failure;
+mod gate;
 mod log_watch;
 mod recorder;
+mod reload;
 mod resolver;
+mod roster;
 mod session;
 mod settings;
 mod tls_failure;
 pub mod verify;
+mod worker;
 
-pub use settings::{ConsumerSettings, WebhookSettings};
+pub use settings::{
+    ConsumerSettings, EndpointSettings, Endpoints, EndpointsFile, FileFault, Secrets,
+};
 
 use anyhow::Context;
 use prometheus::Registry;
 use std::{sync::Arc, time::Duration};
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::watch;
 use tokio_util::task::TaskTracker;
 use wahook_delivery_log::MongoLog;
-use wahook_domain::EndpointName;
-use wahook_queue::{LinkState, Publisher, Topology, link::follow, topology};
+use wahook_queue::{LinkState, Publisher, Topology, link::follow};
 use wahook_service::{
     Link, Readiness, Shutdown,
     metrics::{ConsumerMetrics, ProcessMetrics},
     ops,
 };
 
-use client::EndpointClient;
-use delivery::Endpoint;
 use recorder::{LogHealth, Recorder};
-use resolver::Resolver;
-use session::{Sessions, Worker};
+use roster::{Keeper, Parts};
+use session::Sessions;
 
 /// How long a retry's publish may wait for its confirm before it is repeated.
 const CONFIRM_LIMIT: Duration = Duration::from_secs(5);
@@ -47,6 +50,7 @@ const CLOSE_LIMIT: Duration = Duration::from_secs(2);
 /// # Errors
 /// When the address can't be listened on, or the settings can't be used.
 pub async fn run(settings: ConsumerSettings, shutdown: Shutdown) -> anyhow::Result<()> {
+    let hangups = reload::signals()?;
     let listener = settings.listen.bind().await?;
     let registry = Registry::new();
     let metrics = ConsumerMetrics::new(&registry).context("metrics")?;
@@ -64,12 +68,11 @@ pub async fn run(settings: ConsumerSettings, shutdown: Shutdown) -> anyhow::Resu
     );
     let watch = tokio::spawn(watch);
 
-    let endpoint_name = EndpointName::default();
-    let topology = topology_of(&endpoint_name, &settings.webhook);
+    // The consuming connection declares all there is, before any delivery.
     let (publisher, publisher_task) = Publisher::start(
         settings.broker.clone(),
         "wahook-consumer publishing",
-        topology.clone(),
+        Topology::default(),
         CONFIRM_LIMIT,
     );
     let link = Link::publishing(readiness.check("broker_publishing"), metrics.broker.clone());
@@ -84,17 +87,22 @@ pub async fn run(settings: ConsumerSettings, shutdown: Shutdown) -> anyhow::Resu
         log_health.clone(),
         metrics.clone(),
     );
-    let endpoint = EndpointParts {
+    let parts = Parts {
         publisher,
         recorder,
-        log: &log,
-        log_health: &log_health,
+        log: Arc::clone(&log),
+        log_health: log_health.clone(),
+        metrics: metrics.clone(),
+        readiness: readiness.clone(),
     };
+    let (keeper, roster) = Keeper::start(parts, settings.endpoints.list)?;
+    let reloads = metrics.reloads.clone();
+    let reloading = reload::follow(hangups, settings.endpoints.file, keeper, reloads);
+    let reloading = tokio::spawn(reloading);
     let sessions = Sessions {
         uri: settings.broker,
         name: "wahook-consumer consuming".to_owned(),
-        topology,
-        workers: vec![endpoint.worker(endpoint_name, settings.webhook, &metrics)?],
+        roster,
         log: Arc::clone(&log),
         log_health: log_health.clone(),
         metrics,
@@ -104,6 +112,8 @@ pub async fn run(settings: ConsumerSettings, shutdown: Shutdown) -> anyhow::Resu
 
     let (served, stop_serving) = serve(listener, registry, readiness, &shutdown);
     sessions.run(&shutdown).await;
+    reloading.abort();
+    let _ = reloading.await;
     // The recorder ends with its last handle; on a hard stop deliveries still
     // hold some, and what they wait for is left to the broker.
     drop(sessions);
@@ -119,65 +129,9 @@ pub async fn run(settings: ConsumerSettings, shutdown: Shutdown) -> anyhow::Resu
         .context("serving HTTP")
 }
 
-fn topology_of(endpoint: &EndpointName, webhook: &WebhookSettings) -> Topology {
-    let every_event = [topology::EVERY_EVENT.to_owned()];
-    Topology::deliveries(
-        [(endpoint, every_event.as_slice())],
-        &webhook.retry_rule.wait_steps(),
-    )
-}
-
 fn show(link: &Link, state: &LinkState) {
     let (blocked, error) = (state.blocked.as_deref(), state.last_error.as_deref());
     link.observe(state.up, state.connections, blocked, error);
-}
-
-/// What endpoints are built from.
-struct EndpointParts<'a> {
-    publisher: Publisher,
-    recorder: Recorder,
-    log: &'a Arc<MongoLog>,
-    log_health: &'a LogHealth,
-}
-
-impl EndpointParts<'_> {
-    fn worker(
-        self,
-        name: EndpointName,
-        webhook: WebhookSettings,
-        metrics: &ConsumerMetrics,
-    ) -> anyhow::Result<Worker<MongoLog>> {
-        let concurrency = webhook.concurrency;
-        let client = EndpointClient::new(
-            webhook.url,
-            webhook.signer,
-            webhook.timeout,
-            concurrency.into(),
-            Resolver {
-                block_private: webhook.block_private,
-            },
-        );
-        let endpoint_metrics = metrics.endpoint(&name, &webhook.retry_rule);
-        endpoint_metrics.limit.set(concurrency.into());
-        let endpoint = Endpoint {
-            name,
-            shown_url: webhook.shown_url,
-            client: client.context("the HTTP client")?,
-            retry_rule: webhook.retry_rule,
-            publisher: self.publisher,
-            recorder: self.recorder,
-            log: Arc::clone(self.log),
-            log_health: self.log_health.clone(),
-            metrics: endpoint_metrics,
-            totals: metrics.clone(),
-        };
-        Ok(Worker {
-            endpoint: Arc::new(endpoint),
-            permits: Arc::new(Semaphore::new(concurrency.into())),
-            // As many again wait for the log or their retry's confirm.
-            prefetch: concurrency.saturating_mul(2),
-        })
-    }
 }
 
 type Served = tokio::task::JoinHandle<std::io::Result<()>>;

@@ -33,7 +33,9 @@ enum Command {
 const SETTINGS: &str = "\
 Settings (environment, or .env in the working directory; NAME_FILE reads NAME from a file):
   AMQP_URL                the broker, amqp://user:password@host:5672/%2f (needed)
-  WEBHOOK_URL             where events are delivered to (needed)
+  WEBHOOK_URL             where events are delivered to (needed, or WEBHOOK_ENDPOINTS)
+  WEBHOOK_ENDPOINTS       a TOML file of several endpoints; SIGHUP reads it again
+  WEBHOOK_CIRCUIT         on or off: pause an endpoint that is down [on]
   WEBHOOK_ALLOW_HTTP      allow plain http:// beyond loopback [false]
   WEBHOOK_BLOCK_PRIVATE   call public addresses only [false]
   WEBHOOK_SECRET          signs every request

@@ -2,31 +2,19 @@
 //! consuming connection: its subscriptions and its drainer.
 
 use backoff::backoff::Backoff;
-use futures_util::future::{BoxFuture, FutureExt, select_all};
-use std::sync::Arc;
-use tokio::{
-    sync::{Semaphore, watch},
-    time::sleep,
-};
+use std::{collections::BTreeSet, sync::Arc};
+use tokio::{sync::watch, task::JoinSet, time::sleep};
 use tokio_util::task::TaskTracker;
 use wahook_delivery_log::DeliveryLog;
-use wahook_queue::{
-    BrokerUri, ConnectError, Intake, LinkState, Subscription, SubscriptionEnded, Topology,
-    reconnect_backoff, topology,
-};
+use wahook_domain::EndpointName;
+use wahook_queue::{BrokerUri, Intake, LinkState, reconnect_backoff};
 use wahook_service::{metrics::ConsumerMetrics, shutdown::Shutdown};
 
-use crate::{delivery::Endpoint, drainer, recorder::LogHealth};
-
-/// An endpoint with the permits of its deliveries.
-pub(crate) struct Worker<L> {
-    /// What a delivery needs.
-    pub(crate) endpoint: Arc<Endpoint<L>>,
-    /// One for each request that may be in flight.
-    pub(crate) permits: Arc<Semaphore>,
-    /// Messages that may be handed out and not yet acknowledged.
-    pub(crate) prefetch: u16,
-}
+use crate::{
+    drainer,
+    recorder::LogHealth,
+    roster::{Member, Roster},
+};
 
 /// All that sessions share.
 pub(crate) struct Sessions<L> {
@@ -34,10 +22,8 @@ pub(crate) struct Sessions<L> {
     pub(crate) uri: BrokerUri,
     /// What the connection is called in the broker's own listings.
     pub(crate) name: String,
-    /// What is declared before anything is consumed.
-    pub(crate) topology: Topology,
-    /// The endpoints that are worked for.
-    pub(crate) workers: Vec<Worker<L>>,
+    /// The endpoints that are worked for, and what is declared before.
+    pub(crate) roster: watch::Receiver<Roster<L>>,
     /// Where the drainer writes to.
     pub(crate) log: Arc<L>,
     /// Whether the drainer should try.
@@ -78,63 +64,80 @@ impl<L: DeliveryLog> Sessions<L> {
         shutdown: &Shutdown,
         backoff: &mut impl Backoff,
     ) -> Result<(), String> {
+        let mut roster = self.roster.clone();
+        let topology = roster.borrow_and_update().topology.clone();
         let intake = tokio::select! {
-            connected = Intake::connect(&self.uri, &self.name, &self.topology) => {
-                connected.map_err(|error| error.to_string())?
+            connected = Intake::connect(&self.uri, &self.name, &topology) => {
+                Arc::new(connected.map_err(|error| error.to_string())?)
             }
             () = shutdown.soft() => return Ok(()),
         };
-        let ended = match self.subscribe(&intake).await {
-            Ok(subscriptions) => {
-                backoff.reset();
-                self.work(&intake, subscriptions, shutdown).await
-            }
-            Err(error) => Err(error.to_string()),
-        };
+        backoff.reset();
+        let ended = self.work(&intake, roster, shutdown).await;
         intake.close().await;
         ended
     }
 
-    async fn subscribe(&self, intake: &Intake) -> Result<Vec<Subscription>, ConnectError> {
-        let mut subscriptions = Vec::with_capacity(self.workers.len());
-        for worker in &self.workers {
-            let queue = topology::work_queue(&worker.endpoint.name);
-            subscriptions.push(intake.subscribe(&queue, worker.prefetch).await?);
-        }
-        Ok(subscriptions)
-    }
-
-    /// Consumes until the connection breaks or the stop begins. The
-    /// subscriptions live on while deliveries finish: their acks need them.
+    /// Consumes until the connection breaks or the stop begins. What was handed
+    /// out can be acknowledged while deliveries finish.
     async fn work(
         &self,
-        intake: &Intake,
-        mut subscriptions: Vec<Subscription>,
+        intake: &Arc<Intake>,
+        mut roster: watch::Receiver<Roster<L>>,
         shutdown: &Shutdown,
     ) -> Result<(), String> {
+        let mut parts = JoinSet::new();
+        let mut at_work = BTreeSet::new();
+        parts.spawn(self.drain(Arc::clone(intake)));
+        self.go_to_work(&roster, intake, &mut parts, &mut at_work);
         self.link.send_modify(LinkState::connected);
         tracing::info!(broker = %self.uri, "consuming: connected");
-        let mut parts: Vec<BoxFuture<'_, String>> = vec![self.drain(intake).boxed()];
-        for (worker, subscription) in self.workers.iter().zip(&mut subscriptions) {
-            let consumed = worker.consume(subscription, &self.deliveries);
-            parts.push(consumed.map(|ended| ended.to_string()).boxed());
+        loop {
+            tokio::select! {
+                Some(ended) = parts.join_next() => {
+                    return Err(ended.unwrap_or_else(|panic| panic.to_string()));
+                }
+                Ok(()) = roster.changed() => {
+                    let topology = roster.borrow_and_update().topology.clone();
+                    let declared = intake.declare(&topology).await;
+                    declared.map_err(|error| error.to_string())?;
+                    self.go_to_work(&roster, intake, &mut parts, &mut at_work);
+                }
+                () = shutdown.soft() => break,
+            }
         }
-        tokio::select! {
-            (broken, ..) = select_all(parts) => return Err(broken),
-            () = shutdown.soft() => {}
-        }
-        for subscription in &subscriptions {
-            subscription.cancel().await;
-        }
+        parts.shutdown().await;
         self.finish(shutdown).await;
         Ok(())
     }
 
-    async fn drain(&self, intake: &Intake) -> String {
+    /// Gives each worker its values, now that what they need is declared, and
+    /// starts those that are new.
+    fn go_to_work(
+        &self,
+        roster: &watch::Receiver<Roster<L>>,
+        intake: &Arc<Intake>,
+        parts: &mut JoinSet<String>,
+        at_work: &mut BTreeSet<EndpointName>,
+    ) {
+        for Member { worker, endpoint } in &roster.borrow().members {
+            worker.follow(endpoint);
+            if at_work.insert(worker.name().clone()) {
+                let (worker, intake) = (Arc::clone(worker), Arc::clone(intake));
+                let deliveries = self.deliveries.clone();
+                parts.spawn(async move { worker.work(&intake, &deliveries).await });
+            }
+        }
+    }
+
+    fn drain(&self, intake: Arc<Intake>) -> impl Future<Output = String> + use<L> {
         let (log, health) = (Arc::clone(&self.log), self.log_health.clone());
-        match drainer::drain(intake, log, health, self.metrics.clone()).await {
-            Err(ended) => ended.to_string(),
-            Ok(never) => match never {},
+        let metrics = self.metrics.clone();
+        async move {
+            match drainer::drain(&intake, log, health, metrics).await {
+                Err(ended) => ended.to_string(),
+                Ok(never) => match never {},
+            }
         }
     }
 
@@ -151,29 +154,6 @@ impl<L: DeliveryLog> Sessions<L> {
             () = shutdown.hard() => {
                 let left = self.deliveries.len();
                 tracing::warn!(deliveries = left, "stopped hard: the broker hands these out again");
-            }
-        }
-    }
-}
-
-impl<L: DeliveryLog> Worker<L> {
-    /// Starts a delivery for each message, for as long as there are permits.
-    async fn consume(
-        &self,
-        subscription: &mut Subscription,
-        deliveries: &TaskTracker,
-    ) -> SubscriptionEnded {
-        loop {
-            // The semaphore is never closed.
-            let Ok(permit) = Arc::clone(&self.permits).acquire_owned().await else {
-                return SubscriptionEnded::Cancelled;
-            };
-            match subscription.next().await {
-                Ok(received) => {
-                    let endpoint = Arc::clone(&self.endpoint);
-                    deliveries.spawn(async move { endpoint.deliver(received, permit).await });
-                }
-                Err(ended) => return ended,
             }
         }
     }

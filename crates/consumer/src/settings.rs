@@ -1,19 +1,27 @@
 //! The consumer's settings, read and checked whole before any connection.
 
-use reqwest::Url;
-use std::{fmt, net::IpAddr, str::FromStr, sync::Arc, time::Duration};
+mod endpoint;
+mod file;
+mod toml_table;
+mod url;
+
+use std::{fmt, str::FromStr};
 use wahook_delivery_log::MongoLog;
-use wahook_domain::{RetryRule, Secret, Signer, is_public};
 use wahook_queue::BrokerUri;
-use wahook_service::{ListenAddress, Settings, settings::redact_url};
+use wahook_service::{ListenAddress, Settings};
+
+pub use endpoint::{EndpointSettings, Secrets};
+pub use file::EndpointsFile;
+pub use toml_table::FileFault;
+use url::Allowed;
 
 /// Everything that the consumer is told.
 #[derive(Debug)]
 pub struct ConsumerSettings {
     /// `AMQP_URL`
     pub broker: BrokerUri,
-    /// `WEBHOOK_URL` with its secrets and limits
-    pub webhook: WebhookSettings,
+    /// `WEBHOOK_URL` and its companions, or `WEBHOOK_ENDPOINTS`
+    pub endpoints: Endpoints,
     /// `MONGODB_URI`
     pub mongodb_uri: String,
     /// `MONGODB_DATABASE`
@@ -24,23 +32,13 @@ pub struct ConsumerSettings {
     pub listen: ListenAddress,
 }
 
-/// The one endpoint of `WEBHOOK_URL`.
+/// The endpoints as they were at the start, and where they may change.
 #[derive(Debug)]
-pub struct WebhookSettings {
-    /// `WEBHOOK_URL`
-    pub url: Url,
-    /// `WEBHOOK_URL` as the log shows it.
-    pub shown_url: Arc<str>,
-    /// `WEBHOOK_BLOCK_PRIVATE`
-    pub block_private: bool,
-    /// `WEBHOOK_SECRET` and `WEBHOOK_SECRET_PREVIOUS`
-    pub signer: Option<Signer>,
-    /// `WEBHOOK_RETRY_ATTEMPTS` and `WEBHOOK_RETRY_DELAY`
-    pub retry_rule: RetryRule,
-    /// `WEBHOOK_TIMEOUT`
-    pub timeout: Duration,
-    /// `WEBHOOK_CONCURRENCY`
-    pub concurrency: u16,
+pub struct Endpoints {
+    /// At least one.
+    pub list: Vec<EndpointSettings>,
+    /// `WEBHOOK_ENDPOINTS`; `None` where there is the one of `WEBHOOK_URL`.
+    pub file: Option<EndpointsFile>,
 }
 
 impl ConsumerSettings {
@@ -49,7 +47,7 @@ impl ConsumerSettings {
     pub fn read(settings: &mut Settings) -> Option<Self> {
         let broker =
             settings.required_parsed("AMQP_URL", "the broker's address", BrokerUri::EXAMPLE);
-        let webhook = WebhookSettings::read(settings);
+        let endpoints = Endpoints::read(settings);
         let log = LogSettings::read(settings);
         let retention: Option<Days> = settings.optional(
             "LOG_RETENTION_DAYS",
@@ -64,7 +62,7 @@ impl ConsumerSettings {
         );
         Some(Self {
             broker: broker?,
-            webhook: webhook?,
+            endpoints: endpoints?,
             mongodb_uri: log.uri,
             mongodb_database: log.database,
             log_retention_days: retention.map(|days| days.0),
@@ -110,108 +108,79 @@ impl LogSettings {
     }
 }
 
-impl WebhookSettings {
+impl Endpoints {
     fn read(settings: &mut Settings) -> Option<Self> {
-        let allow_http = settings.flag("WEBHOOK_ALLOW_HTTP", false);
-        let block_private = settings.flag("WEBHOOK_BLOCK_PRIVATE", false);
-        let url = read_url(settings, allow_http, block_private);
-        let signer = read_signer(settings);
-        let retries = settings.in_range("WEBHOOK_RETRY_ATTEMPTS", 3, 0..=10, "3");
-        let delay = settings.in_range("WEBHOOK_RETRY_DELAY", 5_000, 1..=3_600_000, "5000");
-        let timeout = settings.in_range("WEBHOOK_TIMEOUT", 30_000, 100..=300_000, "30000");
-        let concurrency = settings.in_range("WEBHOOK_CONCURRENCY", 128, 1..=4_096, "128");
-        let url = url?;
-        Some(Self {
-            shown_url: redact_url(url.as_str()).into(),
-            url,
-            block_private,
-            signer,
-            // Both parts are within their ranges.
-            retry_rule: RetryRule::new(retries, delay).ok()?,
-            timeout: Duration::from_millis(timeout),
-            concurrency,
-        })
-    }
-}
-
-fn read_url(settings: &mut Settings, allow_http: bool, block_private: bool) -> Option<Url> {
-    const NAME: &str = "WEBHOOK_URL";
-    const EXAMPLE: &str = "https://example.com/webhook";
-    let text = settings.required(NAME, EXAMPLE);
-    if text.is_empty() {
-        return None;
-    }
-    let url = Url::parse(&text).map_err(|error| format!("which is no URL ({error})"));
-    let checked = url.and_then(|url| match fault_of(&url, allow_http, block_private) {
-        Some(fault) => Err(fault),
-        None => Ok(url),
-    });
-    checked
-        .map_err(|problem| {
-            let shown = redact_url(&text);
-            settings.fault(NAME, format!("is \"{shown}\", {problem}"), EXAMPLE);
-        })
-        .ok()
-}
-
-fn fault_of(url: &Url, allow_http: bool, block_private: bool) -> Option<String> {
-    match (url.scheme(), ip_address(url)) {
-        (_, Some(address)) if block_private && !is_public(address) => Some(format!(
-            "but {address} is not a public address, and WEBHOOK_BLOCK_PRIVATE is true"
-        )),
-        ("https", _) => None,
-        ("http", _) if allow_http || is_loopback(url) => None,
-        ("http", _) => Some(
-            "but plain http carries events readable over the network: \
-             use https, or set WEBHOOK_ALLOW_HTTP=true"
-                .to_owned(),
-        ),
-        (other, _) => Some(format!("but {other}: is neither https: nor http:")),
-    }
-}
-
-fn is_loopback(url: &Url) -> bool {
-    match ip_address(url) {
-        Some(address) => address.to_canonical().is_loopback(),
-        None => url
-            .domain()
-            .is_some_and(|name| name.eq_ignore_ascii_case("localhost")),
-    }
-}
-
-/// Where the host is an address: it is never looked up, so the resolver does
-/// not see it. In whichever form it was written (`0x7f.1`, `2130706433`), the
-/// URL's parser has made it one.
-fn ip_address(url: &Url) -> Option<IpAddr> {
-    match url.host()? {
-        url::Host::Domain(_) => None,
-        url::Host::Ipv4(address) => Some(address.into()),
-        url::Host::Ipv6(address) => Some(address.into()),
-    }
-}
-
-fn read_signer(settings: &mut Settings) -> Option<Signer> {
-    const EXAMPLE: &str = "a long random text, such as `openssl rand -hex 32` prints";
-    let current = read_secret(settings, "WEBHOOK_SECRET", EXAMPLE);
-    let previous = read_secret(settings, "WEBHOOK_SECRET_PREVIOUS", EXAMPLE);
-    match (current, previous) {
-        (Some(current), previous) => Signer::new(current, previous)
-            .map_err(|error| settings.fault("WEBHOOK_SECRET", error.to_string(), EXAMPLE))
-            .ok(),
-        (None, Some(_)) => {
-            let problem = "is set without WEBHOOK_SECRET: set the new secret there";
-            settings.fault("WEBHOOK_SECRET_PREVIOUS", problem, EXAMPLE);
-            None
+        let allowed = Allowed {
+            http: settings.flag("WEBHOOK_ALLOW_HTTP", false),
+            private: !settings.flag("WEBHOOK_BLOCK_PRIVATE", false),
+        };
+        let circuit = settings.parsed("WEBHOOK_CIRCUIT", Switch(true), "on or off", "off");
+        let Some(path) = settings.text(FILE) else {
+            let one = EndpointSettings::read(settings, allowed, circuit.0)?;
+            return Some(Self {
+                list: vec![one],
+                file: None,
+            });
+        };
+        for name in ONE_ENDPOINT {
+            if settings.is_given(name) {
+                let problem = format!("is set together with {FILE}: it belongs into that file");
+                settings.fault_at(name, problem);
+            }
         }
-        (None, None) => None,
+        let file = EndpointsFile {
+            path: path.into(),
+            allowed,
+            circuit: circuit.0,
+        };
+        match file.read() {
+            Ok(list) => Some(Self {
+                list,
+                file: Some(file),
+            }),
+            Err(faults) => {
+                let path = file.path.display();
+                for fault in faults {
+                    settings.fault_at(&format!("{FILE}={path}"), fault.to_string());
+                }
+                None
+            }
+        }
     }
 }
 
-fn read_secret(settings: &mut Settings, name: &str, example: &str) -> Option<Secret> {
-    let text = settings.secret(name)?;
-    Secret::new(text)
-        .map_err(|error| settings.fault(name, error.to_string(), example))
-        .ok()
+/// Where several endpoints are described.
+const FILE: &str = "WEBHOOK_ENDPOINTS";
+/// What describes one endpoint, and is an error beside a file.
+const ONE_ENDPOINT: [&str; 7] = [
+    "WEBHOOK_URL",
+    "WEBHOOK_SECRET",
+    "WEBHOOK_SECRET_PREVIOUS",
+    "WEBHOOK_RETRY_ATTEMPTS",
+    "WEBHOOK_RETRY_DELAY",
+    "WEBHOOK_TIMEOUT",
+    "WEBHOOK_CONCURRENCY",
+];
+
+/// On or off, as people write it.
+struct Switch(bool);
+
+impl FromStr for Switch {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        match text.to_ascii_lowercase().as_str() {
+            "on" | "true" | "yes" | "1" => Ok(Self(true)),
+            "off" | "false" | "no" | "0" => Ok(Self(false)),
+            _ => Err("neither of them"),
+        }
+    }
+}
+
+impl fmt::Display for Switch {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(if self.0 { "on" } else { "off" })
+    }
 }
 
 /// A TTL index counts seconds in 31 bits.
@@ -236,7 +205,10 @@ impl fmt::Display for Days {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
+    use wahook_domain::{CircuitRule, RetryRule};
 
     const GOOD: [(&str, &str); 3] = [
         ("AMQP_URL", "amqp://127.0.0.1"),
@@ -256,15 +228,48 @@ mod tests {
         Ok(read.unwrap())
     }
 
+    fn endpoint(settings: &ConsumerSettings) -> &EndpointSettings {
+        &settings.endpoints.list[0]
+    }
+
+    #[test]
+    fn the_circuit_can_be_switched_off() {
+        let settings = read(&[("WEBHOOK_CIRCUIT", "off")]).unwrap();
+        assert_eq!(endpoint(&settings).circuit, None);
+        let refused = read(&[("WEBHOOK_CIRCUIT", "maybe")]).unwrap_err();
+        assert!(refused.contains("WEBHOOK_CIRCUIT"), "{refused}");
+    }
+
+    #[test]
+    fn one_endpoint_and_a_file_of_endpoints_at_once_are_an_error() {
+        let refused = read(&[
+            ("WEBHOOK_ENDPOINTS", "/no/such/file.toml"),
+            ("WEBHOOK_SECRET", "s"),
+        ])
+        .unwrap_err();
+        for expected in [
+            "WEBHOOK_URL is set together with WEBHOOK_ENDPOINTS",
+            "WEBHOOK_SECRET is set together with WEBHOOK_ENDPOINTS",
+            "/no/such/file.toml line 1: the file can't be read",
+        ] {
+            assert!(
+                refused.contains(expected),
+                "{expected} is missing in:\n{refused}"
+            );
+        }
+    }
+
     #[test]
     fn three_variables_are_enough_and_the_rest_has_the_documented_defaults() {
         let settings = read(&[]).unwrap();
         assert_eq!(
-            settings.webhook.retry_rule,
+            endpoint(&settings).retry_rule,
             RetryRule::new(3, 5_000).unwrap()
         );
-        assert_eq!(settings.webhook.timeout, Duration::from_secs(30));
-        assert!(settings.webhook.signer.is_none());
+        assert_eq!(endpoint(&settings).timeout, Duration::from_secs(30));
+        assert!(endpoint(&settings).secrets.is_none());
+        assert_eq!(endpoint(&settings).name.as_str(), "default");
+        assert_eq!(endpoint(&settings).circuit, Some(CircuitRule::default()));
         assert_eq!(settings.mongodb_database, "whatsapp-api");
         assert_eq!(settings.log_retention_days, None);
         assert_eq!(settings.listen.to_string(), "127.0.0.1:9091");
@@ -346,14 +351,14 @@ mod tests {
         }
         for url in ["https://8.8.8.8/hook", "https://example.com/hook"] {
             let public = [("WEBHOOK_URL", url), ("WEBHOOK_BLOCK_PRIVATE", "true")];
-            assert!(read(&public).unwrap().webhook.block_private, "{url}");
+            assert!(endpoint(&read(&public).unwrap()).block_private, "{url}");
         }
     }
 
     #[test]
     fn a_password_in_the_url_is_used_but_never_shown() {
         let settings = read(&[("WEBHOOK_URL", "https://user:hunter2@example.com/hook")]).unwrap();
-        assert_eq!(settings.webhook.url.password(), Some("hunter2"));
-        assert!(!settings.webhook.shown_url.contains("hunter2"));
+        assert_eq!(endpoint(&settings).url.password(), Some("hunter2"));
+        assert!(!endpoint(&settings).shown_url.contains("hunter2"));
     }
 }

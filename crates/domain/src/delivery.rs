@@ -53,7 +53,8 @@ pub struct QueuedEvent {
     pub attempt: AttemptNumber,
     /// When the producer accepted it.
     pub accepted_at: UnixMillis,
-    /// When it was last taken out of the dead letters to be attempted anew.
+    /// When it was last taken out of the dead letters to be attempted anew, or
+    /// put back for the same attempt after one that did not count.
     pub redriven_at: Option<UnixMillis>,
     /// The trace it belongs to (W3C Trace Context), where the gateway named one.
     pub traceparent: Option<String>,
@@ -61,7 +62,8 @@ pub struct QueuedEvent {
 
 impl QueuedEvent {
     /// When this round of attempts began. Each round counts its attempts from 1:
-    /// one begins when the event is accepted, another whenever it is redriven.
+    /// one begins when the event is accepted, another whenever it is redriven. An
+    /// attempt that does not count begins one too, which goes on with its number.
     #[must_use]
     pub fn queued_at(&self) -> UnixMillis {
         self.redriven_at.unwrap_or(self.accepted_at)

@@ -43,7 +43,7 @@ pub(crate) const MAX_IN_FLIGHT: usize = 1024;
     ),
     responses(
         (status = 200, description = "The same event was taken within the last ten minutes: not published again", body = Taken),
-        (status = 202, description = "The broker has the event, or all events of the batch", content((Taken = "application/json"), (String = "application/x-ndjson"))),
+        (status = 202, description = "The broker has the event, or all events of the batch; with `endpoints` 0 no endpoint wants it", content((Taken = "application/json"), (String = "application/x-ndjson"))),
         (status = 207, description = "Some lines of the batch are wrong", body = String, content_type = "application/x-ndjson"),
         (status = 400, description = "Not JSON (`offset` says where), not gzip, broken off, or a malformed Idempotency-Key", body = Problem, content_type = MEDIA_TYPE),
         (status = 401, description = "No token, or a wrong one", body = Problem, content_type = MEDIA_TYPE, headers(("WWW-Authenticate" = String))),

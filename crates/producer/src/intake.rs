@@ -6,7 +6,7 @@ use tokio::{sync::Semaphore, time::timeout};
 use uuid::Uuid;
 use wahook_domain::{AttemptNumber, EventId, Fault, Ingest, QueuedEvent, Validation, ingest};
 use wahook_failpoint::{self as failpoint, Failpoint};
-use wahook_queue::{Outgoing, PublishError, Publisher};
+use wahook_queue::{PublishError, Publisher};
 use wahook_service::{clock, metrics::ProducerMetrics};
 
 use crate::{
@@ -16,6 +16,7 @@ use crate::{
     problem::Problem,
     settings::LARGEST_EVENT,
     token::Tokens,
+    unwanted::{Routed, Unwanted},
 };
 
 /// What a publish takes beside the event's bytes, about.
@@ -31,6 +32,8 @@ pub(crate) struct Intake {
     pub(crate) validation: Validation,
     /// To the broker.
     pub(crate) publisher: Publisher,
+    /// What no endpoint wants.
+    pub(crate) unwanted: Unwanted,
     /// What is counted.
     pub(crate) metrics: ProducerMetrics,
     /// One for each request that may be answered at once.
@@ -55,6 +58,27 @@ pub(crate) struct Taken {
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     #[schema(required = false)]
     duplicate: bool,
+    /// Only there, and 0, where no endpoint wants events of this name: it is
+    /// delivered to nobody. How many want another is not known here.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(required = false, nullable = false, minimum = 0, maximum = 0)]
+    endpoints: Option<u8>,
+}
+
+/// What became of an event.
+enum Published {
+    Queued,
+    Unwanted,
+    Duplicate,
+}
+
+impl From<Routed> for Published {
+    fn from(routed: Routed) -> Self {
+        match routed {
+            Routed::Queued => Self::Queued,
+            Routed::Unwanted => Self::Unwanted,
+        }
+    }
 }
 
 impl Taken {
@@ -119,17 +143,20 @@ impl Intake {
             traceparent,
         };
         // Nobody can repeat an id that was made here a moment ago.
-        let duplicate = if is_fresh {
-            self.publish(&queued).await.map(|()| false)
+        let published = if is_fresh {
+            self.publish(&queued).await.map(Published::from)
         } else {
             self.publish_once(&queued).await
         };
-        let duplicate =
-            duplicate.map_err(|error| Problem::not_published(error, queued.id.clone()))?;
-        if duplicate {
-            self.metrics.events_duplicate.inc();
-        } else {
-            self.metrics.events_accepted.inc();
+        let published =
+            published.map_err(|error| Problem::not_published(error, queued.id.clone()))?;
+        match published {
+            Published::Duplicate => self.metrics.events_duplicate.inc(),
+            Published::Unwanted => self.metrics.events_unwanted.inc(),
+            Published::Queued => self.metrics.events_accepted.inc(),
+        }
+        let duplicate = matches!(published, Published::Duplicate);
+        if !duplicate {
             let warnings = event.warnings.len() as u64;
             self.metrics.event_warnings.inc_by(warnings);
         }
@@ -137,25 +164,29 @@ impl Intake {
             id: queued.id,
             warnings: event.warnings,
             duplicate,
+            endpoints: matches!(published, Published::Unwanted).then_some(0),
         })
     }
 
-    /// Publishes unless the same event was published lately; whether it was.
-    async fn publish_once(&self, event: &QueuedEvent) -> Result<bool, PublishError> {
+    /// Publishes unless the same event was published lately. One that nobody
+    /// wanted is not remembered: when it is repeated, somebody may.
+    async fn publish_once(&self, event: &QueuedEvent) -> Result<Published, PublishError> {
         let claim = timeout(CONFIRM_LIMIT, self.duplicates.claim(&event.id)).await;
         match claim.map_err(|_| PublishError::TimedOut)? {
-            Claim::Duplicate => Ok(true),
+            Claim::Duplicate => Ok(Published::Duplicate),
             Claim::Publish(publishing) => {
-                self.publish(event).await?;
-                publishing.confirmed();
-                Ok(false)
+                let routed = self.publish(event).await?;
+                if routed == Routed::Queued {
+                    publishing.confirmed();
+                }
+                Ok(routed.into())
             }
         }
     }
 
-    async fn publish(&self, event: &QueuedEvent) -> Result<(), PublishError> {
+    async fn publish(&self, event: &QueuedEvent) -> Result<Routed, PublishError> {
         let timer = self.metrics.publish_confirm_seconds.start_timer();
-        let published = self.publisher.publish(Outgoing::event(event)).await;
+        let published = self.unwanted.publish(&self.publisher, event).await;
         if published.is_ok() {
             failpoint::pass(Failpoint::Confirmed);
             timer.observe_duration();

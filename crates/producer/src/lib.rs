@@ -12,6 +12,7 @@ mod problem;
 mod recent;
 mod settings;
 mod token;
+mod unwanted;
 
 pub use settings::ProducerSettings;
 pub use token::{InvalidTokens, Tokens};
@@ -35,6 +36,7 @@ use budget::{BUDGET_BYTES, Budget};
 use duplicates::Duplicates;
 use events::MAX_IN_FLIGHT;
 use intake::Intake;
+use unwanted::Unwanted;
 
 /// How long a publish may wait for its confirm before the answer is 503.
 const CONFIRM_LIMIT: Duration = Duration::from_secs(5);
@@ -75,6 +77,7 @@ async fn run_on(
         max_body_bytes: settings.max_body_bytes,
         validation: settings.validation,
         publisher,
+        unwanted: Unwanted::default(),
         metrics,
         permits: Semaphore::new(MAX_IN_FLIGHT),
         budget: Budget::new(BUDGET_BYTES),

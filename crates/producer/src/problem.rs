@@ -159,7 +159,7 @@ impl Problem {
             ),
             PublishError::Unroutable => (
                 "no-endpoint",
-                "no endpoint takes events yet: start a consumer once, so that it declares its queues",
+                "its queue is missing, or no endpoint takes events yet: start a consumer, which declares its queues",
                 RefusalReason::Unroutable,
                 5,
             ),

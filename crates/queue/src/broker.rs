@@ -112,14 +112,29 @@ pub(crate) async fn connect(
     let properties = ConnectionProperties::default().with_connection_name(name.into());
     let steps = async {
         let connection = wire::connect(uri.0.clone(), properties).await?;
-        let channel = connection.create_channel().await?;
-        topology.declare(&channel).await.map_err(explain)?;
-        channel.close(200, "declared".into()).await?;
+        declare_on(&connection, topology).await?;
         Ok(connection)
     };
     timeout(CONNECT_LIMIT, steps)
         .await
         .map_err(|_| ConnectError::TimedOut)?
+}
+
+/// Declares a topology on a channel of its own.
+pub(crate) async fn declare(
+    connection: &Connection,
+    topology: &Topology,
+) -> Result<(), ConnectError> {
+    timeout(CONNECT_LIMIT, declare_on(connection, topology))
+        .await
+        .map_err(|_| ConnectError::TimedOut)?
+}
+
+async fn declare_on(connection: &Connection, topology: &Topology) -> Result<(), ConnectError> {
+    let channel = connection.create_channel().await?;
+    topology.declare(&channel).await.map_err(explain)?;
+    channel.close(200, "declared".into()).await?;
+    Ok(())
 }
 
 /// Says goodbye. A connection that outlives its runtime makes lapin panic, so

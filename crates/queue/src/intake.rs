@@ -6,12 +6,14 @@ use bytes::Bytes;
 use futures_util::{FutureExt, StreamExt};
 use lapin::{
     Acker, BasicProperties, Channel, Connection, Consumer,
+    message::Delivery,
     options::{
-        BasicAckOptions, BasicCancelOptions, BasicConsumeOptions, BasicNackOptions, BasicQosOptions,
+        BasicAckOptions, BasicCancelOptions, BasicConsumeOptions, BasicGetOptions,
+        BasicNackOptions, BasicQosOptions, QueueDeclareOptions,
     },
     types::FieldTable,
 };
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 use tokio::time::timeout;
 use wahook_domain::{AttemptResult, QueuedEvent};
 
@@ -50,7 +52,7 @@ impl Intake {
         queue: &str,
         prefetch: u16,
     ) -> Result<Subscription, ConnectError> {
-        let channel = broker::channel(&self.connection).await?;
+        let channel = Arc::new(broker::channel(&self.connection).await?);
         let steps = async {
             channel
                 .basic_qos(prefetch, BasicQosOptions::default())
@@ -60,25 +62,73 @@ impl Intake {
                 .basic_consume(queue.into(), tag, options, FieldTable::default())
                 .await
         };
-        let consumer =
-            timeout(STEP_LIMIT, steps)
-                .await
-                .map_err(|_| ConnectError::NoSubscription {
-                    queue: queue.to_owned(),
-                })??;
+        let consumer = within_step(queue, steps).await?;
         Ok(Subscription { channel, consumer })
+    }
+
+    /// Declares what is new in another topology, and takes away what is obsolete.
+    pub async fn declare(&self, topology: &Topology) -> Result<(), ConnectError> {
+        broker::declare(&self.connection, topology).await
+    }
+
+    /// One message, where there is one, without a subscription.
+    pub async fn take_one(&self, queue: &str) -> Result<Option<Received>, ConnectError> {
+        let channel = Arc::new(broker::channel(&self.connection).await?);
+        let get = channel.basic_get(queue.into(), BasicGetOptions::default());
+        let got = within_step(queue, get).await?;
+        Ok(got.map(|got| Received::of(got.delivery, &channel)))
+    }
+
+    /// A channel to ask about a queue.
+    pub async fn observe(&self, queue: &str) -> Result<Observer, ConnectError> {
+        Ok(Observer {
+            channel: broker::channel(&self.connection).await?,
+            queue: queue.to_owned(),
+        })
     }
 
     /// Closes the connection; the broker hands out anew what was not
     /// acknowledged.
-    pub async fn close(self) {
+    pub async fn close(&self) {
         broker::close(&self.connection).await;
     }
 }
 
-/// A running subscription to one queue.
-pub struct Subscription {
+async fn within_step<T>(
+    queue: &str,
+    step: impl Future<Output = lapin::Result<T>>,
+) -> Result<T, ConnectError> {
+    let done = timeout(STEP_LIMIT, step).await;
+    Ok(done.map_err(|_| ConnectError::NoSubscription {
+        queue: queue.to_owned(),
+    })??)
+}
+
+/// Asks about one queue.
+pub struct Observer {
     channel: Channel,
+    queue: String,
+}
+
+impl Observer {
+    /// How many consumers are subscribed to it right now.
+    pub async fn consumers(&self) -> Result<u32, ConnectError> {
+        let passive = QueueDeclareOptions {
+            passive: true,
+            ..QueueDeclareOptions::default()
+        };
+        let name = self.queue.as_str().into();
+        let declare = self
+            .channel
+            .queue_declare(name, passive, FieldTable::default());
+        Ok(within_step(&self.queue, declare).await?.consumer_count())
+    }
+}
+
+/// A running subscription to one queue. It ends when it is dropped; what it has
+/// handed out can still be acknowledged.
+pub struct Subscription {
+    channel: Arc<Channel>,
     consumer: Consumer,
 }
 
@@ -101,12 +151,7 @@ impl Subscription {
             .next()
             .await
             .ok_or(SubscriptionEnded::Cancelled)??;
-        Ok(Received {
-            properties: delivery.properties,
-            payload: Bytes::from(delivery.data),
-            redelivered: delivery.redelivered,
-            receipt: Receipt(delivery.acker),
-        })
+        Ok(Received::of(delivery, &self.channel))
     }
 
     /// The next message and whatever else is here already, `most` together at
@@ -149,6 +194,18 @@ pub struct Received {
 }
 
 impl Received {
+    fn of(delivery: Delivery, channel: &Arc<Channel>) -> Self {
+        Self {
+            properties: delivery.properties,
+            payload: Bytes::from(delivery.data),
+            redelivered: delivery.redelivered,
+            receipt: Receipt {
+                acker: delivery.acker,
+                _channel: Some(Arc::clone(channel)),
+            },
+        }
+    }
+
     /// Reads it as a message of a work queue.
     pub fn event(&self) -> Result<QueuedEvent, Poison> {
         message::decode(&self.properties, self.payload.clone())
@@ -162,7 +219,11 @@ impl Received {
 
 /// The right to end a message, once.
 #[derive(Debug)]
-pub struct Receipt(Acker);
+pub struct Receipt {
+    acker: Acker,
+    /// Keeps the channel open, which the message can only be ended on.
+    _channel: Option<Arc<Channel>>,
+}
 
 /// The message's connection is gone; the broker hands it out anew.
 #[derive(Debug, thiserror::Error)]
@@ -170,13 +231,17 @@ pub struct Receipt(Acker);
 pub struct AckError;
 
 impl Receipt {
+    /// Whoever calls this keeps the channel open.
     pub(crate) fn of(acker: Acker) -> Self {
-        Self(acker)
+        Self {
+            acker,
+            _channel: None,
+        }
     }
 
     /// The message is dealt with; the broker forgets it.
     pub async fn ack(self) -> Result<(), AckError> {
-        settle(self.0.ack(BasicAckOptions::default())).await
+        settle(self.acker.ack(BasicAckOptions::default())).await
     }
 
     /// The message can't be dealt with: the broker itself moves it, unchanged,
@@ -186,7 +251,7 @@ impl Receipt {
             requeue: false,
             multiple: false,
         };
-        settle(self.0.nack(options)).await
+        settle(self.acker.nack(options)).await
     }
 
     /// Back to its queue, to be handed out again.
@@ -195,7 +260,7 @@ impl Receipt {
             requeue: true,
             multiple: false,
         };
-        settle(self.0.nack(options)).await
+        settle(self.acker.nack(options)).await
     }
 }
 

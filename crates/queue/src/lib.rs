@@ -14,6 +14,7 @@ pub mod look;
 pub mod message;
 pub mod publisher;
 mod readable;
+mod routing;
 mod settle;
 pub mod spill;
 pub mod topology;
@@ -21,7 +22,7 @@ mod wire;
 
 pub use broker::{BrokerUri, ConnectError, InvalidBrokerUri, reconnect_backoff};
 pub use dead_letters::{DeadLetter, DeadLetters, DeadLettersError};
-pub use intake::{AckError, Intake, Receipt, Received, Subscription, SubscriptionEnded};
+pub use intake::{AckError, Intake, Observer, Receipt, Received, Subscription, SubscriptionEnded};
 pub use link::LinkState;
 pub use look::{Depth, Inspector, Look, LookError, Seen};
 pub use message::{Outgoing, Poison};

@@ -11,7 +11,7 @@ use wahook_domain::{
     WaitStep,
 };
 
-use crate::topology;
+use crate::{routing::routing_key, topology};
 
 /// The version of the envelope; a message of another one is poison.
 pub const WIRE_VERSION: i64 = 1;
@@ -43,10 +43,25 @@ impl Outgoing {
     pub fn event(event: &QueuedEvent) -> Self {
         Self::new(
             topology::EVENTS_EXCHANGE.into(),
-            event.name.as_str().into(),
+            routing_key(&event.name),
             event,
             [],
         )
+    }
+
+    /// The question whether no endpoint wants an event, without the event itself.
+    /// A confirm says that none does; it is unroutable where one does, or where
+    /// no consumer has ever declared what its endpoints want.
+    #[must_use]
+    pub fn is_unwanted(event: &QueuedEvent) -> Self {
+        let id = ShortString::from(event.id.as_str());
+        Self {
+            exchange: topology::FILTERS_EXCHANGE.into(),
+            routing_key: routing_key(&event.name),
+            payload: Bytes::new(),
+            properties: properties(version_header(), &id),
+            id,
+        }
     }
 
     /// The next attempt of an event, after `step`.
@@ -91,6 +106,17 @@ impl Outgoing {
             ..event.clone()
         };
         Self::new(String::new(), topology::work_queue(endpoint), &anew, [])
+    }
+
+    /// An event on its way back to its work queue, because its endpoint is down:
+    /// the same attempt is still to be made.
+    ///
+    /// It is published anew rather than requeued. The broker counts how often it
+    /// hands out a message, and parks it in the dead letters when that is too
+    /// often; waiting for an endpoint must never count.
+    #[must_use]
+    pub fn put_back(event: &QueuedEvent, endpoint: &EndpointName) -> Self {
+        Self::new(String::new(), topology::work_queue(endpoint), event, [])
     }
 
     fn new<const N: usize>(
@@ -263,7 +289,7 @@ mod tests {
         let outgoing = Outgoing::event(&event());
         assert_eq!(read_back(&outgoing), event());
         assert_eq!(outgoing.exchange, "wahook.events");
-        assert_eq!(outgoing.routing_key, "message_ack");
+        assert_eq!(outgoing.routing_key, "message._.ack");
         assert_eq!(outgoing.properties.delivery_mode(), &Some(PERSISTENT));
     }
 

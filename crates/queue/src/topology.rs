@@ -4,23 +4,28 @@
 //! of a wait queue is in its name), so two programs never declare the same
 //! name with other arguments.
 
-use lapin::{
-    Channel, ExchangeKind,
-    options::{ExchangeDeclareOptions, QueueBindOptions, QueueDeclareOptions},
-    types::{AMQPValue, FieldTable},
-};
-use wahook_domain::{EndpointName, WaitStep};
+use lapin::types::AMQPValue;
+use wahook_domain::{EndpointName, EventPattern, WaitStep};
+
+use crate::routing::binding_key;
+
+mod declare;
 
 /// The topic exchange that the producer publishes to, once per event; the
-/// routing key is the event's name.
+/// routing key is made of the event's name.
 pub const EVENTS_EXCHANGE: &str = "wahook.events";
+/// The topic exchange that says whether an event is wanted at all. It has the
+/// bindings of all endpoints, to exchanges without queues; what matches none of
+/// them goes on to [`UNWANTED`].
+pub const FILTERS_EXCHANGE: &str = "wahook.filters";
+/// The exchange, and the queue of the same name, of questions about events that
+/// no endpoint wants. Consumers bind the queue after all their filters, so as
+/// long as there was none, nothing is known to be unwanted. It keeps nothing.
+pub const UNWANTED: &str = "wahook.unwanted";
 /// Where exhausted and undecodable messages rest, for redrive.
 pub const DEAD_QUEUE: &str = "wahook.dead";
 /// Results that the log could not take yet, each with its event's body.
 pub const RESULTS_QUEUE: &str = "wahook.results";
-
-/// The binding pattern that takes every event.
-pub const EVERY_EVENT: &str = "#";
 
 /// How often the broker may hand out a message of a work queue before it parks
 /// it in the dead letters: a message that kills its consumer must not do so
@@ -48,6 +53,12 @@ pub(crate) fn endpoint_of(queue: &str) -> Option<EndpointName> {
     EndpointName::parse(queue.strip_prefix(WORK_QUEUE)?).ok()
 }
 
+/// Where the filters of an endpoint lead to: an exchange without a queue, so that
+/// it is known what was wanted even where the work queue was deleted.
+fn filter_exchange(endpoint: &EndpointName) -> String {
+    format!("wahook.filter.{endpoint}")
+}
+
 /// The exchange, and the queue of the same name, where messages wait `step`.
 #[must_use]
 pub fn wait_queue(step: WaitStep) -> String {
@@ -57,9 +68,19 @@ pub fn wait_queue(step: WaitStep) -> String {
 /// Exchanges, queues and bindings, to be declared together.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Topology {
-    exchanges: Vec<(String, Kind)>,
+    exchanges: Vec<Exchange>,
     queues: Vec<Queue>,
     bindings: Vec<Binding>,
+    /// Bindings of before, to be taken away after those above are there.
+    obsolete: Vec<Binding>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Exchange {
+    name: String,
+    kind: Kind,
+    /// Where goes what matches no binding.
+    alternate: Option<&'static str>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -82,27 +103,34 @@ enum Argument {
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Binding {
-    queue: String,
     exchange: String,
-    pattern: String,
+    to: Target,
+    key: String,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Target {
+    Queue(String),
+    Exchange(String),
 }
 
 impl Topology {
-    /// What a producer needs: the exchange alone. The queues are the
-    /// consumers' business, who know the endpoints.
+    /// What a producer needs: exchanges alone. The queues are the consumers'
+    /// business, who know the endpoints.
     #[must_use]
     pub fn events() -> Self {
-        Self {
-            exchanges: vec![(EVENTS_EXCHANGE.to_owned(), Kind::Topic)],
-            ..Self::default()
-        }
+        let mut topology = Self::default();
+        topology.add_exchange(EVENTS_EXCHANGE.to_owned(), Kind::Topic, None);
+        topology.add_exchange(UNWANTED.to_owned(), Kind::Fanout, None);
+        topology.add_exchange(FILTERS_EXCHANGE.to_owned(), Kind::Topic, Some(UNWANTED));
+        topology
     }
 
     /// What consumers need: a work queue for each endpoint, bound by its event
     /// patterns, a wait queue for each step, dead letters and results.
     #[must_use]
     pub fn deliveries<'a>(
-        endpoints: impl IntoIterator<Item = (&'a EndpointName, &'a [String])>,
+        endpoints: impl IntoIterator<Item = (&'a EndpointName, &'a [EventPattern])>,
         wait_steps: &[WaitStep],
     ) -> Self {
         let mut topology = Self::events();
@@ -123,72 +151,63 @@ impl Topology {
         for (endpoint, patterns) in endpoints {
             topology.add_work_queue(endpoint, patterns);
         }
+        topology.queues.push(Queue {
+            name: UNWANTED.to_owned(),
+            arguments: vec![("x-message-ttl", Argument::Number(0))],
+        });
+        topology.bind(UNWANTED, Target::Queue(UNWANTED.to_owned()), String::new());
         topology
+    }
+
+    /// The same, and without those bindings of `previous` that it does not have.
+    /// They are taken away only after the new ones are there, so that no event
+    /// that both want falls between.
+    #[must_use]
+    pub fn replacing(mut self, previous: &Self) -> Self {
+        let before = previous.bindings.iter().chain(&previous.obsolete);
+        for binding in before {
+            if !self.bindings.contains(binding) && !self.obsolete.contains(binding) {
+                self.obsolete.push(binding.clone());
+            }
+        }
+        self
+    }
+
+    fn add_exchange(&mut self, name: String, kind: Kind, alternate: Option<&'static str>) {
+        self.exchanges.push(Exchange {
+            name,
+            kind,
+            alternate,
+        });
+    }
+
+    fn bind(&mut self, exchange: &str, to: Target, key: String) {
+        let exchange = exchange.to_owned();
+        self.bindings.push(Binding { exchange, to, key });
     }
 
     fn add_wait_queue(&mut self, step: WaitStep) {
         let name = wait_queue(step);
         let mut arguments = dead_letters_to(None);
         arguments.push(("x-message-ttl", Argument::Number(step.millis().into())));
-        self.exchanges.push((name.clone(), Kind::Fanout));
-        self.bindings.push(Binding {
-            queue: name.clone(),
-            exchange: name.clone(),
-            pattern: String::new(),
-        });
+        self.add_exchange(name.clone(), Kind::Fanout, None);
+        self.bind(&name, Target::Queue(name.clone()), String::new());
         self.queues.push(Queue { name, arguments });
     }
 
-    fn add_work_queue(&mut self, endpoint: &EndpointName, patterns: &[String]) {
+    fn add_work_queue(&mut self, endpoint: &EndpointName, patterns: &[EventPattern]) {
         let name = work_queue(endpoint);
         let mut arguments = dead_letters_to(Some(DEAD_QUEUE));
         arguments.push(("x-delivery-limit", Argument::Number(DELIVERY_LIMIT)));
+        let filter = filter_exchange(endpoint);
+        self.add_exchange(filter.clone(), Kind::Fanout, None);
         for pattern in patterns {
-            self.bindings.push(Binding {
-                queue: name.clone(),
-                exchange: EVENTS_EXCHANGE.to_owned(),
-                pattern: pattern.clone(),
-            });
+            let key = binding_key(pattern);
+            let wanted = Target::Exchange(filter.clone());
+            self.bind(FILTERS_EXCHANGE, wanted, key.clone());
+            self.bind(EVENTS_EXCHANGE, Target::Queue(name.clone()), key);
         }
         self.queues.push(Queue { name, arguments });
-    }
-
-    /// Declares everything; repeating it changes nothing.
-    pub(crate) async fn declare(&self, channel: &Channel) -> lapin::Result<()> {
-        for (name, kind) in &self.exchanges {
-            let kind = match kind {
-                Kind::Topic => ExchangeKind::Topic,
-                Kind::Fanout => ExchangeKind::Fanout,
-            };
-            let options = ExchangeDeclareOptions {
-                durable: true,
-                ..ExchangeDeclareOptions::default()
-            };
-            channel
-                .exchange_declare(name.as_str().into(), kind, options, FieldTable::default())
-                .await?;
-        }
-        for queue in &self.queues {
-            let options = QueueDeclareOptions {
-                durable: true,
-                ..QueueDeclareOptions::default()
-            };
-            channel
-                .queue_declare(queue.name.as_str().into(), options, queue.table())
-                .await?;
-        }
-        for binding in &self.bindings {
-            channel
-                .queue_bind(
-                    binding.queue.as_str().into(),
-                    binding.exchange.as_str().into(),
-                    binding.pattern.as_str().into(),
-                    QueueBindOptions::default(),
-                    FieldTable::default(),
-                )
-                .await?;
-        }
-        Ok(())
     }
 }
 
@@ -207,21 +226,12 @@ fn dead_letters_to(queue: Option<&'static str>) -> Vec<(&'static str, Argument)>
     arguments
 }
 
-impl Queue {
-    fn table(&self) -> FieldTable {
-        let mut table = FieldTable::default();
-        table.insert(
-            "x-queue-type".into(),
-            AMQPValue::LongString("quorum".into()),
-        );
-        for (name, value) in &self.arguments {
-            let value = match value {
-                Argument::Text(text) => AMQPValue::LongString((*text).into()),
-                Argument::Number(number) => AMQPValue::LongLongInt(*number),
-            };
-            table.insert((*name).into(), value);
+impl Argument {
+    fn value(self) -> AMQPValue {
+        match self {
+            Self::Text(text) => AMQPValue::LongString(text.into()),
+            Self::Number(number) => AMQPValue::LongLongInt(number),
         }
-        table
     }
 }
 
@@ -233,7 +243,55 @@ mod tests {
     fn deliveries() -> Topology {
         let endpoint = EndpointName::default();
         let steps = RetryRule::new(3, 5_000).unwrap().wait_steps();
-        Topology::deliveries([(&endpoint, [EVERY_EVENT.to_owned()].as_slice())], &steps)
+        Topology::deliveries([(&endpoint, [EventPattern::Every].as_slice())], &steps)
+    }
+
+    fn of(patterns: &[&str]) -> Topology {
+        let patterns: Vec<_> = patterns.iter().map(|text| text.parse().unwrap()).collect();
+        let endpoint = EndpointName::default();
+        Topology::deliveries([(&endpoint, patterns.as_slice())], &[])
+    }
+
+    fn keys(bindings: &[Binding]) -> Vec<(&str, &str)> {
+        let events = bindings.iter().filter(|b| !b.key.is_empty());
+        events
+            .map(|b| (b.exchange.as_str(), b.key.as_str()))
+            .collect()
+    }
+
+    #[test]
+    fn a_filter_is_bound_before_its_queue_and_nothing_is_unwanted_before_all_filters_are_there() {
+        let topology = of(&["ready", "message_*"]);
+        let expected = [
+            ("wahook.filters", "ready"),
+            ("wahook.events", "ready"),
+            ("wahook.filters", "message._.#"),
+            ("wahook.events", "message._.#"),
+        ];
+        assert_eq!(keys(&topology.bindings), expected);
+        let last = topology.bindings.last().unwrap();
+        assert_eq!(last.to, Target::Queue(UNWANTED.to_owned()));
+    }
+
+    #[test]
+    fn what_replaces_another_takes_its_other_bindings_away_and_keeps_its_queues() {
+        let before = of(&["ready", "message_*"]);
+        let after = of(&["ready", "call"]).replacing(&before);
+        let gone = [
+            ("wahook.filters", "message._.#"),
+            ("wahook.events", "message._.#"),
+        ];
+        assert_eq!(keys(&after.obsolete), gone);
+        assert_eq!(after.queues, before.queues);
+        // What was to be taken away before and is not wanted still.
+        let again = of(&["call"]).replacing(&after);
+        assert_eq!(keys(&again.obsolete).len(), 4);
+        let back = of(&["message_*"]).replacing(&again);
+        let gone = keys(&back.obsolete);
+        assert!(
+            gone.iter().all(|(_, key)| *key != "message._.#"),
+            "{gone:?}"
+        );
     }
 
     #[test]
@@ -250,11 +308,14 @@ mod tests {
             ] {
                 assert!(queue.arguments.contains(&wanted), "{name}: {wanted:?}");
             }
-            assert!(topology.exchanges.contains(&(name.clone(), Kind::Fanout)));
-            assert_eq!(
-                topology.bindings.iter().filter(|b| b.queue == name).count(),
-                1
+            assert!(
+                topology
+                    .exchanges
+                    .iter()
+                    .any(|e| e.name == name && e.kind == Kind::Fanout)
             );
+            let to = Target::Queue(name.clone());
+            assert_eq!(topology.bindings.iter().filter(|b| b.to == to).count(), 1);
         }
     }
 

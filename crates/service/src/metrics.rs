@@ -15,7 +15,7 @@ mod producer;
 use prometheus::{Registry, TextEncoder};
 
 pub use broker::{BrokerMetrics, ConnectionMetrics};
-pub use consumer::{ConsumerMetrics, EndpointMetrics, LogResults, Redelivered};
+pub use consumer::{ConsumerMetrics, EndpointMetrics, LogResults, Probes, Redelivered, Reloads};
 pub use gauge::Occupied;
 pub use process::ProcessMetrics;
 pub use producer::{ProducerMetrics, RefusalReason};

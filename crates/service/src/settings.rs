@@ -165,6 +165,21 @@ impl Settings {
             .push(SettingFault::new(name, problem, Some(example)));
     }
 
+    /// Notes a fault of something that no example can mend, at a place that is
+    /// more than a variable: a line of a file that one names.
+    pub fn fault_at(&mut self, place: &str, problem: impl Into<String>) {
+        self.faults.push(SettingFault::new(place, problem, None));
+    }
+
+    /// Whether it is set to something, as itself or as a file.
+    pub fn is_given(&mut self, name: &str) -> bool {
+        self.asked.insert(name.to_owned());
+        let is_file = format!("{name}_FILE");
+        self.source
+            .names()
+            .any(|given| given == name || given == is_file)
+    }
+
     /// The variables under these prefixes that are set but that nothing asked
     /// for: misspelt ones, most likely. Call it after all getters.
     #[must_use]

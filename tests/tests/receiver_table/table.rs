@@ -49,6 +49,7 @@ impl Table {
         let settings = [
             ("WEBHOOK_URL", url.as_str()),
             ("WEBHOOK_RETRY_ATTEMPTS", "0"),
+            ("WEBHOOK_CIRCUIT", "off"),
         ];
         let pair = test.pair(elsewhere, &settings).await;
         Self {

@@ -219,9 +219,11 @@ impl<'a> Search<'a> {
         match judge(known, soon, self.question.letters_discarded) {
             Ok(Place::Retrying) if !known.queued => {
                 if let Some(Standing::Retrying { due, wait_ms }) = known.standing {
-                    let since = before
-                        .filter(|case| matches!(case.doubt, Doubt::Short { .. }))
-                        .map(|case| case.since);
+                    let in_doubt = |case: &&Case| match case.doubt {
+                        Doubt::Short { .. } => true,
+                        doubt => doubt == Doubt::Overdue { due },
+                    };
+                    let since = before.filter(in_doubt).map(|case| case.since);
                     let waiting = Waiting {
                         id,
                         endpoint,
@@ -257,7 +259,8 @@ impl<'a> Search<'a> {
 
     /// Each wait queue must hold at least as many messages as there are
     /// deliveries that wait in it. They are not read: who holds a message over
-    /// its time delays its retry.
+    /// its time delays its retry. Where there is no such wait queue, the endpoint
+    /// is paused: its events wait in their work queue, whenever they are due.
     async fn count_the_waiting(&mut self) -> anyhow::Result<()> {
         for (wait_ms, waiting) in std::mem::take(&mut self.waiting) {
             let queue = format!("wahook.wait.{wait_ms}");
@@ -276,7 +279,9 @@ impl<'a> Search<'a> {
                     due,
                     since,
                 } = delivery;
-                if due <= soon {
+                if depth.is_none() {
+                    self.doubt(id, Some(endpoint), Doubt::Overdue { due }, since);
+                } else if due <= soon {
                     self.doubt(id, Some(endpoint), Doubt::Overdue { due }, None);
                 } else if must > messages {
                     self.doubt(id, Some(endpoint), Doubt::Short { wait_ms }, since);

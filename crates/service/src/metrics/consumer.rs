@@ -51,11 +51,31 @@ pub struct ConsumerMetrics {
     pub log_results_pending: IntGauge,
     /// 1 while the log takes results.
     pub log_available: IntGauge,
+    /// Times that the file of endpoints was read again.
+    pub reloads: Reloads,
     /// The connections to RabbitMQ: this one publishes.
     pub broker: BrokerMetrics,
     /// The connection that consumes.
     pub consume: ConnectionMetrics,
     families: ConsumerFamilies,
+}
+
+/// What became of the file of endpoints.
+#[derive(Debug, Clone)]
+pub struct Reloads {
+    /// It is in effect.
+    pub applied: IntCounter,
+    /// It had faults, and nothing changed.
+    pub refused: IntCounter,
+}
+
+/// Probes of an endpoint that is taken to be down.
+#[derive(Debug, Clone)]
+pub struct Probes {
+    /// It is back.
+    pub delivered: IntCounter,
+    /// It is not.
+    pub failed: IntCounter,
 }
 
 /// Results by their way to the log.
@@ -87,6 +107,14 @@ pub struct EndpointMetrics {
     pub limit: IntGauge,
     /// Events that the broker handed out again.
     pub redelivered: Redelivered,
+    /// 1 while the endpoint is taken to be down.
+    pub circuit_open: IntGauge,
+    /// Times that it was taken to be down.
+    pub circuit_opened: IntCounter,
+    /// What came of asking whether it is back.
+    pub probes: Probes,
+    /// Events that went back to their queue without an attempt counted.
+    pub put_back: IntCounter,
     endpoint: EndpointName,
     attempts: IntCounterVec,
     attempt_seconds: Histogram,
@@ -105,6 +133,7 @@ impl ConsumerMetrics {
         let broker = BrokerMetrics::new(registry)?;
         let families = ConsumerFamilies::register(registry)?;
         let path = |path| families.log_results.with_label_values(&[path]);
+        let reload = |result| families.reloads.with_label_values(&[result]);
         Ok(Self {
             poison_messages: families.poison_messages.clone(),
             log_write_seconds: families.log_write.clone(),
@@ -117,6 +146,10 @@ impl ConsumerMetrics {
             },
             log_results_pending: families.log_results_pending.clone(),
             log_available: families.log_available.clone(),
+            reloads: Reloads {
+                applied: reload("applied"),
+                refused: reload("refused"),
+            },
             consume: broker.consume(),
             broker,
             families,
@@ -135,6 +168,7 @@ impl ConsumerMetrics {
                 .events_redelivered
                 .with_label_values(&[endpoint, action])
         };
+        let probe = |result| families.probes.with_label_values(&[endpoint, result]);
         let metrics = EndpointMetrics {
             in_flight: families.deliveries_in_flight.with_label_values(&[endpoint]),
             limit: families.delivery_limit.with_label_values(&[endpoint]),
@@ -142,6 +176,13 @@ impl ConsumerMetrics {
                 attempted: action("attempted"),
                 skipped: action("skipped"),
             },
+            circuit_open: families.circuit_open.with_label_values(&[endpoint]),
+            circuit_opened: families.circuit_opened.with_label_values(&[endpoint]),
+            probes: Probes {
+                delivered: probe("delivered"),
+                failed: probe("failed"),
+            },
+            put_back: families.put_back.with_label_values(&[endpoint]),
             endpoint: name.clone(),
             attempts: families.attempts.clone(),
             attempt_seconds: families.attempt_duration.with_label_values(&[endpoint]),

@@ -61,8 +61,10 @@ families! {
 families! {
     /// About the events that come in.
     ProducerFamilies {
-        /// Events answered 202: the broker has confirmed them.
+        /// Events answered 202 that the broker has confirmed, for one endpoint or more.
         events_accepted: IntCounter = "wahook_events_accepted_total";
+        /// Events answered 202 that no endpoint wants, and so are delivered to nobody.
+        events_unwanted: IntCounter = "wahook_events_unwanted_total";
         /// Events answered 200 and not published again: the same event was accepted within
         /// the last ten minutes.
         events_duplicate: IntCounter = "wahook_events_duplicate_total";
@@ -96,6 +98,18 @@ families! {
         deliveries_in_flight: IntGaugeVec = "wahook_deliveries_in_flight" ["endpoint"];
         /// The most deliveries that are worked on at once (WEBHOOK_CONCURRENCY).
         delivery_limit: IntGaugeVec = "wahook_delivery_limit" ["endpoint"];
+        /// Whether an endpoint is taken to be down (1), so that its events wait in the broker,
+        /// or not (0).
+        circuit_open: IntGaugeVec = "wahook_circuit_open" ["endpoint"];
+        /// Times that an endpoint was taken to be down.
+        circuit_opened: IntCounterVec = "wahook_circuit_opened_total" ["endpoint"];
+        /// Probes of an endpoint that is taken to be down: delivered or failed.
+        probes: IntCounterVec = "wahook_probes_total" ["endpoint", "result"];
+        /// Events that went back to their queue because their endpoint is down or not enabled;
+        /// no attempt was counted against them.
+        put_back: IntCounterVec = "wahook_events_put_back_total" ["endpoint"];
+        /// Times that the file of endpoints was read again: applied, or refused for its faults.
+        reloads: IntCounterVec = "wahook_reloads_total" ["result"];
         /// Events that the broker handed out again, by what was done: attempted, or skipped
         /// because the log already had the attempt.
         events_redelivered: IntCounterVec = "wahook_events_redelivered_total" ["endpoint", "action"];

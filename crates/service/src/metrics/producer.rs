@@ -7,8 +7,10 @@ use super::{broker::BrokerMetrics, families::ProducerFamilies};
 /// The producer's series. Clones share the counts.
 #[derive(Debug, Clone)]
 pub struct ProducerMetrics {
-    /// Events answered 202.
+    /// Events answered 202, for one endpoint or more.
     pub events_accepted: IntCounter,
+    /// Events answered 202 that no endpoint wants.
+    pub events_unwanted: IntCounter,
     /// Events answered 200, because they had been accepted before.
     pub events_duplicate: IntCounter,
     /// Deviations that lenient validation let pass.
@@ -72,6 +74,7 @@ impl ProducerMetrics {
         }
         Ok(Self {
             events_accepted: families.events_accepted,
+            events_unwanted: families.events_unwanted,
             events_duplicate: families.events_duplicate,
             event_warnings: families.event_warnings,
             batches: families.batches,

@@ -33,7 +33,7 @@ pub struct ReadinessReport {
 pub struct CheckReport {
     /// Whether it passes.
     pub ok: bool,
-    /// Why not, in words for people; empty while it passes.
+    /// Why not, in words for people; mostly empty while it passes.
     pub detail: String,
 }
 
@@ -103,6 +103,14 @@ impl CheckHandle {
         });
     }
 
+    /// It passes, and there is something to know all the same.
+    pub fn set_noted(&self, detail: impl Into<String>) {
+        self.set(CheckReport {
+            ok: true,
+            detail: detail.into(),
+        });
+    }
+
     /// It fails; `detail` says why to whoever reads `/readyz`, so it must hold
     /// no secret.
     pub fn set_failed(&self, detail: impl Into<String>) {
@@ -141,6 +149,15 @@ mod tests {
         assert!(!report.ready);
         assert_eq!(report.checks["broker"].detail, "connection refused");
         assert!(report.checks["log"].ok);
+    }
+
+    #[test]
+    fn a_note_is_shown_and_hinders_nothing() {
+        let readiness = Readiness::new();
+        readiness.check("endpoint").set_noted("paused");
+        let report = readiness.report();
+        assert!(report.ready);
+        assert_eq!(report.checks["endpoint"].detail, "paused");
     }
 
     #[test]

@@ -1,0 +1,251 @@
+//! Which endpoints are worked for, with which values, and how that changes.
+
+use anyhow::Context;
+use std::{collections::BTreeSet, sync::Arc};
+use tokio::sync::{Semaphore, watch};
+use wahook_delivery_log::MongoLog;
+use wahook_domain::{EndpointName, EventPattern, WaitStep};
+use wahook_queue::{Publisher, Topology};
+use wahook_service::{Readiness, metrics::ConsumerMetrics};
+
+use crate::{
+    client::EndpointClient,
+    delivery::Endpoint,
+    gate::Gate,
+    recorder::{LogHealth, Recorder},
+    resolver::Resolver,
+    settings::EndpointSettings,
+    worker::Worker,
+};
+
+/// Those who are worked for, and what the broker must hold for them.
+pub(crate) struct Roster<L> {
+    /// Declared before anything that follows from it is done.
+    pub(crate) topology: Topology,
+    /// Those of endpoints that were removed are among them, for what is still
+    /// queued.
+    pub(crate) members: Vec<Member<L>>,
+}
+
+/// A worker, and the values that it is to follow.
+pub(crate) struct Member<L> {
+    pub(crate) worker: Arc<Worker<L>>,
+    pub(crate) endpoint: Arc<Endpoint<L>>,
+}
+
+/// What endpoints are built from.
+pub(crate) struct Parts {
+    pub(crate) publisher: Publisher,
+    pub(crate) recorder: Recorder,
+    pub(crate) log: Arc<MongoLog>,
+    pub(crate) log_health: LogHealth,
+    pub(crate) metrics: ConsumerMetrics,
+    pub(crate) readiness: Readiness,
+}
+
+/// Builds rosters: the first one, and each that replaces another.
+pub(crate) struct Keeper {
+    parts: Parts,
+    /// The settings in effect, those of removed endpoints included.
+    known: Vec<EndpointSettings>,
+    roster: watch::Sender<Roster<MongoLog>>,
+}
+
+impl Keeper {
+    /// The first roster.
+    ///
+    /// # Errors
+    /// When a client can't be built.
+    pub(crate) fn start(
+        parts: Parts,
+        list: Vec<EndpointSettings>,
+    ) -> anyhow::Result<(Self, watch::Receiver<Roster<MongoLog>>)> {
+        let (roster, receiver) = watch::channel(Roster {
+            topology: Topology::default(),
+            members: Vec::new(),
+        });
+        let mut keeper = Self {
+            parts,
+            known: Vec::new(),
+            roster,
+        };
+        keeper.replace(list)?;
+        Ok((keeper, receiver))
+    }
+
+    /// Takes another list into effect, all of it or, on an error, nothing.
+    ///
+    /// # Errors
+    /// When a client can't be built.
+    pub(crate) fn replace(&mut self, list: Vec<EndpointSettings>) -> anyhow::Result<()> {
+        let removed = |known: &&EndpointSettings| list.iter().all(|new| new.name != known.name);
+        let removed: Vec<_> = self.known.iter().filter(removed).cloned().collect();
+        let next = {
+            let roster = self.roster.borrow();
+            let mut members = Vec::with_capacity(list.len() + removed.len());
+            for settings in &list {
+                members.push(self.member(settings, &roster)?);
+            }
+            for settings in &removed {
+                members.extend(roster.find(&settings.name));
+            }
+            Roster {
+                topology: topology_of(&list, &removed).replacing(&roster.topology),
+                members,
+            }
+        };
+        self.tell(&list, &removed);
+        self.known = list;
+        // Without events, which is how they are told from the others.
+        self.known
+            .extend(removed.into_iter().map(|settings| EndpointSettings {
+                events: Vec::new(),
+                ..settings
+            }));
+        self.roster.send_replace(next);
+        Ok(())
+    }
+
+    fn member(
+        &self,
+        settings: &EndpointSettings,
+        roster: &Roster<MongoLog>,
+    ) -> anyhow::Result<Member<MongoLog>> {
+        let before = match roster.find(&settings.name) {
+            Some(before) if self.known.contains(settings) => return Ok(before),
+            before => before,
+        };
+        let endpoint = self.endpoint(settings, before.as_ref().map(|before| &before.endpoint));
+        let endpoint = endpoint.with_context(|| format!("endpoint {}", settings.name))?;
+        let endpoint = Arc::new(endpoint);
+        let worker = match before {
+            Some(before) => before.worker,
+            None => {
+                endpoint.take_effect();
+                Arc::new(Worker::new(Arc::clone(&endpoint)))
+            }
+        };
+        Ok(Member { worker, endpoint })
+    }
+
+    fn endpoint(
+        &self,
+        settings: &EndpointSettings,
+        before: Option<&Arc<Endpoint<MongoLog>>>,
+    ) -> anyhow::Result<Endpoint<MongoLog>> {
+        let parts = &self.parts;
+        let signer = settings.secrets.as_ref().map(|secrets| secrets.signer());
+        let client = EndpointClient::new(
+            settings.url.clone(),
+            signer.transpose()?,
+            settings.timeout,
+            settings.concurrency.into(),
+            Resolver {
+                block_private: settings.block_private,
+            },
+        );
+        let metrics = parts.metrics.endpoint(&settings.name, &settings.retry_rule);
+        let gate = match before {
+            Some(before) => Arc::clone(&before.gate),
+            None => {
+                let check = parts
+                    .readiness
+                    .check(&format!("endpoint_{}", settings.name));
+                Arc::new(Gate::new(settings, metrics.clone(), check))
+            }
+        };
+        // What is in flight keeps its permits, also where their number changes.
+        let permits = match before {
+            Some(before) if before.settings.concurrency == settings.concurrency => {
+                Arc::clone(&before.permits)
+            }
+            _ => Arc::new(Semaphore::new(settings.concurrency.into())),
+        };
+        let client = client.context("the HTTP client")?;
+        Ok(Endpoint {
+            name: settings.name.clone(),
+            prefetch: prefetch(settings),
+            settings: settings.clone(),
+            client: client.with_headers(settings.headers.clone()),
+            permits,
+            gate,
+            publisher: parts.publisher.clone(),
+            recorder: parts.recorder.clone(),
+            log: Arc::clone(&parts.log),
+            log_health: parts.log_health.clone(),
+            metrics,
+            totals: parts.metrics.clone(),
+        })
+    }
+
+    fn tell(&self, list: &[EndpointSettings], removed: &[EndpointSettings]) {
+        for settings in list.iter().filter(|new| !self.known.contains(new)) {
+            let (endpoint, url) = (&settings.name, &settings.shown_url);
+            let events = in_words(&settings.events);
+            let known = self.known.iter().find(|known| known.name == settings.name);
+            match known {
+                Some(known) if !known.events.is_empty() => {
+                    tracing::info!(%endpoint, url = %url, events, enabled = settings.enabled, "endpoint changed");
+                }
+                _ => {
+                    tracing::info!(%endpoint, url = %url, events, enabled = settings.enabled, "endpoint added");
+                }
+            }
+        }
+        for settings in removed.iter().filter(|known| !known.events.is_empty()) {
+            let endpoint = &settings.name;
+            tracing::info!(%endpoint, "endpoint removed: what is queued is still delivered");
+            let check = self.parts.readiness.check(&format!("endpoint_{endpoint}"));
+            check.set_noted("removed: what is queued is still delivered until the next start");
+        }
+    }
+}
+
+impl<L> Roster<L>
+where
+    L: wahook_delivery_log::DeliveryLog,
+{
+    fn find(&self, name: &EndpointName) -> Option<Member<L>> {
+        let found = self.members.iter().find(|m| m.worker.name() == name)?;
+        Some(Member {
+            worker: Arc::clone(&found.worker),
+            endpoint: Arc::clone(&found.endpoint),
+        })
+    }
+}
+
+/// As many again as are in flight wait for the log or their retry's confirm;
+/// where a limit slows them, no more than a few seconds' worth are held.
+fn prefetch(settings: &EndpointSettings) -> u16 {
+    let by_permits = settings.concurrency.saturating_mul(2);
+    match settings.rate_limit {
+        None => by_permits,
+        #[expect(
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            reason = "`as` saturates, and a limit is positive"
+        )]
+        Some(limit) => by_permits
+            .min((limit.per_second() * 5.0).ceil() as u16)
+            .max(1),
+    }
+}
+
+/// The queues of removed endpoints stay, without bindings, for what is in them.
+fn topology_of(list: &[EndpointSettings], removed: &[EndpointSettings]) -> Topology {
+    let nothing: &[EventPattern] = &[];
+    let wanted = list.iter().map(|e| (&e.name, e.events.as_slice()));
+    let left = removed.iter().map(|e| (&e.name, nothing));
+    let steps: BTreeSet<WaitStep> = list
+        .iter()
+        .chain(removed)
+        .flat_map(|e| e.retry_rule.wait_steps())
+        .collect();
+    let steps: Vec<_> = steps.into_iter().collect();
+    Topology::deliveries(wanted.chain(left), &steps)
+}
+
+fn in_words(patterns: &[EventPattern]) -> String {
+    let words: Vec<_> = patterns.iter().map(ToString::to_string).collect();
+    words.join(" ")
+}

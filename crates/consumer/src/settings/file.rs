@@ -1,0 +1,377 @@
+//! The file that `WEBHOOK_ENDPOINTS` names: one `[[endpoint]]` table for each
+//! endpoint, checked whole, every fault with its line.
+
+use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
+use std::{
+    collections::BTreeSet,
+    fs,
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
+use toml::{
+    Spanned,
+    de::{DeTable, DeValue},
+};
+use wahook_domain::{CircuitRule, EndpointName, EventPattern, RateLimit, RetryRule, Secret};
+use wahook_service::settings::redact_url;
+
+use super::{
+    endpoint::{
+        CONCURRENCIES, CONCURRENCY, EndpointSettings, RETRY_ATTEMPTS, RETRY_DELAY, Secrets,
+        TIMEOUT, TIMEOUTS,
+    },
+    toml_table::{Faults, FileFault, Table, number},
+    url::{self, Allowed},
+};
+
+/// More would be a mistake: each has a queue, and series in the metrics.
+const MOST_ENDPOINTS: usize = 100;
+
+const KNOWN: &str = "name, url, events, secret, secret_file, previous_secret, \
+    previous_secret_file, retry_attempts, retry_delay, timeout, concurrency, rate_limit, \
+    headers, enabled and circuit";
+
+/// Headers that the system sets, or that say how a request is framed.
+const OURS: [&str; 18] = [
+    "accept",
+    "accept-encoding",
+    "connection",
+    "content-encoding",
+    "content-length",
+    "content-type",
+    "date",
+    "expect",
+    "host",
+    "keep-alive",
+    "proxy-authorization",
+    "proxy-connection",
+    "te",
+    "traceparent",
+    "trailer",
+    "transfer-encoding",
+    "upgrade",
+    "user-agent",
+];
+/// What the names of others of ours begin with.
+const OUR_PREFIXES: [&str; 2] = ["webhook-", "x-webhook-"];
+
+/// Where endpoints are read from, again and again.
+#[derive(Debug, Clone)]
+pub struct EndpointsFile {
+    /// `WEBHOOK_ENDPOINTS`
+    pub path: PathBuf,
+    pub(super) allowed: Allowed,
+    /// `WEBHOOK_CIRCUIT`
+    pub(super) circuit: bool,
+}
+
+impl EndpointsFile {
+    /// Reads the file as it is now, and the files of its secrets.
+    ///
+    /// # Errors
+    /// Every fault, in the order of their lines.
+    pub fn read(&self) -> Result<Vec<EndpointSettings>, Vec<FileFault>> {
+        let text = fs::read_to_string(&self.path).map_err(|error| {
+            let problem = format!("the file can't be read: {error}");
+            vec![FileFault { line: 1, problem }]
+        })?;
+        self.parse(&text)
+    }
+
+    fn parse(&self, text: &str) -> Result<Vec<EndpointSettings>, Vec<FileFault>> {
+        let mut faults = Faults::of(text);
+        let (document, errors) = DeTable::parse_recoverable(text);
+        for error in errors {
+            faults.add(&error.span().unwrap_or_default(), error.message());
+        }
+        let whole = document.span();
+        let mut root = Table::new(
+            "the file".to_owned(),
+            whole,
+            document.into_inner(),
+            &mut faults,
+        );
+        let tables = root.read("endpoint", "written as [[endpoint]]", tables);
+        let place = root.place.clone();
+        root.finish("[[endpoint]] tables only");
+        let tables = tables.unwrap_or_default();
+        if tables.is_empty() {
+            faults.add(&place, "there is no [[endpoint]]");
+        }
+        if tables.len() > MOST_ENDPOINTS {
+            let problem = format!("there may be {MOST_ENDPOINTS} endpoints");
+            faults.add(&place, problem);
+        }
+        let mut names = BTreeSet::new();
+        let mut endpoints = Vec::with_capacity(tables.len());
+        for (number, table) in (1..).zip(tables) {
+            let place = table.span();
+            let fields = table.into_inner();
+            let whose = match fields.get("name").and_then(|name| name.get_ref().as_str()) {
+                Some(name) => format!("endpoint {name}"),
+                None => format!("endpoint {number}"),
+            };
+            let mut table = Table::new(whose, place, fields, &mut faults);
+            endpoints.extend(self.endpoint(&mut table, &mut names));
+            table.finish(KNOWN);
+        }
+        let faults = faults.into_sorted();
+        if faults.is_empty() {
+            Ok(endpoints)
+        } else {
+            Err(faults)
+        }
+    }
+
+    /// Reads every field, whatever is wrong with others.
+    fn endpoint(
+        &self,
+        table: &mut Table<'_, '_>,
+        names: &mut BTreeSet<EndpointName>,
+    ) -> Option<EndpointSettings> {
+        let name = read_name(table, names);
+        let url = self.read_url(table);
+        let events = read_events(table);
+        let secrets = self.read_secrets(table);
+        let retries = table.whole("retry_attempts", RETRY_ATTEMPTS, 0..=RetryRule::MAX_RETRIES);
+        let delay = table.whole(
+            "retry_delay",
+            RETRY_DELAY,
+            1..=RetryRule::MAX_FIRST_DELAY_MS,
+        );
+        let timeout = table.whole("timeout", TIMEOUT, TIMEOUTS);
+        let concurrency = table.whole("concurrency", CONCURRENCY, CONCURRENCIES);
+        let expected = "a number of requests a second from 0.01 to 10000";
+        let rate_limit = table.read("rate_limit", expected, |value| {
+            RateLimit::new(number(value)?)
+        });
+        let headers = read_headers(table);
+        let enabled = table.flag("enabled", true);
+        let circuit = self.read_circuit(table);
+        let url = url?;
+        if !url.username().is_empty() && headers.contains_key("authorization") {
+            let place = table.place.clone();
+            table.fault(
+                &place,
+                "url has a login, and headers an Authorization: keep one",
+            );
+        }
+        Some(EndpointSettings {
+            name: name?,
+            shown_url: Arc::from(redact_url(url.as_str())),
+            url,
+            events,
+            block_private: !self.allowed.private,
+            secrets,
+            retry_rule: RetryRule::new(retries, delay).ok()?,
+            timeout: Duration::from_millis(timeout),
+            concurrency,
+            rate_limit,
+            headers,
+            enabled,
+            circuit,
+        })
+    }
+
+    fn read_url(&self, table: &mut Table<'_, '_>) -> Option<reqwest::Url> {
+        let Some((text, place)) = table.text("url") else {
+            let place = table.place.clone();
+            table.fault(
+                &place,
+                format_args!("url is missing, such as \"{}\"", url::EXAMPLE),
+            );
+            return None;
+        };
+        url::read(&text, self.allowed)
+            .map_err(|problem| table.fault(&place, format_args!("url {problem}")))
+            .ok()
+    }
+
+    fn read_secrets(&self, table: &mut Table<'_, '_>) -> Option<Secrets> {
+        let has_current = table.has("secret") || table.has("secret_file");
+        let current = self.read_secret(table, "secret");
+        let previous = self.read_secret(table, "previous_secret");
+        if !has_current && previous.is_some() {
+            let place = table.place.clone();
+            table.fault(
+                &place,
+                "previous_secret is set without secret: set the new one there",
+            );
+        }
+        Some(Secrets {
+            current: current?,
+            previous,
+        })
+    }
+
+    /// From the field itself, or from the file that the field with `_file` names,
+    /// seen from where the endpoints' file is.
+    fn read_secret(&self, table: &mut Table<'_, '_>, name: &str) -> Option<Secret> {
+        let pointer = format!("{name}_file");
+        let (text, place) = match (table.text(name), table.text(&pointer)) {
+            (Some(given), None) => given,
+            (None, None) => return None,
+            (Some(_), Some((_, place))) => {
+                table.fault(&place, format_args!("keep one of {name} and {pointer}"));
+                return None;
+            }
+            (None, Some((path, place))) => {
+                let beside = self.path.parent().unwrap_or(Path::new(""));
+                match fs::read_to_string(beside.join(&path)) {
+                    Ok(text) => (text.trim_end_matches(['\r', '\n']).to_owned(), place),
+                    Err(error) => {
+                        let problem = format!("{pointer} is {path}, which can't be read: {error}");
+                        table.fault(&place, problem);
+                        return None;
+                    }
+                }
+            }
+        };
+        Secret::new(text)
+            .map_err(|error| table.fault(&place, format_args!("{name}: {error}")))
+            .ok()
+    }
+
+    fn read_circuit(&self, table: &mut Table<'_, '_>) -> Option<CircuitRule> {
+        let default = CircuitRule::default();
+        let rule = match table
+            .take("circuit")
+            .map(|value| (value.span(), value.into_inner()))
+        {
+            None | Some((_, DeValue::Boolean(true))) => default,
+            Some((_, DeValue::Boolean(false))) => return None,
+            Some((place, DeValue::Table(fields))) => read_rule(table, &place, fields),
+            Some((place, _)) => {
+                table.fault(&place, "circuit must be true, false or a table");
+                default
+            }
+        };
+        self.circuit.then_some(rule)
+    }
+}
+
+fn tables<'t>(value: &DeValue<'t>) -> Option<Vec<Spanned<DeTable<'t>>>> {
+    let items = value.as_array()?.iter();
+    items
+        .map(|item| {
+            Some(Spanned::new(
+                item.span(),
+                item.get_ref().as_table()?.clone(),
+            ))
+        })
+        .collect()
+}
+
+fn read_name(
+    table: &mut Table<'_, '_>,
+    names: &mut BTreeSet<EndpointName>,
+) -> Option<EndpointName> {
+    let Some((text, place)) = table.text("name") else {
+        let place = table.place.clone();
+        table.fault(&place, "name is missing, such as \"crm\"");
+        return None;
+    };
+    match EndpointName::parse(&text) {
+        Ok(name) if names.insert(name.clone()) => Some(name),
+        Ok(_) => {
+            table.fault(&place, "name is that of another endpoint, too");
+            None
+        }
+        Err(error) => {
+            table.fault(&place, format_args!("name {error}"));
+            None
+        }
+    }
+}
+
+fn read_events(table: &mut Table<'_, '_>) -> Vec<EventPattern> {
+    let expected = "a list of texts, such as [\"message_*\", \"call\"]";
+    let texts = table.read("events", expected, |value| {
+        let items = value.as_array()?.iter();
+        let text =
+            |item: &Spanned<DeValue<'_>>| Some((item.get_ref().as_str()?.to_owned(), item.span()));
+        let texts: Vec<_> = items.map(text).collect::<Option<_>>()?;
+        (!texts.is_empty()).then_some(texts)
+    });
+    let Some(texts) = texts else {
+        return vec![EventPattern::Every];
+    };
+    let mut patterns = BTreeSet::new();
+    for (text, place) in texts {
+        match text.parse::<EventPattern>() {
+            Ok(pattern) => drop(patterns.insert(pattern)),
+            Err(error) => table.fault(&place, format_args!("events: \"{text}\" {error}")),
+        }
+    }
+    patterns.into_iter().collect()
+}
+
+fn read_headers(table: &mut Table<'_, '_>) -> HeaderMap {
+    let mut headers = HeaderMap::new();
+    let expected = "a table of texts, such as { \"X-Api-Key\" = \"…\" }";
+    let given = table.read("headers", expected, |value| {
+        let fields = value.as_table()?.iter();
+        fields
+            .map(|(name, value)| {
+                let text = value.get_ref().as_str()?.to_owned();
+                Some((name.get_ref().to_string(), text, name.span()))
+            })
+            .collect::<Option<Vec<_>>>()
+    });
+    for (name, value, place) in given.unwrap_or_default() {
+        let Ok(key) = HeaderName::try_from(&name) else {
+            table.fault(
+                &place,
+                format_args!("headers: \"{name}\" is no header's name"),
+            );
+            continue;
+        };
+        let text = key.as_str();
+        if OURS.contains(&text) || OUR_PREFIXES.iter().any(|ours| text.starts_with(ours)) {
+            table.fault(&place, format_args!("headers: {name} is set by the system"));
+            continue;
+        }
+        let parsed = HeaderValue::from_str(&value).ok();
+        let Some(mut value) = parsed.filter(|_| value.is_ascii()) else {
+            let problem = format!("headers: the value of {name} must be printable ASCII");
+            table.fault(&place, problem);
+            continue;
+        };
+        // Most likely it is a key.
+        value.set_sensitive(true);
+        if headers.insert(key, value).is_some() {
+            table.fault(&place, format_args!("headers: {name} is there twice"));
+        }
+    }
+    headers
+}
+
+fn read_rule<'t>(
+    table: &mut Table<'t, '_>,
+    place: &std::ops::Range<usize>,
+    fields: DeTable<'t>,
+) -> CircuitRule {
+    const WINDOWS: std::ops::RangeInclusive<u64> = 1_000..=3_600_000;
+    const WAITS: std::ops::RangeInclusive<u64> = 100..=3_600_000;
+    let default = CircuitRule::default();
+    let millis = |duration: Duration| u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
+    let mut rule = table.within("circuit", place, fields);
+    let failures = rule.whole("failures", default.failures, 1..=10_000);
+    let window = rule.whole("window", millis(default.window), WINDOWS);
+    let first = rule.whole("first_probe", millis(default.first_probe), WAITS);
+    let longest = rule.whole("longest_probe", millis(default.longest_probe), WAITS);
+    if longest < first {
+        rule.fault(place, "longest_probe must not be shorter than first_probe");
+    }
+    rule.finish("failures, window, first_probe and longest_probe");
+    CircuitRule {
+        failures,
+        window: Duration::from_millis(window),
+        first_probe: Duration::from_millis(first),
+        longest_probe: Duration::from_millis(longest),
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,217 @@
+use super::*;
+
+fn file() -> EndpointsFile {
+    EndpointsFile {
+        path: "/nowhere/endpoints.toml".into(),
+        allowed: Allowed {
+            http: false,
+            private: true,
+        },
+        circuit: true,
+    }
+}
+
+fn parse(text: &str) -> Result<Vec<EndpointSettings>, Vec<String>> {
+    file()
+        .parse(text)
+        .map_err(|faults| faults.iter().map(ToString::to_string).collect())
+}
+
+#[test]
+fn a_name_and_a_url_are_enough_and_the_rest_has_the_defaults_of_the_one_endpoint() {
+    let endpoints =
+        parse("[[endpoint]]\nname = \"crm\"\nurl = \"https://crm.example/hook\"").unwrap();
+    let [crm] = endpoints.as_slice() else {
+        panic!("{endpoints:?}")
+    };
+    assert_eq!(crm.name.as_str(), "crm");
+    assert_eq!(crm.events, [EventPattern::Every]);
+    assert_eq!(crm.retry_rule, RetryRule::new(3, 5_000).unwrap());
+    assert_eq!(crm.timeout, Duration::from_secs(30));
+    assert_eq!(crm.concurrency, 128);
+    assert_eq!((crm.rate_limit, crm.secrets.clone()), (None, None));
+    assert!(crm.enabled && crm.headers.is_empty() && !crm.block_private);
+    assert_eq!(crm.circuit, Some(CircuitRule::default()));
+}
+
+#[test]
+fn everything_can_be_said_of_an_endpoint() {
+    let endpoints = parse(
+        r#"
+        [[endpoint]]
+        name = "crm"
+        url = "https://crm.example/hook"
+        events = ["message_*", "call", "call"]
+        secret = "new"
+        previous_secret = "old"
+        retry_attempts = 10
+        retry_delay = 1_000
+        timeout = 100
+        concurrency = 4096
+        rate_limit = 0.5
+        headers = { "X-Api-Key" = "k", Authorization = "Bearer t" }
+        enabled = false
+        circuit = { failures = 3, window = 1000, first_probe = 200, longest_probe = 400 }
+
+        [[endpoint]]
+        name = "archive"
+        url = "http://127.0.0.1:9000/"
+        rate_limit = 20
+        circuit = false
+        "#,
+    )
+    .unwrap();
+    let [crm, archive] = endpoints.as_slice() else {
+        panic!("{endpoints:?}")
+    };
+    let patterns: Vec<_> = crm.events.iter().map(ToString::to_string).collect();
+    assert_eq!(patterns, ["call", "message_*"]);
+    let secret = |text: &str| Secret::new(text.to_owned()).unwrap();
+    let secrets = Secrets {
+        current: secret("new"),
+        previous: Some(secret("old")),
+    };
+    assert_eq!(crm.secrets, Some(secrets));
+    assert_eq!(crm.retry_rule, RetryRule::new(10, 1_000).unwrap());
+    assert_eq!(crm.timeout, Duration::from_millis(100));
+    assert_eq!(crm.rate_limit, RateLimit::new(0.5));
+    assert_eq!(crm.headers["x-api-key"], "k");
+    assert!(!format!("{:?}", crm.headers).contains("Bearer"));
+    assert!(!crm.enabled);
+    let rule = CircuitRule {
+        failures: 3,
+        window: Duration::from_secs(1),
+        first_probe: Duration::from_millis(200),
+        longest_probe: Duration::from_millis(400),
+    };
+    assert_eq!(crm.circuit, Some(rule));
+    assert_eq!(archive.rate_limit, RateLimit::new(20.0));
+    assert_eq!(archive.circuit, None);
+}
+
+#[test]
+fn every_fault_is_told_at_once_with_its_line_and_its_endpoint() {
+    let text = r#"
+colour = "red"
+[[endpoint]]
+name = "CRM"
+url = "http://crm.example/hook"
+events = ["message_*", "mess*", "Ready"]
+secret = ""
+retry_attempts = 11
+retry_delay = "soon"
+timeout = 5
+concurrency = 0
+rate_limit = -1
+headers = { "X-Webhook-Event" = "x", "Content-Type" = "x", "a b" = "x", ok = "ü" }
+enabled = "yes"
+circuit = { failures = 0, first_probe = 1000, longest_probe = 500, probes = 1 }
+retires = 3
+
+[[endpoint]]
+url = "ftp://x"
+previous_secret = "old"
+secret_file = "no-such-file"
+
+[[endpoint]]
+name = "bot"
+previous_secret = "old"
+[[endpoint]]
+name = "bot"
+url = "https://user:hunter2@bot.example"
+headers = { authorization = "Bearer hunter2" }
+"#;
+    let faults = parse(text).unwrap_err();
+    let expected = [
+        "line 2: the file: there is no setting colour",
+        "line 4: endpoint CRM: name must match [a-z0-9-]{1,32}",
+        "line 5: endpoint CRM: url is \"http://crm.example/hook\", but plain http",
+        "line 6: endpoint CRM: events: \"mess*\" may have a * only after one of _ . : -",
+        "line 6: endpoint CRM: events: \"Ready\" must be an event's name",
+        "line 7: endpoint CRM: secret: the secret is empty",
+        "line 8: endpoint CRM: retry_attempts must be a whole number from 0 to 10",
+        "line 9: endpoint CRM: retry_delay must be a whole number",
+        "line 10: endpoint CRM: timeout must be",
+        "line 11: endpoint CRM: concurrency must be",
+        "line 12: endpoint CRM: rate_limit must be",
+        "line 13: endpoint CRM: headers: X-Webhook-Event is set by the system",
+        "line 13: endpoint CRM: headers: Content-Type is set by the system",
+        "line 13: endpoint CRM: headers: \"a b\" is no header's name",
+        "line 13: endpoint CRM: headers: the value of ok must be printable ASCII",
+        "line 14: endpoint CRM: enabled must be true or false",
+        "line 15: endpoint CRM: circuit: failures must be",
+        "line 15: endpoint CRM: circuit: longest_probe must not be shorter",
+        "line 15: endpoint CRM: circuit: there is no setting probes",
+        "line 16: endpoint CRM: there is no setting retires; there are name, url",
+        "line 18: endpoint 2: name is missing",
+        "line 19: endpoint 2: url is \"ftp://x\", but ftp:",
+        "line 21: endpoint 2: secret_file is no-such-file, which can't be read",
+        "line 23: endpoint bot: previous_secret is set without secret",
+        "line 23: endpoint bot: url is missing",
+        "line 27: endpoint bot: name is that of another endpoint, too",
+        "line 26: endpoint bot: url has a login, and headers an Authorization",
+    ];
+    for expected in expected {
+        assert!(
+            faults.iter().any(|fault| fault.starts_with(expected)),
+            "{expected} is missing in:\n{}",
+            faults.join("\n")
+        );
+    }
+    assert_eq!(faults.len(), expected.len(), "{}", faults.join("\n"));
+    assert!(!faults.join("\n").contains("hunter2"));
+}
+
+#[test]
+fn a_syntax_fault_is_told_with_its_line_beside_the_others() {
+    let faults = parse("[[endpoint]]\nname = \"crm\"\nurl = \nretry_delay = 0\n").unwrap_err();
+    assert!(
+        faults.iter().any(|fault| fault.starts_with("line 3: ")),
+        "{faults:?}"
+    );
+    assert!(
+        faults.iter().any(|fault| fault.starts_with("line 4: ")),
+        "{faults:?}"
+    );
+}
+
+#[test]
+fn a_file_without_endpoints_or_with_another_word_for_them_is_refused() {
+    let none = ["line 1: there is no [[endpoint]]"];
+    assert_eq!(parse("").unwrap_err(), none);
+    let faults = parse("[[endpoints]]\nname = \"a\"\n[endpoint]\nname = \"b\"").unwrap_err();
+    let told = faults.join("\n");
+    assert!(
+        told.contains("line 1: the file: there is no setting endpoints"),
+        "{told}"
+    );
+    assert!(told.contains("written as [[endpoint]]"), "{told}");
+}
+
+#[test]
+fn a_secret_is_read_from_a_file_beside_the_endpoints() {
+    let folder = std::env::temp_dir().join(format!("wahook-secrets-{}", std::process::id()));
+    fs::create_dir_all(&folder).unwrap();
+    fs::write(folder.join("crm.secret"), "from a file\n").unwrap();
+    let file = EndpointsFile {
+        path: folder.join("endpoints.toml"),
+        ..file()
+    };
+    let text =
+        "[[endpoint]]\nname = \"crm\"\nurl = \"https://a.example\"\nsecret_file = \"crm.secret\"";
+    let endpoints = file.parse(text).unwrap();
+    let secret = Secret::new("from a file".to_owned()).unwrap();
+    assert_eq!(endpoints[0].secrets.as_ref().unwrap().current, secret);
+    fs::remove_dir_all(&folder).unwrap();
+}
+
+#[test]
+fn the_circuit_of_all_endpoints_can_be_switched_off() {
+    let off = EndpointsFile {
+        circuit: false,
+        ..file()
+    };
+    let text =
+        "[[endpoint]]\nname = \"a\"\nurl = \"https://a.example\"\ncircuit = { failures = 5 }";
+    assert_eq!(off.parse(text).unwrap()[0].circuit, None);
+}

@@ -1,0 +1,122 @@
+//! When may the next delivery begin, so that no more than so many begin in a
+//! second?
+
+use std::time::Duration;
+
+/// How late a start may be made up for. A timer wakes a little late each time;
+/// without this, the lateness of each start would be lost to all later ones.
+const TOLERANCE: Duration = Duration::from_millis(10);
+
+/// Evenly spaced starts. Time comes in as the time since any fixed moment.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Pace {
+    next: Duration,
+}
+
+/// Requests a second, 0.01 to 10,000.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct RateLimit(f64);
+
+impl Pace {
+    /// Reserves the next start and returns when it is. Unused time is not saved
+    /// up: after a pause starts are spaced as ever.
+    pub fn reserve(&mut self, now: Duration, interval: Duration) -> Duration {
+        let slot = self.next.max(now.saturating_sub(TOLERANCE));
+        self.next = slot.saturating_add(interval);
+        slot.max(now)
+    }
+
+    /// Lets nothing start before this.
+    pub fn hold_until(&mut self, moment: Duration) {
+        self.next = self.next.max(moment);
+    }
+}
+
+impl RateLimit {
+    /// None for what is no limit, too small or too large to be meant.
+    #[must_use]
+    pub fn new(per_second: f64) -> Option<Self> {
+        (0.01..=10_000.0)
+            .contains(&per_second)
+            .then_some(Self(per_second))
+    }
+
+    /// In requests a second.
+    #[must_use]
+    pub const fn per_second(self) -> f64 {
+        self.0
+    }
+
+    /// The time between two starts of one of `consumers` that share the limit.
+    ///
+    /// It is 6 % longer than it would have to be: requests that start evenly
+    /// arrive less evenly, and the receiver counts arrivals.
+    #[must_use]
+    pub fn interval(self, consumers: u32) -> Duration {
+        Duration::from_secs_f64(1.06 * f64::from(consumers.max(1)) / self.0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    const SECOND: Duration = Duration::from_secs(1);
+
+    #[test]
+    fn starts_are_spaced_evenly_and_idle_time_is_not_saved_up() {
+        let mut pace = Pace::default();
+        let now = Duration::from_secs(100);
+        let interval = Duration::from_millis(50);
+        let starts: Vec<_> = (0..3).map(|_| pace.reserve(now, interval)).collect();
+        let spaced = [0, 40, 90].map(|ms| now + Duration::from_millis(ms));
+        assert_eq!(starts, spaced);
+        let later = now + Duration::from_secs(60);
+        assert_eq!(pace.reserve(later, interval), later);
+        assert!(pace.reserve(later, interval) > later);
+    }
+
+    #[test]
+    fn a_hold_lets_nothing_start_before_its_end() {
+        let mut pace = Pace::default();
+        pace.hold_until(SECOND);
+        assert_eq!(pace.reserve(Duration::ZERO, SECOND), SECOND);
+    }
+
+    #[test]
+    fn a_limit_is_shared_evenly() {
+        let limit = RateLimit::new(20.0).unwrap();
+        assert_eq!(limit.interval(1), Duration::from_secs_f64(0.053));
+        assert_eq!(limit.interval(3), Duration::from_secs_f64(0.159));
+        assert_eq!(limit.interval(0), limit.interval(1));
+        for wrong in [0.0, -1.0, f64::NAN, f64::INFINITY, 0.001, 20_000.0] {
+            assert_eq!(RateLimit::new(wrong), None, "{wrong}");
+        }
+    }
+
+    proptest! {
+        /// However late the starts are asked for, no second has more of them
+        /// than its share, one more for the edge, and one for the tolerance.
+        #[test]
+        fn no_second_has_more_starts_than_its_share(
+            per_second in 1_u32..200,
+            gaps in prop::collection::vec(0_u64..300, 1..300),
+        ) {
+            let interval = SECOND / per_second;
+            let mut pace = Pace::default();
+            let mut now = Duration::ZERO;
+            let mut starts = Vec::new();
+            for gap in gaps {
+                let start = pace.reserve(now, interval);
+                starts.push(start);
+                now = start + Duration::from_millis(gap);
+            }
+            let extra = 2 + TOLERANCE.as_millis() * u128::from(per_second) / 1000;
+            for (n, first) in starts.iter().enumerate() {
+                let within = starts[n..].iter().take_while(|s| **s < *first + SECOND).count();
+                prop_assert!(within as u128 <= u128::from(per_second) + extra, "{}", within);
+            }
+        }
+    }
+}

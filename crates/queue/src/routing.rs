@@ -1,0 +1,95 @@
+//! How an event's name becomes a routing key, and a pattern a binding's key, so
+//! that the broker itself picks the endpoints of an event, exactly.
+//!
+//! A topic exchange compares words between dots; `message_*` is no word of
+//! `message_ack`. So each end of a word in a name becomes a word of its own:
+//! `message._.ack`, which `message._.#` takes and `messages._.ack` does not. The
+//! dot of a name becomes a comma, which no name has.
+
+use wahook_domain::{EventName, EventPattern, filter::WORD_ENDS};
+
+/// The key that an event of this name is published with. At most 127 bytes of
+/// the 255 that there may be.
+pub(crate) fn routing_key(name: &EventName) -> String {
+    words(name.as_str()).join(".")
+}
+
+/// The key that a queue is bound with for the events of a pattern.
+pub(crate) fn binding_key(pattern: &EventPattern) -> String {
+    match pattern {
+        EventPattern::Every => "#".to_owned(),
+        EventPattern::Exactly(name) => routing_key(name),
+        // What it takes ends here or goes on with more words.
+        EventPattern::StartingWith(start) => format!("{}.#", words(start).join(".")),
+    }
+}
+
+fn words(name: &str) -> Vec<&str> {
+    name.split_inclusive(WORD_ENDS)
+        .flat_map(|piece| match piece.strip_suffix(WORD_ENDS) {
+            Some(word) => [word, end_of(piece)],
+            None => [piece, ""],
+        })
+        .filter(|word| !word.is_empty())
+        .collect()
+}
+
+fn end_of(piece: &str) -> &str {
+    match piece.char_indices().last() {
+        Some((_, '.')) => ",",
+        Some((at, _)) => piece.get(at..).unwrap_or_default(),
+        None => "",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    /// What AMQP says of a topic exchange, in few words.
+    fn matches(key: &[&str], words: &[&str]) -> bool {
+        match (key, words) {
+            ([], []) => true,
+            (["#", rest @ ..], _) => (0..=words.len()).any(|n| matches(rest, &words[n..])),
+            (["*", rest @ ..], [_, more @ ..]) => matches(rest, more),
+            ([word, rest @ ..], [first, more @ ..]) => word == first && matches(rest, more),
+            _ => false,
+        }
+    }
+
+    #[test]
+    fn names_and_patterns_as_keys() {
+        for (name, key) in [
+            ("ready", "ready"),
+            ("message_create", "message._.create"),
+            ("a.b:c-d_9", "a.,.b.:.c.-.d._.9"),
+            ("a__b_", "a._._.b._"),
+        ] {
+            assert_eq!(routing_key(&EventName::parse(name).unwrap()), key);
+        }
+        for (pattern, key) in [("*", "#"), ("message_*", "message._.#"), ("a.b", "a.,.b")] {
+            assert_eq!(binding_key(&pattern.parse().unwrap()), key);
+        }
+        let longest = EventName::parse(&"a_".repeat(32)).unwrap();
+        assert_eq!(routing_key(&longest).len(), 127);
+    }
+
+    proptest! {
+        /// Names of few letters, so that many are the beginning of another.
+        #[test]
+        fn the_broker_takes_exactly_what_the_pattern_takes(
+            name in "a[ab_.:-]{0,6}",
+            start in "a[ab_.:-]{0,4}",
+            star in any::<bool>(),
+        ) {
+            let text = if star { format!("{start}*") } else { start };
+            let Ok(pattern) = text.parse::<EventPattern>() else { return Ok(()) };
+            let name = EventName::parse(&name).unwrap();
+            let (bound, published) = (binding_key(&pattern), routing_key(&name));
+            let bound: Vec<_> = bound.split('.').collect();
+            let published: Vec<_> = published.split('.').collect();
+            prop_assert_eq!(matches(&bound, &published), pattern.takes(&name), "{} {}", pattern, name);
+        }
+    }
+}

@@ -1,0 +1,114 @@
+//! Making the broker hold what a topology says.
+
+use lapin::{
+    Channel, ExchangeKind,
+    options::{
+        ExchangeBindOptions, ExchangeDeclareOptions, ExchangeUnbindOptions, QueueBindOptions,
+        QueueDeclareOptions,
+    },
+    types::{AMQPValue, FieldTable},
+};
+
+use super::{Binding, Exchange, Kind, Queue, Target, Topology};
+
+impl Topology {
+    /// Declares everything; repeating it changes nothing.
+    pub(crate) async fn declare(&self, channel: &Channel) -> lapin::Result<()> {
+        for exchange in &self.exchanges {
+            exchange.declare(channel).await?;
+        }
+        for queue in &self.queues {
+            let options = QueueDeclareOptions {
+                durable: true,
+                ..QueueDeclareOptions::default()
+            };
+            channel
+                .queue_declare(queue.name.as_str().into(), options, queue.table())
+                .await?;
+        }
+        for binding in &self.bindings {
+            binding.make(channel).await?;
+        }
+        for binding in &self.obsolete {
+            binding.take_away(channel).await?;
+        }
+        Ok(())
+    }
+}
+
+impl Exchange {
+    async fn declare(&self, channel: &Channel) -> lapin::Result<()> {
+        let kind = match self.kind {
+            Kind::Topic => ExchangeKind::Topic,
+            Kind::Fanout => ExchangeKind::Fanout,
+        };
+        let options = ExchangeDeclareOptions {
+            durable: true,
+            ..ExchangeDeclareOptions::default()
+        };
+        let mut arguments = FieldTable::default();
+        if let Some(alternate) = self.alternate {
+            let alternate = AMQPValue::LongString(alternate.into());
+            arguments.insert("alternate-exchange".into(), alternate);
+        }
+        channel
+            .exchange_declare(self.name.as_str().into(), kind, options, arguments)
+            .await
+    }
+}
+
+impl Binding {
+    async fn make(&self, channel: &Channel) -> lapin::Result<()> {
+        let (source, key) = (self.exchange.as_str().into(), self.key.as_str().into());
+        let arguments = FieldTable::default();
+        match &self.to {
+            Target::Queue(queue) => {
+                let options = QueueBindOptions::default();
+                let queue = queue.as_str().into();
+                channel
+                    .queue_bind(queue, source, key, options, arguments)
+                    .await
+            }
+            Target::Exchange(exchange) => {
+                let options = ExchangeBindOptions::default();
+                let exchange = exchange.as_str().into();
+                channel
+                    .exchange_bind(exchange, source, key, options, arguments)
+                    .await
+            }
+        }
+    }
+
+    /// Taking away what is not there changes nothing.
+    async fn take_away(&self, channel: &Channel) -> lapin::Result<()> {
+        let (source, key) = (self.exchange.as_str().into(), self.key.as_str().into());
+        let arguments = FieldTable::default();
+        match &self.to {
+            Target::Queue(queue) => {
+                let queue = queue.as_str().into();
+                channel.queue_unbind(queue, source, key, arguments).await
+            }
+            Target::Exchange(exchange) => {
+                let options = ExchangeUnbindOptions::default();
+                let exchange = exchange.as_str().into();
+                channel
+                    .exchange_unbind(exchange, source, key, options, arguments)
+                    .await
+            }
+        }
+    }
+}
+
+impl Queue {
+    fn table(&self) -> FieldTable {
+        let mut table = FieldTable::default();
+        table.insert(
+            "x-queue-type".into(),
+            AMQPValue::LongString("quorum".into()),
+        );
+        for (name, value) in &self.arguments {
+            table.insert((*name).into(), value.value());
+        }
+        table
+    }
+}

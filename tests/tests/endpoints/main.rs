@@ -1,0 +1,34 @@
+//! Several endpoints, each by itself: filters, secrets, isolation, outages, limits, and
+//! changes without a restart. Each test has its own producer, consumers, virtual host and
+//! database, on one real RabbitMQ and one real MongoDB for all.
+
+#![allow(
+    clippy::cast_possible_truncation,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "a test fails by panicking"
+)]
+
+mod filters;
+mod isolation;
+mod limits;
+mod outages;
+mod reloads;
+mod several;
+
+use std::process::ExitCode;
+
+use wahook_tests::world::{self, Tests};
+
+fn main() -> ExitCode {
+    let mut tests = Tests::default();
+    // The long ones first, and those that want the machine for themselves last.
+    outages::add(&mut tests);
+    filters::add(&mut tests);
+    reloads::add(&mut tests);
+    isolation::add(&mut tests);
+    limits::add(&mut tests);
+    tests.run(4)
+}

@@ -1,0 +1,240 @@
+//! An endpoint that is down: with its circuit nothing is lost, without it the retry rule holds.
+
+use std::collections::BTreeSet;
+use std::env;
+use std::time::{Duration, Instant};
+
+use wahook_tests::eventually::eventually;
+use wahook_tests::load::Load;
+use wahook_tests::program::Metrics;
+use wahook_tests::receiver::{Answer, Receiver};
+
+use crate::limits::most_in_a_second;
+use crate::several::{SOON, Several, total};
+use crate::world::{Test, Tests};
+
+const IN_THE_END: Duration = Duration::from_secs(120);
+
+pub(crate) fn add(tests: &mut Tests) {
+    tests.add(
+        "with_its_circuit_an_endpoint_that_was_down_gets_everything_and_nothing_is_dead",
+        survived,
+    );
+    tests.add(
+        "without_its_circuit_every_event_is_dead_after_its_retries",
+        exhausted,
+    );
+    tests.add(
+        "more_probes_than_the_broker_hands_a_message_out_end_no_event",
+        many_probes,
+    );
+    tests.add("a_paused_endpoint_is_shown_everywhere", shown);
+}
+
+/// How long the endpoint is down; `WAHOOK_OUTAGE_SECONDS=180` for the whole of the promise.
+fn outage() -> Duration {
+    let seconds = env::var("WAHOOK_OUTAGE_SECONDS").ok();
+    Duration::from_secs(seconds.map_or(40, |text| text.parse().unwrap()))
+}
+
+async fn survived(test: Test) {
+    const LIMIT: usize = 200;
+    let receiver = Receiver::start().await;
+    let address = receiver.address();
+    // Without the circuit an event would be dead after 3.5 s.
+    let endpoints = format!(
+        r#"
+        [[endpoint]]
+        name = "crm"
+        url = "{}"
+        retry_delay = 500
+        rate_limit = {LIMIT}
+        circuit = {{ first_probe = 1000, longest_probe = 5000 }}
+        "#,
+        receiver.url()
+    );
+    let several = Several::start(&test, 2, &endpoints).await;
+    // 50 events a second.
+    let load = Load::start(&several.producer, 5, Duration::from_millis(98), 1_000_000);
+    receiver.wait_for(50, SOON).await;
+    let before: BTreeSet<_> = receiver
+        .posts()
+        .iter()
+        .map(|p| p.id().unwrap().to_owned())
+        .collect();
+    drop(receiver);
+    let down_since = Instant::now();
+    eventually(
+        Duration::from_secs(30),
+        "both consumers pause it",
+        async || {
+            let open = total(&several.consumers, "wahook_circuit_open", &[]).await;
+            (open == 2.0).then_some(())
+        },
+    )
+    .await;
+    tokio::time::sleep(outage().saturating_sub(down_since.elapsed())).await;
+    let probes = total(&several.consumers, "wahook_probes_total", &[]).await;
+    let attempts =
+        total(&several.consumers, "wahook_attempts_total", &[]).await - before.len() as f64;
+    let receiver = Receiver::start_on(address).await;
+    let back = Instant::now();
+    let in_outage = load.accepted() - before.len();
+    receiver
+        .wait_until("all of the outage", IN_THE_END, |posts| {
+            posts.len() >= in_outage
+        })
+        .await;
+    let caught_up = back.elapsed();
+    let mut accepted = load.stop().await;
+    accepted.retain(|id| !before.contains(id));
+    let missing = || {
+        let posts = receiver.posts();
+        let got: BTreeSet<_> = posts.iter().filter_map(|post| post.id()).collect();
+        accepted
+            .iter()
+            .filter(|id| !got.contains(id.as_str()))
+            .count()
+    };
+    eventually(
+        IN_THE_END,
+        "every accepted event at the endpoint",
+        async || {
+            tokio::time::sleep(Duration::from_millis(200)).await;
+            (missing() == 0).then_some(())
+        },
+    )
+    .await;
+    let mut arrivals: Vec<_> = receiver.posts().iter().map(|post| post.arrived).collect();
+    arrivals.sort();
+    let most = most_in_a_second(&arrivals);
+    eprintln!(
+        "down for {:?} under 50 events/s: {in_outage} waited, {attempts} attempts and {probes} probes meanwhile; \
+         caught up {caught_up:.1?} after its return, at most {most} in any second (limit {LIMIT})",
+        outage()
+    );
+    assert!(most <= LIMIT * 11 / 10, "{most} in a second");
+    assert_eq!(several.depth("wahook.dead").await, 0);
+    let settled = async || {
+        let statuses = several.statuses("crm").await;
+        let all = accepted.len() + before.len();
+        (statuses.get("success") >= Some(&(all as u64)) && statuses.len() == 1).then_some(())
+    };
+    eventually(IN_THE_END, "every record says success", settled).await;
+}
+
+async fn exhausted(test: Test) {
+    let receiver = Receiver::answering(|_| Answer::status(503)).await;
+    let endpoints = format!(
+        "[[endpoint]]\nname = \"crm\"\nurl = \"{}\"\nretry_delay = 500\n",
+        receiver.url()
+    );
+    let off = [("WEBHOOK_CIRCUIT", "off")];
+    let several = Several::start_with(&test, 1, &endpoints, &off).await;
+    several.batch("message_ack", 100).await;
+    receiver.wait_for(400, Duration::from_secs(30)).await;
+    eventually(SOON, "100 records of failure", async || {
+        (several.statuses("crm").await == [("failed".to_owned(), 100)].into()).then_some(())
+    })
+    .await;
+    eventually(SOON, "100 dead letters", async || {
+        (several.depth("wahook.dead").await == 100).then_some(())
+    })
+    .await;
+    assert_eq!(receiver.posts().len(), 400, "four attempts each");
+    let counts = several.consumers[0].metrics().await;
+    assert_eq!(counts.sum("wahook_circuit_opened_total"), 0.0);
+}
+
+/// The broker parks a message that it has handed out 100 times.
+async fn many_probes(test: Test) {
+    let receiver = Receiver::start().await;
+    let address = receiver.address();
+    let endpoints = format!(
+        r#"
+        [[endpoint]]
+        name = "crm"
+        url = "{}"
+        retry_attempts = 0
+        circuit = {{ failures = 3, first_probe = 100, longest_probe = 100 }}
+        "#,
+        receiver.url()
+    );
+    drop(receiver);
+    let several = Several::start(&test, 1, &endpoints).await;
+    several.batch("message_ack", 20).await;
+    let failed = |m: &Metrics| m.sum_where("wahook_probes_total", &[("result", "failed")]);
+    let consumer = &several.consumers[0];
+    let enough = consumer.wait_metrics("probes", Duration::from_secs(90), |m| failed(m) > 130.0);
+    enough.await;
+    // The first failures are dead, since they have no retry; those after wait.
+    let dead = several.depth("wahook.dead").await;
+    assert!(dead < 3, "{dead} dead letters");
+    let receiver = Receiver::start_on(address).await;
+    let waited = 20 - dead as usize;
+    receiver.wait_for(waited, Duration::from_secs(30)).await;
+    let is_empty = async || (several.depth("wahook.deliver.crm").await == 0).then_some(());
+    eventually(SOON, "an empty queue", is_empty).await;
+    assert_eq!(several.depth("wahook.dead").await, dead);
+    let attempts: BTreeSet<_> = receiver.posts().iter().map(|post| post.attempt()).collect();
+    assert_eq!(attempts, [Some(1)].into(), "no probe was counted");
+    // Each POST is in the log all the same.
+    let all = async || {
+        let mut found = several.log().find(mongodb::bson::doc! {}).await.ok()?;
+        let mut attempts = 0;
+        while found.advance().await.ok()? {
+            attempts += found
+                .deserialize_current()
+                .ok()?
+                .get_array("attempts")
+                .ok()?
+                .len();
+        }
+        let made = consumer.metrics().await.sum("wahook_attempts_total");
+        (attempts as f64 == made).then_some(attempts)
+    };
+    let logged = eventually(SOON, "every attempt in the log", all).await;
+    assert!(logged >= 130 + waited, "{logged} attempts");
+}
+
+async fn shown(test: Test) {
+    let receiver = Receiver::answering(|_| Answer::status(500)).await;
+    let healthy = Receiver::start().await;
+    let endpoints = format!(
+        "[[endpoint]]\nname = \"crm\"\nurl = \"{}\"\n[[endpoint]]\nname = \"bot\"\nurl = \"{}\"\n",
+        receiver.url(),
+        healthy.url()
+    );
+    let several = Several::start(&test, 1, &endpoints).await;
+    several.batch("message_ack", 60).await;
+    let consumer = &several.consumers[0];
+    let labels = [("endpoint", "crm")];
+    consumer
+        .wait_metrics("a pause", SOON, |m| {
+            m.sum_where("wahook_circuit_open", &labels) == 1.0
+        })
+        .await;
+    healthy.wait_for(60, SOON).await;
+    let counts = consumer.metrics().await;
+    assert_eq!(
+        counts.sum("wahook_circuit_open"),
+        1.0,
+        "the other one is not paused"
+    );
+    assert!(consumer.stderr_so_far().contains("endpoint paused"));
+    let url = format!("{}/readyz", consumer.base_url());
+    let answer = wahook_tests::http_client::http_client()
+        .unwrap()
+        .get(url)
+        .send()
+        .await
+        .unwrap();
+    assert_eq!(answer.status(), 200, "it works as it should");
+    let report: serde_json::Value = serde_json::from_str(&answer.text().await.unwrap()).unwrap();
+    let detail = report["checks"]["endpoint_crm"]["detail"].as_str().unwrap();
+    assert!(
+        detail.contains("paused") && detail.contains("answered 500"),
+        "{detail}"
+    );
+    assert_eq!(report["checks"]["endpoint_bot"]["detail"], "");
+}
