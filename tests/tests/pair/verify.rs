@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 use wahook_tests::folder::RunFolder;
 use wahook_tests::load::Load;
 use wahook_tests::pair::Pair;
-use wahook_tests::program::{Command, ProgramName, Ran};
+use wahook_tests::program::{Command, Metrics, ProgramName, Ran};
 use wahook_tests::receiver::{Answer, Post, Receiver};
 
 use crate::dead_letters::channel;
@@ -36,6 +36,7 @@ pub(crate) fn add(tests: &mut Tests) {
     tests.add("a_retry_that_was_removed_is_missed", removed_retry);
     tests.add("an_id_that_was_never_accepted_is_lost", never_accepted);
     tests.add("what_consumers_may_hold_is_not_called_lost", held);
+    tests.add("events_of_a_paused_endpoint_add_up", paused);
     tests.add("looking_uses_up_no_message", often);
     tests.add("results_that_wait_in_the_broker_count", waiting_results);
     tests.add("verify_says_when_it_cannot_tell", cannot_tell);
@@ -177,6 +178,23 @@ async fn everywhere(test: Test) {
         let delivered = |record: &Document| record.get_str("status").ok() == Some("success");
         pair.wait_record(id, SOON, delivered).await;
     }
+}
+
+async fn paused(test: Test) {
+    let receiver = Receiver::answering(|_| Answer::status(500)).await;
+    // Most are at their first attempt when the endpoint is taken to be down.
+    let retries = [("WEBHOOK_RETRY_DELAY", "2000")];
+    let pair = test.pair(receiver, &retries).await;
+    let mut ids = Vec::new();
+    for _ in 0..40 {
+        ids.push(pair.post(&json!({"event": "ready"})).await.accepted_id());
+    }
+    let consumer = pair.take_consumer();
+    let is_open = |metrics: &Metrics| metrics.sum("wahook_circuit_open") > 0.0;
+    consumer.wait_metrics("the pause", SOON, is_open).await;
+    let (status, printed) = verify(&pair, Some(&ids), &[]).await;
+    assert_eq!(status, Some(0), "{printed}");
+    assert_eq!(total(&printed).iter().sum::<u64>(), 40, "{printed}");
 }
 
 async fn under_load(test: Test) {
