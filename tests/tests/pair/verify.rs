@@ -190,8 +190,9 @@ async fn paused(test: Test) {
         ids.push(pair.post(&json!({"event": "ready"})).await.accepted_id());
     }
     let consumer = pair.take_consumer();
-    let is_open = |metrics: &Metrics| metrics.sum("wahook_circuit_open") > 0.0;
-    consumer.wait_metrics("the pause", SOON, is_open).await;
+    // The next one is due only after more time than the grace is.
+    let probed = |metrics: &Metrics| metrics.sum("wahook_probes_total") > 0.0;
+    consumer.wait_metrics("a probe", SOON, probed).await;
     let (status, printed) = verify(&pair, Some(&ids), &[]).await;
     assert_eq!(status, Some(0), "{printed}");
     assert_eq!(total(&printed).iter().sum::<u64>(), 40, "{printed}");
