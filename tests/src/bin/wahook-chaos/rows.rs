@@ -7,6 +7,7 @@ mod failpoints;
 mod log;
 mod network;
 mod redrive;
+mod webhook;
 
 use futures_util::future::BoxFuture;
 
@@ -166,6 +167,11 @@ pub(crate) const ROWS: &[Row] = &[
         "network",
         "network to the broker cut, slow, silent, reset",
         play!(network::broken),
+    ),
+    Row::new(
+        "webhook-down",
+        "webhook down for longer than the retries last",
+        play!(webhook::down),
     ),
     Row::new(
         "scale-term",

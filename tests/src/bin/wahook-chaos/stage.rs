@@ -174,6 +174,8 @@ impl Stage {
             ("WEBHOOK_RETRY_DELAY", "300".to_owned()),
             ("WEBHOOK_CONCURRENCY", "32".to_owned()),
             ("WEBHOOK_TIMEOUT", "5000".to_owned()),
+            // Rows in which everything fails want the plain rule of retries.
+            ("WEBHOOK_CIRCUIT", "off".to_owned()),
         ];
         let others = others
             .iter()
