@@ -3,7 +3,10 @@
 use clap::{Parser, Subcommand};
 use std::process::ExitCode;
 use wahook_consumer::{ConsumerSettings, dead};
-use wahook_service::program::{self, Program};
+use wahook_service::{
+    health,
+    program::{self, Program},
+};
 
 /// Takes events from RabbitMQ and delivers them to the webhook: signed,
 /// retried, and logged in MongoDB.
@@ -22,6 +25,16 @@ enum Command {
     /// AMQP_URL says where the broker is.
     #[command(subcommand)]
     Dead(dead::DeadCommand),
+    /// Ask the program that runs here whether it is alive; exit status 0 or 1
+    ///
+    /// For container health checks. CONSUMER_LISTEN says where it listens. Liveness
+    /// depends on nothing else: whoever restarts on a failed check must not
+    /// restart it because the broker is away.
+    Health {
+        /// Ask instead whether it can do its work right now
+        #[arg(long)]
+        ready: bool,
+    },
 }
 
 const SETTINGS: &str = "\
@@ -56,6 +69,11 @@ fn main() -> ExitCode {
             "wahook-consumer dead",
             dead::read_settings,
             |broker, shutdown| dead::run(command, broker, shutdown),
+        ),
+        Some(Command::Health { ready }) => program::run_command(
+            "wahook-consumer health",
+            |settings| Some(ConsumerSettings::read_listen(settings)),
+            |listen, _| health::answer(listen, ready),
         ),
     }
 }
