@@ -65,7 +65,7 @@ DELIVERY = dashboard(
                  "short", f"sum(max by (queue) (rabbitmq_detailed_queue_messages_ready{{{WORK}}}))",
                  ["green", (1000, "orange"), (10000, "red")], 0),
             stat("Dead letters now", "Given up, and resting in wahook.dead until somebody redrives or discards them: `wahook-consumer dead list`. Of all endpoints.",
-                 "short", 'max(rabbitmq_detailed_queue_messages_ready{queue="wahook.dead"})',
+                 "short", 'max(rabbitmq_detailed_queue_messages{queue="wahook.dead"})',
                  ["green", (1, "orange"), (1000, "red")], 0),
         ]),
         ("Do they arrive?", [
@@ -92,7 +92,7 @@ DELIVERY = dashboard(
             lines("Waiting for a retry", "Events in the wait queues, by the queue's delay. Of all endpoints.",
                   "short", [('max by (queue) (rabbitmq_detailed_queue_messages_ready{queue=~"wahook\\\\.wait\\\\..+"}) > 0', "{{queue}}")], stacked=True),
             lines("Dead letters", "What rests in wahook.dead, and what was added a minute by each endpoint.",
-                  "short", [('max(rabbitmq_detailed_queue_messages_ready{queue="wahook.dead"})', "in wahook.dead"),
+                  "short", [('max(rabbitmq_detailed_queue_messages{queue="wahook.dead"})', "in wahook.dead"),
                             (f'60 * sum by (endpoint) (rate(wahook_deliveries_total{{{ENDPOINT},result="dead_lettered"}}{RATE}))', "{{endpoint}}, added a minute")]),
         ]),
         ("Do consumers keep up?", [
@@ -115,7 +115,7 @@ DELIVERY = dashboard(
                   "s", quantiles("wahook_log_lag_seconds", CHOSEN)),
             lines("Results by their way to the log", "Results a second: direct; spilled to wahook.results while MongoDB is away, drained from there when it is back. And how many wait there.",
                   "short", [(f"sum by (path) (rate(wahook_log_results_total{{{CHOSEN}}}{RATE}))", "{{path}} a second"),
-                            ('max(rabbitmq_detailed_queue_messages_ready{queue="wahook.results"})', "in wahook.results")]),
+                            ('max(rabbitmq_detailed_queue_messages{queue="wahook.results"})', "in wahook.results")]),
         ]),
     ],
 )
