@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help run test fuzz lint fmt purity build install
+.PHONY: help run test test-deploy fuzz lint fmt purity build install
 
 CARGO ?= cargo
 TARGET_DIR := $(or $(CARGO_TARGET_DIR),target)
@@ -12,7 +12,7 @@ PROGRAMS := --package wahook-producer --package wahook-consumer
 IMPURE := tokio|lapin|reqwest|mongodb|hyper|axum|futures|async|mio|socket2|tracing|prometheus|rand
 
 help: ## Print this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "%-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "%-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 run: ## Try it: RabbitMQ, MongoDB, a test receiver, consumer and producer on this machine
 	@deploy/local/install.sh
@@ -42,6 +42,16 @@ fmt: ## Format the code
 
 build: ## Build the two programs for production
 	$(CARGO) build --release --bins $(PROGRAMS)
+
+test-deploy: ## Prove what is in deploy/: dashboards and alerts on a real Prometheus, manifests
+	@deploy/local/install.sh rabbitmq mongod prometheus picture
+	promtool check config deploy/prometheus/prometheus.yml
+	promtool check rules deploy/prometheus/rules/*.yml
+	promtool test rules deploy/prometheus/tests/*.yml
+	python3 deploy/grafana/dashboards.py --check
+	$(CARGO) build --bins $(PROGRAMS) --package wahook-tests
+	$(TARGET_DIR)/debug/wahook-deploy-proof --data $(TARGET_DIR)/deploy-proof.json
+	PYTHONPATH=.local/picture python3 deploy/grafana/picture.py $(TARGET_DIR)/deploy-proof.json $(TARGET_DIR)/dashboard.png
 
 install: ## Install what the tests need, where it is missing
 	@deploy/local/install.sh rabbitmq mongod node python schemathesis

@@ -4,7 +4,7 @@ use std::fs;
 use std::path::Path;
 
 use anyhow::{Context, bail};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::prometheus::Prometheus;
 
@@ -43,6 +43,17 @@ impl Dashboard {
             .into_iter()
             .flatten()
             .filter(|panel| text(panel, "/type") != "row")
+    }
+
+    /// The rows that the panels stand below.
+    pub(crate) fn headlines(&self) -> Value {
+        let panels = self.json.get("panels").and_then(Value::as_array);
+        let rows = panels
+            .into_iter()
+            .flatten()
+            .filter(|panel| text(panel, "/type") == "row");
+        rows.map(|row| json!({"title": row.get("title"), "y": row.pointer("/gridPos/y")}))
+            .collect()
     }
 
     /// The variables' values with everything chosen, and with each single value of one of them:

@@ -7,6 +7,7 @@ mod gateway;
 mod lint;
 mod panels;
 mod prometheus;
+mod promtool;
 mod scale;
 mod story;
 mod watch;
@@ -20,7 +21,7 @@ use std::time::Duration;
 
 use anyhow::ensure;
 use clap::Parser;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use dashboards::Dashboard;
 use prometheus::Firing;
@@ -76,6 +77,9 @@ async fn prove(arguments: &Arguments) -> anyhow::Result<()> {
     table(["alert", "about", "fired because", "after"], &alerts);
     let data = json!({
         "seconds": story.ended - story.began,
+        "chapters": story.watch.chapters(story.began),
+        "titles": of_each(&dashboards, |dashboard| dashboard.json.get("title").cloned()),
+        "headlines": of_each(&dashboards, |dashboard| Some(dashboard.headlines())),
         "panels": findings.pictures,
     });
     fs::write(&arguments.data, data.to_string())?;
@@ -91,6 +95,15 @@ async fn prove(arguments: &Arguments) -> anyhow::Result<()> {
         EXPECTED.len()
     );
     Ok(())
+}
+
+fn of_each(dashboards: &[Dashboard], what: impl Fn(&Dashboard) -> Option<Value>) -> Value {
+    let pairs = dashboards
+        .iter()
+        .map(|dashboard| (dashboard.name.clone(), what(dashboard)));
+    pairs
+        .map(|(name, value)| (name, value.unwrap_or_default()))
+        .collect()
 }
 
 /// An alert that nobody makes fire would be an alert that nobody knows to work.

@@ -157,8 +157,10 @@ async fn annotations(
             .prometheus
             .range(&query, story.began, story.ended, 1)
             .await?;
-        let jobs: Vec<&str> = series.iter().map(|series| series.label("job")).collect();
-        let count = |job: &str| jobs.iter().filter(|found| **found == job).count();
+        let count = |job: &str| {
+            let of_job = series.iter().filter(|series| series.label("job") == job);
+            of_job.map(starts).sum::<usize>()
+        };
         let found = (
             count("wahook-producer"),
             count("wahook-consumer"),
@@ -179,6 +181,14 @@ async fn annotations(
         ]);
     }
     Ok(())
+}
+
+/// How many different times a series names, those within 10 s of each other being one.
+fn starts(series: &Series) -> usize {
+    let mut times: Vec<f64> = series.values().collect();
+    times.sort_by(f64::total_cmp);
+    times.dedup_by(|later, earlier| *later - *earlier < 10_000.0);
+    times.len()
 }
 
 fn queries(panel: &Value) -> impl Iterator<Item = &str> {

@@ -11,10 +11,12 @@ use wahook_tests::amqp_wire::{AmqpWire, Properties, WireMessage};
 use wahook_tests::eventually::eventually;
 use wahook_tests::mongod::Mongod;
 use wahook_tests::pair::{Pair, Servers};
+use wahook_tests::program::Program;
 use wahook_tests::rabbitmq::{BrokerOptions, RabbitMq};
 
 use crate::gateway::{CALM, FAILING, Gateway};
 use crate::prometheus::{Firing, Prometheus, now};
+use crate::promtool;
 use crate::watch::Watch;
 use crate::webhook::{Count, Webhook};
 
@@ -151,6 +153,9 @@ impl Stage {
         prometheus.set_targets("wahook-producer", &[address(&producer)])?;
         prometheus.set_targets("wahook-consumer", &consumers(&pair))?;
         scraped(&prometheus).await?;
+        promtool::check_metrics(producer.clone()).await?;
+        promtool::check_metrics(consumer_of(&pair)).await?;
+        println!("promtool finds no fault with the metrics of producer and consumer");
         let gateway = Gateway::start(format!("{producer}/v1/events"))?;
         Ok(Self {
             prometheus,
@@ -283,6 +288,12 @@ fn consumers(pair: &Pair) -> Vec<String> {
         .iter()
         .map(|consumer| address(&consumer.base_url()))
         .collect()
+}
+
+fn consumer_of(pair: &Pair) -> String {
+    let consumers = pair.consumers.lock();
+    let consumers = consumers.unwrap_or_else(PoisonError::into_inner);
+    consumers.first().map(Program::base_url).unwrap_or_default()
 }
 
 fn address(base_url: &str) -> String {

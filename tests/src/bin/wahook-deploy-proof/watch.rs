@@ -5,10 +5,11 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use anyhow::bail;
+use serde_json::{Value, json};
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep};
 
-use crate::prometheus::{Firing, Prometheus};
+use crate::prometheus::{Firing, Prometheus, now};
 
 const ASKED_EVERY: Duration = Duration::from_millis(250);
 
@@ -23,6 +24,7 @@ pub(crate) struct Watch {
 struct Seen {
     chapter: &'static str,
     began: Option<Instant>,
+    chapters: Vec<(&'static str, f64)>,
     first: BTreeMap<Firing, (&'static str, Duration)>,
     now: BTreeSet<Firing>,
 }
@@ -49,7 +51,18 @@ impl Watch {
         let mut seen = lock(&self.seen);
         seen.chapter = name;
         seen.began = Some(Instant::now());
+        seen.chapters.push((name, now()));
         println!("-- {name}");
+    }
+
+    /// What happened when, in seconds since `began`.
+    pub(crate) fn chapters(&self, began: f64) -> Value {
+        let seen = lock(&self.seen);
+        let told = seen
+            .chapters
+            .iter()
+            .map(|(name, at)| json!({"name": name, "at": at - began}));
+        told.collect()
     }
 
     /// Each alert that fired, in which chapter first and how long after its begin.
