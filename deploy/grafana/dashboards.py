@@ -132,7 +132,7 @@ RUNTIME = dashboard(
             stat("Consumers", "Consumers that answer Prometheus.", "short", 'sum(up{job="wahook-consumer"})', ["red", (1, "green")], 0),
             stat("Versions", "Different versions that run at once. More than one for longer than a deploy: a replica was forgotten.",
                  "short", f"count(count by (version) (wahook_build_info{{{CHOSEN}}}))", ["green", (2, "orange")], 0),
-            stat("Log available", "Consumers that can't write to MongoDB. Their results wait in wahook.results.",
+            stat("Consumers without log", "Consumers that can't write to MongoDB. Their results wait in wahook.results.",
                  "short", f"count(wahook_log_available{{{CHOSEN}}} == 0) or vector(0)", ["green", (1, "red")], 0),
             stat("Broker alarms", "Memory and disk alarms at RabbitMQ. With one, publishers are blocked.",
                  "short", "sum(max by (instance) (rabbitmq_alarms_memory_used_watermark) + max by (instance) (rabbitmq_alarms_free_disk_space_watermark))",

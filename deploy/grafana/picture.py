@@ -90,7 +90,8 @@ def draw(page, panel, seconds, chapters):
     stacked = panel["fieldConfig"]["defaults"].get("custom", {}).get("stacking", {}).get("mode") == "normal"
     curves.sort(key=lambda curve: -max(value or 0 for _, value in curve["points"]) if stacked else 0)
     heat = panel["type"] == "heatmap"
-    columns = 1 if max((len(c["legend"]) for c in curves), default=0) > 34 else 2
+    room = panel["gridPos"]["w"] * 4 - 24
+    columns = 1 if max((len(c["legend"]) for c in curves), default=0) * 2 > room else 2
     lines = 0 if heat else math.ceil(len(curves) / columns)
     box, place, w, h = page.box(panel["gridPos"])
     box.text(0.16, 0.26, panel["title"], size=10, weight="bold")
@@ -108,7 +109,7 @@ def draw(page, panel, seconds, chapters):
         draw_stack(axes, curves, seconds)
     else:
         for n, curve in enumerate(curves):
-            draw_line(axes, curve, colour(curve, n))
+            draw_line(axes, curve, colour(curve, n), panel["fieldConfig"]["defaults"].get("min") is not None)
     limits(axes, panel, unit)
     for n, curve in enumerate(curves):
         values = [value for _, value in curve["points"] if value is not None]
@@ -130,7 +131,7 @@ def draw_stat(page, panel, unit):
              color=NAMED["green"] if plain else "white")
 
 
-def draw_line(axes, curve, shade):
+def draw_line(axes, curve, shade, filled):
     xs = [x for x, _ in curve["points"]]
     ys = [math.nan if value is None else value for _, value in curve["points"]]
     # A gap in the answers is a gap in the curve.
@@ -139,7 +140,8 @@ def draw_line(axes, curve, shade):
             xs.insert(n, xs[n - 1] + 0.1)
             ys.insert(n, math.nan)
     axes.plot(xs, ys, color=shade, linewidth=1.2)
-    axes.fill_between(xs, ys, color=shade, alpha=0.08, linewidth=0)
+    if filled:
+        axes.fill_between(xs, ys, color=shade, alpha=0.08, linewidth=0)
 
 
 def draw_stack(axes, curves, seconds):
@@ -157,10 +159,11 @@ def draw_heat(axes, curves):
     """The buckets are cumulative; a cell is what one has more than the one below it."""
     buckets = sorted(curves, key=lambda curve: float(curve["legend"].replace("+Inf", "inf")))
     names = [curve["legend"] for curve in buckets]
-    xs = sorted({x for curve in buckets for x, _ in curve["points"]})
+    # Each second, also those without an answer: a cell must not be stretched over them.
+    xs = range(round(max(x for curve in buckets for x, _ in curve["points"])) + 1)
     grid, below = [], dict.fromkeys(xs, 0)
     for curve in buckets:
-        at = {x: value or 0 for x, value in curve["points"]}
+        at = {round(x): value or 0 for x, value in curve["points"]}
         grid.append([max(at.get(x, 0) - below[x], 0) ** 0.5 for x in xs])
         below = {x: at.get(x, 0) for x in xs}
     axes.pcolormesh(xs, range(len(names)), grid, cmap=HEAT, shading="nearest")

@@ -30,22 +30,22 @@ async fn answer(request: Request<Incoming>) -> Result<Response<Empty<Bytes>>, In
     let _read = body.collect().await;
     let (status, delay) = fate(&head.headers);
     tokio::time::sleep(delay).await;
+    let (event, id) = (
+        text(&head.headers, "x-webhook-event"),
+        text(&head.headers, "webhook-id"),
+    );
+    let attempt = text(&head.headers, "x-webhook-attempt");
+    println!("{event} {id} attempt {attempt}: {status}");
     let mut response = Response::new(Empty::new());
     *response.status_mut() = status;
     Ok(response)
 }
 
 fn fate(headers: &HeaderMap) -> (StatusCode, Duration) {
-    let text = |name: &str| {
-        headers
-            .get(name)
-            .and_then(|value| value.to_str().ok())
-            .unwrap_or_default()
-    };
     let mut hasher = DefaultHasher::new();
-    text("webhook-id").hash(&mut hasher);
+    text(headers, "webhook-id").hash(&mut hasher);
     let drawn = hasher.finish();
-    let first = text("x-webhook-attempt") == "1";
+    let first = text(headers, "x-webhook-attempt") == "1";
     let delay = 20 + drawn % 80 + if drawn.is_multiple_of(20) { 600 } else { 0 };
     let status = match drawn % 1_000 {
         // One in two hundred is never taken, one in fifteen not at first.
@@ -55,4 +55,9 @@ fn fate(headers: &HeaderMap) -> (StatusCode, Duration) {
         _ => StatusCode::OK,
     };
     (status, Duration::from_millis(delay))
+}
+
+fn text<'a>(headers: &'a HeaderMap, name: &str) -> &'a str {
+    let value = headers.get(name).and_then(|value| value.to_str().ok());
+    value.unwrap_or_default()
 }

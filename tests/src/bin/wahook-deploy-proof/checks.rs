@@ -100,7 +100,7 @@ pub(crate) fn of(
         ("runtime", "Producers") => (Whole, Equals(1.0, 0.0)),
         ("runtime", "Consumers") => (Whole, Equals(2.0, 0.0)),
         ("runtime", "Versions") => (Whole, Equals(1.0, 0.0)),
-        ("runtime", "Log available" | "Broker alarms") => (Whole, Between(0.0, 0.0)),
+        ("runtime", "Consumers without log" | "Broker alarms") => (Whole, Between(0.0, 0.0)),
         ("runtime", "CPU") => (Whole, Reaches(0.0, 64.0, 0.001)),
         // In bytes: more than 1 MiB, less than 1 GiB.
         ("runtime", "Memory") => (Whole, Between(1_048_576.0, 1_073_741_824.0)),
