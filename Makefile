@@ -44,11 +44,12 @@ build: ## Build the two programs for production
 	$(CARGO) build --release --bins $(PROGRAMS)
 
 test-deploy: ## Prove what is in deploy/: dashboards and alerts on a real Prometheus, manifests
-	@deploy/local/install.sh rabbitmq mongod prometheus picture
+	@deploy/local/install.sh rabbitmq mongod prometheus picture kubernetes
 	promtool check config deploy/prometheus/prometheus.yml
 	promtool check rules deploy/prometheus/rules/*.yml
 	promtool test rules deploy/prometheus/tests/*.yml
 	python3 deploy/grafana/dashboards.py --check
+	PYTHONPATH=.local/kubernetes python3 deploy/kubernetes/check.py
 	$(CARGO) build --bins $(PROGRAMS) --package wahook-tests
 	$(TARGET_DIR)/debug/wahook-deploy-proof --data $(TARGET_DIR)/deploy-proof.json
 	PYTHONPATH=.local/picture python3 deploy/grafana/picture.py $(TARGET_DIR)/deploy-proof.json $(TARGET_DIR)/dashboard.png

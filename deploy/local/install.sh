@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Installs the real servers that the tests and `make run` use, where they are missing.
 #
-#   install.sh [rabbitmq] [mongod] [node] [python] [schemathesis] [prometheus] [picture] [docker]
+#   install.sh [rabbitmq] [mongod] [node] [python] [schemathesis] [prometheus] [picture] [kubernetes] [docker]
 #
 # Without arguments: rabbitmq and mongod, except a server whose URL (AMQP_URL, MONGODB_URI) is set.
 # RabbitMQ, Prometheus and Docker come from the distribution (system-wide, their services neither
@@ -16,6 +16,7 @@ receivers=$root/tests/node
 verifiers=$root/tests/python/verifiers.requirements.txt
 schemathesis=$here/schemathesis.requirements.txt
 picture=$here/picture.requirements.txt
+kubernetes=$here/kubernetes.requirements.txt
 log=
 policy=/usr/sbin/policy-rc.d
 policy_is_ours=false
@@ -25,7 +26,8 @@ staging=
 
 main() {
   local want_rabbitmq=false want_mongod=false want_node=false want_python=false
-  local want_schemathesis=false want_prometheus=false want_picture=false want_docker=false server
+  local want_schemathesis=false want_prometheus=false want_picture=false want_kubernetes=false
+  local want_docker=false server
   if [ $# -eq 0 ]; then
     [ -n "${AMQP_URL:-}${AMQP_URL_FILE:-}" ] || want_rabbitmq=true
     [ -n "${MONGODB_URI:-}${MONGODB_URI_FILE:-}" ] || want_mongod=true
@@ -39,6 +41,7 @@ main() {
       schemathesis) want_schemathesis=true ;;
       prometheus) want_prometheus=true ;;
       picture) want_picture=true ;;
+      kubernetes) want_kubernetes=true ;;
       docker) want_docker=true ;;
       *) fail "unknown part '$server'; the first lines of install.sh list them" ;;
     esac
@@ -52,6 +55,7 @@ main() {
   $want_schemathesis && ! has_python_packages "$schemathesis" && need_pip
   $want_prometheus && ! has_prometheus && packages+=(prometheus)
   $want_picture && ! has_python_packages "$picture" && need_pip
+  $want_kubernetes && ! has_python_packages "$kubernetes" && need_pip
   $want_docker && ! has_docker && packages+=(docker.io docker-compose debootstrap)
   install_packages
   $want_rabbitmq && ! has_rabbitmq && fail "rabbitmq-server is still not found after its installation"
@@ -61,6 +65,7 @@ main() {
   $want_schemathesis && ! has_python_packages "$schemathesis" && fetch_python_packages "$schemathesis"
   $want_prometheus && ! has_prometheus && fail "prometheus and promtool are still not found after their installation"
   $want_picture && ! has_python_packages "$picture" && fetch_python_packages "$picture"
+  $want_kubernetes && ! has_python_packages "$kubernetes" && fetch_python_packages "$kubernetes"
   $want_docker && ! has_docker && fail "dockerd, docker and docker-compose are still not found after their installation"
   return 0
 }
