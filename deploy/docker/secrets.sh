@@ -1,6 +1,6 @@
 #!/bin/sh
-# Makes the passwords and tokens that are missing, each in a file of its own, in the folder that the
-# other containers read. `show` prints those that people need.
+# Writes down the secrets that the environment gives and makes those that are missing, each in a
+# file of its own, in the folder that the other containers read. `show` prints those that people need.
 set -eu
 cd /run/secrets/wahook
 
@@ -13,6 +13,11 @@ fi
 
 # Their readers run as users of their own, without rights: the folder itself is what is guarded.
 umask 022
+keep() {
+  [ -z "$2" ] || printf '%s' "$2" > "$1"
+}
+keep producer_token "${PRODUCER_TOKEN:-}"
+keep webhook_secret "${WEBHOOK_SECRET:-}"
 for name in producer_token webhook_secret grafana_password rabbitmq_password; do
   if [ ! -s "$name" ]; then
     od -An -tx1 -N32 /dev/urandom | tr -d ' \n' > "$name.new"
