@@ -13,7 +13,7 @@ pub(crate) async fn send(
     let http = http_client()?;
     let url = format!("{producer}/v1/events");
     let mut pause = tokio::time::interval(Duration::from_secs(60) / per_minute.max(1));
-    let mut told = true;
+    let mut told = false;
     for n in 0_u64.. {
         pause.tick().await;
         let mut request = http.post(&url).body(sample(n).to_string());
