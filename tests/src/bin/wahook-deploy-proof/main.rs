@@ -9,6 +9,7 @@ mod panels;
 mod prometheus;
 mod promtool;
 mod scale;
+mod stage;
 mod story;
 mod watch;
 mod webhook;
