@@ -79,7 +79,7 @@ producer_is_ready() { compose exec -T producer wahook-producer health --ready; }
 # The webhook says which events it has answered 200.
 event_goes_through() {
   local id=proof-$RANDOM$RANDOM
-  curl -sf -m 5 "$producer/v1/events" -H "Authorization: Bearer $token" -H "Idempotency-Key: $id" \
+  curl -sf -m 5 "$producer/v1/events" -H "Authorization: Bearer $token" -H "Idempotency-Key: $id" -H "Content-Type: application/json" \
     -d '{"event":"message_create","data":{"body":"proof"}}' > /dev/null || return
   for _ in $(seq 40); do
     if compose logs --no-color demo 2> /dev/null | grep -q "$id attempt [0-9]*: 200"; then return; fi
