@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help run test chaos chaos-short chaos-programs bench fuzz lint fmt purity build install
+.PHONY: help run test test-deploy test-compose chaos chaos-short chaos-programs bench fuzz lint fmt purity build install
 
 CARGO ?= cargo
 TARGET_DIR := $(or $(CARGO_TARGET_DIR),target)
@@ -59,6 +59,21 @@ fmt: ## Format the code
 
 build: ## Build the two programs for production
 	$(CARGO) build --release --bins $(PROGRAMS)
+
+test-deploy: ## Prove what is in deploy/: dashboards and alerts on a real Prometheus, manifests
+	@deploy/local/install.sh rabbitmq mongod prometheus picture kubernetes
+	promtool check config deploy/prometheus/prometheus.yml
+	promtool check rules deploy/prometheus/rules/*.yml
+	promtool test rules deploy/prometheus/tests/*.yml
+	python3 deploy/grafana/dashboards.py --check
+	PYTHONPATH=.local/kubernetes python3 deploy/kubernetes/check.py
+	$(CARGO) build --bins $(PROGRAMS) --package wahook-tests
+	$(TARGET_DIR)/debug/wahook-deploy-proof --data $(TARGET_DIR)/deploy-proof.json
+	PYTHONPATH=.local/picture python3 deploy/grafana/picture.py $(TARGET_DIR)/deploy-proof.json $(TARGET_DIR)/dashboard.png
+
+test-compose: ## Prove images and docker-compose.yml with a real Docker Engine (root, some minutes)
+	@deploy/local/install.sh mongod docker
+	tests/compose/run.sh
 
 install: ## Install what the tests need, where it is missing
 	@deploy/local/install.sh rabbitmq mongod node python schemathesis

@@ -1,11 +1,12 @@
 #!/usr/bin/env bash
 # Installs the real servers that the tests and `make run` use, where they are missing.
 #
-#   install.sh [rabbitmq] [mongod] [node] [python] [schemathesis]
+#   install.sh [rabbitmq] [mongod] [node] [python] [schemathesis] [prometheus] [picture] [kubernetes] [docker]
 #
 # Without arguments: rabbitmq and mongod, except a server whose URL (AMQP_URL, MONGODB_URI) is set.
-# RabbitMQ comes from the distribution (system-wide, its service neither started nor
-# enabled); mongod and schemathesis go into .local/ of this repository. Says nothing when nothing is missing.
+# RabbitMQ, Prometheus and Docker come from the distribution (system-wide, their services neither
+# started nor enabled); mongod and Python packages go into .local/ of this repository. Says nothing
+# when nothing is missing.
 set -euo pipefail
 
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
@@ -14,6 +15,8 @@ mongod=$root/.local/mongod/bin/mongod
 receivers=$root/tests/node
 verifiers=$root/tests/python/verifiers.requirements.txt
 schemathesis=$here/schemathesis.requirements.txt
+picture=$here/picture.requirements.txt
+kubernetes=$here/kubernetes.requirements.txt
 log=
 policy=/usr/sbin/policy-rc.d
 policy_is_ours=false
@@ -23,7 +26,8 @@ staging=
 
 main() {
   local want_rabbitmq=false want_mongod=false want_node=false want_python=false
-  local want_schemathesis=false server
+  local want_schemathesis=false want_prometheus=false want_picture=false want_kubernetes=false
+  local want_docker=false server
   if [ $# -eq 0 ]; then
     [ -n "${AMQP_URL:-}${AMQP_URL_FILE:-}" ] || want_rabbitmq=true
     [ -n "${MONGODB_URI:-}${MONGODB_URI_FILE:-}" ] || want_mongod=true
@@ -35,7 +39,11 @@ main() {
       node) want_node=true ;;
       python) want_python=true ;;
       schemathesis) want_schemathesis=true ;;
-      *) fail "unknown part '$server': install.sh [rabbitmq] [mongod] [node] [python] [schemathesis]" ;;
+      prometheus) want_prometheus=true ;;
+      picture) want_picture=true ;;
+      kubernetes) want_kubernetes=true ;;
+      docker) want_docker=true ;;
+      *) fail "unknown part '$server'; the first lines of install.sh list them" ;;
     esac
   done
   trap clean_up EXIT
@@ -45,12 +53,20 @@ main() {
   $want_node && ! has_node && packages+=(nodejs npm)
   $want_python && ! has_python_packages "$verifiers" && need_pip
   $want_schemathesis && ! has_python_packages "$schemathesis" && need_pip
+  $want_prometheus && ! has_prometheus && packages+=(prometheus)
+  $want_picture && ! has_python_packages "$picture" && need_pip
+  $want_kubernetes && ! has_python_packages "$kubernetes" && need_pip
+  $want_docker && ! has_docker && packages+=(docker.io docker-compose debootstrap)
   install_packages
   $want_rabbitmq && ! has_rabbitmq && fail "rabbitmq-server is still not found after its installation"
   $want_mongod && ! has_mongod && fetch_mongod
   $want_node && ! has_receivers && fetch_receivers
   $want_python && ! has_python_packages "$verifiers" && fetch_python_packages "$verifiers"
   $want_schemathesis && ! has_python_packages "$schemathesis" && fetch_python_packages "$schemathesis"
+  $want_prometheus && ! has_prometheus && fail "prometheus and promtool are still not found after their installation"
+  $want_picture && ! has_python_packages "$picture" && fetch_python_packages "$picture"
+  $want_kubernetes && ! has_python_packages "$kubernetes" && fetch_python_packages "$kubernetes"
+  $want_docker && ! has_docker && fail "dockerd, docker and docker-compose are still not found after their installation"
   return 0
 }
 
@@ -58,6 +74,15 @@ has_rabbitmq() {
   # Debian keeps the server's own scripts out of PATH.
   PATH=$PATH:/usr/sbin:/usr/lib/rabbitmq/bin
   command -v rabbitmq-server && command -v rabbitmqctl && command -v erl
+} >/dev/null
+
+has_prometheus() {
+  command -v prometheus && command -v promtool
+} >/dev/null
+
+has_docker() {
+  PATH=$PATH:/usr/sbin:/sbin
+  command -v dockerd && command -v docker && command -v docker-compose && command -v debootstrap
 } >/dev/null
 
 has_node() {
@@ -144,13 +169,14 @@ install_packages() {
   fi
   say "installing ${packages[*]} with apt-get"
   log=$(mktemp)
-  case " ${packages[*]} " in *" rabbitmq-server "*) block_service_starts ;; esac
+  name_services
+  [ ${#units[@]} -eq 0 ] || block_service_starts
   # The package lists may be missing or stale: fetch them only when the first try fails.
   apt install "${packages[@]}" || { apt update && apt install "${packages[@]}"; } || {
     tail -n 20 "$log" >&2
     fail "could not install them. By hand: $command"
   }
-  case " ${packages[*]} " in *" rabbitmq-server "*) disable_services ;; esac
+  [ ${#units[@]} -eq 0 ] || disable_services
 }
 
 apt() {
@@ -160,11 +186,28 @@ apt() {
     apt-get "$verb" -y -q -o DPkg::Lock::Timeout=300 --no-install-recommends "$@" >>"$log" 2>&1
 }
 
+# The services that come with what is about to be installed. A part that was here before us is
+# not ours to change.
+name_services() {
+  local package
+  for package in "${packages[@]}"; do
+    case $package in
+      rabbitmq-server)
+        units+=(rabbitmq-server.service)
+        # Erlang brings a service too.
+        command -v epmd >/dev/null || units+=(epmd.service epmd.socket)
+        ;;
+      prometheus) units+=(prometheus.service) ;;
+      docker.io)
+        units+=(docker.service docker.socket)
+        command -v containerd >/dev/null || units+=(containerd.service)
+        ;;
+    esac
+  done
+}
+
 # Debian starts a service as it installs it. The tests start their own, private ones.
 block_service_starts() {
-  units=(rabbitmq-server.service)
-  # Erlang brings a service too; where it was here before us, it is not ours to change.
-  command -v epmd >/dev/null || units+=(epmd.service epmd.socket)
   [ ! -e "$policy" ] || return 0
   policy_is_ours=true
   printf '#!/bin/sh\nexit 101\n' | as_root tee "$policy" >/dev/null

@@ -25,8 +25,22 @@ const STOPPED_WITHIN: Duration = Duration::from_secs(30);
 
 #[derive(Debug, Clone, Default)]
 pub struct BrokerOptions {
-    /// Besides the broker itself, e.g. `rabbitmq_prometheus`. Each costs start-up time.
+    /// Besides the broker itself, with all those that they need. Each costs start-up time.
     pub plugins: Vec<String>,
+}
+
+impl BrokerOptions {
+    /// With the plugin that serves metrics.
+    pub fn with_metrics() -> Self {
+        let plugins = [
+            "rabbitmq_prometheus",
+            "rabbitmq_management_agent",
+            "rabbitmq_web_dispatch",
+        ];
+        Self {
+            plugins: plugins.map(str::to_owned).to_vec(),
+        }
+    }
 }
 
 /// A running (or killed, and not yet restarted) broker.
@@ -87,6 +101,11 @@ impl RabbitMq {
     /// Of the Erlang VM; `None` while it does not run.
     pub fn pid(&self) -> Option<u32> {
         self.beam().as_ref().map(Guarded::pid)
+    }
+
+    /// Where a broker that was started with [`BrokerOptions::with_metrics`] serves them.
+    pub fn metrics_port(&self) -> u16 {
+        self.node.metrics_port
     }
 
     pub fn folder(&self) -> &RunFolder {

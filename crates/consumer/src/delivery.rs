@@ -17,8 +17,8 @@ use tokio::{
 };
 use wahook_delivery_log::DeliveryLog;
 use wahook_domain::{
-    Attempt, AttemptResult, Decision, DeliveryRecord, EndpointName, Outcome, QueuedEvent, Sign,
-    Status, UnixMillis,
+    Attempt, AttemptNumber, AttemptResult, Decision, DeliveryRecord, EndpointName, Outcome,
+    QueuedEvent, Sign, Status, UnixMillis,
 };
 use wahook_failpoint::{self as failpoint, Failpoint};
 use wahook_queue::{Outgoing, Publisher, Receipt, Received};
@@ -157,6 +157,10 @@ impl<L: DeliveryLog> Endpoint<L> {
 
     async fn attempt(&self, event: &QueuedEvent) -> Attempted {
         let started_at = clock::now();
+        if event.attempt == AttemptNumber::FIRST {
+            self.metrics
+                .first_begun(started_at.since(event.queued_at()));
+        }
         // Not by the wall clock, which may step meanwhile.
         let start = Instant::now();
         let outcome = self.client.post(event, started_at).await;

@@ -3,7 +3,10 @@
 use clap::{Parser, Subcommand};
 use std::process::ExitCode;
 use wahook_consumer::{ConsumerSettings, dead, verify};
-use wahook_service::program::{self, Program};
+use wahook_service::{
+    health,
+    program::{self, Program},
+};
 
 /// Takes events from RabbitMQ and delivers them to the webhook: signed,
 /// retried, and logged in MongoDB.
@@ -28,6 +31,16 @@ enum Command {
     /// The exit status is 0 when it adds up, 1 when it does not, 2 when that
     /// can't be told.
     Verify(verify::VerifyArguments),
+    /// Ask the program that runs here whether it is alive; exit status 0 or 1
+    ///
+    /// For container health checks. CONSUMER_LISTEN says where it listens. Liveness
+    /// depends on nothing else: whoever restarts on a failed check must not
+    /// restart it because the broker is away.
+    Health {
+        /// Ask instead whether it can do its work right now
+        #[arg(long)]
+        ready: bool,
+    },
 }
 
 const SETTINGS: &str = "\
@@ -69,6 +82,11 @@ fn main() -> ExitCode {
             "wahook-consumer verify",
             verify::VerifySettings::read,
             |settings, shutdown| verify::run(arguments, settings, shutdown),
+        ),
+        Some(Command::Health { ready }) => program::run_command(
+            "wahook-consumer health",
+            |settings| Some(ConsumerSettings::read_listen(settings)),
+            |listen, _| health::answer(listen, ready),
         ),
     }
 }

@@ -54,12 +54,7 @@ impl ConsumerSettings {
             "a number of days from 1 to 24855",
             "90",
         );
-        let listen = settings.parsed(
-            "CONSUMER_LISTEN",
-            ListenAddress::loopback(9091),
-            "an address and port",
-            "0.0.0.0:9091",
-        );
+        let listen = Self::read_listen(settings);
         Some(Self {
             broker: broker?,
             endpoints: endpoints?,
@@ -68,6 +63,16 @@ impl ConsumerSettings {
             log_retention_days: retention.map(|days| days.0),
             listen,
         })
+    }
+
+    /// Reads only where it listens.
+    pub fn read_listen(settings: &mut Settings) -> ListenAddress {
+        settings.parsed(
+            "CONSUMER_LISTEN",
+            ListenAddress::loopback(9091),
+            "an address and port",
+            "0.0.0.0:9091",
+        )
     }
 }
 

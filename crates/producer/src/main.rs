@@ -1,10 +1,13 @@
 //! `wahook-producer`: takes WhatsApp events over HTTP and publishes them to
 //! RabbitMQ.
 
-use clap::Parser;
+use clap::{Parser, Subcommand};
 use std::process::ExitCode;
 use wahook_producer::ProducerSettings;
-use wahook_service::program::{self, Program};
+use wahook_service::{
+    health,
+    program::{self, Program},
+};
 
 /// Takes WhatsApp events over HTTP and publishes them to RabbitMQ.
 ///
@@ -13,7 +16,25 @@ use wahook_service::program::{self, Program};
 /// /openapi.json describes it all.
 #[derive(Parser)]
 #[command(name = "wahook-producer", version, after_help = SETTINGS)]
-struct Arguments {}
+struct Arguments {
+    #[command(subcommand)]
+    command: Option<Command>,
+}
+
+/// Without one, events are taken.
+#[derive(Subcommand)]
+enum Command {
+    /// Ask the program that runs here whether it is alive; exit status 0 or 1
+    ///
+    /// For container health checks. PRODUCER_LISTEN says where it listens. Liveness
+    /// depends on nothing else: whoever restarts on a failed check must not
+    /// restart it because the broker is away.
+    Health {
+        /// Ask instead whether it can do its work right now
+        #[arg(long)]
+        ready: bool,
+    },
+}
 
 const SETTINGS: &str = "\
 Settings (environment, or .env in the working directory; NAME_FILE reads NAME from a file):
@@ -27,11 +48,17 @@ Settings (environment, or .env in the working directory; NAME_FILE reads NAME fr
   RUST_LOG                log filter [info,lapin=off]";
 
 fn main() -> ExitCode {
-    Arguments::parse();
-    program::start(Program {
-        name: "wahook-producer",
-        prefixes: &["PRODUCER_"],
-        read: ProducerSettings::read,
-        run: wahook_producer::run,
-    })
+    match Arguments::parse().command {
+        None => program::start(Program {
+            name: "wahook-producer",
+            prefixes: &["PRODUCER_"],
+            read: ProducerSettings::read,
+            run: wahook_producer::run,
+        }),
+        Some(Command::Health { ready }) => program::run_command(
+            "wahook-producer health",
+            |settings| Some(ProducerSettings::read_listen(settings)),
+            |listen, _| health::answer(listen, ready),
+        ),
+    }
 }

@@ -31,12 +31,7 @@ impl ProducerSettings {
     pub fn read(settings: &mut Settings) -> Option<Self> {
         let broker =
             settings.required_parsed("AMQP_URL", "the broker's address", BrokerUri::EXAMPLE);
-        let listen = settings.parsed(
-            "PRODUCER_LISTEN",
-            ListenAddress::loopback(8080),
-            "an address and port",
-            "0.0.0.0:8080",
-        );
+        let listen = Self::read_listen(settings);
         let tokens = read_tokens(settings, listen);
         let max_body_bytes = settings.in_range(
             "PRODUCER_MAX_BODY_BYTES",
@@ -57,6 +52,16 @@ impl ProducerSettings {
             max_body_bytes,
             validation,
         })
+    }
+
+    /// Reads only where it listens.
+    pub fn read_listen(settings: &mut Settings) -> ListenAddress {
+        settings.parsed(
+            "PRODUCER_LISTEN",
+            ListenAddress::loopback(8080),
+            "an address and port",
+            "0.0.0.0:8080",
+        )
     }
 }
 

@@ -3,6 +3,7 @@
 
 pub mod address;
 pub mod clock;
+pub mod health;
 pub mod link;
 pub mod metrics;
 pub mod ops;

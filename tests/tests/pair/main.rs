@@ -15,6 +15,7 @@ mod dead_letters;
 mod deliveries;
 mod duplicates;
 mod edge;
+mod health;
 mod hostile;
 mod log_edge;
 mod log_readers;
@@ -56,5 +57,6 @@ fn all_tests() -> Tests {
     log_readers::add(&mut tests);
     stops::add(&mut tests);
     settings::add(&mut tests);
+    health::add(&mut tests);
     tests
 }

@@ -118,6 +118,7 @@ pub struct EndpointMetrics {
     endpoint: EndpointName,
     attempts: IntCounterVec,
     attempt_seconds: Histogram,
+    queue_wait_seconds: Histogram,
     delivered: IntCounter,
     dead_lettered: IntCounter,
     end_to_end_seconds: Histogram,
@@ -186,6 +187,7 @@ impl ConsumerMetrics {
             endpoint: name.clone(),
             attempts: families.attempts.clone(),
             attempt_seconds: families.attempt_duration.with_label_values(&[endpoint]),
+            queue_wait_seconds: families.queue_wait.with_label_values(&[endpoint]),
             delivered: result("delivered"),
             dead_lettered: result("dead_lettered"),
             end_to_end_seconds: families.end_to_end.with_label_values(&[endpoint]),
@@ -206,6 +208,11 @@ impl ConsumerMetrics {
 }
 
 impl EndpointMetrics {
+    /// An event's first attempt begins, after it waited this long in the queue.
+    pub fn first_begun(&self, waited: Duration) {
+        self.queue_wait_seconds.observe(waited.as_secs_f64());
+    }
+
     /// An attempt was made, and took this long.
     pub fn attempted(&self, outcome: &Outcome, number: AttemptNumber, took: Duration) {
         self.attempts(outcome.label(), number.get()).inc();

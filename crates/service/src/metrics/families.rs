@@ -31,6 +31,12 @@ const LOG_WRITE_SECONDS: &[f64] = &[
     0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0,
 ];
 
+/// Milliseconds while consumers keep up; hours after they were all away.
+const QUEUE_WAIT_SECONDS: &[f64] = &[
+    0.005, 0.025, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0, 900.0, 3600.0,
+    14_400.0,
+];
+
 /// Milliseconds as a rule; minutes after the log was away.
 const LOG_LAG_SECONDS: &[f64] = &[
     0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0, 900.0, 3600.0,
@@ -88,6 +94,9 @@ families! {
         attempts: IntCounterVec = "wahook_attempts_total" ["endpoint", "outcome", "attempt"];
         /// Seconds that an attempt took, from the connect to the end of the answer.
         attempt_duration: HistogramVec = "wahook_attempt_duration_seconds" ["endpoint"] in ATTEMPT_SECONDS;
+        /// Seconds that an event waited in the queue, from its acceptance (or redrive) to the start
+        /// of its first attempt.
+        queue_wait: HistogramVec = "wahook_queue_wait_seconds" ["endpoint"] in QUEUE_WAIT_SECONDS;
         /// Deliveries that ended, delivered or dead-lettered.
         deliveries: IntCounterVec = "wahook_deliveries_total" ["endpoint", "result"];
         /// Seconds from the acceptance of an event to its successful delivery.

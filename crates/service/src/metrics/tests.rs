@@ -151,6 +151,7 @@ fn the_consumers_metrics_are_well_formed_and_all_there_from_the_start() {
             "wahook_log_write_seconds",
             "wahook_poison_messages_total",
             "wahook_probes_total",
+            "wahook_queue_wait_seconds",
             "wahook_reconnects_total",
             "wahook_reloads_total",
             "wahook_retries_scheduled_total",
@@ -279,12 +280,14 @@ fn deliveries_and_retries_are_counted_for_their_endpoint() {
     let (_, endpoint) = consumer(&registry);
     endpoint.delivered(Duration::from_millis(35_100));
     endpoint.dead_lettered();
+    endpoint.first_begun(Duration::from_secs(61));
     let rule = RetryRule::new(3, 5000).unwrap();
     endpoint.retry_scheduled(rule.wait_steps()[0]);
     for series in [
         "wahook_deliveries_total{endpoint=\"default\",result=\"delivered\"}",
         "wahook_deliveries_total{endpoint=\"default\",result=\"dead_lettered\"}",
         "wahook_delivery_end_to_end_seconds_bucket{endpoint=\"default\",le=\"40\"}",
+        "wahook_queue_wait_seconds_bucket{endpoint=\"default\",le=\"120\"}",
         "wahook_retries_scheduled_total{delay=\"5000\",endpoint=\"default\"}",
     ] {
         assert_eq!(value(&registry, series), Some(1.0), "{series}");

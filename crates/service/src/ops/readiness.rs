@@ -5,7 +5,7 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 /// The checks of one program. Clones share them.
@@ -20,7 +20,7 @@ pub struct CheckHandle {
 }
 
 /// What `/readyz` answers.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct ReadinessReport {
     /// No check fails, and the program is not stopping.
     pub ready: bool,
@@ -29,7 +29,7 @@ pub struct ReadinessReport {
 }
 
 /// How one check stands.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct CheckReport {
     /// Whether it passes.
     pub ok: bool,

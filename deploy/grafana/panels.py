@@ -1,0 +1,158 @@
+"""What a Grafana dashboard is made of, as far as ours need it."""
+
+import re
+
+DATASOURCE = {"type": "prometheus", "uid": "${datasource}"}
+HEIGHT = {"stat": 4, "timeseries": 8, "heatmap": 8}
+
+
+def stat(title, description, unit, expr, steps=None, decimals=None):
+    """One number. `steps` are the values at which its colour changes."""
+    panel = _panel("stat", title, description, unit, [(expr, "")], steps, decimals)
+    panel["targets"][0]["instant"] = True
+    panel["targets"][0]["range"] = False
+    panel["options"] = {
+        "colorMode": "background" if steps else "value",
+        "graphMode": "none",
+        "reduceOptions": {"calcs": ["lastNotNull"], "fields": "", "values": False},
+    }
+    return panel
+
+
+def lines(title, description, unit, queries, stacked=False, low=0, high=None, steps=None):
+    """Curves over time; `queries` are pairs of an expression and its legend."""
+    panel = _panel("timeseries", title, description, unit, queries, steps)
+    defaults = panel["fieldConfig"]["defaults"]
+    defaults["custom"] = {
+        "drawStyle": "line",
+        "fillOpacity": 30 if stacked else 8,
+        "lineWidth": 1,
+        "showPoints": "never",
+        "spanNulls": False,
+        "stacking": {"group": "A", "mode": "normal" if stacked else "none"},
+        "thresholdsStyle": {"mode": "dashed" if steps else "off"},
+    }
+    if low is not None:
+        defaults["min"] = low
+    if high is not None:
+        defaults["max"] = high
+    panel["options"] = {
+        "legend": {"calcs": ["lastNotNull", "max"], "displayMode": "table", "placement": "bottom", "showLegend": True},
+        "tooltip": {"mode": "multi", "sort": "desc"},
+    }
+    return panel
+
+
+def heatmap(title, description, unit, expr):
+    """A histogram over time."""
+    panel = _panel("heatmap", title, description, unit, [(expr, "{{le}}")])
+    panel["targets"][0]["format"] = "heatmap"
+    panel["options"] = {
+        "calculate": False,
+        "color": {"mode": "scheme", "scheme": "Oranges", "steps": 64, "exponent": 0.5},
+        "yAxis": {"unit": unit, "axisPlacement": "left"},
+        "rowsFrame": {"layout": "auto"},
+        "cellGap": 1,
+        "legend": {"show": True},
+        "tooltip": {"mode": "single", "yHistogram": False},
+    }
+    return panel
+
+
+def _panel(kind, title, description, unit, queries, steps=None, decimals=None):
+    colours = [{"color": steps[0] if steps else "green", "value": None}]
+    colours += [{"color": colour, "value": value} for value, colour in (steps or [None])[1:]]
+    defaults = {"unit": unit, "thresholds": {"mode": "absolute", "steps": colours}}
+    if decimals is not None:
+        defaults["decimals"] = decimals
+    return {
+        "type": kind,
+        "title": title,
+        "description": description,
+        "datasource": DATASOURCE,
+        "fieldConfig": {"defaults": defaults, "overrides": []},
+        "targets": [
+            {"refId": chr(ord("A") + n), "datasource": DATASOURCE, "expr": _one_line(expr), "legendFormat": legend}
+            for n, (expr, legend) in enumerate(queries)
+        ],
+    }
+
+
+def quantiles(metric, labels, by=""):
+    """The three curves of a histogram."""
+    return [
+        (
+            f"histogram_quantile({q}, sum by (le{by}) (rate({metric}_bucket{{{labels}}}[$__rate_interval])))",
+            name,
+        )
+        for q, name in ((0.5, "p50"), (0.95, "p95"), (0.99, "p99"))
+    ]
+
+
+def dashboard(uid, title, description, variables, annotations, rows):
+    """`rows` are pairs of a headline and its panels, which share the width."""
+    panels, y = [], 0
+    for headline, row in rows:
+        panels.append({"type": "row", "title": headline, "collapsed": False, "panels": [],
+                       "gridPos": {"h": 1, "w": 24, "x": 0, "y": y}})
+        y += 1
+        height = max(HEIGHT[panel["type"]] for panel in row)
+        edges = [round(n * 24 / len(row)) for n in range(len(row) + 1)]
+        for panel, left, right in zip(row, edges, edges[1:]):
+            panels.append(panel | {"gridPos": {"h": height, "w": right - left, "x": left, "y": y}})
+        y += height
+    return {
+        "uid": uid,
+        "title": title,
+        "description": description,
+        "tags": ["wahook"],
+        "schemaVersion": 39,
+        "editable": False,
+        "graphTooltip": 1,
+        "refresh": "30s",
+        "time": {"from": "now-3h", "to": "now"},
+        "timezone": "browser",
+        "links": [{"type": "dashboards", "title": "wahook", "tags": ["wahook"], "asDropdown": False, "keepTime": True, "includeVars": True}],
+        "templating": {"list": variables},
+        "annotations": {"list": annotations},
+        "panels": [panel | {"id": n} for n, panel in enumerate(panels, 1)],
+    }
+
+
+def data_source():
+    return {"name": "datasource", "label": "Data source", "type": "datasource", "query": "prometheus", "refresh": 1}
+
+
+def label(name, text, metric, of=None):
+    """A variable with the values of a label, all of them at first."""
+    return {
+        "name": name,
+        "label": text,
+        "type": "query",
+        "datasource": DATASOURCE,
+        "query": {"query": f"label_values({metric}, {of or name})", "refId": name},
+        "refresh": 2,
+        "sort": 1,
+        "multi": True,
+        "includeAll": True,
+        "allValue": ".+",
+        "current": {"text": ["All"], "value": ["$__all"]},
+    }
+
+
+def starts(name, expr):
+    """An annotation at each time (in ms) that the expression's value names."""
+    return {
+        "name": name,
+        "datasource": DATASOURCE,
+        "enable": True,
+        "iconColor": "purple",
+        "expr": _one_line(expr),
+        "useValueForTime": "on",
+        "titleFormat": "{{job}} started",
+        "textFormat": "{{instance}}",
+    }
+
+
+def _one_line(expr):
+    return re.sub(r"\s+", " ", expr).strip().replace("( ", "(").replace(" )", ")")

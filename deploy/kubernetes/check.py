@@ -1,0 +1,113 @@
+#!/usr/bin/env python3
+"""Holds the manifests against Kubernetes' own schemas and the rules that schemas can't say.
+
+KEDA's two kinds are not in those schemas: for them only the names of the fields and what they refer
+to are checked here, not against KEDA's own definition.
+"""
+
+import pathlib
+import re
+import sys
+
+import kubernetes_validate
+import yaml
+
+HERE = pathlib.Path(__file__).parent
+VERSION = "1.37"
+KEDA_FIELDS = {
+    "ScaledObject": {"scaleTargetRef", "minReplicaCount", "maxReplicaCount", "pollingInterval", "cooldownPeriod", "triggers"},
+    "TriggerAuthentication": {"secretTargetRef"},
+}
+
+
+def main():
+    found = [
+        (path.name, document)
+        for path in sorted(HERE.glob("*.yaml"))
+        for document in yaml.safe_load_all(path.read_text())
+    ]
+    settings = set(re.findall(r"^([A-Z_]+)=", (HERE.parent.parent / ".env.example").read_text(), re.M))
+    deployments = {d["metadata"]["name"]: d for _, d in found if d["kind"] == "Deployment"}
+    faults = []
+    for file, document in found:
+        name = f"{file}: {document['kind']} {document['metadata']['name']}"
+        check = keda_faults if document["apiVersion"].startswith("keda.sh/") else schema_faults
+        faults += [f"{name}: {fault}" for fault in check(document, deployments)]
+        if document["kind"] == "Deployment":
+            faults += [f"{name}: {fault}" for fault in deployment_faults(document, settings)]
+        if document["kind"] in ("Service", "PodDisruptionBudget"):
+            faults += [f"{name}: {fault}" for fault in selector_faults(document, deployments)]
+    for name in deployments:
+        if not any(d["kind"] == "PodDisruptionBudget" and d["metadata"]["name"] == name for _, d in found):
+            faults.append(f"{name} has no PodDisruptionBudget")
+    if faults:
+        sys.exit("\n".join(faults))
+    print(f"{len(found)} manifests keep Kubernetes {VERSION}'s schemas (KEDA's: field names only) and the rules")
+
+
+def schema_faults(document, _):
+    try:
+        kubernetes_validate.validate(document, VERSION, strict=True)
+    except kubernetes_validate.ValidationError as error:
+        yield f"{'.'.join(map(str, error.path))}: {error.message}"
+
+
+def keda_faults(document, deployments):
+    spec = document["spec"]
+    for field in spec.keys() - KEDA_FIELDS.get(document["kind"], set()):
+        yield f"spec has an unknown field {field}"
+    target = spec.get("scaleTargetRef", {}).get("name")
+    if document["kind"] == "ScaledObject" and target not in deployments:
+        yield f"scales {target}, which is no Deployment here"
+    if document["kind"] == "ScaledObject" and "replicas" in deployments.get(target, {}).get("spec", {}):
+        yield f"{target} sets its replicas itself"
+    if document["kind"] == "ScaledObject" and spec.get("minReplicaCount", 0) < 1:
+        yield "may scale to none"
+    for trigger in spec.get("triggers", []):
+        if trigger["type"] != "rabbitmq" or trigger["metadata"].keys() != {"protocol", "queueName", "mode", "value"}:
+            yield "a trigger is not by the length of a queue"
+        if not all(isinstance(value, str) for value in trigger["metadata"].values()):
+            yield "a trigger's values have to be texts"
+
+
+def deployment_faults(document, settings):
+    pod = document["spec"]["template"]["spec"]
+    (container,) = pod["containers"]
+    environment = {entry["name"]: entry.get("value") for entry in container["env"]}
+    for name in environment:
+        if name.removesuffix("_FILE") not in settings:
+            yield f"{name} is no setting"
+    for probe, path in (("livenessProbe", "/livez"), ("readinessProbe", "/readyz")):
+        if container.get(probe, {}).get("httpGet", {}).get("path") != path:
+            yield f"the {probe} does not ask {path}"
+    before = container.get("lifecycle", {}).get("preStop", {}).get("sleep", {}).get("seconds", 0)
+    if pod["terminationGracePeriodSeconds"] <= int(environment["SHUTDOWN_GRACE"]) + before:
+        yield "terminationGracePeriodSeconds cuts a drain short"
+    security = container.get("securityContext", {})
+    if not (pod["securityContext"].get("runAsNonRoot") and pod["securityContext"].get("runAsUser")):
+        yield "may run as root"
+    if not security.get("readOnlyRootFilesystem") or security.get("allowPrivilegeEscalation") is not False:
+        yield "may write to its root file system or gain rights"
+    if security.get("capabilities") != {"drop": ["ALL"]}:
+        yield "keeps capabilities"
+    if "memory" not in container.get("resources", {}).get("limits", {}):
+        yield "has no limit for its memory"
+    mounted = {item["path"] for volume in pod["volumes"] for item in volume["secret"]["items"]}
+    named = {pathlib.PurePath(value).name for name, value in environment.items() if name.endswith("_FILE")}
+    if mounted != named:
+        yield f"mounts {mounted}, but its settings name {named}"
+
+
+def selector_faults(document, deployments):
+    selector = document["spec"]["selector"]
+    selector = selector.get("matchLabels", selector)
+    labels = [d["spec"]["template"]["metadata"]["labels"] for d in deployments.values()]
+    if not any(selector.items() <= of.items() for of in labels):
+        yield f"selects {selector}, which no Deployment here has"
+    for port in document["spec"].get("ports", []):
+        named = {p["name"] for d in deployments.values() for c in d["spec"]["template"]["spec"]["containers"] for p in c["ports"]}
+        if port["targetPort"] not in named:
+            yield f"leads to a port {port['targetPort']}, which no container has"
+
+
+main()

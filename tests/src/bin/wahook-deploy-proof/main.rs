@@ -1,0 +1,165 @@
+//! `wahook-deploy-proof`: holds what `deploy/` says of Prometheus and Grafana against a real
+//! RabbitMQ, MongoDB and Prometheus and a running pair. `make test-deploy` runs it.
+
+mod checks;
+mod dashboards;
+mod gateway;
+mod lint;
+mod panels;
+mod prometheus;
+mod promtool;
+mod scale;
+mod stage;
+mod story;
+mod watch;
+mod webhook;
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::time::Duration;
+
+use anyhow::ensure;
+use clap::Parser;
+use serde_json::{Value, json};
+
+use dashboards::Dashboard;
+use prometheus::Firing;
+use story::{EXPECTED, Story};
+
+/// Runs producer and consumers under a scripted load with faults, watched by a real Prometheus;
+/// checks every panel of the dashboards and makes every alert fire.
+#[derive(Debug, Parser)]
+#[command(name = "wahook-deploy-proof", version)]
+struct Arguments {
+    /// Where the panels' data is written, for the picture
+    #[arg(long, default_value = "target/deploy-proof.json")]
+    data: PathBuf,
+    /// Check only what needs no servers
+    #[arg(long)]
+    lint: bool,
+}
+
+fn main() -> ExitCode {
+    match prove(&Arguments::parse()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("wahook-deploy-proof: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+#[tokio::main]
+async fn prove(arguments: &Arguments) -> anyhow::Result<()> {
+    let deploy = wahook_tests::workspace().join("deploy");
+    let dashboards = Dashboard::all(&deploy.join("grafana/dashboards"))?;
+    let faults = lint::faults(&dashboards);
+    ensure!(faults.is_empty(), "dashboards:\n  {}", faults.join("\n  "));
+    let panels: usize = dashboards
+        .iter()
+        .map(|dashboard| dashboard.panels().count())
+        .sum();
+    println!(
+        "{} dashboards with {panels} panels keep the rules",
+        dashboards.len()
+    );
+    every_alert_is_expected(&deploy.join("prometheus/rules/alerts.yml"))?;
+    if arguments.lint {
+        return Ok(());
+    }
+
+    let story = story::tell(&deploy.join("prometheus")).await?;
+    let findings = panels::ask(&dashboards, &story).await?;
+    table(["panel", "value", "must be", ""], &findings.lines);
+    let mut faults = findings.faults;
+    let alerts = alerts(&story, &mut faults);
+    table(["alert", "about", "fired because", "after"], &alerts);
+    let data = json!({
+        "seconds": story.ended - story.began,
+        "chapters": story.watch.chapters(story.began),
+        "titles": of_each(&dashboards, |dashboard| dashboard.json.get("title").cloned()),
+        "headlines": of_each(&dashboards, |dashboard| Some(dashboard.headlines())),
+        "panels": findings.pictures,
+    });
+    fs::write(&arguments.data, data.to_string())?;
+    ensure!(
+        faults.is_empty(),
+        "{} faults:\n  {}",
+        faults.len(),
+        faults.join("\n  ")
+    );
+    println!(
+        "{panels} panels are right ({} more queries answered with variables chosen one by one), {} alerts fired for their fault and no other",
+        findings.asked,
+        EXPECTED.len()
+    );
+    Ok(())
+}
+
+fn of_each(dashboards: &[Dashboard], what: impl Fn(&Dashboard) -> Option<Value>) -> Value {
+    let pairs = dashboards
+        .iter()
+        .map(|dashboard| (dashboard.name.clone(), what(dashboard)));
+    pairs
+        .map(|(name, value)| (name, value.unwrap_or_default()))
+        .collect()
+}
+
+/// An alert that nobody makes fire would be an alert that nobody knows to work.
+fn every_alert_is_expected(rules: &Path) -> anyhow::Result<()> {
+    let text = fs::read_to_string(rules)?;
+    let named = text
+        .lines()
+        .filter_map(|line| line.trim_start().strip_prefix("- alert: "));
+    let named: BTreeSet<&str> = named.collect();
+    let expected: BTreeSet<&str> = EXPECTED.iter().map(|(name, ..)| *name).collect();
+    ensure!(
+        named == expected,
+        "the rules have {named:?}, the story expects {expected:?}"
+    );
+    Ok(())
+}
+
+/// Each alert that fired, which must be each that is expected, for the fault that it is for.
+fn alerts(story: &Story, faults: &mut Vec<String>) -> Vec<[String; 4]> {
+    let first = story.watch.first();
+    for (name, about, chapter) in EXPECTED {
+        let alert = Firing::of(name, about);
+        if first
+            .get(&alert)
+            .is_none_or(|(fired_in, _)| *fired_in != chapter)
+        {
+            faults.push(format!("{alert:?} did not fire because {chapter}"));
+        }
+    }
+    let line = |(alert, (chapter, after)): (Firing, (&str, Duration))| {
+        let is_expected = |(name, about, _): &(&str, &str, &str)| Firing::of(name, about) == alert;
+        if !EXPECTED.iter().any(is_expected) {
+            faults.push(format!(
+                "{alert:?} fired because {chapter}, which nobody expected"
+            ));
+        }
+        let after = format!("{:.0} s", after.as_secs_f64());
+        [alert.name, alert.about, chapter.to_owned(), after]
+    };
+    first.into_iter().map(line).collect()
+}
+
+fn table(head: [&str; 4], lines: &[[String; 4]]) {
+    let head = head.map(str::to_owned);
+    let width = |column: usize| {
+        let cells = lines
+            .iter()
+            .chain([&head])
+            .filter_map(|line| line.get(column));
+        cells.map(|cell| cell.chars().count()).max().unwrap_or(0)
+    };
+    let (a, b, c) = (width(0), width(1), width(2));
+    println!();
+    for [first, second, third, fourth] in [&head].into_iter().chain(lines) {
+        println!("{first:a$}  {second:b$}  {third:c$}  {fourth}");
+    }
+    println!();
+}

@@ -1,0 +1,34 @@
+//! `promtool check metrics`: does Prometheus' own linter find fault with what a program serves?
+
+use std::io::Write;
+use std::process::{Command, Stdio};
+
+use anyhow::{Context, ensure};
+
+pub(crate) async fn check_metrics(base_url: String) -> anyhow::Result<()> {
+    let http = wahook_tests::http_client::http_client()?;
+    let metrics = http.get(format!("{base_url}/metrics")).send().await?;
+    let metrics = metrics.error_for_status()?.text().await?;
+    tokio::task::spawn_blocking(move || lint(&metrics)).await?
+}
+
+fn lint(metrics: &str) -> anyhow::Result<()> {
+    let mut promtool = Command::new("promtool")
+        .args(["check", "metrics"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .context("promtool (deploy/local/install.sh prometheus)")?;
+    let mut stdin = promtool.stdin.take().context("no stdin")?;
+    stdin.write_all(metrics.as_bytes())?;
+    drop(stdin);
+    let output = promtool.wait_with_output()?;
+    let said = String::from_utf8_lossy(&output.stderr);
+    ensure!(
+        output.status.success() && said.trim().is_empty(),
+        "promtool check metrics: {said}{}",
+        String::from_utf8_lossy(&output.stdout)
+    );
+    Ok(())
+}

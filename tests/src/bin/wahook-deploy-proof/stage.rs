@@ -1,0 +1,210 @@
+//! What the faults happen to, and how each of them is made.
+
+use std::path::Path;
+use std::sync::{Arc, PoisonError};
+use std::time::Duration;
+
+use anyhow::{Context, ensure};
+use tokio::time::sleep;
+use wahook_tests::amqp_wire::{AmqpWire, Properties, WireMessage};
+use wahook_tests::eventually::eventually;
+use wahook_tests::mongod::Mongod;
+use wahook_tests::pair::{Pair, Servers};
+use wahook_tests::program::Program;
+use wahook_tests::rabbitmq::{BrokerOptions, RabbitMq};
+
+use crate::gateway::{CALM, Gateway};
+use crate::prometheus::{Prometheus, now};
+use crate::promtool;
+use crate::story::{ALARM, BACKLOG, FROZEN, HANGS, KILLED, RESTART, SOON, expected};
+use crate::watch::Watch;
+use crate::webhook::{Count, Webhook};
+
+const SETTINGS: [(&str, &str); 2] = [
+    ("WEBHOOK_RETRY_DELAY", "1000"),
+    ("WEBHOOK_CONCURRENCY", "16"),
+];
+const WORK_QUEUE: &str = "wahook.deliver.default";
+
+/// Everything that the faults happen to.
+#[derive(Debug)]
+pub(crate) struct Stage {
+    pub(crate) prometheus: Arc<Prometheus>,
+    webhook: Arc<Webhook>,
+    pub(crate) gateway: Gateway,
+    pair: Pair,
+    servers: Servers,
+}
+
+impl Stage {
+    pub(crate) async fn set(deploy: &Path) -> anyhow::Result<Self> {
+        let (rabbitmq, mongod) = tokio::join!(
+            RabbitMq::start_with(BrokerOptions::with_metrics()),
+            Mongod::start()
+        );
+        let servers = Servers { rabbitmq, mongod };
+        let webhook = Arc::new(Webhook::default());
+        let pair = servers.pair(webhook.receiver().await, &SETTINGS).await;
+        pair.add_consumer().await;
+        let prometheus = Arc::new(Prometheus::start(deploy).await?);
+        let broker = [format!("127.0.0.1:{}", servers.rabbitmq.metrics_port())];
+        prometheus.set_targets("rabbitmq", &broker)?;
+        prometheus.set_targets("rabbitmq-detailed", &broker)?;
+        let producer = pair.producer.base_url();
+        prometheus.set_targets("wahook-producer", &[address(&producer)])?;
+        prometheus.set_targets("wahook-consumer", &consumers(&pair))?;
+        scraped(&prometheus).await?;
+        promtool::check_metrics(producer.clone()).await?;
+        promtool::check_metrics(consumer_of(&pair)).await?;
+        println!("promtool finds no fault with the metrics of producer and consumer");
+        let gateway = Gateway::start(format!("{producer}/v1/events"))?;
+        Ok(Self {
+            prometheus,
+            webhook,
+            gateway,
+            pair,
+            servers,
+        })
+    }
+
+    /// Waits until every event that was accepted is delivered or dead, by the webhook's own count.
+    pub(crate) async fn settle(&self) -> Count {
+        eventually(SOON, "everything is delivered or dead", || async {
+            let count = self.webhook.count();
+            let ended = count.delivered + count.dead;
+            (ended > 0.0 && (ended - whole(self.gateway.accepted())).abs() < 0.5).then_some(count)
+        })
+        .await
+    }
+
+    pub(crate) async fn poison(&self) -> anyhow::Result<()> {
+        let mut wire = AmqpWire::connect(&self.pair.place().amqp_url).await?;
+        let message = WireMessage {
+            properties: Properties::default(),
+            body: b"no envelope".to_vec(),
+        };
+        wire.publish("", WORK_QUEUE.as_bytes(), &message).await
+    }
+
+    pub(crate) async fn freeze_the_log(&self, watch: &Watch) -> anyhow::Result<()> {
+        watch.chapter(FROZEN);
+        self.servers.mongod.freeze();
+        let told = watch.fired(&expected(FROZEN), SOON * 2).await;
+        self.servers.mongod.thaw();
+        told?;
+        watch.ended(&expected(FROZEN), SOON).await
+    }
+
+    pub(crate) async fn hang(&self, watch: &Watch) -> anyhow::Result<()> {
+        watch.chapter(HANGS);
+        self.webhook.hang(Duration::from_secs(24));
+        self.gateway.pace(20, CALM);
+        watch.fired(&expected(HANGS), SOON).await?;
+        self.gateway.pace(40, CALM);
+        watch.ended(&expected(HANGS), SOON).await
+    }
+
+    pub(crate) async fn raise_an_alarm(&self, watch: &Watch) -> anyhow::Result<()> {
+        watch.chapter(ALARM);
+        let watermark = async |share| {
+            let arguments = ["set_vm_memory_high_watermark", share];
+            self.servers.rabbitmq.ctl(&arguments).await
+        };
+        watermark("0").await?;
+        watch.fired(&expected(ALARM), SOON).await?;
+        watermark("0.4").await?;
+        watch.ended(&expected(ALARM), SOON).await
+    }
+
+    pub(crate) async fn kill_consumers(&self, watch: &Watch) -> anyhow::Result<()> {
+        watch.chapter(KILLED);
+        self.webhook.slow_down(Duration::from_millis(300));
+        self.gateway.pace(40, CALM);
+        let listed = consumers(&self.pair);
+        sleep(Duration::from_secs(3)).await;
+        self.pair.take_consumer().kill9().await;
+        // Until the broker has handed what it had in hand to the other, and that was scraped.
+        sleep(Duration::from_secs(3)).await;
+        self.pair.take_consumer().kill9().await;
+        // One of the two leaves the name, as a stopped container does; the other stays, and is down.
+        let first = listed.get(..1).context("no consumer")?;
+        self.prometheus.set_targets("wahook-consumer", first)?;
+        self.gateway.pace(50, CALM);
+        watch.fired(&expected(KILLED), SOON).await?;
+        sleep(Duration::from_secs(66)).await;
+
+        watch.chapter(BACKLOG);
+        self.gateway.pace(0, CALM);
+        self.webhook.slow_down(Duration::from_secs(2));
+        self.pair.add_consumer().await;
+        self.pair.add_consumer().await;
+        self.prometheus
+            .set_targets("wahook-consumer", &consumers(&self.pair))?;
+        watch.fired(&expected(BACKLOG), SOON).await?;
+        self.webhook.slow_down(Duration::ZERO);
+        self.gateway.pace(40, CALM);
+        watch.ended(&expected(BACKLOG), SOON).await?;
+        watch.ended(&expected(KILLED), SOON).await
+    }
+
+    pub(crate) async fn restart_the_broker(&self, watch: &Watch) -> anyhow::Result<()> {
+        watch.chapter(RESTART);
+        self.servers.rabbitmq.try_kill9().await?;
+        watch.fired(&expected(RESTART), SOON).await?;
+        self.servers.rabbitmq.try_restart().await?;
+        watch.ended(&expected(RESTART), SOON).await
+    }
+}
+
+/// Waits until every target was scraped and every rule evaluated, so that the story begins on
+/// known ground.
+async fn scraped(prometheus: &Prometheus) -> anyhow::Result<()> {
+    eventually(SOON, "five targets are up", || async {
+        let up = prometheus
+            .instant("sum(up{job!=\"prometheus\"})", now())
+            .await
+            .ok()?;
+        let up: f64 = up.first()?.values().sum();
+        (up > 4.5).then_some(())
+    })
+    .await;
+    eventually(SOON, "no alert is left of the start", || async {
+        prometheus.firing().await.ok().filter(Vec::is_empty)
+    })
+    .await;
+    let faults = prometheus.rule_faults().await?;
+    ensure!(
+        faults.is_empty(),
+        "rules that can't be evaluated: {faults:?}"
+    );
+    Ok(())
+}
+
+fn consumers(pair: &Pair) -> Vec<String> {
+    let consumers = pair
+        .consumers
+        .lock()
+        .unwrap_or_else(PoisonError::into_inner);
+    consumers
+        .iter()
+        .map(|consumer| address(&consumer.base_url()))
+        .collect()
+}
+
+fn consumer_of(pair: &Pair) -> String {
+    let consumers = pair.consumers.lock();
+    let consumers = consumers.unwrap_or_else(PoisonError::into_inner);
+    consumers.first().map(Program::base_url).unwrap_or_default()
+}
+
+fn address(base_url: &str) -> String {
+    base_url.trim_start_matches("http://").to_owned()
+}
+
+#[expect(
+    clippy::cast_precision_loss,
+    reason = "a story has a few thousand events"
+)]
+pub(crate) fn whole(count: u64) -> f64 {
+    count as f64
+}

@@ -1,0 +1,115 @@
+//! The scripted load: a calm time, then one fault after the other, each of which must make its
+//! alerts fire, and no other alert.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::ensure;
+use tokio::time::sleep;
+
+use crate::gateway::{CALM, FAILING};
+use crate::prometheus::{Firing, Prometheus, now};
+use crate::stage::{Stage, whole};
+use crate::watch::Watch;
+use crate::webhook::Count;
+
+/// For what is certain to come, on a machine that may be busy.
+pub(crate) const SOON: Duration = Duration::from_secs(40);
+
+const CALM_TIME: &str = "all is well";
+const FAILS: &str = "the webhook fails for a part of the events";
+const POISON: &str = "something else publishes into the work queue";
+pub(crate) const FROZEN: &str = "MongoDB is frozen";
+pub(crate) const HANGS: &str = "the webhook takes requests and does not answer";
+pub(crate) const ALARM: &str = "RabbitMQ has a memory alarm";
+pub(crate) const KILLED: &str = "all consumers are killed with -9";
+pub(crate) const RESTART: &str = "RabbitMQ is killed with -9, and started again";
+pub(crate) const BACKLOG: &str = "consumers are back, and the backlog is older than a minute";
+
+/// Which fault must make which alert fire, and about what. No other may.
+pub(crate) const EXPECTED: [(&str, &str, &str); 18] = [
+    ("WahookDeliveryBurnFast", "default", FAILS),
+    ("WahookDeliveryBurnMedium", "default", FAILS),
+    ("WahookDeliveryBurnSlow", "default", FAILS),
+    ("WahookDeadLettersGrowing", "", FAILS),
+    ("WahookPoisonMessages", "", POISON),
+    ("WahookLogUnavailable", "", FROZEN),
+    ("WahookResultsBacklog", "", FROZEN),
+    ("WahookQueueStalled", "default", HANGS),
+    ("WahookBrokerBlocked", "", ALARM),
+    ("WahookProducerRefusing", "", ALARM),
+    ("WahookNoConsumer", "default", KILLED),
+    ("WahookTargetsMissing", "wahook-consumer", KILLED),
+    ("WahookTargetDown", "wahook-consumer", KILLED),
+    ("WahookQueueAge", "default", BACKLOG),
+    ("WahookTargetsMissing", "rabbitmq", RESTART),
+    ("WahookTargetsMissing", "rabbitmq-detailed", RESTART),
+    ("WahookTargetDown", "rabbitmq", RESTART),
+    ("WahookTargetDown", "rabbitmq-detailed", RESTART),
+];
+
+/// What is left of it: the servers, still running, and what was counted.
+#[derive(Debug)]
+pub(crate) struct Story {
+    pub(crate) prometheus: Arc<Prometheus>,
+    pub(crate) watch: Watch,
+    pub(crate) began: f64,
+    /// When everything of the first two chapters had ended, and what the webhook had counted then.
+    pub(crate) settled: f64,
+    pub(crate) count: Count,
+    pub(crate) accepted: f64,
+    pub(crate) ended: f64,
+    _stage: Stage,
+}
+
+pub(crate) async fn tell(deploy: &Path) -> anyhow::Result<Story> {
+    let stage = Stage::set(deploy).await?;
+    let watch = Watch::start(Arc::clone(&stage.prometheus));
+    let began = now();
+    watch.chapter(CALM_TIME);
+    stage.gateway.pace(40, CALM);
+    sleep(Duration::from_secs(40)).await;
+    let fired = watch.first();
+    ensure!(fired.is_empty(), "while {CALM_TIME} there fired {fired:?}");
+
+    watch.chapter(FAILS);
+    stage.gateway.pace(40, FAILING);
+    sleep(Duration::from_secs(25)).await;
+    stage.gateway.pace(0, CALM);
+    let count = stage.settle().await;
+    // Two more scrapes.
+    sleep(Duration::from_secs(3)).await;
+    let (settled, accepted) = (now(), whole(stage.gateway.accepted()));
+    watch.fired(&expected(FAILS), SOON).await?;
+
+    watch.chapter(POISON);
+    stage.gateway.pace(40, CALM);
+    stage.poison().await?;
+    watch.fired(&expected(POISON), SOON).await?;
+    stage.freeze_the_log(&watch).await?;
+    stage.hang(&watch).await?;
+    stage.raise_an_alarm(&watch).await?;
+    stage.kill_consumers(&watch).await?;
+    stage.restart_the_broker(&watch).await?;
+    sleep(Duration::from_secs(12)).await;
+    stage.gateway.pace(0, CALM);
+    sleep(Duration::from_secs(3)).await;
+    Ok(Story {
+        ended: now(),
+        prometheus: Arc::clone(&stage.prometheus),
+        watch,
+        began,
+        settled,
+        count,
+        accepted,
+        _stage: stage,
+    })
+}
+
+pub(crate) fn expected(chapter: &str) -> Vec<Firing> {
+    let of_it = EXPECTED.iter().filter(|(_, _, of)| *of == chapter);
+    of_it
+        .map(|(name, about, _)| Firing::of(name, about))
+        .collect()
+}

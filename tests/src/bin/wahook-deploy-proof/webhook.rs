@@ -1,0 +1,156 @@
+//! The webhook of the story: it answers as each event says, and keeps count by itself.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+use wahook_tests::receiver::{Answer, Post, Receiver};
+
+/// What will come of an event.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Fate {
+    Fine,
+    /// 503 at the first attempt.
+    Flaky,
+    /// 429 at the first attempt.
+    Limited,
+    /// 500 for ever.
+    Down,
+    /// 404 for ever.
+    Refused,
+    /// The connection is cut, for ever.
+    Cut,
+}
+
+impl Fate {
+    const ALL: [Self; 6] = [
+        Self::Fine,
+        Self::Flaky,
+        Self::Limited,
+        Self::Down,
+        Self::Refused,
+        Self::Cut,
+    ];
+
+    pub(crate) const fn name(self) -> &'static str {
+        match self {
+            Self::Fine => "fine",
+            Self::Flaky => "flaky",
+            Self::Limited => "limited",
+            Self::Down => "down",
+            Self::Refused => "refused",
+            Self::Cut => "cut",
+        }
+    }
+
+    /// The status that it answers; 0 for none.
+    const fn status(self, attempt: u32) -> u16 {
+        match (self, attempt) {
+            (Self::Flaky, 1) => 503,
+            (Self::Limited, 1) => 429,
+            (Self::Down, _) => 500,
+            (Self::Refused, _) => 404,
+            (Self::Cut, _) => 0,
+            _ => 200,
+        }
+    }
+}
+
+/// How the webhook is at the moment, and what it has answered so far.
+#[derive(Debug, Default)]
+pub(crate) struct Webhook {
+    hangs_until: Mutex<Option<Instant>>,
+    slow: Mutex<Duration>,
+    /// By event: the answer to each attempt.
+    answered: Mutex<BTreeMap<String, Vec<(u32, u16)>>>,
+}
+
+/// The webhook's own count.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Count {
+    pub(crate) delivered: f64,
+    pub(crate) dead: f64,
+    pub(crate) first_attempts: f64,
+    pub(crate) first_successes: f64,
+    /// By the number of the attempt that failed.
+    pub(crate) retried: [f64; 3],
+    pub(crate) status_5xx: f64,
+    pub(crate) status_4xx: f64,
+}
+
+impl Webhook {
+    pub(crate) async fn receiver(self: &Arc<Self>) -> Receiver {
+        let webhook = Arc::clone(self);
+        Receiver::answering(move |post| webhook.answer(post)).await
+    }
+
+    /// Answers nothing before so long from now.
+    pub(crate) fn hang(&self, time: Duration) {
+        *lock(&self.hangs_until) = Some(Instant::now() + time);
+    }
+
+    /// Takes so much longer for each answer from now on.
+    pub(crate) fn slow_down(&self, by: Duration) {
+        *lock(&self.slow) = by;
+    }
+
+    pub(crate) fn count(&self) -> Count {
+        let mut count = Count::default();
+        for answers in lock(&self.answered).values() {
+            let delivered = answers.iter().any(|(_, status)| *status == 200);
+            count.delivered += f64::from(u8::from(delivered));
+            count.dead += f64::from(u8::from(!delivered && answers.len() == 4));
+            for (attempt, status) in answers {
+                if *attempt == 1 {
+                    count.first_attempts += 1.0;
+                    count.first_successes += f64::from(u8::from(*status == 200));
+                }
+                match status {
+                    500.. => count.status_5xx += 1.0,
+                    400.. => count.status_4xx += 1.0,
+                    _ => {}
+                }
+                let index = usize::try_from(attempt.saturating_sub(1)).unwrap_or(usize::MAX);
+                if *status != 200
+                    && let Some(retried) = count.retried.get_mut(index)
+                {
+                    *retried += 1.0;
+                }
+            }
+        }
+        count
+    }
+
+    fn answer(&self, post: &Post) -> Answer {
+        let event: Value = serde_json::from_slice(&post.body).unwrap_or_default();
+        let name = event.pointer("/data/fate").and_then(Value::as_str);
+        let fate = Fate::ALL
+            .into_iter()
+            .find(|fate| Some(fate.name()) == name)
+            .unwrap_or(Fate::Fine);
+        let n = event
+            .pointer("/data/n")
+            .and_then(Value::as_u64)
+            .unwrap_or(0);
+        let attempt = post.attempt().unwrap_or(1);
+        let status = fate.status(attempt);
+        let id = post.id().unwrap_or_default().to_owned();
+        lock(&self.answered)
+            .entry(id)
+            .or_default()
+            .push((attempt, status));
+        let hangs =
+            lock(&self.hangs_until).and_then(|until| until.checked_duration_since(Instant::now()));
+        let usual = 5 + n * 7_919 % 60 + if n.is_multiple_of(25) { 400 } else { 0 };
+        let delay = Duration::from_millis(usual) + *lock(&self.slow) + hangs.unwrap_or_default();
+        match status {
+            0 => Answer::close().after(delay),
+            status => Answer::status(status).after(delay),
+        }
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

@@ -1,0 +1,71 @@
+//! The command `health` asks a running program and says so by its exit status.
+
+use std::time::Duration;
+
+use wahook_tests::program::{Command, ProgramName, Ran};
+use wahook_tests::receiver::Receiver;
+
+use crate::world::{Test, Tests};
+
+pub(crate) fn add(tests: &mut Tests) {
+    tests.add("health_is_asked_of_the_running_program", running);
+    tests.add(
+        "a_program_without_a_broker_is_alive_and_not_ready",
+        no_broker,
+    );
+}
+
+async fn health(name: ProgramName, listen: &str, arguments: &[&str]) -> Ran {
+    let arguments = [&["health"], arguments].concat();
+    let settings = [(name.listen_variable(), listen)];
+    Command::start(name, &arguments, &settings)
+        .await
+        .finish()
+        .await
+}
+
+fn address(base_url: &str) -> String {
+    base_url.trim_start_matches("http://").to_owned()
+}
+
+async fn running(test: Test) {
+    let pair = test.pair(Receiver::start().await, &[]).await;
+    let consumer = pair.take_consumer();
+    let places = [
+        (ProgramName::Producer, address(&pair.producer.base_url())),
+        (ProgramName::Consumer, address(&consumer.base_url())),
+    ];
+    for (name, listen) in &places {
+        for arguments in [[].as_slice(), &["--ready"]] {
+            let ran = health(*name, listen, arguments).await;
+            assert_eq!(ran.printed(), "", "{name} {arguments:?}");
+        }
+    }
+    consumer.kill9().await;
+    let (name, listen) = &places[1];
+    let ran = health(*name, listen, &[]).await;
+    assert_eq!(ran.status.code(), Some(1));
+    assert!(ran.stderr.contains("can't be reached"), "{}", ran.stderr);
+    let ran = health(*name, "9091", &[]).await;
+    assert_eq!(ran.status.code(), Some(2));
+    assert!(ran.stderr.contains("CONSUMER_LISTEN"), "{}", ran.stderr);
+}
+
+async fn no_broker(_: Test) {
+    let settings = [("AMQP_URL", "amqp://127.0.0.1:1")];
+    let producer = wahook_tests::program::Program::producer(&settings).await;
+    let listen = address(&producer.base_url());
+    let alive = health(ProgramName::Producer, &listen, &[]).await;
+    assert!(alive.status.success(), "{}", alive.stderr);
+    let ready = health(ProgramName::Producer, &listen, &["--ready"]).await;
+    assert_eq!(ready.status.code(), Some(1));
+    assert!(
+        ready
+            .stderr
+            .starts_with("wahook-producer health: not ready: broker: "),
+        "{}",
+        ready.stderr
+    );
+    producer.terminate();
+    producer.wait_exit(Duration::from_secs(10)).await;
+}
