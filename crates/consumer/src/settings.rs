@@ -2,6 +2,7 @@
 
 mod endpoint;
 mod file;
+mod inner_tables;
 mod toml_table;
 mod url;
 

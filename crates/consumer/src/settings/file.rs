@@ -1,7 +1,6 @@
 //! The file that `WEBHOOK_ENDPOINTS` names: one `[[endpoint]]` table for each
 //! endpoint, checked whole, every fault with its line.
 
-use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
 use std::{
     collections::BTreeSet,
     fs,
@@ -21,6 +20,7 @@ use super::{
         CONCURRENCIES, CONCURRENCY, EndpointSettings, RETRY_ATTEMPTS, RETRY_DELAY, Secrets,
         TIMEOUT, TIMEOUTS,
     },
+    inner_tables::{read_headers, read_rule},
     toml_table::{Faults, FileFault, Table, number},
     url::{self, Allowed},
 };
@@ -31,30 +31,6 @@ const MOST_ENDPOINTS: usize = 100;
 const KNOWN: &str = "name, url, events, secret, secret_file, previous_secret, \
     previous_secret_file, retry_attempts, retry_delay, timeout, concurrency, rate_limit, \
     headers, enabled and circuit";
-
-/// Headers that the system sets, or that say how a request is framed.
-const OURS: [&str; 18] = [
-    "accept",
-    "accept-encoding",
-    "connection",
-    "content-encoding",
-    "content-length",
-    "content-type",
-    "date",
-    "expect",
-    "host",
-    "keep-alive",
-    "proxy-authorization",
-    "proxy-connection",
-    "te",
-    "traceparent",
-    "trailer",
-    "transfer-encoding",
-    "upgrade",
-    "user-agent",
-];
-/// What the names of others of ours begin with.
-const OUR_PREFIXES: [&str; 2] = ["webhook-", "x-webhook-"];
 
 /// Where endpoints are read from, again and again.
 #[derive(Debug, Clone)]
@@ -305,72 +281,6 @@ fn read_events(table: &mut Table<'_, '_>) -> Vec<EventPattern> {
         }
     }
     patterns.into_iter().collect()
-}
-
-fn read_headers(table: &mut Table<'_, '_>) -> HeaderMap {
-    let mut headers = HeaderMap::new();
-    let expected = "a table of texts, such as { \"X-Api-Key\" = \"…\" }";
-    let given = table.read("headers", expected, |value| {
-        let fields = value.as_table()?.iter();
-        fields
-            .map(|(name, value)| {
-                let text = value.get_ref().as_str()?.to_owned();
-                Some((name.get_ref().to_string(), text, name.span()))
-            })
-            .collect::<Option<Vec<_>>>()
-    });
-    for (name, value, place) in given.unwrap_or_default() {
-        let Ok(key) = HeaderName::try_from(&name) else {
-            table.fault(
-                &place,
-                format_args!("headers: \"{name}\" is no header's name"),
-            );
-            continue;
-        };
-        let text = key.as_str();
-        if OURS.contains(&text) || OUR_PREFIXES.iter().any(|ours| text.starts_with(ours)) {
-            table.fault(&place, format_args!("headers: {name} is set by the system"));
-            continue;
-        }
-        let parsed = HeaderValue::from_str(&value).ok();
-        let Some(mut value) = parsed.filter(|_| value.is_ascii()) else {
-            let problem = format!("headers: the value of {name} must be printable ASCII");
-            table.fault(&place, problem);
-            continue;
-        };
-        // Most likely it is a key.
-        value.set_sensitive(true);
-        if headers.insert(key, value).is_some() {
-            table.fault(&place, format_args!("headers: {name} is there twice"));
-        }
-    }
-    headers
-}
-
-fn read_rule<'t>(
-    table: &mut Table<'t, '_>,
-    place: &std::ops::Range<usize>,
-    fields: DeTable<'t>,
-) -> CircuitRule {
-    const WINDOWS: std::ops::RangeInclusive<u64> = 1_000..=3_600_000;
-    const WAITS: std::ops::RangeInclusive<u64> = 100..=3_600_000;
-    let default = CircuitRule::default();
-    let millis = |duration: Duration| u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
-    let mut rule = table.within("circuit", place, fields);
-    let failures = rule.whole("failures", default.failures, 1..=10_000);
-    let window = rule.whole("window", millis(default.window), WINDOWS);
-    let first = rule.whole("first_probe", millis(default.first_probe), WAITS);
-    let longest = rule.whole("longest_probe", millis(default.longest_probe), WAITS);
-    if longest < first {
-        rule.fault(place, "longest_probe must not be shorter than first_probe");
-    }
-    rule.finish("failures, window, first_probe and longest_probe");
-    CircuitRule {
-        failures,
-        window: Duration::from_millis(window),
-        first_probe: Duration::from_millis(first),
-        longest_probe: Duration::from_millis(longest),
-    }
 }
 
 #[cfg(test)]
