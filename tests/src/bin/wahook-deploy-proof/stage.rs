@@ -16,7 +16,7 @@ use wahook_tests::rabbitmq::{BrokerOptions, RabbitMq};
 use crate::gateway::{CALM, Gateway};
 use crate::prometheus::{Prometheus, now};
 use crate::promtool;
-use crate::story::{ALARM, BACKLOG, FROZEN, HANGS, KILLED, RESTART, SOON, expected};
+use crate::story::{ALARM, BACKLOG, DOWN, FROZEN, HANGS, KILLED, RESTART, SOON, expected};
 use crate::watch::Watch;
 use crate::webhook::{Count, Webhook};
 
@@ -102,6 +102,17 @@ impl Stage {
         watch.fired(&expected(HANGS), SOON).await?;
         self.gateway.pace(40, CALM);
         watch.ended(&expected(HANGS), SOON).await
+    }
+
+    /// For longer than its first failures take to count: events then wait, and none dies.
+    pub(crate) async fn take_the_webhook_down(&self, watch: &Watch) -> anyhow::Result<()> {
+        watch.chapter(DOWN);
+        self.webhook.go_down(true);
+        self.gateway.pace(40, CALM);
+        let told = watch.fired(&expected(DOWN), SOON).await;
+        self.webhook.go_down(false);
+        told?;
+        watch.ended(&expected(DOWN), SOON).await
     }
 
     pub(crate) async fn raise_an_alarm(&self, watch: &Watch) -> anyhow::Result<()> {

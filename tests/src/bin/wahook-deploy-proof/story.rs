@@ -22,13 +22,14 @@ const FAILS: &str = "the webhook fails for a part of the events";
 const POISON: &str = "something else publishes into the work queue";
 pub(crate) const FROZEN: &str = "MongoDB is frozen";
 pub(crate) const HANGS: &str = "the webhook takes requests and does not answer";
+pub(crate) const DOWN: &str = "the webhook answers 503 to everything";
 pub(crate) const ALARM: &str = "RabbitMQ has a memory alarm";
 pub(crate) const KILLED: &str = "all consumers are killed with -9";
 pub(crate) const RESTART: &str = "RabbitMQ is killed with -9, and started again";
 pub(crate) const BACKLOG: &str = "consumers are back, and the backlog is older than a minute";
 
 /// Which fault must make which alert fire, and about what. No other may.
-pub(crate) const EXPECTED: [(&str, &str, &str); 18] = [
+pub(crate) const EXPECTED: [(&str, &str, &str); 19] = [
     ("WahookDeliveryBurnFast", "default", FAILS),
     ("WahookDeliveryBurnMedium", "default", FAILS),
     ("WahookDeliveryBurnSlow", "default", FAILS),
@@ -37,6 +38,7 @@ pub(crate) const EXPECTED: [(&str, &str, &str); 18] = [
     ("WahookLogUnavailable", "", FROZEN),
     ("WahookResultsBacklog", "", FROZEN),
     ("WahookQueueStalled", "default", HANGS),
+    ("WahookEndpointPaused", "default", DOWN),
     ("WahookBrokerBlocked", "", ALARM),
     ("WahookProducerRefusing", "", ALARM),
     ("WahookNoConsumer", "default", KILLED),
@@ -89,6 +91,7 @@ pub(crate) async fn tell(deploy: &Path) -> anyhow::Result<Story> {
     watch.fired(&expected(POISON), SOON).await?;
     stage.freeze_the_log(&watch).await?;
     stage.hang(&watch).await?;
+    stage.take_the_webhook_down(&watch).await?;
     stage.raise_an_alarm(&watch).await?;
     stage.kill_consumers(&watch).await?;
     stage.restart_the_broker(&watch).await?;

@@ -1,6 +1,7 @@
 //! The webhook of the story: it answers as each event says, and keeps count by itself.
 
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -62,6 +63,7 @@ impl Fate {
 pub(crate) struct Webhook {
     hangs_until: Mutex<Option<Instant>>,
     slow: Mutex<Duration>,
+    is_down: AtomicBool,
     /// By event: the answer to each attempt.
     answered: Mutex<BTreeMap<String, Vec<(u32, u16)>>>,
 }
@@ -93,6 +95,11 @@ impl Webhook {
     /// Takes so much longer for each answer from now on.
     pub(crate) fn slow_down(&self, by: Duration) {
         *lock(&self.slow) = by;
+    }
+
+    /// Answers 503 to everything, or no longer.
+    pub(crate) fn go_down(&self, is_down: bool) {
+        self.is_down.store(is_down, Ordering::Relaxed);
     }
 
     pub(crate) fn count(&self) -> Count {
@@ -134,7 +141,11 @@ impl Webhook {
             .and_then(Value::as_u64)
             .unwrap_or(0);
         let attempt = post.attempt().unwrap_or(1);
-        let status = fate.status(attempt);
+        let status = if self.is_down.load(Ordering::Relaxed) {
+            503
+        } else {
+            fate.status(attempt)
+        };
         let id = post.id().unwrap_or_default().to_owned();
         lock(&self.answered)
             .entry(id)
