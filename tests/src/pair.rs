@@ -109,8 +109,7 @@ impl Pair {
     /// Starts one consumer and one producer and waits until both are ready. The settings
     /// go to both, over those that make the pair.
     pub async fn start(place: Place, receiver: Receiver, settings: &[(&str, &str)]) -> Self {
-        let own = |(name, value): &(&str, &str)| ((*name).to_owned(), (*value).to_owned());
-        let settings: Vec<_> = settings.iter().map(own).collect();
+        let settings: Vec<_> = settings.iter().map(owned).collect();
         let consumer = launch_consumer(&place, &receiver, &settings).await;
         consumer.wait_ready(READY_WITHIN).await;
         let producer = launch_producer(&place, &settings).await;
@@ -133,7 +132,14 @@ impl Pair {
 
     /// Starts another consumer and waits until it is ready.
     pub async fn add_consumer(&self) {
-        let consumer = launch_consumer(&self.place, &self.receiver, &self.settings).await;
+        self.add_consumer_with(&[]).await;
+    }
+
+    /// The same, with these settings over those of the pair.
+    pub async fn add_consumer_with(&self, settings: &[(&str, &str)]) {
+        let usual = self.settings.iter().cloned();
+        let settings: Vec<_> = usual.chain(settings.iter().map(owned)).collect();
+        let consumer = launch_consumer(&self.place, &self.receiver, &settings).await;
         consumer.wait_ready(READY_WITHIN).await;
         self.consumers
             .lock()
@@ -215,6 +221,10 @@ impl Pair {
         })
         .await
     }
+}
+
+fn owned((name, value): &(&str, &str)) -> (String, String) {
+    ((*name).to_owned(), (*value).to_owned())
 }
 
 async fn launch_consumer(

@@ -1,7 +1,7 @@
 //! What the faults happen to, and how each of them is made.
 
 use std::path::Path;
-use std::sync::{Arc, PoisonError};
+use std::sync::{Arc, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use anyhow::{Context, ensure};
@@ -20,9 +20,11 @@ use crate::story::{ALARM, BACKLOG, DOWN, FROZEN, HANGS, KILLED, RESTART, SOON, e
 use crate::watch::Watch;
 use crate::webhook::{Count, Webhook};
 
-const SETTINGS: [(&str, &str); 2] = [
+const SETTINGS: [(&str, &str); 3] = [
     ("WEBHOOK_RETRY_DELAY", "1000"),
     ("WEBHOOK_CONCURRENCY", "16"),
+    // Where a part of the events fails for good, the last that are left all fail.
+    ("WEBHOOK_CIRCUIT", "off"),
 ];
 const WORK_QUEUE: &str = "wahook.deliver.default";
 
@@ -104,15 +106,41 @@ impl Stage {
         watch.ended(&expected(HANGS), SOON).await
     }
 
-    /// For longer than its first failures take to count: events then wait, and none dies.
+    /// In front of a consumer that pauses: events then wait, and none dies.
     pub(crate) async fn take_the_webhook_down(&self, watch: &Watch) -> anyhow::Result<()> {
         watch.chapter(DOWN);
+        self.replace_consumers(1, &[("WEBHOOK_CIRCUIT", "on")])
+            .await?;
         self.webhook.go_down(true);
         self.gateway.pace(40, CALM);
         let told = watch.fired(&expected(DOWN), SOON).await;
         self.webhook.go_down(false);
         told?;
-        watch.ended(&expected(DOWN), SOON).await
+        watch.ended(&expected(DOWN), SOON).await?;
+        self.replace_consumers(2, &[]).await
+    }
+
+    async fn replace_consumers(
+        &self,
+        count: usize,
+        settings: &[(&str, &str)],
+    ) -> anyhow::Result<()> {
+        let before: Vec<Program> = self.consumers().drain(..).collect();
+        for _ in 0..count {
+            self.pair.add_consumer_with(settings).await;
+        }
+        self.prometheus
+            .set_targets("wahook-consumer", &consumers(&self.pair))?;
+        for consumer in before {
+            consumer.terminate();
+            consumer.wait_exit(SOON).await;
+        }
+        Ok(())
+    }
+
+    fn consumers(&self) -> MutexGuard<'_, Vec<Program>> {
+        let consumers = self.pair.consumers.lock();
+        consumers.unwrap_or_else(PoisonError::into_inner)
     }
 
     pub(crate) async fn raise_an_alarm(&self, watch: &Watch) -> anyhow::Result<()> {
