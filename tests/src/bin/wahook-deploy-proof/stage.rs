@@ -109,33 +109,21 @@ impl Stage {
     /// In front of a consumer that pauses: events then wait, and none dies.
     pub(crate) async fn take_the_webhook_down(&self, watch: &Watch) -> anyhow::Result<()> {
         watch.chapter(DOWN);
-        self.replace_consumers(1, &[("WEBHOOK_CIRCUIT", "on")])
-            .await?;
-        self.webhook.go_down(true);
-        self.gateway.pace(40, CALM);
-        let told = watch.fired(&expected(DOWN), SOON).await;
-        self.webhook.go_down(false);
-        told?;
-        watch.ended(&expected(DOWN), SOON).await?;
-        self.replace_consumers(2, &[]).await
-    }
-
-    async fn replace_consumers(
-        &self,
-        count: usize,
-        settings: &[(&str, &str)],
-    ) -> anyhow::Result<()> {
         let before: Vec<Program> = self.consumers().drain(..).collect();
-        for _ in 0..count {
-            self.pair.add_consumer_with(settings).await;
-        }
+        let pausing = [("WEBHOOK_CIRCUIT", "on")];
+        self.pair.add_consumer_with(&pausing).await;
         self.prometheus
             .set_targets("wahook-consumer", &consumers(&self.pair))?;
         for consumer in before {
             consumer.terminate();
             consumer.wait_exit(SOON).await;
         }
-        Ok(())
+        self.webhook.go_down(true);
+        self.gateway.pace(40, CALM);
+        let told = watch.fired(&expected(DOWN), SOON).await;
+        self.webhook.go_down(false);
+        told?;
+        watch.ended(&expected(DOWN), SOON).await
     }
 
     fn consumers(&self) -> MutexGuard<'_, Vec<Program>> {

@@ -91,10 +91,11 @@ pub(crate) async fn tell(deploy: &Path) -> anyhow::Result<Story> {
     watch.fired(&expected(POISON), SOON).await?;
     stage.freeze_the_log(&watch).await?;
     stage.hang(&watch).await?;
-    stage.take_the_webhook_down(&watch).await?;
     stage.raise_an_alarm(&watch).await?;
     stage.kill_consumers(&watch).await?;
     stage.restart_the_broker(&watch).await?;
+    // Last, since the consumers are replaced for it, which at this speed is an outage.
+    stage.take_the_webhook_down(&watch).await?;
     sleep(Duration::from_secs(12)).await;
     stage.gateway.pace(0, CALM);
     sleep(Duration::from_secs(3)).await;
