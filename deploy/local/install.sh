@@ -161,6 +161,8 @@ has_library() {
 
 install_packages() {
   [ ${#packages[@]} -gt 0 ] || return 0
+  # More than one part may have asked for the same.
+  mapfile -t packages < <(printf '%s\n' "${packages[@]}" | sort -u)
   local command="apt-get install -y --no-install-recommends ${packages[*]}"
   command -v apt-get >/dev/null ||
     fail "missing: ${packages[*]} (Debian's names); this system has no apt-get, please install them yourself"
