@@ -168,11 +168,11 @@ async fn annotations(
         );
         let value = format!("{found:?} starts of producer, consumer, broker");
         let title = text(annotation, "/name");
-        let verdict = if found == (1, 5, 2) { "ok" } else { "wrong" };
+        let verdict = if found == (1, 6, 2) { "ok" } else { "wrong" };
         if verdict != "ok" {
             findings.faults.push(format!("{title}: {value}"));
         }
-        let wanted = "1, 5, 2".to_owned();
+        let wanted = "1, 6, 2".to_owned();
         findings.lines.push([
             format!("{}/{title}", dashboard.name),
             value,

@@ -106,12 +106,14 @@ impl Stage {
         watch.ended(&expected(HANGS), SOON).await
     }
 
-    /// In front of a consumer that pauses: events then wait, and none dies.
+    /// In front of consumers that pause: events then wait, and none dies.
     pub(crate) async fn take_the_webhook_down(&self, watch: &Watch) -> anyhow::Result<()> {
         watch.chapter(DOWN);
         let before: Vec<Program> = self.consumers().drain(..).collect();
         let pausing = [("WEBHOOK_CIRCUIT", "on")];
-        self.pair.add_consumer_with(&pausing).await;
+        for _ in &before {
+            self.pair.add_consumer_with(&pausing).await;
+        }
         self.prometheus
             .set_targets("wahook-consumer", &consumers(&self.pair))?;
         for consumer in before {
