@@ -152,11 +152,15 @@ impl Report {
         text + EXPLAINED + &self.notes() + &format!("\nSeed {}.\n", self.seed)
     }
 
+    /// What else is worth a word, and whatever is not as it must be.
     fn notes(&self) -> String {
-        let with_note = self.rows.iter().filter(|row| !row.note.is_empty());
-        with_note
-            .map(|row| format!("- {}: {}\n", row.row.fault, row.note))
-            .collect()
+        let of_row = |row: &Result| {
+            let note = Some(&row.note).filter(|note| !note.is_empty());
+            let faults = row.faults.iter().map(|fault| format!("**{fault}**"));
+            let all: Vec<String> = note.cloned().into_iter().chain(faults).collect();
+            (!all.is_empty()).then(|| format!("- {}: {}\n", row.row.fault, all.join("; ")))
+        };
+        self.rows.iter().filter_map(of_row).collect()
     }
 }
 
