@@ -4,7 +4,6 @@
 mod event;
 mod lab;
 mod load;
-mod process;
 mod run;
 mod scenarios;
 mod sink;
@@ -17,7 +16,6 @@ use std::process::ExitCode;
 use anyhow::{Context, bail};
 use clap::Parser;
 use indicatif::{ProgressBar, ProgressStyle};
-use mongodb::bson::doc;
 
 use lab::{Lab, Subject};
 use scenarios::{ALL, Scale, Scenario};
@@ -132,9 +130,6 @@ fn progress(runs: u64) -> ProgressBar {
 }
 
 async fn about(lab: &Lab) -> anyhow::Result<String> {
-    let rabbitmq = lab.servers.rabbitmq.ctl(&["version"]).await?;
-    let admin = lab.servers.mongod.client().await.database("admin");
-    let mongod = admin.run_command(doc! { "buildInfo": 1 }).await?;
     let cores = std::thread::available_parallelism()?;
     let processor = std::fs::read_to_string("/proc/cpuinfo")?;
     let model = processor
@@ -144,9 +139,8 @@ async fn about(lab: &Lab) -> anyhow::Result<String> {
         model.trim_start_matches([' ', '\t', ':'])
     });
     Ok(format!(
-        "{cores} cores ({model}), wahook {}, RabbitMQ {}, MongoDB {}",
+        "{cores} cores ({model}), wahook {}, {}",
         env!("CARGO_PKG_VERSION"),
-        rabbitmq.trim(),
-        mongod.get_str("version")?,
+        lab.servers.versions().await?,
     ))
 }

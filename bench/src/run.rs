@@ -4,10 +4,10 @@ use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use wahook_tests::pair::Servers;
+use wahook_tests::process;
 
 use crate::lab::{Lab, Subject};
 use crate::load::{self, Load, Shape};
-use crate::process;
 use crate::sink::{Behaviour, Sink};
 
 /// What one run has shown.

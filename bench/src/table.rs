@@ -32,33 +32,26 @@ impl Row {
     }
 
     pub(crate) fn latency_cells(&self) -> [String; 3] {
-        [Subject::Wahook, Subject::Floor]
-            .map(|subject| {
-                let parts = [0, 1, 2].map(|part| {
-                    self.values(subject, |figures| {
-                        let latency = figures.latency.unwrap_or_default();
-                        latency.get(part).map_or(0.0, Duration::as_secs_f64) * 1e3
-                    })
-                });
-                let parts = parts.iter().filter_map(|values| median(values));
-                let parts: Vec<String> = parts.map(|ms| format!("{ms:.2}")).collect();
-                if parts.is_empty() {
-                    "–".to_owned()
-                } else {
-                    parts.join(" / ")
-                }
+        [
+            self.scenario.what.to_owned(),
+            self.latency(Subject::Wahook),
+            self.latency(Subject::Floor),
+        ]
+    }
+
+    /// p50, p99 and p99.9 in milliseconds, each the median of all runs.
+    fn latency(&self, subject: Subject) -> String {
+        let of_part = |part: usize| {
+            self.values(subject, |figures| {
+                let latency = figures.latency.unwrap_or_default();
+                latency.get(part).map_or(0.0, Duration::as_secs_f64) * 1e3
             })
-            .into_iter()
-            .fold(
-                [self.scenario.what.to_owned(), String::new(), String::new()],
-                |mut cells, cell| {
-                    let empty = cells.iter_mut().find(|cell| cell.is_empty());
-                    if let Some(empty) = empty {
-                        *empty = cell;
-                    }
-                    cells
-                },
-            )
+        };
+        let parts = [0, 1, 2].map(|part| median(&of_part(part)).map(|ms| format!("{ms:.2}")));
+        let [Some(p50), Some(p99), Some(p999)] = parts else {
+            return "–".to_owned();
+        };
+        format!("{p50} / {p99} / {p999}")
     }
 
     /// Of the medians: producer + consumer, broker, mongod.
@@ -66,7 +59,8 @@ impl Row {
         let of = |names: &[&str]| {
             let values = self.values(subject, |figures| {
                 let parts = figures.cpu.iter().filter(|(name, _)| names.contains(name));
-                parts.map(|(_, cpu)| cpu).sum()
+                // An empty sum of floats would be printed as -0.
+                parts.fold(0.0, |sum, (_, cpu)| sum + cpu)
             });
             median(&values).unwrap_or_default()
         };

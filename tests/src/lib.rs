@@ -16,6 +16,7 @@ pub mod mongod;
 pub mod output;
 pub mod pair;
 pub mod ports;
+pub mod process;
 pub mod program;
 pub mod rabbitmq;
 pub mod random;

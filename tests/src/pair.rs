@@ -36,6 +36,15 @@ impl Servers {
         Self { rabbitmq, mongod }
     }
 
+    /// Which ones they are, for a report: `RabbitMQ 3.10.8, MongoDB 6.0.5`.
+    pub async fn versions(&self) -> anyhow::Result<String> {
+        let rabbitmq = self.rabbitmq.ctl(&["version"]).await?;
+        let admin = self.mongod.client().await.database("admin");
+        let mongod = admin.run_command(doc! { "buildInfo": 1 }).await?;
+        let mongod = mongod.get_str("version")?;
+        Ok(format!("RabbitMQ {}, MongoDB {mongod}", rabbitmq.trim()))
+    }
+
     /// A pair on the broker's default virtual host and the database `wahook-test`.
     pub async fn pair(&self, receiver: Receiver, settings: &[(&str, &str)]) -> Pair {
         let place = Place {

@@ -1,11 +1,11 @@
 //! Is everything as healthy as before?
 
 use std::collections::BTreeMap;
-use std::fs;
 use std::time::{Duration, Instant};
 
 use anyhow::Context;
 use tokio::time::sleep;
+use wahook_tests::process;
 
 use crate::stage::Stage;
 
@@ -76,8 +76,8 @@ impl Health {
         }
         Ok(Self {
             broker,
-            producer: rss(stage.producer()?.pid())?,
-            consumer: rss(stage.consumer()?.pid())?,
+            producer: process::memory(stage.producer()?.pid())?.0,
+            consumer: process::memory(stage.consumer()?.pid())?.0,
         })
     }
 
@@ -120,14 +120,6 @@ impl Health {
         }
         worse
     }
-}
-
-/// The resident memory of a process, in KiB.
-pub(crate) fn rss(pid: u32) -> anyhow::Result<u64> {
-    let status = fs::read_to_string(format!("/proc/{pid}/status"))?;
-    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
-    let number = line.and_then(|line| line.split_whitespace().next());
-    number.context("no VmRSS")?.parse().context("VmRSS")
 }
 
 fn parse(answer: &str) -> anyhow::Result<Broker> {

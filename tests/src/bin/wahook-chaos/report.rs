@@ -4,7 +4,6 @@ use std::fmt::Write;
 use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressStyle};
-use mongodb::bson::doc;
 
 use crate::act::{Act, Size};
 use crate::oracle::Verdict;
@@ -177,16 +176,12 @@ After each row the system must be as healthy as after the first: ready, no messa
 ";
 
 async fn versions(stage: &Stage) -> anyhow::Result<String> {
-    let rabbitmq = stage.servers.rabbitmq.ctl(&["version"]).await?;
-    let admin = stage.servers.mongod.client().await.database("admin");
-    let mongod = admin.run_command(doc! { "buildInfo": 1 }).await?;
     let kernel = std::fs::read_to_string("/proc/sys/kernel/osrelease")?;
     let cores = std::thread::available_parallelism()?;
     Ok(format!(
-        "wahook {}, RabbitMQ {}, MongoDB {}, Linux {}, {cores} cores",
+        "wahook {}, {}, Linux {}, {cores} cores",
         env!("CARGO_PKG_VERSION"),
-        rabbitmq.trim(),
-        mongod.get_str("version")?,
+        stage.servers.versions().await?,
         kernel.trim(),
     ))
 }

@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use anyhow::ensure;
 use tokio::time::sleep;
+use wahook_tests::process;
 
 use crate::act::Act;
-use crate::health::rss;
 use crate::script::Script;
 
 /// Against the memory that draining a tenth of it took.
@@ -51,7 +51,7 @@ async fn drain(act: &mut Act<'_>, events: u64) -> anyhow::Result<u64> {
             "{} posts to go, and none arrives",
             enough - still
         );
-        peak = peak.max(rss(pid)?);
+        peak = peak.max(process::memory(pid)?.0);
     }
     Ok(peak)
 }

@@ -9,13 +9,13 @@ use anyhow::Context;
 const TICK: Duration = Duration::from_millis(10);
 
 /// The processor time that it has used, in user and kernel mode.
-pub(crate) fn cpu(pid: u32) -> anyhow::Result<Duration> {
+pub fn cpu(pid: u32) -> anyhow::Result<Duration> {
     let stat = fs::read_to_string(format!("/proc/{pid}/stat"))?;
     parse_cpu(&stat).context("/proc/PID/stat")
 }
 
 /// Its resident memory and the most that it ever was, in KiB.
-pub(crate) fn memory(pid: u32) -> anyhow::Result<(u64, u64)> {
+pub fn memory(pid: u32) -> anyhow::Result<(u64, u64)> {
     let status = fs::read_to_string(format!("/proc/{pid}/status"))?;
     let value = |name: &str| {
         let line = status.lines().find_map(|line| line.strip_prefix(name))?;
