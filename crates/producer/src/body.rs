@@ -7,11 +7,11 @@ use std::{
 };
 
 use axum::{
-    body::{Body, Bytes},
+    body::{BodyDataStream, Bytes, HttpBody as _},
     http::{HeaderMap, header},
 };
 use flate2::write::MultiGzDecoder;
-use futures_util::StreamExt;
+use futures_util::{FutureExt, StreamExt};
 
 use crate::{
     budget::{Budget, Exhausted, Hold},
@@ -24,6 +24,8 @@ use crate::{
 const BODY_WITHIN: Duration = Duration::from_secs(15);
 /// What a body takes at first.
 const FIRST_BYTES: usize = 1024;
+/// What is read of a body that is refused, in bytes.
+const MOST_DISCARDED: usize = 64 << 10;
 /// What inflating takes beside its result: a window of 32 KiB, a buffer of as
 /// much, and tables.
 const INFLATE_BYTES: usize = 96 << 10;
@@ -31,7 +33,7 @@ const INFLATE_BYTES: usize = 96 << 10;
 /// Reads the whole body; `limit` is in bytes.
 pub(crate) async fn read(
     headers: &HeaderMap,
-    body: Body,
+    body: &mut BodyDataStream,
     encoding: Encoding,
     limit: usize,
     budget: &Budget,
@@ -47,12 +49,29 @@ pub(crate) async fn read(
     whole.unwrap_or_else(|_| Err(Problem::too_slow(BODY_WITHIN)))
 }
 
-async fn all_of(body: Body, mut decoder: Decoder) -> Result<Bytes, Problem> {
-    let mut chunks = body.into_data_stream();
+async fn all_of(chunks: &mut BodyDataStream, mut decoder: Decoder) -> Result<Bytes, Problem> {
     while let Some(chunk) = chunks.next().await {
         decoder.push(&chunk.map_err(|error| Problem::unreadable(&error))?)?;
     }
     decoder.finish()
+}
+
+/// Whether nothing of the body is still to come. What is here already is thrown
+/// away, if it is little; a client that sends more had better be told to stop.
+pub(crate) fn is_done(headers: &HeaderMap, body: &mut BodyDataStream) -> bool {
+    // To ask for the body would tell such a client to send it.
+    if headers.contains_key(header::EXPECT) {
+        return body.is_end_stream();
+    }
+    let mut discarded = 0;
+    while discarded <= MOST_DISCARDED {
+        match body.next().now_or_never() {
+            Some(None) => return true,
+            Some(Some(Ok(chunk))) => discarded += chunk.len(),
+            Some(Some(Err(_))) | None => return false,
+        }
+    }
+    false
 }
 
 enum Decoder {

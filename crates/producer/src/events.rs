@@ -5,9 +5,9 @@ use std::sync::Arc;
 
 use axum::{
     Json,
-    body::Body,
+    body::{Body, BodyDataStream},
     extract::State,
-    http::HeaderMap,
+    http::{HeaderMap, HeaderValue, header},
     response::{IntoResponse, Response},
 };
 use wahook_service::{metrics::Occupied, problem::MEDIA_TYPE};
@@ -59,15 +59,27 @@ pub(crate) async fn post(
     headers: HeaderMap,
     body: Body,
 ) -> Response {
-    let answer = intake.answer(&headers, body).await;
+    let mut body = body.into_data_stream();
+    let answer = intake.answer(&headers, &mut body).await;
     answer.unwrap_or_else(|problem| {
         intake.count(&problem);
-        problem.into_response()
+        let mut response = problem.into_response();
+        // Nothing more can be sent behind a body that nobody reads to its end; a
+        // client that did not know would lose its next request.
+        if !body::is_done(&headers, &mut body) {
+            let close = HeaderValue::from_static("close");
+            response.headers_mut().insert(header::CONNECTION, close);
+        }
+        response
     })
 }
 
 impl Intake {
-    async fn answer(&self, headers: &HeaderMap, body: Body) -> Result<Response, Problem> {
+    async fn answer(
+        &self,
+        headers: &HeaderMap,
+        body: &mut BodyDataStream,
+    ) -> Result<Response, Problem> {
         if !self.tokens.allow(headers) {
             return Err(Problem::unauthorized());
         }

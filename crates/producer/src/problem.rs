@@ -311,7 +311,6 @@ impl Problem {
             problem::Problem::too_slow(expected),
             RefusalReason::Unreadable,
         )
-        .with_static_header(header::CONNECTION, "close")
     }
 
     /// The body did not arrive whole.

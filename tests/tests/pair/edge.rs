@@ -10,7 +10,7 @@ use tokio::net::TcpStream;
 use wahook_tests::eventually::eventually;
 use wahook_tests::http_client::http_client;
 use wahook_tests::pair::Pair;
-use wahook_tests::raw_http::{RawAnswer, parse_all};
+use wahook_tests::raw_http::{RawAnswer, Then, exchange, parse_all};
 use wahook_tests::receiver::Receiver;
 
 use crate::hostile::{gzip, server};
@@ -22,6 +22,10 @@ pub(crate) fn add(tests: &mut Tests) {
     tests.add("a_gzipped_event_is_delivered_as_it_was", gzipped);
     tests.add("a_request_that_dribbles_is_cut_off_with_408", dribbling);
     tests.add("a_silent_connection_is_closed_without_a_word", silent);
+    tests.add(
+        "a_refusal_in_the_midst_of_a_body_ends_the_connection",
+        refused_in_the_midst,
+    );
     tests.add(
         "many_slow_large_bodies_are_refused_before_memory_grows",
         slow_and_large,
@@ -107,6 +111,35 @@ async fn silent(test: Test) {
     assert!(began.elapsed() < Duration::from_secs(30));
 }
 
+/// A client that keeps its connection must know when the server does not.
+async fn refused_in_the_midst(test: Test) {
+    let pair = test.pair(Receiver::start().await, &[]).await;
+    let refused = |rest: &str| {
+        format!("POST /v1/events HTTP/1.1\r\nhost: x\r\ncontent-type: text/plain\r\n{rest}")
+    };
+    let closing = [
+        "content-length: 1000000\r\n\r\nhalf of it",
+        "transfer-encoding: chunked\r\n\r\n5\r\nhello\r\n",
+        "expect: 100-continue\r\ncontent-length: 5\r\n\r\n",
+    ];
+    for rest in closing {
+        let answers = exchange(server(&pair), refused(rest).as_bytes(), Then::Wait).await;
+        let [answer] = &answers.unwrap()[..] else {
+            panic!("one answer to {rest}");
+        };
+        assert_eq!(answer.status, 415);
+        assert!(answer.head.contains("connection: close"), "{answer:?}");
+    }
+    let whole = refused("content-length: 5\r\n\r\nhello");
+    let last = refused("connection: close\r\ncontent-length: 0\r\n\r\n");
+    let answers = exchange(server(&pair), (whole + &last).as_bytes(), Then::Wait).await;
+    let [first, second] = &answers.unwrap()[..] else {
+        panic!("two answers");
+    };
+    assert!(!first.head.contains("connection: close"), "{first:?}");
+    assert_eq!((first.status, second.status), (415, 415));
+}
+
 /// Clients that announce a body of 1 MiB, send half of it, and wait.
 const CLIENTS: usize = 400;
 
@@ -143,6 +176,7 @@ async fn slow_and_large(test: Test) {
     let refused = pair.post(&large).await;
     assert_eq!(refused.status, StatusCode::SERVICE_UNAVAILABLE);
     assert_eq!(refused.headers["retry-after"], "1");
+    assert_eq!(refused.headers["connection"], "close");
     assert_eq!(refused.json()["type"], "urn:wahook:problem:busy");
 
     drop(attackers);

@@ -1,6 +1,6 @@
 use std::convert::Infallible;
 
-use axum::response::IntoResponse;
+use axum::{body::Body, response::IntoResponse};
 use flate2::{Compression, write::GzEncoder};
 use futures_util::stream;
 
@@ -26,8 +26,8 @@ async fn read_in_chunks(
         .chunks(size)
         .map(|chunk| Ok::<_, Infallible>(Bytes::copy_from_slice(chunk)))
         .collect();
-    let body = Body::from_stream(stream::iter(chunks));
-    let read = read(&HeaderMap::new(), body, encoding, LIMIT, budget).await;
+    let mut body = Body::from_stream(stream::iter(chunks)).into_data_stream();
+    let read = read(&HeaderMap::new(), &mut body, encoding, LIMIT, budget).await;
     read.map_err(|problem| problem.into_response().status().as_u16())
 }
 
