@@ -29,17 +29,22 @@ const BARE_LENGTH: u32 = 14;
 const NO_FLAGS: u16 = 0;
 /// Class and method of `basic.deliver`.
 const DELIVER: [u8; 4] = [0, 60, 0, 60];
-/// The longest frame that RabbitMQ agrees to unless it is told otherwise. It
-/// keeps bodies below, but a header that was published just below grows by what
-/// the broker notes in it.
-const MAX_FRAME: usize = 131_072;
+/// The longest frame that RabbitMQ agrees to unless it is told otherwise.
+const MAX_FRAME: u32 = 131_072;
 /// Tables and arrays in one message's headers, however they are nested. Without
 /// optimisation lapin's parser takes some 8 KiB a level of its thread's 2 MiB.
 const MAX_TABLES: usize = 64;
 
+/// The longest frame that lapin takes, in bytes, where the address asks for this.
+/// The broker keeps bodies below, but sends a message's header as it is.
+pub(crate) fn longest_frame(asked: Option<u32>) -> usize {
+    let agreed = asked.filter(|asked| *asked > 0).unwrap_or(MAX_FRAME);
+    agreed.min(MAX_FRAME) as usize
+}
+
 /// Takes the first frame off `came`, in a form that lapin can read; `None` while
 /// it is not yet complete.
-pub(crate) fn next_frame(came: &mut BytesMut) -> Option<BytesMut> {
+pub(crate) fn next_frame(came: &mut BytesMut, longest: usize) -> Option<BytesMut> {
     let kind = *came.first()?;
     if !matches!(kind, METHOD | HEADER | BODY | HEARTBEAT) {
         // Not AMQP, or of another version: lapin tells it best.
@@ -51,7 +56,7 @@ pub(crate) fn next_frame(came: &mut BytesMut) -> Option<BytesMut> {
         return None;
     }
     let mut frame = came.split_to(whole);
-    if kind == HEADER && !is_readable(&frame) {
+    if kind == HEADER && !is_readable(&frame, longest) {
         tracing::warn!(
             bytes = length,
             "a message's properties can't be read: it is taken as one that has none"
@@ -64,7 +69,7 @@ pub(crate) fn next_frame(came: &mut BytesMut) -> Option<BytesMut> {
     Some(frame)
 }
 
-fn is_readable(frame: &[u8]) -> bool {
+fn is_readable(frame: &[u8], longest: usize) -> bool {
     let properties = frame
         .get(PREFIX + HEADER_PREFIX..frame.len() - 1)
         .unwrap_or_default();
@@ -74,7 +79,7 @@ fn is_readable(frame: &[u8]) -> bool {
         .windows(2)
         .filter(|pair| matches!(pair, [b'F' | b'A', 0]))
         .count();
-    frame.len() <= MAX_FRAME
+    frame.len() <= longest
         && tables <= MAX_TABLES
         && parse_properties(properties).is_ok_and(|(rest, _)| rest.is_empty())
 }
@@ -148,6 +153,8 @@ mod tests {
         [&[0x20, 0], length.as_slice(), table].concat()
     }
 
+    const LONGEST: usize = 0x8000;
+
     fn nested(depth: usize) -> Vec<u8> {
         let array = |inner: Vec<u8>, _| {
             let length = u32::try_from(inner.len()).unwrap().to_be_bytes();
@@ -164,7 +171,7 @@ mod tests {
     }
 
     fn all_frames(mut came: BytesMut) -> Vec<u8> {
-        std::iter::from_fn(|| next_frame(&mut came))
+        std::iter::from_fn(|| next_frame(&mut came, LONGEST))
             .flatten()
             .collect()
     }
@@ -182,7 +189,7 @@ mod tests {
 
     #[test]
     fn what_lapin_cannot_read_has_no_properties() {
-        let long = [b"\x01xS\0\x02\0\0".as_slice(), &[b'x'; 0x2_0000]].concat();
+        let long = [b"\x01xS\0\0\x80\0".as_slice(), &[b'x'; 0x8000]].concat();
         for properties in [
             b"\x00\x80\x02\xffa".to_vec(),
             b"\x00\x80\x09cut".to_vec(),
@@ -198,6 +205,19 @@ mod tests {
         }
         let (rest, bare) = parse_properties([0, 0].as_slice()).unwrap();
         assert_eq!((rest, bare), ([].as_slice(), BasicProperties::default()));
+    }
+
+    #[test]
+    fn a_header_may_be_as_long_as_was_agreed() {
+        assert_eq!(longest_frame(Some(8192)), 8192);
+        for unlimited in [None, Some(0), Some(u32::MAX)] {
+            assert_eq!(longest_frame(unlimited), MAX_FRAME as usize);
+        }
+        let text = [b"\x01xS\0\0\x20\0".as_slice(), &[b'x'; 0x2000]].concat();
+        let sent = header(&headers(&text));
+        let shown = |longest| next_frame(&mut BytesMut::from(&sent[..]), longest);
+        assert_eq!(shown(sent.len()).unwrap(), sent);
+        assert_eq!(shown(sent.len() - 1).unwrap(), bare());
     }
 
     #[test]
@@ -224,7 +244,7 @@ mod tests {
         #[test]
         fn any_properties_become_readable(properties in vec(any::<u8>(), 0..80)) {
             let shown = shown(&header(&properties));
-            prop_assert!(is_readable(&shown));
+            prop_assert!(is_readable(&shown, LONGEST));
             prop_assert!(shown == header(&properties) || shown == bare());
         }
 
@@ -238,7 +258,7 @@ mod tests {
             for cut in cuts.iter().cycle() {
                 let (next, later) = rest.split_at(rest.len().min(*cut));
                 came.extend(next);
-                while let Some(frame) = next_frame(&mut came) {
+                while let Some(frame) = next_frame(&mut came, LONGEST) {
                     shown.extend(frame);
                 }
                 rest = later;
