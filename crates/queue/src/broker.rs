@@ -17,7 +17,7 @@ const CLOSE_LIMIT: Duration = Duration::from_secs(2);
 const HEARTBEAT_SECONDS: u16 = 5;
 /// The longest frame, in bytes, where the URI names none. lapin keeps 64 times as
 /// much for each connection: 8 MiB with the 128 KiB that RabbitMQ would agree to.
-pub(crate) const MAX_FRAME: u32 = 32 << 10;
+pub(crate) const MAX_FRAME: u32 = 16 << 10;
 
 /// The broker's address, valid by construction. `Display` hides the password.
 #[derive(Clone)]
