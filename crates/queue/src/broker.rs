@@ -5,7 +5,7 @@ use lapin::{Channel, Connection, ConnectionProperties, uri::AMQPUri};
 use std::{fmt, str::FromStr, time::Duration};
 use tokio::time::timeout;
 
-use crate::{topology::Topology, wire};
+use crate::{local::SharedQueue, topology::Topology, wire};
 
 /// Connect, open a channel and declare, all together. lapin's own
 /// `connection_timeout` does not cut off a frozen broker.
@@ -15,6 +15,30 @@ const CLOSE_LIMIT: Duration = Duration::from_secs(2);
 /// Seconds between heartbeats where the URI names none: a frozen broker is
 /// noticed after two of them.
 const HEARTBEAT_SECONDS: u16 = 5;
+
+/// Who keeps the messages.
+#[derive(Clone)]
+pub enum Broker {
+    /// A RabbitMQ, on whichever machine.
+    RabbitMq(BrokerUri),
+    /// A store within this process.
+    Local(SharedQueue),
+}
+
+impl From<BrokerUri> for Broker {
+    fn from(uri: BrokerUri) -> Self {
+        Self::RabbitMq(uri)
+    }
+}
+
+impl fmt::Display for Broker {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::RabbitMq(uri) => uri.fmt(f),
+            Self::Local(_) => f.write_str("the embedded store"),
+        }
+    }
+}
 
 /// The broker's address, valid by construction. `Display` hides the password.
 #[derive(Clone)]
