@@ -20,7 +20,8 @@ pub mod verify;
 mod worker;
 
 pub use settings::{
-    ConsumerSettings, EndpointSettings, Endpoints, EndpointsFile, FileFault, Secrets,
+    ConsumerSettings, DeliverySettings, EndpointSettings, Endpoints, EndpointsFile, FileFault,
+    Secrets,
 };
 
 use anyhow::Context;
@@ -28,8 +29,8 @@ use prometheus::Registry;
 use std::{sync::Arc, time::Duration};
 use tokio::sync::watch;
 use tokio_util::task::TaskTracker;
-use wahook_delivery_log::MongoLog;
-use wahook_queue::{LinkState, Publisher, Topology, link::follow};
+use wahook_delivery_log::{DeliveryLog, MongoLog};
+use wahook_queue::{Broker, LinkState, Publisher, Topology, link::follow};
 use wahook_service::{
     Link, Readiness, Shutdown,
     metrics::{ConsumerMetrics, ProcessMetrics},
@@ -50,6 +51,32 @@ const CLOSE_LIMIT: Duration = Duration::from_secs(2);
 /// # Errors
 /// When the address can't be listened on, or the settings can't be used.
 pub async fn run(settings: ConsumerSettings, shutdown: Shutdown) -> anyhow::Result<()> {
+    let log = MongoLog::connect(&settings.mongodb_uri, &settings.mongodb_database).await?;
+    let seams = Seams {
+        broker: settings.broker.into(),
+        log,
+    };
+    run_over(seams, settings.delivery, shutdown).await
+}
+
+/// What the consumer works with: RabbitMQ and MongoDB, or a store that stands in for both.
+pub struct Seams<L> {
+    /// Who keeps the events.
+    pub broker: Broker,
+    /// Where results go.
+    pub log: L,
+}
+
+/// The same, over any queue and log.
+///
+/// # Errors
+/// When the address can't be listened on, or the settings can't be used.
+pub async fn run_over<L: DeliveryLog>(
+    seams: Seams<L>,
+    settings: DeliverySettings,
+    shutdown: Shutdown,
+) -> anyhow::Result<()> {
+    let Seams { broker, log } = seams;
     let hangups = reload::signals()?;
     let listener = settings.listen.bind().await?;
     let registry = Registry::new();
@@ -57,7 +84,6 @@ pub async fn run(settings: ConsumerSettings, shutdown: Shutdown) -> anyhow::Resu
     ProcessMetrics::new(&registry, "consumer").context("metrics")?;
     let readiness = Readiness::new();
 
-    let log = MongoLog::connect(&settings.mongodb_uri, &settings.mongodb_database).await?;
     let log = Arc::new(log);
     let log_health = LogHealth::default();
     let watch = log_watch::watch(
@@ -70,7 +96,7 @@ pub async fn run(settings: ConsumerSettings, shutdown: Shutdown) -> anyhow::Resu
 
     // The consuming connection declares all there is, before any delivery.
     let (publisher, publisher_task) = Publisher::start(
-        settings.broker.clone(),
+        broker.clone(),
         "wahook-consumer publishing",
         Topology::default(),
         CONFIRM_LIMIT,
@@ -100,7 +126,7 @@ pub async fn run(settings: ConsumerSettings, shutdown: Shutdown) -> anyhow::Resu
     let reloading = reload::follow(hangups, settings.endpoints.file, keeper, reloads);
     let reloading = tokio::spawn(reloading);
     let sessions = Sessions {
-        uri: settings.broker,
+        broker,
         name: "wahook-consumer consuming".to_owned(),
         roster,
         log: Arc::clone(&log),

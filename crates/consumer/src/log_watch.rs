@@ -4,15 +4,15 @@
 use backoff::backoff::Backoff;
 use std::{future::Future, sync::Arc};
 use tokio::time::{sleep, timeout};
-use wahook_delivery_log::{LogUnavailable, MongoLog};
+use wahook_delivery_log::{DeliveryLog, LogUnavailable};
 use wahook_service::metrics::ConsumerMetrics;
 
 use crate::recorder::{LOG_LIMIT, LogHealth, log_backoff};
 
 /// Makes the indexes as soon as the log is there, then waits for it whenever it
 /// is away. Never returns.
-pub(crate) async fn watch(
-    log: Arc<MongoLog>,
+pub(crate) async fn watch<L: DeliveryLog>(
+    log: Arc<L>,
     retention_days: Option<u32>,
     health: LogHealth,
     metrics: ConsumerMetrics,

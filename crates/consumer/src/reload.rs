@@ -6,6 +6,7 @@ use tokio::{
     signal::unix::{Signal, SignalKind, signal},
     task::spawn_blocking,
 };
+use wahook_delivery_log::DeliveryLog;
 use wahook_service::metrics::Reloads;
 
 use crate::{roster::Keeper, settings::EndpointsFile};
@@ -19,10 +20,10 @@ pub(crate) fn signals() -> anyhow::Result<Signal> {
 }
 
 /// Reloads at each signal, for ever.
-pub(crate) async fn follow(
+pub(crate) async fn follow<L: DeliveryLog>(
     mut signals: Signal,
     file: Option<EndpointsFile>,
-    mut keeper: Keeper,
+    mut keeper: Keeper<L>,
     reloads: Reloads,
 ) {
     while signals.recv().await.is_some() {
@@ -39,7 +40,7 @@ pub(crate) async fn follow(
     }
 }
 
-async fn reload(file: EndpointsFile, keeper: &mut Keeper) -> bool {
+async fn reload<L: DeliveryLog>(file: EndpointsFile, keeper: &mut Keeper<L>) -> bool {
     let path = file.path.display().to_string();
     let read = spawn_blocking(move || file.read()).await;
     let list = match read {

@@ -3,7 +3,7 @@
 use anyhow::Context;
 use std::{collections::BTreeSet, sync::Arc};
 use tokio::sync::{Semaphore, watch};
-use wahook_delivery_log::MongoLog;
+use wahook_delivery_log::DeliveryLog;
 use wahook_domain::{EndpointName, EventPattern, WaitStep};
 use wahook_queue::{Publisher, Topology};
 use wahook_service::{Readiness, metrics::ConsumerMetrics};
@@ -34,32 +34,32 @@ pub(crate) struct Member<L> {
 }
 
 /// What endpoints are built from.
-pub(crate) struct Parts {
+pub(crate) struct Parts<L> {
     pub(crate) publisher: Publisher,
     pub(crate) recorder: Recorder,
-    pub(crate) log: Arc<MongoLog>,
+    pub(crate) log: Arc<L>,
     pub(crate) log_health: LogHealth,
     pub(crate) metrics: ConsumerMetrics,
     pub(crate) readiness: Readiness,
 }
 
 /// Builds rosters: the first one, and each that replaces another.
-pub(crate) struct Keeper {
-    parts: Parts,
+pub(crate) struct Keeper<L> {
+    parts: Parts<L>,
     /// The settings in effect, those of removed endpoints included.
     known: Vec<EndpointSettings>,
-    roster: watch::Sender<Roster<MongoLog>>,
+    roster: watch::Sender<Roster<L>>,
 }
 
-impl Keeper {
+impl<L: DeliveryLog> Keeper<L> {
     /// The first roster.
     ///
     /// # Errors
     /// When a client can't be built.
     pub(crate) fn start(
-        parts: Parts,
+        parts: Parts<L>,
         list: Vec<EndpointSettings>,
-    ) -> anyhow::Result<(Self, watch::Receiver<Roster<MongoLog>>)> {
+    ) -> anyhow::Result<(Self, watch::Receiver<Roster<L>>)> {
         let (roster, receiver) = watch::channel(Roster {
             topology: Topology::default(),
             members: Vec::new(),
@@ -106,11 +106,7 @@ impl Keeper {
         Ok(())
     }
 
-    fn member(
-        &self,
-        settings: &EndpointSettings,
-        roster: &Roster<MongoLog>,
-    ) -> anyhow::Result<Member<MongoLog>> {
+    fn member(&self, settings: &EndpointSettings, roster: &Roster<L>) -> anyhow::Result<Member<L>> {
         let before = match roster.find(&settings.name) {
             Some(before) if self.known.contains(settings) => return Ok(before),
             before => before,
@@ -131,8 +127,8 @@ impl Keeper {
     fn endpoint(
         &self,
         settings: &EndpointSettings,
-        before: Option<&Arc<Endpoint<MongoLog>>>,
-    ) -> anyhow::Result<Endpoint<MongoLog>> {
+        before: Option<&Arc<Endpoint<L>>>,
+    ) -> anyhow::Result<Endpoint<L>> {
         let parts = &self.parts;
         let signer = settings.secrets.as_ref().map(|secrets| secrets.signer());
         let client = EndpointClient::new(
@@ -201,10 +197,7 @@ impl Keeper {
     }
 }
 
-impl<L> Roster<L>
-where
-    L: wahook_delivery_log::DeliveryLog,
-{
+impl<L: DeliveryLog> Roster<L> {
     fn find(&self, name: &EndpointName) -> Option<Member<L>> {
         let found = self.members.iter().find(|m| m.worker.name() == name)?;
         Some(Member {

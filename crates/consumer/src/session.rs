@@ -7,7 +7,7 @@ use tokio::{sync::watch, task::JoinSet, time::sleep};
 use tokio_util::task::TaskTracker;
 use wahook_delivery_log::DeliveryLog;
 use wahook_domain::EndpointName;
-use wahook_queue::{BrokerUri, Intake, LinkState, reconnect_backoff};
+use wahook_queue::{Broker, Intake, LinkState, reconnect_backoff};
 use wahook_service::{metrics::ConsumerMetrics, shutdown::Shutdown};
 
 use crate::{
@@ -18,8 +18,8 @@ use crate::{
 
 /// All that sessions share.
 pub(crate) struct Sessions<L> {
-    /// Where the broker is.
-    pub(crate) uri: BrokerUri,
+    /// Who keeps the events.
+    pub(crate) broker: Broker,
     /// What the connection is called in the broker's own listings.
     pub(crate) name: String,
     /// The endpoints that are worked for, and what is declared before.
@@ -47,7 +47,7 @@ impl<L: DeliveryLog> Sessions<L> {
             };
             self.link.send_modify(|link| link.lost(error.clone()));
             let pause = backoff.next_backoff().unwrap_or(backoff.max_interval);
-            tracing::warn!(%error, broker = %self.uri, ?pause, "consuming: not connected");
+            tracing::warn!(%error, broker = %self.broker, ?pause, "consuming: not connected");
             tokio::select! {
                 () = sleep(pause) => {}
                 () = shutdown.soft() => {}
@@ -67,7 +67,7 @@ impl<L: DeliveryLog> Sessions<L> {
         let mut roster = self.roster.clone();
         let topology = roster.borrow_and_update().topology.clone();
         let intake = tokio::select! {
-            connected = Intake::connect(&self.uri, &self.name, &topology) => {
+            connected = Intake::connect(&self.broker, &self.name, &topology) => {
                 Arc::new(connected.map_err(|error| error.to_string())?)
             }
             () = shutdown.soft() => return Ok(()),
@@ -91,7 +91,7 @@ impl<L: DeliveryLog> Sessions<L> {
         parts.spawn(self.drain(Arc::clone(intake)));
         self.go_to_work(&roster, intake, &mut parts, &mut at_work);
         self.link.send_modify(LinkState::connected);
-        tracing::info!(broker = %self.uri, "consuming: connected");
+        tracing::info!(broker = %self.broker, "consuming: connected");
         loop {
             tokio::select! {
                 Some(ended) = parts.join_next() => {

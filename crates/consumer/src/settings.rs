@@ -21,12 +21,19 @@ use url::Allowed;
 pub struct ConsumerSettings {
     /// `AMQP_URL`
     pub broker: BrokerUri,
-    /// `WEBHOOK_URL` and its companions, or `WEBHOOK_ENDPOINTS`
-    pub endpoints: Endpoints,
     /// `MONGODB_URI`
     pub mongodb_uri: String,
     /// `MONGODB_DATABASE`
     pub mongodb_database: String,
+    /// The rest, which does not depend on where queue and log are.
+    pub delivery: DeliverySettings,
+}
+
+/// What is to be delivered to whom, and how that is watched.
+#[derive(Debug)]
+pub struct DeliverySettings {
+    /// `WEBHOOK_URL` and its companions, or `WEBHOOK_ENDPOINTS`
+    pub endpoints: Endpoints,
     /// `LOG_RETENTION_DAYS`
     pub log_retention_days: Option<u32>,
     /// `CONSUMER_LISTEN`
@@ -48,21 +55,13 @@ impl ConsumerSettings {
     pub fn read(settings: &mut Settings) -> Option<Self> {
         let broker =
             settings.required_parsed("AMQP_URL", "the broker's address", BrokerUri::EXAMPLE);
-        let endpoints = Endpoints::read(settings);
+        let delivery = DeliverySettings::read(settings);
         let log = LogSettings::read(settings);
-        let retention: Option<Days> = settings.optional(
-            "LOG_RETENTION_DAYS",
-            "a number of days from 1 to 24855",
-            "90",
-        );
-        let listen = Self::read_listen(settings);
         Some(Self {
             broker: broker?,
-            endpoints: endpoints?,
             mongodb_uri: log.uri,
             mongodb_database: log.database,
-            log_retention_days: retention.map(|days| days.0),
-            listen,
+            delivery: delivery?,
         })
     }
 
@@ -74,6 +73,25 @@ impl ConsumerSettings {
             "an address and port",
             "0.0.0.0:9091",
         )
+    }
+}
+
+impl DeliverySettings {
+    /// Reads everything; faults are noted in `settings`, and then there is no
+    /// result.
+    pub fn read(settings: &mut Settings) -> Option<Self> {
+        let endpoints = Endpoints::read(settings);
+        let retention: Option<Days> = settings.optional(
+            "LOG_RETENTION_DAYS",
+            "a number of days from 1 to 24855",
+            "90",
+        );
+        let listen = ConsumerSettings::read_listen(settings);
+        Some(Self {
+            endpoints: endpoints?,
+            log_retention_days: retention.map(|days| days.0),
+            listen,
+        })
     }
 }
 
@@ -235,7 +253,7 @@ mod tests {
     }
 
     fn endpoint(settings: &ConsumerSettings) -> &EndpointSettings {
-        &settings.endpoints.list[0]
+        &settings.delivery.endpoints.list[0]
     }
 
     #[test]
@@ -277,8 +295,8 @@ mod tests {
         assert_eq!(endpoint(&settings).name.as_str(), "default");
         assert_eq!(endpoint(&settings).circuit, Some(CircuitRule::default()));
         assert_eq!(settings.mongodb_database, "whatsapp-api");
-        assert_eq!(settings.log_retention_days, None);
-        assert_eq!(settings.listen.to_string(), "127.0.0.1:9091");
+        assert_eq!(settings.delivery.log_retention_days, None);
+        assert_eq!(settings.delivery.listen.to_string(), "127.0.0.1:9091");
     }
 
     #[test]

@@ -27,6 +27,16 @@ pub trait DeliveryLog: Send + Sync + 'static {
         id: &EventId,
         endpoint: &EndpointName,
     ) -> impl Future<Output = Result<Option<DeliveryRecord>, LogUnavailable>> + Send;
+
+    /// Makes the log ready for its readers, and remembers for how many days records are
+    /// kept; `None` keeps them for ever. Repeating it changes nothing.
+    fn prepare(
+        &self,
+        retention_days: Option<u32>,
+    ) -> impl Future<Output = Result<(), LogUnavailable>> + Send;
+
+    /// A sign of life: a write would most likely be taken.
+    fn ping(&self) -> impl Future<Output = Result<(), LogUnavailable>> + Send;
 }
 
 /// What one [`DeliveryLog::write`] did.
@@ -55,6 +65,9 @@ pub enum LogUnavailable {
     /// The record is there in a shape that this program never wrote.
     #[error("the record {id} is unreadable: {reason}")]
     Unreadable { id: String, reason: String },
+    /// The file that a log is in can't be written or read.
+    #[error("the delivery log's file: {0}")]
+    File(String),
 }
 
 impl From<ServerError> for LogUnavailable {

@@ -47,6 +47,14 @@ impl DeliveryLog for MongoLog {
     ) -> Result<Option<DeliveryRecord>, LogUnavailable> {
         find::find(self, id, endpoint).await
     }
+
+    async fn prepare(&self, retention_days: Option<u32>) -> Result<(), LogUnavailable> {
+        Self::prepare(self, retention_days).await
+    }
+
+    async fn ping(&self) -> Result<(), LogUnavailable> {
+        Self::ping(self).await
+    }
 }
 
 impl MongoLog {

@@ -14,7 +14,7 @@ mod settings;
 mod token;
 mod unwanted;
 
-pub use settings::ProducerSettings;
+pub use settings::{IntakeSettings, ProducerSettings};
 pub use token::{InvalidTokens, Tokens};
 
 use anyhow::Context;
@@ -24,8 +24,8 @@ use axum::{
 };
 use prometheus::Registry;
 use std::{sync::Arc, time::Duration};
-use tokio::{net::TcpListener, sync::Semaphore};
-use wahook_queue::{Publisher, Topology, link::follow};
+use tokio::sync::Semaphore;
+use wahook_queue::{Broker, Publisher, Topology, link::follow};
 use wahook_service::{
     Link, Readiness, Shutdown,
     metrics::{ProcessMetrics, ProducerMetrics},
@@ -48,25 +48,25 @@ const CLOSE_LIMIT: Duration = Duration::from_secs(2);
 /// # Errors
 /// When the address can't be listened on.
 pub async fn run(settings: ProducerSettings, shutdown: Shutdown) -> anyhow::Result<()> {
-    let listener = settings.listen.bind().await?;
-    run_on(listener, settings, shutdown).await
+    run_over(settings.broker.into(), settings.intake, shutdown).await
 }
 
-async fn run_on(
-    listener: TcpListener,
-    settings: ProducerSettings,
+/// The same, over any queue.
+///
+/// # Errors
+/// When the address can't be listened on.
+pub async fn run_over(
+    broker: Broker,
+    settings: IntakeSettings,
     shutdown: Shutdown,
 ) -> anyhow::Result<()> {
+    let listener = settings.listen.bind().await?;
     let registry = Registry::new();
     let metrics = ProducerMetrics::new(&registry).context("metrics")?;
     ProcessMetrics::new(&registry, "producer").context("metrics")?;
     let readiness = Readiness::new();
-    let (publisher, task) = Publisher::start(
-        settings.broker,
-        "wahook-producer",
-        Topology::events(),
-        CONFIRM_LIMIT,
-    );
+    let (publisher, task) =
+        Publisher::start(broker, "wahook-producer", Topology::events(), CONFIRM_LIMIT);
     let link = Link::publishing(readiness.check("broker"), metrics.broker.clone());
     tokio::spawn(follow(publisher.link(), move |state| {
         let (blocked, error) = (state.blocked.as_deref(), state.last_error.as_deref());

@@ -15,6 +15,13 @@ pub(crate) const LARGEST_EVENT: usize = 15 << 20;
 pub struct ProducerSettings {
     /// `AMQP_URL`
     pub broker: BrokerUri,
+    /// The rest, which does not depend on where the queue is.
+    pub intake: IntakeSettings,
+}
+
+/// What is taken from whom.
+#[derive(Debug)]
+pub struct IntakeSettings {
     /// `PRODUCER_LISTEN`
     pub listen: ListenAddress,
     /// `PRODUCER_TOKEN`
@@ -31,7 +38,28 @@ impl ProducerSettings {
     pub fn read(settings: &mut Settings) -> Option<Self> {
         let broker =
             settings.required_parsed("AMQP_URL", "the broker's address", BrokerUri::EXAMPLE);
-        let listen = Self::read_listen(settings);
+        let intake = IntakeSettings::read(settings);
+        Some(Self {
+            broker: broker?,
+            intake,
+        })
+    }
+
+    /// Reads only where it listens.
+    pub fn read_listen(settings: &mut Settings) -> ListenAddress {
+        settings.parsed(
+            "PRODUCER_LISTEN",
+            ListenAddress::loopback(8080),
+            "an address and port",
+            "0.0.0.0:8080",
+        )
+    }
+}
+
+impl IntakeSettings {
+    /// Reads everything; faults are noted in `settings`.
+    pub fn read(settings: &mut Settings) -> Self {
+        let listen = ProducerSettings::read_listen(settings);
         let tokens = read_tokens(settings, listen);
         let max_body_bytes = settings.in_range(
             "PRODUCER_MAX_BODY_BYTES",
@@ -45,23 +73,12 @@ impl ProducerSettings {
             "lenient or strict",
             "lenient",
         );
-        Some(Self {
-            broker: broker?,
+        Self {
             listen,
             tokens,
             max_body_bytes,
             validation,
-        })
-    }
-
-    /// Reads only where it listens.
-    pub fn read_listen(settings: &mut Settings) -> ListenAddress {
-        settings.parsed(
-            "PRODUCER_LISTEN",
-            ListenAddress::loopback(8080),
-            "an address and port",
-            "0.0.0.0:8080",
-        )
+        }
     }
 }
 
@@ -88,11 +105,11 @@ fn read_tokens(settings: &mut Settings, listen: ListenAddress) -> Tokens {
 mod tests {
     use super::*;
 
-    fn read(pairs: &[(&'static str, &'static str)]) -> Result<ProducerSettings, String> {
+    fn read(pairs: &[(&'static str, &'static str)]) -> Result<IntakeSettings, String> {
         let mut settings = Settings::from_pairs(pairs.iter().copied());
         let read = ProducerSettings::read(&mut settings);
         settings.finish().map_err(|faults| faults.to_string())?;
-        Ok(read.unwrap())
+        Ok(read.unwrap().intake)
     }
 
     #[test]

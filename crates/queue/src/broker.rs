@@ -5,7 +5,7 @@ use lapin::{Channel, Connection, ConnectionProperties, uri::AMQPUri};
 use std::{fmt, str::FromStr, time::Duration};
 use tokio::time::timeout;
 
-use crate::{topology::Topology, wire};
+use crate::{local::SharedQueue, topology::Topology, wire};
 
 /// Connect, open a channel and declare, all together. lapin's own
 /// `connection_timeout` does not cut off a frozen broker.
@@ -18,6 +18,30 @@ const HEARTBEAT_SECONDS: u16 = 5;
 /// The longest frame, in bytes, where the URI names none. lapin keeps 64 times as
 /// much for each connection: 8 MiB with the 128 KiB that RabbitMQ would agree to.
 pub(crate) const MAX_FRAME: u32 = 16 << 10;
+
+/// Who keeps the messages.
+#[derive(Clone)]
+pub enum Broker {
+    /// A RabbitMQ, on whichever machine.
+    RabbitMq(BrokerUri),
+    /// A store within this process.
+    Local(SharedQueue),
+}
+
+impl From<BrokerUri> for Broker {
+    fn from(uri: BrokerUri) -> Self {
+        Self::RabbitMq(uri)
+    }
+}
+
+impl fmt::Display for Broker {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::RabbitMq(uri) => uri.fmt(f),
+            Self::Local(_) => f.write_str("the embedded store"),
+        }
+    }
+}
 
 /// The broker's address, valid by construction. `Display` hides the password.
 #[derive(Clone)]

@@ -21,6 +21,8 @@ use crate::{
     topology::{self, DEAD_QUEUE, Topology},
 };
 
+/// Where the broker notes what it moved by itself, the latest first.
+pub(crate) const DEATHS: &str = "x-death";
 /// A step that takes longer belongs to a dead connection.
 const STEP_LIMIT: Duration = Duration::from_secs(10);
 
@@ -171,8 +173,7 @@ impl DeadLetter {
     }
 }
 
-/// What the broker notes of a message that it moved by itself (`x-death`, whose
-/// first entry is the latest).
+/// What the broker notes of a message that it moved by itself (see [`DEATHS`]).
 struct Death {
     queue: Option<String>,
     reason: String,
@@ -181,7 +182,7 @@ struct Death {
 
 impl Death {
     fn read(properties: &BasicProperties) -> Option<Self> {
-        let deaths = match message::header(properties, "x-death")? {
+        let deaths = match message::header(properties, DEATHS)? {
             AMQPValue::FieldArray(deaths) => deaths.as_slice(),
             _ => return None,
         };

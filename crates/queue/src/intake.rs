@@ -14,13 +14,15 @@ use lapin::{
     types::FieldTable,
 };
 use std::{sync::Arc, time::Duration};
-use tokio::time::timeout;
+use tokio::{sync::oneshot, time::timeout};
 use wahook_domain::{AttemptResult, QueuedEvent};
 
 use crate::{
-    broker::{self, BrokerUri, ConnectError},
+    broker::{self, Broker, ConnectError},
+    local::{Command, Lease, LocalSubscription, Settlement, SharedQueue, Tag},
     message::{self, Poison},
     spill,
+    stored::Stored,
     topology::Topology,
 };
 
@@ -30,19 +32,29 @@ const ACK_LIMIT: Duration = Duration::from_secs(5);
 const STEP_LIMIT: Duration = Duration::from_secs(10);
 
 /// A connection for consuming.
-pub struct Intake {
-    connection: Connection,
+pub struct Intake(Source);
+
+/// Where the messages are.
+enum Source {
+    RabbitMq(Connection),
+    Local(SharedQueue),
 }
 
 impl Intake {
     /// Connects once, under a deadline, and declares `topology`.
     pub async fn connect(
-        uri: &BrokerUri,
+        broker: &Broker,
         name: &str,
         topology: &Topology,
     ) -> Result<Self, ConnectError> {
-        let connection = broker::connect(uri, name, topology).await?;
-        Ok(Self { connection })
+        let source = match broker {
+            Broker::RabbitMq(uri) => Source::RabbitMq(broker::connect(uri, name, topology).await?),
+            Broker::Local(queue) => {
+                queue.submit(Command::Declare(topology.clone()));
+                Source::Local(Arc::clone(queue))
+            }
+        };
+        Ok(Self(source))
     }
 
     /// Subscribes to a queue; at most `prefetch` of its messages are handed out
@@ -52,7 +64,14 @@ impl Intake {
         queue: &str,
         prefetch: u16,
     ) -> Result<Subscription, ConnectError> {
-        let channel = Arc::new(broker::channel(&self.connection).await?);
+        let connection = match &self.0 {
+            Source::RabbitMq(connection) => connection,
+            Source::Local(local) => {
+                let begun = LocalSubscription::begin(Arc::clone(local), queue, prefetch);
+                return Ok(Subscription(Feed::Local(begun)));
+            }
+        };
+        let channel = Arc::new(broker::channel(connection).await?);
         let steps = async {
             channel
                 .basic_qos(prefetch, BasicQosOptions::default())
@@ -63,17 +82,32 @@ impl Intake {
                 .await
         };
         let consumer = within_step(queue, steps).await?;
-        Ok(Subscription { channel, consumer })
+        Ok(Subscription(Feed::RabbitMq { channel, consumer }))
     }
 
     /// Declares what is new in another topology, and takes away what is obsolete.
     pub async fn declare(&self, topology: &Topology) -> Result<(), ConnectError> {
-        broker::declare(&self.connection, topology).await
+        match &self.0 {
+            Source::RabbitMq(connection) => broker::declare(connection, topology).await,
+            Source::Local(queue) => {
+                queue.submit(Command::Declare(topology.clone()));
+                Ok(())
+            }
+        }
     }
 
     /// One message, where there is one, without a subscription.
     pub async fn take_one(&self, queue: &str) -> Result<Option<Received>, ConnectError> {
-        let channel = Arc::new(broker::channel(&self.connection).await?);
+        let connection = match &self.0 {
+            Source::RabbitMq(connection) => connection,
+            Source::Local(local) => {
+                let (sender, taken) = oneshot::channel();
+                local.submit(Command::Take(queue.to_owned(), sender));
+                // A store that is gone has none.
+                return Ok(taken.await.unwrap_or_default());
+            }
+        };
+        let channel = Arc::new(broker::channel(connection).await?);
         let get = channel.basic_get(queue.into(), BasicGetOptions::default());
         let got = within_step(queue, get).await?;
         Ok(got.map(|got| Received::of(got.delivery, &channel)))
@@ -81,8 +115,12 @@ impl Intake {
 
     /// A channel to ask about a queue.
     pub async fn observe(&self, queue: &str) -> Result<Observer, ConnectError> {
+        let of = match &self.0 {
+            Source::RabbitMq(connection) => Observed::RabbitMq(broker::channel(connection).await?),
+            Source::Local(local) => Observed::Local(Arc::clone(local)),
+        };
         Ok(Observer {
-            channel: broker::channel(&self.connection).await?,
+            of,
             queue: queue.to_owned(),
         })
     }
@@ -90,7 +128,11 @@ impl Intake {
     /// Closes the connection; the broker hands out anew what was not
     /// acknowledged.
     pub async fn close(&self) {
-        broker::close(&self.connection).await;
+        match &self.0 {
+            Source::RabbitMq(connection) => broker::close(connection).await,
+            // Each message that is dropped before it was settled goes back by itself.
+            Source::Local(_) => {}
+        }
     }
 }
 
@@ -106,30 +148,46 @@ async fn within_step<T>(
 
 /// Asks about one queue.
 pub struct Observer {
-    channel: Channel,
+    of: Observed,
     queue: String,
+}
+
+enum Observed {
+    RabbitMq(Channel),
+    Local(SharedQueue),
 }
 
 impl Observer {
     /// How many consumers are subscribed to it right now.
     pub async fn consumers(&self) -> Result<u32, ConnectError> {
+        let channel = match &self.of {
+            Observed::RabbitMq(channel) => channel,
+            Observed::Local(local) => {
+                let (sender, counted) = oneshot::channel();
+                local.submit(Command::Count(self.queue.clone(), sender));
+                return Ok(counted.await.unwrap_or_default());
+            }
+        };
         let passive = QueueDeclareOptions {
             passive: true,
             ..QueueDeclareOptions::default()
         };
         let name = self.queue.as_str().into();
-        let declare = self
-            .channel
-            .queue_declare(name, passive, FieldTable::default());
+        let declare = channel.queue_declare(name, passive, FieldTable::default());
         Ok(within_step(&self.queue, declare).await?.consumer_count())
     }
 }
 
 /// A running subscription to one queue. It ends when it is dropped; what it has
 /// handed out can still be acknowledged.
-pub struct Subscription {
-    channel: Arc<Channel>,
-    consumer: Consumer,
+pub struct Subscription(Feed);
+
+enum Feed {
+    RabbitMq {
+        channel: Arc<Channel>,
+        consumer: Consumer,
+    },
+    Local(LocalSubscription),
 }
 
 /// Why a subscription hands out no more.
@@ -146,12 +204,14 @@ pub enum SubscriptionEnded {
 impl Subscription {
     /// The next message. Dropping the future loses none.
     pub async fn next(&mut self) -> Result<Received, SubscriptionEnded> {
-        let delivery = self
-            .consumer
-            .next()
-            .await
-            .ok_or(SubscriptionEnded::Cancelled)??;
-        Ok(Received::of(delivery, &self.channel))
+        match &mut self.0 {
+            Feed::RabbitMq { channel, consumer } => {
+                let next = consumer.next().await;
+                let delivery = next.ok_or(SubscriptionEnded::Cancelled)??;
+                Ok(Received::of(delivery, channel))
+            }
+            Feed::Local(local) => local.next().await.ok_or(SubscriptionEnded::Cancelled),
+        }
     }
 
     /// The next message and whatever else is here already, `most` together at
@@ -174,12 +234,14 @@ impl Subscription {
     /// Tells the broker to send no more. What was sent already and not
     /// acknowledged stays ours until the connection closes.
     pub async fn cancel(&self) {
-        let options = BasicCancelOptions::default();
-        let _ = timeout(
-            STEP_LIMIT,
-            self.channel.basic_cancel(self.consumer.tag(), options),
-        )
-        .await;
+        match &self.0 {
+            Feed::RabbitMq { channel, consumer } => {
+                let options = BasicCancelOptions::default();
+                let cancel = channel.basic_cancel(consumer.tag(), options);
+                let _ = timeout(STEP_LIMIT, cancel).await;
+            }
+            Feed::Local(local) => local.cancel(),
+        }
     }
 }
 
@@ -199,10 +261,21 @@ impl Received {
             properties: delivery.properties,
             payload: Bytes::from(delivery.data),
             redelivered: delivery.redelivered,
-            receipt: Receipt {
+            receipt: Receipt(Right::RabbitMq {
                 acker: delivery.acker,
                 _channel: Some(Arc::clone(channel)),
-            },
+            }),
+        }
+    }
+
+    /// A message of a store within this process, which it calls `tag`.
+    #[must_use]
+    pub fn local(message: Stored, redelivered: bool, tag: Tag, queue: SharedQueue) -> Self {
+        Self {
+            properties: message.properties,
+            payload: message.payload,
+            redelivered,
+            receipt: Receipt(Right::Local(Lease::new(queue, tag))),
         }
     }
 
@@ -219,10 +292,16 @@ impl Received {
 
 /// The right to end a message, once.
 #[derive(Debug)]
-pub struct Receipt {
-    acker: Acker,
-    /// Keeps the channel open, which the message can only be ended on.
-    _channel: Option<Arc<Channel>>,
+pub struct Receipt(Right);
+
+#[derive(Debug)]
+enum Right {
+    RabbitMq {
+        acker: Acker,
+        /// Keeps the channel open, which the message can only be ended on.
+        _channel: Option<Arc<Channel>>,
+    },
+    Local(Lease),
 }
 
 /// The message's connection is gone; the broker hands it out anew.
@@ -233,34 +312,52 @@ pub struct AckError;
 impl Receipt {
     /// Whoever calls this keeps the channel open.
     pub(crate) fn of(acker: Acker) -> Self {
-        Self {
+        Self(Right::RabbitMq {
             acker,
             _channel: None,
-        }
+        })
     }
 
     /// The message is dealt with; the broker forgets it.
     pub async fn ack(self) -> Result<(), AckError> {
-        settle(self.acker.ack(BasicAckOptions::default())).await
+        match self.0 {
+            Right::RabbitMq { acker, .. } => settle(acker.ack(BasicAckOptions::default())).await,
+            Right::Local(lease) => {
+                lease.settle(Settlement::Ack);
+                Ok(())
+            }
+        }
     }
 
     /// The message can't be dealt with: the broker itself moves it, unchanged,
     /// to the dead letters of its queue.
     pub async fn reject(self) -> Result<(), AckError> {
-        let options = BasicNackOptions {
-            requeue: false,
-            multiple: false,
-        };
-        settle(self.acker.nack(options)).await
+        self.nack(false).await
     }
 
     /// Back to its queue, to be handed out again.
     pub async fn requeue(self) -> Result<(), AckError> {
-        let options = BasicNackOptions {
-            requeue: true,
-            multiple: false,
-        };
-        settle(self.acker.nack(options)).await
+        self.nack(true).await
+    }
+
+    async fn nack(self, requeue: bool) -> Result<(), AckError> {
+        match self.0 {
+            Right::RabbitMq { acker, .. } => {
+                let options = BasicNackOptions {
+                    requeue,
+                    multiple: false,
+                };
+                settle(acker.nack(options)).await
+            }
+            Right::Local(lease) => {
+                lease.settle(if requeue {
+                    Settlement::Requeue
+                } else {
+                    Settlement::Reject
+                });
+                Ok(())
+            }
+        }
     }
 }
 

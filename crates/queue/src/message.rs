@@ -38,6 +38,12 @@ pub struct Outgoing {
 }
 
 impl Outgoing {
+    /// The exchange that it is published to, and with which routing key.
+    #[must_use]
+    pub fn address(&self) -> (&str, &str) {
+        (&self.exchange, &self.routing_key)
+    }
+
     /// A fresh event, to every endpoint that wants it.
     #[must_use]
     pub fn event(event: &QueuedEvent) -> Self {

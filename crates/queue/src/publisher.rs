@@ -21,8 +21,9 @@ use tokio::{
 use wahook_failpoint::{self as failpoint, Failpoint};
 
 use crate::{
-    broker::{self, BrokerUri, ConnectError, reconnect_backoff},
+    broker::{self, Broker, BrokerUri, ConnectError, reconnect_backoff},
     link::LinkState,
+    local::{self, Command, SharedQueue},
     message::Outgoing,
     settle::{Returns, Settled, Verdict},
     topology::Topology,
@@ -70,13 +71,24 @@ struct Request {
 /// A handle for publishing; clones share one channel.
 #[derive(Clone)]
 pub struct Publisher {
-    requests: watch::Receiver<Option<mpsc::Sender<Request>>>,
+    way: Way,
     link: watch::Receiver<LinkState>,
     deadline: Duration,
 }
 
-/// The task behind the handles.
-pub struct PublisherTask {
+/// Where publishes go.
+#[derive(Clone)]
+enum Way {
+    /// To the task that owns the channel, while there is one.
+    Channel(watch::Receiver<Option<mpsc::Sender<Request>>>),
+    /// To the store within this process.
+    Local(SharedQueue),
+}
+
+/// The task behind the handles. A store within this process needs none.
+pub struct PublisherTask(Option<Running>);
+
+struct Running {
     stop: watch::Sender<bool>,
     task: JoinHandle<()>,
 }
@@ -86,6 +98,26 @@ impl Publisher {
     /// confirm. Connecting goes on in the background, for ever.
     #[must_use]
     pub fn start(
+        broker: impl Into<Broker>,
+        name: &str,
+        topology: Topology,
+        deadline: Duration,
+    ) -> (Self, PublisherTask) {
+        match broker.into() {
+            Broker::RabbitMq(uri) => Self::connect(uri, name, topology, deadline),
+            Broker::Local(queue) => {
+                queue.submit(Command::Declare(topology));
+                let publisher = Self {
+                    link: queue.link(),
+                    way: Way::Local(queue),
+                    deadline,
+                };
+                (publisher, PublisherTask(None))
+            }
+        }
+    }
+
+    fn connect(
         uri: BrokerUri,
         name: &str,
         topology: Topology,
@@ -105,11 +137,11 @@ impl Publisher {
         let task = tokio::spawn(supervisor.run());
         (
             Self {
-                requests,
+                way: Way::Channel(requests),
                 link,
                 deadline,
             },
-            PublisherTask { stop, task },
+            PublisherTask(Some(Running { stop, task })),
         )
     }
 
@@ -125,18 +157,11 @@ impl Publisher {
         if self.link.borrow().blocked.is_some() {
             return Err(PublishError::Blocked);
         }
-        let requests = self
-            .requests
-            .borrow()
-            .clone()
-            .ok_or(PublishError::Disconnected)?;
-        let (done, confirmed) = oneshot::channel();
         let step = async {
-            requests
-                .send(Request { message, done })
-                .await
-                .map_err(|_| PublishError::Disconnected)?;
-            confirmed.await.unwrap_or(Err(PublishError::Interrupted))
+            match &self.way {
+                Way::Channel(requests) => request(requests, message).await,
+                Way::Local(queue) => local::publish(queue, message).await,
+            }
         };
         timeout(self.deadline, step)
             .await
@@ -166,12 +191,27 @@ impl Publisher {
     }
 }
 
+async fn request(
+    requests: &watch::Receiver<Option<mpsc::Sender<Request>>>,
+    message: Outgoing,
+) -> Result<(), PublishError> {
+    let requests = requests.borrow().clone();
+    let requests = requests.ok_or(PublishError::Disconnected)?;
+    let (done, confirmed) = oneshot::channel();
+    requests
+        .send(Request { message, done })
+        .await
+        .map_err(|_| PublishError::Disconnected)?;
+    confirmed.await.unwrap_or(Err(PublishError::Interrupted))
+}
+
 impl PublisherTask {
     /// Lets what is in flight be confirmed (for at most `limit`), then says
     /// goodbye to the broker.
     pub async fn close(self, limit: Duration) {
-        self.stop.send_replace(true);
-        if timeout(limit, self.task).await.is_err() {
+        let Some(running) = self.0 else { return };
+        running.stop.send_replace(true);
+        if timeout(limit, running.task).await.is_err() {
             tracing::warn!("the publisher did not finish in time");
         }
     }

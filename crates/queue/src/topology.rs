@@ -10,6 +10,9 @@ use wahook_domain::{EndpointName, EventPattern, WaitStep};
 use crate::routing::binding_key;
 
 mod declare;
+mod route;
+
+pub use route::QueueRules;
 
 /// The topic exchange that the producer publishes to, once per event; the
 /// routing key is made of the event's name.

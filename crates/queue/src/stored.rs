@@ -1,0 +1,169 @@
+//! A message at rest in a store that is not RabbitMQ: its properties as text, its bytes as
+//! they are.
+
+use bytes::Bytes;
+use lapin::{
+    BasicProperties,
+    types::{AMQPValue, FieldTable, ShortString},
+};
+use wahook_domain::UnixMillis;
+
+use crate::{dead_letters::DEATHS, message::Outgoing};
+
+/// All there is of a message but the place where it rests.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Stored {
+    pub(crate) properties: BasicProperties,
+    pub(crate) payload: Bytes,
+}
+
+/// Why the broker moves a message to the dead letters by itself, in RabbitMQ's words.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum DeathReason {
+    /// Its consumer could not deal with it.
+    Rejected,
+    /// It was handed out too often.
+    DeliveryLimit,
+}
+
+/// The text is not that of a message's properties.
+#[derive(Debug, thiserror::Error)]
+#[error("the properties of a stored message are unreadable: {0}")]
+pub struct Unreadable(#[from] serde_json::Error);
+
+impl Stored {
+    /// Reads what [`Stored::properties`] wrote.
+    ///
+    /// # Errors
+    /// When somebody else wrote it.
+    pub fn read(properties: &str, payload: Bytes) -> Result<Self, Unreadable> {
+        let properties = serde_json::from_str(properties)?;
+        Ok(Self {
+            properties,
+            payload,
+        })
+    }
+
+    /// All that is known of the message, as JSON.
+    ///
+    /// # Errors
+    /// Never: strings, numbers and tables always have a JSON form.
+    pub fn properties(&self) -> Result<String, Unreadable> {
+        Ok(serde_json::to_string(&self.properties)?)
+    }
+
+    /// Its bytes.
+    #[must_use]
+    pub fn payload(&self) -> &Bytes {
+        &self.payload
+    }
+
+    /// The event's id.
+    #[must_use]
+    pub fn id(&self) -> Option<&str> {
+        self.properties
+            .message_id()
+            .as_ref()
+            .map(ShortString::as_str)
+    }
+
+    /// The event's name.
+    #[must_use]
+    pub fn event(&self) -> Option<&str> {
+        self.properties.kind().as_ref().map(ShortString::as_str)
+    }
+
+    /// The same message with a copy of its bytes, which holds nothing of whoever accounts
+    /// for the memory of the first.
+    #[must_use]
+    pub fn detached(self) -> Self {
+        Self {
+            payload: Bytes::copy_from_slice(&self.payload),
+            ..self
+        }
+    }
+
+    /// The same message as it goes to the dead letters: with a note of where it came from,
+    /// why and when, as RabbitMQ writes it.
+    #[must_use]
+    pub fn died(mut self, queue: &str, reason: DeathReason, now: UnixMillis) -> Self {
+        let reason = match reason {
+            DeathReason::Rejected => "rejected",
+            DeathReason::DeliveryLimit => "delivery_limit",
+        };
+        let mut death = FieldTable::default();
+        let seconds = u64::try_from(now.seconds()).unwrap_or_default();
+        for (name, value) in [
+            ("count", AMQPValue::LongLongInt(1)),
+            ("queue", AMQPValue::LongString(queue.into())),
+            ("reason", AMQPValue::LongString(reason.into())),
+            ("time", AMQPValue::Timestamp(seconds)),
+        ] {
+            death.insert(name.into(), value);
+        }
+        let mut deaths = vec![AMQPValue::FieldTable(death)];
+        let mut headers = self.properties.headers().clone().unwrap_or_default();
+        if let Some(AMQPValue::FieldArray(earlier)) = headers.inner().get(DEATHS) {
+            deaths.extend(earlier.as_slice().iter().cloned());
+        }
+        headers.insert(DEATHS.into(), AMQPValue::FieldArray(deaths.into()));
+        self.properties = self.properties.with_headers(headers);
+        self
+    }
+}
+
+impl From<Outgoing> for Stored {
+    fn from(outgoing: Outgoing) -> Self {
+        Self {
+            properties: outgoing.properties,
+            payload: outgoing.payload,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{dead_letters::DeadLetter, message};
+    use wahook_domain::{
+        AttemptNumber, CanonicalBody, EndpointName, EventId, EventName, QueuedEvent,
+    };
+
+    fn event() -> QueuedEvent {
+        let body = br#"{"event":"call","data":{},"timestamp":"2024-10-01T12:00:00.000Z"}"#;
+        QueuedEvent {
+            id: EventId::parse("evt-1").unwrap(),
+            name: EventName::parse("call").unwrap(),
+            body: CanonicalBody::check(Bytes::from_static(body)).unwrap(),
+            attempt: AttemptNumber::new(3).unwrap(),
+            accepted_at: UnixMillis::new(1_727_784_000_123),
+            redriven_at: Some(UnixMillis::new(1_727_784_000_999)),
+            traceparent: Some("00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01".into()),
+        }
+    }
+
+    #[test]
+    fn a_message_is_read_back_from_the_store_as_it_was() {
+        let stored = Stored::from(Outgoing::event(&event()));
+        let text = stored.properties().unwrap();
+        let read = Stored::read(&text, stored.payload.clone()).unwrap();
+        assert_eq!(read, stored);
+        assert_eq!((read.id(), read.event()), (Some("evt-1"), Some("call")));
+        let decoded = message::decode(&read.properties, read.payload).unwrap();
+        assert_eq!(decoded, event());
+        assert!(Stored::read("{", Bytes::new()).is_err());
+    }
+
+    #[test]
+    fn what_died_tells_from_where_when_and_why_and_is_otherwise_unchanged() {
+        let stored = Stored::from(Outgoing::event(&event()));
+        let now = UnixMillis::new(1_727_784_001_000);
+        let died = stored.died("wahook.deliver.crm", DeathReason::DeliveryLimit, now);
+        let letter = DeadLetter::read(&died.properties, died.payload);
+        assert_eq!(letter.content.unwrap(), event());
+        assert_eq!(letter.endpoint, EndpointName::parse("crm").ok());
+        assert_eq!(letter.died_at, Some(now));
+        assert!(letter.moved_by_broker);
+        assert!(letter.reason.contains("too often"), "{}", letter.reason);
+    }
+}

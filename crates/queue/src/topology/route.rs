@@ -1,0 +1,207 @@
+//! Which queues does a message get into? What RabbitMQ makes of a topology, for a store
+//! that stands in its place.
+
+use super::{Argument, Binding, Kind, Queue, Target, Topology};
+
+/// What a queue does with its messages beside handing them out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct QueueRules {
+    /// After so many milliseconds a message goes to the queue that its routing key names.
+    pub wait_ms: Option<i64>,
+    /// A message that comes back more often than this is dead.
+    pub delivery_limit: Option<i64>,
+    /// The queue of its dead letters.
+    pub dead_letters: Option<&'static str>,
+}
+
+impl Topology {
+    /// Adds what another topology has, and takes away what is obsolete in it.
+    pub fn absorb(&mut self, other: &Self) {
+        for exchange in &other.exchanges {
+            if !self.exchanges.iter().any(|e| e.name == exchange.name) {
+                self.exchanges.push(exchange.clone());
+            }
+        }
+        for queue in &other.queues {
+            if self.queue(&queue.name).is_none() {
+                self.queues.push(queue.clone());
+            }
+        }
+        for binding in &other.bindings {
+            if !self.bindings.contains(binding) {
+                self.bindings.push(binding.clone());
+            }
+        }
+        self.bindings
+            .retain(|binding| !other.obsolete.contains(binding));
+    }
+
+    /// The queues that a message gets into, each once. Without any, it can't be routed.
+    #[must_use]
+    pub fn route(&self, exchange: &str, key: &str) -> Vec<&str> {
+        let mut queues = Vec::new();
+        if exchange.is_empty() {
+            queues.extend(self.queue(key).map(|queue| queue.name.as_str()));
+        } else {
+            self.follow(exchange, key, &mut queues);
+        }
+        queues
+    }
+
+    /// Whether something took it, be it an exchange without a queue. (No exchange here is
+    /// bound in a circle.)
+    fn follow<'a>(&'a self, exchange: &str, key: &str, queues: &mut Vec<&'a str>) -> bool {
+        let Some(exchange) = self.exchanges.iter().find(|e| e.name == exchange) else {
+            return false;
+        };
+        let mut matched = false;
+        for binding in self.bindings.iter().filter(|b| b.exchange == exchange.name) {
+            if exchange.kind == Kind::Topic && !binding.takes(key) {
+                continue;
+            }
+            matched = true;
+            match &binding.to {
+                Target::Queue(name) if queues.contains(&name.as_str()) => {}
+                Target::Queue(name) => queues.push(name),
+                Target::Exchange(next) => {
+                    self.follow(next, key, queues);
+                }
+            }
+        }
+        match exchange.alternate {
+            Some(alternate) if !matched => self.follow(alternate, key, queues),
+            _ => matched,
+        }
+    }
+
+    /// What a queue does; `None` where there is no such queue.
+    #[must_use]
+    pub fn rules(&self, queue: &str) -> Option<QueueRules> {
+        let queue = self.queue(queue)?;
+        let number = |name| match queue.argument(name) {
+            Some(Argument::Number(number)) => Some(number),
+            _ => None,
+        };
+        Some(QueueRules {
+            wait_ms: number("x-message-ttl"),
+            delivery_limit: number("x-delivery-limit"),
+            dead_letters: match queue.argument("x-dead-letter-routing-key") {
+                Some(Argument::Text(name)) => Some(name),
+                _ => None,
+            },
+        })
+    }
+
+    fn queue(&self, name: &str) -> Option<&Queue> {
+        self.queues.iter().find(|queue| queue.name == name)
+    }
+}
+
+impl Queue {
+    fn argument(&self, name: &str) -> Option<Argument> {
+        let found = self.arguments.iter().find(|(known, _)| *known == name);
+        found.map(|(_, value)| *value)
+    }
+}
+
+impl Binding {
+    /// What AMQP says of a topic exchange, for the keys that there are here: exact ones,
+    /// and `#` at the end.
+    fn takes(&self, key: &str) -> bool {
+        match self.key.strip_suffix('#') {
+            None => self.key == key,
+            Some("") => true,
+            // `a.#` takes `a` as well.
+            Some(start) => key.starts_with(start) || start.strip_suffix('.') == Some(key),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{routing::routing_key, topology::UNWANTED};
+    use proptest::prelude::*;
+    use wahook_domain::{EndpointName, EventName, EventPattern, RetryRule};
+
+    fn of(endpoints: &[(&str, &[&str])]) -> Topology {
+        let endpoints: Vec<(EndpointName, Vec<EventPattern>)> = endpoints
+            .iter()
+            .map(|(name, patterns)| {
+                let patterns = patterns.iter().map(|text| text.parse().unwrap());
+                (EndpointName::parse(name).unwrap(), patterns.collect())
+            })
+            .collect();
+        let steps = RetryRule::new(1, 5_000).unwrap().wait_steps();
+        let endpoints = endpoints
+            .iter()
+            .map(|(name, patterns)| (name, patterns.as_slice()));
+        Topology::deliveries(endpoints, &steps)
+    }
+
+    fn key(name: &str) -> String {
+        routing_key(&EventName::parse(name).unwrap())
+    }
+
+    #[test]
+    fn an_event_gets_into_the_queue_of_each_endpoint_that_wants_it_once() {
+        let topology = of(&[("all", &["*"]), ("some", &["message_*", "message_ack"])]);
+        let into = |name| topology.route("wahook.events", &key(name));
+        let both = ["wahook.deliver.all", "wahook.deliver.some"];
+        assert_eq!(into("message_ack"), both);
+        assert_eq!(into("call"), ["wahook.deliver.all"]);
+    }
+
+    #[test]
+    fn what_nobody_wants_is_told_from_what_has_no_queue() {
+        let topology = of(&[("some", &["message_*"])]);
+        assert!(topology.route("wahook.events", &key("call")).is_empty());
+        assert_eq!(topology.route("wahook.filters", &key("call")), [UNWANTED]);
+        let wanted = key("message_ack");
+        assert!(topology.route("wahook.filters", &wanted).is_empty());
+        // Before a consumer has declared anything, nothing is known to be unwanted.
+        let early = Topology::events();
+        assert!(early.route("wahook.filters", &key("call")).is_empty());
+    }
+
+    #[test]
+    fn a_retry_waits_and_a_queue_that_is_not_there_takes_nothing() {
+        let topology = of(&[("default", &["*"])]);
+        let waits = topology.route("wahook.wait.5000", "wahook.deliver.default");
+        assert_eq!(waits, ["wahook.wait.5000"]);
+        let rules = topology.rules("wahook.wait.5000").unwrap();
+        assert_eq!(rules.wait_ms, Some(5_000));
+        let rules = topology.rules("wahook.deliver.default").unwrap();
+        assert_eq!(rules.delivery_limit, Some(100));
+        assert_eq!(rules.dead_letters, Some("wahook.dead"));
+        assert_eq!(topology.route("", "wahook.dead"), ["wahook.dead"]);
+        assert!(topology.route("", "wahook.deliver.other").is_empty());
+    }
+
+    #[test]
+    fn what_replaces_another_takes_its_other_bindings_away() {
+        let before = of(&[("default", &["ready", "call"])]);
+        let mut known = Topology::events();
+        known.absorb(&before);
+        known.absorb(&of(&[("default", &["call"])]).replacing(&before));
+        assert!(known.route("wahook.events", &key("ready")).is_empty());
+        assert_eq!(known.route("wahook.events", &key("call")).len(), 1);
+        assert_eq!(known.route("wahook.filters", &key("ready")), [UNWANTED]);
+    }
+
+    proptest! {
+        #[test]
+        fn an_endpoint_gets_exactly_what_its_pattern_takes(
+            name in "a[ab_.:-]{0,6}",
+            start in "a[ab_.:-]{0,4}",
+            star in any::<bool>(),
+        ) {
+            let text = if star { format!("{start}*") } else { start };
+            let Ok(pattern) = text.parse::<EventPattern>() else { return Ok(()) };
+            let topology = of(&[("default", &[text.as_str()])]);
+            let got = !topology.route("wahook.events", &key(&name)).is_empty();
+            let wanted = pattern.takes(&EventName::parse(&name).unwrap());
+            prop_assert_eq!(got, wanted, "{} {}", pattern, name);
+        }
+    }
+}
