@@ -101,9 +101,9 @@ pub enum Suspicion {
     BodyNotCanonical,
     /// Others verify.
     #[error(
-        "the body was changed after it was signed, most likely, since other deliveries verify with this secret"
+        "it is signed with another secret (a second sender?), or the body was changed to other JSON after it was signed: other deliveries do verify with this secret"
     )]
-    BodyAltered,
+    SecretOrBody,
     /// Nothing speaks for this secret.
     #[error(
         "it is signed with another secret, most likely: compare WEBHOOK_SECRET here and at the sender. (A body that was changed on the way looks the same.)"
@@ -122,7 +122,8 @@ impl Suspicion {
             Self::SecretAsText => "secret-as-text",
             Self::OtherScheme => "other-scheme",
             Self::HeadersAltered => "headers-altered",
-            Self::BodyDiffers | Self::BodyNotCanonical | Self::BodyAltered => "body-altered",
+            Self::BodyDiffers | Self::BodyNotCanonical => "body-altered",
+            Self::SecretOrBody => "secret-or-body",
             Self::OtherSecret => "other-secret",
         }
     }

@@ -67,7 +67,7 @@ pub(super) fn by_evidence(body: &[u8], evidence: Evidence) -> Suspicion {
         return Suspicion::BodyNotCanonical;
     }
     if evidence.secret_has_verified {
-        return Suspicion::BodyAltered;
+        return Suspicion::SecretOrBody;
     }
     Suspicion::OtherSecret
 }

@@ -267,7 +267,7 @@ fn another_secret_is_suspected_until_something_speaks_for_this_one() {
         ..Evidence::default()
     };
     let verdict = other.verified(SECRET, known);
-    assert_eq!(codes(&verdict), ["body-altered", "body-altered"]);
+    assert_eq!(codes(&verdict), ["secret-or-body", "secret-or-body"]);
 }
 
 #[test]
