@@ -59,7 +59,11 @@ async fn the_page_says_whether_both_signatures_verify_and_why_not() {
             ["line-end"; 2],
             "line end",
         ),
-        (old, ["valid", "timestamp-off"], "400 s old"),
+        (
+            old,
+            ["valid", "timestamp-off"],
+            "s old: receivers allow 300 s",
+        ),
         (bare, ["missing", "missing"], "is missing"),
         (other, ["secret-or-body"; 2], "a second sender?"),
     ];

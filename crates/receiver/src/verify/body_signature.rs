@@ -16,6 +16,9 @@ pub(super) fn check(headers: &HeaderMap, body: &[u8], keys: Option<&Keys>) -> Re
     if hmac(keys.plain(), &[body]) == given {
         return Ok(Check::Valid);
     }
+    if body.len() > suspicion::SEARCHED_BYTES {
+        return Err(Fault::Wrong(Suspicion::Nothing));
+    }
     let head = signed_head(headers);
     let decoded = keys.is_encoded().then(|| Trial {
         suspicion: Suspicion::SecretDecoded,

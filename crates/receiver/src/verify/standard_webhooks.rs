@@ -35,6 +35,9 @@ pub(super) fn check(
     if is_given(&hmac(keys.standard(), &[head.as_bytes(), body])) {
         return in_time(seconds, arrived);
     }
+    if body.len() > suspicion::SEARCHED_BYTES {
+        return Err(Fault::Wrong(Suspicion::Nothing));
+    }
     let as_text = keys.is_encoded().then(|| Trial {
         suspicion: Suspicion::SecretAsText,
         key: keys.plain().to_vec(),

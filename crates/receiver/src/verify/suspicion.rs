@@ -4,6 +4,9 @@ use wahook_domain::json;
 
 use super::{Evidence, Keys, Suspicion, keys::hmac};
 
+/// Each change costs a hash of the whole body, and there are a dozen.
+pub(super) const SEARCHED_BYTES: usize = 1 << 20;
+
 /// A change to try.
 pub(super) struct Trial {
     pub(super) suspicion: Suspicion,
