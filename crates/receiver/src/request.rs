@@ -77,7 +77,12 @@ fn event_in(body: &[u8]) -> Option<String> {
         return None;
     };
     match members.get("event")? {
-        json::Node::Text(text) => Some(text.to_str().0.chars().take(CLAIM_CHARS).collect()),
+        // It may be printed on a terminal, where controls would be obeyed.
+        json::Node::Text(text) => {
+            let text = text.to_str().0;
+            let shown = text.chars().filter(|c| !c.is_control());
+            Some(shown.take(CLAIM_CHARS).collect())
+        }
         _ => None,
     }
 }
@@ -123,5 +128,7 @@ mod tests {
         let claims = request(&[("x-webhook-attempt", "-1")], r#"{"event":"ready"}"#).claims();
         assert_eq!(claims.event.as_deref(), Some("ready"));
         assert_eq!(claims.attempt, None);
+        let claims = request(&[], r#"{"event":"a\u001b[31m\u0007b"}"#).claims();
+        assert_eq!(claims.event.as_deref(), Some("a[31mb"));
     }
 }

@@ -1,7 +1,8 @@
 //! Whatever a delivery holds, it is text.
 
 use serde_json::json;
-use wahook_tests::browser::Browser;
+use wahook_tests::browser::{Browser, Screen};
+use wahook_tests::program::Program;
 
 use super::stage::{Delivery, ROWS, Stage};
 
@@ -76,14 +77,10 @@ async fn a_page_from_elsewhere_can_neither_steer_nor_read() {
     stage
         .send(&Delivery::event("ready", "evt_1", &json!({})))
         .await;
-    // Another port is another origin.
-    let elsewhere = Stage::with(&[]).await;
-    let page = Browser::open(
-        &elsewhere.url("/_receiver/icon.svg"),
-        wahook_tests::browser::Screen::Desktop,
-    )
-    .await;
-    page.go("about:blank").await;
+    // Another port is another origin; what is there says nothing about what it may fetch.
+    let elsewhere = Program::producer(&[("AMQP_URL", "amqp://127.0.0.1:1")]).await;
+    let page = Browser::open(&format!("{}/livez", elsewhere.base_url()), Screen::Desktop).await;
+    page.wait_text("body", "ok").await;
     let api = stage.url("/_receiver/api/");
     let tried = page
         .run(

@@ -80,8 +80,7 @@ async fn a_paused_list_holds_still_and_a_cleared_one_is_empty() {
     page.wait_text("#detail-title", "Nothing selected").await;
     stage.send(&delivery).await;
     page.wait(&format!("{ROWS} === 1")).await;
-    page.wait(&"document.getElementById('delivery-4')".to_owned())
-        .await;
+    page.wait("document.getElementById('delivery-4')").await;
 }
 
 #[tokio::test]
