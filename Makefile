@@ -2,22 +2,30 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help run test test-deploy test-compose chaos chaos-short chaos-programs bench fuzz lint fmt purity build install
+.PHONY: help run receiver picture-receiver test test-deploy test-compose chaos chaos-short chaos-programs bench fuzz lint fmt purity build install
 
 CARGO ?= cargo
 TARGET_DIR := $(or $(CARGO_TARGET_DIR),target)
-PROGRAMS := --package wahook-producer --package wahook-consumer
+PROGRAMS := --package wahook-producer --package wahook-consumer --package wahook-receiver
 
 # The domain decides and never acts: nothing that waits, connects or serves may get into it.
 IMPURE := tokio|lapin|reqwest|mongodb|hyper|axum|futures|async|mio|socket2|tracing|prometheus|rand
 
 help: ## Print this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "%-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "%-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 run: ## Try it: RabbitMQ, MongoDB, a test receiver, consumer and producer on this machine
 	@deploy/local/install.sh
 	$(CARGO) build --release --bins $(PROGRAMS) --package wahook-tests
 	@exec $(TARGET_DIR)/release/wahook-local
+
+receiver: ## Look at deliveries: the test receiver, with its page on http://127.0.0.1:4000
+	$(CARGO) build --release --package wahook-receiver
+	@exec $(TARGET_DIR)/release/wahook-receiver
+
+picture-receiver: ## Draw docs/receiver.png anew, in a real browser
+	@deploy/local/install.sh browser
+	WAHOOK_PICTURE=$(CURDIR)/docs/receiver.png $(CARGO) test --package wahook-tests --test receiver_page picture
 
 test: install lint purity ## Everything that has to hold: format, lints, purity, all tests
 	$(CARGO) build --bins $(PROGRAMS)
@@ -57,7 +65,7 @@ purity: ## Check that the domain crate has no I/O and builds alone
 fmt: ## Format the code
 	$(CARGO) fmt --all
 
-build: ## Build the two programs for production
+build: ## Build the programs for production
 	$(CARGO) build --release --bins $(PROGRAMS)
 
 test-deploy: ## Prove what is in deploy/: dashboards and alerts on a real Prometheus, manifests
@@ -76,4 +84,4 @@ test-compose: ## Prove images and docker-compose.yml with a real Docker Engine (
 	tests/compose/run.sh
 
 install: ## Install what the tests need, where it is missing
-	@deploy/local/install.sh rabbitmq mongod node python schemathesis
+	@deploy/local/install.sh rabbitmq mongod node python schemathesis browser

@@ -1,10 +1,10 @@
 #!/usr/bin/env bash
 # Installs the real servers that the tests and `make run` use, where they are missing.
 #
-#   install.sh [rabbitmq] [mongod] [node] [python] [schemathesis] [prometheus] [picture] [kubernetes] [docker]
+#   install.sh [rabbitmq] [mongod] [node] [python] [schemathesis] [prometheus] [picture] [kubernetes] [browser] [docker]
 #
 # Without arguments: rabbitmq and mongod, except a server whose URL (AMQP_URL, MONGODB_URI) is set.
-# RabbitMQ, Prometheus and Docker come from the distribution (system-wide, their services neither
+# RabbitMQ, Prometheus, Chromium and Docker come from the distribution (system-wide, their services neither
 # started nor enabled); mongod and Python packages go into .local/ of this repository. Says nothing
 # when nothing is missing.
 set -euo pipefail
@@ -27,7 +27,7 @@ staging=
 main() {
   local want_rabbitmq=false want_mongod=false want_node=false want_python=false
   local want_schemathesis=false want_prometheus=false want_picture=false want_kubernetes=false
-  local want_docker=false server
+  local want_browser=false want_docker=false server
   if [ $# -eq 0 ]; then
     [ -n "${AMQP_URL:-}${AMQP_URL_FILE:-}" ] || want_rabbitmq=true
     [ -n "${MONGODB_URI:-}${MONGODB_URI_FILE:-}" ] || want_mongod=true
@@ -42,6 +42,7 @@ main() {
       prometheus) want_prometheus=true ;;
       picture) want_picture=true ;;
       kubernetes) want_kubernetes=true ;;
+      browser) want_browser=true ;;
       docker) want_docker=true ;;
       *) fail "unknown part '$server'; the first lines of install.sh list them" ;;
     esac
@@ -56,6 +57,7 @@ main() {
   $want_prometheus && ! has_prometheus && packages+=(prometheus)
   $want_picture && ! has_python_packages "$picture" && need_pip
   $want_kubernetes && ! has_python_packages "$kubernetes" && need_pip
+  $want_browser && ! has_browser && packages+=(chromium chromium-driver curl)
   $want_docker && ! has_docker && packages+=(docker.io docker-compose debootstrap)
   install_packages
   $want_rabbitmq && ! has_rabbitmq && fail "rabbitmq-server is still not found after its installation"
@@ -66,6 +68,7 @@ main() {
   $want_prometheus && ! has_prometheus && fail "prometheus and promtool are still not found after their installation"
   $want_picture && ! has_python_packages "$picture" && fetch_python_packages "$picture"
   $want_kubernetes && ! has_python_packages "$kubernetes" && fetch_python_packages "$kubernetes"
+  $want_browser && ! has_browser && fail "chromium, chromedriver and curl are still not found after their installation"
   $want_docker && ! has_docker && fail "dockerd, docker and docker-compose are still not found after their installation"
   return 0
 }
@@ -78,6 +81,11 @@ has_rabbitmq() {
 
 has_prometheus() {
   command -v prometheus && command -v promtool
+} >/dev/null
+
+# curl sends again what was copied from the page.
+has_browser() {
+  command -v chromium && command -v chromedriver && command -v curl
 } >/dev/null
 
 has_docker() {

@@ -5,6 +5,7 @@
 //! Methods named `try_…` return the failure instead.
 
 pub mod amqp_wire;
+pub mod browser;
 pub mod eventually;
 pub mod folder;
 pub mod foreign;

@@ -25,7 +25,7 @@ pub use metrics::Metrics;
 
 const LISTENING_WITHIN: Duration = Duration::from_secs(20);
 
-/// A running (or ended) producer or consumer.
+/// A running (or ended) producer, consumer or receiver.
 #[derive(Debug)]
 pub struct Program {
     name: ProgramName,
@@ -48,6 +48,12 @@ impl Program {
     /// `CONSUMER_LISTEN` is given; returns when it listens, ready or not.
     pub async fn consumer(settings: &[(&str, &str)]) -> Self {
         Self::listening(ProgramName::Consumer, settings).await
+    }
+
+    /// Starts the test receiver with these settings and no others, on a free port unless
+    /// `RECEIVER_ADDRESS` is given; returns when it listens.
+    pub async fn receiver(settings: &[(&str, &str)]) -> Self {
+        Self::listening(ProgramName::Receiver, settings).await
     }
 
     /// Starts the program without waiting for anything: for tests of its refusal to start.

@@ -13,15 +13,17 @@ use serde_json::Value;
 pub enum ProgramName {
     Producer,
     Consumer,
+    Receiver,
 }
 
 impl ProgramName {
-    pub const ALL: [Self; 2] = [Self::Producer, Self::Consumer];
+    pub const ALL: [Self; 3] = [Self::Producer, Self::Consumer, Self::Receiver];
 
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Producer => "wahook-producer",
             Self::Consumer => "wahook-consumer",
+            Self::Receiver => "wahook-receiver",
         }
     }
 
@@ -29,10 +31,11 @@ impl ProgramName {
         match self {
             Self::Producer => "PRODUCER_LISTEN",
             Self::Consumer => "CONSUMER_LISTEN",
+            Self::Receiver => "RECEIVER_ADDRESS",
         }
     }
 
-    /// Builds both programs once per process, so that a test never runs a stale one, and
+    /// Builds all programs once per process, so that a test never runs a stale one, and
     /// returns where this one is. A debug build, or that of `WAHOOK_TEST_PROFILE`. Where
     /// `WAHOOK_TEST_PROGRAMS` names a folder, the program in there is taken as it is.
     pub fn executable(self) -> anyhow::Result<PathBuf> {

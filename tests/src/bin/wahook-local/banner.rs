@@ -2,9 +2,9 @@
 
 use wahook_tests::mongod::Mongod;
 use wahook_tests::rabbitmq::RabbitMq;
-use wahook_tests::receiver::Receiver;
 
 use crate::places::secret;
+use crate::receiver::TestReceiver;
 use crate::service::Service;
 use crate::system::System;
 
@@ -23,7 +23,10 @@ pub(crate) fn print_banner(system: &System) {
     let consumer = url(&system.consumer).unwrap_or_default();
     let or_yours =
         |ours: Option<String>, name: &str| ours.unwrap_or_else(|| format!("as set in {name}"));
-    let webhook = or_yours(system.receiver.as_ref().map(Receiver::url), "WEBHOOK_URL");
+    let receiver = system.receiver.as_ref();
+    let webhook = or_yours(receiver.map(TestReceiver::url), "WEBHOOK_URL");
+    let page = receiver.map(TestReceiver::page);
+    let page = page.map_or_else(String::new, |page| format!("\n  page      {page}"));
     let mongodb = or_yours(system.mongod.as_ref().map(Mongod::uri), "MONGODB_URI");
     let rabbitmq = or_yours(system.rabbitmq.as_ref().map(RabbitMq::amqp_url), "AMQP_URL");
     let secret_shown = or_yours(system.secret.clone(), "WEBHOOK_SECRET");
@@ -35,7 +38,7 @@ pub(crate) fn print_banner(system: &System) {
         "
   producer  {producer}/v1/events
   metrics   {producer}/metrics (producer), {consumer}/metrics (consumer)
-  webhook   {webhook}
+  webhook   {webhook}{page}
   secret    {secret_shown}
   MongoDB   {mongodb}
   RabbitMQ  {rabbitmq}

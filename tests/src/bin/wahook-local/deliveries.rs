@@ -7,7 +7,8 @@ use jiff::Timestamp;
 use mongodb::Client;
 use mongodb::bson::{DateTime, Document, doc};
 use tokio::time::sleep;
-use wahook_tests::receiver::Post;
+use wahook_receiver::Seen;
+use wahook_receiver::verify::{Check, Verdict};
 
 use crate::places::setting;
 
@@ -15,20 +16,30 @@ const POLL_EVERY: Duration = Duration::from_millis(500);
 /// How far back each look at the log goes: attempts are written a little after they ended.
 const OVERLAP_MS: i64 = 10_000;
 
-/// A post as the test receiver saw it, which answers 200.
-pub(crate) fn received(post: &Post, secret: &str) -> String {
-    let time = Timestamp::try_from(post.arrived_at).unwrap_or(Timestamp::UNIX_EPOCH);
-    let attempt = post
-        .attempt()
-        .map_or("?".to_owned(), |number| number.to_string());
+/// A request as the test receiver saw it and is about to answer it.
+pub(crate) fn received(seen: &Seen<'_>) -> String {
+    let time = Timestamp::from_millisecond(seen.request.arrived.get());
+    let attempt = seen.claims.attempt.map(|number| number.to_string());
     line(
-        time,
-        post.event().unwrap_or("?"),
-        post.id().unwrap_or("?"),
-        &attempt,
-        "200",
-        &post.verify(secret).to_string(),
+        time.unwrap_or(Timestamp::UNIX_EPOCH),
+        seen.claims.event.as_deref().unwrap_or("?"),
+        seen.claims.id.as_deref().unwrap_or("?"),
+        attempt.as_deref().unwrap_or("?"),
+        &seen.answer.status.to_string(),
+        &verified(seen.verdict),
     )
+}
+
+fn verified(verdict: &Verdict) -> String {
+    match (&verdict.body_signature, &verdict.standard_webhooks) {
+        (Check::Valid, Check::Valid) => "✓ signature".to_owned(),
+        (Check::Invalid(fault), Check::Valid) => format!("✗ x-webhook-signature: {fault}"),
+        (Check::Valid, Check::Invalid(fault)) => format!("✗ webhook-signature: {fault}"),
+        (Check::Invalid(fault), _) | (_, Check::Invalid(fault)) => {
+            format!("✗ signatures: {fault}")
+        }
+        (Check::NoSecret, _) | (_, Check::NoSecret) => "not verified".to_owned(),
+    }
 }
 
 /// Prints the attempts that come into the log, for a receiver that isn't ours; what it makes

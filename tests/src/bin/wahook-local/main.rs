@@ -4,6 +4,7 @@
 mod banner;
 mod deliveries;
 mod places;
+mod receiver;
 mod service;
 mod system;
 
@@ -16,7 +17,8 @@ use places::Places;
 use system::System;
 
 /// Starts RabbitMQ, MongoDB, a test receiver, the consumer and the producer on this
-/// machine, prints the command that sends a first event, and then a line for each delivery.
+/// machine, prints the command that sends a first event, shows each delivery on a
+/// page, and prints a line for it.
 /// Ctrl-C stops everything.
 #[derive(Debug, Parser)]
 #[command(name = "wahook-local", version, after_help = SETTINGS)]

@@ -6,11 +6,11 @@ use anyhow::{Context, bail};
 use wahook_tests::folder::RunFolder;
 use wahook_tests::mongod::Mongod;
 use wahook_tests::rabbitmq::{BrokerOptions, RabbitMq};
-use wahook_tests::receiver::{Answer, Receiver};
 
 use crate::banner::print_banner;
 use crate::deliveries;
 use crate::places::{Places, address_for, random_secret, secret, setting};
+use crate::receiver::TestReceiver;
 use crate::service::Service;
 
 /// What runs so far. Each part is there only while it runs, and only where it is ours: the
@@ -19,7 +19,7 @@ use crate::service::Service;
 pub(crate) struct System {
     pub(crate) producer: Option<Service>,
     pub(crate) consumer: Option<Service>,
-    pub(crate) receiver: Option<Receiver>,
+    pub(crate) receiver: Option<TestReceiver>,
     pub(crate) mongod: Option<Mongod>,
     pub(crate) rabbitmq: Option<RabbitMq>,
     /// The random one, where the user has set none.
@@ -57,7 +57,9 @@ impl System {
         {
             result = result.and(service.stop().await);
         }
-        self.receiver = None;
+        if let Some(receiver) = self.receiver.take() {
+            result = result.and(receiver.stop().await.context("the test receiver"));
+        }
         if let Some(mongod) = self.mongod.take() {
             result = result.and(mongod.try_stop().await.context("mongod"));
         }
@@ -113,11 +115,8 @@ impl System {
         self.secret = given.is_none().then(|| key.clone());
         if setting("WEBHOOK_URL").is_none() {
             let address = address_for("the test receiver", 4000)?;
-            let receiver = Receiver::try_answering_on(address, move |post| {
-                println!("{}", deliveries::received(post, &key));
-                Answer::status(200)
-            });
-            let receiver = receiver.await.context("the test receiver did not start")?;
+            let receiver = TestReceiver::start(address, key).await;
+            let receiver = receiver.context("the test receiver did not start")?;
             self.receiver = Some(receiver);
         }
         Ok(())
@@ -128,7 +127,7 @@ impl System {
         let settings = [
             ("AMQP_URL", self.rabbitmq.as_ref().map(RabbitMq::amqp_url)),
             ("MONGODB_URI", self.mongod.as_ref().map(Mongod::uri)),
-            ("WEBHOOK_URL", self.receiver.as_ref().map(Receiver::url)),
+            ("WEBHOOK_URL", self.receiver.as_ref().map(TestReceiver::url)),
             ("WEBHOOK_SECRET", self.secret.clone()),
             ("CONSUMER_LISTEN", Some(listen)),
         ];

@@ -1,0 +1,109 @@
+// The page as a whole: what comes in, and what the keys do.
+
+import * as answers from "./answers.js";
+import * as detail from "./detail.js";
+import { ask, follow } from "./feed.js";
+import * as list from "./list.js";
+import { title } from "./words.js";
+
+const connection = document.getElementById("connection");
+const news = document.getElementById("news");
+const pause = document.getElementById("pause");
+const text = document.getElementById("text");
+
+let run = null;
+let paused = false;
+/** What came since the last frame, or while it was paused; by number. */
+let pending = new Map();
+let first = 0;
+let frame = null;
+let announced = 0;
+
+document.getElementById("here").textContent = location.origin;
+answers.start();
+list.start(detail.show);
+follow(onUpdate, onState);
+pause.addEventListener("click", togglePause);
+document.getElementById("clear").addEventListener("click", clear);
+document.addEventListener("keydown", onKey);
+
+function onUpdate(update) {
+  if (run !== null && run !== update.run) {
+    pending.clear();
+    list.forgetAll();
+    news.textContent = "The receiver was started anew.";
+  }
+  if (run !== update.run) announced = update.deliveries.at(-1)?.number ?? 0;
+  run = update.run;
+  first = update.first;
+  answers.tell(update.rule);
+  for (const delivery of update.deliveries) pending.set(delivery.number, delivery);
+  for (const number of pending.keys()) {
+    if (number < first) pending.delete(number);
+  }
+  if (paused) tellPause();
+  else frame ??= requestAnimationFrame(draw);
+}
+
+function onState(connected) {
+  connection.textContent = connected ? "connected" : "connection lost; trying again…";
+  connection.className = connected ? "good" : "bad";
+}
+
+function draw() {
+  frame = null;
+  const came = [...pending.values()];
+  pending = new Map();
+  list.put(came, first);
+  const fresh = came.filter(({ number }) => number > announced);
+  if (fresh.length === 0) return;
+  announced = fresh.at(-1).number;
+  const told = title(fresh.at(-1));
+  news.textContent = fresh.length === 1 ? `New delivery: ${told}` : `${fresh.length} new deliveries, the last: ${told}`;
+}
+
+function togglePause() {
+  paused = !paused;
+  pause.setAttribute("aria-pressed", String(paused));
+  tellPause();
+  if (!paused) frame ??= requestAnimationFrame(draw);
+}
+
+function tellPause() {
+  pause.textContent = paused ? `Resume (${pending.size} new)` : "Pause";
+}
+
+async function clear() {
+  try {
+    await ask("DELETE", "deliveries");
+  } catch (error) {
+    news.textContent = `not cleared: ${error.message}`;
+  }
+}
+
+const KEYS = {
+  j: () => list.step(1),
+  k: () => list.step(-1),
+  ArrowDown: () => list.step(1),
+  ArrowUp: () => list.step(-1),
+  Home: () => list.step(-Infinity),
+  End: () => list.step(Infinity),
+  "/": () => text.focus(),
+  p: togglePause,
+  c: detail.copyCurl,
+};
+/** Elsewhere these scroll, or are somebody else's. */
+const IN_THE_LIST_ONLY = new Set(["ArrowDown", "ArrowUp", "Home", "End"]);
+
+function onKey(event) {
+  const { key, target } = event;
+  if (event.ctrlKey || event.metaKey || event.altKey) return;
+  if (target.matches("input:not([type=checkbox]), select, textarea")) {
+    if (key === "Escape") target.blur();
+    return;
+  }
+  if (IN_THE_LIST_ONLY.has(key) && target.id !== "list" && target !== document.body) return;
+  if (!Object.hasOwn(KEYS, key)) return;
+  event.preventDefault();
+  KEYS[key]();
+}

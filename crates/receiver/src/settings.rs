@@ -1,0 +1,71 @@
+//! The receiver's settings, read and checked before it listens.
+
+use wahook_service::{ListenAddress, Settings};
+
+use crate::verify::Keys;
+
+/// Everything that the receiver is told.
+#[derive(Debug)]
+pub struct ReceiverSettings {
+    /// `RECEIVER_ADDRESS`
+    pub address: ListenAddress,
+    /// `WEBHOOK_SECRET`
+    pub keys: Option<Keys>,
+}
+
+impl ReceiverSettings {
+    /// Reads everything; faults are noted in `settings`.
+    pub fn read(settings: &mut Settings) -> Option<Self> {
+        let address = settings.parsed(
+            "RECEIVER_ADDRESS",
+            ListenAddress::loopback(4000),
+            "an address and port",
+            "127.0.0.1:4000",
+        );
+        let secret = settings.secret("WEBHOOK_SECRET");
+        let keys = secret.and_then(|secret| match Keys::new(secret) {
+            Ok(keys) => Some(keys),
+            Err(error) => {
+                settings.fault(
+                    "WEBHOOK_SECRET",
+                    format!("is no secret: {error}"),
+                    "the sender's secret",
+                );
+                None
+            }
+        });
+        Some(Self { address, keys })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(pairs: &[(&'static str, &'static str)]) -> Result<ReceiverSettings, String> {
+        let mut settings = Settings::from_pairs(pairs.iter().copied());
+        let read = ReceiverSettings::read(&mut settings);
+        settings.finish().map_err(|faults| faults.to_string())?;
+        Ok(read.unwrap())
+    }
+
+    #[test]
+    fn nothing_has_to_be_set_and_nobody_else_can_reach_it_then() {
+        let settings = read(&[]).unwrap();
+        assert_eq!(settings.address.to_string(), "127.0.0.1:4000");
+        assert!(settings.address.is_loopback() && settings.keys.is_none());
+    }
+
+    #[test]
+    fn a_fault_names_the_variable_and_never_the_secret() {
+        let faults = read(&[
+            ("RECEIVER_ADDRESS", "4000"),
+            ("WEBHOOK_SECRET", "whsec_not base64!"),
+        ])
+        .unwrap_err();
+        for expected in ["RECEIVER_ADDRESS", "127.0.0.1:4000", "WEBHOOK_SECRET"] {
+            assert!(faults.contains(expected), "{expected} in {faults}");
+        }
+        assert!(!faults.contains("not base64!"), "{faults}");
+    }
+}

@@ -1,0 +1,56 @@
+//! The test receiver and its page, in this process.
+
+use std::io;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use anyhow::Context;
+use tokio::net::TcpListener;
+use tokio::task::JoinHandle;
+use wahook_receiver::{Keys, Receiver};
+use wahook_service::{Shutdown, Trigger};
+
+use crate::deliveries;
+
+const STOPS_WITHIN: Duration = Duration::from_secs(5);
+
+/// Dropping it leaves it to the end of the process.
+#[derive(Debug)]
+pub(crate) struct TestReceiver {
+    address: SocketAddr,
+    trigger: Trigger,
+    server: JoinHandle<io::Result<()>>,
+}
+
+impl TestReceiver {
+    /// Prints a line for each request.
+    pub(crate) async fn start(address: SocketAddr, secret: String) -> anyhow::Result<Self> {
+        let keys = Keys::new(secret).context("WEBHOOK_SECRET")?;
+        let listener = TcpListener::bind(address).await?;
+        let (shutdown, trigger) = Shutdown::manual();
+        let receiver =
+            Receiver::new(Some(keys)).telling(|seen| println!("{}", deliveries::received(seen)));
+        let server = tokio::spawn(receiver.serve(listener, shutdown));
+        Ok(Self {
+            address,
+            trigger,
+            server,
+        })
+    }
+
+    /// Where deliveries go.
+    pub(crate) fn url(&self) -> String {
+        format!("http://{}/webhook", self.address)
+    }
+
+    /// Where a person looks at them.
+    pub(crate) fn page(&self) -> String {
+        format!("http://{}/", self.address)
+    }
+
+    pub(crate) async fn stop(self) -> anyhow::Result<()> {
+        self.trigger.soft();
+        tokio::time::timeout(STOPS_WITHIN, self.server).await???;
+        Ok(())
+    }
+}

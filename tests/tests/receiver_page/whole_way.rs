@@ -1,0 +1,39 @@
+//! From the producer through RabbitMQ and the consumer to the page.
+
+use serde_json::json;
+use wahook_tests::pair::{SECRET as PAIR_SECRET, Servers};
+use wahook_tests::receiver::Receiver;
+
+use super::stage::Stage;
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_event_that_fails_once_is_seen_twice_with_both_signatures_valid() {
+    let stage = Stage::with(&[("WEBHOOK_SECRET", PAIR_SECRET)]).await;
+    let page = stage.browser().await;
+    let servers = Servers::start().await;
+    let settings = [
+        ("WEBHOOK_URL", stage.url("/webhook")),
+        ("WEBHOOK_RETRY_DELAY", "1000".to_owned()),
+    ];
+    let settings = settings
+        .each_ref()
+        .map(|(name, value)| (*name, value.as_str()));
+    // The pair brings a receiver of its own, to which nothing goes here.
+    let pair = servers.pair(Receiver::start().await, &settings).await;
+    page.click("#answer-500").await;
+    page.wait_text("#rule", "the next 1: 500").await;
+    let event = json!({ "event": "message_create", "data": { "body": "Grüße" } });
+    let id = pair.post(&event).await.accepted_id();
+    page.wait_text("#delivery-1", &id).await;
+    page.wait_text("#delivery-1 .answer.bad", "500").await;
+    page.wait_text("#delivery-2", "attempt 2").await;
+    let second = page.text("#delivery-2").await;
+    assert!(second.contains(&id) && second.contains("+1."), "{second}");
+    for number in [1, 2] {
+        page.click(&format!("#delivery-{number}")).await;
+        page.wait_text("#detail-title", &format!("number {number}"))
+            .await;
+        let signatures = page.text("#signatures").await;
+        assert_eq!(signatures.matches("✓ valid").count(), 2, "{signatures}");
+    }
+}
