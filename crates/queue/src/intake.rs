@@ -8,30 +8,34 @@ use lapin::{
     Acker, BasicProperties, Channel, Connection, Consumer,
     message::Delivery,
     options::{
-        BasicAckOptions, BasicCancelOptions, BasicConsumeOptions, BasicGetOptions,
-        BasicNackOptions, BasicQosOptions, QueueDeclareOptions,
+        BasicCancelOptions, BasicConsumeOptions, BasicGetOptions, BasicQosOptions,
+        QueueDeclareOptions,
     },
     types::FieldTable,
 };
 use std::{sync::Arc, time::Duration};
-use tokio::time::timeout;
+use tokio::{
+    sync::{mpsc, watch},
+    time::timeout,
+};
 use wahook_domain::{AttemptResult, QueuedEvent};
 
 use crate::{
+    acks::{self, Ended, Ending},
     broker::{self, BrokerUri, ConnectError},
     message::{self, Poison},
     spill,
     topology::Topology,
 };
 
-/// An ack that can't be written in this time belongs to a dead connection.
-const ACK_LIMIT: Duration = Duration::from_secs(5);
 /// A subscribe or cancel that takes longer belongs to a dead connection.
 const STEP_LIMIT: Duration = Duration::from_secs(10);
 
 /// A connection for consuming.
 pub struct Intake {
     connection: Connection,
+    /// Whether it is being closed; watched by those who write acks.
+    closing: watch::Sender<bool>,
 }
 
 impl Intake {
@@ -42,7 +46,10 @@ impl Intake {
         topology: &Topology,
     ) -> Result<Self, ConnectError> {
         let connection = broker::connect(uri, name, topology).await?;
-        Ok(Self { connection })
+        Ok(Self {
+            connection,
+            closing: watch::Sender::new(false),
+        })
     }
 
     /// Subscribes to a queue; at most `prefetch` of its messages are handed out
@@ -63,7 +70,19 @@ impl Intake {
                 .await
         };
         let consumer = within_step(queue, steps).await?;
-        Ok(Subscription { channel, consumer })
+        let (endings, ended) = mpsc::unbounded_channel();
+        let telling = acks::tell(ended, self.closing.subscribe());
+        let open = Arc::clone(&channel);
+        tokio::spawn(async move {
+            telling.await;
+            // Messages can only be ended on the channel that handed them out.
+            drop(open);
+        });
+        Ok(Subscription {
+            channel,
+            consumer,
+            endings,
+        })
     }
 
     /// Declares what is new in another topology, and takes away what is obsolete.
@@ -76,7 +95,7 @@ impl Intake {
         let channel = Arc::new(broker::channel(&self.connection).await?);
         let get = channel.basic_get(queue.into(), BasicGetOptions::default());
         let got = within_step(queue, get).await?;
-        Ok(got.map(|got| Received::of(got.delivery, &channel)))
+        Ok(got.map(|got| Received::of(got.delivery, Way::Alone(Some(channel)))))
     }
 
     /// A channel to ask about a queue.
@@ -87,9 +106,11 @@ impl Intake {
         })
     }
 
-    /// Closes the connection; the broker hands out anew what was not
-    /// acknowledged.
+    /// Closes the connection once the acks that were given are written; the
+    /// broker hands out anew what was not acknowledged.
     pub async fn close(&self) {
+        self.closing.send_replace(true);
+        let _ = timeout(acks::WRITE_LIMIT, self.closing.closed()).await;
         broker::close(&self.connection).await;
     }
 }
@@ -130,6 +151,7 @@ impl Observer {
 pub struct Subscription {
     channel: Arc<Channel>,
     consumer: Consumer,
+    endings: mpsc::UnboundedSender<Ended>,
 }
 
 /// Why a subscription hands out no more.
@@ -151,7 +173,9 @@ impl Subscription {
             .next()
             .await
             .ok_or(SubscriptionEnded::Cancelled)??;
-        Ok(Received::of(delivery, &self.channel))
+        let tag = delivery.delivery_tag;
+        let endings = self.endings.clone();
+        Ok(Received::of(delivery, Way::Gathered { tag, endings }))
     }
 
     /// The next message and whatever else is here already, `most` together at
@@ -194,14 +218,14 @@ pub struct Received {
 }
 
 impl Received {
-    fn of(delivery: Delivery, channel: &Arc<Channel>) -> Self {
+    fn of(delivery: Delivery, way: Way) -> Self {
         Self {
             properties: delivery.properties,
             payload: Bytes::from(delivery.data),
             redelivered: delivery.redelivered,
             receipt: Receipt {
                 acker: delivery.acker,
-                _channel: Some(Arc::clone(channel)),
+                way,
             },
         }
     }
@@ -221,8 +245,20 @@ impl Received {
 #[derive(Debug)]
 pub struct Receipt {
     acker: Acker,
-    /// Keeps the channel open, which the message can only be ended on.
-    _channel: Option<Arc<Channel>>,
+    way: Way,
+}
+
+/// Who tells the broker.
+#[derive(Debug)]
+enum Way {
+    /// Whoever gathers what the subscription's messages end with.
+    Gathered {
+        tag: u64,
+        endings: mpsc::UnboundedSender<Ended>,
+    },
+    /// The receipt itself. Keeps the channel open, where nobody else does: the
+    /// message can only be ended on it.
+    Alone(Option<Arc<Channel>>),
 }
 
 /// The message's connection is gone; the broker hands it out anew.
@@ -235,38 +271,36 @@ impl Receipt {
     pub(crate) fn of(acker: Acker) -> Self {
         Self {
             acker,
-            _channel: None,
+            way: Way::Alone(None),
         }
     }
 
-    /// The message is dealt with; the broker forgets it.
+    /// The message is dealt with; the broker forgets it. A subscription's acks
+    /// are written a moment later, many together where that is possible.
     pub async fn ack(self) -> Result<(), AckError> {
-        settle(self.acker.ack(BasicAckOptions::default())).await
+        self.end(Ending::Ack).await
     }
 
     /// The message can't be dealt with: the broker itself moves it, unchanged,
     /// to the dead letters of its queue.
     pub async fn reject(self) -> Result<(), AckError> {
-        let options = BasicNackOptions {
-            requeue: false,
-            multiple: false,
-        };
-        settle(self.acker.nack(options)).await
+        self.end(Ending::Reject).await
     }
 
     /// Back to its queue, to be handed out again.
     pub async fn requeue(self) -> Result<(), AckError> {
-        let options = BasicNackOptions {
-            requeue: true,
-            multiple: false,
-        };
-        settle(self.acker.nack(options)).await
+        self.end(Ending::Requeue).await
     }
-}
 
-async fn settle(step: impl Future<Output = lapin::Result<bool>>) -> Result<(), AckError> {
-    match timeout(ACK_LIMIT, step).await {
-        Ok(Ok(true)) => Ok(()),
-        _ => Err(AckError),
+    async fn end(self, ending: Ending) -> Result<(), AckError> {
+        let acker = self.acker;
+        let is_told = match self.way {
+            Way::Gathered { tag, endings } => {
+                let ended = Ended { tag, acker, ending };
+                endings.send(ended).is_ok()
+            }
+            Way::Alone(_channel) => acks::tell_one(&acker, ending).await,
+        };
+        if is_told { Ok(()) } else { Err(AckError) }
     }
 }
