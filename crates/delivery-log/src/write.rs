@@ -27,7 +27,8 @@ impl DeliveryLog for MongoLog {
         let mut pending: Vec<_> = results.iter().map(Statement::new).collect();
         for _ in 0..ROUNDS {
             for batch in batches(mem::take(&mut pending)) {
-                let reply = self.send(batch.command()).await?;
+                let command = batch.command().map_err(ServerError::from)?;
+                let reply = self.send(command).await?;
                 settle(batch, &reply, &mut report, &mut pending)?;
             }
             if pending.is_empty() {
