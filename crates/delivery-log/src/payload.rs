@@ -69,7 +69,9 @@ pub(crate) fn write(
         form,
         altered: BTreeSet::new(),
     };
-    let written = record.attempt(MAX_BYTES, |record| {
+    // Its type and its key come before it.
+    let most = MAX_BYTES + key.len() + 2;
+    let written = record.attempt(most, |record| {
         encoder.object(&mut record.document(key), members);
     });
     if !written {
