@@ -297,6 +297,8 @@ mod tests {
         assert_eq!(gathered.patient_until(), None);
         // The last of these, 3, is no tag that the broker still knows.
         assert_eq!(gather(&mut gathered, &[1]), [ack(1, false)]);
+        // And the gap is closed: what comes next goes together again.
+        assert_eq!(gather(&mut gathered, &[5, 4]), [ack(5, true)]);
     }
 
     proptest! {
