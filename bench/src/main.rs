@@ -4,6 +4,7 @@
 mod event;
 mod lab;
 mod load;
+mod model;
 mod run;
 mod scenarios;
 mod sink;
@@ -31,6 +32,9 @@ struct Arguments {
     /// List the scenarios
     #[arg(long)]
     list: bool,
+    /// Print what rates up to 100,000 events a second need, on paper
+    #[arg(long)]
+    model: bool,
     /// Runs of each scenario
     #[arg(long, default_value_t = 3)]
     runs: u32,
@@ -50,6 +54,10 @@ fn main() -> ExitCode {
         }
         return ExitCode::SUCCESS;
     }
+    if arguments.model {
+        print!("{}", model::table());
+        return ExitCode::SUCCESS;
+    }
     match run(&arguments) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
@@ -62,7 +70,8 @@ fn main() -> ExitCode {
 #[tokio::main]
 async fn run(arguments: &Arguments) -> anyhow::Result<()> {
     let chosen = chosen(&arguments.only)?;
-    let bar = progress(chosen.len() as u64 * u64::from(arguments.runs));
+    let runs = chosen.iter().map(|scenario| scenario.runs(arguments.runs));
+    let bar = progress(runs.map(u64::from).sum());
     bar.set_message("starting RabbitMQ and MongoDB");
     let lab = Lab::open().await?;
     let mut rows = Vec::new();
@@ -94,7 +103,7 @@ async fn measure(
     bar: &ProgressBar,
 ) -> anyhow::Result<Row> {
     let mut runs: BTreeMap<Subject, Vec<_>> = BTreeMap::new();
-    for _ in 0..arguments.runs {
+    for _ in 0..scenario.runs(arguments.runs) {
         for subject in Subject::BOTH {
             if subject == Subject::Floor && scenario.only_wahook {
                 continue;

@@ -3,7 +3,7 @@
 
 use bytes::Bytes;
 use reqwest::{
-    Client, Response, StatusCode, Url,
+    Client, Method, Request, Response, StatusCode, Url,
     dns::Resolve,
     header::{self, HeaderMap, HeaderName, HeaderValue},
     redirect,
@@ -25,6 +25,9 @@ const WEBHOOK_ID: HeaderName = HeaderName::from_static("webhook-id");
 const WEBHOOK_TIMESTAMP: HeaderName = HeaderName::from_static("webhook-timestamp");
 const WEBHOOK_SIGNATURE: HeaderName = HeaderName::from_static("webhook-signature");
 const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
+
+/// Those that are ours, and what the HTTP client adds: room for all at once.
+const HEADERS: usize = 12;
 
 /// An answer's body is read to its end, so that the connection can be used
 /// again, but no further than this many bytes: then it is dropped.
@@ -87,14 +90,14 @@ impl EndpointClient {
 
     /// Makes one attempt. `now` is stamped into the request.
     pub(crate) async fn post(&self, event: &QueuedEvent, now: UnixMillis) -> Outcome {
-        let request = self
-            .http
-            .post(self.url.clone())
-            .headers(self.headers.clone())
-            .headers(headers(event, self.signer.as_ref(), now))
-            .body(event.body.bytes());
+        let mut request = Request::new(Method::POST, self.url.clone());
+        let headers = request.headers_mut();
+        headers.reserve(self.headers.len() + HEADERS);
+        headers.extend(self.headers.clone());
+        put_headers(headers, event, self.signer.as_ref(), now);
+        *request.body_mut() = Some(event.body.bytes().into());
         within(self.limit, async {
-            match request.send().await {
+            match self.http.execute(request).await {
                 Ok(answer) => read(answer, now).await,
                 Err(error) => failure::outcome_of(&error),
             }
@@ -109,10 +112,14 @@ async fn within(limit: Duration, attempt: impl Future<Output = Outcome>) -> Outc
         .unwrap_or(Outcome::TimedOut { limit })
 }
 
-/// The request's headers; `now` stamps the Standard Webhooks signature, anew on
+/// Puts the request's headers; `now` stamps the Standard Webhooks signature, anew on
 /// every attempt, since receivers refuse an old one.
-fn headers(event: &QueuedEvent, signer: Option<&Signer>, now: UnixMillis) -> HeaderMap {
-    let mut headers = HeaderMap::with_capacity(9);
+fn put_headers(
+    headers: &mut HeaderMap,
+    event: &QueuedEvent,
+    signer: Option<&Signer>,
+    now: UnixMillis,
+) {
     headers.insert(
         header::CONTENT_TYPE,
         HeaderValue::from_static("application/json"),
@@ -147,7 +154,6 @@ fn headers(event: &QueuedEvent, signer: Option<&Signer>, now: UnixMillis) -> Hea
     if let Some(traceparent) = &event.traceparent {
         put(TRACEPARENT, traceparent.clone().into());
     }
-    headers
 }
 
 /// Reads the answer to its end: one that breaks off is no success.

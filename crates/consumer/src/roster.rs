@@ -207,10 +207,12 @@ impl<L: DeliveryLog> Roster<L> {
     }
 }
 
-/// As many again as are in flight wait for the log or their retry's confirm;
-/// where a limit slows them, no more than a few seconds' worth are held.
+/// Three times as many as are in flight wait for the log, their retry's confirm
+/// or the ack that they share: the log writes a batch while another gathers, and
+/// with fewer messages at hand the permits stand idle meanwhile. Where a limit
+/// slows them, no more than a few seconds' worth are held.
 fn prefetch(settings: &EndpointSettings) -> u16 {
-    let by_permits = settings.concurrency.saturating_mul(2);
+    let by_permits = settings.concurrency.saturating_mul(4);
     match settings.rate_limit {
         None => by_permits,
         #[expect(

@@ -162,8 +162,11 @@ impl<L: DeliveryLog> Worker<L> {
                 }
             }
             let endpoint = self.current();
-            deliveries
-                .spawn(async move { endpoint.deliver(received, permit, Errand::Delivery).await });
+            // Boxed at once: a task that holds the whole delivery, some KiB, is moved
+            // several times on its way into the runtime.
+            deliveries.spawn(Box::pin(async move {
+                endpoint.deliver(received, permit, Errand::Delivery).await;
+            }));
         }
     }
 

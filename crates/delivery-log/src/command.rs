@@ -1,6 +1,6 @@
 //! The commands that carry results to the server.
 
-use mongodb::bson::{RawArrayBuf, RawDocumentBuf, cstr, rawdoc};
+use mongodb::bson::{self, RawDocumentBuf};
 use wahook_domain::{AttemptNumber, AttemptResult};
 
 use crate::{
@@ -9,6 +9,7 @@ use crate::{
     merge::MERGE,
     payload::{Alteration, Form},
     verdict::Fault,
+    writer::{Places, Writer},
 };
 
 /// A command is one BSON document, for which the server's limit is 16 MiB; a
@@ -17,6 +18,9 @@ const COMMAND_BYTES: usize = 8 * 1024 * 1024;
 
 /// What each `update` statement holds beside its record and the pipeline.
 const UPDATE_OVERHEAD: usize = 256;
+
+/// What a command holds beside its statements, and for each its place.
+const COMMAND_OVERHEAD: usize = 4096;
 
 /// How a result gets into the log.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -84,7 +88,7 @@ impl<'a> Statement<'a> {
     }
 
     fn bytes(&self) -> usize {
-        let record = self.record.bson.as_bytes().len();
+        let record = self.record.bson.len();
         match self.way {
             Way::Insert => record,
             Way::Merge => record + MERGE.as_bytes().len() + UPDATE_OVERHEAD,
@@ -127,46 +131,45 @@ pub(crate) fn batches(statements: Vec<Statement<'_>>) -> Vec<Batch<'_>> {
 impl Batch<'_> {
     /// The command, which asks that the majority has the write in its journal.
     /// Not ordered, so one refused statement does not hold up the others.
-    pub(crate) fn command(&self) -> RawDocumentBuf {
-        let write_concern = rawdoc! {
-            "w": "majority",
-            "j": true,
-            "wtimeout": i64::try_from(ANSWER_LIMIT.as_millis()).unwrap_or(i64::MAX),
-        };
+    pub(crate) fn command(&self) -> Result<RawDocumentBuf, bson::error::Error> {
         let (name, list) = match self.way {
-            Way::Insert => (cstr!("insert"), cstr!("documents")),
-            Way::Merge => (cstr!("update"), cstr!("updates")),
+            Way::Insert => ("insert", "documents"),
+            Way::Merge => ("update", "updates"),
         };
-        let mut statements = RawArrayBuf::new();
-        for statement in &self.statements {
-            match self.way {
-                Way::Insert => statements.push(&*statement.record.bson),
-                Way::Merge => statements.push(merge(statement)),
+        let mut bytes = Vec::with_capacity(self.bytes + COMMAND_OVERHEAD);
+        let mut command = Writer::begin(&mut bytes);
+        command.text(name, COLLECTION);
+        {
+            let (mut statements, mut places) = (command.array(list), Places::default());
+            for statement in &self.statements {
+                let record = &statement.record.bson;
+                match self.way {
+                    Way::Insert => statements.written(places.next(), record),
+                    Way::Merge => merge(&mut statements.document(places.next()), statement),
+                }
             }
         }
-        rawdoc! {
-            (name): COLLECTION,
-            (list): statements,
-            "ordered": false,
-            "writeConcern": write_concern,
+        command.bool("ordered", false);
+        {
+            let mut write_concern = command.document("writeConcern");
+            write_concern.text("w", "majority");
+            write_concern.bool("j", true);
+            let limit = ANSWER_LIMIT.as_millis().try_into().unwrap_or(i64::MAX);
+            write_concern.integer("wtimeout", limit);
         }
+        drop(command);
+        RawDocumentBuf::from_bytes(bytes)
     }
 }
 
 /// The record travels in `c`, whose values the server never reads as expressions.
-fn merge(statement: &Statement<'_>) -> RawDocumentBuf {
-    let record = &statement.record.bson;
-    let mut constants = RawDocumentBuf::new();
-    constants.append(cstr!("new"), record);
-    let mut update = RawDocumentBuf::new();
-    update.append(
-        cstr!("q"),
-        rawdoc! { "_id": document::key(&statement.result.event_id, &statement.result.endpoint) },
-    );
-    update.append(cstr!("u"), &*MERGE);
-    update.append(cstr!("c"), constants);
-    update.append(cstr!("upsert"), true);
-    update
+fn merge(update: &mut Writer<'_>, statement: &Statement<'_>) {
+    let result = statement.result;
+    let id = document::key(&result.event_id, &result.endpoint);
+    update.document("q").text("_id", &id);
+    update.written_array("u", MERGE.as_bytes());
+    update.document("c").written("new", &statement.record.bson);
+    update.bool("upsert", true);
 }
 
 #[cfg(test)]
@@ -208,7 +211,7 @@ mod tests {
         let results = [result("a", 1, 0), result("b", 2, 0)];
         let batches = batches(statements(&results));
         let names = batches.iter().map(|batch| {
-            let command = batch.command();
+            let command = batch.command().unwrap();
             let concern = command.get_document("writeConcern").unwrap();
             assert_eq!(concern.get_str("w").unwrap(), "majority");
             assert!(concern.get_bool("j").unwrap());
@@ -228,7 +231,7 @@ mod tests {
         assert!((5..9).contains(&batches.len()), "{}", batches.len());
         let mut sent = 0;
         for batch in &batches {
-            assert!(batch.command().as_bytes().len() < 16 << 20);
+            assert!(batch.command().unwrap().as_bytes().len() < 16 << 20);
             sent += batch.statements.len();
         }
         assert_eq!(sent, results.len());

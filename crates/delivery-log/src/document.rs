@@ -4,15 +4,20 @@
 //! are a contract. The fields of an attempt are stored in the order in which the
 //! domain compares them, because the server compares documents field by field.
 
-use std::collections::BTreeSet;
+use std::{borrow::Cow, collections::BTreeSet};
 
-use mongodb::bson::{DateTime, RawArrayBuf, RawBson, RawDocumentBuf, cstr, rawdoc};
 use wahook_domain::{
     Attempt, AttemptResult, DeliveryRecord, EndpointName, EventId, UnixMillis,
     json::{self, Node},
 };
 
-use crate::payload::{self, Alteration, Form, Payload};
+use crate::{
+    payload::{self, Alteration, Form},
+    writer::{Places, Writer},
+};
+
+/// What a record takes beside its payload, about.
+const ROOM: usize = 1024;
 
 /// The `_id` of a record.
 pub(crate) fn key(id: &EventId, endpoint: &EndpointName) -> String {
@@ -22,90 +27,102 @@ pub(crate) fn key(id: &EventId, endpoint: &EndpointName) -> String {
 /// A record of one result and nothing else.
 #[derive(Debug)]
 pub(crate) struct Document {
-    pub(crate) bson: RawDocumentBuf,
+    pub(crate) bson: Vec<u8>,
     pub(crate) altered: BTreeSet<Alteration>,
 }
 
 /// The record of this result alone, its payload in the given form.
 pub(crate) fn of_result(result: &AttemptResult, form: Form) -> Document {
-    let record = DeliveryRecord::first(result);
-    let (payload, timestamp) = sent_parts(result, form);
-    let mut bson = rawdoc! {
-        "_id": key(&record.event_id, &record.endpoint),
-        "event": record.event.as_str(),
-        "webhookUrl": record.webhook_url(),
-        "status": record.status().as_str(),
-        "statusCode": or_null(record.status_code().map(i32::from)),
-        "retryCount": integer(record.retry_count().into()),
-        "errorMessage": or_null(record.error_message()),
-        "createdAt": date(record.created_at),
-        "updatedAt": date(record.updated_at()),
-        "lastRetryAt": or_null(record.last_retry_at().map(date)),
-        "completedAt": or_null(record.completed_at().map(date)),
-        "nextAttemptAt": or_null(record.next_attempt_at().map(date)),
-        "eventId": record.event_id.as_str(),
-        "endpoint": record.endpoint.as_str(),
-        "attempts": [attempt(&result.attempt)],
-        "timestamp": timestamp,
-    };
+    let mut bson = Vec::with_capacity(result.body.len() + ROOM);
+    let mut record = Writer::begin(&mut bson);
+    let body = result.body.parse();
+    derived(&mut record, &DeliveryRecord::first(result));
+    attempt(&mut record.array("attempts").document("0"), &result.attempt);
+    record.text("timestamp", &timestamp(&body));
     // Last, because it is the longest part and may be missing.
-    if let Some(payload) = payload.document {
-        bson.append(cstr!("payload"), payload);
+    let data = member(&body, "data").unwrap_or(&Node::Null);
+    let altered = payload::write(&mut record, "payload", data, form);
+    if !altered.is_empty() {
+        let (mut words, mut places) = (record.array("payloadAltered"), Places::default());
+        for reason in &altered {
+            words.text(places.next(), reason.as_str());
+        }
     }
-    if !payload.altered.is_empty() {
-        let words = payload.altered.iter().map(|reason| reason.as_str());
-        bson.append(cstr!("payloadAltered"), RawArrayBuf::from_iter(words));
-    }
-    Document {
-        bson,
-        altered: payload.altered,
-    }
+    drop(record);
+    Document { bson, altered }
+}
+
+/// What follows from the set of attempts.
+fn derived(to: &mut Writer<'_>, record: &DeliveryRecord) {
+    to.text("_id", &key(&record.event_id, &record.endpoint));
+    to.text("event", record.event.as_str());
+    to.text("webhookUrl", record.webhook_url());
+    to.text("status", record.status().as_str());
+    status_code(to, record.status_code());
+    to.integer("retryCount", record.retry_count().into());
+    text_or_null(to, "errorMessage", record.error_message());
+    date(to, "createdAt", record.created_at);
+    date(to, "updatedAt", record.updated_at());
+    date_or_null(to, "lastRetryAt", record.last_retry_at());
+    date_or_null(to, "completedAt", record.completed_at());
+    date_or_null(to, "nextAttemptAt", record.next_attempt_at());
+    to.text("eventId", record.event_id.as_str());
+    to.text("endpoint", record.endpoint.as_str());
 }
 
 /// In the order in which the domain compares the fields of an attempt.
-fn attempt(attempt: &Attempt) -> RawDocumentBuf {
-    rawdoc! {
-        "queuedAt": date(attempt.queued_at),
-        "number": integer(attempt.number.get().into()),
-        "startedAt": date(attempt.started_at),
-        "durationMs": integer(attempt.duration_ms),
-        "statusCode": or_null(attempt.status_code.map(i32::from)),
-        "error": or_null(attempt.error.as_deref()),
-        "nextAttemptAt": or_null(attempt.next_attempt_at.map(date)),
-        "webhookUrl": &*attempt.webhook_url,
-    }
+fn attempt(to: &mut Writer<'_>, attempt: &Attempt) {
+    date(to, "queuedAt", attempt.queued_at);
+    to.integer("number", attempt.number.get().into());
+    date(to, "startedAt", attempt.started_at);
+    to.integer("durationMs", attempt.duration_ms);
+    status_code(to, attempt.status_code);
+    text_or_null(to, "error", attempt.error.as_deref());
+    date_or_null(to, "nextAttemptAt", attempt.next_attempt_at);
+    to.text("webhookUrl", &attempt.webhook_url);
 }
 
-/// What the gateway sent: the event's data, and its time as text even where the
-/// gateway sent a number.
-fn sent_parts(result: &AttemptResult, form: Form) -> (Payload, String) {
-    let body = result.body.parse();
-    let member = |name| match &body {
-        Node::Object(members) => members.get(name),
-        _ => None,
-    };
-    let payload = payload::encode(member("data").unwrap_or(&Node::Null), form);
-    let timestamp = match member("timestamp") {
-        Some(Node::Text(text)) => text.to_str().0.into_owned(),
+/// When the gateway sent the event, as text even where it sent a number.
+fn timestamp<'t>(body: &'t Node<'_>) -> Cow<'t, str> {
+    match member(body, "timestamp") {
+        Some(Node::Text(text)) => text.to_str().0,
         Some(other) => {
             let mut printed = Vec::new();
             json::print(other, &mut printed);
-            String::from_utf8_lossy(&printed).into_owned()
+            String::from_utf8_lossy(&printed).into_owned().into()
         }
-        None => String::new(),
-    };
-    (payload, timestamp)
+        None => Cow::default(),
+    }
 }
 
-fn or_null(value: Option<impl Into<RawBson>>) -> RawBson {
-    value.map_or(RawBson::Null, Into::into)
+fn member<'n, 'b>(body: &'n Node<'b>, name: &str) -> Option<&'n Node<'b>> {
+    match body {
+        Node::Object(members) => members.get(name),
+        _ => None,
+    }
 }
 
-fn date(time: UnixMillis) -> DateTime {
-    DateTime::from_millis(time.get())
+fn status_code(to: &mut Writer<'_>, code: Option<u16>) {
+    match code {
+        Some(code) => to.int("statusCode", code.into()),
+        None => to.null("statusCode"),
+    }
 }
 
-/// `int` where it fits: shells and other languages show it more kindly than `long`.
-fn integer(value: i64) -> RawBson {
-    i32::try_from(value).map_or(RawBson::Int64(value), RawBson::Int32)
+fn text_or_null(to: &mut Writer<'_>, key: &str, text: Option<&str>) {
+    match text {
+        Some(text) => to.text(key, text),
+        None => to.null(key),
+    }
+}
+
+fn date(to: &mut Writer<'_>, key: &str, time: UnixMillis) {
+    to.date(key, time.get());
+}
+
+fn date_or_null(to: &mut Writer<'_>, key: &str, time: Option<UnixMillis>) {
+    match time {
+        Some(time) => date(to, key, time),
+        None => to.null(key),
+    }
 }

@@ -27,6 +27,7 @@ mod payload;
 mod survey;
 mod verdict;
 mod write;
+mod writer;
 
 pub use connection::{LogSettingsError, MongoLog};
 pub use log::{DeliveryLog, LogUnavailable, WriteReport};

@@ -5,8 +5,9 @@ use std::{
     collections::{BTreeSet, HashSet},
 };
 
-use mongodb::bson::{RawArrayBuf, RawBson, RawDocumentBuf, raw::CStr};
 use wahook_domain::json::{self, Node, Object, Text};
+
+use crate::writer::{Places, Writer};
 
 /// MongoDB takes documents of 16 MiB; the half MiB below is for the rest of the
 /// record, whose attempts grow.
@@ -51,38 +52,32 @@ impl Alteration {
     }
 }
 
-/// A payload as it is stored.
-pub(crate) struct Payload {
-    /// `None` when it had to be left out.
-    pub(crate) document: Option<RawDocumentBuf>,
-    pub(crate) altered: BTreeSet<Alteration>,
-}
-
-/// Turns the event's data into BSON, typed as the Node.js driver types the same
-/// JSON: whole numbers that fit 32 bits are `int`, all others `double`.
-pub(crate) fn encode(data: &Node<'_>, form: Form) -> Payload {
+/// Writes the event's data as a member of `record`, typed as the Node.js driver
+/// types the same JSON: whole numbers that fit 32 bits are `int`, all others
+/// `double`. Says in what it differs; where it had to be left out, nothing is
+/// written.
+pub(crate) fn write(
+    record: &mut Writer<'_>,
+    key: &str,
+    data: &Node<'_>,
+    form: Form,
+) -> BTreeSet<Alteration> {
     let (Node::Object(members), Form::AsSent | Form::PlainKeys) = (data, form) else {
-        return left_out(Alteration::Refused);
+        return BTreeSet::from([Alteration::Refused]);
     };
     let mut encoder = Encoder {
         form,
         altered: BTreeSet::new(),
     };
-    let document = encoder.object(members);
-    if document.as_bytes().len() > MAX_BYTES {
-        return left_out(Alteration::TooLarge);
+    // Its type and its key come before it.
+    let most = MAX_BYTES + key.len() + 2;
+    let written = record.attempt(most, |record| {
+        encoder.object(&mut record.document(key), members);
+    });
+    if !written {
+        return BTreeSet::from([Alteration::TooLarge]);
     }
-    Payload {
-        document: Some(document),
-        altered: encoder.altered,
-    }
-}
-
-fn left_out(reason: Alteration) -> Payload {
-    Payload {
-        document: None,
-        altered: BTreeSet::from([reason]),
-    }
+    encoder.altered
 }
 
 struct Encoder {
@@ -91,32 +86,33 @@ struct Encoder {
 }
 
 impl Encoder {
-    fn object(&mut self, members: &Object<'_>) -> RawDocumentBuf {
-        let keys = self.keys(members);
-        let mut document = RawDocumentBuf::new();
-        for (key, (_, value)) in keys.iter().zip(members.iter()) {
-            // A key that still holds a NUL can't be here: `keys` replaced it.
-            if let Ok(key) = <&CStr>::try_from(key.as_ref()) {
-                document.append(key, self.value(value));
+    fn object(&mut self, to: &mut Writer<'_>, members: &Object<'_>) {
+        // Nearly all are like this, and need no second look.
+        if self.form == Form::AsSent && members.iter().all(|(key, _)| is_plain(key)) {
+            for (key, value) in members.iter() {
+                self.value(to, key.form(), value);
             }
+            return;
         }
-        document
+        let keys = self.keys(members);
+        for (key, (_, value)) in keys.iter().zip(members.iter()) {
+            self.value(to, key, value);
+        }
     }
 
-    fn value(&mut self, node: &Node<'_>) -> RawBson {
+    fn value(&mut self, to: &mut Writer<'_>, key: &str, node: &Node<'_>) {
         match node {
-            Node::Null => RawBson::Null,
-            Node::Bool(value) => RawBson::Boolean(*value),
-            Node::Number(value) => number(*value),
-            Node::Text(text) => RawBson::String(self.text(text).into_owned()),
+            Node::Null => to.null(key),
+            Node::Bool(value) => to.bool(key, *value),
+            Node::Number(value) => number(to, key, *value),
+            Node::Text(text) => to.text(key, &self.text(text)),
             Node::Array(items) => {
-                let mut array = RawArrayBuf::new();
+                let (mut array, mut places) = (to.array(key), Places::default());
                 for item in items {
-                    array.push(self.value(item));
+                    self.value(&mut array, places.next(), item);
                 }
-                RawBson::Array(array)
             }
-            Node::Object(members) => RawBson::Document(self.object(members)),
+            Node::Object(members) => self.object(&mut to.document(key), members),
         }
     }
 
@@ -162,15 +158,21 @@ impl Encoder {
     }
 }
 
+/// Whether a key is stored as it is: its canonical form has no escape, and so
+/// stands for itself, without a NUL or a lone surrogate.
+fn is_plain(key: &Text<'_>) -> bool {
+    !key.form().contains('\\')
+}
+
 #[expect(
     clippy::cast_possible_truncation,
     reason = "the comparison tells whether anything was lost"
 )]
-fn number(value: f64) -> RawBson {
+fn number(to: &mut Writer<'_>, key: &str, value: f64) {
     let whole = value as i32;
     if f64::from(whole) == value {
-        RawBson::Int32(whole)
+        to.int(key, whole);
     } else {
-        RawBson::Double(value)
+        to.double(key, value);
     }
 }

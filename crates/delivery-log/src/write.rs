@@ -3,7 +3,7 @@
 use std::mem;
 
 use mongodb::{
-    bson::{Document, RawDocumentBuf},
+    bson::Document,
     error::{Error as ServerError, ErrorKind},
 };
 use wahook_domain::{AttemptResult, DeliveryRecord, EndpointName, EventId};
@@ -27,7 +27,7 @@ impl DeliveryLog for MongoLog {
         let mut pending: Vec<_> = results.iter().map(Statement::new).collect();
         for _ in 0..ROUNDS {
             for batch in batches(mem::take(&mut pending)) {
-                let reply = self.send(batch.command()).await?;
+                let reply = self.send(&batch).await?;
                 settle(batch, &reply, &mut report, &mut pending)?;
             }
             if pending.is_empty() {
@@ -60,14 +60,20 @@ impl DeliveryLog for MongoLog {
 impl MongoLog {
     /// A write is idempotent, so when its connection breaks (a primary stepped
     /// down, a load balancer closed an idle socket) it is sent once more at once.
-    async fn send(&self, command: RawDocumentBuf) -> Result<Document, LogUnavailable> {
-        let first = self.database.run_raw_command(command.clone());
-        match within_limit(first).await {
+    async fn send(&self, batch: &Batch<'_>) -> Result<Document, LogUnavailable> {
+        match self.send_once(batch).await {
             Err(LogUnavailable::Server(error)) if is_broken_connection(&error) => {
-                within_limit(self.database.run_raw_command(command)).await
+                self.send_once(batch).await
             }
             answer => answer,
         }
+    }
+
+    /// The driver takes the command, some 100 KB, and makes copies of its own:
+    /// one that is kept for a second time would be one more for each batch.
+    async fn send_once(&self, batch: &Batch<'_>) -> Result<Document, LogUnavailable> {
+        let command = batch.command().map_err(ServerError::from)?;
+        within_limit(self.database.run_raw_command(command)).await
     }
 }
 

@@ -8,16 +8,20 @@ use lapin::{
     Acker, BasicProperties, Channel, Connection, Consumer,
     message::Delivery,
     options::{
-        BasicAckOptions, BasicCancelOptions, BasicConsumeOptions, BasicGetOptions,
-        BasicNackOptions, BasicQosOptions, QueueDeclareOptions,
+        BasicCancelOptions, BasicConsumeOptions, BasicGetOptions, BasicQosOptions,
+        QueueDeclareOptions,
     },
     types::FieldTable,
 };
 use std::{sync::Arc, time::Duration};
-use tokio::{sync::oneshot, time::timeout};
+use tokio::{
+    sync::{mpsc, oneshot, watch},
+    time::timeout,
+};
 use wahook_domain::{AttemptResult, QueuedEvent};
 
 use crate::{
+    acks::{self, Ended, Ending},
     broker::{self, Broker, ConnectError},
     local::{Command, Lease, LocalSubscription, Settlement, SharedQueue, Tag},
     message::{self, Poison},
@@ -26,8 +30,6 @@ use crate::{
     topology::Topology,
 };
 
-/// An ack that can't be written in this time belongs to a dead connection.
-const ACK_LIMIT: Duration = Duration::from_secs(5);
 /// A subscribe or cancel that takes longer belongs to a dead connection.
 const STEP_LIMIT: Duration = Duration::from_secs(10);
 
@@ -36,7 +38,11 @@ pub struct Intake(Source);
 
 /// Where the messages are.
 enum Source {
-    RabbitMq(Connection),
+    RabbitMq {
+        connection: Connection,
+        /// Whether it is being closed; watched by those who write acks.
+        closing: watch::Sender<bool>,
+    },
     Local(SharedQueue),
 }
 
@@ -48,7 +54,10 @@ impl Intake {
         topology: &Topology,
     ) -> Result<Self, ConnectError> {
         let source = match broker {
-            Broker::RabbitMq(uri) => Source::RabbitMq(broker::connect(uri, name, topology).await?),
+            Broker::RabbitMq(uri) => Source::RabbitMq {
+                connection: broker::connect(uri, name, topology).await?,
+                closing: watch::Sender::new(false),
+            },
             Broker::Local(queue) => {
                 queue.submit(Command::Declare(topology.clone()));
                 Source::Local(Arc::clone(queue))
@@ -64,8 +73,11 @@ impl Intake {
         queue: &str,
         prefetch: u16,
     ) -> Result<Subscription, ConnectError> {
-        let connection = match &self.0 {
-            Source::RabbitMq(connection) => connection,
+        let (connection, closing) = match &self.0 {
+            Source::RabbitMq {
+                connection,
+                closing,
+            } => (connection, closing),
             Source::Local(local) => {
                 let begun = LocalSubscription::begin(Arc::clone(local), queue, prefetch);
                 return Ok(Subscription(Feed::Local(begun)));
@@ -82,13 +94,25 @@ impl Intake {
                 .await
         };
         let consumer = within_step(queue, steps).await?;
-        Ok(Subscription(Feed::RabbitMq { channel, consumer }))
+        let (endings, ended) = mpsc::unbounded_channel();
+        let telling = acks::tell(ended, closing.subscribe());
+        let open = Arc::clone(&channel);
+        tokio::spawn(async move {
+            telling.await;
+            // Messages can only be ended on the channel that handed them out.
+            drop(open);
+        });
+        Ok(Subscription(Feed::RabbitMq {
+            channel,
+            consumer,
+            endings,
+        }))
     }
 
     /// Declares what is new in another topology, and takes away what is obsolete.
     pub async fn declare(&self, topology: &Topology) -> Result<(), ConnectError> {
         match &self.0 {
-            Source::RabbitMq(connection) => broker::declare(connection, topology).await,
+            Source::RabbitMq { connection, .. } => broker::declare(connection, topology).await,
             Source::Local(queue) => {
                 queue.submit(Command::Declare(topology.clone()));
                 Ok(())
@@ -99,7 +123,7 @@ impl Intake {
     /// One message, where there is one, without a subscription.
     pub async fn take_one(&self, queue: &str) -> Result<Option<Received>, ConnectError> {
         let connection = match &self.0 {
-            Source::RabbitMq(connection) => connection,
+            Source::RabbitMq { connection, .. } => connection,
             Source::Local(local) => {
                 let (sender, taken) = oneshot::channel();
                 local.submit(Command::Take(queue.to_owned(), sender));
@@ -110,13 +134,15 @@ impl Intake {
         let channel = Arc::new(broker::channel(connection).await?);
         let get = channel.basic_get(queue.into(), BasicGetOptions::default());
         let got = within_step(queue, get).await?;
-        Ok(got.map(|got| Received::of(got.delivery, &channel)))
+        Ok(got.map(|got| Received::of(got.delivery, Way::Alone(Some(channel)))))
     }
 
     /// A channel to ask about a queue.
     pub async fn observe(&self, queue: &str) -> Result<Observer, ConnectError> {
         let of = match &self.0 {
-            Source::RabbitMq(connection) => Observed::RabbitMq(broker::channel(connection).await?),
+            Source::RabbitMq { connection, .. } => {
+                Observed::RabbitMq(broker::channel(connection).await?)
+            }
             Source::Local(local) => Observed::Local(Arc::clone(local)),
         };
         Ok(Observer {
@@ -125,11 +151,18 @@ impl Intake {
         })
     }
 
-    /// Closes the connection; the broker hands out anew what was not
-    /// acknowledged.
+    /// Closes the connection once the acks that were given are written; the
+    /// broker hands out anew what was not acknowledged.
     pub async fn close(&self) {
         match &self.0 {
-            Source::RabbitMq(connection) => broker::close(connection).await,
+            Source::RabbitMq {
+                connection,
+                closing,
+            } => {
+                closing.send_replace(true);
+                let _ = timeout(acks::WRITE_LIMIT, closing.closed()).await;
+                broker::close(connection).await;
+            }
             // Each message that is dropped before it was settled goes back by itself.
             Source::Local(_) => {}
         }
@@ -186,6 +219,7 @@ enum Feed {
     RabbitMq {
         channel: Arc<Channel>,
         consumer: Consumer,
+        endings: mpsc::UnboundedSender<Ended>,
     },
     Local(LocalSubscription),
 }
@@ -205,10 +239,14 @@ impl Subscription {
     /// The next message. Dropping the future loses none.
     pub async fn next(&mut self) -> Result<Received, SubscriptionEnded> {
         match &mut self.0 {
-            Feed::RabbitMq { channel, consumer } => {
+            Feed::RabbitMq {
+                consumer, endings, ..
+            } => {
                 let next = consumer.next().await;
                 let delivery = next.ok_or(SubscriptionEnded::Cancelled)??;
-                Ok(Received::of(delivery, channel))
+                let tag = delivery.delivery_tag;
+                let endings = endings.clone();
+                Ok(Received::of(delivery, Way::Gathered { tag, endings }))
             }
             Feed::Local(local) => local.next().await.ok_or(SubscriptionEnded::Cancelled),
         }
@@ -235,7 +273,9 @@ impl Subscription {
     /// acknowledged stays ours until the connection closes.
     pub async fn cancel(&self) {
         match &self.0 {
-            Feed::RabbitMq { channel, consumer } => {
+            Feed::RabbitMq {
+                channel, consumer, ..
+            } => {
                 let options = BasicCancelOptions::default();
                 let cancel = channel.basic_cancel(consumer.tag(), options);
                 let _ = timeout(STEP_LIMIT, cancel).await;
@@ -256,14 +296,14 @@ pub struct Received {
 }
 
 impl Received {
-    fn of(delivery: Delivery, channel: &Arc<Channel>) -> Self {
+    fn of(delivery: Delivery, way: Way) -> Self {
         Self {
             properties: delivery.properties,
             payload: Bytes::from(delivery.data),
             redelivered: delivery.redelivered,
             receipt: Receipt(Right::RabbitMq {
                 acker: delivery.acker,
-                _channel: Some(Arc::clone(channel)),
+                way,
             }),
         }
     }
@@ -296,12 +336,21 @@ pub struct Receipt(Right);
 
 #[derive(Debug)]
 enum Right {
-    RabbitMq {
-        acker: Acker,
-        /// Keeps the channel open, which the message can only be ended on.
-        _channel: Option<Arc<Channel>>,
-    },
+    RabbitMq { acker: Acker, way: Way },
     Local(Lease),
+}
+
+/// Who tells the broker.
+#[derive(Debug)]
+enum Way {
+    /// Whoever gathers what the subscription's messages end with.
+    Gathered {
+        tag: u64,
+        endings: mpsc::UnboundedSender<Ended>,
+    },
+    /// The receipt itself. Keeps the channel open, where nobody else does: the
+    /// message can only be ended on it.
+    Alone(Option<Arc<Channel>>),
 }
 
 /// The message's connection is gone; the broker hands it out anew.
@@ -314,56 +363,45 @@ impl Receipt {
     pub(crate) fn of(acker: Acker) -> Self {
         Self(Right::RabbitMq {
             acker,
-            _channel: None,
+            way: Way::Alone(None),
         })
     }
 
-    /// The message is dealt with; the broker forgets it.
+    /// The message is dealt with; the broker forgets it. A subscription's acks
+    /// are written a moment later, many together where that is possible.
     pub async fn ack(self) -> Result<(), AckError> {
-        match self.0 {
-            Right::RabbitMq { acker, .. } => settle(acker.ack(BasicAckOptions::default())).await,
-            Right::Local(lease) => {
-                lease.settle(Settlement::Ack);
-                Ok(())
-            }
-        }
+        self.end(Ending::Ack).await
     }
 
     /// The message can't be dealt with: the broker itself moves it, unchanged,
     /// to the dead letters of its queue.
     pub async fn reject(self) -> Result<(), AckError> {
-        self.nack(false).await
+        self.end(Ending::Reject).await
     }
 
     /// Back to its queue, to be handed out again.
     pub async fn requeue(self) -> Result<(), AckError> {
-        self.nack(true).await
+        self.end(Ending::Requeue).await
     }
 
-    async fn nack(self, requeue: bool) -> Result<(), AckError> {
-        match self.0 {
-            Right::RabbitMq { acker, .. } => {
-                let options = BasicNackOptions {
-                    requeue,
-                    multiple: false,
-                };
-                settle(acker.nack(options)).await
-            }
+    async fn end(self, ending: Ending) -> Result<(), AckError> {
+        let is_told = match self.0 {
+            Right::RabbitMq { acker, way } => match way {
+                Way::Gathered { tag, endings } => {
+                    let ended = Ended { tag, acker, ending };
+                    endings.send(ended).is_ok()
+                }
+                Way::Alone(_channel) => acks::tell_one(&acker, ending).await,
+            },
             Right::Local(lease) => {
-                lease.settle(if requeue {
-                    Settlement::Requeue
-                } else {
-                    Settlement::Reject
+                lease.settle(match ending {
+                    Ending::Ack => Settlement::Ack,
+                    Ending::Reject => Settlement::Reject,
+                    Ending::Requeue => Settlement::Requeue,
                 });
-                Ok(())
+                true
             }
-        }
-    }
-}
-
-async fn settle(step: impl Future<Output = lapin::Result<bool>>) -> Result<(), AckError> {
-    match timeout(ACK_LIMIT, step).await {
-        Ok(Ok(true)) => Ok(()),
-        _ => Err(AckError),
+        };
+        if is_told { Ok(()) } else { Err(AckError) }
     }
 }

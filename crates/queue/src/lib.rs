@@ -4,6 +4,7 @@
 //! lapin's own recovery is not used: each connection is supervised here and
 //! built anew on any error, with a deadline around every step.
 
+mod acks;
 pub mod broker;
 pub mod dead_letters;
 #[cfg(test)]

@@ -1,0 +1,142 @@
+//! How much of everything does a rate need? On paper, from measured costs; pure.
+//! `docs/scaling.md` shows the table and says what is assumed.
+
+use std::fmt::Write;
+
+/// What was measured, and what is assumed of what could not be.
+#[derive(Debug, Clone, Copy)]
+struct Inputs {
+    /// Microseconds of one core for each event, or each delivery.
+    producer: f64,
+    broker_in: f64,
+    consumer: f64,
+    broker_out: f64,
+    log: f64,
+    /// What a follower in the broker's cluster spends of what the leader does.
+    follower: f64,
+    /// How busy a core may be before queues build up.
+    busy: f64,
+    /// Attempts for each event.
+    attempts: f64,
+    /// Events a second that one quorum queue takes in, or hands out and settles, alone.
+    queue_in: f64,
+    queue_out: f64,
+    /// Results a second that one primary of the log takes, whatever its cores.
+    primary: f64,
+    /// Bytes of an event on the wire, with properties, headers and frames.
+    bytes: f64,
+    /// How often an event's bytes pass the broker's network: in, to two followers, out.
+    passes: f64,
+}
+
+/// `docs/scaling.md` names where each is from.
+const INPUTS: Inputs = Inputs {
+    producer: 49.0,
+    broker_in: 77.0,
+    consumer: 77.0,
+    broker_out: 24.0,
+    log: 28.0,
+    follower: 0.5,
+    busy: 0.7,
+    attempts: 1.05,
+    queue_in: 28_000.0,
+    queue_out: 45_000.0,
+    primary: 20_000.0,
+    bytes: 900.0,
+    passes: 4.0,
+};
+
+const RATES: [u32; 8] = [100, 1_000, 5_000, 10_000, 15_000, 25_000, 50_000, 100_000];
+
+/// What one rate needs.
+#[derive(Debug, Clone, Copy, PartialEq)]
+struct Needs {
+    producer_cores: f64,
+    consumer_cores: f64,
+    /// Of all three nodes.
+    broker_cores: f64,
+    log_cores: f64,
+    /// Queues that one endpoint's events must be spread over.
+    queues: f64,
+    /// Shards of the log.
+    shards: f64,
+    /// Through the broker's network, in Mbit/s.
+    network: f64,
+}
+
+impl Inputs {
+    fn needs(&self, rate: f64) -> Needs {
+        let deliveries = rate * self.attempts;
+        let cores = |per_second: f64, micros: f64| per_second * micros / 1e6 / self.busy;
+        let leader = cores(rate, self.broker_in) + cores(deliveries, self.broker_out);
+        Needs {
+            producer_cores: cores(rate, self.producer),
+            consumer_cores: cores(deliveries, self.consumer),
+            broker_cores: leader * (1.0 + 2.0 * self.follower),
+            log_cores: cores(deliveries, self.log),
+            queues: (rate / self.per_queue()).ceil(),
+            shards: (deliveries / self.primary).ceil(),
+            network: rate * self.bytes * self.passes * 8.0 / 1e6,
+        }
+    }
+
+    /// A queue is one process of the broker's: what it does at the same time, it does in turns.
+    fn per_queue(&self) -> f64 {
+        let turn = 1.0 / self.queue_in + self.attempts / self.queue_out;
+        self.busy / turn
+    }
+}
+
+/// The table of `docs/scaling.md`.
+pub(crate) fn table() -> String {
+    let mut text = "| events/s | producer cores | consumer cores | broker cores (3 nodes) | MongoDB cores | queues per endpoint | MongoDB shards | broker network, Mbit/s |\n\
+         |---|---|---|---|---|---|---|---|\n"
+        .to_owned();
+    for rate in RATES {
+        let needs = INPUTS.needs(rate.into());
+        let _infallible = writeln!(
+            text,
+            "| {rate} | {:.1} | {:.1} | {:.1} | {:.1} | {:.0} | {:.0} | {:.0} |",
+            needs.producer_cores,
+            needs.consumer_cores,
+            needs.broker_cores,
+            needs.log_cores,
+            needs.queues,
+            needs.shards,
+            needs.network,
+        );
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_document_shows_what_the_model_says() {
+        let document = include_str!("../../docs/scaling.md");
+        assert!(document.contains(&table()), "{}", table());
+    }
+
+    #[test]
+    fn everything_grows_with_the_rate_and_nothing_is_ever_zero() {
+        let needs = RATES.map(|rate| INPUTS.needs(rate.into()));
+        for pair in needs.windows(2) {
+            assert!(pair[0].consumer_cores < pair[1].consumer_cores);
+            assert!(pair[0].queues <= pair[1].queues);
+        }
+        assert!(needs[0].queues == 1.0 && needs[0].shards == 1.0);
+    }
+
+    #[test]
+    fn one_core_that_may_be_wholly_busy_does_what_its_cost_says() {
+        let inputs = Inputs {
+            busy: 1.0,
+            attempts: 1.0,
+            consumer: 100.0,
+            ..INPUTS
+        };
+        assert!((inputs.needs(10_000.0).consumer_cores - 1.0).abs() < 1e-9);
+    }
+}
