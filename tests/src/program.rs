@@ -50,6 +50,12 @@ impl Program {
         Self::listening(ProgramName::Consumer, settings).await
     }
 
+    /// Starts the whole system in one process with these settings and no others; returns
+    /// when it listens, ready or not. `CONSUMER_LISTEN` has to be given.
+    pub async fn standalone(settings: &[(&str, &str)]) -> Self {
+        Self::listening(ProgramName::Standalone, settings).await
+    }
+
     /// Starts the program without waiting for anything: for tests of its refusal to start.
     pub async fn launch(name: ProgramName, settings: &[(&str, &str)]) -> Self {
         or_fail(name, try_launch(name, settings).await)

@@ -19,6 +19,7 @@ use wahook_domain::{AttemptResult, QueuedEvent};
 
 use crate::{
     broker::{self, Broker, ConnectError},
+    dead_letters::DeadLetter,
     local::{Command, Lease, LocalSubscription, Settlement, SharedQueue, Tag},
     message::{self, Poison},
     spill,
@@ -282,6 +283,12 @@ impl Received {
     /// Reads it as a message of a work queue.
     pub fn event(&self) -> Result<QueuedEvent, Poison> {
         message::decode(&self.properties, self.payload.clone())
+    }
+
+    /// Reads it as a message of `wahook.dead`.
+    #[must_use]
+    pub fn letter(&self) -> DeadLetter {
+        DeadLetter::read(&self.properties, self.payload.clone())
     }
 
     /// Reads it as a message of `wahook.results`.

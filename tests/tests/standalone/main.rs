@@ -1,0 +1,15 @@
+//! The whole system in one process, and its store.
+
+#![allow(
+    clippy::cast_possible_truncation,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "a test fails by panicking"
+)]
+
+mod crashes;
+mod full_disk;
+mod life;
+mod system;
