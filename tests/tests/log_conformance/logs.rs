@@ -45,15 +45,27 @@ impl Readable for InMongo {
 
     async fn field(&self, key: &str, name: &str) -> Value {
         let found = self.records.find_one(doc! { "_id": key }).await.unwrap();
-        match found.expect("a record").get(name) {
-            Some(Bson::DateTime(date)) => date.timestamp_millis().into(),
-            Some(other) => other.clone().into_relaxed_extjson(),
-            None => Value::Null,
-        }
+        found.expect("a record").get(name).map_or(Value::Null, json)
     }
 
     async fn count(&self) -> u64 {
         self.records.count_documents(doc! {}).await.unwrap()
+    }
+}
+
+fn json(value: &Bson) -> Value {
+    match value {
+        Bson::DateTime(date) => date.timestamp_millis().into(),
+        Bson::Int32(number) => (*number).into(),
+        Bson::Int64(number) => (*number).into(),
+        Bson::Double(number) => (*number).into(),
+        Bson::String(text) => text.as_str().into(),
+        Bson::Array(items) => items.iter().map(json).collect(),
+        Bson::Document(members) => members
+            .iter()
+            .map(|(name, value)| (name.clone(), json(value)))
+            .collect(),
+        _ => Value::Null,
     }
 }
 
