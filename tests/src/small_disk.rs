@@ -81,11 +81,6 @@ impl SmallDisk {
         fs::remove_file(self.ballast()).context("making room on the disk")
     }
 
-    /// Where those who are not its inhabitants find it.
-    pub fn path(&self) -> PathBuf {
-        self.seen_from_outside()
-    }
-
     /// The command line before the program that is to see the disk.
     pub(crate) fn enter(&self) -> Vec<OsString> {
         let target = self.holder.pid().to_string();

@@ -2,92 +2,76 @@
 
 use std::time::Duration;
 
-use bytes::Bytes;
-use wahook_delivery_log::DeliveryLog;
-use wahook_domain::{
-    AttemptNumber, CanonicalBody, EndpointName, EventId, EventName, EventPattern, QueuedEvent,
-    UnixMillis,
-};
-use wahook_embedded::Store;
-use wahook_queue::{Intake, Outgoing, PublishError, Publisher, Topology};
+use reqwest::StatusCode;
+use serde_json::json;
+use wahook_tests::eventually::eventually;
 use wahook_tests::folder::RunFolder;
+use wahook_tests::http_client::http_client;
+use wahook_tests::load::Load;
+use wahook_tests::program::Program;
+use wahook_tests::receiver::{Answer, Receiver};
 use wahook_tests::small_disk::SmallDisk;
 
-const SOON: Duration = Duration::from_secs(20);
-const WORK: &str = "wahook.deliver.default";
+use crate::system::System;
 
-fn event(n: usize) -> QueuedEvent {
-    let text = "x".repeat(2_000);
-    let body = format!(r#"{{"event":"call","data":{{"text":"{text}"}},"timestamp":1}}"#);
-    QueuedEvent {
-        id: EventId::parse(&format!("evt-{n}")).unwrap(),
-        name: EventName::parse("call").unwrap(),
-        body: CanonicalBody::check(Bytes::from(body)).unwrap(),
-        attempt: AttemptNumber::FIRST,
-        accepted_at: UnixMillis::new(1),
-        redriven_at: None,
-        traceparent: None,
-    }
-}
+const SOON: Duration = Duration::from_secs(60);
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn on_a_full_disk_events_are_refused_nothing_is_lost_and_room_heals_it() {
     let folder = RunFolder::temporary("full-disk").unwrap();
-    let disk = SmallDisk::mount(&folder.join("disk"), 16).await.unwrap();
-    let file = disk.path().join("data.db");
-    let store = Store::open(&file).unwrap();
-    let (name, every) = (EndpointName::default(), [EventPattern::Every]);
-    let topology = Topology::deliveries([(&name, every.as_slice())], &[]);
-    let (publisher, _task) = Publisher::start(store.broker(), "test", topology.clone(), SOON);
-    let mut confirmed = Vec::new();
-    publisher.publish(Outgoing::event(&event(0))).await.unwrap();
-    confirmed.push("evt-0".to_owned());
-    let intake = Intake::connect(&store.broker(), "test", &topology)
-        .await
-        .unwrap();
-    let held = intake.take_one(WORK).await.unwrap().unwrap();
+    let disk = SmallDisk::mount(&folder.join("disk"), 32).await.unwrap();
+    let data = folder.join("disk").join("wahook.db").display().to_string();
+    let answers = Receiver::answering(|post| {
+        Answer::status(if post.attempt() == Some(1) { 500 } else { 200 })
+    });
+    let receiver = answers.await;
+    let settings = [
+        ("WAHOOK_DATA", data.as_str()),
+        ("WEBHOOK_RETRY_DELAY", "200"),
+        ("WEBHOOK_CIRCUIT", "off"),
+    ];
+    let system = System::new(&receiver, &settings);
+    let program = Program::standalone_on(&disk, &system.borrowed()).await;
+    program.wait_ready(SOON).await;
+    let load = Load::start_at(&system.events, 4, Duration::from_millis(5), u64::MAX);
+    eventually(SOON, "some load", || async {
+        (load.accepted() > 200).then_some(())
+    })
+    .await;
     disk.fill().unwrap();
-    let refused = loop {
-        let event = event(confirmed.len());
-        match publisher.publish(Outgoing::event(&event)).await {
-            Ok(()) => confirmed.push(event.id.to_string()),
-            Err(error) => break error,
-        }
-        assert!(confirmed.len() < 10_000, "a full disk takes no 20 MB");
+    let http = http_client().unwrap();
+    let post = || async {
+        let event = json!({"event": "call"}).to_string();
+        let url = format!("{}/v1/events", system.events);
+        http.post(url).body(event).send().await.unwrap().status()
     };
-    assert!(
-        matches!(refused, PublishError::Refused | PublishError::Blocked),
-        "{refused}"
-    );
-    let log = store.log();
-    assert!(log.ping().await.is_err(), "the log says so too");
-    assert!(publisher.link().borrow().blocked.is_some(), "and readiness");
-    // Settled while nothing can be written: it must neither come back nor be forgotten.
-    held.receipt.ack().await.unwrap();
+    eventually(SOON, "a refusal", || async {
+        (post().await == StatusCode::SERVICE_UNAVAILABLE).then_some(())
+    })
+    .await;
+    let ready = || async {
+        let url = format!("{}/readyz", system.events);
+        http.get(url).send().await.unwrap().status()
+    };
+    eventually(SOON, "that operators are told", || async {
+        (ready().await == StatusCode::SERVICE_UNAVAILABLE).then_some(())
+    })
+    .await;
     disk.make_room().unwrap();
-    let mut link = publisher.link();
-    let healed = tokio::time::timeout(SOON, link.wait_for(|link| link.blocked.is_none())).await;
-    assert!(healed.is_ok(), "room heals it");
-    drop(healed);
-    log.ping().await.unwrap();
-    publisher
-        .publish(Outgoing::event(&event(9_999)))
-        .await
-        .unwrap();
-    confirmed.push("evt-9999".to_owned());
-    drop(store);
-    let store = Store::open(&file).unwrap();
-    let intake = Intake::connect(&store.broker(), "test", &topology)
-        .await
-        .unwrap();
-    for expected in &confirmed[1..] {
-        let received = intake
-            .take_one(WORK)
-            .await
-            .unwrap()
-            .expect("nothing is lost");
-        assert_eq!(received.event().unwrap().id.as_str(), expected);
-        received.receipt.ack().await.unwrap();
-    }
-    assert!(intake.take_one(WORK).await.unwrap().is_none());
+    eventually(SOON, "room to heal it", || async {
+        (post().await == StatusCode::ACCEPTED).then_some(())
+    })
+    .await;
+    program.wait_ready(SOON).await;
+    let accepted = load.stop().await;
+    receiver
+        .wait_until("every accepted event", SOON, |posts| {
+            let delivered = posts.iter().filter(|post| post.attempt() > Some(1));
+            let delivered: std::collections::BTreeSet<_> =
+                delivered.filter_map(|post| post.id()).collect();
+            accepted.iter().all(|id| delivered.contains(id.as_str()))
+        })
+        .await;
+    program.terminate();
+    assert!(program.wait_exit(SOON).await.success());
 }
