@@ -216,6 +216,11 @@ impl Engine {
                 let count = self.queues.subscribers(&queue);
                 let _ = answer.send(count.try_into().unwrap_or(u32::MAX));
             }
+            Command::Depth(queue, answer) => {
+                let depth = messages::count(&self.db, &queue).unwrap_or_default();
+                let handed = self.queues.handed_out(&queue);
+                let _ = answer.send(depth.saturating_sub(handed));
+            }
             Command::Take(queue, answer) => {
                 if let Err(error) = self.fill_one(&queue) {
                     tracing::warn!(%error, "messages can't be read from the file");
@@ -437,7 +442,7 @@ impl Engine {
         }
         match &trouble {
             Some(reason) => {
-                tracing::error!(reason, "the data file takes nothing: events are refused")
+                tracing::error!(reason, "the data file takes nothing: events are refused");
             }
             None => tracing::info!("the data file takes events again"),
         }

@@ -17,7 +17,9 @@ mod open;
 mod queues;
 mod records;
 mod store;
+mod visitor;
 
 pub use log::EmbeddedLog;
 pub use open::OpenError;
 pub use store::Store;
+pub use visitor::visit;

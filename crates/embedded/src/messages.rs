@@ -85,6 +85,12 @@ pub(crate) fn count_delivery(db: &Connection, seq: i64) -> rusqlite::Result<i64>
     statement.query_row([seq], |row| row.get(0))
 }
 
+/// How many messages a queue has, handed out or not.
+pub(crate) fn count(db: &Connection, queue: &str) -> rusqlite::Result<u32> {
+    let mut statement = db.prepare_cached("SELECT count(*) FROM messages WHERE queue = ?")?;
+    statement.query_row([queue], |row| row.get(0))
+}
+
 /// The next messages of a queue after `cursor`, in order, and whether those are all.
 pub(crate) fn after(
     db: &Connection,

@@ -86,6 +86,9 @@ pub enum OpenError {
     /// It can't be made or locked.
     #[error("{0} can't be opened: {1} (is its folder there, and may this user write to it?)")]
     Lock(PathBuf, #[source] io::Error),
+    /// There is nothing yet.
+    #[error("there is no file {0}: start wahook once, or name its file with WAHOOK_DATA")]
+    Missing(PathBuf),
     /// It is no database, or the disk refuses.
     #[error("{0} can't be used: {1}")]
     Database(PathBuf, #[source] rusqlite::Error),

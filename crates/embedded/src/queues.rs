@@ -177,6 +177,12 @@ impl Queues {
         Some(ready.received(shared))
     }
 
+    /// How many of a queue are handed out.
+    pub(crate) fn handed_out(&self, queue: &str) -> u32 {
+        let of_queue = self.handed.values().filter(|handed| handed.queue == queue);
+        of_queue.count().try_into().unwrap_or(u32::MAX)
+    }
+
     /// The queue of a message that is handed out.
     pub(crate) fn queue_of(&self, seq: i64) -> Option<&str> {
         self.handed.get(&seq).map(|handed| handed.queue.as_str())

@@ -114,6 +114,17 @@ impl Intake {
         Ok(got.map(|got| Received::of(got.delivery, &channel)))
     }
 
+    /// How many messages a queue within this process holds; 0 of RabbitMQ, which
+    /// [`Inspector`](crate::Inspector) asks.
+    pub(crate) async fn depth(&self, queue: &str) -> u32 {
+        let Source::Local(local) = &self.0 else {
+            return 0;
+        };
+        let (sender, counted) = oneshot::channel();
+        local.submit(Command::Depth(queue.to_owned(), sender));
+        counted.await.unwrap_or_default()
+    }
+
     /// A channel to ask about a queue.
     pub async fn observe(&self, queue: &str) -> Result<Observer, ConnectError> {
         let of = match &self.0 {

@@ -2,7 +2,7 @@
 
 use clap::{Parser, Subcommand};
 use std::process::ExitCode;
-use wahook_consumer::ConsumerSettings;
+use wahook_consumer::{ConsumerSettings, dead};
 use wahook_producer::ProducerSettings;
 use wahook_service::{
     health,
@@ -25,6 +25,12 @@ struct Arguments {
 /// Without one, events are taken and delivered.
 #[derive(Subcommand)]
 enum Command {
+    /// Look through the dead letters, send them again, or remove them
+    ///
+    /// WAHOOK_DATA says in which file, which may be in use by a wahook that runs. Letters
+    /// that are sent again go out when one runs.
+    #[command(subcommand)]
+    Dead(dead::DeadCommand),
     /// Ask the program that runs here whether it is alive; exit status 0 or 1
     ///
     /// For container health checks. PRODUCER_LISTEN and CONSUMER_LISTEN say where it listens.
@@ -68,6 +74,14 @@ fn main() -> ExitCode {
             read: StandaloneSettings::read,
             run: wahook_standalone::run,
         }),
+        Some(Command::Dead(command)) => program::run_command(
+            "wahook dead",
+            |settings| Some(StandaloneSettings::read_data(settings)),
+            |data, shutdown| async move {
+                let broker = wahook_embedded::visit(&data)?;
+                dead::run(command, broker, shutdown).await
+            },
+        ),
         Some(Command::Health { ready }) => program::run_command(
             "wahook health",
             |settings| {

@@ -10,6 +10,7 @@
 )]
 
 mod crashes;
+mod dead;
 mod full_disk;
 mod life;
 mod system;
