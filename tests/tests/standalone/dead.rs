@@ -16,7 +16,8 @@ const LETTERS: &str = "SELECT count(*) FROM messages WHERE queue = 'wahook.dead'
 
 async fn dead(system: &System, arguments: &[&str]) -> String {
     let arguments = [&["dead"], arguments].concat();
-    let command = Command::start(ProgramName::Standalone, &arguments, &system.borrowed());
+    let settings = system.borrowed();
+    let command = Command::start(ProgramName::Standalone, &arguments, &settings);
     command.await.finish().await.printed().to_owned()
 }
 
