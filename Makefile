@@ -2,11 +2,11 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help run test test-deploy test-compose chaos chaos-short chaos-programs bench fuzz lint fmt purity build install
+.PHONY: help run crashes test test-deploy test-compose chaos chaos-short chaos-programs bench fuzz lint fmt purity build install
 
 CARGO ?= cargo
 TARGET_DIR := $(or $(CARGO_TARGET_DIR),target)
-PROGRAMS := --package wahook-producer --package wahook-consumer
+PROGRAMS := --package wahook-producer --package wahook-consumer --package wahook-standalone
 
 # The domain decides and never acts: nothing that waits, connects or serves may get into it.
 IMPURE := tokio|lapin|reqwest|mongodb|hyper|axum|futures|async|mio|socket2|tracing|prometheus|rand
@@ -23,6 +23,9 @@ test: install lint purity ## Everything that has to hold: format, lints, purity,
 	$(CARGO) build --bins $(PROGRAMS)
 	$(CARGO) test --workspace --no-fail-fast
 	$(CARGO) test --package wahook-failpoint --features armed
+
+crashes: ## Kill the one process 200 times under load and count what is lost: some minutes
+	WAHOOK_KILLS=200 $(CARGO) test --package wahook-tests --test standalone crashes -- --nocapture
 
 chaos: chaos-programs ## Break every part under load and count what is lost: about half an hour
 	WAHOOK_TEST_PROGRAMS=$(TARGET_DIR)/chaos $(TARGET_DIR)/debug/wahook-chaos --write docs/faults.md
@@ -57,7 +60,7 @@ purity: ## Check that the domain crate has no I/O and builds alone
 fmt: ## Format the code
 	$(CARGO) fmt --all
 
-build: ## Build the two programs for production
+build: ## Build the programs for production
 	$(CARGO) build --release --bins $(PROGRAMS)
 
 test-deploy: ## Prove what is in deploy/: dashboards and alerts on a real Prometheus, manifests
