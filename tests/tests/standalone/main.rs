@@ -13,4 +13,5 @@ mod crashes;
 mod dead;
 mod full_disk;
 mod life;
+mod poison;
 mod system;
