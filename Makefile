@@ -2,11 +2,11 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help run receiver picture-receiver test test-deploy test-compose chaos chaos-short chaos-programs bench fuzz lint fmt purity build install
+.PHONY: help run crashes receiver picture-receiver test test-deploy test-compose chaos chaos-short chaos-programs bench fuzz lint fmt purity build install
 
 CARGO ?= cargo
 TARGET_DIR := $(or $(CARGO_TARGET_DIR),target)
-PROGRAMS := --package wahook-producer --package wahook-consumer --package wahook-receiver
+PROGRAMS := --package wahook-producer --package wahook-consumer --package wahook-receiver --package wahook-standalone
 
 # The domain decides and never acts: nothing that waits, connects or serves may get into it.
 IMPURE := tokio|lapin|reqwest|mongodb|hyper|axum|futures|async|mio|socket2|tracing|prometheus|rand
@@ -31,6 +31,9 @@ test: install lint purity ## Everything that has to hold: format, lints, purity,
 	$(CARGO) build --bins $(PROGRAMS)
 	$(CARGO) test --workspace --no-fail-fast
 	$(CARGO) test --package wahook-failpoint --features armed
+
+crashes: ## Kill the one process 200 times under load and count what is lost: some minutes
+	WAHOOK_KILLS=200 $(CARGO) test --package wahook-tests --test standalone crashes -- --nocapture
 
 chaos: chaos-programs ## Break every part under load and count what is lost: about half an hour
 	WAHOOK_TEST_PROGRAMS=$(TARGET_DIR)/chaos $(TARGET_DIR)/debug/wahook-chaos --write docs/faults.md

@@ -35,11 +35,16 @@ impl Load {
     /// Starts `senders` that pause for `pause` after each event and post `most` events
     /// together at the most.
     pub fn start(producer: &Program, senders: usize, pause: Duration, most: u64) -> Self {
+        Self::start_at(&producer.base_url(), senders, pause, most)
+    }
+
+    /// The same, to whoever listens at this URL at each moment.
+    pub fn start_at(base_url: &str, senders: usize, pause: Duration, most: u64) -> Self {
         let shared = Arc::new(Shared::default());
         let mut tasks = JoinSet::new();
         let http = or_fail("an HTTP client", http_client());
         for _ in 0..senders {
-            let url = format!("{}/v1/events", producer.base_url());
+            let url = format!("{base_url}/v1/events");
             tasks.spawn(send(Arc::clone(&shared), http.clone(), url, pause, most));
         }
         Self {

@@ -18,6 +18,7 @@ use crate::eventually::eventually;
 use crate::folder::RunFolder;
 use crate::guard::Guarded;
 use crate::http_client::http_client;
+use crate::small_disk::SmallDisk;
 use crate::{or_fail, output};
 pub use command::{Command, Ran};
 pub use executable::ProgramName;
@@ -56,9 +57,25 @@ impl Program {
         Self::listening(ProgramName::Receiver, settings).await
     }
 
+    /// Starts the whole system in one process with these settings and no others; returns
+    /// when it listens, ready or not. `CONSUMER_LISTEN` has to be given.
+    pub async fn standalone(settings: &[(&str, &str)]) -> Self {
+        Self::listening(ProgramName::Standalone, settings).await
+    }
+
+    /// The same, in sight of a disk that can be filled.
+    pub async fn standalone_on(disk: &SmallDisk, settings: &[(&str, &str)]) -> Self {
+        let name = ProgramName::Standalone;
+        let launched = try_launch(name, Some(disk), settings).await;
+        let program = or_fail(name, launched);
+        let listening = program.wait_listening().await;
+        or_fail(name, listening.with_context(|| program.stderr_so_far()));
+        program
+    }
+
     /// Starts the program without waiting for anything: for tests of its refusal to start.
     pub async fn launch(name: ProgramName, settings: &[(&str, &str)]) -> Self {
-        or_fail(name, try_launch(name, settings).await)
+        or_fail(name, try_launch(name, None, settings).await)
     }
 
     async fn listening(name: ProgramName, settings: &[(&str, &str)]) -> Self {
@@ -194,11 +211,19 @@ impl Program {
     }
 }
 
-async fn try_launch(name: ProgramName, settings: &[(&str, &str)]) -> anyhow::Result<Program> {
+async fn try_launch(
+    name: ProgramName,
+    disk: Option<&SmallDisk>,
+    settings: &[(&str, &str)],
+) -> anyhow::Result<Program> {
     let executable = tokio::task::spawn_blocking(move || name.executable()).await??;
     let folder = RunFolder::temporary(name.as_str())?;
-    let mut process = Guarded::spawn(executable, |command| {
+    let mut line: Vec<_> = disk.map(SmallDisk::enter).unwrap_or_default();
+    line.push(executable.into_os_string());
+    let (first, rest) = line.split_first().context("no program")?;
+    let mut process = Guarded::spawn(first, |command| {
         command
+            .args(rest)
             .env_clear()
             .env("PATH", env::var_os("PATH").unwrap_or_default())
             .env("NO_COLOR", "1")

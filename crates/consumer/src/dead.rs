@@ -8,7 +8,7 @@ use clap::{Args, Subcommand};
 use indicatif::{ProgressBar, ProgressStyle};
 use std::num::NonZeroU32;
 use wahook_domain::EndpointName;
-use wahook_queue::{BrokerUri, DeadLetters};
+use wahook_queue::{Broker, BrokerUri, DeadLetters};
 use wahook_service::{Settings, Shutdown, clock};
 
 use crate::age::Age;
@@ -91,19 +91,17 @@ pub struct Caution {
 struct NothingChosen;
 
 /// Reads what the command needs to know of the surroundings.
-pub fn read_settings(settings: &mut Settings) -> Option<BrokerUri> {
-    settings.required_parsed("AMQP_URL", "the broker's address", BrokerUri::EXAMPLE)
+pub fn read_settings(settings: &mut Settings) -> Option<Broker> {
+    let uri: Option<BrokerUri> =
+        settings.required_parsed("AMQP_URL", "the broker's address", BrokerUri::EXAMPLE);
+    uri.map(Broker::from)
 }
 
 /// Does it.
 ///
 /// # Errors
 /// When the broker can't be reached, or when a chosen letter could not be redriven.
-pub async fn run(
-    command: DeadCommand,
-    broker: BrokerUri,
-    shutdown: Shutdown,
-) -> anyhow::Result<()> {
+pub async fn run(command: DeadCommand, broker: Broker, shutdown: Shutdown) -> anyhow::Result<()> {
     if let DeadCommand::Redrive { which, caution, .. } | DeadCommand::Discard { which, caution } =
         &command
         && !caution.all

@@ -15,8 +15,8 @@ use tokio::time::timeout;
 use wahook_domain::{EndpointName, QueuedEvent, UnixMillis};
 
 use crate::{
-    broker::{self, BrokerUri, ConnectError},
-    intake::Receipt,
+    broker::{self, Broker, ConnectError},
+    intake::{Intake, Receipt},
     message::{self, Poison},
     topology::{self, DEAD_QUEUE, Topology},
 };
@@ -28,9 +28,16 @@ const STEP_LIMIT: Duration = Duration::from_secs(10);
 
 /// The dead letters that were there when they were opened.
 pub struct DeadLetters {
-    connection: Connection,
-    channel: Channel,
+    source: Source,
     left: u32,
+}
+
+enum Source {
+    RabbitMq {
+        connection: Connection,
+        channel: Channel,
+    },
+    Local(Intake),
 }
 
 /// Why the dead letters can't be looked through.
@@ -54,7 +61,16 @@ pub enum DeadLettersError {
 
 impl DeadLetters {
     /// Connects once.
-    pub async fn open(uri: &BrokerUri, name: &str) -> Result<Self, DeadLettersError> {
+    pub async fn open(broker: &Broker, name: &str) -> Result<Self, DeadLettersError> {
+        let uri = match broker {
+            Broker::RabbitMq(uri) => uri,
+            Broker::Local(_) => {
+                let intake = Intake::connect(broker, name, &Topology::default()).await?;
+                let left = intake.depth(DEAD_QUEUE).await;
+                let source = Source::Local(intake);
+                return Ok(Self { source, left });
+            }
+        };
         // Whoever only looks declares nothing.
         let connection = broker::connect(uri, name, &Topology::default()).await?;
         let channel = broker::channel(&connection).await?;
@@ -68,8 +84,10 @@ impl DeadLetters {
             other => other,
         })?;
         Ok(Self {
-            connection,
-            channel,
+            source: Source::RabbitMq {
+                connection,
+                channel,
+            },
             left: queue.message_count(),
         })
     }
@@ -86,20 +104,31 @@ impl DeadLetters {
         if self.left == 0 {
             return Ok(None);
         }
-        let options = BasicGetOptions { no_ack: false };
-        let got = within_limit(self.channel.basic_get(DEAD_QUEUE.into(), options)).await?;
+        let got = match &self.source {
+            Source::RabbitMq { channel, .. } => {
+                let options = BasicGetOptions { no_ack: false };
+                let got = within_limit(channel.basic_get(DEAD_QUEUE.into(), options)).await?;
+                got.map(|message| {
+                    let delivery = message.delivery;
+                    let letter = DeadLetter::read(&delivery.properties, delivery.data.into());
+                    (letter, Receipt::of(delivery.acker))
+                })
+            }
+            Source::Local(intake) => {
+                let got = intake.take_one(DEAD_QUEUE).await?;
+                got.map(|received| (received.letter(), received.receipt))
+            }
+        };
         // None is left when somebody else has ended or taken some.
         self.left = if got.is_some() { self.left - 1 } else { 0 };
-        Ok(got.map(|message| {
-            let delivery = message.delivery;
-            let letter = DeadLetter::read(&delivery.properties, delivery.data.into());
-            (letter, Receipt::of(delivery.acker))
-        }))
+        Ok(got)
     }
 
     /// Closes the connection; the broker puts back what was not ended.
     pub async fn close(self) {
-        broker::close(&self.connection).await;
+        if let Source::RabbitMq { connection, .. } = &self.source {
+            broker::close(connection).await;
+        }
     }
 }
 

@@ -23,6 +23,7 @@ use wahook_domain::{AttemptResult, QueuedEvent};
 use crate::{
     acks::{self, Ended, Ending},
     broker::{self, Broker, ConnectError},
+    dead_letters::DeadLetter,
     local::{Command, Lease, LocalSubscription, Settlement, SharedQueue, Tag},
     message::{self, Poison},
     spill,
@@ -135,6 +136,17 @@ impl Intake {
         let get = channel.basic_get(queue.into(), BasicGetOptions::default());
         let got = within_step(queue, get).await?;
         Ok(got.map(|got| Received::of(got.delivery, Way::Alone(Some(channel)))))
+    }
+
+    /// How many messages a queue within this process holds; 0 of RabbitMQ, which
+    /// [`Inspector`](crate::Inspector) asks.
+    pub(crate) async fn depth(&self, queue: &str) -> u32 {
+        let Source::Local(local) = &self.0 else {
+            return 0;
+        };
+        let (sender, counted) = oneshot::channel();
+        local.submit(Command::Depth(queue.to_owned(), sender));
+        counted.await.unwrap_or_default()
     }
 
     /// A channel to ask about a queue.
@@ -322,6 +334,12 @@ impl Received {
     /// Reads it as a message of a work queue.
     pub fn event(&self) -> Result<QueuedEvent, Poison> {
         message::decode(&self.properties, self.payload.clone())
+    }
+
+    /// Reads it as a message of `wahook.dead`.
+    #[must_use]
+    pub fn letter(&self) -> DeadLetter {
+        DeadLetter::read(&self.properties, self.payload.clone())
     }
 
     /// Reads it as a message of `wahook.results`.

@@ -47,6 +47,8 @@ pub enum Command {
     Cancel(SubscriberId),
     /// Hand out one message, where there is one.
     Take(String, oneshot::Sender<Option<Received>>),
+    /// How many messages a queue holds that are not handed out.
+    Depth(String, oneshot::Sender<u32>),
     /// How many are subscribed.
     Count(String, oneshot::Sender<u32>),
     /// What becomes of a message that was handed out.

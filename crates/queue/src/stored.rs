@@ -76,10 +76,10 @@ impl Stored {
     /// The same message with a copy of its bytes, which holds nothing of whoever accounts
     /// for the memory of the first.
     #[must_use]
-    pub fn detached(self) -> Self {
+    pub fn detached(&self) -> Self {
         Self {
+            properties: self.properties.clone(),
             payload: Bytes::copy_from_slice(&self.payload),
-            ..self
         }
     }
 

@@ -14,22 +14,40 @@ pub enum ProgramName {
     Producer,
     Consumer,
     Receiver,
+    /// Both, and a store, in one.
+    Standalone,
 }
 
 impl ProgramName {
-    pub const ALL: [Self; 3] = [Self::Producer, Self::Consumer, Self::Receiver];
+    pub const ALL: [Self; 4] = [
+        Self::Producer,
+        Self::Consumer,
+        Self::Receiver,
+        Self::Standalone,
+    ];
 
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Producer => "wahook-producer",
             Self::Consumer => "wahook-consumer",
             Self::Receiver => "wahook-receiver",
+            Self::Standalone => "wahook",
+        }
+    }
+
+    /// Of cargo.
+    const fn package(self) -> &'static str {
+        match self {
+            Self::Producer => "wahook-producer",
+            Self::Consumer => "wahook-consumer",
+            Self::Receiver => "wahook-receiver",
+            Self::Standalone => "wahook-standalone",
         }
     }
 
     pub const fn listen_variable(self) -> &'static str {
         match self {
-            Self::Producer => "PRODUCER_LISTEN",
+            Self::Producer | Self::Standalone => "PRODUCER_LISTEN",
             Self::Consumer => "CONSUMER_LISTEN",
             Self::Receiver => "RECEIVER_ADDRESS",
         }
@@ -68,7 +86,7 @@ fn build() -> anyhow::Result<BTreeMap<String, PathBuf>> {
         .current_dir(crate::workspace())
         .stdin(Stdio::null());
     for name in ProgramName::ALL {
-        command.args(["--package", name.as_str()]);
+        command.args(["--package", name.package()]);
     }
     if let Ok(profile) = env::var("WAHOOK_TEST_PROFILE") {
         command.args(["--profile", &profile]);

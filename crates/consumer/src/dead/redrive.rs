@@ -16,7 +16,7 @@ use tokio::{
     time::{Interval, MissedTickBehavior, interval, timeout},
 };
 use wahook_queue::{
-    BrokerUri, DeadLetter, DeadLetters, Outgoing, PublishError, Publisher, PublisherTask, Receipt,
+    Broker, DeadLetter, DeadLetters, Outgoing, PublishError, Publisher, PublisherTask, Receipt,
     Topology,
 };
 use wahook_service::{Shutdown, clock};
@@ -34,7 +34,7 @@ pub(super) async fn redrive(
     letters: &mut DeadLetters,
     which: Which,
     dry_run: bool,
-    broker: BrokerUri,
+    broker: Broker,
     rate: Option<NonZeroU32>,
     shutdown: &Shutdown,
 ) -> anyhow::Result<()> {
@@ -87,7 +87,7 @@ async fn end_all(
     Ok(())
 }
 
-async fn connect(broker: BrokerUri) -> anyhow::Result<(Publisher, PublisherTask)> {
+async fn connect(broker: Broker) -> anyhow::Result<(Publisher, PublisherTask)> {
     let name = "wahook-consumer dead redrive";
     let (publisher, task) = Publisher::start(broker, name, Topology::default(), CONFIRM_LIMIT);
     let mut link = publisher.link();

@@ -1,0 +1,206 @@
+//! The delivery log's records in their table. What a record says is what the domain derives
+//! from its attempts; only the attempts are merged here.
+
+use std::sync::Arc;
+
+use rusqlite::{Connection, OptionalExtension, Row, params};
+use serde::{Deserialize, Serialize};
+use wahook_domain::{
+    Attempt, AttemptNumber, AttemptResult, DeliveryRecord, EndpointName, EventId, EventName,
+    UnixMillis,
+    json::{self, Node},
+};
+
+/// Records that are removed in one transaction, so that nobody waits for long.
+const REMOVED_AT_ONCE: i64 = 500;
+
+/// An attempt as it is stored, in the words of the MongoDB collection.
+#[derive(Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct StoredAttempt {
+    queued_at: i64,
+    number: u32,
+    started_at: i64,
+    duration_ms: i64,
+    status_code: Option<u16>,
+    error: Option<String>,
+    next_attempt_at: Option<i64>,
+    webhook_url: String,
+}
+
+/// Writes a result into the record of its delivery, which it begins where there is none.
+pub(crate) fn write(db: &Connection, result: &AttemptResult) -> rusqlite::Result<()> {
+    let record = DeliveryRecord::first(result);
+    if insert(db, &record, result)? {
+        return Ok(());
+    }
+    if let Some(mut known) = find(db, &result.event_id, &result.endpoint)? {
+        known.merge(result);
+        update(db, &known)?;
+    }
+    Ok(())
+}
+
+/// The record of one event at one endpoint.
+pub(crate) fn find(
+    db: &Connection,
+    id: &EventId,
+    endpoint: &EndpointName,
+) -> rusqlite::Result<Option<DeliveryRecord>> {
+    let mut statement =
+        db.prepare_cached("SELECT event, createdAt, attempts FROM webhooklogs WHERE _id = ?")?;
+    statement
+        .query_row([key(id, endpoint)], |row| read(row, id, endpoint))
+        .optional()
+}
+
+/// Removes some of the records of events that were accepted before; says whether there may
+/// be more.
+pub(crate) fn remove_before(db: &Connection, moment: UnixMillis) -> rusqlite::Result<bool> {
+    let mut statement = db.prepare_cached(
+        "DELETE FROM webhooklogs WHERE rowid IN \
+         (SELECT rowid FROM webhooklogs WHERE createdAt < ? LIMIT ?)",
+    )?;
+    let removed = statement.execute([moment.get(), REMOVED_AT_ONCE])?;
+    Ok(i64::try_from(removed).is_ok_and(|removed| removed == REMOVED_AT_ONCE))
+}
+
+/// Says whether there was no record yet.
+fn insert(
+    db: &Connection,
+    record: &DeliveryRecord,
+    result: &AttemptResult,
+) -> rusqlite::Result<bool> {
+    let mut statement = db.prepare_cached(
+        "INSERT INTO webhooklogs (_id, event, payload, webhookUrl, status, statusCode, \
+         retryCount, errorMessage, createdAt, updatedAt, lastRetryAt, completedAt, \
+         nextAttemptAt, eventId, endpoint, attempts, timestamp) \
+         VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) \
+         ON CONFLICT (_id) DO NOTHING",
+    )?;
+    let (payload, timestamp) = sent_parts(result);
+    let inserted = statement.execute(params![
+        key(&record.event_id, &record.endpoint),
+        record.event.as_str(),
+        payload,
+        record.webhook_url(),
+        record.status().as_str(),
+        record.status_code(),
+        record.retry_count(),
+        record.error_message(),
+        record.created_at.get(),
+        record.updated_at().get(),
+        record.last_retry_at().map(UnixMillis::get),
+        record.completed_at().map(UnixMillis::get),
+        record.next_attempt_at().map(UnixMillis::get),
+        record.event_id.as_str(),
+        record.endpoint.as_str(),
+        attempts(record)?,
+        timestamp,
+    ])?;
+    Ok(inserted == 1)
+}
+
+fn update(db: &Connection, record: &DeliveryRecord) -> rusqlite::Result<()> {
+    let mut statement = db.prepare_cached(
+        "UPDATE webhooklogs SET webhookUrl = ?, status = ?, statusCode = ?, retryCount = ?, \
+         errorMessage = ?, createdAt = ?, updatedAt = ?, lastRetryAt = ?, completedAt = ?, \
+         nextAttemptAt = ?, attempts = ? WHERE _id = ?",
+    )?;
+    statement.execute(params![
+        record.webhook_url(),
+        record.status().as_str(),
+        record.status_code(),
+        record.retry_count(),
+        record.error_message(),
+        record.created_at.get(),
+        record.updated_at().get(),
+        record.last_retry_at().map(UnixMillis::get),
+        record.completed_at().map(UnixMillis::get),
+        record.next_attempt_at().map(UnixMillis::get),
+        attempts(record)?,
+        key(&record.event_id, &record.endpoint),
+    ])?;
+    Ok(())
+}
+
+fn key(id: &EventId, endpoint: &EndpointName) -> String {
+    format!("{id}/{endpoint}")
+}
+
+/// The event's data as canonical JSON, and its time as text even where the gateway sent a
+/// number.
+fn sent_parts(result: &AttemptResult) -> (String, String) {
+    let body = result.body.parse();
+    let member = |name| match &body {
+        Node::Object(members) => members.get(name),
+        _ => None,
+    };
+    let printed = |node: Option<&Node<'_>>| {
+        let mut printed = Vec::new();
+        json::print(node.unwrap_or(&Node::Null), &mut printed);
+        String::from_utf8_lossy(&printed).into_owned()
+    };
+    let timestamp = match member("timestamp") {
+        Some(Node::Text(text)) => text.to_str().0.into_owned(),
+        other => printed(other),
+    };
+    (printed(member("data")), timestamp)
+}
+
+fn attempts(record: &DeliveryRecord) -> rusqlite::Result<String> {
+    let stored: Vec<_> = record.attempts().iter().map(StoredAttempt::of).collect();
+    serde_json::to_string(&stored)
+        .map_err(|error| rusqlite::Error::ToSqlConversionFailure(Box::new(error)))
+}
+
+fn read(row: &Row<'_>, id: &EventId, endpoint: &EndpointName) -> rusqlite::Result<DeliveryRecord> {
+    let event: String = row.get(0)?;
+    let attempts: String = row.get(2)?;
+    let attempts: Vec<StoredAttempt> =
+        serde_json::from_str(&attempts).map_err(|error| unreadable(2, error))?;
+    let attempts: Option<Vec<_>> = attempts.into_iter().map(StoredAttempt::read).collect();
+    Ok(DeliveryRecord {
+        event_id: id.clone(),
+        endpoint: endpoint.clone(),
+        event: EventName::parse(&event).map_err(|error| unreadable(0, error))?,
+        created_at: UnixMillis::new(row.get(1)?),
+        attempts: attempts.ok_or_else(|| unreadable(2, "an attempt has no number"))?,
+    })
+}
+
+fn unreadable(
+    column: usize,
+    error: impl Into<Box<dyn std::error::Error + Send + Sync>>,
+) -> rusqlite::Error {
+    let text = rusqlite::types::Type::Text;
+    rusqlite::Error::FromSqlConversionFailure(column, text, error.into())
+}
+
+impl StoredAttempt {
+    fn of(attempt: &Attempt) -> Self {
+        Self {
+            queued_at: attempt.queued_at.get(),
+            number: attempt.number.get(),
+            started_at: attempt.started_at.get(),
+            duration_ms: attempt.duration_ms,
+            status_code: attempt.status_code,
+            error: attempt.error.clone(),
+            next_attempt_at: attempt.next_attempt_at.map(UnixMillis::get),
+            webhook_url: attempt.webhook_url.to_string(),
+        }
+    }
+
+    fn read(self) -> Option<Attempt> {
+        Some(Attempt {
+            queued_at: UnixMillis::new(self.queued_at),
+            number: AttemptNumber::new(self.number)?,
+            started_at: UnixMillis::new(self.started_at),
+            duration_ms: self.duration_ms,
+            status_code: self.status_code,
+            error: self.error,
+            next_attempt_at: self.next_attempt_at.map(UnixMillis::new),
+            webhook_url: Arc::from(self.webhook_url),
+        })
+    }
+}

@@ -1,0 +1,116 @@
+//! The store as programs hold it.
+
+use std::{
+    fs::File,
+    path::Path,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+        mpsc,
+    },
+    thread::{self, JoinHandle},
+};
+
+use tokio::sync::watch;
+use wahook_queue::{
+    Broker, LinkState, LocalQueue, PublishError,
+    local::{Command, SharedQueue},
+};
+
+use crate::{
+    EmbeddedLog, OpenError,
+    engine::{Engine, MAX_UNCONFIRMED, Request},
+    open,
+};
+
+/// An open file and the thread that works on it. Closed or dropped, it does all that it was
+/// asked for before and lets the file go.
+pub struct Store {
+    requests: mpsc::Sender<Request>,
+    queue: SharedQueue,
+    thread: Option<JoinHandle<()>>,
+    /// Held for as long as the thread may write.
+    _lock: File,
+}
+
+struct EmbeddedQueue {
+    requests: mpsc::Sender<Request>,
+    link: watch::Receiver<LinkState>,
+    unconfirmed: Arc<AtomicUsize>,
+}
+
+impl Store {
+    /// Opens the file, or makes it. Only one process can have it open.
+    ///
+    /// # Errors
+    /// When another has it, or it can't be made, read or written.
+    pub fn open(path: &Path) -> Result<Self, OpenError> {
+        let opened = open::open(path)?;
+        let (requests, receiver) = mpsc::channel();
+        let (link_sender, link) = watch::channel(LinkState::default());
+        link_sender.send_modify(LinkState::connected);
+        let unconfirmed = Arc::new(AtomicUsize::new(0));
+        let queue: SharedQueue = Arc::new(EmbeddedQueue {
+            requests: requests.clone(),
+            link,
+            unconfirmed: Arc::clone(&unconfirmed),
+        });
+        let shared = Arc::clone(&queue);
+        let engine = Engine::new(opened.db, receiver, shared, link_sender, unconfirmed)
+            .map_err(|error| OpenError::Database(path.to_owned(), error))?;
+        let thread = thread::Builder::new().name("wahook-store".to_owned());
+        let thread = thread.spawn(move || engine.run());
+        let thread = thread.map_err(|error| OpenError::Lock(path.to_owned(), error))?;
+        Ok(Self {
+            requests,
+            queue,
+            thread: Some(thread),
+            _lock: opened.lock,
+        })
+    }
+
+    /// The queue, for producer and consumer.
+    #[must_use]
+    pub fn broker(&self) -> Broker {
+        Broker::Local(Arc::clone(&self.queue))
+    }
+
+    /// The delivery log.
+    #[must_use]
+    pub fn log(&self) -> EmbeddedLog {
+        EmbeddedLog::new(self.requests.clone())
+    }
+}
+
+impl Drop for Store {
+    fn drop(&mut self) {
+        // A thread that is gone has nothing left to do.
+        let _ = self.requests.send(Request::Stop);
+        if let Some(thread) = self.thread.take()
+            && thread.join().is_err()
+        {
+            tracing::error!("the store's thread has panicked");
+        }
+    }
+}
+
+impl LocalQueue for EmbeddedQueue {
+    fn submit(&self, command: Command) {
+        if matches!(command, Command::Publish(..)) {
+            let before = self.unconfirmed.fetch_add(1, Ordering::Relaxed);
+            if before >= MAX_UNCONFIRMED {
+                self.unconfirmed.fetch_sub(1, Ordering::Relaxed);
+                if let Command::Publish(_, confirm) = command {
+                    let _ = confirm.send(Err(PublishError::Busy));
+                }
+                return;
+            }
+        }
+        // A store that is gone answers by dropping what it is sent.
+        let _ = self.requests.send(Request::Queue(command));
+    }
+
+    fn link(&self) -> watch::Receiver<LinkState> {
+        self.link.clone()
+    }
+}

@@ -1,0 +1,46 @@
+//! Producer, consumer and store in one process: the whole system on one file, with the same
+//! HTTP, settings, signatures, retries and metrics as the pair on RabbitMQ and MongoDB.
+
+mod banner;
+mod settings;
+
+pub use settings::StandaloneSettings;
+
+use anyhow::Context;
+use std::path::PathBuf;
+use tokio::task::spawn_blocking;
+use wahook_consumer::Seams;
+use wahook_embedded::{OpenError, Store};
+use wahook_service::Shutdown;
+
+/// Runs until `shutdown`, then finishes what is in flight and closes the file.
+///
+/// # Errors
+/// When the file is in use or unusable, or an address can't be listened on.
+pub async fn run(settings: StandaloneSettings, shutdown: Shutdown) -> anyhow::Result<()> {
+    let store = open(settings.data.clone()).await?;
+    let banner = banner::of(&settings);
+    let seams = Seams {
+        broker: store.broker(),
+        log: store.log(),
+    };
+    let producing = wahook_producer::run_over(store.broker(), settings.intake, shutdown.clone());
+    let consuming = wahook_consumer::run_over(seams, settings.delivery, shutdown);
+    let told = async {
+        banner::print(&banner);
+        Ok(())
+    };
+    let worked = tokio::try_join!(producing, consuming, told);
+    // What was asked of it is written, whichever way the work ended.
+    spawn_blocking(move || drop(store))
+        .await
+        .context("closing the data file")?;
+    worked.map(drop)
+}
+
+async fn open(data: PathBuf) -> anyhow::Result<Store> {
+    let path = std::path::absolute(&data).unwrap_or(data);
+    tracing::info!(path = %path.display(), "the data file");
+    let opened: Result<Store, OpenError> = spawn_blocking(move || Store::open(&path)).await?;
+    Ok(opened?)
+}

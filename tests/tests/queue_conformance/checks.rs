@@ -1,0 +1,304 @@
+//! What is promised.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use wahook_domain::{Attempt, AttemptNumber, AttemptResult, EndpointName, QueuedEvent, UnixMillis};
+use wahook_queue::{Outgoing, PublishError, SubscriptionEnded, topology as names};
+use wahook_tests::eventually::eventually;
+
+use crate::place::{Place, all, endpoint, event, is_silent, next, step, take, topology};
+
+const WORK: &str = "wahook.deliver.default";
+const SOON: Duration = Duration::from_secs(20);
+
+pub(crate) async fn confirmed_events_are_handed_out_in_order_and_unchanged_after_a_restart(
+    place: &mut Place,
+) {
+    place.intake(&all()).await.close().await;
+    let sent: Vec<_> = (0..600)
+        .map(|n| event("message_ack", &format!("evt-{n}")))
+        .collect();
+    for event in &sent {
+        place.publish(Outgoing::event(event)).await.unwrap();
+    }
+    place.restart().await;
+    let intake = place.intake(&all()).await;
+    let mut subscription = intake.subscribe(WORK, 10).await.unwrap();
+    for expected in &sent {
+        let received = next(&mut subscription).await;
+        assert_eq!(&received.event().unwrap(), expected);
+        received.receipt.ack().await.unwrap();
+    }
+    drop(subscription);
+    intake.close().await;
+    place.restart().await;
+    let intake = place.intake(&all()).await;
+    assert!(intake.take_one(WORK).await.unwrap().is_none());
+    intake.close().await;
+}
+
+pub(crate) async fn what_was_not_acknowledged_is_handed_out_again_and_says_so(place: &mut Place) {
+    let intake = place.intake(&all()).await;
+    for n in 0..4 {
+        let event = event("call", &format!("evt-{n}"));
+        place.publish(Outgoing::event(&event)).await.unwrap();
+    }
+    let mut subscription = intake.subscribe(WORK, 3).await.unwrap();
+    let mut held = Vec::new();
+    for _ in 0..3 {
+        let received = next(&mut subscription).await;
+        assert!(!received.redelivered);
+        held.push(received);
+    }
+    subscription.cancel().await;
+    // One ack is that of one message.
+    held.remove(1).receipt.ack().await.unwrap();
+    drop((held, subscription));
+    intake.close().await;
+    for restarts in [false, true] {
+        if restarts {
+            place.restart().await;
+        }
+        let intake = place.intake(&all()).await;
+        let mut again = BTreeSet::new();
+        let mut subscription = intake.subscribe(WORK, 3).await.unwrap();
+        let mut held = Vec::new();
+        for _ in 0..3 {
+            let received = next(&mut subscription).await;
+            let id = received.event().unwrap().id.to_string();
+            if id != "evt-3" {
+                assert!(received.redelivered, "{id}");
+            }
+            again.insert(id);
+            held.push(received);
+        }
+        let expected: BTreeSet<_> = ["evt-0", "evt-2", "evt-3"].map(str::to_owned).into();
+        assert_eq!(again, expected);
+        drop((held, subscription));
+        intake.close().await;
+    }
+}
+
+pub(crate) async fn no_more_than_the_prefetch_are_out_at_once(place: &mut Place) {
+    let intake = place.intake(&all()).await;
+    for n in 0..5 {
+        let event = event("call", &format!("evt-{n}"));
+        place.publish(Outgoing::event(&event)).await.unwrap();
+    }
+    let mut subscription = intake.subscribe(WORK, 2).await.unwrap();
+    let first = next(&mut subscription).await;
+    let _second = next(&mut subscription).await;
+    assert!(is_silent(&mut subscription).await);
+    first.receipt.ack().await.unwrap();
+    let third = next(&mut subscription).await;
+    assert_eq!(third.event().unwrap().id.as_str(), "evt-2");
+    assert!(is_silent(&mut subscription).await);
+    intake.close().await;
+}
+
+pub(crate) async fn a_retry_comes_back_at_its_delay_and_not_before(place: &mut Place) {
+    let intake = place.intake(&all()).await;
+    let mut subscription = intake.subscribe(WORK, 10).await.unwrap();
+    let failed = event("call", "evt-1");
+    let began = Instant::now();
+    let retry = Outgoing::retry(&failed, &endpoint("default"), step(700));
+    place.publish(retry).await.unwrap();
+    let received = next(&mut subscription).await;
+    let waited = began.elapsed();
+    // Clocks count whole milliseconds.
+    assert!(waited >= Duration::from_millis(699), "{waited:?}");
+    let expected = QueuedEvent {
+        attempt: AttemptNumber::FIRST.next(),
+        ..failed
+    };
+    assert_eq!(received.event().unwrap(), expected);
+    assert!(!received.redelivered);
+    received.receipt.ack().await.unwrap();
+    intake.close().await;
+}
+
+pub(crate) async fn a_rejected_message_is_a_dead_letter_and_otherwise_unchanged(place: &mut Place) {
+    let intake = place.intake(&all()).await;
+    let poison = event("call", "evt-1");
+    place.publish(Outgoing::event(&poison)).await.unwrap();
+    let received = take(&intake, WORK).await;
+    received.receipt.reject().await.unwrap();
+    let letter = take(&intake, names::DEAD_QUEUE).await;
+    let read = letter.letter();
+    assert_eq!(read.payload, poison.body.bytes());
+    assert_eq!(read.content.unwrap(), poison);
+    assert_eq!(read.endpoint, Some(EndpointName::default()));
+    assert!(read.moved_by_broker && read.died_at.is_some());
+    assert!(read.reason.contains("rejected"), "{}", read.reason);
+    letter.receipt.ack().await.unwrap();
+    assert!(intake.take_one(WORK).await.unwrap().is_none());
+    intake.close().await;
+}
+
+pub(crate) async fn a_message_that_comes_back_too_often_is_a_dead_letter(place: &mut Place) {
+    let intake = place.intake(&all()).await;
+    let deadly = event("call", "evt-1");
+    place.publish(Outgoing::event(&deadly)).await.unwrap();
+    // The limit is how often it may come back.
+    for delivery in 0..=100 {
+        let received = take(&intake, WORK).await;
+        assert_eq!(received.redelivered, delivery > 0, "delivery {delivery}");
+        received.receipt.requeue().await.unwrap();
+    }
+    let letter = take(&intake, names::DEAD_QUEUE).await;
+    let read = letter.letter();
+    assert!(read.reason.contains("too often"), "{}", read.reason);
+    assert_eq!(read.content.unwrap(), deadly);
+    assert!(intake.take_one(WORK).await.unwrap().is_none());
+    intake.close().await;
+}
+
+pub(crate) async fn each_endpoint_gets_what_it_wants_and_what_none_wants_is_known(
+    place: &mut Place,
+) {
+    let two = topology(&[
+        ("crm", &["message_*"]),
+        ("audit", &["message_ack", "ready"]),
+    ]);
+    let intake = place.intake(&two).await;
+    let publish = ["message_ack", "message_create", "ready"];
+    for name in publish {
+        place
+            .publish(Outgoing::event(&event(name, name)))
+            .await
+            .unwrap();
+    }
+    let nobodys = event("call", "evt-1");
+    let routed = place.publish(Outgoing::event(&nobodys)).await;
+    assert_eq!(routed, Err(PublishError::Unroutable));
+    assert_eq!(place.publish(Outgoing::is_unwanted(&nobodys)).await, Ok(()));
+    let wanted = Outgoing::is_unwanted(&event("ready", "evt-2"));
+    assert_eq!(place.publish(wanted).await, Err(PublishError::Unroutable));
+    for (name, expected) in [
+        ("crm", ["message_ack", "message_create"]),
+        ("audit", ["message_ack", "ready"]),
+    ] {
+        let queue = names::work_queue(&endpoint(name));
+        for id in expected {
+            let received = take(&intake, &queue).await;
+            assert_eq!(received.event().unwrap().id.as_str(), id);
+            received.receipt.ack().await.unwrap();
+        }
+        assert!(intake.take_one(&queue).await.unwrap().is_none());
+    }
+    intake.close().await;
+}
+
+pub(crate) async fn nothing_is_known_to_be_unwanted_before_endpoints_are_declared(
+    place: &mut Place,
+) {
+    let event = event("call", "evt-1");
+    let routed = place.publish(Outgoing::event(&event)).await;
+    assert_eq!(routed, Err(PublishError::Unroutable));
+    let asked = place.publish(Outgoing::is_unwanted(&event)).await;
+    assert_eq!(asked, Err(PublishError::Unroutable));
+}
+
+pub(crate) async fn what_replaces_another_topology_takes_its_filters_away(place: &mut Place) {
+    let before = topology(&[("default", &["ready", "call"])]);
+    let intake = place.intake(&before).await;
+    let kept = Outgoing::event(&event("ready", "evt-1"));
+    place.publish(kept).await.unwrap();
+    let after = topology(&[("default", &["call"])]).replacing(&before);
+    intake.declare(&after).await.unwrap();
+    let ready = event("ready", "evt-2");
+    let publisher = place.publisher().await;
+    eventually(SOON, "that it is unwanted", || async {
+        publisher.publish(Outgoing::is_unwanted(&ready)).await.ok()
+    })
+    .await;
+    // What is queued stays.
+    let received = take(&intake, WORK).await;
+    assert_eq!(received.event().unwrap().id.as_str(), "evt-1");
+    intake.close().await;
+}
+
+pub(crate) async fn a_cancelled_subscription_ends_and_leaves_the_rest_in_the_queue(
+    place: &mut Place,
+) {
+    let intake = place.intake(&all()).await;
+    let mut subscription = intake.subscribe(WORK, 10).await.unwrap();
+    place
+        .publish(Outgoing::event(&event("call", "evt-1")))
+        .await
+        .unwrap();
+    let received = next(&mut subscription).await;
+    subscription.cancel().await;
+    place
+        .publish(Outgoing::event(&event("call", "evt-2")))
+        .await
+        .unwrap();
+    let ended = tokio::time::timeout(SOON, subscription.next()).await;
+    assert!(matches!(ended, Ok(Err(SubscriptionEnded::Cancelled))));
+    // What was handed out can still be acknowledged.
+    received.receipt.ack().await.unwrap();
+    let left = take(&intake, WORK).await;
+    assert_eq!(left.event().unwrap().id.as_str(), "evt-2");
+    left.receipt.ack().await.unwrap();
+    intake.close().await;
+}
+
+pub(crate) async fn subscriptions_are_counted(place: &mut Place) {
+    let intake = place.intake(&all()).await;
+    let observer = intake.observe(WORK).await.unwrap();
+    let count = |expected| {
+        let observer = &observer;
+        eventually(SOON, "the right count", move || async move {
+            (observer.consumers().await.unwrap() == expected).then_some(())
+        })
+    };
+    count(0).await;
+    let one = intake.subscribe(WORK, 1).await.unwrap();
+    let two = intake.subscribe(WORK, 1).await.unwrap();
+    count(2).await;
+    one.cancel().await;
+    count(1).await;
+    drop(two);
+    intake.close().await;
+}
+
+pub(crate) async fn a_dead_letter_and_a_result_rest_until_they_are_taken(place: &mut Place) {
+    let intake = place.intake(&all()).await;
+    let (event, name) = (event("call", "evt-1"), endpoint("default"));
+    let now = UnixMillis::new(1_727_784_035_000);
+    let letter = Outgoing::dead_letter(&event, &name, "answered 500", now);
+    place.publish(letter).await.unwrap();
+    let result = AttemptResult {
+        event_id: event.id.clone(),
+        endpoint: name.clone(),
+        event: event.name.clone(),
+        body: event.body.clone(),
+        accepted_at: event.accepted_at,
+        attempt: Attempt {
+            queued_at: event.accepted_at,
+            number: AttemptNumber::FIRST,
+            started_at: now,
+            duration_ms: 3,
+            status_code: Some(500),
+            error: Some("answered 500".into()),
+            next_attempt_at: None,
+            webhook_url: Arc::from("https://example.test/hook"),
+        },
+    };
+    place.publish(Outgoing::result(&result)).await.unwrap();
+    intake.close().await;
+    place.restart().await;
+    let intake = place.intake(&all()).await;
+    let read = take(&intake, names::DEAD_QUEUE).await.letter();
+    assert_eq!(read.content.unwrap(), event);
+    assert_eq!(
+        (read.reason.as_str(), read.died_at),
+        ("answered 500", Some(now))
+    );
+    assert!(!read.moved_by_broker);
+    let taken = take(&intake, names::RESULTS_QUEUE).await;
+    assert_eq!(taken.result().unwrap(), result);
+    intake.close().await;
+}

@@ -1,0 +1,158 @@
+//! Where a check has its queue.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use tokio::time::timeout;
+use wahook_domain::{
+    AttemptNumber, CanonicalBody, EndpointName, EventId, EventName, EventPattern, QueuedEvent,
+    RetryRule, UnixMillis, WaitStep,
+};
+use wahook_embedded::Store;
+use wahook_queue::{
+    Broker, BrokerUri, Intake, Outgoing, PublishError, Publisher, PublisherTask, Received,
+    Subscription, Topology,
+};
+use wahook_tests::folder::RunFolder;
+
+const DEADLINE: Duration = Duration::from_secs(20);
+
+/// Which queue.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Kind {
+    RabbitMq,
+    Sqlite,
+}
+
+pub(crate) fn which() -> [Kind; 2] {
+    [Kind::RabbitMq, Kind::Sqlite]
+}
+
+pub(crate) struct Place {
+    amqp_url: String,
+    store: Option<Store>,
+    folder: RunFolder,
+    open: Option<(Publisher, PublisherTask)>,
+}
+
+impl Place {
+    pub(crate) fn new(kind: Kind, servers: &wahook_tests::pair::Place) -> Self {
+        let folder = RunFolder::temporary("conformance").unwrap();
+        let store = (kind == Kind::Sqlite).then(|| Store::open(&folder.join("data.db")).unwrap());
+        Self {
+            amqp_url: servers.amqp_url.clone(),
+            store,
+            folder,
+            open: None,
+        }
+    }
+
+    fn broker(&self) -> Broker {
+        match &self.store {
+            Some(store) => store.broker(),
+            None => self.amqp_url.parse::<BrokerUri>().unwrap().into(),
+        }
+    }
+
+    /// Everything is closed and opened anew. (What a broker that is killed keeps is the
+    /// subject of the fault tests.)
+    pub(crate) async fn restart(&mut self) {
+        if let Some((publisher, task)) = self.open.take() {
+            drop(publisher);
+            task.close(DEADLINE).await;
+        }
+        if let Some(store) = self.store.take() {
+            drop(store);
+            self.store = Some(Store::open(&self.folder.join("data.db")).unwrap());
+        }
+    }
+
+    pub(crate) async fn publisher(&mut self) -> Publisher {
+        if self.open.is_none() {
+            let started =
+                Publisher::start(self.broker(), "conformance", Topology::events(), DEADLINE);
+            let mut link = started.0.link();
+            timeout(DEADLINE, link.wait_for(|link| link.up))
+                .await
+                .unwrap()
+                .unwrap();
+            self.open = Some(started);
+        }
+        self.open.as_ref().unwrap().0.clone()
+    }
+
+    pub(crate) async fn publish(&mut self, message: Outgoing) -> Result<(), PublishError> {
+        self.publisher().await.publish(message).await
+    }
+
+    pub(crate) async fn intake(&self, topology: &Topology) -> Intake {
+        let broker = self.broker();
+        Intake::connect(&broker, "conformance", topology)
+            .await
+            .unwrap()
+    }
+}
+
+pub(crate) fn endpoint(name: &str) -> EndpointName {
+    EndpointName::parse(name).unwrap()
+}
+
+/// The delay of the first retry.
+pub(crate) fn step(millis: u32) -> WaitStep {
+    RetryRule::new(1, millis).unwrap().wait_steps()[0]
+}
+
+/// Endpoints with their patterns.
+pub(crate) fn topology(endpoints: &[(&str, &[&str])]) -> Topology {
+    let endpoints: Vec<(EndpointName, Vec<EventPattern>)> = endpoints
+        .iter()
+        .map(|(name, patterns)| {
+            let patterns = patterns.iter().map(|text| text.parse().unwrap());
+            (endpoint(name), patterns.collect())
+        })
+        .collect();
+    let wanted = endpoints.iter().map(|(n, p)| (n, p.as_slice()));
+    Topology::deliveries(wanted, &[step(700)])
+}
+
+/// The one endpoint that wants everything.
+pub(crate) fn all() -> Topology {
+    topology(&[("default", &["*"])])
+}
+
+pub(crate) fn event(name: &str, id: &str) -> QueuedEvent {
+    let body = format!(
+        r#"{{"1":2,"event":"{name}","data":{{"text":"ü \ud83d \\ €","n":1e21}},"timestamp":"2024-10-01T12:00:00.000Z"}}"#
+    );
+    QueuedEvent {
+        id: EventId::parse(id).unwrap(),
+        name: EventName::parse(name).unwrap(),
+        body: CanonicalBody::check(Bytes::from(body)).unwrap(),
+        attempt: AttemptNumber::FIRST,
+        accepted_at: UnixMillis::new(1_727_784_000_123),
+        redriven_at: None,
+        traceparent: Some("00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01".into()),
+    }
+}
+
+pub(crate) async fn next(subscription: &mut Subscription) -> Received {
+    timeout(DEADLINE, subscription.next())
+        .await
+        .expect("a message in time")
+        .expect("a subscription that goes on")
+}
+
+/// The message that a queue must have, perhaps only in a moment.
+pub(crate) async fn take(intake: &Intake, queue: &str) -> Received {
+    wahook_tests::eventually::eventually(DEADLINE, queue, || async {
+        intake.take_one(queue).await.unwrap()
+    })
+    .await
+}
+
+/// Nothing comes while something else that was asked for later has come.
+pub(crate) async fn is_silent(subscription: &mut Subscription) -> bool {
+    timeout(Duration::from_millis(300), subscription.next())
+        .await
+        .is_err()
+}

@@ -1,0 +1,72 @@
+//! The command `dead`, beside a process that runs.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use wahook_tests::eventually::eventually;
+use wahook_tests::load::Load;
+use wahook_tests::program::{Command, ProgramName};
+use wahook_tests::receiver::{Answer, Receiver};
+
+use crate::system::System;
+
+const SOON: Duration = Duration::from_secs(30);
+const LETTERS: &str = "SELECT count(*) FROM messages WHERE queue = 'wahook.dead'";
+
+async fn dead(system: &System, arguments: &[&str]) -> String {
+    let arguments = [&["dead"], arguments].concat();
+    let settings = system.borrowed();
+    let command = Command::start(ProgramName::Standalone, &arguments, &settings);
+    command.await.finish().await.printed().to_owned()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn letters_are_listed_redriven_and_discarded_beside_a_process_that_runs() {
+    let works = Arc::new(AtomicBool::new(false));
+    let answers = Receiver::answering({
+        let works = Arc::clone(&works);
+        move |_| {
+            Answer::status(if works.load(Ordering::Relaxed) {
+                200
+            } else {
+                500
+            })
+        }
+    });
+    let receiver = answers.await;
+    let settings = [("WEBHOOK_RETRY_ATTEMPTS", "0"), ("WEBHOOK_CIRCUIT", "off")];
+    let system = System::new(&receiver, &settings);
+    let _program = system.start().await;
+    let load = Load::start_at(&system.events, 2, Duration::ZERO, 12);
+    let accepted = load.finish().await;
+    eventually(SOON, "12 letters", || async {
+        (system.count(LETTERS) == 12).then_some(())
+    })
+    .await;
+    let listed = dead(&system, &["list"]).await;
+    for id in &accepted {
+        assert!(listed.contains(id.as_str()), "{id} in {listed}");
+    }
+    let discarded = dead(&system, &["discard", "--limit", "2"]).await;
+    assert!(
+        discarded.contains("2 of 2 dead letters discarded"),
+        "{discarded}"
+    );
+    assert_eq!(system.count(LETTERS), 10);
+    works.store(true, Ordering::Relaxed);
+    let redriven = dead(&system, &["redrive", "--all"]).await;
+    assert!(
+        redriven.contains("10 of 10 dead letters redriven"),
+        "{redriven}"
+    );
+    assert_eq!(system.count(LETTERS), 0);
+    let posts = receiver.wait_for(22, SOON).await;
+    assert!(posts[12..].iter().all(|post| post.attempt() == Some(1)));
+    let delivered = "SELECT count(*) FROM webhooklogs WHERE status = 'success' \
+                     AND json_array_length(attempts) = 2";
+    eventually(SOON, "10 records of success", || async {
+        (system.count(delivered) == 10).then_some(())
+    })
+    .await;
+}

@@ -1,0 +1,98 @@
+//! An event's way, a stop, and a file that is in use.
+
+use std::time::Duration;
+
+use serde_json::{Value, json};
+use wahook_tests::eventually::eventually;
+use wahook_tests::http_client::http_client;
+use wahook_tests::pair::SECRET;
+use wahook_tests::program::{Program, ProgramName};
+use wahook_tests::receiver::{Answer, Receiver};
+
+use crate::system::System;
+
+const SOON: Duration = Duration::from_secs(20);
+
+async fn post(system: &System, event: &Value) -> Value {
+    let http = http_client().unwrap();
+    let answer = http.post(format!("{}/v1/events", system.events));
+    let answer = answer.body(event.to_string()).send().await.unwrap();
+    let body = answer.bytes().await.unwrap();
+    serde_json::from_slice(&body).unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_event_is_delivered_signed_retried_and_logged_on_one_file() {
+    let answers = Receiver::answering(|post| {
+        Answer::status(if post.attempt() == Some(1) { 500 } else { 200 })
+    });
+    let receiver = answers.await;
+    let system = System::new(&receiver, &[("WEBHOOK_RETRY_DELAY", "300")]);
+    let program = system.start().await;
+    let event = json!({"event": "call", "data": {"id": "c1"}, "timestamp": "2024-10-01T12:00:00Z"});
+    let id = post(&system, &event).await["id"]
+        .as_str()
+        .unwrap()
+        .to_owned();
+    let posts = receiver.wait_for(2, SOON).await;
+    for post in &posts {
+        assert_eq!(post.id(), Some(id.as_str()));
+        assert!(post.verify(SECRET).is_valid(), "{}", post.verify(SECRET));
+        assert_eq!(post.body, posts[0].body);
+    }
+    assert!(posts[1].arrived - posts[0].arrived >= Duration::from_millis(299));
+    // Repeated within ten minutes, it is no new event.
+    assert_eq!(post(&system, &event).await["duplicate"], json!(true));
+    let record = format!(
+        "SELECT count(*) FROM webhooklogs WHERE eventId = '{id}' AND status = 'success' \
+         AND retryCount = 1 AND json_array_length(attempts) = 2"
+    );
+    eventually(SOON, "the record", || async {
+        (system.count(&record) == 1).then_some(())
+    })
+    .await;
+    program.terminate();
+    assert!(program.wait_exit(SOON).await.success());
+    assert_eq!(system.count("SELECT count(*) FROM messages"), 0);
+    assert_eq!(system.count("SELECT count(*) FROM waiting"), 0);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_waits_at_a_stop_is_delivered_after_the_next_start() {
+    let answers = Receiver::answering(|post| {
+        Answer::status(if post.attempt() == Some(1) { 500 } else { 200 })
+    });
+    let receiver = answers.await;
+    let system = System::new(&receiver, &[("WEBHOOK_RETRY_DELAY", "2000")]);
+    let program = system.start().await;
+    let id = post(&system, &json!({"event": "ready"})).await["id"].clone();
+    receiver.wait_for(1, SOON).await;
+    eventually(SOON, "the retry", || async {
+        (system.count("SELECT count(*) FROM waiting") == 1).then_some(())
+    })
+    .await;
+    program.terminate();
+    assert!(program.wait_exit(SOON).await.success());
+    let _again = system.start().await;
+    let posts = receiver.wait_for(2, SOON).await;
+    assert_eq!(posts[1].id(), id.as_str());
+    assert_eq!(posts[1].attempt(), Some(2));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_second_process_on_the_same_file_is_refused_and_told_why() {
+    let receiver = Receiver::start().await;
+    let system = System::new(&receiver, &[]);
+    let first = system.start().await;
+    let mut settings = system.borrowed();
+    settings.retain(|(name, _)| !name.ends_with("_LISTEN"));
+    settings.extend([
+        ("PRODUCER_LISTEN", "127.0.0.1:0"),
+        ("CONSUMER_LISTEN", "127.0.0.1:0"),
+    ]);
+    let second = Program::launch(ProgramName::Standalone, &settings).await;
+    assert_eq!(second.wait_exit(SOON).await.code(), Some(1));
+    let told = second.stderr_so_far();
+    assert!(told.contains("in use by another wahook"), "{told}");
+    assert!(first.is_running());
+}

@@ -1,0 +1,17 @@
+//! The whole system in one process, and its store.
+
+#![allow(
+    clippy::cast_possible_truncation,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "a test fails by panicking"
+)]
+
+mod crashes;
+mod dead;
+mod full_disk;
+mod life;
+mod poison;
+mod system;
