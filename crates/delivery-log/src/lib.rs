@@ -18,7 +18,9 @@
 
 mod command;
 mod connection;
+mod counts;
 mod document;
+mod ended;
 mod find;
 mod indexes;
 mod log;
@@ -29,5 +31,7 @@ mod verdict;
 mod write;
 
 pub use connection::{LogSettingsError, MongoLog};
+pub use counts::{CountBy, Counts};
+pub use ended::{Ended, EndedFilter, FollowError, Following};
 pub use log::{DeliveryLog, LogUnavailable, WriteReport};
 pub use survey::{Survey, Surveyed};
