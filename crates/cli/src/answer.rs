@@ -163,7 +163,8 @@ mod tests {
 
     #[test]
     fn what_something_between_answers_is_shown_and_is_never_taken_for_a_yes() {
-        let Verdict::NotNow(refusal) = Verdict::of(502, None, b"<h1>Bad\x1b[2J Gateway</h1>") else {
+        let Verdict::NotNow(refusal) = Verdict::of(502, None, b"<h1>Bad\x1b[2J Gateway</h1>")
+        else {
             panic!()
         };
         assert_eq!(
@@ -177,7 +178,10 @@ mod tests {
         assert!(matches!(Verdict::of(302, None, b""), Verdict::NotNow(_)));
         assert!(matches!(Verdict::of(401, None, b""), Verdict::Refused(_)));
         for later in [408, 429, 500, 503] {
-            assert!(matches!(Verdict::of(later, None, b"{}"), Verdict::NotNow(_)));
+            assert!(matches!(
+                Verdict::of(later, None, b"{}"),
+                Verdict::NotNow(_)
+            ));
         }
     }
 

@@ -41,8 +41,12 @@ pub(crate) struct Producer {
 pub(crate) enum BatchAnswer {
     /// A verdict for each line, in order.
     Lines(Vec<Verdict>),
-    /// Nothing was said of the single lines.
-    Whole(Refusal),
+    /// Less at once may be taken.
+    TooLarge(Refusal),
+    /// No batch will be taken.
+    Refused(Refusal),
+    /// Nothing was said of the single lines; later something may be.
+    NotNow(Refusal),
 }
 
 /// Nobody answered, or not to the end. Whether the events were taken is unknown.
@@ -74,8 +78,9 @@ impl Producer {
             http,
             events: access.url.events(),
             shown: access.url.to_string(),
-            authorization: authorization
-                .map_err(|_| anyhow::anyhow!("the token has a character that no header can hold"))?,
+            authorization: authorization.map_err(|_| {
+                anyhow::anyhow!("the token has a character that no header can hold")
+            })?,
         })
     }
 
@@ -119,16 +124,17 @@ impl Producer {
             {
                 return Ok(BatchAnswer::Lines(verdicts));
             }
-            match Verdict::of(status, retry_after, &body) {
-                Verdict::Refused(refusal) | Verdict::NotNow(refusal) => {
-                    Ok(BatchAnswer::Whole(refusal))
+            Ok(match Verdict::of(status, retry_after, &body) {
+                Verdict::Refused(refusal) if refusal.status == 413 => {
+                    BatchAnswer::TooLarge(refusal)
                 }
-                // One event's answer is none to a batch.
-                Verdict::Taken(_) => Ok(BatchAnswer::Whole(Refusal::own(
-                    "The answer is not the producer's",
-                    "it is that to one event",
-                ))),
-            }
+                Verdict::Refused(refusal) => BatchAnswer::Refused(refusal),
+                Verdict::NotNow(refusal) => BatchAnswer::NotNow(refusal),
+                Verdict::Taken(_) => BatchAnswer::NotNow(Refusal::own(
+                    "The answer is not to all lines",
+                    "it was cut off, or is that to one event",
+                )),
+            })
         };
         sent.await.map_err(|error| self.no_answer(&error))
     }

@@ -36,10 +36,13 @@ pub(crate) async fn run(
     access: Access,
     stop: Shutdown,
 ) -> anyhow::Result<bool> {
-    let chosen = KnownEvent::ALL.into_iter().zip(samples()).filter(|(event, _)| {
-        let is_named = |name: &String| name == event.as_str();
-        arguments.events.is_empty() || arguments.events.iter().any(is_named)
-    });
+    let chosen = KnownEvent::ALL
+        .into_iter()
+        .zip(samples())
+        .filter(|(event, _)| {
+            let is_named = |name: &String| name == event.as_str();
+            arguments.events.is_empty() || arguments.events.iter().any(is_named)
+        });
     if arguments.list {
         for (_, sample) in chosen {
             writeln!(stdout(), "{sample}")?;

@@ -12,7 +12,7 @@ const DEFAULT_DATABASE: &str = "whatsapp-api";
 
 /// Where events are sent to.
 #[derive(Debug, Clone, Args)]
-pub struct To {
+pub(crate) struct To {
     /// The producer [default: WAHOOK_URL, else http://127.0.0.1:8080]
     #[arg(long, value_name = "URL")]
     url: Option<ProducerUrl>,
@@ -156,7 +156,13 @@ mod tests {
         for url in ["https://example.com/hooks", "https://example.com/hooks/"] {
             assert_eq!(events(url), "https://example.com/hooks/v1/events");
         }
-        for bad in ["", "localhost:8080", "ftp://a", "http://a?x=1", "http://a#b"] {
+        for bad in [
+            "",
+            "localhost:8080",
+            "ftp://a",
+            "http://a?x=1",
+            "http://a#b",
+        ] {
             assert!(bad.parse::<ProducerUrl>().is_err(), "{bad}");
         }
     }

@@ -32,7 +32,10 @@ pub(crate) fn completions(arguments: CompletionsArguments, mut program: clap::Co
     let name = program.get_name().to_owned();
     let mut script = Vec::new();
     generate(arguments.shell, &mut program, name, &mut script);
-    end("wahook completions", stdout().write_all(&script).map_err(Into::into))
+    end(
+        "wahook completions",
+        stdout().write_all(&script).map_err(Into::into),
+    )
 }
 
 pub(crate) fn man(arguments: ManArguments, program: clap::Command) -> ExitCode {

@@ -80,7 +80,10 @@ pub(crate) async fn run(
             }
             Err(FollowError::Log(error)) => {
                 if !is_away {
-                    writeln!(stderr(), "wahook tail: {error}; it goes on when the log is back")?;
+                    writeln!(
+                        stderr(),
+                        "wahook tail: {error}; it goes on when the log is back"
+                    )?;
                 }
                 is_away = true;
                 tokio::select! {

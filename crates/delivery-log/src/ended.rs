@@ -207,8 +207,15 @@ fn pipeline(since: Option<UnixMillis>, filter: &EndedFilter) -> Vec<Document> {
     if !filter.endpoints.is_empty() {
         wanted.insert("fullDocument.endpoint", doc! { "$in": &filter.endpoints });
     }
-    let unread = ["fullDocument.payload", "fullDocument.attempts", "updateDescription"];
-    vec![doc! { "$match": wanted }, doc! { "$unset": unread.as_slice() }]
+    let unread = [
+        "fullDocument.payload",
+        "fullDocument.attempts",
+        "updateDescription",
+    ];
+    vec![
+        doc! { "$match": wanted },
+        doc! { "$unset": unread.as_slice() },
+    ]
 }
 
 /// None for what is no record of ours.

@@ -13,26 +13,38 @@ use serde_json::Value;
 pub enum ProgramName {
     Producer,
     Consumer,
+    /// The command line for events.
+    Wahook,
 }
 
 impl ProgramName {
-    pub const ALL: [Self; 2] = [Self::Producer, Self::Consumer];
+    pub const ALL: [Self; 3] = [Self::Producer, Self::Consumer, Self::Wahook];
 
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Producer => "wahook-producer",
             Self::Consumer => "wahook-consumer",
+            Self::Wahook => "wahook",
         }
     }
 
+    /// The crate that it is built from.
+    const fn package(self) -> &'static str {
+        match self {
+            Self::Producer | Self::Consumer => self.as_str(),
+            Self::Wahook => "wahook-cli",
+        }
+    }
+
+    /// Where it is told where to listen, if it ever does.
     pub const fn listen_variable(self) -> &'static str {
         match self {
-            Self::Producer => "PRODUCER_LISTEN",
+            Self::Producer | Self::Wahook => "PRODUCER_LISTEN",
             Self::Consumer => "CONSUMER_LISTEN",
         }
     }
 
-    /// Builds both programs once per process, so that a test never runs a stale one, and
+    /// Builds all programs once per process, so that a test never runs a stale one, and
     /// returns where this one is. A debug build, or that of `WAHOOK_TEST_PROFILE`. Where
     /// `WAHOOK_TEST_PROGRAMS` names a folder, the program in there is taken as it is.
     pub fn executable(self) -> anyhow::Result<PathBuf> {
@@ -65,7 +77,7 @@ fn build() -> anyhow::Result<BTreeMap<String, PathBuf>> {
         .current_dir(crate::workspace())
         .stdin(Stdio::null());
     for name in ProgramName::ALL {
-        command.args(["--package", name.as_str()]);
+        command.args(["--package", name.package()]);
     }
     if let Ok(profile) = env::var("WAHOOK_TEST_PROFILE") {
         command.args(["--profile", &profile]);
