@@ -85,8 +85,8 @@ pub(crate) async fn run(
     let from = mark.map_or(0, |mark| mark.tally.lines());
     writeln!(stdout(), "{}", summary(&tally, from, refused.path()))?;
     sent.with_context(|| match &position.mark {
-        Some(mark) if position.is_kept() => {
-            let line = mark.line;
+        mark if position.is_kept() => {
+            let line = mark.as_ref().map_or(0, |mark| mark.line);
             format!("it ended after line {line}; the same command goes on from there")
         }
         _ => "it did not come to the end".to_owned(),

@@ -54,6 +54,8 @@ fn write_pages(folder: &Path, program: clap::Command) -> anyhow::Result<()> {
 
 fn page(program: clap::Command) -> anyhow::Result<Vec<u8>> {
     let mut page = Vec::new();
+    // Its page would say nothing, and is not written beside the others either.
+    let program = program.disable_help_subcommand(true);
     Man::new(program).render(&mut page)?;
     Ok(page)
 }

@@ -4,6 +4,8 @@ use std::process::ExitStatus;
 use std::time::Duration;
 use std::{env, fs};
 
+use nix::sys::signal::Signal;
+
 use super::ProgramName;
 use crate::folder::RunFolder;
 use crate::guard::Guarded;
@@ -37,6 +39,12 @@ impl Command {
     /// SIGKILL; returns when the process is gone.
     pub async fn kill9(&self) {
         or_fail("kill -9 of a command", self.process.kill9().await);
+    }
+
+    /// SIGINT, as Ctrl-C sends it; returns at once.
+    pub fn interrupt(&self) {
+        let sent = self.process.signal(Signal::SIGINT);
+        or_fail("an interrupt", sent.map_err(Into::into));
     }
 
     /// Waits for its end.
