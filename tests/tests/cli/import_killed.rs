@@ -100,9 +100,8 @@ async fn each_line_is_one_event(pair: &Pair) {
         match body["data"]["n"].as_u64() {
             Some(n) => assert!(alone.insert(n), "{n} is there twice"),
             None => {
-                *in_tens
-                    .entry(body["data"]["ten"].as_u64().unwrap())
-                    .or_default() += 1
+                let ten = body["data"]["ten"].as_u64().unwrap();
+                *in_tens.entry(ten).or_default() += 1;
             }
         }
     }

@@ -3,15 +3,21 @@
 use futures_util::TryStreamExt;
 use mongodb::bson::{Document, doc};
 use serde_json::{Value, json};
+use wahook_tests::eventually::eventually;
 use wahook_tests::pair::Pair;
 use wahook_tests::program::{Command, ProgramName, Ran};
 use wahook_tests::receiver::{Answer, Receiver};
+use wahook_tests::tcp_proxy::{Network, TcpProxy};
 
 use crate::world::{Test, Tests};
 use crate::{SOON, assert_status, run, start};
 
 pub(crate) fn add(tests: &mut Tests) {
     tests.add("deliveries_are_shown_as_they_end", shown);
+    tests.add(
+        "a_log_that_was_away_for_a_while_is_followed_on",
+        followed_on,
+    );
     tests.add(
         "deliveries_are_counted_as_the_users_aggregate_counts",
         counted,
@@ -30,7 +36,7 @@ async fn mixed(test: &Test) -> Pair {
         Answer::status(if fails { 500 } else { 200 })
     });
     let quick = [
-        ("WEBHOOK_RETRY_ATTEMPTS", "1"),
+        ("WEBHOOK_RETRY_ATTEMPTS", "2"),
         ("WEBHOOK_RETRY_DELAY", "100"),
     ];
     test.pair(receiver.await, &quick).await
@@ -67,7 +73,7 @@ async fn shown(test: Test) {
     };
     assert_eq!(of("eventId"), [call.as_str(), &ready, &group]);
     assert_eq!(of("status"), ["failed", "success", "success"]);
-    assert_eq!(of("retryCount"), [1, 1, 0]);
+    assert_eq!(of("retryCount"), [2, 1, 0]);
     assert_eq!(of("statusCode"), [500, 200, 200]);
     assert_eq!(
         of("errorMessage"),
@@ -95,6 +101,45 @@ async fn shown(test: Test) {
     );
 }
 
+async fn followed_on(test: Test) {
+    let pair = mixed(&test).await;
+    let place = pair.place();
+    let port = place
+        .mongodb_uri
+        .split([':', '/'])
+        .find_map(|part| part.parse().ok());
+    let port: u16 = port.expect("the URI names a port");
+    let proxy = TcpProxy::to(port).await;
+    let uri = place
+        .mongodb_uri
+        .replace(&port.to_string(), &proxy.port().to_string());
+    let first = ended(&pair, "group_join", "success").await;
+    let arguments = ["tail", "--json", "--since", "1m", "--limit", "2"];
+    let settings = [
+        ("MONGODB_URI", uri.as_str()),
+        ("MONGODB_DATABASE", &place.database),
+    ];
+    let tail = Command::start(ProgramName::Wahook, &arguments, &settings).await;
+    let is_told = || async { tail.stdout_so_far().contains(&first).then_some(()) };
+    eventually(SOON, "the first delivery", is_told).await;
+    proxy.set(Network::Cut);
+    let is_noticed = || async {
+        tail.stderr_so_far()
+            .contains("when the log is back")
+            .then_some(())
+    };
+    eventually(SOON, "the loss of the log", is_noticed).await;
+    let second = ended(&pair, "group_leave", "success").await;
+    proxy.set(Network::Works);
+    let told = tail.finish().await;
+    assert_eq!(told.stderr.lines().count(), 1, "told once: {told:?}");
+    let ids: Vec<_> = lines(&told)
+        .iter()
+        .map(|line| line["eventId"].clone())
+        .collect();
+    assert_eq!(ids, [first.as_str(), &second]);
+}
+
 async fn counted(test: Test) {
     let pair = mixed(&test).await;
     ended(&pair, "call", "failed").await;
@@ -114,7 +159,7 @@ async fn counted(test: Test) {
     group["successRate"] = json!(1.0);
     assert_eq!(
         by_event["rows"],
-        json!([group, row("call", 0, 1, 0.0, 1), row("ready", 1, 0, 0.0, 1)])
+        json!([group, row("call", 0, 1, 0.0, 2), row("ready", 1, 0, 0.0, 1)])
     );
     let total = &by_event["total"];
     assert_eq!(

@@ -78,12 +78,53 @@ impl RefusedLines {
         Ok(())
     }
 
-    /// Makes what was added last, and says how long the file is.
+    /// Makes what was added last for good, and says how long the file is.
     pub(super) fn keep(&mut self) -> anyhow::Result<u64> {
         if let Some(file) = &mut self.file {
             let kept = file.flush().and_then(|()| file.get_ref().sync_data());
             kept.with_context(|| self.path.display().to_string())?;
         }
         Ok(self.bytes)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::{env, fs, process};
+
+    fn add(refused: &mut RefusedLines, number: u64) -> u64 {
+        let line = Line {
+            number,
+            start: 0,
+            text: b"{\xff".to_vec(),
+        };
+        let refusal = Refusal::own("Why", "because");
+        refused.add(&line, &refusal).unwrap();
+        refused.keep().unwrap()
+    }
+
+    #[test]
+    fn what_a_killed_run_wrote_of_a_batch_is_not_there_twice() {
+        let path = env::temp_dir().join(format!("wahook-refused-{}", process::id()));
+        let open = |bytes| RefusedLines::open(path.clone(), bytes).unwrap();
+        let mut refused = open(0);
+        assert!(!path.exists(), "without a refused line there is no file");
+        let noted = add(&mut refused, 3);
+        add(&mut refused, 7);
+        drop(refused);
+        let mut refused = open(noted);
+        add(&mut refused, 7);
+        let text = fs::read_to_string(&path).unwrap();
+        let entry = |number| {
+            format!(
+                "{{\"line\":{number},\"status\":0,\"title\":\"Why\",\"detail\":\"because\",\"text\":\"{{\u{fffd}\"}}\n"
+            )
+        };
+        assert_eq!(text, entry(3) + &entry(7));
+        fs::remove_file(&path).unwrap();
+        // Whoever has taken the file away gets the rest of the lines in a new one.
+        assert_eq!(add(&mut open(noted), 9), entry(9).len() as u64);
+        fs::remove_file(&path).unwrap();
     }
 }
