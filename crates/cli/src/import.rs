@@ -109,6 +109,7 @@ fn begin(opened: source::Opened, mark: Option<&Mark>) -> anyhow::Result<Source> 
     Ok(source)
 }
 
+/// Batch after batch, each only once the one before it is settled and noted.
 async fn send_all(
     arguments: &ImportArguments,
     source: Source,
@@ -122,30 +123,24 @@ async fn send_all(
     let mut courier = Courier::new(producer, position.begun_at, arguments.patience.get(), stop);
     let mut batches = read_ahead(source, arguments.batch_lines());
     let (begun, mut pace) = (Instant::now(), Pace::default());
-    let sent = loop {
-        let batch = tokio::select! {
-            batch = batches.recv() => batch,
-            () = stop.soft() => break Err(anyhow::anyhow!("stopped")),
-        };
-        let Some(batch) = batch else { break Ok(()) };
-        let batch = match batch.context("reading") {
-            Ok(batch) => batch,
-            Err(error) => break Err(error),
+    loop {
+        let batch = unless_stopped(stop, batches.recv()).await?;
+        let Some(batch) = batch.transpose().context("reading")? else {
+            return Ok(());
         };
         let start = pace.reserve(begun.elapsed(), arguments.time_for(&batch));
-        tokio::select! {
-            () = sleep_until(begun + start) => {}
-            () = stop.soft() => break Err(anyhow::anyhow!("stopped")),
-        }
-        let settled = match courier.settle(&batch).await {
-            Ok(settled) => settled,
-            Err(error) => break Err(error),
-        };
+        unless_stopped(stop, sleep_until(begun + start)).await?;
+        let settled = courier.settle(&batch).await?;
         let mark = keep(&batch, &settled, position, refused)?;
         progress.advance(settled.tally.lines(), batch.read, mark.tally.refused)?;
-    };
-    progress.end();
-    sent
+    }
+}
+
+async fn unless_stopped<T>(stop: &Shutdown, wait: impl Future<Output = T>) -> anyhow::Result<T> {
+    tokio::select! {
+        done = wait => Ok(done),
+        () = stop.soft() => anyhow::bail!("stopped"),
+    }
 }
 
 /// The refused lines first: a position without them would lose them.

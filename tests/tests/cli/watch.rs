@@ -83,6 +83,8 @@ async fn shown(test: Test) {
 
     for (filter, expected) in [
         (["--status", "failed"], &call),
+        (["--status", "success"], &ready),
+        (["--endpoint", "default"], &call),
         (["--event", "ready"], &ready),
         (["--event", "group_join"], &group),
     ] {

@@ -52,9 +52,11 @@ impl Progress {
         }
         Ok(())
     }
+}
 
-    /// Takes the bar away.
-    pub(super) fn end(&self) {
+/// However it ends, the bar goes before the last words come.
+impl Drop for Progress {
+    fn drop(&mut self) {
         if let Some(bar) = &self.bar {
             bar.finish_and_clear();
         }
