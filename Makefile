@@ -6,7 +6,7 @@ SHELL := /bin/bash
 
 CARGO ?= cargo
 TARGET_DIR := $(or $(CARGO_TARGET_DIR),target)
-PROGRAMS := --package wahook-producer --package wahook-consumer
+PROGRAMS := --package wahook-producer --package wahook-consumer --package wahook-cli
 
 # The domain decides and never acts: nothing that waits, connects or serves may get into it.
 IMPURE := tokio|lapin|reqwest|mongodb|hyper|axum|futures|async|mio|socket2|tracing|prometheus|rand
@@ -57,7 +57,7 @@ purity: ## Check that the domain crate has no I/O and builds alone
 fmt: ## Format the code
 	$(CARGO) fmt --all
 
-build: ## Build the two programs for production
+build: ## Build the programs for production
 	$(CARGO) build --release --bins $(PROGRAMS)
 
 test-deploy: ## Prove what is in deploy/: dashboards and alerts on a real Prometheus, manifests
