@@ -9,9 +9,8 @@ use indicatif::{ProgressBar, ProgressStyle};
 use std::num::NonZeroU32;
 use wahook_domain::EndpointName;
 use wahook_queue::{Broker, BrokerUri, DeadLetters};
-use wahook_service::{Settings, Shutdown, clock};
+use wahook_service::{Age, Settings, Shutdown, clock};
 
-use crate::age::Age;
 use filter::Filter;
 
 /// What to do with the dead letters.

@@ -1,7 +1,6 @@
 //! The consumer: takes events from the work queues and delivers them, signed
 //! and retried, writing each result down.
 
-mod age;
 mod client;
 pub mod dead;
 mod delivery;

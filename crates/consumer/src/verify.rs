@@ -3,7 +3,6 @@
 mod accepted;
 mod evidence;
 mod judge;
-mod moment;
 mod patience;
 mod report;
 mod search;
@@ -25,10 +24,9 @@ use wahook_queue::{
     BrokerUri, Inspector,
     topology::{DEAD_QUEUE, RESULTS_QUEUE, work_queue},
 };
-use wahook_service::{Settings, Shutdown, clock};
+use wahook_service::{Age, Moment, Settings, Shutdown, clock};
 
-use crate::{age::Age, settings::LogSettings};
-use moment::Moment;
+use crate::settings::LogSettings;
 use report::{Finding, QueueRow, Report, Row, Scope};
 use search::{Question, Search};
 

@@ -18,7 +18,9 @@
 
 mod command;
 mod connection;
+mod counts;
 mod document;
+mod ended;
 mod find;
 mod indexes;
 mod log;
@@ -30,5 +32,7 @@ mod write;
 mod writer;
 
 pub use connection::{LogSettingsError, MongoLog};
+pub use counts::{CountBy, Counts};
+pub use ended::{Ended, EndedFilter, FollowError, Following};
 pub use log::{DeliveryLog, LogUnavailable, WriteReport};
 pub use survey::{Survey, Surveyed};

@@ -2,11 +2,14 @@
 //! telemetry, metrics, the operators' HTTP endpoints, and a graceful stop.
 
 pub mod address;
+pub mod age;
 pub mod clock;
 pub mod health;
 pub mod link;
 pub mod metrics;
+pub mod moment;
 pub mod ops;
+pub mod printable;
 pub mod problem;
 pub mod program;
 pub mod settings;
@@ -15,7 +18,10 @@ pub mod telemetry;
 pub mod tls;
 
 pub use address::ListenAddress;
+pub use age::Age;
 pub use link::Link;
+pub use moment::Moment;
 pub use ops::{CheckHandle, Readiness};
+pub use printable::printable;
 pub use settings::{Effective, Settings, SettingsFaults};
 pub use shutdown::{Shutdown, Trigger};

@@ -67,7 +67,11 @@ where
 
 /// Runs a command that answers a question. The exit status is 0 for yes, 1 for
 /// no, and 2 when it can't tell, be it for its settings.
-pub fn run_check<R, S, F>(name: &str, read: fn(&mut Settings) -> Option<R>, run: S) -> ExitCode
+pub fn run_check<R, S, F>(
+    name: &str,
+    read: impl FnOnce(&mut Settings) -> Option<R>,
+    run: S,
+) -> ExitCode
 where
     S: FnOnce(R, Shutdown) -> F,
     F: Future<Output = anyhow::Result<bool>>,
@@ -87,7 +91,7 @@ enum Unable {
 
 fn command<R, S, F, T>(
     name: &str,
-    read: fn(&mut Settings) -> Option<R>,
+    read: impl FnOnce(&mut Settings) -> Option<R>,
     run: S,
 ) -> Result<T, Unable>
 where

@@ -180,6 +180,13 @@ impl Settings {
             .any(|given| given == name || given == is_file)
     }
 
+    /// From now on it is as if this was set, where nothing is.
+    pub fn assume(&mut self, name: &str, value: String) {
+        if !self.is_given(name) {
+            self.source.assume(name, value);
+        }
+    }
+
     /// The variables under these prefixes that are set but that nothing asked
     /// for: misspelt ones, most likely. Call it after all getters.
     #[must_use]

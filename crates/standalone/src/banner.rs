@@ -26,12 +26,18 @@ pub(crate) fn of(settings: &StandaloneSettings) -> String {
     } else {
         " -H \"authorization: Bearer ${PRODUCER_TOKEN%%,*}\""
     };
+    let page = settings.receiver.as_ref().map(|receiver| {
+        let page = reachable(receiver.address.socket());
+        format!(
+            "\n  look      http://{page}/ (no WEBHOOK_URL is set: a test receiver is the webhook)"
+        )
+    });
     format!(
         "
   data      {data}
   events    http://{events}/v1/events
   metrics   http://{events}/metrics (what comes in), http://{operators}/metrics (what goes out)
-  webhook   {webhooks}
+  webhook   {webhooks}{page}
 
 Send an event, in another terminal:
 
@@ -39,11 +45,12 @@ curl -i http://{events}/v1/events{token} -H 'content-type: application/json' -d 
 ",
         data = settings.data.display(),
         webhooks = webhooks.join(", "),
+        page = page.unwrap_or_default(),
     )
 }
 
 /// The address to connect to: "every interface" is none.
-fn reachable(mut address: SocketAddr) -> SocketAddr {
+pub(crate) fn reachable(mut address: SocketAddr) -> SocketAddr {
     if address.ip().is_unspecified() {
         address.set_ip(IpAddr::V4(Ipv4Addr::LOCALHOST));
     }

@@ -11,6 +11,7 @@ use std::path::PathBuf;
 use tokio::task::spawn_blocking;
 use wahook_consumer::Seams;
 use wahook_embedded::{OpenError, Store};
+use wahook_receiver::Receiver;
 use wahook_service::Shutdown;
 
 /// Runs until `shutdown`, then finishes what is in flight and closes the file.
@@ -20,6 +21,18 @@ use wahook_service::Shutdown;
 pub async fn run(settings: StandaloneSettings, shutdown: Shutdown) -> anyhow::Result<()> {
     let store = open(settings.data.clone()).await?;
     let banner = banner::of(&settings);
+    // It listens before anything is delivered to it.
+    let receiver = match settings.receiver {
+        Some(receiver) => Some((receiver.address.bind().await?, receiver.keys)),
+        None => None,
+    };
+    let until = shutdown.clone();
+    let receiving = async {
+        if let Some((listener, keys)) = receiver {
+            Receiver::new(keys).serve(listener, until).await?;
+        }
+        Ok(())
+    };
     let seams = Seams {
         broker: store.broker(),
         log: store.log(),
@@ -30,7 +43,7 @@ pub async fn run(settings: StandaloneSettings, shutdown: Shutdown) -> anyhow::Re
         banner::print(&banner);
         Ok(())
     };
-    let worked = tokio::try_join!(producing, consuming, told);
+    let worked = tokio::try_join!(producing, consuming, receiving, told);
     // What was asked of it is written, whichever way the work ended.
     spawn_blocking(move || drop(store))
         .await

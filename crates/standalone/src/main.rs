@@ -1,6 +1,6 @@
 //! `wahook`: the whole system in one process, on one file.
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory, Parser, Subcommand};
 use std::process::ExitCode;
 use wahook_consumer::{ConsumerSettings, dead};
 use wahook_producer::ProducerSettings;
@@ -31,6 +31,8 @@ enum Command {
     /// that are sent again go out when one runs.
     #[command(subcommand)]
     Dead(dead::DeadCommand),
+    #[command(flatten)]
+    Events(wahook_cli::Command),
     /// Ask the program that runs here whether it is alive; exit status 0 or 1
     ///
     /// For container health checks. PRODUCER_LISTEN and CONSUMER_LISTEN say where it listens.
@@ -44,7 +46,9 @@ enum Command {
 const SETTINGS: &str = "\
 Settings (environment, or .env in the working directory; NAME_FILE reads NAME from a file):
   WAHOOK_DATA             the file with all data [wahook.db]
-  WEBHOOK_URL             where events are delivered to (needed, or WEBHOOK_ENDPOINTS)
+  WEBHOOK_URL             where events are delivered to; without it and WEBHOOK_ENDPOINTS, to a
+                          test receiver with a page to look at
+  RECEIVER_ADDRESS        address and port of the test receiver [127.0.0.1:4000]
   WEBHOOK_ENDPOINTS       a TOML file of several endpoints; SIGHUP reads it again
   WEBHOOK_CIRCUIT         on or off: pause an endpoint that is down [on]
   WEBHOOK_ALLOW_HTTP      allow plain http:// beyond loopback [false]
@@ -64,7 +68,13 @@ Settings (environment, or .env in the working directory; NAME_FILE reads NAME fr
                           [127.0.0.1:9091]
   SHUTDOWN_GRACE          seconds that a stop may take [40]
   LOG_FORMAT              text or json [text]
-  RUST_LOG                log filter [info,lapin=off]";
+  RUST_LOG                log filter [info,lapin=off]
+
+Of the commands:
+  WAHOOK_URL              the producer, for send, import and samples [http://127.0.0.1:8080]
+  WAHOOK_TOKEN            its token, where it wants one
+  MONGODB_URI             the delivery log of a pair, for tail and stats
+  MONGODB_DATABASE        its database [whatsapp-api]";
 
 fn main() -> ExitCode {
     match Arguments::parse().command {
@@ -82,6 +92,7 @@ fn main() -> ExitCode {
                 dead::run(command, broker, shutdown).await
             },
         ),
+        Some(Command::Events(command)) => wahook_cli::run(command, Arguments::command),
         Some(Command::Health { ready }) => program::run_command(
             "wahook health",
             |settings| {

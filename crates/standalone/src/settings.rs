@@ -3,9 +3,16 @@
 
 use std::{convert::Infallible, fmt, path::PathBuf, str::FromStr};
 
+use uuid::Uuid;
 use wahook_consumer::DeliverySettings;
 use wahook_producer::IntakeSettings;
+use wahook_receiver::ReceiverSettings;
 use wahook_service::Settings;
+
+use crate::banner::reachable;
+
+/// What the commands read, which is no misspelling where the program runs.
+const OF_COMMANDS: [&str; 2] = ["WAHOOK_URL", "WAHOOK_TOKEN"];
 
 /// Everything that the program is told.
 #[derive(Debug)]
@@ -16,6 +23,8 @@ pub struct StandaloneSettings {
     pub intake: IntakeSettings,
     /// What is delivered to whom.
     pub delivery: DeliverySettings,
+    /// The test receiver, where there is no other webhook.
+    pub receiver: Option<ReceiverSettings>,
 }
 
 impl StandaloneSettings {
@@ -23,13 +32,31 @@ impl StandaloneSettings {
     /// result.
     pub fn read(settings: &mut Settings) -> Option<Self> {
         let data = Self::read_data(settings);
+        for name in OF_COMMANDS {
+            settings.is_given(name);
+        }
+        let has_webhook =
+            settings.is_given("WEBHOOK_URL") || settings.is_given("WEBHOOK_ENDPOINTS");
+        let receiver = (!has_webhook).then(|| Self::read_receiver(settings));
         let intake = IntakeSettings::read(settings);
         let delivery = DeliverySettings::read(settings);
         Some(Self {
             data,
             intake,
             delivery: delivery?,
+            receiver: receiver.flatten(),
         })
+    }
+
+    /// Makes the test receiver the webhook. Without a secret that somebody else
+    /// verifies with, one that nobody knows does.
+    fn read_receiver(settings: &mut Settings) -> Option<ReceiverSettings> {
+        let secret = format!("{}{}", Uuid::now_v7().simple(), Uuid::now_v7().simple());
+        settings.assume("WEBHOOK_SECRET", secret);
+        let receiver = ReceiverSettings::read(settings)?;
+        let url = format!("http://{}/webhook", reachable(receiver.address.socket()));
+        settings.assume("WEBHOOK_URL", url);
+        Some(receiver)
     }
 
     /// Reads only where the data is.
@@ -81,8 +108,22 @@ mod tests {
     }
 
     #[test]
+    fn without_a_webhook_the_test_receiver_is_the_webhook_and_has_the_secret() {
+        let settings = read(&[("RECEIVER_ADDRESS", "127.0.0.1:4444")]).unwrap();
+        let endpoint = &settings.delivery.endpoints.list[0];
+        assert_eq!(&*endpoint.shown_url, "http://127.0.0.1:4444/webhook");
+        assert!(settings.receiver.unwrap().keys.is_some());
+        let other = read(&[("WEBHOOK_URL", "https://example.com/hook")]).unwrap();
+        assert!(other.receiver.is_none());
+    }
+
+    #[test]
     fn the_faults_of_all_parts_are_named_at_once() {
-        let refused = read(&[("PRODUCER_LISTEN", "0.0.0.0:8080")]).unwrap_err();
+        let refused = read(&[
+            ("PRODUCER_LISTEN", "0.0.0.0:8080"),
+            ("WEBHOOK_URL", "example.com"),
+        ])
+        .unwrap_err();
         for name in ["PRODUCER_TOKEN", "WEBHOOK_URL"] {
             assert!(refused.contains(name), "{refused}");
         }

@@ -4,6 +4,8 @@ use std::process::ExitStatus;
 use std::time::Duration;
 use std::{env, fs};
 
+use nix::sys::signal::Signal;
+
 use super::ProgramName;
 use crate::folder::RunFolder;
 use crate::guard::Guarded;
@@ -39,15 +41,34 @@ impl Command {
         or_fail("kill -9 of a command", self.process.kill9().await);
     }
 
+    /// SIGINT, as Ctrl-C sends it; returns at once.
+    pub fn interrupt(&self) {
+        let sent = self.process.signal(Signal::SIGINT);
+        or_fail("an interrupt", sent.map_err(Into::into));
+    }
+
+    /// What it has printed.
+    pub fn stdout_so_far(&self) -> String {
+        self.read("stdout")
+    }
+
+    /// What it has complained about.
+    pub fn stderr_so_far(&self) -> String {
+        self.read("stderr")
+    }
+
     /// Waits for its end.
     pub async fn finish(self) -> Ran {
         let status = or_fail("a command", self.process.wait_within(ENDS_WITHIN).await);
-        let read = |name| fs::read_to_string(self.folder.join(name)).unwrap_or_default();
         Ran {
             status,
-            stdout: read("stdout"),
-            stderr: read("stderr"),
+            stdout: self.stdout_so_far(),
+            stderr: self.stderr_so_far(),
         }
+    }
+
+    fn read(&self, name: &str) -> String {
+        fs::read_to_string(self.folder.join(name)).unwrap_or_default()
     }
 }
 

@@ -14,7 +14,7 @@ pub enum ProgramName {
     Producer,
     Consumer,
     Receiver,
-    /// Both, and a store, in one.
+    /// Producer, consumer and a store in one, and the command line.
     Standalone,
 }
 
@@ -35,16 +35,15 @@ impl ProgramName {
         }
     }
 
-    /// Of cargo.
+    /// The crate that it is built from.
     const fn package(self) -> &'static str {
         match self {
-            Self::Producer => "wahook-producer",
-            Self::Consumer => "wahook-consumer",
-            Self::Receiver => "wahook-receiver",
+            Self::Producer | Self::Consumer | Self::Receiver => self.as_str(),
             Self::Standalone => "wahook-standalone",
         }
     }
 
+    /// Where it is told where to listen, if it ever does.
     pub const fn listen_variable(self) -> &'static str {
         match self {
             Self::Producer | Self::Standalone => "PRODUCER_LISTEN",

@@ -2,8 +2,7 @@
 
 use wahook_domain::{EndpointName, UnixMillis};
 use wahook_queue::DeadLetter;
-
-use crate::age::Age;
+use wahook_service::Age;
 
 /// Takes a letter that every part of it takes; an empty part takes all.
 #[derive(Debug, Clone)]

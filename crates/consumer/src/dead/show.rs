@@ -5,6 +5,7 @@ use serde::Serialize;
 use std::io::{BufWriter, Write, stdout};
 use wahook_domain::UnixMillis;
 use wahook_queue::{DeadLetter, DeadLetters};
+use wahook_service::printable;
 
 use super::{filter::Filter, progress};
 
@@ -123,26 +124,4 @@ fn whole(letter: &DeadLetter) -> String {
     }
     let body = String::from_utf8_lossy(&letter.payload);
     text + "body\n" + &printable(&body)
-}
-
-/// A message may hold anything, and a terminal obeys control characters.
-fn printable(text: &str) -> String {
-    let escaped = text.chars().map(|c| {
-        if c.is_control() {
-            c.escape_default().to_string()
-        } else {
-            c.to_string()
-        }
-    });
-    escaped.collect()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn what_a_message_holds_never_reaches_the_terminal_as_a_command() {
-        assert_eq!(printable("a\u{1b}[2Jb\nc é"), "a\\u{1b}[2Jb\\nc é");
-    }
 }

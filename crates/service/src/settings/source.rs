@@ -70,6 +70,10 @@ impl Source {
         }
     }
 
+    pub(super) fn assume(&mut self, name: &str, value: String) {
+        self.0.insert(name.to_owned(), Some(value));
+    }
+
     /// The names of all variables that are set to something.
     pub(super) fn names(&self) -> impl Iterator<Item = &str> {
         let is_set = |(_, value): &(_, &Option<String>)| value.as_deref() != Some("");

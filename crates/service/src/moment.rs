@@ -1,20 +1,23 @@
-//! A time as it is typed.
+//! A point in time, as an operator types it.
 
 use std::str::FromStr;
 use wahook_domain::UnixMillis;
 
-use crate::age::Age;
+use crate::Age;
 
 /// A moment, or how long ago it was.
 #[derive(Debug, Clone, Copy)]
-pub(super) enum Moment {
+pub enum Moment {
+    /// So long ago.
     Ago(Age),
+    /// This very moment.
     At(UnixMillis),
 }
 
 impl Moment {
     /// As a time, when it is `now`.
-    pub(super) fn before(self, now: UnixMillis) -> UnixMillis {
+    #[must_use]
+    pub fn before(self, now: UnixMillis) -> UnixMillis {
         match self {
             Self::Ago(age) => now.minus(age.get()),
             Self::At(moment) => moment,
@@ -37,4 +40,4 @@ impl FromStr for Moment {
 /// A text that names no moment.
 #[derive(Debug, thiserror::Error)]
 #[error("neither a time such as 90s, 30m, 2h or 7d, nor a moment such as 2026-01-31T12:00:00Z")]
-pub(super) struct InvalidMoment;
+pub struct InvalidMoment;

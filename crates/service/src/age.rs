@@ -4,12 +4,12 @@ use std::{str::FromStr, time::Duration};
 
 /// A length of time as people write it: `90s`, `30m`, `2h 30m`, `7d`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Age(Duration);
+pub struct Age(Duration);
 
 /// A text that is no length of time.
 #[derive(Debug, thiserror::Error)]
 #[error("not a time such as 90s, 30m, 2h or 7d")]
-pub(crate) struct InvalidAge;
+pub struct InvalidAge;
 
 impl FromStr for Age {
     type Err = InvalidAge;
@@ -25,7 +25,8 @@ impl FromStr for Age {
 
 impl Age {
     /// The same as a duration.
-    pub(crate) const fn get(self) -> Duration {
+    #[must_use]
+    pub const fn get(self) -> Duration {
         self.0
     }
 }

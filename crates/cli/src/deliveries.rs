@@ -1,0 +1,65 @@
+//! What the commands must know of a delivery log.
+
+use std::future::Future;
+use wahook_delivery_log::{CountBy, Counts, EndedFilter, FollowError, Following, MongoLog};
+use wahook_domain::UnixMillis;
+
+pub use wahook_delivery_log::Ended;
+
+/// A log that deliveries can be read from.
+///
+/// The seam exists because a log may be MongoDB or a file, and neither command
+/// has to know.
+pub trait Deliveries {
+    /// Deliveries as they end.
+    type Following: Follow;
+
+    /// Follows those that end from now on, or have ended since.
+    fn follow(
+        &self,
+        since: Option<UnixMillis>,
+        filter: &EndedFilter,
+    ) -> impl Future<Output = Result<Self::Following, FollowError>>;
+
+    /// Counts those whose event was accepted at `since` or later, and before
+    /// `until`.
+    fn count(
+        &self,
+        since: UnixMillis,
+        until: UnixMillis,
+        by: CountBy,
+    ) -> impl Future<Output = anyhow::Result<Vec<Counts>>>;
+}
+
+/// Deliveries, in the order in which the log heard of their end.
+pub trait Follow {
+    /// Waits for the next one; after a [`FollowError::Log`] it may be asked again.
+    fn next(&mut self) -> impl Future<Output = Result<Ended, FollowError>>;
+}
+
+impl Deliveries for MongoLog {
+    type Following = Following;
+
+    async fn follow(
+        &self,
+        since: Option<UnixMillis>,
+        filter: &EndedFilter,
+    ) -> Result<Following, FollowError> {
+        self.follow(since, filter).await
+    }
+
+    async fn count(
+        &self,
+        since: UnixMillis,
+        until: UnixMillis,
+        by: CountBy,
+    ) -> anyhow::Result<Vec<Counts>> {
+        Ok(self.count(since, until, by).await?)
+    }
+}
+
+impl Follow for Following {
+    async fn next(&mut self) -> Result<Ended, FollowError> {
+        self.next().await
+    }
+}

@@ -1,0 +1,195 @@
+//! Where are the producer and the log? From options, else from the environment.
+
+use clap::Args;
+use std::{fmt, str::FromStr};
+use url::Url;
+use wahook_delivery_log::{LogSettingsError, MongoLog};
+use wahook_service::{Settings, settings::redact_url};
+
+const DEFAULT_URL: &str = "http://127.0.0.1:8080";
+const EXAMPLE_LOG: &str = "mongodb://127.0.0.1:27017/?replicaSet=rs0";
+const DEFAULT_DATABASE: &str = "whatsapp-api";
+
+/// Where events are sent to.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct To {
+    /// The producer [default: WAHOOK_URL, else http://127.0.0.1:8080]
+    #[arg(long, value_name = "URL")]
+    url: Option<ProducerUrl>,
+    /// The producer's token [default: WAHOOK_TOKEN, or the file that WAHOOK_TOKEN_FILE names]
+    ///
+    /// Others on this machine can read a command line; the environment they can't.
+    #[arg(long)]
+    token: Option<Token>,
+}
+
+/// The same, once the environment was asked as well.
+#[derive(Debug, Clone)]
+pub(crate) struct Access {
+    pub(crate) url: ProducerUrl,
+    pub(crate) token: Option<Token>,
+}
+
+impl To {
+    /// Fills in what no option says; faults are noted in `settings`.
+    pub(crate) fn read(self, settings: &mut Settings) -> Option<Access> {
+        let url = match self.url {
+            Some(url) => Some(url),
+            None => {
+                let default = DEFAULT_URL.parse().ok()?;
+                Some(settings.parsed("WAHOOK_URL", default, "a producer's address", DEFAULT_URL))
+            }
+        };
+        let token = self
+            .token
+            .or_else(|| settings.secret("WAHOOK_TOKEN").map(Token));
+        Some(Access { url: url?, token })
+    }
+}
+
+/// The beginning of a producer's addresses.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct ProducerUrl(Url);
+
+/// A text that no producer can be reached by.
+#[derive(Debug, thiserror::Error)]
+#[error("not an address such as {DEFAULT_URL} (http or https, without ? and #)")]
+pub(crate) struct InvalidProducerUrl;
+
+impl ProducerUrl {
+    /// Where events are taken.
+    pub(crate) fn events(&self) -> Url {
+        let mut url = self.0.clone();
+        let path = format!("{}/v1/events", url.path().trim_end_matches('/'));
+        url.set_path(&path);
+        url
+    }
+}
+
+impl FromStr for ProducerUrl {
+    type Err = InvalidProducerUrl;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let url = Url::parse(text).map_err(|_| InvalidProducerUrl)?;
+        let is_http = matches!(url.scheme(), "http" | "https");
+        if is_http && url.query().is_none() && url.fragment().is_none() {
+            Ok(Self(url))
+        } else {
+            Err(InvalidProducerUrl)
+        }
+    }
+}
+
+/// Without a password.
+impl fmt::Display for ProducerUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(redact_url(self.0.as_str()).trim_end_matches('/'))
+    }
+}
+
+/// A producer's token, which nothing shows.
+#[derive(Clone)]
+pub(crate) struct Token(pub(crate) String);
+
+impl FromStr for Token {
+    type Err = std::convert::Infallible;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        Ok(Self(text.to_owned()))
+    }
+}
+
+impl fmt::Debug for Token {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Token(…)")
+    }
+}
+
+/// Where the log is.
+#[derive(Debug)]
+pub(crate) struct LogSettings {
+    uri: String,
+    database: String,
+}
+
+impl LogSettings {
+    /// Reads and checks it; faults are noted in `settings`.
+    pub(crate) fn read(settings: &mut Settings) -> Option<Self> {
+        let uri = settings.required("MONGODB_URI", EXAMPLE_LOG);
+        let database = settings.parsed(
+            "MONGODB_DATABASE",
+            DEFAULT_DATABASE.to_owned(),
+            "a database name",
+            DEFAULT_DATABASE,
+        );
+        if !uri.is_empty()
+            && let Err(error) = MongoLog::check(&uri, &database)
+        {
+            let (name, example) = match error {
+                LogSettingsError::Database(_) => ("MONGODB_DATABASE", DEFAULT_DATABASE),
+                LogSettingsError::Uri(_) => ("MONGODB_URI", EXAMPLE_LOG),
+            };
+            settings.fault(name, error.to_string(), example);
+        }
+        Some(Self { uri, database })
+    }
+
+    /// Connects, and asks for a sign of life.
+    pub(crate) async fn open(&self) -> anyhow::Result<MongoLog> {
+        let log = MongoLog::connect(&self.uri, &self.database).await?;
+        log.ping().await?;
+        Ok(log)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn events(url: &str) -> String {
+        url.parse::<ProducerUrl>().unwrap().events().into()
+    }
+
+    #[test]
+    fn events_are_sent_below_the_producers_address() {
+        assert_eq!(events(DEFAULT_URL), "http://127.0.0.1:8080/v1/events");
+        for url in ["https://example.com/hooks", "https://example.com/hooks/"] {
+            assert_eq!(events(url), "https://example.com/hooks/v1/events");
+        }
+        for bad in [
+            "",
+            "localhost:8080",
+            "ftp://a",
+            "http://a?x=1",
+            "http://a#b",
+        ] {
+            assert!(bad.parse::<ProducerUrl>().is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn an_option_outranks_the_environment_and_no_token_is_shown() {
+        let nothing = To {
+            url: None,
+            token: None,
+        };
+        let environment = [
+            ("WAHOOK_URL", "https://example.com"),
+            ("WAHOOK_TOKEN", "s3cret"),
+        ];
+        let mut settings = Settings::from_pairs(environment);
+        let access = nothing.clone().read(&mut settings).unwrap();
+        assert_eq!(access.url.to_string(), "https://example.com");
+        assert_eq!(access.token.as_ref().unwrap().0, "s3cret");
+        assert!(!format!("{access:?}").contains("s3cret"));
+        let given = To {
+            url: Some("http://127.0.0.1:9".parse().unwrap()),
+            token: Some(Token("other".to_owned())),
+        };
+        let access = given.read(&mut Settings::from_pairs(environment)).unwrap();
+        assert_eq!(access.url.to_string(), "http://127.0.0.1:9");
+        assert_eq!(access.token.unwrap().0, "other");
+        let access = nothing.read(&mut Settings::from_pairs([("A", "b")]));
+        assert_eq!(access.unwrap().url.to_string(), DEFAULT_URL);
+    }
+}

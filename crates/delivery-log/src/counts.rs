@@ -1,0 +1,121 @@
+//! How many deliveries ended how, counted by the server.
+
+use std::time::Duration;
+
+use mongodb::bson::{Bson, DateTime, Document, doc};
+use wahook_domain::{Status, UnixMillis};
+
+use crate::{LogUnavailable, MongoLog, connection::COLLECTION};
+
+/// The server gives up after this: a count over too long a time may not keep it
+/// from its work.
+const COUNT_LIMIT: Duration = Duration::from_secs(60);
+
+/// What deliveries are told apart by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CountBy {
+    /// The event's name.
+    Event,
+    /// Their status.
+    Status,
+    /// The endpoint.
+    Endpoint,
+}
+
+/// How many there are of one kind.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Counts {
+    /// Which: the name of an event, a status, an endpoint.
+    pub kind: String,
+    /// Delivered.
+    pub success: u64,
+    /// Given up.
+    pub failed: u64,
+    /// Neither yet.
+    pub retrying: u64,
+    /// Those of the delivered that needed one attempt only.
+    pub at_first_attempt: u64,
+    /// Attempts beside the first of each.
+    pub retries: u64,
+}
+
+impl MongoLog {
+    /// Counts the deliveries of the events that were accepted at `since` or
+    /// later, and before `until`. Reads the index on `createdAt`, and each
+    /// record within.
+    ///
+    /// # Errors
+    /// When the server is away, or needs more than a minute.
+    pub async fn count(
+        &self,
+        since: UnixMillis,
+        until: UnixMillis,
+        by: CountBy,
+    ) -> Result<Vec<Counts>, LogUnavailable> {
+        let records = self.database.collection::<Document>(COLLECTION);
+        let counting = records
+            .aggregate(pipeline(since, until, by))
+            .max_time(COUNT_LIMIT);
+        let all = async {
+            let mut cursor = counting.await?;
+            let mut counts = Vec::new();
+            while cursor.advance().await? {
+                counts.push(read(&cursor.deserialize_current()?));
+            }
+            Ok(counts)
+        };
+        // A frozen server does not keep to its own limit.
+        let limit = COUNT_LIMIT + Duration::from_secs(5);
+        match tokio::time::timeout(limit, all).await {
+            Ok(counts) => counts,
+            Err(_) => Err(LogUnavailable::NoAnswer(limit)),
+        }
+    }
+}
+
+fn pipeline(since: UnixMillis, until: UnixMillis, by: CountBy) -> [Document; 2] {
+    let date = |moment: UnixMillis| DateTime::from_millis(moment.get());
+    let kind = match by {
+        CountBy::Event => "$event",
+        CountBy::Status => "$status",
+        CountBy::Endpoint => "$endpoint",
+    };
+    let has = |status: Status| doc! { "$eq": ["$status", status.as_str()] };
+    let number_of = |condition: Document| doc! { "$sum": { "$cond": [condition, 1, 0] } };
+    // What users keep beside our records has no attempts, but may count retries.
+    let retries = doc! { "$cond": [
+        { "$isArray": "$attempts" },
+        { "$subtract": [{ "$size": { "$ifNull": ["$attempts", []] } }, 1] },
+        { "$ifNull": ["$retryCount", 0] },
+    ] };
+    let at_first_attempt = doc! { "$and": [
+        has(Status::Success), { "$eq": [retries.clone(), 0] },
+    ] };
+    [
+        doc! { "$match": { "createdAt": { "$gte": date(since), "$lt": date(until) } } },
+        doc! { "$group": {
+            "_id": kind,
+            "success": number_of(has(Status::Success)),
+            "failed": number_of(has(Status::Failed)),
+            "retrying": number_of(has(Status::Retrying)),
+            "atFirstAttempt": number_of(at_first_attempt),
+            "retries": { "$sum": retries },
+        } },
+    ]
+}
+
+fn read(group: &Document) -> Counts {
+    let number = |name| match group.get(name) {
+        Some(Bson::Int32(value)) => u64::try_from(*value).unwrap_or_default(),
+        Some(Bson::Int64(value)) => u64::try_from(*value).unwrap_or_default(),
+        _ => 0,
+    };
+    Counts {
+        kind: group.get_str("_id").unwrap_or("unknown").to_owned(),
+        success: number("success"),
+        failed: number("failed"),
+        retrying: number("retrying"),
+        at_first_attempt: number("atFirstAttempt"),
+        retries: number("retries"),
+    }
+}

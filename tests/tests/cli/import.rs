@@ -1,0 +1,187 @@
+//! Imports: from which files, how patiently, how far.
+
+use std::collections::BTreeSet;
+use std::fs::{self, OpenOptions};
+use std::io::Write;
+use std::process::{self, Stdio};
+
+use flate2::{Compression, write::GzEncoder};
+use wahook_tests::folder::RunFolder;
+use wahook_tests::pair::Pair;
+use wahook_tests::program::{Command, Program, ProgramName};
+use wahook_tests::receiver::Receiver;
+
+use crate::import_killed::line;
+use crate::world::{Test, Tests};
+use crate::{SOON, assert_status, run, start};
+
+pub(crate) fn add(tests: &mut Tests) {
+    tests.add(
+        "an_import_waits_for_a_producer_that_takes_nothing_yet",
+        waits,
+    );
+    tests.add("an_import_that_waited_too_long_says_how_to_go_on", gives_up);
+    tests.add(
+        "packed_files_and_standard_input_are_imported_too",
+        packed_and_piped,
+    );
+    tests.add(
+        "an_import_that_is_interrupted_ends_after_what_is_settled",
+        interrupted,
+    );
+}
+
+fn lines(range: std::ops::Range<u64>) -> String {
+    range.map(|n| line(n) + "\n").collect()
+}
+
+fn ids(receiver: &Receiver) -> BTreeSet<String> {
+    let posts = receiver.posts();
+    posts
+        .iter()
+        .map(|post| post.id().unwrap().to_owned())
+        .collect()
+}
+
+async fn waits(test: Test) {
+    let place = test.place();
+    let producer = Program::producer(&[("AMQP_URL", &place.amqp_url)]).await;
+    producer.wait_ready(SOON).await;
+    let folder = RunFolder::temporary("import").unwrap();
+    let file = folder.join("events.ndjson");
+    fs::write(&file, lines(0..300)).unwrap();
+    let url = producer.base_url();
+    let arguments = ["import", file.to_str().unwrap(), "--url", &url];
+    let import = Command::start(ProgramName::Standalone, &arguments, &[]).await;
+    let refused = |metrics: &wahook_tests::program::Metrics| {
+        metrics.sum("wahook_events_refused_total") >= 300.0
+    };
+    producer.wait_metrics("a first try", SOON, refused).await;
+
+    let pair = test.pair(Receiver::start().await, &[]).await;
+    let ran = import.finish().await;
+    assert!(ran.printed().starts_with("300 lines taken"), "{ran:?}");
+    pair.receiver.wait_for(300, SOON).await;
+    assert_eq!(ids(&pair.receiver).len(), 300);
+}
+
+async fn gives_up(test: Test) {
+    let place = test.place();
+    let producer = Program::producer(&[("AMQP_URL", &place.amqp_url)]).await;
+    producer.wait_ready(SOON).await;
+    let folder = RunFolder::temporary("import").unwrap();
+    let file = folder.join("events.ndjson");
+    fs::write(&file, lines(0..3)).unwrap();
+    let url = producer.base_url();
+    let arguments = [
+        "import",
+        file.to_str().unwrap(),
+        "--url",
+        &url,
+        "--patience",
+        "1s",
+    ];
+    let ran = Command::start(ProgramName::Standalone, &arguments, &[])
+        .await
+        .finish()
+        .await;
+    assert_status(&ran, 2);
+    for told in [
+        "the same command goes on from there",
+        "--patience",
+        "503 The event was not taken",
+        "start a consumer",
+    ] {
+        assert!(ran.stderr.contains(told), "{told}: {ran:?}");
+    }
+}
+
+async fn packed_and_piped(test: Test) {
+    let pair = test.pair(Receiver::start().await, &[]).await;
+    let folder = RunFolder::temporary("import").unwrap();
+    let file = folder.join("events.ndjson.gz");
+    let path = file.to_str().unwrap();
+    let pack = |text: String| {
+        let mut packer = GzEncoder::new(Vec::new(), Compression::fast());
+        packer.write_all(text.as_bytes()).unwrap();
+        packer.finish().unwrap()
+    };
+    fs::write(&file, pack(lines(0..100))).unwrap();
+    run(&pair, &["import", path]).await.printed();
+    // What is added to a file is imported by the same command.
+    let mut longer = OpenOptions::new().append(true).open(&file).unwrap();
+    longer
+        .write_all(&pack("\n".to_owned() + &lines(100..150)))
+        .unwrap();
+    let ran = run(&pair, &["import", path]).await;
+    assert!(ran.printed().starts_with("150 lines taken"), "{ran:?}");
+    assert!(
+        ran.printed().ends_with("; 100 of all by earlier runs\n"),
+        "{ran:?}"
+    );
+    pair.receiver.wait_for(150, SOON).await;
+    assert_eq!(ids(&pair.receiver).len(), 150);
+
+    let piped = pipe(&pair, lines(300..400)).await;
+    assert!(piped.status.success(), "{piped:?}");
+    assert_eq!(String::from_utf8_lossy(&piped.stdout), "100 lines taken\n");
+    pair.receiver.wait_for(250, SOON).await;
+    assert_eq!(ids(&pair.receiver).len(), 250);
+
+    // Another file of this name is not taken for the rest of this one.
+    fs::write(&file, pack(lines(150..400))).unwrap();
+    let other = run(&pair, &["import", path]).await;
+    assert_status(&other, 2);
+    assert!(
+        other.stderr.contains("begin anew with --restart"),
+        "{other:?}"
+    );
+    let anew = run(&pair, &["import", path, "--restart"]).await;
+    assert!(anew.printed().starts_with("250 lines taken"), "{anew:?}");
+}
+
+async fn pipe(pair: &Pair, text: String) -> process::Output {
+    let url = pair.producer.base_url();
+    let piped = tokio::task::spawn_blocking(move || {
+        let program = ProgramName::Standalone.executable().unwrap();
+        let mut child = process::Command::new(program)
+            .args(["import", "-", "--url", &url])
+            .env_clear()
+            .current_dir("/")
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        child
+            .stdin
+            .take()
+            .unwrap()
+            .write_all(text.as_bytes())
+            .unwrap();
+        child.wait_with_output().unwrap()
+    });
+    piped.await.unwrap()
+}
+
+async fn interrupted(test: Test) {
+    let pair = test.pair(Receiver::start().await, &[]).await;
+    let folder = RunFolder::temporary("import").unwrap();
+    let file = folder.join("events.ndjson");
+    fs::write(&file, lines(0..1_000)).unwrap();
+    let path = file.to_str().unwrap();
+    let import = start(&pair, &["import", path, "--rate", "100"]).await;
+    pair.receiver.wait_for(1, SOON).await;
+    import.interrupt();
+    let ran = import.finish().await;
+    assert_status(&ran, 2);
+    assert!(
+        ran.stderr
+            .contains("the same command goes on from there: stopped"),
+        "{ran:?}"
+    );
+    let ran = run(&pair, &["import", path]).await;
+    assert!(ran.printed().starts_with("1000 lines taken; "), "{ran:?}");
+    pair.receiver.wait_for(1_000, SOON).await;
+    assert_eq!(ids(&pair.receiver).len(), 1_000);
+}

@@ -1,0 +1,59 @@
+//! The command line for events, on a real pair. Each test has its own producer, consumer,
+//! virtual host and database, on one real RabbitMQ and one real MongoDB for all.
+
+#![allow(
+    clippy::cast_possible_truncation,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "a test fails by panicking"
+)]
+
+mod import;
+mod import_killed;
+mod import_refusals;
+mod send;
+mod shell;
+mod watch;
+
+use std::process::ExitCode;
+use std::time::Duration;
+
+use wahook_tests::pair::Pair;
+use wahook_tests::program::{Command, ProgramName, Ran};
+use wahook_tests::world::{self, Tests};
+
+const SOON: Duration = Duration::from_secs(20);
+
+fn main() -> ExitCode {
+    let mut tests = Tests::default();
+    // The long one first.
+    import_killed::add(&mut tests);
+    import::add(&mut tests);
+    import_refusals::add(&mut tests);
+    send::add(&mut tests);
+    watch::add(&mut tests);
+    shell::add(&mut tests);
+    tests.run(4)
+}
+
+/// Types a command that is told where the pair is.
+async fn start(pair: &Pair, arguments: &[&str]) -> Command {
+    let url = pair.producer.base_url();
+    let settings = [
+        ("WAHOOK_URL", url.as_str()),
+        ("MONGODB_URI", &pair.place().mongodb_uri),
+        ("MONGODB_DATABASE", &pair.place().database),
+    ];
+    Command::start(ProgramName::Standalone, arguments, &settings).await
+}
+
+async fn run(pair: &Pair, arguments: &[&str]) -> Ran {
+    start(pair, arguments).await.finish().await
+}
+
+#[track_caller]
+fn assert_status(ran: &Ran, status: i32) {
+    assert_eq!(ran.status.code(), Some(status), "{ran:?}");
+}
