@@ -370,10 +370,11 @@ impl Engine {
     }
 
     fn fill_one(&mut self, queue: &str) -> rusqlite::Result<()> {
-        match self.queues.is_empty_after(queue) {
-            Some(cursor) => self.fill_queue(queue, cursor, 1, clock::now()),
-            None => Ok(()),
+        // What is read may be dead, and not to be handed out.
+        while let Some(cursor) = self.queues.is_empty_after(queue) {
+            self.fill_queue(queue, cursor, 1, clock::now())?;
         }
+        Ok(())
     }
 
     /// What is from before this process may have been handed out then, and may be what ended

@@ -55,6 +55,7 @@ async fn a_message_that_ends_its_process_each_time_is_a_dead_letter_in_the_end()
             break;
         }
         handed_out += 1;
+        assert!(handed_out <= 101, "it goes on for ever");
         // The store is gone first: the message comes back no other way than by the file.
         drop(store);
         drop(received);
