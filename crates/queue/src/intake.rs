@@ -40,7 +40,7 @@ pub struct Intake(Source);
 /// Where the messages are.
 enum Source {
     RabbitMq {
-        connection: Connection,
+        connection: Box<Connection>,
         /// Whether it is being closed; watched by those who write acks.
         closing: watch::Sender<bool>,
     },
@@ -56,7 +56,7 @@ impl Intake {
     ) -> Result<Self, ConnectError> {
         let source = match broker {
             Broker::RabbitMq(uri) => Source::RabbitMq {
-                connection: broker::connect(uri, name, topology).await?,
+                connection: Box::new(broker::connect(uri, name, topology).await?),
                 closing: watch::Sender::new(false),
             },
             Broker::Local(queue) => {

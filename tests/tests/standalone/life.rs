@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 use wahook_tests::eventually::eventually;
 use wahook_tests::http_client::http_client;
 use wahook_tests::pair::SECRET;
+use wahook_tests::ports::free_port;
 use wahook_tests::program::{Program, ProgramName};
 use wahook_tests::receiver::{Answer, Receiver};
 
@@ -95,4 +96,35 @@ async fn a_second_process_on_the_same_file_is_refused_and_told_why() {
     let told = second.stderr_so_far();
     assert!(told.contains("in use by another wahook"), "{told}");
     assert!(first.is_running());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn without_any_webhook_an_event_is_on_the_receivers_page_with_both_signatures_valid() {
+    let page = format!("127.0.0.1:{}", free_port().unwrap());
+    let elsewhere = Receiver::start().await;
+    let mut system = System::new(&elsewhere, &[("RECEIVER_ADDRESS", &page)]);
+    system
+        .settings
+        .retain(|(name, _)| !name.starts_with("WEBHOOK_"));
+    let program = system.start().await;
+    let sent = post(&system, &json!({"event": "ready"})).await;
+    let shown = eventually(Duration::from_secs(1), "the event on the page", || async {
+        let answer = http_client()
+            .unwrap()
+            .get(format!("http://{page}/_receiver/api/deliveries"));
+        let body = answer.send().await.unwrap().bytes().await.unwrap();
+        let update: Value = serde_json::from_slice(&body).unwrap();
+        let deliveries = update["deliveries"].as_array().unwrap();
+        deliveries.first().cloned()
+    })
+    .await;
+    assert_eq!(
+        (&shown["id"], &shown["event"]),
+        (&sent["id"], &json!("ready"))
+    );
+    for signature in ["body", "standard"] {
+        assert_eq!(shown["signatures"][signature]["state"], "valid", "{shown}");
+    }
+    program.terminate();
+    assert!(program.wait_exit(SOON).await.success());
 }
