@@ -34,7 +34,7 @@ pub struct DeadLetters {
 
 enum Source {
     RabbitMq {
-        connection: Connection,
+        connection: Box<Connection>,
         channel: Channel,
     },
     Local(Intake),
@@ -73,6 +73,7 @@ impl DeadLetters {
         };
         // Whoever only looks declares nothing.
         let connection = broker::connect(uri, name, &Topology::default()).await?;
+        let connection = Box::new(connection);
         let channel = broker::channel(&connection).await?;
         let options = QueueDeclareOptions {
             passive: true,
