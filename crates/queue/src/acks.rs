@@ -10,7 +10,11 @@ use lapin::{
     Acker,
     options::{BasicAckOptions, BasicNackOptions},
 };
-use std::{collections::BTreeMap, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    mem,
+    time::Duration,
+};
 use tokio::{
     sync::{mpsc, watch},
     time::{Instant, timeout, timeout_at},
@@ -52,13 +56,16 @@ enum Step<A> {
     Nack { acker: A, requeue: bool },
 }
 
-/// What is settled and not yet told. Pure: the moment comes in as a value.
+/// What is settled and not yet told. Pure: the moment comes in as a value. A
+/// message that takes long costs its own tag and nothing for those that pass it.
 #[derive(Debug)]
 struct Gathered<A> {
-    /// All up to here are settled.
-    through: u64,
-    /// Settled above a gap; `None` where the broker was told already.
-    beyond: BTreeMap<u64, Option<A>>,
+    /// The highest that is settled.
+    highest: u64,
+    /// Below it and not settled: no more than the broker hands out at once.
+    gaps: BTreeSet<u64>,
+    /// Settled, and the broker was not told.
+    waiting: BTreeMap<u64, A>,
     /// Since when the oldest of them wait.
     since: Option<Instant>,
 }
@@ -66,8 +73,9 @@ struct Gathered<A> {
 impl<A> Default for Gathered<A> {
     fn default() -> Self {
         Self {
-            through: 0,
-            beyond: BTreeMap::new(),
+            highest: 0,
+            gaps: BTreeSet::new(),
+            waiting: BTreeMap::new(),
             since: None,
         }
     }
@@ -77,45 +85,45 @@ impl<A> Gathered<A> {
     /// Takes note of what has ended; what can't wait goes into `steps`.
     fn add(&mut self, ended: Ended<A>, now: Instant, steps: &mut Vec<Step<A>>) {
         let Ended { tag, acker, ending } = ended;
-        let waiting = match ending {
-            Ending::Ack => Some(acker),
+        if tag > self.highest {
+            self.gaps.extend(self.highest + 1..tag);
+            self.highest = tag;
+        } else {
+            self.gaps.remove(&tag);
+        }
+        match ending {
+            Ending::Ack => {
+                self.waiting.insert(tag, acker);
+                self.since.get_or_insert(now);
+            }
             Ending::Reject | Ending::Requeue => {
                 let requeue = ending == Ending::Requeue;
                 steps.push(Step::Nack { acker, requeue });
-                None
             }
-        };
-        self.beyond.insert(tag, waiting);
-        self.since.get_or_insert(now);
+        }
     }
 
     /// One ack for all that is settled without a gap.
     fn without_gap(&mut self, steps: &mut Vec<Step<A>>) {
-        let (mut last, mut acks) = (None, 0_u32);
-        while let Some(entry) = self.beyond.first_entry()
-            && *entry.key() == self.through + 1
-        {
-            self.through += 1;
-            if let Some(acker) = entry.remove() {
-                last = Some(acker);
-                acks += 1;
-            }
-        }
+        let above = match self.gaps.first() {
+            Some(gap) => self.waiting.split_off(gap),
+            None => BTreeMap::new(),
+        };
+        let mut below = mem::replace(&mut self.waiting, above);
+        let and_below = below.len() > 1;
         // A tag that the broker was told of already is none that it knows, so
         // the last one that it was not told of speaks for those below.
-        steps.extend(last.map(|acker| Step::Ack {
-            acker,
-            and_below: acks > 1,
-        }));
-        if self.beyond.values().all(Option::is_none) {
+        let last = below.pop_last();
+        steps.extend(last.map(|(_, acker)| Step::Ack { acker, and_below }));
+        if self.waiting.is_empty() {
             self.since = None;
         }
     }
 
     /// An ack for each that is settled above a gap.
     fn one_by_one(&mut self, steps: &mut Vec<Step<A>>) {
-        let waiting = self.beyond.values_mut().filter_map(Option::take);
-        steps.extend(waiting.map(|acker| Step::Ack {
+        let waiting = mem::take(&mut self.waiting);
+        steps.extend(waiting.into_values().map(|acker| Step::Ack {
             acker,
             and_below: false,
         }));
@@ -210,8 +218,6 @@ async fn is_written(step: impl Future<Output = lapin::Result<bool>>) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeSet;
-
     use proptest::prelude::*;
 
     use super::*;
@@ -299,6 +305,17 @@ mod tests {
         assert_eq!(gather(&mut gathered, &[1]), [ack(1, false)]);
         // And the gap is closed: what comes next goes together again.
         assert_eq!(gather(&mut gathered, &[5, 4]), [ack(5, true)]);
+    }
+
+    #[test]
+    fn a_message_that_is_never_settled_costs_nothing_for_those_that_pass_it() {
+        let mut gathered = Gathered::default();
+        for tag in 2..=10_000 {
+            assert_eq!(gather(&mut gathered, &[tag]), []);
+            gathered.one_by_one(&mut Vec::new());
+        }
+        assert_eq!(gathered.gaps, BTreeSet::from([1]));
+        assert!(gathered.waiting.is_empty());
     }
 
     proptest! {
