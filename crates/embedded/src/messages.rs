@@ -24,20 +24,8 @@ pub(crate) fn insert(
     queue: &str,
     message: &Stored,
 ) -> rusqlite::Result<()> {
-    let mut statement = db.prepare_cached(
-        "INSERT INTO messages (seq, queue, event_id, event, properties, body) VALUES (?, ?, ?, ?, ?, ?)",
-    )?;
-    let (id, event) = (message.id(), message.event());
-    let properties = properties(message)?;
-    statement.execute(params![
-        seq,
-        queue,
-        id,
-        event,
-        properties,
-        &**message.payload()
-    ])?;
-    Ok(())
+    let into = "INSERT INTO messages (seq, queue, event_id, event, properties, body) VALUES (?, ?, ?, ?, ?, ?)";
+    put(db, into, seq, queue, message)
 }
 
 /// Lets a message wait for its time.
@@ -47,17 +35,25 @@ pub(crate) fn insert_waiting(
     queue: &str,
     message: &Stored,
 ) -> rusqlite::Result<()> {
-    let mut statement = db.prepare_cached(
-        "INSERT INTO waiting (due_at, queue, event_id, event, properties, body) VALUES (?, ?, ?, ?, ?, ?)",
-    )?;
-    let (id, event) = (message.id(), message.event());
-    let properties = properties(message)?;
+    let into = "INSERT INTO waiting (due_at, queue, event_id, event, properties, body) VALUES (?, ?, ?, ?, ?, ?)";
+    put(db, into, due_at.get(), queue, message)
+}
+
+/// `place` is what the messages of the table are in order of.
+fn put(
+    db: &Connection,
+    into: &str,
+    place: i64,
+    queue: &str,
+    message: &Stored,
+) -> rusqlite::Result<()> {
+    let mut statement = db.prepare_cached(into)?;
     statement.execute(params![
-        due_at.get(),
+        place,
         queue,
-        id,
-        event,
-        properties,
+        message.id(),
+        message.event(),
+        properties(message)?,
         &**message.payload()
     ])?;
     Ok(())
