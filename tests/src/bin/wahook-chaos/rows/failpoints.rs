@@ -93,9 +93,9 @@ async fn kill_consumers(
     place: Failpoint,
     passages: usize,
 ) -> anyhow::Result<()> {
-    // What was prefetched, twice the concurrency, may be attempted again, and so may its
-    // retries; a little more, as those may be caught by the next kill.
-    act.duplicates_per_kill = 5 * CONCURRENCY as u64;
+    // What was prefetched, four times the concurrency, may be attempted again, and so may
+    // the retry of each.
+    act.duplicates_per_kill = 2 * 4 * CONCURRENCY as u64;
     let concurrency = CONCURRENCY.to_string();
     act.stage.stop_consumers().await;
     for _ in 0..kills(act) {
