@@ -48,7 +48,7 @@ impl Outgoing {
     #[must_use]
     pub fn event(event: &QueuedEvent) -> Self {
         Self::new(
-            topology::EVENTS_EXCHANGE.into(),
+            topology::exchange_of(&event.name).into(),
             routing_key(&event.name),
             event,
             [],
@@ -294,7 +294,7 @@ mod tests {
     fn an_event_is_read_back_as_it_was_published() {
         let outgoing = Outgoing::event(&event());
         assert_eq!(read_back(&outgoing), event());
-        assert_eq!(outgoing.exchange, "wahook.events");
+        assert_eq!(outgoing.exchange, "wahook.known");
         assert_eq!(outgoing.routing_key, "message._.ack");
         assert_eq!(outgoing.properties.delivery_mode(), &Some(PERSISTENT));
     }

@@ -5,18 +5,21 @@
 //! name with other arguments.
 
 use lapin::types::AMQPValue;
-use wahook_domain::{EndpointName, EventPattern, WaitStep};
+use wahook_domain::{EndpointName, EventName, EventPattern, KnownEvent, WaitStep};
 
-use crate::routing::binding_key;
+use crate::routing::{binding_key, routing_key};
 
 mod declare;
 mod route;
 
 pub use route::QueueRules;
 
-/// The topic exchange that the producer publishes to, once per event; the
-/// routing key is made of the event's name.
+/// The topic exchange of all events; the routing key is made of the event's name.
 pub const EVENTS_EXCHANGE: &str = "wahook.events";
+/// The direct exchange of the events that are known by name: finding their queues
+/// costs the broker a fraction of what a topic exchange does. It has a binding for
+/// each of them that an endpoint wants; any other goes on to [`EVENTS_EXCHANGE`].
+const KNOWN_EXCHANGE: &str = "wahook.known";
 /// The topic exchange that says whether an event is wanted at all. It has the
 /// bindings of all endpoints, to exchanges without queues; what matches none of
 /// them goes on to [`UNWANTED`].
@@ -44,6 +47,14 @@ const RESULTS_MAX_BYTES: i64 = 1 << 30;
 
 /// What the name of every work queue begins with.
 const WORK_QUEUE: &str = "wahook.deliver.";
+
+/// Where the producer publishes an event of this name, once.
+pub(crate) fn exchange_of(name: &EventName) -> &'static str {
+    match name.known() {
+        Some(_) => KNOWN_EXCHANGE,
+        None => EVENTS_EXCHANGE,
+    }
+}
 
 /// The work queue of an endpoint.
 #[must_use]
@@ -89,6 +100,7 @@ struct Exchange {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Kind {
     Topic,
+    Direct,
     Fanout,
 }
 
@@ -124,6 +136,8 @@ impl Topology {
     pub fn events() -> Self {
         let mut topology = Self::default();
         topology.add_exchange(EVENTS_EXCHANGE.to_owned(), Kind::Topic, None);
+        let rest = Some(EVENTS_EXCHANGE);
+        topology.add_exchange(KNOWN_EXCHANGE.to_owned(), Kind::Direct, rest);
         topology.add_exchange(UNWANTED.to_owned(), Kind::Fanout, None);
         topology.add_exchange(FILTERS_EXCHANGE.to_owned(), Kind::Topic, Some(UNWANTED));
         topology
@@ -210,6 +224,11 @@ impl Topology {
             self.bind(FILTERS_EXCHANGE, wanted, key.clone());
             self.bind(EVENTS_EXCHANGE, Target::Queue(name.clone()), key);
         }
+        let known = KnownEvent::ALL.map(EventName::from).into_iter();
+        for event in known.filter(|event| patterns.iter().any(|pattern| pattern.takes(event))) {
+            let queue = Target::Queue(name.clone());
+            self.bind(KNOWN_EXCHANGE, queue, routing_key(&event));
+        }
         self.queues.push(Queue { name, arguments });
     }
 }
@@ -270,6 +289,11 @@ mod tests {
             ("wahook.events", "ready"),
             ("wahook.filters", "message._.#"),
             ("wahook.events", "message._.#"),
+            ("wahook.known", "message._.create"),
+            ("wahook.known", "message._.ack"),
+            ("wahook.known", "message._.revoke._.everyone"),
+            ("wahook.known", "message._.reaction"),
+            ("wahook.known", "ready"),
         ];
         assert_eq!(keys(&topology.bindings), expected);
         let last = topology.bindings.last().unwrap();
@@ -283,12 +307,17 @@ mod tests {
         let gone = [
             ("wahook.filters", "message._.#"),
             ("wahook.events", "message._.#"),
+            ("wahook.known", "message._.create"),
+            ("wahook.known", "message._.ack"),
+            ("wahook.known", "message._.revoke._.everyone"),
+            ("wahook.known", "message._.reaction"),
         ];
         assert_eq!(keys(&after.obsolete), gone);
         assert_eq!(after.queues, before.queues);
-        // What was to be taken away before and is not wanted still.
+        // What was to be taken away before and is not wanted still: those, and those of
+        // "ready".
         let again = of(&["call"]).replacing(&after);
-        assert_eq!(keys(&again.obsolete).len(), 4);
+        assert_eq!(keys(&again.obsolete).len(), gone.len() + 3);
         let back = of(&["message_*"]).replacing(&again);
         let gone = keys(&back.obsolete);
         assert!(

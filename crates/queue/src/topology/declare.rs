@@ -40,6 +40,7 @@ impl Exchange {
     async fn declare(&self, channel: &Channel) -> lapin::Result<()> {
         let kind = match self.kind {
             Kind::Topic => ExchangeKind::Topic,
+            Kind::Direct => ExchangeKind::Direct,
             Kind::Fanout => ExchangeKind::Fanout,
         };
         let options = ExchangeDeclareOptions {

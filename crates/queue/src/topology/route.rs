@@ -56,7 +56,12 @@ impl Topology {
         };
         let mut matched = false;
         for binding in self.bindings.iter().filter(|b| b.exchange == exchange.name) {
-            if exchange.kind == Kind::Topic && !binding.takes(key) {
+            let takes = match exchange.kind {
+                Kind::Topic => binding.takes(key),
+                Kind::Direct => binding.key == key,
+                Kind::Fanout => true,
+            };
+            if !takes {
                 continue;
             }
             matched = true;
@@ -146,16 +151,20 @@ mod tests {
     #[test]
     fn an_event_gets_into_the_queue_of_each_endpoint_that_wants_it_once() {
         let topology = of(&[("all", &["*"]), ("some", &["message_*", "message_ack"])]);
-        let into = |name| topology.route("wahook.events", &key(name));
         let both = ["wahook.deliver.all", "wahook.deliver.some"];
-        assert_eq!(into("message_ack"), both);
-        assert_eq!(into("call"), ["wahook.deliver.all"]);
+        for exchange in ["wahook.events", "wahook.known"] {
+            let into = |name| topology.route(exchange, &key(name));
+            assert_eq!(into("message_ack"), both);
+            assert_eq!(into("message_poll"), both);
+            assert_eq!(into("call"), ["wahook.deliver.all"]);
+        }
     }
 
     #[test]
     fn what_nobody_wants_is_told_from_what_has_no_queue() {
         let topology = of(&[("some", &["message_*"])]);
         assert!(topology.route("wahook.events", &key("call")).is_empty());
+        assert!(topology.route("wahook.known", &key("call")).is_empty());
         assert_eq!(topology.route("wahook.filters", &key("call")), [UNWANTED]);
         let wanted = key("message_ack");
         assert!(topology.route("wahook.filters", &wanted).is_empty());
@@ -184,8 +193,10 @@ mod tests {
         let mut known = Topology::events();
         known.absorb(&before);
         known.absorb(&of(&[("default", &["call"])]).replacing(&before));
-        assert!(known.route("wahook.events", &key("ready")).is_empty());
-        assert_eq!(known.route("wahook.events", &key("call")).len(), 1);
+        for exchange in ["wahook.events", "wahook.known"] {
+            assert!(known.route(exchange, &key("ready")).is_empty());
+            assert_eq!(known.route(exchange, &key("call")).len(), 1);
+        }
         assert_eq!(known.route("wahook.filters", &key("ready")), [UNWANTED]);
     }
 
