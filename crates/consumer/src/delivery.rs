@@ -30,6 +30,7 @@ use wahook_service::{
 use crate::{
     client::EndpointClient,
     gate::Gate,
+    gathering::Expected,
     recorder::{LogHealth, Recorder},
     settings::EndpointSettings,
 };
@@ -156,6 +157,7 @@ impl<L: DeliveryLog> Endpoint<L> {
     }
 
     async fn attempt(&self, event: &QueuedEvent) -> Attempted {
+        let expected = self.recorder.expect();
         let started_at = clock::now();
         if event.attempt == AttemptNumber::FIRST {
             self.metrics
@@ -170,6 +172,7 @@ impl<L: DeliveryLog> Endpoint<L> {
             started_at,
             took,
             outcome,
+            expected,
         }
     }
 
@@ -230,7 +233,7 @@ impl<L: DeliveryLog> Endpoint<L> {
                 webhook_url: Arc::clone(&self.settings.shown_url),
             },
         };
-        self.recorder.record(result).await;
+        self.recorder.record(result, attempted.expected).await;
         failpoint::pass(Failpoint::Recorded);
         acknowledged(receipt.ack().await);
         if decision == Decision::Delivered {
@@ -288,6 +291,8 @@ struct Attempted {
     started_at: UnixMillis,
     took: Duration,
     outcome: Outcome,
+    /// Tells the log's writer that a result is still to come.
+    expected: Expected,
 }
 
 /// The same attempt of the same event, told from the one that was just made.

@@ -7,6 +7,7 @@ mod delivery;
 mod drainer;
 mod failure;
 mod gate;
+mod gathering;
 mod log_watch;
 mod recorder;
 mod reload;

@@ -2,7 +2,8 @@
 //! away, to `wahook.results` at the broker, so that a delivery never waits for
 //! the log to return.
 //!
-//! Batches form by themselves: while one is being written, the next gathers.
+//! While a batch is being written, the next gathers; [`crate::gathering`] says
+//! when it is whole.
 
 use backoff::{ExponentialBackoff, backoff::Backoff};
 use futures_util::future::join_all;
@@ -18,6 +19,8 @@ use wahook_failpoint::{self as failpoint, Failpoint};
 use wahook_queue::{Outgoing, Publisher};
 use wahook_service::{clock, metrics::ConsumerMetrics};
 
+use crate::gathering::{Expected, UnderWay, gather};
+
 /// Results in one batch, at the most.
 pub(crate) const MAX_BATCH: usize = 256;
 /// How long the log may take before its results go to the broker instead.
@@ -25,7 +28,10 @@ pub(crate) const LOG_LIMIT: Duration = Duration::from_secs(2);
 
 /// A handle for recording; clones share one writer.
 #[derive(Clone)]
-pub(crate) struct Recorder(mpsc::Sender<Entry>);
+pub(crate) struct Recorder {
+    entries: mpsc::Sender<Entry>,
+    under_way: UnderWay,
+}
 
 struct Entry {
     result: AttemptResult,
@@ -40,20 +46,30 @@ impl Recorder {
         health: LogHealth,
         metrics: ConsumerMetrics,
     ) -> (Self, JoinHandle<()>) {
-        let (sender, receiver) = mpsc::channel(4 * MAX_BATCH);
+        let (entries, receiver) = mpsc::channel(4 * MAX_BATCH);
+        let under_way = UnderWay::default();
         let writer = Writer {
+            under_way: under_way.clone(),
             log,
             publisher,
             health,
             metrics,
         };
-        (Self(sender), tokio::spawn(writer.run(receiver)))
+        let recorder = Self { entries, under_way };
+        (recorder, tokio::spawn(writer.run(receiver)))
+    }
+
+    /// Announces a result, so that those of other deliveries wait for it.
+    #[must_use]
+    pub(crate) fn expect(&self) -> Expected {
+        self.under_way.expect()
     }
 
     /// Returns once the result is durable, in the log or at the broker.
-    pub(crate) async fn record(&self, result: AttemptResult) {
+    pub(crate) async fn record(&self, result: AttemptResult, expected: Expected) {
         let (durable, done) = oneshot::channel();
-        let sent = self.0.send(Entry { result, durable }).await.is_ok();
+        let sent = self.entries.send(Entry { result, durable }).await.is_ok();
+        drop(expected);
         if !sent || done.await.is_err() {
             // The writer is gone, so the program is ending: the message stays
             // unacknowledged and the broker hands it out again.
@@ -110,6 +126,7 @@ impl LogHealth {
 }
 
 struct Writer<L> {
+    under_way: UnderWay,
     log: Arc<L>,
     publisher: Publisher,
     health: LogHealth,
@@ -119,7 +136,7 @@ struct Writer<L> {
 impl<L: DeliveryLog> Writer<L> {
     async fn run(self, mut entries: mpsc::Receiver<Entry>) {
         let mut batch = Vec::with_capacity(MAX_BATCH);
-        while entries.recv_many(&mut batch, MAX_BATCH).await > 0 {
+        while gather(&mut entries, &mut batch, MAX_BATCH, &self.under_way).await {
             self.metrics
                 .log_results_pending
                 .set(entries.len().try_into().unwrap_or(i64::MAX));
