@@ -7,8 +7,12 @@
 use std::sync::Arc;
 
 use crate::{
-    body::CanonicalBody, delivery::AttemptNumber, endpoint::EndpointName, event::EventName,
-    id::EventId, time::UnixMillis,
+    body::CanonicalBody,
+    delivery::{AttemptNumber, QueuedEvent},
+    endpoint::EndpointName,
+    event::EventName,
+    id::EventId,
+    time::UnixMillis,
 };
 
 /// One POST that was made, and what came of it.
@@ -150,6 +154,26 @@ impl DeliveryRecord {
     #[must_use]
     pub fn attempts(&self) -> &[Attempt] {
         &self.attempts
+    }
+
+    /// Whether it shows that this attempt of the event, or one after it in its round, was
+    /// concluded: then everything that follows from it is durable, and a message that asks
+    /// for it again needs only to be ended.
+    #[must_use]
+    pub fn covers(&self, event: &QueuedEvent) -> bool {
+        let concluded =
+            |known: &Attempt| known.queued_at == event.queued_at() && known.number >= event.attempt;
+        self.status() == Status::Success || self.attempts.iter().any(concluded)
+    }
+
+    /// Whether it has all that another record of this delivery has.
+    #[must_use]
+    pub fn includes(&self, other: &Self) -> bool {
+        let has = |attempt| self.attempts.binary_search(attempt).is_ok();
+        self.event_id == other.event_id
+            && self.endpoint == other.endpoint
+            && self.created_at <= other.created_at
+            && other.attempts.iter().all(has)
     }
 
     /// How the delivery stands.

@@ -18,6 +18,18 @@ pub const RETRY_AFTER_STEPS: [WaitStep; 4] = [
 pub struct WaitStep(u32);
 
 impl WaitStep {
+    /// The longest wait that any rule makes: its longest first delay, doubled before each
+    /// further retry.
+    pub const LONGEST: Self = Self(RetryRule::MAX_FIRST_DELAY_MS << (RetryRule::MAX_RETRIES - 1));
+
+    /// A wait of so many milliseconds, which some rule may once have made. `None` for what no
+    /// rule makes.
+    #[must_use]
+    pub fn of_millis(millis: i64) -> Option<Self> {
+        let step = Self(u32::try_from(millis).ok()?);
+        (step.0 > 0 && step <= Self::LONGEST).then_some(step)
+    }
+
     /// In milliseconds.
     #[must_use]
     pub const fn millis(self) -> u32 {

@@ -10,6 +10,7 @@
 //! file is handed out again, marked as redelivered.
 
 mod batch;
+mod contents;
 mod engine;
 mod log;
 mod messages;
@@ -19,6 +20,7 @@ mod records;
 mod store;
 mod visitor;
 
+pub use contents::{Amounts, Contents, Found, Logged, Place, Shelf};
 pub use log::EmbeddedLog;
 pub use open::OpenError;
 pub use store::Store;

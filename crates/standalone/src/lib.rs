@@ -2,6 +2,7 @@
 //! HTTP, settings, signatures, retries and metrics as the pair on RabbitMQ and MongoDB.
 
 mod banner;
+pub mod export;
 mod settings;
 
 pub use settings::StandaloneSettings;
