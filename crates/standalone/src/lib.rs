@@ -3,8 +3,10 @@
 
 mod banner;
 pub mod export;
+mod own_log;
 mod settings;
 
+pub use own_log::FileLog;
 pub use settings::StandaloneSettings;
 
 use anyhow::Context;

@@ -8,7 +8,7 @@ use wahook_service::{
     health,
     program::{self, Program},
 };
-use wahook_standalone::{StandaloneSettings, export};
+use wahook_standalone::{FileLog, StandaloneSettings, export};
 
 /// Takes WhatsApp events over HTTP and delivers them to the webhook: signed, retried and
 /// logged, in one process, on one SQLite file.
@@ -81,7 +81,8 @@ Of the commands:
   WAHOOK_URL              the producer, for send, import and samples [http://127.0.0.1:8080]
   WAHOOK_TOKEN            its token, where it wants one
   AMQP_URL                the broker of a pair, for export
-  MONGODB_URI             the delivery log of a pair, for export, tail and stats
+  MONGODB_URI             the delivery log of a pair, for export, tail and stats (the last two
+                          read WAHOOK_DATA without it)
   MONGODB_DATABASE        its database [whatsapp-api]";
 
 fn main() -> ExitCode {
@@ -105,7 +106,7 @@ fn main() -> ExitCode {
             |settings| arguments.read(settings),
             export::run,
         ),
-        Some(Command::Events(command)) => wahook_cli::run(command, Arguments::command),
+        Some(Command::Events(command)) => wahook_cli::run::<FileLog>(command, Arguments::command),
         Some(Command::Health { ready }) => program::run_command(
             "wahook health",
             |settings| {

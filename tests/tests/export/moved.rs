@@ -110,6 +110,7 @@ async fn goes_on(test: Test) {
     let expected = filled(&file).await;
     let ran = file.exported(&place).await;
     assert!(ran.status.success(), "{ran:?}");
+    println!("{}", ran.stdout);
     for (name, figures) in [
         ("queued", [301, 300, 1, 0]),
         ("waiting", [6, 6, 0, 0]),
