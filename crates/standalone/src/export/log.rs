@@ -13,7 +13,7 @@ use super::{
     bar::Bar,
     not_stopped,
     tally::Count,
-    target::{PATIENCE, PAUSE, Target},
+    target::{AT_LOG, PATIENCE, PAUSE, Target},
 };
 
 /// Records that are compared, written and read back together.
@@ -56,9 +56,7 @@ pub(super) async fn copy(
                 None => tracing::error!(key = logged.key, "a record can't be read"),
             }
         }
-        copy_some(&target.log, some, count)
-            .await
-            .context("MONGODB_URI (--mongo)")?;
+        copy_some(&target.log, some, count).await.context(AT_LOG)?;
         bar.advance(read);
     }
 }

@@ -30,10 +30,12 @@ struct Figures {
 impl Proof {
     pub(super) async fn begin(target: &Target) -> anyhow::Result<Self> {
         let mut known = BTreeMap::new();
+        let inspector = target.inspect().await?;
         for queue in &target.queues {
-            let before = target.inspector.depth(queue).await?.unwrap_or_default();
+            let before = inspector.depth(queue).await?.unwrap_or_default();
             known.insert(queue.clone(), Known { before, sent: 0 });
         }
+        inspector.close().await;
         Ok(Self(known))
     }
 
@@ -46,9 +48,10 @@ impl Proof {
 
     pub(super) async fn end(self, target: &Target) -> anyhow::Result<Proven> {
         let mut proven = Vec::new();
+        let inspector = target.inspect().await?;
         for (queue, Known { before, sent }) in self.0 {
             if sent > 0 {
-                let after = target.inspector.depth(&queue).await?.unwrap_or_default();
+                let after = inspector.depth(&queue).await?.unwrap_or_default();
                 let figures = Figures {
                     before,
                     sent,
@@ -57,6 +60,7 @@ impl Proof {
                 proven.push((queue, figures));
             }
         }
+        inspector.close().await;
         Ok(Proven(proven))
     }
 }

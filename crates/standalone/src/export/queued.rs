@@ -14,7 +14,7 @@ use super::{
     proof::Proof,
     route::{Route, route},
     tally::{Count, Tally},
-    target::Target,
+    target::{AT_BROKER, Target},
 };
 
 /// Messages in flight at once. A kill leaves no more than these both here and there.
@@ -32,7 +32,7 @@ pub(super) struct Moving<'a> {
 /// What becomes of a message.
 enum Fate {
     /// It is published, and gone from here once that is confirmed.
-    Goes(Outgoing),
+    Goes(Box<Outgoing>),
     /// Nothing is to be done for it any more.
     IsDone,
     /// It can't be read, and stays.
@@ -64,29 +64,9 @@ impl Moving<'_> {
     /// became of the others.
     async fn some(&mut self, shelf: Shelf, found: Vec<Found>) -> anyhow::Result<()> {
         let (mut going, mut gone) = (Vec::new(), Vec::new());
-        for Found {
-            place,
-            queue,
-            due_at,
-            message,
-        } in found
-        {
-            let fate = match (message, due_at) {
-                (Err(error), _) => Fate::Stays(error.to_string()),
-                (Ok(message), None) => self.of_queued(&queue, &message)?,
-                (Ok(message), Some(due_at)) => {
-                    let recorded = self.recorded_wait(&queue, &message);
-                    let way = route(due_at, clock::now(), recorded, &self.target.waits);
-                    Fate::Goes(match way {
-                        Route::AtOnce => message.to_queue(&queue),
-                        Route::After(step, left) => {
-                            self.target.prepare(step).await?;
-                            message.to_wait(step, left, &queue)
-                        }
-                    })
-                }
-            };
-            match fate {
+        for found in found {
+            let (place, queue) = (found.place, found.queue.clone());
+            match self.fate(found).await? {
                 Fate::Goes(message) => going.push((place, queue, message)),
                 Fate::IsDone => {
                     self.count(shelf, &queue).already_there += 1;
@@ -98,9 +78,7 @@ impl Moving<'_> {
             }
         }
         let target = &*self.target;
-        let published = going
-            .iter()
-            .map(|(_, _, message)| target.publish(message.clone()));
+        let published = going.iter().map(|(_, _, message)| target.publish(message));
         let mut failure = None;
         for ((place, queue, _), confirmed) in going.iter().zip(join_all(published).await) {
             match confirmed {
@@ -112,16 +90,36 @@ impl Moving<'_> {
                     }
                 }
                 Err(PublishError::Unroutable) => {
-                    tracing::error!(%queue, "a message stays in the file: the queue is gone");
+                    tracing::error!(%queue, "a message stays in the file: its queue is gone");
                 }
                 Err(error) => failure = Some(error),
             }
         }
         self.contents.remove(shelf, &gone)?;
-        if let Some(error) = failure {
-            bail!("AMQP_URL (--to): {error}; the same command goes on where this one was");
+        match failure {
+            None => Ok(()),
+            Some(error) => bail!("{AT_BROKER}: {error}; the same command goes on from here"),
         }
-        Ok(())
+    }
+
+    async fn fate(&mut self, found: Found) -> anyhow::Result<Fate> {
+        let message = match found.message {
+            Ok(message) => message,
+            Err(error) => return Ok(Fate::Stays(error.to_string())),
+        };
+        let Some(due_at) = found.due_at else {
+            return self.of_queued(&found.queue, &message);
+        };
+        let recorded = self.recorded_wait(&found.queue, &message);
+        let route = route(due_at, clock::now(), recorded, &self.target.waits);
+        let message = match route {
+            Route::AtOnce => message.to_queue(&found.queue),
+            Route::After(step, left) => {
+                self.target.prepare(step).await?;
+                message.to_wait(step, left, &found.queue)
+            }
+        };
+        Ok(Fate::Goes(Box::new(message)))
     }
 
     fn count(&mut self, shelf: Shelf, queue: &str) -> &mut Count {
@@ -141,7 +139,7 @@ impl Moving<'_> {
         {
             return Ok(Fate::IsDone);
         }
-        Ok(Fate::Goes(message.to_queue(queue)))
+        Ok(Fate::Goes(Box::new(message.to_queue(queue))))
     }
 
     /// Which wait a message is in, as far as the log knows.

@@ -23,13 +23,15 @@ const CONFIRM_LIMIT: Duration = Duration::from_secs(5);
 pub(super) const PATIENCE: Duration = Duration::from_secs(60);
 /// Between two tries.
 pub(super) const PAUSE: Duration = Duration::from_millis(500);
+/// The settings that name them.
+pub(super) const AT_BROKER: &str = "AMQP_URL (--to)";
+pub(super) const AT_LOG: &str = "MONGODB_URI (--mongo)";
 const CLOSE_LIMIT: Duration = Duration::from_secs(2);
 
 /// Both, reached once and made ready.
 pub(super) struct Target {
     uri: BrokerUri,
     pub(super) log: MongoLog,
-    pub(super) inspector: Inspector,
     publisher: Publisher,
     task: PublisherTask,
     /// Waits that have a queue.
@@ -42,7 +44,7 @@ impl Target {
     /// Connects to both, and declares what the pair needs, and what `queues` need beside it.
     pub(super) async fn reach(pair: ConsumerSettings, queues: &[String]) -> anyhow::Result<Self> {
         let log = MongoLog::connect(&pair.mongodb_uri, &pair.mongodb_database).await?;
-        log.ping().await.context("MONGODB_URI (--mongo)")?;
+        log.ping().await.context(AT_LOG)?;
         let endpoints = &pair.delivery.endpoints.list;
         let of_queues = queues.iter().filter_map(|queue| endpoint_of(queue));
         // Endpoints that the settings no longer have.
@@ -52,7 +54,6 @@ impl Target {
         let uri = pair.broker;
         let needed = topology(endpoints, &left, []);
         declare(&uri, &needed).await?;
-        let inspector = Inspector::open(&uri, NAME).await.context(AT_BROKER)?;
         let (publisher, task) =
             Publisher::start(uri.clone(), NAME, Topology::default(), CONFIRM_LIMIT);
         let work_queues = endpoints
@@ -63,7 +64,6 @@ impl Target {
         let others = [DEAD_QUEUE, RESULTS_QUEUE].map(str::to_owned);
         Ok(Self {
             log,
-            inspector,
             publisher,
             task,
             waits: endpoints.iter().flat_map(waits_of).collect(),
@@ -81,9 +81,14 @@ impl Target {
         Ok(())
     }
 
+    /// A look at the queues, on a connection of its own: the one before may be gone.
+    pub(super) async fn inspect(&self) -> anyhow::Result<Inspector> {
+        Inspector::open(&self.uri, NAME).await.context(AT_BROKER)
+    }
+
     /// Publishes until the broker has it; gives up where no queue takes it, and once nothing
     /// was confirmed for too long.
-    pub(super) async fn publish(&self, message: Outgoing) -> Result<(), PublishError> {
+    pub(super) async fn publish(&self, message: &Outgoing) -> Result<(), PublishError> {
         let begun = Instant::now();
         loop {
             match self.publisher.publish(message.clone()).await {
@@ -97,12 +102,9 @@ impl Target {
 
     /// Says goodbye to the broker.
     pub(super) async fn leave(self) {
-        self.inspector.close().await;
         self.task.close(CLOSE_LIMIT).await;
     }
 }
-
-const AT_BROKER: &str = "AMQP_URL (--to)";
 
 fn waits_of(endpoint: &EndpointSettings) -> Vec<WaitStep> {
     endpoint.retry_rule.wait_steps()
