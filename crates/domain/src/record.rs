@@ -301,6 +301,42 @@ mod tests {
         record
     }
 
+    fn message(attempt: u32, redriven_at: Option<i64>) -> QueuedEvent {
+        let of = success(attempt);
+        QueuedEvent {
+            id: of.event_id,
+            name: of.event,
+            body: of.body,
+            attempt: of.attempt.number,
+            accepted_at: of.accepted_at,
+            redriven_at: redriven_at.map(UnixMillis::new),
+            traceparent: None,
+        }
+    }
+
+    #[test]
+    fn a_record_covers_the_attempts_of_its_round_that_are_concluded_and_all_once_delivered() {
+        let twice = record(&[failure(1, Some(6_000)), failure(2, Some(16_000))]);
+        for (attempt, covered) in [(1, true), (2, true), (3, false)] {
+            assert_eq!(twice.covers(&message(attempt, None)), covered, "{attempt}");
+        }
+        assert!(!twice.covers(&message(1, Some(20_000))), "another round");
+        let delivered = record(&[failure(1, Some(6_000)), success(2)]);
+        assert!(delivered.covers(&message(3, Some(20_000))));
+    }
+
+    #[test]
+    fn a_record_includes_another_that_has_no_attempt_beside_its_own() {
+        let (one, other) = (failure(1, Some(6_000)), success(2));
+        let both = record(&[one.clone(), other.clone()]);
+        assert!(both.includes(&both) && both.includes(&record(std::slice::from_ref(&other))));
+        assert!(!record(&[one]).includes(&both));
+        let mut later = other;
+        later.accepted_at = UnixMillis::new(901);
+        assert!(both.includes(&record(std::slice::from_ref(&later))));
+        assert!(!record(&[later]).includes(&both));
+    }
+
     #[test]
     fn a_failed_attempt_with_a_retry_due_is_retrying() {
         let record = record(&[failure(1, Some(6_050))]);

@@ -180,6 +180,20 @@ mod tests {
     }
 
     #[test]
+    fn every_wait_of_a_rule_can_be_told_by_its_length_and_no_other_can() {
+        let longest = RetryRule::new(RetryRule::MAX_RETRIES, RetryRule::MAX_FIRST_DELAY_MS);
+        for rule in [DEFAULT, longest.unwrap()] {
+            for step in rule.wait_steps() {
+                assert_eq!(WaitStep::of_millis(step.millis().into()), Some(step));
+            }
+        }
+        let longest = i64::from(WaitStep::LONGEST.millis());
+        for none in [i64::MIN, -1, 0, longest + 1, i64::MAX] {
+            assert_eq!(WaitStep::of_millis(none), None);
+        }
+    }
+
+    #[test]
     fn by_default_an_event_is_retried_after_5_10_and_20_seconds() {
         let waits = [1, 2, 3, 4].map(|attempt| wait(DEFAULT, attempt, None));
         assert_eq!(waits, [Some(5_000), Some(10_000), Some(20_000), None]);
