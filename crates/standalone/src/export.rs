@@ -20,7 +20,7 @@ use std::{
     path::PathBuf,
     time::Duration,
 };
-use wahook_consumer::ConsumerSettings;
+use wahook_consumer::{ConsumerSettings, DeliverySettings};
 use wahook_domain::UnixMillis;
 use wahook_embedded::{Contents, Shelf};
 use wahook_service::{Settings, Shutdown, clock};
@@ -54,8 +54,14 @@ pub struct ExportArguments {
 #[derive(Debug)]
 pub struct Export {
     data: PathBuf,
-    pair: ConsumerSettings,
-    dry_run: bool,
+    work: Work,
+}
+
+/// What is to be done.
+#[derive(Debug)]
+enum Work {
+    Count(DeliverySettings),
+    Move(ConsumerSettings),
 }
 
 impl ExportArguments {
@@ -73,11 +79,12 @@ impl ExportArguments {
         }
         StandaloneSettings::assume_webhook(settings);
         let data = StandaloneSettings::read_data(settings);
-        Some(Export {
-            data,
-            pair: ConsumerSettings::read(settings)?,
-            dry_run: self.dry_run,
-        })
+        let work = if self.dry_run {
+            Work::Count(DeliverySettings::read(settings)?)
+        } else {
+            Work::Move(ConsumerSettings::read(settings)?)
+        };
+        Some(Export { data, work })
     }
 }
 
@@ -87,29 +94,35 @@ impl ExportArguments {
 /// When the file is in use, or broker or database can't be reached, or are lost for longer
 /// than is waited. Then the same command goes on where it was.
 pub async fn run(export: Export, stop: Shutdown) -> anyhow::Result<bool> {
-    let Export {
-        data,
-        pair,
-        dry_run,
-    } = export;
     // What it blocks for is one transaction at a time, and nobody shares its thread.
-    let contents = Contents::open(&data)?;
-    let since = oldest_kept(pair.delivery.log_retention_days);
-    let amounts = contents.amounts(since)?;
-    let mut tally = Tally::of(&amounts);
-    if dry_run {
-        say(&tally.counted())?;
-        return Ok(true);
+    let contents = Contents::open(&export.data)?;
+    let since = oldest_kept(match &export.work {
+        Work::Count(delivery) => delivery.log_retention_days,
+        Work::Move(pair) => pair.delivery.log_retention_days,
+    });
+    let tally = Tally::of(&contents.amounts(since)?);
+    match export.work {
+        Work::Count(_) => say(&tally.counted()).map(|()| true),
+        Work::Move(pair) => move_all(&contents, since, tally, pair, stop).await,
     }
+}
+
+async fn move_all(
+    contents: &Contents,
+    since: UnixMillis,
+    mut tally: Tally,
+    pair: ConsumerSettings,
+    stop: Shutdown,
+) -> anyhow::Result<bool> {
     let mut target = Target::reach(pair, &contents.queues()?).await?;
     let mut proof = Proof::begin(&target).await?;
     let bar = Bar::new(tally.in_the_file());
     // The log first: whatever is delivered from then on adds to a record that is whole.
     let moved = async {
-        log::copy(&contents, since, &target, &mut tally.records, &bar, &stop).await?;
+        log::copy(contents, since, &target, &mut tally.records, &bar, &stop).await?;
         for shelf in [Shelf::Waiting, Shelf::Queues] {
             let moving = queued::Moving {
-                contents: &contents,
+                contents,
                 target: &mut target,
                 tally: &mut tally,
                 proof: &mut proof,
@@ -134,9 +147,9 @@ pub async fn run(export: Export, stop: Shutdown) -> anyhow::Result<bool> {
         adds_up &= proven.holds();
     }
     let end = if adds_up {
-        "all that was queued has left the file; its log stays there too. Next: the consumer"
+        "all that was queued has left the file; its log is there still"
     } else {
-        "it does not add up: what is left is still in the file. Mend it and export again"
+        "it does not add up: see LEFT, and the broker's figures; what is left is still in the file"
     };
     say(end)?;
     Ok(adds_up)
