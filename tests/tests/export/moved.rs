@@ -20,6 +20,7 @@ use wahook_tests::world::{Test, Tests};
 
 pub(crate) fn add(tests: &mut Tests) {
     tests.add("the_pair_goes_on_with_all_that_was_queued", goes_on);
+    tests.add("a_moved_retry_waits_where_it_is_looked_for", waits_where);
     tests.add("an_endpoint_that_is_gone_keeps_its_queue", gone_endpoint);
 }
 
@@ -170,12 +171,48 @@ async fn goes_on(test: Test) {
     }
     assert!(letters.contains("rejected"), "{letters}");
     assert!(letters.contains("answered 500"), "{letters}");
+    verified(pair.place()).await;
+}
+
+/// Whoever verifies the pair finds everything.
+async fn verified(place: &Place) {
+    let settings = [
+        ("AMQP_URL", place.amqp_url.as_str()),
+        ("MONGODB_URI", &place.mongodb_uri),
+        ("MONGODB_DATABASE", &place.database),
+    ];
+    let arguments = ["verify", "--grace", "2s"];
+    let verify = Command::start(ProgramName::Consumer, &arguments, &settings).await;
+    verify.finish().await.printed();
 }
 
 async fn listed(pair: &Pair) -> String {
     let settings = [("AMQP_URL", pair.place().amqp_url.as_str())];
     let list = Command::start(ProgramName::Consumer, &["dead", "list"], &settings).await;
     list.finish().await.printed().to_owned()
+}
+
+async fn waits_where(test: Test) {
+    let (place, file) = (test.place(), DataFile::new());
+    let filling = file.fill().await;
+    // One that the log knows of, and one that waits for longer than any rule of today.
+    retry(&filling, "long", 300_000).await;
+    let unknown = event("call", "unknown", 1);
+    filling
+        .publish(Outgoing::retry(&unknown, &endpoint(), step(120_000)))
+        .await;
+    drop(filling);
+    let later = "UPDATE waiting SET due_at = due_at - 200000 WHERE event_id = 'long'";
+    assert_eq!(file.db().execute(later, []).unwrap(), 1);
+    let elsewhere = "UPDATE waiting SET due_at = due_at + 7200000 WHERE event_id = 'unknown'";
+    assert_eq!(file.db().execute(elsewhere, []).unwrap(), 1);
+    let ran = file.exported(&place).await;
+    assert_eq!(row(&ran, "waiting"), [2, 2, 0, 0], "{ran:?}");
+    // 100 s are left of the one, and its record says which wait it is in.
+    assert_eq!(depth(&place, "wahook.wait.300000").await, 1);
+    assert_eq!(depth(&place, "wahook.wait.120000").await, 0);
+    assert_eq!(depth(&place, "wahook.wait.7680000").await, 1);
+    verified(&place).await;
 }
 
 async fn gone_endpoint(test: Test) {
