@@ -11,6 +11,7 @@
 
 mod batch;
 mod contents;
+mod declared;
 mod engine;
 mod log;
 mod messages;

@@ -77,6 +77,7 @@ const SCHEMA: &str = "
 
 /// What a file of an earlier program may not have, and can do without.
 const LATER: &str = "
+    CREATE TABLE IF NOT EXISTS queues (name TEXT PRIMARY KEY) WITHOUT ROWID;
     CREATE INDEX IF NOT EXISTS webhooklogs_by_end ON webhooklogs (completedAt)
     WHERE completedAt IS NOT NULL;";
 
@@ -120,8 +121,6 @@ pub(crate) struct Opened {
 pub(crate) fn open(path: &Path) -> Result<Opened, OpenError> {
     let lock = lock(path)?;
     let db = connect(path)?;
-    db.execute_batch(LATER)
-        .map_err(|error| OpenError::Database(path.to_owned(), error))?;
     Ok(Opened { db, lock })
 }
 
@@ -141,6 +140,7 @@ pub(crate) fn connect(path: &Path) -> Result<Connection, OpenError> {
     if found < SCHEMA_VERSION {
         db.execute_batch(SCHEMA).map_err(unusable)?;
     }
+    db.execute_batch(LATER).map_err(unusable)?;
     db.set_prepared_statement_cache_capacity(64);
     Ok(db)
 }

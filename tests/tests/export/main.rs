@@ -21,7 +21,7 @@ use std::time::Duration;
 
 use wahook_tests::world::Tests;
 
-const SOON: Duration = Duration::from_secs(40);
+const SOON: Duration = Duration::from_secs(60);
 
 fn main() -> ExitCode {
     let mut tests = Tests::default();
