@@ -3,6 +3,7 @@
 use std::future::Future;
 use wahook_delivery_log::{CountBy, Counts, EndedFilter, FollowError, Following, MongoLog};
 use wahook_domain::UnixMillis;
+use wahook_service::Settings;
 
 pub use wahook_delivery_log::Ended;
 
@@ -29,6 +30,22 @@ pub trait Deliveries {
         until: UnixMillis,
         by: CountBy,
     ) -> impl Future<Output = anyhow::Result<Vec<Counts>>>;
+}
+
+/// The log of a program that keeps one itself, which is meant where no `MONGODB_URI` names
+/// another.
+pub trait OwnLog: Sized {
+    /// What it is read through.
+    type Deliveries: Deliveries;
+
+    /// Reads where it is; faults are noted in `settings`.
+    fn read(settings: &mut Settings) -> Self;
+
+    /// Opens it.
+    ///
+    /// # Errors
+    /// When there is none, or it can't be read.
+    fn open(self) -> anyhow::Result<Self::Deliveries>;
 }
 
 /// Deliveries, in the order in which the log heard of their end.

@@ -20,13 +20,15 @@ use clap::Subcommand;
 use std::{future::Future, io, process::ExitCode};
 use wahook_service::{Settings, Shutdown, program};
 
-pub use deliveries::{Deliveries, Ended};
+pub use deliveries::{Deliveries, Ended, Follow, OwnLog};
 pub use import::ImportArguments;
 pub use samples::SamplesArguments;
 pub use send::SendArguments;
 pub use shell::{CompletionsArguments, ManArguments};
 pub use stats::StatsArguments;
 pub use tail::TailArguments;
+
+use settings::WhichLog;
 
 /// What can be done with events.
 #[derive(Debug, Subcommand)]
@@ -48,12 +50,13 @@ pub enum Command {
     Samples(SamplesArguments),
     /// Show deliveries as they end
     ///
-    /// MONGODB_URI (MONGODB_DATABASE) says where the log is; it must be a replica
-    /// set, which a single server can be.
+    /// WAHOOK_DATA says in which file, or MONGODB_URI (MONGODB_DATABASE) where the log of a
+    /// pair is; that must be a replica set, which a single server can be.
     Tail(TailArguments),
     /// Count deliveries: how many succeed, and how many at the first attempt
     ///
-    /// MONGODB_URI (MONGODB_DATABASE) says where the log is.
+    /// WAHOOK_DATA says in which file, or MONGODB_URI (MONGODB_DATABASE) where the log of a
+    /// pair is.
     Stats(StatsArguments),
     /// Print what makes a shell complete commands and options
     Completions(CompletionsArguments),
@@ -61,8 +64,9 @@ pub enum Command {
     Man(ManArguments),
 }
 
-/// Does it. `program` is the whole command line of which `command` is a part.
-pub fn run(command: Command, program: impl FnOnce() -> clap::Command) -> ExitCode {
+/// Does it. `program` is the whole command line of which `command` is a part, `O` the log
+/// that it keeps itself.
+pub fn run<O: OwnLog>(command: Command, program: impl FnOnce() -> clap::Command) -> ExitCode {
     match command {
         Command::Send(arguments) => {
             let to = arguments.to.clone();
@@ -82,16 +86,22 @@ pub fn run(command: Command, program: impl FnOnce() -> clap::Command) -> ExitCod
                 samples::run(arguments, producer, stop)
             })
         }
-        Command::Tail(arguments) => check(
-            "wahook tail",
-            settings::LogSettings::read,
-            |log, stop| async move { tail::run(arguments, &log.open().await?, stop).await },
-        ),
-        Command::Stats(arguments) => check(
-            "wahook stats",
-            settings::LogSettings::read,
-            |log, _| async move { stats::run(arguments, &log.open().await?).await },
-        ),
+        Command::Tail(arguments) => {
+            check("wahook tail", WhichLog::<O>::read, |log, stop| async move {
+                match log {
+                    WhichLog::Mongo(log) => tail::run(arguments, &log.open().await?, stop).await,
+                    WhichLog::Own(log) => tail::run(arguments, &log.open()?, stop).await,
+                }
+            })
+        }
+        Command::Stats(arguments) => {
+            check("wahook stats", WhichLog::<O>::read, |log, _| async move {
+                match log {
+                    WhichLog::Mongo(log) => stats::run(arguments, &log.open().await?).await,
+                    WhichLog::Own(log) => stats::run(arguments, &log.open()?).await,
+                }
+            })
+        }
         Command::Completions(arguments) => shell::completions(arguments, program()),
         Command::Man(arguments) => shell::man(arguments, program()),
     }

@@ -6,6 +6,8 @@ use url::Url;
 use wahook_delivery_log::{LogSettingsError, MongoLog};
 use wahook_service::{Settings, settings::redact_url};
 
+use crate::deliveries::OwnLog;
+
 const DEFAULT_URL: &str = "http://127.0.0.1:8080";
 const EXAMPLE_LOG: &str = "mongodb://127.0.0.1:27017/?replicaSet=rs0";
 const DEFAULT_DATABASE: &str = "whatsapp-api";
@@ -102,6 +104,25 @@ impl FromStr for Token {
 impl fmt::Debug for Token {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Token(…)")
+    }
+}
+
+/// Which log is read.
+pub(crate) enum WhichLog<O> {
+    /// That of a pair.
+    Mongo(LogSettings),
+    /// The program's own.
+    Own(O),
+}
+
+impl<O: OwnLog> WhichLog<O> {
+    /// A pair's where one is named. Faults are noted in `settings`.
+    pub(crate) fn read(settings: &mut Settings) -> Option<Self> {
+        if settings.is_given("MONGODB_URI") {
+            LogSettings::read(settings).map(Self::Mongo)
+        } else {
+            Some(Self::Own(O::read(settings)))
+        }
     }
 }
 

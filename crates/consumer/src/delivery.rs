@@ -17,8 +17,8 @@ use tokio::{
 };
 use wahook_delivery_log::DeliveryLog;
 use wahook_domain::{
-    Attempt, AttemptNumber, AttemptResult, Decision, DeliveryRecord, EndpointName, Outcome,
-    QueuedEvent, Sign, Status, UnixMillis,
+    Attempt, AttemptNumber, AttemptResult, Decision, EndpointName, Outcome, QueuedEvent, Sign,
+    UnixMillis,
 };
 use wahook_failpoint::{self as failpoint, Failpoint};
 use wahook_queue::{Outgoing, Publisher, Receipt, Received};
@@ -141,7 +141,7 @@ impl<L: DeliveryLog> Endpoint<L> {
     async fn already_dealt_with(&self, event: &QueuedEvent) -> bool {
         let known = self.log_health.is_up()
             && match timeout(LOOK_UP_LIMIT, self.log.find(&event.id, &self.name)).await {
-                Ok(Ok(record)) => record.is_some_and(|record| covers(&record, event)),
+                Ok(Ok(record)) => record.is_some_and(|record| record.covers(event)),
                 Ok(Err(error)) => {
                     tracing::warn!(%error, id = %event.id, "look-up failed, will attempt again");
                     false
@@ -303,16 +303,6 @@ fn in_a_new_round(event: &QueuedEvent, now: UnixMillis) -> QueuedEvent {
         redriven_at: Some(now.max(after)),
         ..event.clone()
     }
-}
-
-/// Whether a record shows that this attempt, or one after it in its round, was
-/// concluded.
-fn covers(record: &DeliveryRecord, event: &QueuedEvent) -> bool {
-    record.status() == Status::Success
-        || record
-            .attempts()
-            .iter()
-            .any(|known| known.queued_at == event.queued_at() && known.number >= event.attempt)
 }
 
 fn acknowledged(result: Result<(), wahook_queue::AckError>) {

@@ -80,6 +80,8 @@ impl<L: DeliveryLog> Keeper<L> {
     pub(crate) fn replace(&mut self, list: Vec<EndpointSettings>) -> anyhow::Result<()> {
         let removed = |known: &&EndpointSettings| list.iter().all(|new| new.name != known.name);
         let removed: Vec<_> = self.known.iter().filter(removed).cloned().collect();
+        let left = removed.iter().map(|e| &e.name);
+        let waits = removed.iter().flat_map(|e| e.retry_rule.wait_steps());
         let next = {
             let roster = self.roster.borrow();
             let mut members = Vec::with_capacity(list.len() + removed.len());
@@ -90,7 +92,7 @@ impl<L: DeliveryLog> Keeper<L> {
                 members.extend(roster.find(&settings.name));
             }
             Roster {
-                topology: topology_of(&list, &removed).replacing(&roster.topology),
+                topology: topology(&list, left, waits).replacing(&roster.topology),
                 members,
             }
         };
@@ -226,16 +228,18 @@ fn prefetch(settings: &EndpointSettings) -> u16 {
     }
 }
 
-/// The queues of removed endpoints stay, without bindings, for what is in them.
-fn topology_of(list: &[EndpointSettings], removed: &[EndpointSettings]) -> Topology {
+/// What the broker must hold for these endpoints. Those that are `left` keep their queues,
+/// without bindings, for what is in them; `waits` are waits of theirs.
+pub fn topology<'a>(
+    list: &'a [EndpointSettings],
+    left: impl IntoIterator<Item = &'a EndpointName>,
+    waits: impl IntoIterator<Item = WaitStep>,
+) -> Topology {
     let nothing: &[EventPattern] = &[];
     let wanted = list.iter().map(|e| (&e.name, e.events.as_slice()));
-    let left = removed.iter().map(|e| (&e.name, nothing));
-    let steps: BTreeSet<WaitStep> = list
-        .iter()
-        .chain(removed)
-        .flat_map(|e| e.retry_rule.wait_steps())
-        .collect();
+    let left = left.into_iter().map(|name| (name, nothing));
+    let steps = list.iter().flat_map(|e| e.retry_rule.wait_steps());
+    let steps: BTreeSet<WaitStep> = steps.chain(waits).collect();
     let steps: Vec<_> = steps.into_iter().collect();
     Topology::deliveries(wanted.chain(left), &steps)
 }

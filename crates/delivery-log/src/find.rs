@@ -1,6 +1,6 @@
 //! Reading records back.
 
-use std::sync::Arc;
+use std::{collections::HashMap, sync::Arc};
 
 use mongodb::bson::{RawArray, RawBsonRef, RawDocument, doc};
 use wahook_domain::{
@@ -28,6 +28,40 @@ pub(crate) async fn find(
     match record(&stored, id, endpoint) {
         Ok(record) => Ok(Some(record)),
         Err(reason) => Err(LogUnavailable::Unreadable { id: key, reason }),
+    }
+}
+
+impl MongoLog {
+    /// The records of these deliveries, in no order: those that are there, and whose shape is
+    /// ours.
+    ///
+    /// # Errors
+    /// When the server is away.
+    pub async fn find_all(
+        &self,
+        deliveries: &[(EventId, EndpointName)],
+    ) -> Result<Vec<DeliveryRecord>, LogUnavailable> {
+        let wanted: HashMap<_, _> = deliveries
+            .iter()
+            .map(|delivery| (document::key(&delivery.0, &delivery.1), delivery))
+            .collect();
+        let keys: Vec<_> = wanted.keys().collect();
+        let records = self.confirmed_records();
+        let query = records
+            .find(doc! { "_id": { "$in": keys } })
+            .projection(doc! { "event": 1, "createdAt": 1, "attempts": 1 });
+        let mut cursor = within_limit(query).await?;
+        let mut found = Vec::new();
+        while within_limit(cursor.advance()).await? {
+            let stored = cursor.current();
+            let delivery = stored.get_str("_id").ok().and_then(|key| wanted.get(key));
+            if let Some((id, endpoint)) = delivery
+                && let Ok(record) = record(stored, id, endpoint)
+            {
+                found.push(record);
+            }
+        }
+        Ok(found)
     }
 }
 

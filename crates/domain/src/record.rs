@@ -7,8 +7,12 @@
 use std::sync::Arc;
 
 use crate::{
-    body::CanonicalBody, delivery::AttemptNumber, endpoint::EndpointName, event::EventName,
-    id::EventId, time::UnixMillis,
+    body::CanonicalBody,
+    delivery::{AttemptNumber, QueuedEvent},
+    endpoint::EndpointName,
+    event::EventName,
+    id::EventId,
+    time::UnixMillis,
 };
 
 /// One POST that was made, and what came of it.
@@ -152,6 +156,26 @@ impl DeliveryRecord {
         &self.attempts
     }
 
+    /// Whether it shows that this attempt of the event, or one after it in its round, was
+    /// concluded: then everything that follows from it is durable, and a message that asks
+    /// for it again needs only to be ended.
+    #[must_use]
+    pub fn covers(&self, event: &QueuedEvent) -> bool {
+        let concluded =
+            |known: &Attempt| known.queued_at == event.queued_at() && known.number >= event.attempt;
+        self.status() == Status::Success || self.attempts.iter().any(concluded)
+    }
+
+    /// Whether it has all that another record of this delivery has.
+    #[must_use]
+    pub fn includes(&self, other: &Self) -> bool {
+        let has = |attempt| self.attempts.binary_search(attempt).is_ok();
+        self.event_id == other.event_id
+            && self.endpoint == other.endpoint
+            && self.created_at <= other.created_at
+            && other.attempts.iter().all(has)
+    }
+
     /// How the delivery stands.
     #[must_use]
     pub fn status(&self) -> Status {
@@ -275,6 +299,42 @@ mod tests {
         let mut record = DeliveryRecord::first(first);
         rest.iter().for_each(|result| record.merge(result));
         record
+    }
+
+    fn message(attempt: u32, redriven_at: Option<i64>) -> QueuedEvent {
+        let of = success(attempt);
+        QueuedEvent {
+            id: of.event_id,
+            name: of.event,
+            body: of.body,
+            attempt: of.attempt.number,
+            accepted_at: of.accepted_at,
+            redriven_at: redriven_at.map(UnixMillis::new),
+            traceparent: None,
+        }
+    }
+
+    #[test]
+    fn a_record_covers_the_attempts_of_its_round_that_are_concluded_and_all_once_delivered() {
+        let twice = record(&[failure(1, Some(6_000)), failure(2, Some(16_000))]);
+        for (attempt, covered) in [(1, true), (2, true), (3, false)] {
+            assert_eq!(twice.covers(&message(attempt, None)), covered, "{attempt}");
+        }
+        assert!(!twice.covers(&message(1, Some(20_000))), "another round");
+        let delivered = record(&[failure(1, Some(6_000)), success(2)]);
+        assert!(delivered.covers(&message(3, Some(20_000))));
+    }
+
+    #[test]
+    fn a_record_includes_another_that_has_no_attempt_beside_its_own() {
+        let (one, other) = (failure(1, Some(6_000)), success(2));
+        let both = record(&[one.clone(), other.clone()]);
+        assert!(both.includes(&both) && both.includes(&record(std::slice::from_ref(&other))));
+        assert!(!record(&[one]).includes(&both));
+        let mut later = other;
+        later.accepted_at = UnixMillis::new(901);
+        assert!(both.includes(&record(std::slice::from_ref(&later))));
+        assert!(!record(&[later]).includes(&both));
     }
 
     #[test]

@@ -18,6 +18,18 @@ pub const RETRY_AFTER_STEPS: [WaitStep; 4] = [
 pub struct WaitStep(u32);
 
 impl WaitStep {
+    /// The longest wait that any rule makes: its longest first delay, doubled before each
+    /// further retry.
+    pub const LONGEST: Self = Self(RetryRule::MAX_FIRST_DELAY_MS << (RetryRule::MAX_RETRIES - 1));
+
+    /// A wait of so many milliseconds, which some rule may once have made. `None` for what no
+    /// rule makes.
+    #[must_use]
+    pub fn of_millis(millis: i64) -> Option<Self> {
+        let step = Self(u32::try_from(millis).ok()?);
+        (step.0 > 0 && step <= Self::LONGEST).then_some(step)
+    }
+
     /// In milliseconds.
     #[must_use]
     pub const fn millis(self) -> u32 {
@@ -164,6 +176,20 @@ mod tests {
             Decision::RetryAfter(step) => Some(step.millis()),
             Decision::Exhausted => None,
             Decision::Delivered => panic!("a failure is no delivery"),
+        }
+    }
+
+    #[test]
+    fn every_wait_of_a_rule_can_be_told_by_its_length_and_no_other_can() {
+        let longest = RetryRule::new(RetryRule::MAX_RETRIES, RetryRule::MAX_FIRST_DELAY_MS);
+        for rule in [DEFAULT, longest.unwrap()] {
+            for step in rule.wait_steps() {
+                assert_eq!(WaitStep::of_millis(step.millis().into()), Some(step));
+            }
+        }
+        let longest = i64::from(WaitStep::LONGEST.millis());
+        for none in [i64::MIN, -1, 0, longest + 1, i64::MAX] {
+            assert_eq!(WaitStep::of_millis(none), None);
         }
     }
 

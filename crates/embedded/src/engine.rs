@@ -23,7 +23,7 @@ use wahook_service::clock;
 
 use crate::{
     batch::{Change, Outcome, Writing},
-    messages,
+    declared, messages,
     queues::{Queues, Ready},
     records,
 };
@@ -103,6 +103,9 @@ impl Engine {
         let last: Option<i64> =
             db.query_row("SELECT max(seq) FROM messages", [], |row| row.get(0))?;
         let last = last.unwrap_or_default();
+        if let Err(error) = declared::forget(&db) {
+            tracing::warn!(%error, "the names of the queues before can't be removed");
+        }
         Ok(Self {
             db,
             requests,
@@ -204,7 +207,12 @@ impl Engine {
 
     fn command(&mut self, command: Command) -> Option<Change> {
         match command {
-            Command::Declare(topology) => self.topology.absorb(&topology),
+            Command::Declare(topology) => {
+                self.topology.absorb(&topology);
+                if let Err(error) = declared::add(&self.db, &topology) {
+                    tracing::warn!(%error, "the names of the queues can't be written down");
+                }
+            }
             Command::Publish(outgoing, confirm) => {
                 self.unconfirmed.fetch_sub(1, Ordering::Relaxed);
                 return Change::publish(*outgoing, confirm, &self.topology);

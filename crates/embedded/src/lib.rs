@@ -10,16 +10,21 @@
 //! file is handed out again, marked as redelivered.
 
 mod batch;
+mod contents;
+mod declared;
 mod engine;
 mod log;
 mod messages;
 mod open;
 mod queues;
+mod reader;
 mod records;
 mod store;
 mod visitor;
 
+pub use contents::{Amounts, Contents, Found, Logged, Place, Shelf};
 pub use log::EmbeddedLog;
 pub use open::OpenError;
+pub use reader::{Ends, LogReader};
 pub use store::Store;
 pub use visitor::visit;

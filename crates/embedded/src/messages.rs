@@ -7,7 +7,7 @@ use wahook_queue::Stored;
 
 /// Bytes that are read at once, so that large bodies don't fill the memory; one message is
 /// always read.
-const READ_BYTES: usize = 8 << 20;
+pub(crate) const READ_BYTES: usize = 8 << 20;
 
 /// A message that rests in a queue.
 pub(crate) struct Resting {

@@ -8,7 +8,7 @@ use std::{
     time::Duration,
 };
 
-use rusqlite::Connection;
+use rusqlite::{Connection, OpenFlags};
 
 /// The version of the tables below. A file of another one is left alone.
 const SCHEMA_VERSION: i64 = 1;
@@ -75,6 +75,12 @@ const SCHEMA: &str = "
     PRAGMA user_version = 1;
     COMMIT;";
 
+/// What a file of an earlier program may not have, and can do without.
+const LATER: &str = "
+    CREATE TABLE IF NOT EXISTS queues (name TEXT PRIMARY KEY) WITHOUT ROWID;
+    CREATE INDEX IF NOT EXISTS webhooklogs_by_end ON webhooklogs (completedAt)
+    WHERE completedAt IS NOT NULL;";
+
 /// Why the file can't be used.
 #[derive(Debug, thiserror::Error)]
 pub enum OpenError {
@@ -134,7 +140,27 @@ pub(crate) fn connect(path: &Path) -> Result<Connection, OpenError> {
     if found < SCHEMA_VERSION {
         db.execute_batch(SCHEMA).map_err(unusable)?;
     }
+    db.execute_batch(LATER).map_err(unusable)?;
     db.set_prepared_statement_cache_capacity(64);
+    Ok(db)
+}
+
+/// Opens the file for reading alone, beside whoever has it.
+pub(crate) fn look(path: &Path) -> Result<Connection, OpenError> {
+    if !path.exists() {
+        return Err(OpenError::Missing(path.to_owned()));
+    }
+    let unusable = |error| OpenError::Database(path.to_owned(), error);
+    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let db = Connection::open_with_flags(path, flags).map_err(unusable)?;
+    db.busy_timeout(BUSY_LIMIT).map_err(unusable)?;
+    let found: i64 = db
+        .query_row("PRAGMA user_version", [], |row| row.get(0))
+        .map_err(unusable)?;
+    if found != SCHEMA_VERSION {
+        let path = path.to_owned();
+        return Err(OpenError::Version { path, found });
+    }
     Ok(db)
 }
 

@@ -6,8 +6,8 @@ use std::sync::Arc;
 use rusqlite::{Connection, OptionalExtension, Row, params};
 use serde::{Deserialize, Serialize};
 use wahook_domain::{
-    Attempt, AttemptNumber, AttemptResult, DeliveryRecord, EndpointName, EventId, EventName,
-    UnixMillis,
+    Attempt, AttemptNumber, AttemptResult, CanonicalBody, DeliveryRecord, EndpointName, EventId,
+    EventName, UnixMillis,
     json::{self, Node},
 };
 
@@ -52,6 +52,30 @@ pub(crate) fn find(
     statement
         .query_row([key(id, endpoint)], |row| read(row, id, endpoint))
         .optional()
+}
+
+/// What was written into a record, attempt by attempt. Its row begins as [`read`] wants it,
+/// with key, id and endpoint after that. The body has what the log keeps of the event's, which
+/// is all that a log is made of.
+pub(crate) fn results(row: &Row<'_>, payload: &str) -> rusqlite::Result<Vec<AttemptResult>> {
+    let (id, endpoint, timestamp): (String, String, String) =
+        (row.get(4)?, row.get(5)?, row.get(7)?);
+    let id = EventId::parse(&id).map_err(|error| unreadable(4, error))?;
+    let endpoint = EndpointName::parse(&endpoint).map_err(|error| unreadable(5, error))?;
+    let record = read(row, &id, &endpoint)?;
+    let text = |text: &str| serde_json::to_string(text).map_err(|error| unreadable(7, error));
+    let (event, timestamp) = (text(record.event.as_str())?, text(&timestamp)?);
+    let body = format!(r#"{{"event":{event},"data":{payload},"timestamp":{timestamp}}}"#);
+    let body = CanonicalBody::check(body.into()).map_err(|error| unreadable(6, error))?;
+    let result = |attempt: &Attempt| AttemptResult {
+        event_id: id.clone(),
+        endpoint: endpoint.clone(),
+        event: record.event.clone(),
+        body: body.clone(),
+        accepted_at: record.created_at,
+        attempt: attempt.clone(),
+    };
+    Ok(record.attempts().iter().map(result).collect())
 }
 
 /// Removes some of the records of events that were accepted before; says whether there may

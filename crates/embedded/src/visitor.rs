@@ -19,7 +19,7 @@ use wahook_queue::{
     local::{Command, Settlement, SharedQueue, Tag},
 };
 
-use crate::{OpenError, messages, open};
+use crate::{OpenError, declared, messages, open};
 
 /// Due before everything else.
 const AT_ONCE: UnixMillis = UnixMillis::new(0);
@@ -65,7 +65,11 @@ impl LocalQueue for Visitor {
         match command {
             Command::Publish(outgoing, confirm) => {
                 let kept = self.state().keep_waiting(*outgoing);
-                let _ = confirm.send(kept.map_err(|error| refused("redriven", &error)));
+                let _ = confirm.send(match kept {
+                    Ok(true) => Ok(()),
+                    Ok(false) => Err(PublishError::Unroutable),
+                    Err(error) => Err(refused("redriven", &error)),
+                });
             }
             Command::Take(queue, answer) => {
                 let _ = answer.send(self.take(&queue));
@@ -116,9 +120,14 @@ impl Visitor {
 }
 
 impl State {
-    fn keep_waiting(&self, outgoing: Outgoing) -> rusqlite::Result<()> {
+    /// Says whether there is such a queue.
+    fn keep_waiting(&self, outgoing: Outgoing) -> rusqlite::Result<bool> {
         let queue = outgoing.address().1.to_owned();
-        messages::insert_waiting(&self.db, AT_ONCE, &queue, &Stored::from(outgoing))
+        let is_there = declared::has(&self.db, &queue)?;
+        if is_there {
+            messages::insert_waiting(&self.db, AT_ONCE, &queue, &Stored::from(outgoing))?;
+        }
+        Ok(is_there)
     }
 }
 

@@ -16,7 +16,7 @@ use crate::{routing::routing_key, topology};
 /// The version of the envelope; a message of another one is poison.
 pub const WIRE_VERSION: i64 = 1;
 
-const PERSISTENT: u8 = 2;
+pub(crate) const PERSISTENT: u8 = 2;
 const VERSION: &str = "x-wahook-version";
 const ATTEMPT: &str = "x-attempt";
 const FIRST_PUBLISHED: &str = "x-first-published-ms";

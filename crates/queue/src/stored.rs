@@ -6,9 +6,14 @@ use lapin::{
     BasicProperties,
     types::{AMQPValue, FieldTable, ShortString},
 };
-use wahook_domain::UnixMillis;
+use std::time::Duration;
+use wahook_domain::{QueuedEvent, UnixMillis, WaitStep};
 
-use crate::{dead_letters::DEATHS, message::Outgoing};
+use crate::{
+    dead_letters::DEATHS,
+    message::{self, Outgoing, Poison},
+    topology,
+};
 
 /// All there is of a message but the place where it rests.
 #[derive(Debug, Clone, PartialEq)]
@@ -73,6 +78,41 @@ impl Stored {
         self.properties.kind().as_ref().map(ShortString::as_str)
     }
 
+    /// The event itself, where it is one.
+    ///
+    /// # Errors
+    /// When the message can't be read.
+    pub fn content(&self) -> Result<QueuedEvent, Poison> {
+        message::decode(&self.properties, self.payload.clone())
+    }
+
+    /// The same message on its way into a queue of another store, nothing of it changed.
+    #[must_use]
+    pub fn to_queue(&self, queue: &str) -> Outgoing {
+        self.outgoing(String::new(), queue, self.properties.clone())
+    }
+
+    /// The same message on its way to wait there for as long as is `left`, and then to get
+    /// into `queue`. The queue of `step` ends each wait after that long in any case. A message
+    /// is never early, and late by no more than the step: a quorum queue looks at the time of
+    /// its first message only.
+    #[must_use]
+    pub fn to_wait(&self, step: WaitStep, left: Duration, queue: &str) -> Outgoing {
+        let expiration = left.as_millis().to_string();
+        let properties = self.properties.clone().with_expiration(expiration.into());
+        self.outgoing(topology::wait_queue(step), queue, properties)
+    }
+
+    fn outgoing(&self, exchange: String, key: &str, properties: BasicProperties) -> Outgoing {
+        Outgoing {
+            exchange,
+            routing_key: key.to_owned(),
+            payload: self.payload.clone(),
+            id: self.properties.message_id().clone().unwrap_or_default(),
+            properties: properties.with_delivery_mode(message::PERSISTENT),
+        }
+    }
+
     /// The same message with a copy of its bytes, which holds nothing of whoever accounts
     /// for the memory of the first.
     #[must_use]
@@ -124,10 +164,8 @@ impl From<Outgoing> for Stored {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{dead_letters::DeadLetter, message};
-    use wahook_domain::{
-        AttemptNumber, CanonicalBody, EndpointName, EventId, EventName, QueuedEvent,
-    };
+    use crate::dead_letters::DeadLetter;
+    use wahook_domain::{AttemptNumber, CanonicalBody, EndpointName, EventId, EventName};
 
     fn event() -> QueuedEvent {
         let body = br#"{"event":"call","data":{},"timestamp":"2024-10-01T12:00:00.000Z"}"#;
@@ -152,6 +190,20 @@ mod tests {
         let decoded = message::decode(&read.properties, read.payload).unwrap();
         assert_eq!(decoded, event());
         assert!(Stored::read("{", Bytes::new()).is_err());
+    }
+
+    #[test]
+    fn on_its_way_to_another_store_a_message_is_the_same_and_waits_no_longer_than_it_must() {
+        let stored = Stored::from(Outgoing::event(&event()));
+        let moved = stored.to_queue("wahook.deliver.crm");
+        assert_eq!(moved.address(), ("", "wahook.deliver.crm"));
+        assert_eq!(Stored::from(moved), stored);
+        let step = WaitStep::of_millis(20_000).unwrap();
+        let waits = stored.to_wait(step, Duration::from_millis(7_001), "wahook.deliver.crm");
+        assert_eq!(waits.address(), ("wahook.wait.20000", "wahook.deliver.crm"));
+        let expiration = waits.properties.expiration().as_ref();
+        assert_eq!(expiration.map(ShortString::as_str), Some("7001"));
+        assert_eq!(Stored::from(waits).content().unwrap(), event());
     }
 
     #[test]

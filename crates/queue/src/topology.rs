@@ -62,8 +62,9 @@ pub fn work_queue(endpoint: &EndpointName) -> String {
     format!("{WORK_QUEUE}{endpoint}")
 }
 
-/// The endpoint of a work queue.
-pub(crate) fn endpoint_of(queue: &str) -> Option<EndpointName> {
+/// The endpoint of a work queue; `None` for any other queue.
+#[must_use]
+pub fn endpoint_of(queue: &str) -> Option<EndpointName> {
     EndpointName::parse(queue.strip_prefix(WORK_QUEUE)?).ok()
 }
 

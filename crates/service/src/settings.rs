@@ -187,6 +187,11 @@ impl Settings {
         }
     }
 
+    /// From now on it is as if this was set, whatever is: an option outranks the environment.
+    pub fn outrank(&mut self, name: &str, value: String) {
+        self.source.outrank(name, value);
+    }
+
     /// The variables under these prefixes that are set but that nothing asked
     /// for: misspelt ones, most likely. Call it after all getters.
     #[must_use]

@@ -2,8 +2,11 @@
 //! HTTP, settings, signatures, retries and metrics as the pair on RabbitMQ and MongoDB.
 
 mod banner;
+pub mod export;
+mod own_log;
 mod settings;
 
+pub use own_log::FileLog;
 pub use settings::StandaloneSettings;
 
 use anyhow::Context;

@@ -8,7 +8,7 @@ use wahook_service::{
     health,
     program::{self, Program},
 };
-use wahook_standalone::StandaloneSettings;
+use wahook_standalone::{FileLog, StandaloneSettings, export};
 
 /// Takes WhatsApp events over HTTP and delivers them to the webhook: signed, retried and
 /// logged, in one process, on one SQLite file.
@@ -31,6 +31,13 @@ enum Command {
     /// that are sent again go out when one runs.
     #[command(subcommand)]
     Dead(dead::DeadCommand),
+    /// Move what is queued to RabbitMQ and copy the log to MongoDB, to go on with the pair
+    ///
+    /// WAHOOK_DATA says from which file, which no wahook may be running on. The other
+    /// settings are those that wahook-consumer will have. It can be killed at any moment:
+    /// the same command goes on where it was. The exit status is 0 when everything is where
+    /// it belongs, 1 when something is left in the file, 2 when it did not come to the end.
+    Export(export::ExportArguments),
     #[command(flatten)]
     Events(wahook_cli::Command),
     /// Ask the program that runs here whether it is alive; exit status 0 or 1
@@ -73,7 +80,9 @@ Settings (environment, or .env in the working directory; NAME_FILE reads NAME fr
 Of the commands:
   WAHOOK_URL              the producer, for send, import and samples [http://127.0.0.1:8080]
   WAHOOK_TOKEN            its token, where it wants one
-  MONGODB_URI             the delivery log of a pair, for tail and stats
+  AMQP_URL                the broker of a pair, for export
+  MONGODB_URI             the delivery log of a pair, for export, tail and stats (the last two
+                          read WAHOOK_DATA without it)
   MONGODB_DATABASE        its database [whatsapp-api]";
 
 fn main() -> ExitCode {
@@ -92,7 +101,12 @@ fn main() -> ExitCode {
                 dead::run(command, broker, shutdown).await
             },
         ),
-        Some(Command::Events(command)) => wahook_cli::run(command, Arguments::command),
+        Some(Command::Export(arguments)) => program::run_check(
+            "wahook export",
+            |settings| arguments.read(settings),
+            export::run,
+        ),
+        Some(Command::Events(command)) => wahook_cli::run::<FileLog>(command, Arguments::command),
         Some(Command::Health { ready }) => program::run_command(
             "wahook health",
             |settings| {

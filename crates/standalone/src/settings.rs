@@ -35,9 +35,7 @@ impl StandaloneSettings {
         for name in OF_COMMANDS {
             settings.is_given(name);
         }
-        let has_webhook =
-            settings.is_given("WEBHOOK_URL") || settings.is_given("WEBHOOK_ENDPOINTS");
-        let receiver = (!has_webhook).then(|| Self::read_receiver(settings));
+        let receiver = (!has_webhook(settings)).then(|| Self::read_receiver(settings));
         let intake = IntakeSettings::read(settings);
         let delivery = DeliverySettings::read(settings);
         Some(Self {
@@ -59,6 +57,14 @@ impl StandaloneSettings {
         Some(receiver)
     }
 
+    /// Where there is no webhook, makes it the test receiver, whether there is one or not: for
+    /// commands that send it nothing.
+    pub fn assume_webhook(settings: &mut Settings) {
+        if !has_webhook(settings) {
+            Self::read_receiver(settings);
+        }
+    }
+
     /// Reads only where the data is.
     pub fn read_data(settings: &mut Settings) -> PathBuf {
         let default = DataFile(PathBuf::from("wahook.db"));
@@ -70,6 +76,10 @@ impl StandaloneSettings {
         );
         data.0
     }
+}
+
+fn has_webhook(settings: &mut Settings) -> bool {
+    settings.is_given("WEBHOOK_URL") || settings.is_given("WEBHOOK_ENDPOINTS")
 }
 
 struct DataFile(PathBuf);

@@ -55,6 +55,21 @@ async fn letters_are_listed_redriven_and_discarded_beside_a_process_that_runs() 
     );
     assert_eq!(system.count(LETTERS), 10);
     works.store(true, Ordering::Relaxed);
+    // As if the endpoint was gone from the settings: its letters stay where they are.
+    let change = |queues: &str| assert_eq!(system.data().execute(queues, []).unwrap(), 1);
+    change("DELETE FROM queues WHERE name = 'wahook.deliver.default'");
+    let settings = system.borrowed();
+    let refused = Command::start(
+        ProgramName::Standalone,
+        &["dead", "redrive", "--all"],
+        &settings,
+    );
+    let refused = refused.await.finish().await;
+    assert_eq!(refused.status.code(), Some(1), "{refused:?}");
+    let told = "10 of an endpoint that has no queue";
+    assert!(refused.stdout.contains(told), "{refused:?}");
+    assert_eq!(system.count(LETTERS), 10);
+    change("INSERT INTO queues VALUES ('wahook.deliver.default')");
     let redriven = dead(&system, &["redrive", "--all"]).await;
     assert!(
         redriven.contains("10 of 10 dead letters redriven"),

@@ -15,3 +15,4 @@ mod full_disk;
 mod life;
 mod poison;
 mod system;
+mod watch;

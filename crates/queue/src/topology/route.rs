@@ -97,6 +97,11 @@ impl Topology {
         })
     }
 
+    /// The names of all queues.
+    pub fn queues(&self) -> impl Iterator<Item = &str> {
+        self.queues.iter().map(|queue| queue.name.as_str())
+    }
+
     fn queue(&self, name: &str) -> Option<&Queue> {
         self.queues.iter().find(|queue| queue.name == name)
     }

@@ -70,6 +70,11 @@ impl Source {
         }
     }
 
+    pub(super) fn outrank(&mut self, name: &str, value: String) {
+        self.0.remove(&format!("{name}_FILE"));
+        self.0.insert(name.to_owned(), Some(value));
+    }
+
     pub(super) fn assume(&mut self, name: &str, value: String) {
         self.0.insert(name.to_owned(), Some(value));
     }

@@ -347,3 +347,14 @@ fn a_misspelt_variable_of_ours_is_found() {
         ["CONSUMER_LISTEN_FILE", "WEBHOOK_RETRYS"]
     );
 }
+
+#[test]
+fn what_outranks_a_variable_is_in_its_place_whichever_way_that_is_set() {
+    let given = [("A", "from the environment"), ("B_FILE", "/no/such/file")];
+    let mut settings = Settings::from_pairs(given);
+    for name in ["A", "B"] {
+        settings.outrank(name, "from an option".to_owned());
+        assert_eq!(settings.text(name).as_deref(), Some("from an option"));
+    }
+    assert!(settings.finish().is_ok());
+}

@@ -1,0 +1,89 @@
+//! The log in the file, for the commands that read one.
+
+use anyhow::Context;
+use std::{collections::VecDeque, path::PathBuf, time::Duration};
+use tokio::time::sleep;
+use wahook_cli::{Deliveries, Ended, Follow, OwnLog};
+use wahook_delivery_log::{CountBy, Counts, EndedFilter, FollowError, LogUnavailable};
+use wahook_domain::UnixMillis;
+use wahook_embedded::{Ends, LogReader};
+use wahook_service::{Settings, clock};
+
+use crate::StandaloneSettings;
+
+/// Between two looks at whether the file has changed.
+const PAUSE: Duration = Duration::from_millis(200);
+
+/// `WAHOOK_DATA`, whether a process works on it or not.
+pub struct FileLog(PathBuf);
+
+impl OwnLog for FileLog {
+    type Deliveries = Self;
+
+    fn read(settings: &mut Settings) -> Self {
+        Self(StandaloneSettings::read_data(settings))
+    }
+
+    fn open(self) -> anyhow::Result<Self> {
+        self.reader()
+            .context("no MONGODB_URI is set, and in its place")?;
+        Ok(self)
+    }
+}
+
+impl FileLog {
+    fn reader(&self) -> anyhow::Result<LogReader> {
+        Ok(LogReader::open(&self.0)?)
+    }
+}
+
+impl Deliveries for FileLog {
+    type Following = Following;
+
+    async fn follow(
+        &self,
+        since: Option<UnixMillis>,
+        filter: &EndedFilter,
+    ) -> Result<Following, FollowError> {
+        let reader = LogReader::open(&self.0).map_err(unavailable)?;
+        let since = since.unwrap_or_else(clock::now);
+        Ok(Following {
+            ends: reader.follow(since, filter.clone()),
+            next: VecDeque::new(),
+        })
+    }
+
+    async fn count(
+        &self,
+        since: UnixMillis,
+        until: UnixMillis,
+        by: CountBy,
+    ) -> anyhow::Result<Vec<Counts>> {
+        Ok(self.reader()?.count(since, until, by)?)
+    }
+}
+
+/// Deliveries as they end.
+pub struct Following {
+    ends: Ends,
+    next: VecDeque<Ended>,
+}
+
+impl Follow for Following {
+    async fn next(&mut self) -> Result<Ended, FollowError> {
+        loop {
+            if let Some(ended) = self.next.pop_front() {
+                return Ok(ended);
+            }
+            let new = self.ends.new_ones().map_err(unavailable)?;
+            if new.is_empty() {
+                sleep(PAUSE).await;
+            }
+            self.next.extend(new);
+        }
+    }
+}
+
+fn unavailable(error: impl std::fmt::Display) -> FollowError {
+    FollowError::Log(LogUnavailable::File(error.to_string()))
+}

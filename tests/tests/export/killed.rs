@@ -1,0 +1,130 @@
+//! `kill -9` in the midst of an export, again and again: nothing is lost, and no more is
+//! there twice than was in flight.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::env;
+use std::time::Duration;
+
+use mongodb::bson::{Document, doc};
+use wahook_queue::{Inspector, Outgoing, topology::DEAD_QUEUE};
+use wahook_tests::eventually::eventually;
+use wahook_tests::pair::Place;
+use wahook_tests::random::Random;
+
+use crate::SOON;
+use crate::file::{DataFile, WORK, endpoint, event, now, result, row, step};
+use wahook_tests::world::{Test, Tests};
+
+/// What is on its way at once, at the most.
+const IN_FLIGHT: usize = 128;
+const WAIT: &str = "wahook.wait.300000";
+
+pub(crate) fn add(tests: &mut Tests) {
+    tests.add("a_kill_9_at_any_moment_of_an_export_loses_nothing", killed);
+}
+
+/// `WAHOOK_KILLS`, else what every run of the tests can bear.
+fn kills() -> usize {
+    let asked = env::var("WAHOOK_KILLS").ok();
+    asked.and_then(|text| text.parse().ok()).unwrap_or(10)
+}
+
+/// Enough that each kill finds an export at work: ids by the queue that they belong into.
+async fn filled(file: &DataFile) -> BTreeMap<&'static str, BTreeSet<String>> {
+    let filling = file.fill().await;
+    let many = kills() * 300;
+    let ids = |kind: &str, count| (0..count).map(|n| format!("{kind}-{n}")).collect();
+    let expected: BTreeMap<_, BTreeSet<String>> = BTreeMap::from([
+        (WORK, ids("queued", many)),
+        (WAIT, ids("waiting", many / 4)),
+        (DEAD_QUEUE, ids("dead", many / 4)),
+    ]);
+    let fresh = expected[WORK]
+        .iter()
+        .map(|id| Outgoing::event(&event("call", id, 1)));
+    filling.publish_all(fresh).await;
+    let retries = expected[WAIT].iter();
+    let retries =
+        retries.map(|id| Outgoing::retry(&event("call", id, 1), &endpoint(), step(300_000)));
+    filling.publish_all(retries).await;
+    let letters = expected[DEAD_QUEUE].iter();
+    let letters = letters
+        .map(|id| Outgoing::dead_letter(&event("call", id, 4), &endpoint(), "answered 500", now()));
+    filling.publish_all(letters).await;
+    let results: Vec<_> = (0..many)
+        .map(|n| result(&event("call", &format!("done-{n}"), 1), None, None))
+        .collect();
+    filling.record(&results).await;
+    expected
+}
+
+async fn seen(place: &Place, queue: &str) -> Vec<String> {
+    let uri = place.amqp_url.parse().unwrap();
+    let inspector = Inspector::open(&uri, "test").await.unwrap();
+    let mut look = inspector.look(queue).await.unwrap();
+    let mut ids = Vec::new();
+    while let Some(message) = look.next().await.unwrap() {
+        ids.push(message.id().unwrap().to_string());
+    }
+    look.put_back().await;
+    inspector.close().await;
+    ids
+}
+
+async fn killed(test: Test) {
+    let (place, file) = (test.place(), DataFile::new());
+    let expected = filled(&file).await;
+    let client = mongodb::Client::with_uri_str(&place.mongodb_uri)
+        .await
+        .unwrap();
+    let records = client
+        .database(&place.database)
+        .collection::<Document>("webhooklogs");
+    let copied = || async { records.count_documents(doc! {}).await.unwrap() };
+    let mut random = Random::seeded(11);
+    let mut in_the_midst = 0;
+    for kill in 0..kills() {
+        let (queued, logged) = (file.queued(), copied().await);
+        let export = file.export(&place, &[]).await;
+        // Every third time while records are copied, as long as there are any; else once a
+        // message has gone.
+        let in_the_log = kill % 3 == 0;
+        eventually(SOON, "an export at work", || async {
+            let is_at_work = file.queued() < queued || in_the_log && copied().await > logged;
+            is_at_work.then_some(())
+        })
+        .await;
+        let moment = Duration::from_millis(random.within(0, 40) as u64);
+        tokio::time::sleep(moment).await;
+        export.kill9().await;
+        in_the_midst += usize::from(file.queued() > 0);
+    }
+    let last = file.exported(&place).await;
+    assert!(last.status.success(), "{last:?}");
+    assert_eq!(file.queued(), 0);
+    assert!(
+        in_the_midst >= kills() / 2,
+        "only {in_the_midst} kills in the midst"
+    );
+    let (mut lost, mut twice, mut all) = (Vec::new(), 0, 0);
+    for (queue, ids) in &expected {
+        let found = seen(&place, queue).await;
+        let distinct: BTreeSet<_> = found.iter().cloned().collect();
+        lost.extend(ids.difference(&distinct).cloned());
+        assert!(
+            distinct.is_subset(ids),
+            "{queue} has what does not belong there"
+        );
+        twice += found.len() - distinct.len();
+        all += ids.len();
+    }
+    println!(
+        "{} kills, {in_the_midst} in the midst: {all} messages, {} lost, {twice} twice",
+        kills(),
+        lost.len()
+    );
+    assert!(lost.is_empty(), "lost: {lost:?}");
+    assert!(twice <= kills() * IN_FLIGHT, "{twice} are there twice");
+    let logged = row(&last, "log records")[0];
+    assert_eq!(copied().await, logged);
+}

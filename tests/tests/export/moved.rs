@@ -1,0 +1,233 @@
+//! A file with everything that there can be in it, and the pair that goes on with it.
+
+use std::collections::BTreeMap;
+use std::time::{Duration, SystemTime};
+
+use mongodb::bson::doc;
+use wahook_domain::{QueuedEvent, UnixMillis};
+use wahook_queue::{
+    Inspector, Outgoing,
+    topology::{DEAD_QUEUE, RESULTS_QUEUE},
+};
+use wahook_tests::eventually::eventually;
+use wahook_tests::pair::{Pair, Place, SECRET};
+use wahook_tests::program::{Command, ProgramName};
+use wahook_tests::receiver::Receiver;
+
+use crate::SOON;
+use crate::file::{DataFile, Filling, WORK, endpoint, event, now, result, row, step};
+use wahook_tests::world::{Test, Tests};
+
+pub(crate) fn add(tests: &mut Tests) {
+    tests.add("the_pair_goes_on_with_all_that_was_queued", goes_on);
+    tests.add("a_moved_retry_waits_where_it_is_looked_for", waits_where);
+    tests.add("an_endpoint_that_is_gone_keeps_its_queue", gone_endpoint);
+}
+
+/// What the receiver must get, once each: events with the attempt that is next, and not before
+/// when.
+type Expected = BTreeMap<String, (QueuedEvent, Option<UnixMillis>)>;
+
+/// A retry that waits: its first attempt failed, is recorded, and the next is due after a
+/// step.
+async fn retry(filling: &Filling, id: &str, step_ms: i64) -> (QueuedEvent, UnixMillis) {
+    let first = event("message_create", id, 1);
+    let retry = Outgoing::retry(&first, &endpoint(), step(step_ms));
+    filling.publish(retry).await;
+    let ended = first.accepted_at.plus(Duration::from_millis(3));
+    let due = ended.plus(step(step_ms).duration());
+    filling
+        .record(&[result(&first, Some("answered 500"), Some(due))])
+        .await;
+    let next = QueuedEvent {
+        attempt: first.attempt.next(),
+        ..first
+    };
+    (next, due)
+}
+
+async fn filled(file: &DataFile) -> Expected {
+    let filling = file.fill().await;
+    let mut expected = Expected::new();
+    // What the process was about when it ended: one attempt is recorded and its message not
+    // yet ended, another message is on its way to the dead letters.
+    let done = event("call", "done", 1);
+    filling.publish(Outgoing::event(&done)).await;
+    filling.record(&[result(&done, None, None)]).await;
+    filling
+        .publish(Outgoing::event(&event("call", "rejected", 1)))
+        .await;
+    let leased = filling.intake.take_one(WORK).await.unwrap().unwrap();
+    let rejected = filling.intake.take_one(WORK).await.unwrap().unwrap();
+    rejected.receipt.reject().await.unwrap();
+
+    for n in 0..300 {
+        let mut event = event("message_create", &format!("queued-{n}"), 1);
+        if n % 10 == 3 {
+            event.redriven_at = Some(event.accepted_at.plus(Duration::from_secs(n)));
+        }
+        filling
+            .publish(Outgoing::put_back(&event, &endpoint()))
+            .await;
+        expected.insert(event.id.to_string(), (event, None));
+    }
+    for n in 0..5 {
+        // The longer one is the first in the file.
+        let step = if n % 2 == 0 { 30_000 } else { 20_000 };
+        let (next, due) = retry(&filling, &format!("waiting-{n}"), step).await;
+        expected.insert(next.id.to_string(), (next, Some(due)));
+    }
+    let (overdue, _) = retry(&filling, "overdue", 60_000).await;
+    expected.insert("overdue".to_owned(), (overdue, None));
+    for n in 0..7 {
+        let dead = event("ready", &format!("dead-{n}"), 4);
+        let letter = Outgoing::dead_letter(&dead, &endpoint(), "answered 500", now());
+        filling.publish(letter).await;
+        filling
+            .record(&[result(&dead, Some("answered 500"), None)])
+            .await;
+    }
+    for n in 0..4 {
+        let spilt = event("ready", &format!("spilt-{n}"), 1);
+        filling
+            .publish(Outgoing::result(&result(&spilt, None, None)))
+            .await;
+    }
+    // Of what is leased nothing is settled: the store is gone first, as at a kill.
+    drop(filling);
+    drop(leased);
+    let overdue = "UPDATE waiting SET due_at = 1000 WHERE event_id = 'overdue'";
+    assert_eq!(file.db().execute(overdue, []).unwrap(), 1);
+    expected
+}
+
+async fn depth(place: &Place, queue: &str) -> u32 {
+    let uri = place.amqp_url.parse().unwrap();
+    let inspector = Inspector::open(&uri, "test").await.unwrap();
+    let depth = inspector.depth(queue).await.unwrap();
+    inspector.close().await;
+    depth.unwrap_or_default().messages
+}
+
+async fn goes_on(test: Test) {
+    let (place, file) = (test.place(), DataFile::new());
+    let expected = filled(&file).await;
+    let ran = file.exported(&place).await;
+    assert!(ran.status.success(), "{ran:?}");
+    println!("{}", ran.stdout);
+    for (name, figures) in [
+        ("queued", [301, 300, 1, 0]),
+        ("waiting", [6, 6, 0, 0]),
+        ("dead letters", [8, 8, 0, 0]),
+        ("results", [4, 4, 0, 0]),
+        ("log records", [14, 14, 0, 0]),
+    ] {
+        assert_eq!(row(&ran, name), figures, "{name}: {ran:?}");
+    }
+    assert_eq!(file.queued(), 0);
+    assert_eq!(file.count("SELECT count(*) FROM webhooklogs"), 14);
+    assert_eq!(depth(&place, DEAD_QUEUE).await, 8);
+    assert_eq!(depth(&place, RESULTS_QUEUE).await, 4);
+
+    // A second run finds nothing to do.
+    let again = file.exported(&place).await;
+    assert!(again.status.success(), "{again:?}");
+    assert_eq!(row(&again, "log records"), [14, 0, 14, 0], "{again:?}");
+    for name in ["queued", "waiting", "dead letters", "results"] {
+        assert_eq!(row(&again, name), [0; 4], "{name}: {again:?}");
+    }
+    assert_eq!(depth(&place, DEAD_QUEUE).await, 8);
+
+    let receiver = Receiver::start().await;
+    let pair = Pair::start(place, receiver, &[]).await;
+    let posts = pair.receiver.wait_for(expected.len(), SOON).await;
+    assert_eq!(posts.len(), expected.len(), "each once");
+    for post in &posts {
+        let (event, due) = &expected[post.id().unwrap()];
+        assert_eq!(post.body, event.body.bytes(), "{}", event.id);
+        assert_eq!(post.attempt(), Some(event.attempt.get()), "{}", event.id);
+        assert!(post.verify(SECRET).is_valid(), "{}", post.verify(SECRET));
+        if let Some(due) = due {
+            let due = SystemTime::UNIX_EPOCH + Duration::from_millis(due.get() as u64);
+            assert!(post.arrived_at >= due, "{} came too early", event.id);
+        }
+    }
+    // Each has a record of success, those that were spilt and the one that was done too.
+    let success = doc! { "status": "success" };
+    eventually(SOON, "all records", || async {
+        let found = pair.log().count_documents(success.clone()).await.unwrap();
+        (found == expected.len() as u64 + 4 + 1).then_some(())
+    })
+    .await;
+    let record = pair.record("waiting-0").await.unwrap();
+    assert_eq!(record.get_array("attempts").unwrap().len(), 2, "{record}");
+    let round = pair.record("queued-13").await.unwrap();
+    let round = round.get_array("attempts").unwrap()[0]
+        .as_document()
+        .unwrap();
+    let queued_at = expected["queued-13"].0.queued_at().get();
+    let known = round.get_datetime("queuedAt").unwrap().timestamp_millis();
+    assert_eq!(known, queued_at, "the round");
+    let letters = listed(&pair).await;
+    for n in 0..7 {
+        assert!(letters.contains(&format!("dead-{n}")), "{letters}");
+    }
+    assert!(letters.contains("rejected"), "{letters}");
+    assert!(letters.contains("answered 500"), "{letters}");
+    verified(pair.place()).await;
+}
+
+/// Whoever verifies the pair finds everything.
+async fn verified(place: &Place) {
+    let settings = [
+        ("AMQP_URL", place.amqp_url.as_str()),
+        ("MONGODB_URI", &place.mongodb_uri),
+        ("MONGODB_DATABASE", &place.database),
+    ];
+    let arguments = ["verify", "--grace", "2s"];
+    let verify = Command::start(ProgramName::Consumer, &arguments, &settings).await;
+    verify.finish().await.printed();
+}
+
+async fn listed(pair: &Pair) -> String {
+    let settings = [("AMQP_URL", pair.place().amqp_url.as_str())];
+    let list = Command::start(ProgramName::Consumer, &["dead", "list"], &settings).await;
+    list.finish().await.printed().to_owned()
+}
+
+async fn waits_where(test: Test) {
+    let (place, file) = (test.place(), DataFile::new());
+    let filling = file.fill().await;
+    // One that the log knows of, and one that waits for longer than any rule of today.
+    retry(&filling, "long", 300_000).await;
+    let unknown = event("call", "unknown", 1);
+    filling
+        .publish(Outgoing::retry(&unknown, &endpoint(), step(120_000)))
+        .await;
+    drop(filling);
+    let later = "UPDATE waiting SET due_at = due_at - 200000 WHERE event_id = 'long'";
+    assert_eq!(file.db().execute(later, []).unwrap(), 1);
+    let elsewhere = "UPDATE waiting SET due_at = due_at + 7200000 WHERE event_id = 'unknown'";
+    assert_eq!(file.db().execute(elsewhere, []).unwrap(), 1);
+    let ran = file.exported(&place).await;
+    assert_eq!(row(&ran, "waiting"), [2, 2, 0, 0], "{ran:?}");
+    // 100 s are left of the one, and its record says which wait it is in.
+    assert_eq!(depth(&place, "wahook.wait.300000").await, 1);
+    assert_eq!(depth(&place, "wahook.wait.120000").await, 0);
+    assert_eq!(depth(&place, "wahook.wait.7680000").await, 1);
+    verified(&place).await;
+}
+
+async fn gone_endpoint(test: Test) {
+    let (place, file) = (test.place(), DataFile::new());
+    let filling = file.fill().await;
+    filling
+        .publish(Outgoing::event(&event("call", "for-whom", 1)))
+        .await;
+    drop(filling);
+    let renamed = "UPDATE messages SET queue = 'wahook.deliver.before'";
+    assert_eq!(file.db().execute(renamed, []).unwrap(), 1);
+    let ran = file.exported(&place).await;
+    assert!(ran.status.success(), "{ran:?}");
+    assert_eq!(depth(&place, "wahook.deliver.before").await, 1);
+}

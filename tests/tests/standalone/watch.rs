@@ -1,0 +1,132 @@
+//! `tail` and `stats` on the file, beside a process that runs and without one.
+
+use std::time::Duration;
+
+use serde_json::{Value, json};
+use wahook_tests::eventually::eventually;
+use wahook_tests::http_client::http_client;
+use wahook_tests::program::{Command, ProgramName, Ran};
+use wahook_tests::receiver::{Answer, Receiver};
+
+use crate::system::System;
+
+const SOON: Duration = Duration::from_secs(20);
+
+async fn start(system: &System, arguments: &[&str]) -> Command {
+    Command::start(ProgramName::Standalone, arguments, &system.borrowed()).await
+}
+
+async fn run(system: &System, arguments: &[&str]) -> Ran {
+    start(system, arguments).await.finish().await
+}
+
+/// Sends an event and waits for the end of its delivery.
+async fn ended(system: &System, event: &str, status: &str) -> String {
+    let answer = http_client().unwrap();
+    let answer = answer.post(format!("{}/v1/events", system.events));
+    let answer = answer.body(json!({ "event": event }).to_string()).send();
+    let answer: Value =
+        serde_json::from_slice(&answer.await.unwrap().bytes().await.unwrap()).unwrap();
+    let id = answer["id"].as_str().unwrap().to_owned();
+    let record =
+        format!("SELECT count(*) FROM webhooklogs WHERE eventId = '{id}' AND status = '{status}'");
+    eventually(SOON, "the end", || async {
+        (system.count(&record) == 1).then_some(())
+    })
+    .await;
+    id
+}
+
+fn lines(ran: &Ran) -> Vec<Value> {
+    let lines = ran.printed().lines();
+    lines
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn deliveries_are_followed_and_counted_on_the_file() {
+    let answers = Receiver::answering(|post| {
+        let fails = match post.event() {
+            Some("call") => true,
+            Some("ready") => post.attempt() == Some(1),
+            _ => false,
+        };
+        Answer::status(if fails { 500 } else { 200 })
+    });
+    let receiver = answers.await;
+    let settings = [
+        ("WEBHOOK_RETRY_ATTEMPTS", "2"),
+        ("WEBHOOK_RETRY_DELAY", "100"),
+    ];
+    let system = System::new(&receiver, &settings);
+    let nothing = run(&system, &["stats"]).await;
+    assert_eq!(nothing.status.code(), Some(2), "{nothing:?}");
+    assert!(nothing.stderr.contains("there is no file"), "{nothing:?}");
+    let program = system.start().await;
+    let call = ended(&system, "call", "failed").await;
+    let ready = ended(&system, "ready", "success").await;
+    // Two have ended, and the third ends while it is waited for.
+    let all = ["tail", "--json", "--since", "1m", "--limit", "3"];
+    let tail = start(&system, &all).await;
+    eventually(SOON, "the first two", || async {
+        (tail.stdout_so_far().lines().count() == 2).then_some(())
+    })
+    .await;
+    let group = ended(&system, "group_join", "success").await;
+    let told = lines(&tail.finish().await);
+    let of = |field: &str| {
+        told.iter()
+            .map(|line| line[field].clone())
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(of("eventId"), [call.as_str(), &ready, &group]);
+    assert_eq!(of("status"), ["failed", "success", "success"]);
+    assert_eq!(of("retryCount"), [2, 1, 0]);
+    assert_eq!(of("statusCode"), [500, 200, 200]);
+    assert_eq!(
+        of("errorMessage"),
+        [json!("answered 500"), Value::Null, Value::Null]
+    );
+
+    // A letter that is redriven and given up again ends anew.
+    let failed = [
+        "tail", "--json", "--since", "1m", "--status", "failed", "--limit", "2",
+    ];
+    let tail = start(&system, &failed).await;
+    eventually(SOON, "the first end", || async {
+        tail.stdout_so_far().contains(&call).then_some(())
+    })
+    .await;
+    run(&system, &["dead", "redrive", "--all"]).await.printed();
+    let ids: Vec<_> = lines(&tail.finish().await)
+        .iter()
+        .map(|line| line["eventId"].clone())
+        .collect();
+    assert_eq!(ids, [call.as_str(), &call]);
+    program.terminate();
+    assert!(program.wait_exit(SOON).await.success());
+
+    // Also without a process.
+    let counted = run(&system, &["stats", "--json"]).await;
+    let counted: Value = serde_json::from_str(counted.printed()).unwrap();
+    let row = |name: &str, success: u64, failed: u64, first: f64, retries: u64| {
+        json!({
+            "name": name, "deliveries": success + failed, "success": success, "failed": failed,
+            "retrying": 0, "successRate": success as f64, "firstAttemptRate": first,
+            "retries": retries,
+        })
+    };
+    let expected = [
+        row("call", 0, 1, 0.0, 5),
+        row("group_join", 1, 0, 1.0, 0),
+        row("ready", 1, 0, 0.0, 1),
+    ];
+    assert_eq!(counted["rows"], json!(expected));
+    let only = ["tail", "--since", "1m", "--event", "ready", "--limit", "1"];
+    let plain = run(&system, &only).await;
+    assert!(
+        plain.printed().contains("Z  success 200  ready"),
+        "{plain:?}"
+    );
+}
