@@ -18,6 +18,7 @@ mod tls_failure;
 pub mod verify;
 mod worker;
 
+pub use client::{judge, put_headers};
 pub use settings::{
     ConsumerSettings, DeliverySettings, EndpointSettings, Endpoints, EndpointsFile, FileFault,
     Secrets,
