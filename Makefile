@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help run crashes receiver picture-receiver test test-deploy test-compose chaos chaos-short chaos-programs bench fuzz lint fmt purity build install
+.PHONY: help run crashes receiver picture-receiver test test-deploy test-compose chaos chaos-short chaos-programs bench bench-micro instructions instructions-renew instructions-program fuzz lint fmt purity build install
 
 CARGO ?= cargo
 TARGET_DIR := $(or $(CARGO_TARGET_DIR),target)
@@ -12,7 +12,7 @@ PROGRAMS := --package wahook-producer --package wahook-consumer --package wahook
 IMPURE := tokio|lapin|reqwest|mongodb|hyper|axum|futures|async|mio|socket2|tracing|prometheus|rand
 
 help: ## Print this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "%-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "%-18s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 run: ## Try it: RabbitMQ, MongoDB, a test receiver, consumer and producer on this machine
 	@deploy/local/install.sh
@@ -49,6 +49,20 @@ chaos-programs: install
 bench: install ## Measure the programs beside the floor; writes docs/benchmarks.md
 	$(CARGO) build --release --bins $(PROGRAMS) --package wahook-bench
 	WAHOOK_TEST_PROGRAMS=$(TARGET_DIR)/release $(TARGET_DIR)/release/wahook-bench --write docs/benchmarks.md
+
+bench-micro: ## Time each step of a message's way: two minutes, once it is built
+	$(CARGO) bench --profile chaos --package wahook-bench --bench message
+
+instructions: instructions-program ## Count the instructions of one event; fails 5 % off what is committed
+	$(TARGET_DIR)/chaos/wahook-instructions check bench/instructions.toml
+
+instructions-renew: instructions-program ## Write bench/instructions.toml anew
+	$(TARGET_DIR)/chaos/wahook-instructions renew bench/instructions.toml
+
+# Optimised, without the minutes that link-time optimisation takes; without failpoints.
+instructions-program:
+	@deploy/local/install.sh valgrind
+	$(CARGO) build --profile chaos --package wahook-bench --bin wahook-instructions
 
 fuzz: install ## Compare 200,000 drawn documents with node, ten times what the tests do
 	WAHOOK_FUZZ_DOCUMENTS=200000 $(CARGO) test --package wahook-tests --test canonical -- --nocapture

@@ -1,10 +1,10 @@
 #!/usr/bin/env bash
 # Installs the real servers that the tests and `make run` use, where they are missing.
 #
-#   install.sh [rabbitmq] [mongod] [node] [python] [schemathesis] [prometheus] [picture] [kubernetes] [browser] [docker]
+#   install.sh [rabbitmq] [mongod] [node] [python] [schemathesis] [prometheus] [picture] [kubernetes] [browser] [docker] [valgrind]
 #
 # Without arguments: rabbitmq and mongod, except a server whose URL (AMQP_URL, MONGODB_URI) is set.
-# RabbitMQ, Prometheus, Chromium and Docker come from the distribution (system-wide, their services neither
+# RabbitMQ, Prometheus, Chromium, Docker and valgrind come from the distribution (system-wide, their services neither
 # started nor enabled); mongod and Python packages go into .local/ of this repository. Says nothing
 # when nothing is missing.
 set -euo pipefail
@@ -27,7 +27,7 @@ staging=
 main() {
   local want_rabbitmq=false want_mongod=false want_node=false want_python=false
   local want_schemathesis=false want_prometheus=false want_picture=false want_kubernetes=false
-  local want_browser=false want_docker=false server
+  local want_browser=false want_docker=false want_valgrind=false server
   if [ $# -eq 0 ]; then
     [ -n "${AMQP_URL:-}${AMQP_URL_FILE:-}" ] || want_rabbitmq=true
     [ -n "${MONGODB_URI:-}${MONGODB_URI_FILE:-}" ] || want_mongod=true
@@ -44,6 +44,7 @@ main() {
       kubernetes) want_kubernetes=true ;;
       browser) want_browser=true ;;
       docker) want_docker=true ;;
+      valgrind) want_valgrind=true ;;
       *) fail "unknown part '$server'; the first lines of install.sh list them" ;;
     esac
   done
@@ -59,6 +60,7 @@ main() {
   $want_kubernetes && ! has_python_packages "$kubernetes" && need_pip
   $want_browser && ! has_browser && packages+=(chromium chromium-driver curl)
   $want_docker && ! has_docker && packages+=(docker.io docker-compose debootstrap)
+  $want_valgrind && ! has_valgrind && packages+=(valgrind)
   install_packages
   $want_rabbitmq && ! has_rabbitmq && fail "rabbitmq-server is still not found after its installation"
   $want_mongod && ! has_mongod && fetch_mongod
@@ -70,6 +72,7 @@ main() {
   $want_kubernetes && ! has_python_packages "$kubernetes" && fetch_python_packages "$kubernetes"
   $want_browser && ! has_browser && fail "chromium, chromedriver and curl are still not found after their installation"
   $want_docker && ! has_docker && fail "dockerd, docker and docker-compose are still not found after their installation"
+  $want_valgrind && ! has_valgrind && fail "valgrind is still not found after its installation"
   return 0
 }
 
@@ -91,6 +94,10 @@ has_browser() {
 has_docker() {
   PATH=$PATH:/usr/sbin:/sbin
   command -v dockerd && command -v docker && command -v docker-compose && command -v debootstrap
+} >/dev/null
+
+has_valgrind() {
+  command -v valgrind
 } >/dev/null
 
 has_node() {

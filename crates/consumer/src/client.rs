@@ -114,7 +114,7 @@ async fn within(limit: Duration, attempt: impl Future<Output = Outcome>) -> Outc
 
 /// Puts the request's headers; `now` stamps the Standard Webhooks signature, anew on
 /// every attempt, since receivers refuse an old one.
-fn put_headers(
+pub fn put_headers(
     headers: &mut HeaderMap,
     event: &QueuedEvent,
     signer: Option<&Signer>,
@@ -172,7 +172,9 @@ async fn read(mut answer: Response, now: UnixMillis) -> Outcome {
     outcome
 }
 
-fn judge(status: StatusCode, headers: &HeaderMap, now: UnixMillis) -> Outcome {
+/// What an answer says, by its status and headers; `now` is what a date in them is told
+/// from.
+pub fn judge(status: StatusCode, headers: &HeaderMap, now: UnixMillis) -> Outcome {
     let text = |name| {
         let value: &HeaderValue = headers.get(name)?;
         Some(String::from_utf8_lossy(value.as_bytes()))

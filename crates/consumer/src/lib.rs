@@ -19,6 +19,7 @@ mod tls_failure;
 pub mod verify;
 mod worker;
 
+pub use client::{judge, put_headers};
 pub use roster::topology;
 pub use settings::{
     ConsumerSettings, DeliverySettings, EndpointSettings, Endpoints, EndpointsFile, FileFault,

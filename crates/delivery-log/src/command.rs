@@ -96,6 +96,16 @@ impl<'a> Statement<'a> {
     }
 }
 
+/// The commands that a write of these results begins with, as they go over the wire.
+/// What the server's answer asks for comes after them.
+///
+/// # Errors
+/// When what was written is not BSON, which would be a fault of ours.
+pub fn commands(results: &[AttemptResult]) -> Result<Vec<RawDocumentBuf>, bson::error::Error> {
+    let statements = results.iter().map(Statement::new).collect();
+    batches(statements).iter().map(Batch::command).collect()
+}
+
 /// Statements that go in one command.
 #[derive(Debug)]
 pub(crate) struct Batch<'a> {

@@ -31,6 +31,7 @@ mod verdict;
 mod write;
 mod writer;
 
+pub use command::commands;
 pub use connection::{LogSettingsError, MongoLog};
 pub use counts::{CountBy, Counts};
 pub use ended::{Ended, EndedFilter, FollowError, Following};

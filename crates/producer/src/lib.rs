@@ -72,20 +72,7 @@ pub async fn run_over(
         let (blocked, error) = (state.blocked.as_deref(), state.last_error.as_deref());
         link.observe(state.up, state.connections, blocked, error);
     }));
-    let intake = Arc::new(Intake {
-        tokens: settings.tokens,
-        max_body_bytes: settings.max_body_bytes,
-        validation: settings.validation,
-        publisher,
-        unwanted: Unwanted::default(),
-        metrics,
-        permits: Semaphore::new(MAX_IN_FLIGHT),
-        budget: Budget::new(BUDGET_BYTES),
-        duplicates: Duplicates::new(),
-    });
-    let router = Router::new()
-        .route("/v1/events", post(events::post))
-        .with_state(intake)
+    let router = router(settings, publisher, metrics)
         .route(openapi::PATH, get(openapi::get))
         .merge(ops::router(registry, readiness.clone()));
     let router = ops::refuse_the_rest(router, "events are taken by POST /v1/events");
@@ -99,4 +86,23 @@ pub async fn run_over(
         .context("serving HTTP")?;
     task.close(CLOSE_LIMIT).await;
     Ok(())
+}
+
+/// What answers `POST /v1/events`, wherever it is served: `settings.listen` is not looked
+/// at.
+pub fn router(settings: IntakeSettings, publisher: Publisher, metrics: ProducerMetrics) -> Router {
+    let intake = Arc::new(Intake {
+        tokens: settings.tokens,
+        max_body_bytes: settings.max_body_bytes,
+        validation: settings.validation,
+        publisher,
+        unwanted: Unwanted::default(),
+        metrics,
+        permits: Semaphore::new(MAX_IN_FLIGHT),
+        budget: Budget::new(BUDGET_BYTES),
+        duplicates: Duplicates::new(),
+    });
+    Router::new()
+        .route("/v1/events", post(events::post))
+        .with_state(intake)
 }

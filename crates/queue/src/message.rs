@@ -44,6 +44,18 @@ impl Outgoing {
         (&self.exchange, &self.routing_key)
     }
 
+    /// What the broker keeps beside the payload.
+    #[must_use]
+    pub fn properties(&self) -> &BasicProperties {
+        &self.properties
+    }
+
+    /// The event's body.
+    #[must_use]
+    pub fn payload(&self) -> &Bytes {
+        &self.payload
+    }
+
     /// A fresh event, to every endpoint that wants it.
     #[must_use]
     pub fn event(event: &QueuedEvent) -> Self {
@@ -197,8 +209,11 @@ pub enum Poison {
     Payload(String),
 }
 
-/// Reads a message of a work queue.
-pub(crate) fn decode(properties: &BasicProperties, payload: Bytes) -> Result<QueuedEvent, Poison> {
+/// Reads a message of a work queue: the counterpart of [`Outgoing::event`].
+///
+/// # Errors
+/// When it is none of ours, or its payload is no event.
+pub fn decode(properties: &BasicProperties, payload: Bytes) -> Result<QueuedEvent, Poison> {
     check_version(properties)?;
     let id = text(properties.message_id(), "message_id")?;
     let name = text(properties.kind(), "type")?;

@@ -1,0 +1,125 @@
+//! The way of one event through the producer, from its request to its answer.
+//!
+//! It is the producer's own router, so token, headers, body, canonical form, id, duplicates,
+//! publish, metrics and answer are all in it. The queue below confirms at once, after it has
+//! written the message as AMQP carries it. Not in it: reading HTTP from a socket and writing
+//! it, lapin's frames and its thread, the broker.
+
+use std::{hint::black_box, sync::Arc, time::Duration};
+
+use anyhow::ensure;
+use axum::Router;
+use bytes::Bytes;
+use http_body_util::{BodyExt as _, Full};
+use hyper::{Request, StatusCode, header, service::Service as _};
+use hyper_util::service::TowerToHyperService;
+use prometheus::Registry;
+use tokio::{
+    runtime::{Builder, Runtime},
+    sync::watch,
+};
+use wahook_domain::Validation;
+use wahook_producer::{IntakeSettings, Tokens};
+use wahook_queue::{
+    Broker, LinkState, LocalQueue, PublishError, Publisher, Topology, local::Command,
+};
+use wahook_service::{ListenAddress, metrics::ProducerMetrics};
+
+use crate::wire::Carried;
+
+const TOKEN: &str = "0123456789abcdef0123456789abcdef";
+const BEARER: &str = "Bearer 0123456789abcdef0123456789abcdef";
+/// The producer's own default, in bytes.
+const MAX_BODY_BYTES: usize = 1 << 20;
+/// Nothing waits here; the producer's own limit.
+const CONFIRM_LIMIT: Duration = Duration::from_secs(5);
+
+/// A producer without its sockets.
+pub struct Acceptance {
+    service: TowerToHyperService<Router>,
+    runtime: Runtime,
+}
+
+impl Acceptance {
+    /// It runs on the thread that asks it.
+    ///
+    /// # Errors
+    /// When there is no runtime to be had.
+    pub fn new() -> anyhow::Result<Self> {
+        let runtime = Builder::new_current_thread().enable_time().build()?;
+        let broker = Broker::Local(Arc::new(Confirming(watch::Sender::default())));
+        let (publisher, _) = Publisher::start(broker, "bench", Topology::events(), CONFIRM_LIMIT);
+        let settings = IntakeSettings {
+            listen: ListenAddress::loopback(0),
+            tokens: Tokens::parse(TOKEN)?,
+            max_body_bytes: MAX_BODY_BYTES,
+            validation: Validation::Lenient,
+        };
+        let metrics = ProducerMetrics::new(&Registry::new())?;
+        let router = wahook_producer::router(settings, publisher, metrics);
+        Ok(Self {
+            service: TowerToHyperService::new(router),
+            runtime,
+        })
+    }
+
+    /// Takes one event, which must not have been taken before, and returns the answer's body.
+    ///
+    /// # Errors
+    /// When it is not answered 202.
+    pub fn take(&self, event: Bytes) -> anyhow::Result<Bytes> {
+        let request = Request::post("/v1/events")
+            .header(header::HOST, "127.0.0.1:8080")
+            .header(header::AUTHORIZATION, BEARER)
+            .header(header::CONTENT_TYPE, "application/json")
+            .header(header::CONTENT_LENGTH, event.len())
+            .body(Full::new(event))?;
+        self.runtime.block_on(async {
+            let answer = self.service.call(request).await?;
+            let status = answer.status();
+            let body = answer.into_body().collect().await?.to_bytes();
+            ensure!(
+                status == StatusCode::ACCEPTED,
+                "answered {status}: {body:?}"
+            );
+            Ok(body)
+        })
+    }
+}
+
+/// A queue that writes each message as AMQP carries it and has it at once.
+struct Confirming(watch::Sender<LinkState>);
+
+impl LocalQueue for Confirming {
+    fn submit(&self, command: Command) {
+        // Nothing else is asked by a producer but to declare what there is.
+        if let Command::Publish(message, done) = command {
+            let carried = black_box(Carried::write(&message));
+            let answer = carried.map(drop).map_err(|_| PublishError::Refused);
+            // Whoever asked may have gone.
+            let _ = done.send(answer);
+        }
+    }
+
+    fn link(&self) -> watch::Receiver<LinkState> {
+        self.0.subscribe()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fixed;
+
+    #[test]
+    fn an_event_is_taken_once() {
+        let acceptance = Acceptance::new().unwrap();
+        let event = Bytes::from(fixed::event(1, fixed::USUAL));
+        let id = fixed::queued(&fixed::event(1, fixed::USUAL)).unwrap().id;
+        let answer = acceptance.take(event.clone()).unwrap();
+        let expected = format!(r#""id":"{id}""#);
+        assert!(String::from_utf8_lossy(&answer).contains(&expected));
+        let again = acceptance.take(event).unwrap_err().to_string();
+        assert!(again.starts_with("answered 200"), "{again}");
+    }
+}

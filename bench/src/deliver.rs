@@ -1,0 +1,226 @@
+//! The way of one message through the consumer, from the broker's bytes to the log's.
+//!
+//! It follows `consumer/src/delivery.rs` step by step, over the same functions: decode and
+//! check, headers with both signatures, what the answer says, the decision, the retry's
+//! message, the metrics, the result, and the command that carries results to MongoDB. Not in
+//! it: the HTTP client and its connections, lapin's frames and its thread, the tasks and
+//! channels between the steps, the circuit and the rate limit, the driver's own copies of a
+//! command, broker and database.
+
+use std::{hint::black_box, sync::Arc, time::Duration};
+
+use anyhow::Context;
+use bytes::Bytes;
+use prometheus::Registry;
+use reqwest::{
+    StatusCode,
+    header::{HeaderMap, HeaderValue, RETRY_AFTER},
+};
+use wahook_consumer::{judge, put_headers};
+use wahook_delivery_log::commands;
+use wahook_domain::{
+    Attempt, AttemptNumber, AttemptResult, Decision, EndpointName, Outcome, QueuedEvent, RetryRule,
+    Signer, UnixMillis,
+};
+use wahook_queue::Outgoing;
+use wahook_service::metrics::{ConsumerMetrics, EndpointMetrics, Occupied};
+
+use crate::{
+    fixed::{self, NOW},
+    wire::Carried,
+};
+
+/// Results that go to the log together.
+pub const BATCH: usize = 64;
+
+/// How long each request is said to have taken.
+const TOOK: Duration = Duration::from_millis(12);
+/// Room for all headers at once, as the consumer makes it.
+const HEADERS: usize = 12;
+
+/// What a webhook answers.
+#[derive(Debug, Clone)]
+pub struct Answer {
+    status: StatusCode,
+    headers: HeaderMap,
+}
+
+impl Answer {
+    /// It took the event.
+    #[must_use]
+    pub fn taken() -> Self {
+        Self {
+            status: StatusCode::OK,
+            headers: HeaderMap::new(),
+        }
+    }
+
+    /// It is busy, and asks for a minute.
+    #[must_use]
+    pub fn busy() -> Self {
+        let minute = (RETRY_AFTER, HeaderValue::from_static("60"));
+        Self {
+            status: StatusCode::SERVICE_UNAVAILABLE,
+            headers: HeaderMap::from_iter([minute]),
+        }
+    }
+}
+
+/// A consumer of one endpoint without its sockets.
+pub struct Delivery {
+    endpoint: EndpointName,
+    shown_url: Arc<str>,
+    signer: Signer,
+    retry_rule: RetryRule,
+    metrics: EndpointMetrics,
+}
+
+impl Delivery {
+    /// With one secret and the usual retry rule.
+    ///
+    /// # Errors
+    /// Never: all that is set is right.
+    pub fn new() -> anyhow::Result<Self> {
+        let endpoint = EndpointName::default();
+        let retry_rule = RetryRule::new(3, 5_000)?;
+        let metrics = ConsumerMetrics::new(&Registry::new())?.endpoint(&endpoint, &retry_rule);
+        Ok(Self {
+            endpoint,
+            shown_url: "https://example.com/webhook".into(),
+            signer: fixed::signer()?,
+            retry_rule,
+            metrics,
+        })
+    }
+
+    /// Delivers one message, and returns what is written down of it.
+    ///
+    /// # Errors
+    /// When the message is poison.
+    pub fn deliver(&self, message: &Carried, answer: &Answer) -> anyhow::Result<AttemptResult> {
+        let event = message.read()?;
+        let in_flight = Occupied::new(&self.metrics.in_flight);
+        if event.attempt == AttemptNumber::FIRST {
+            self.metrics.first_begun(NOW.since(event.queued_at()));
+        }
+        black_box(self.request(&event));
+        let outcome = judge(answer.status, &answer.headers, NOW);
+        drop(in_flight);
+        self.metrics.attempted(&outcome, event.attempt, TOOK);
+        self.conclude(event, &outcome)
+    }
+
+    /// The headers and the body of a request.
+    #[must_use]
+    pub fn request(&self, event: &QueuedEvent) -> (HeaderMap, Bytes) {
+        let mut headers = HeaderMap::with_capacity(HEADERS);
+        put_headers(&mut headers, event, Some(&self.signer), NOW);
+        (headers, event.body.bytes())
+    }
+
+    fn conclude(&self, event: QueuedEvent, outcome: &Outcome) -> anyhow::Result<AttemptResult> {
+        let decision = self.decide(event.attempt, outcome);
+        let ended_at = NOW.plus(TOOK);
+        let mut next_attempt_at = None;
+        if let Decision::RetryAfter(step) = decision {
+            next_attempt_at = Some(ended_at.plus(step.duration()));
+            let retry = Outgoing::retry(&event, &self.endpoint, step);
+            black_box(Carried::write(&retry)?);
+            self.metrics.retry_scheduled(step);
+        }
+        if decision == Decision::Delivered {
+            self.metrics.delivered(ended_at.since(event.queued_at()));
+        }
+        let error = outcome.error_message();
+        Ok(self.result(event, outcome.status_code(), error, next_attempt_at))
+    }
+
+    /// What follows from an attempt.
+    #[must_use]
+    pub fn decide(&self, attempt: AttemptNumber, outcome: &Outcome) -> Decision {
+        self.retry_rule.decide(attempt, outcome)
+    }
+
+    /// What is counted of one delivery that succeeds at once.
+    pub fn count(&self, outcome: &Outcome) {
+        drop(Occupied::new(&self.metrics.in_flight));
+        self.metrics.first_begun(TOOK);
+        self.metrics.attempted(outcome, AttemptNumber::FIRST, TOOK);
+        self.metrics.delivered(TOOK);
+    }
+
+    fn result(
+        &self,
+        event: QueuedEvent,
+        status_code: Option<u16>,
+        error: Option<String>,
+        next_attempt_at: Option<UnixMillis>,
+    ) -> AttemptResult {
+        let queued_at = event.queued_at();
+        AttemptResult {
+            event_id: event.id,
+            endpoint: self.endpoint.clone(),
+            event: event.name,
+            body: event.body,
+            accepted_at: event.accepted_at,
+            attempt: Attempt {
+                queued_at,
+                number: event.attempt,
+                started_at: NOW,
+                duration_ms: TOOK.as_millis().try_into().unwrap_or(i64::MAX),
+                status_code,
+                error,
+                next_attempt_at,
+                webhook_url: Arc::clone(&self.shown_url),
+            },
+        }
+    }
+}
+
+/// The bytes that carry these results to MongoDB.
+///
+/// # Errors
+/// Never: what is written is BSON.
+pub fn written(results: &[AttemptResult]) -> anyhow::Result<usize> {
+    let commands = commands(results).context("the log's commands")?;
+    Ok(commands
+        .iter()
+        .map(|command| command.as_bytes().len())
+        .sum())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn attempted(answer: &Answer) -> AttemptResult {
+        let event = fixed::queued(&fixed::event(1, fixed::USUAL)).unwrap();
+        let message = Carried::write(&Outgoing::event(&event)).unwrap();
+        Delivery::new().unwrap().deliver(&message, answer).unwrap()
+    }
+
+    #[test]
+    fn an_answer_200_ends_a_delivery() {
+        let result = attempted(&Answer::taken());
+        assert_eq!(result.attempt.status_code, Some(200));
+        assert_eq!(result.attempt.next_attempt_at, None);
+        assert!(written(&[result]).unwrap() > fixed::USUAL);
+    }
+
+    #[test]
+    fn a_busy_webhook_gets_its_minute() {
+        let result = attempted(&Answer::busy());
+        let minute = NOW.plus(TOOK).plus(Duration::from_secs(60));
+        assert_eq!(result.attempt.next_attempt_at, Some(minute));
+        assert_eq!(result.attempt.error.as_deref(), Some("answered 503"));
+    }
+
+    #[test]
+    fn a_request_has_both_signatures() {
+        let event = fixed::queued(&fixed::event(1, fixed::USUAL)).unwrap();
+        let (headers, body) = Delivery::new().unwrap().request(&event);
+        assert!(headers.contains_key("x-webhook-signature"));
+        assert!(headers.contains_key("webhook-signature"));
+        assert_eq!(body.len(), fixed::USUAL);
+    }
+}
