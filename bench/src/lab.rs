@@ -51,6 +51,12 @@ pub(crate) struct Ingest {
 /// What delivers them.
 pub(crate) struct Drain(Process);
 
+/// What does both.
+pub(crate) struct OneProcess {
+    process: Process,
+    pub(crate) address: SocketAddr,
+}
+
 enum Process {
     Wahook(Program),
     Floor(Guarded),
@@ -59,6 +65,16 @@ enum Process {
 impl Ingest {
     pub(crate) fn pid(&self) -> u32 {
         self.process.pid()
+    }
+}
+
+impl OneProcess {
+    pub(crate) fn pid(&self) -> u32 {
+        self.process.pid()
+    }
+
+    pub(crate) async fn stop(self) -> anyhow::Result<()> {
+        self.process.stop().await
     }
 }
 
@@ -154,6 +170,24 @@ impl Lab {
         ])
         .await;
         Ok(Drain(Process::Wahook(consumer)))
+    }
+
+    /// The whole system in one process, with its file in an empty folder of its own.
+    pub(crate) async fn one_process(&self, sink: &Sink) -> anyhow::Result<OneProcess> {
+        let (intake, ops) = (free_port()?, free_port()?);
+        let program = Program::standalone(&[
+            ("PRODUCER_LISTEN", &format!("127.0.0.1:{intake}")),
+            ("CONSUMER_LISTEN", &format!("127.0.0.1:{ops}")),
+            ("WEBHOOK_URL", &sink.url()),
+            ("WEBHOOK_SECRET", SECRET),
+            ("RUST_LOG", "warn,wahook_service=info"),
+        ])
+        .await;
+        program.wait_ready(UP_WITHIN).await;
+        Ok(OneProcess {
+            address: ([127, 0, 0, 1], intake).into(),
+            process: Process::Wahook(program),
+        })
     }
 
     /// No event is queued and nothing is logged.

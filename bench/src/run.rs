@@ -10,6 +10,9 @@ use crate::lab::{Lab, Subject};
 use crate::load::{self, Load, Shape};
 use crate::sink::{Behaviour, Sink};
 
+/// What the figures call the process that is producer, consumer and store.
+pub(crate) const ONE_PROCESS: &str = "one process";
+
 /// What one run has shown.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Figures {
@@ -123,6 +126,26 @@ pub(crate) async fn end_to_end(
     sink.wait_for(events).await?;
     let figures = meter.read(events, sink.last().saturating_duration_since(start))?;
     drain.stop().await?;
+    Ok(figures)
+}
+
+/// The same, where one process is all there is.
+pub(crate) async fn one_process(lab: &Lab, events: u64) -> anyhow::Result<Figures> {
+    let epoch = Instant::now();
+    let sink = Sink::start(Behaviour::default(), epoch).await?;
+    let process = lab.one_process(&sink).await?;
+    let load = Load {
+        to: process.address,
+        epoch,
+        events,
+        bytes: 400,
+    };
+    let meter = Meter::start(&lab.servers, &[(ONE_PROCESS, process.pid())])?;
+    let start = Instant::now();
+    load::closed_loop(load, Shape::Single, 64).await?;
+    sink.wait_for(events).await?;
+    let figures = meter.read(events, sink.last().saturating_duration_since(start))?;
+    process.stop().await?;
     Ok(figures)
 }
 

@@ -40,6 +40,9 @@ enum Kind {
     },
     Drain(Draining),
     EndToEnd(Draining),
+    OneProcess {
+        events: u64,
+    },
     Latency(Behaviour),
 }
 
@@ -185,6 +188,14 @@ pub(crate) const ALL: &[Scenario] = &[
     Scenario {
         only_wahook: true,
         ..both(
+            "one-process",
+            "end to end in one process, on its file",
+            Kind::OneProcess { events: 50_000 },
+        )
+    },
+    Scenario {
+        only_wahook: true,
+        ..both(
             "failures",
             "end to end, a tenth fails once",
             Kind::EndToEnd(Draining {
@@ -242,6 +253,7 @@ impl Scenario {
             } => run::ingest(lab, subject, (shape, connections), scale.of(events)).boxed(),
             Kind::Drain(draining) => run::drain(lab, subject, scaled(draining)).boxed(),
             Kind::EndToEnd(draining) => run::end_to_end(lab, subject, scaled(draining)).boxed(),
+            Kind::OneProcess { events } => run::one_process(lab, scale.of(events)).boxed(),
             Kind::Latency(behaviour) => {
                 let seconds = scale.of(3_000).div_ceil(200);
                 let seconds = u32::try_from(seconds).unwrap_or(u32::MAX);

@@ -5,7 +5,7 @@ use std::fmt::Write;
 use std::time::Duration;
 
 use crate::lab::Subject;
-use crate::run::Figures;
+use crate::run::{Figures, ONE_PROCESS};
 use crate::scenarios::Scenario;
 
 /// All runs of one scenario.
@@ -54,7 +54,7 @@ impl Row {
         format!("{p50} / {p99} / {p999}")
     }
 
-    /// Of the medians: producer + consumer, broker, mongod.
+    /// Of the medians: producer + consumer, broker, mongod; or the one process.
     fn cpu(&self, subject: Subject) -> String {
         let of = |names: &[&str]| {
             let values = self.values(subject, |figures| {
@@ -66,6 +66,10 @@ impl Row {
         };
         if self.runs.get(&subject).is_none_or(Vec::is_empty) {
             return "–".to_owned();
+        }
+        let alone = of(&[ONE_PROCESS]);
+        if alone > 0.0 {
+            return format!("{alone:.0}");
         }
         format!(
             "{:.0} + {:.0} / {:.0} / {:.0}",
@@ -112,22 +116,23 @@ pub(crate) fn markdown(rows: &[Row], about: &str) -> String {
     for row in rows.iter().filter(|row| !row.scenario.is_about_latency()) {
         let _infallible = writeln!(text, "| {} |", row.cells().join(" | "));
     }
-    text += "\nCPU: producer + consumer / broker / mongod.\n\n\
+    text += "\nCPU: producer + consumer / broker / mongod, or the one process.\n\n\
              | latency, ms: p50 / p99 / p99.9 | wahook | floor |\n|---|---|---|\n";
     for row in rows.iter().filter(|row| row.scenario.is_about_latency()) {
         let _infallible = writeln!(text, "| {} |", row.latency_cells().join(" | "));
     }
     text += "\nFrom the sending of the event to the arrival of its first attempt.\n\n\
-             | the most memory, MiB | producer | consumer |\n|---|---|---|\n";
+             | the most memory, MiB | producer | consumer | one process |\n|---|---|---|---|\n";
     for row in rows {
         let cell = |program| row.peak_memory(program).filter(|mib| *mib > 0.0);
         let cell = |program| cell(program).map_or("–".to_owned(), |mib| format!("{mib:.1}"));
         let what = row.scenario.what;
         let _infallible = writeln!(
             text,
-            "| {what} | {} | {} |",
+            "| {what} | {} | {} | {} |",
             cell("producer"),
-            cell("consumer")
+            cell("consumer"),
+            cell(ONE_PROCESS)
         );
     }
     text
