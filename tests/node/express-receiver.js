@@ -15,3 +15,6 @@ app.post('/webhook', (req, res) => {
 const server = app.listen(0, '127.0.0.1', () => {
   console.log(`listening on http://127.0.0.1:${server.address().port}`);
 });
+// The default of 5 s ends connections under requests where the machine is busy; that is
+// another test's business.
+server.keepAliveTimeout = 60_000;
