@@ -51,12 +51,6 @@ pub(crate) struct Ingest {
 /// What delivers them.
 pub(crate) struct Drain(Process);
 
-/// What does both.
-pub(crate) struct OneProcess {
-    process: Process,
-    pub(crate) address: SocketAddr,
-}
-
 enum Process {
     Wahook(Program),
     Floor(Guarded),
@@ -65,16 +59,6 @@ enum Process {
 impl Ingest {
     pub(crate) fn pid(&self) -> u32 {
         self.process.pid()
-    }
-}
-
-impl OneProcess {
-    pub(crate) fn pid(&self) -> u32 {
-        self.process.pid()
-    }
-
-    pub(crate) async fn stop(self) -> anyhow::Result<()> {
-        self.process.stop().await
     }
 }
 
@@ -172,8 +156,9 @@ impl Lab {
         Ok(Drain(Process::Wahook(consumer)))
     }
 
-    /// The whole system in one process, with its file in an empty folder of its own.
-    pub(crate) async fn one_process(&self, sink: &Sink) -> anyhow::Result<OneProcess> {
+    /// What takes events in and delivers them as well: the whole system in one process, with
+    /// its file in an empty folder of its own.
+    pub(crate) async fn one_process(&self, sink: &Sink) -> anyhow::Result<Ingest> {
         let (intake, ops) = (free_port()?, free_port()?);
         let program = Program::standalone(&[
             ("PRODUCER_LISTEN", &format!("127.0.0.1:{intake}")),
@@ -184,9 +169,9 @@ impl Lab {
         ])
         .await;
         program.wait_ready(UP_WITHIN).await;
-        Ok(OneProcess {
-            address: ([127, 0, 0, 1], intake).into(),
+        Ok(Ingest {
             process: Process::Wahook(program),
+            address: ([127, 0, 0, 1], intake).into(),
         })
     }
 

@@ -96,7 +96,7 @@ pub(crate) async fn drain(
     Ok(figures)
 }
 
-/// From the first event's sending to the last one's arrival.
+/// Through producer, broker and consumer to the webhook.
 pub(crate) async fn end_to_end(
     lab: &Lab,
     subject: Subject,
@@ -120,11 +120,7 @@ pub(crate) async fn end_to_end(
         bytes,
     };
     let pids = [("producer", ingest.pid()), ("consumer", drain.pid())];
-    let meter = Meter::start(&lab.servers, &pids)?;
-    let start = Instant::now();
-    load::closed_loop(load, Shape::Single, 64).await?;
-    sink.wait_for(events).await?;
-    let figures = meter.read(events, sink.last().saturating_duration_since(start))?;
+    let figures = all_the_way(lab, load, &sink, &pids).await?;
     drain.stop().await?;
     Ok(figures)
 }
@@ -140,13 +136,21 @@ pub(crate) async fn one_process(lab: &Lab, events: u64) -> anyhow::Result<Figure
         events,
         bytes: 400,
     };
-    let meter = Meter::start(&lab.servers, &[(ONE_PROCESS, process.pid())])?;
+    all_the_way(lab, load, &sink, &[(ONE_PROCESS, process.pid())]).await
+}
+
+/// From the first event's sending to the last one's arrival.
+async fn all_the_way(
+    lab: &Lab,
+    load: Load,
+    sink: &Sink,
+    programs: &[(&'static str, u32)],
+) -> anyhow::Result<Figures> {
+    let meter = Meter::start(&lab.servers, programs)?;
     let start = Instant::now();
     load::closed_loop(load, Shape::Single, 64).await?;
-    sink.wait_for(events).await?;
-    let figures = meter.read(events, sink.last().saturating_duration_since(start))?;
-    process.stop().await?;
-    Ok(figures)
+    sink.wait_for(load.events).await?;
+    meter.read(load.events, sink.last().saturating_duration_since(start))
 }
 
 /// Few events at a steady rate: how long does each take?
