@@ -67,6 +67,13 @@ impl Drain {
         self.0.pid()
     }
 
+    /// The floor does not tell.
+    pub(crate) async fn wait_ready(&self) {
+        if let Process::Wahook(consumer) = &self.0 {
+            consumer.wait_ready(UP_WITHIN).await;
+        }
+    }
+
     pub(crate) async fn stop(self) -> anyhow::Result<()> {
         self.0.stop().await
     }
@@ -103,9 +110,7 @@ impl Lab {
         };
         let sink = Sink::start(Behaviour::default(), Instant::now()).await?;
         let drain = lab.drain(Subject::Wahook, &sink, 1).await?;
-        if let Process::Wahook(consumer) = &drain.0 {
-            consumer.wait_ready(UP_WITHIN).await;
-        }
+        drain.wait_ready().await;
         drain.stop().await?;
         Ok(lab)
     }

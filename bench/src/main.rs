@@ -1,6 +1,7 @@
 //! `wahook-bench`: how fast is it, how fast could it be, and what does it cost? `make bench`
 //! builds what it needs.
 
+mod at_rest;
 mod event;
 mod lab;
 mod load;
@@ -74,6 +75,7 @@ async fn run(arguments: &Arguments) -> anyhow::Result<()> {
     let bar = progress(runs.map(u64::from).sum());
     bar.set_message("starting RabbitMQ and MongoDB");
     let lab = Lab::open().await?;
+    let at_rest = at_rest::all(&lab).await?;
     let mut rows = Vec::new();
     for scenario in chosen {
         bar.set_message(scenario.what);
@@ -87,7 +89,7 @@ async fn run(arguments: &Arguments) -> anyhow::Result<()> {
         rows.push(row);
     }
     bar.finish_and_clear();
-    let table = table::markdown(&rows, &about(&lab).await?);
+    let table = table::markdown(&rows, &at_rest, &about(&lab).await?);
     println!("\n{table}");
     if let Some(path) = &arguments.write {
         std::fs::write(path, &table).with_context(|| path.display().to_string())?;

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt::Write;
 use std::time::Duration;
 
+use crate::at_rest::AtRest;
 use crate::lab::Subject;
 use crate::run::{Figures, ONE_PROCESS};
 use crate::scenarios::Scenario;
@@ -17,15 +18,11 @@ pub(crate) struct Row {
 impl Row {
     pub(crate) fn cells(&self) -> [String; 6] {
         let rates = |subject| self.values(subject, |figures| figures.per_second);
-        let (ours, floor) = (rates(Subject::Wahook), rates(Subject::Floor));
-        let ratio = median(&ours)
-            .zip(median(&floor))
-            .map(|(ours, floor)| ours / floor);
         [
             self.scenario.what.to_owned(),
-            spread(&ours),
-            spread(&floor),
-            ratio.map_or_else(|| "–".to_owned(), |ratio| format!("{ratio:.2}")),
+            spread(&rates(Subject::Wahook), 0),
+            spread(&rates(Subject::Floor), 0),
+            spread(&self.ratios(), 2),
             self.cpu(Subject::Wahook),
             self.cpu(Subject::Floor),
         ]
@@ -52,6 +49,18 @@ impl Row {
             return "–".to_owned();
         };
         format!("{p50} / {p99} / {p999}")
+    }
+
+    /// Each run's rate by that of the floor's run just before it: the machine's own speed
+    /// changes within a minute.
+    fn ratios(&self) -> Vec<f64> {
+        let of = |subject| self.runs.get(&subject).into_iter().flatten();
+        let pairs = of(Subject::Wahook).zip(of(Subject::Floor));
+        let mut ratios: Vec<f64> = pairs
+            .map(|(ours, floor)| ours.per_second / floor.per_second)
+            .collect();
+        ratios.sort_by(f64::total_cmp);
+        ratios
     }
 
     /// Of the medians: producer + consumer, broker, mongod; or the one process.
@@ -104,12 +113,12 @@ impl Row {
     }
 }
 
-pub(crate) fn markdown(rows: &[Row], about: &str) -> String {
+pub(crate) fn markdown(rows: &[Row], at_rest: &[AtRest], about: &str) -> String {
     let mut text = format!(
         "# Benchmarks\n\nWhat `make bench` measured, on {about}. Load, webhook, broker, database and the programs\n\
          share the machine, so the ratios matter more than the figures. The **floor** is `wahook-floor`: the same\n\
          crates, and nothing but accept → confirmed publish → answer, and consume → POST → ack. Medians, and in\n\
-         brackets the lowest and the highest of all runs.\n\n\
+         brackets the lowest and the highest of all runs; each ratio is of two runs one after the other.\n\n\
          | scenario | wahook, events/s | floor, events/s | ratio | wahook, µs CPU an event | floor, µs |\n\
          |---|---|---|---|---|---|\n"
     );
@@ -135,6 +144,20 @@ pub(crate) fn markdown(rows: &[Row], about: &str) -> String {
             cell(ONE_PROCESS)
         );
     }
+    text += "\n| at rest | its file, MiB | ready after, ms | memory, MiB |\n|---|---|---|---|\n";
+    for program in at_rest {
+        let AtRest {
+            name,
+            file_mib,
+            ready_after,
+            resident_mib,
+        } = program;
+        let millis = ready_after.as_millis();
+        let _infallible = writeln!(
+            text,
+            "| {name} | {file_mib:.1} | {millis} | {resident_mib:.1} |"
+        );
+    }
     text
 }
 
@@ -142,9 +165,11 @@ fn median(sorted: &[f64]) -> Option<f64> {
     sorted.get(sorted.len() / 2).copied()
 }
 
-fn spread(sorted: &[f64]) -> String {
+fn spread(sorted: &[f64], decimals: usize) -> String {
     match (median(sorted), sorted.first(), sorted.last()) {
-        (Some(median), Some(low), Some(high)) => format!("{median:.0} ({low:.0} to {high:.0})"),
+        (Some(median), Some(low), Some(high)) => {
+            format!("{median:.decimals$} ({low:.decimals$} to {high:.decimals$})")
+        }
         _ => "–".to_owned(),
     }
 }

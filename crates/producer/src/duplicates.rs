@@ -1,7 +1,7 @@
 //! Was this event published already, or is it being published right now?
 
 use std::{
-    collections::HashMap,
+    collections::{HashMap, hash_map::Entry},
     sync::{Mutex, MutexGuard, PoisonError},
 };
 
@@ -16,8 +16,9 @@ pub(crate) struct Duplicates(Mutex<State>);
 
 struct State {
     published: Recent,
-    /// Each ends when its publish does, whichever way.
-    in_flight: HashMap<Fingerprint, watch::Receiver<()>>,
+    /// Until each publish ends, whichever way; with what ends then, where somebody
+    /// waits for it.
+    in_flight: HashMap<Fingerprint, Option<watch::Sender<()>>>,
 }
 
 /// What is to be done with an event.
@@ -33,7 +34,6 @@ pub(crate) enum Claim<'a> {
 pub(crate) struct Publishing<'a> {
     duplicates: &'a Duplicates,
     fingerprint: Fingerprint,
-    _ended: watch::Sender<()>,
 }
 
 impl Duplicates {
@@ -53,16 +53,19 @@ impl Duplicates {
                 if state.published.contains(fingerprint, clock::now()) {
                     return Claim::Duplicate;
                 }
-                let Some(under_way) = state.in_flight.get(&fingerprint) else {
-                    let (sender, receiver) = watch::channel(());
-                    state.in_flight.insert(fingerprint, receiver);
-                    return Claim::Publish(Publishing {
-                        duplicates: self,
-                        fingerprint,
-                        _ended: sender,
-                    });
-                };
-                under_way.clone()
+                match state.in_flight.entry(fingerprint) {
+                    Entry::Vacant(free) => {
+                        free.insert(None);
+                        return Claim::Publish(Publishing {
+                            duplicates: self,
+                            fingerprint,
+                        });
+                    }
+                    Entry::Occupied(taken) => taken
+                        .into_mut()
+                        .get_or_insert_with(watch::Sender::default)
+                        .subscribe(),
+                }
             };
             // Nothing is ever sent: this ends with the sender.
             let _ = under_way.changed().await;

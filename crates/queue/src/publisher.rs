@@ -12,7 +12,7 @@ use lapin::{
     message::BasicReturnMessage,
     options::{BasicPublishOptions, ConfirmSelectOptions},
 };
-use std::{future::Future, time::Duration};
+use std::{future::Future, sync::Arc, time::Duration};
 use tokio::{
     sync::{mpsc, oneshot, watch},
     task::JoinHandle,
@@ -263,7 +263,7 @@ impl Supervisor {
         self.link.send_modify(LinkState::connected);
         tracing::info!(broker = %self.uri, "publishing: connected");
         let mut flow = Flow {
-            channel: channel.clone(),
+            channel: Arc::new(channel.clone()),
             in_flight: FuturesUnordered::new(),
             returns: Returns::default(),
         };
@@ -296,7 +296,8 @@ struct Done {
 
 /// The publishes of one connection.
 struct Flow<F> {
-    channel: Channel,
+    /// A clone of a channel itself is some fifteen clones.
+    channel: Arc<Channel>,
     in_flight: FuturesUnordered<F>,
     returns: Returns,
 }
@@ -340,7 +341,7 @@ impl Flow<futures_util::future::BoxFuture<'static, Done>> {
             let _ = request.done.send(Err(PublishError::Busy));
         } else {
             self.in_flight
-                .push(publish(self.channel.clone(), request).boxed());
+                .push(publish(Arc::clone(&self.channel), request).boxed());
         }
     }
 
@@ -376,7 +377,7 @@ impl Flow<futures_util::future::BoxFuture<'static, Done>> {
     }
 }
 
-async fn publish(channel: Channel, request: Request) -> Done {
+async fn publish(channel: Arc<Channel>, request: Request) -> Done {
     let Request { message, done } = request;
     let id = message.id.as_str().to_owned();
     let options = BasicPublishOptions {

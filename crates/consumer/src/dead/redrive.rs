@@ -258,7 +258,7 @@ impl fmt::Display for Report {
             (self.no_endpoint, "of an unknown endpoint, kept"),
             (
                 self.no_queue,
-                "of an endpoint that has no queue (start its consumer once), kept",
+                "of an endpoint that has no queue (start what delivers to it once), kept",
             ),
             (self.not_published, "not confirmed by the broker, kept"),
             (self.not_removed, self.still_here),

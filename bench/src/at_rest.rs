@@ -1,0 +1,56 @@
+//! What a program costs that has nothing to do yet.
+
+use std::fs;
+use std::time::{Duration, Instant};
+
+use wahook_tests::process;
+
+use crate::lab::{Lab, Subject};
+use crate::run::ONE_PROCESS;
+use crate::sink::{Behaviour, Sink};
+
+/// One program, once it is ready.
+pub(crate) struct AtRest {
+    pub(crate) name: &'static str,
+    /// Of its executable.
+    pub(crate) file_mib: f64,
+    /// From its start to the first answer that it is ready, asked every 20 ms.
+    pub(crate) ready_after: Duration,
+    pub(crate) resident_mib: f64,
+}
+
+impl AtRest {
+    fn of(name: &'static str, started: Instant, pid: u32) -> anyhow::Result<Self> {
+        let ready_after = started.elapsed();
+        let (resident, _) = process::memory(pid)?;
+        let file = fs::metadata(format!("/proc/{pid}/exe"))?.len();
+        Ok(Self {
+            name,
+            file_mib: file as f64 / 1024.0 / 1024.0,
+            ready_after,
+            resident_mib: resident as f64 / 1024.0,
+        })
+    }
+}
+
+/// Producer, consumer, and all in one.
+pub(crate) async fn all(lab: &Lab) -> anyhow::Result<Vec<AtRest>> {
+    let sink = Sink::start(Behaviour::default(), Instant::now()).await?;
+    let mut all = Vec::new();
+
+    let started = Instant::now();
+    let producer = lab.ingest(Subject::Wahook).await?;
+    all.push(AtRest::of("producer", started, producer.pid())?);
+    drop(producer);
+
+    let started = Instant::now();
+    let consumer = lab.drain(Subject::Wahook, &sink, 128).await?;
+    consumer.wait_ready().await;
+    all.push(AtRest::of("consumer", started, consumer.pid())?);
+    consumer.stop().await?;
+
+    let started = Instant::now();
+    let one_process = lab.one_process(&sink).await?;
+    all.push(AtRest::of(ONE_PROCESS, started, one_process.pid())?);
+    Ok(all)
+}
