@@ -16,6 +16,7 @@ use wahook_tests::program::Program;
 use crate::sink::{Behaviour, Sink};
 
 const DATABASE: &str = "wahook-bench";
+const BROKER_MEMORY: &str = "6GB";
 const UP_WITHIN: Duration = Duration::from_secs(30);
 
 /// The two that are compared.
@@ -108,6 +109,9 @@ impl Lab {
             servers: Servers::start().await,
             floor: own.with_file_name("wahook-floor"),
         };
+        // The tests' limit is below what a million queued events take.
+        let limit = ["set_vm_memory_high_watermark", "absolute", BROKER_MEMORY];
+        lab.servers.rabbitmq.ctl(&limit).await?;
         let sink = Sink::start(Behaviour::default(), Instant::now()).await?;
         let drain = lab.drain(Subject::Wahook, &sink, 1).await?;
         drain.wait_ready().await;

@@ -76,10 +76,18 @@ async fn run(arguments: &Arguments) -> anyhow::Result<()> {
     bar.set_message("starting RabbitMQ and MongoDB");
     let lab = Lab::open().await?;
     let at_rest = at_rest::all(&lab).await?;
-    let mut rows = Vec::new();
+    let (mut rows, mut failed) = (Vec::new(), Vec::new());
     for scenario in chosen {
         bar.set_message(scenario.what);
-        let row = measure(&lab, scenario, arguments, &bar).await?;
+        // What takes half an hour to measure is not lost for one scenario.
+        let row = match measure(&lab, scenario, arguments, &bar).await {
+            Ok(row) => row,
+            Err(error) => {
+                bar.suspend(|| eprintln!("wahook-bench: {error:#}"));
+                failed.push(scenario.name);
+                continue;
+            }
+        };
         let cells = if scenario.is_about_latency() {
             row.latency_cells().join("  ")
         } else {
@@ -93,6 +101,9 @@ async fn run(arguments: &Arguments) -> anyhow::Result<()> {
     println!("\n{table}");
     if let Some(path) = &arguments.write {
         std::fs::write(path, &table).with_context(|| path.display().to_string())?;
+    }
+    if !failed.is_empty() {
+        bail!("not measured: {}", failed.join(", "));
     }
     Ok(())
 }
