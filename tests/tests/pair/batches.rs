@@ -58,7 +58,7 @@ async fn bad_line(test: Test) {
     assert_eq!(statuses, [202, 400, 422, 202]);
     assert_eq!(lines[1]["type"], "urn:wahook:problem:not-json");
     assert_eq!(lines[2]["errors"][0]["pointer"], "/event");
-    let posts = pair.receiver.wait_for(2, Duration::from_secs(15)).await;
+    let posts = pair.receiver.wait_for(2, Duration::from_secs(5)).await;
     let arrived: BTreeSet<_> = posts.iter().filter_map(|post| post.id()).collect();
     let accepted = BTreeSet::from([
         lines[0]["id"].as_str().unwrap(),

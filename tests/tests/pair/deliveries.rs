@@ -9,7 +9,7 @@ use wahook_tests::receiver::{Answer, Receiver};
 
 use crate::world::{Test, Tests};
 
-const SOON: Duration = Duration::from_secs(15);
+const SOON: Duration = Duration::from_secs(5);
 
 pub(crate) fn add(tests: &mut Tests) {
     tests.add(

@@ -11,7 +11,7 @@ use wahook_tests::receiver::Receiver;
 
 use crate::world::{Test, Tests};
 
-const SOON: Duration = Duration::from_secs(15);
+const SOON: Duration = Duration::from_secs(5);
 const EVENT: &str = r#"{"event":"test"}"#;
 
 pub(crate) fn add(tests: &mut Tests) {

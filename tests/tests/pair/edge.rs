@@ -16,7 +16,7 @@ use wahook_tests::receiver::Receiver;
 use crate::hostile::{gzip, server};
 use crate::world::{Test, Tests};
 
-const SOON: Duration = Duration::from_secs(15);
+const SOON: Duration = Duration::from_secs(5);
 
 pub(crate) fn add(tests: &mut Tests) {
     tests.add("a_gzipped_event_is_delivered_as_it_was", gzipped);

@@ -187,7 +187,7 @@ async fn dead_letter(pair: &Pair, name: &str) -> WireMessage {
 async fn only_these_arrive(pair: &Pair, ids: &BTreeSet<String>) {
     let posts = pair
         .receiver
-        .wait_for(ids.len(), Duration::from_secs(15))
+        .wait_for(ids.len(), Duration::from_secs(5))
         .await;
     let arrived: Vec<_> = posts.iter().filter_map(|post| post.id()).collect();
     assert_eq!(arrived.len(), ids.len(), "{arrived:?}");

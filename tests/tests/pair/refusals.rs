@@ -100,7 +100,7 @@ async fn problem_documents(test: Test) {
     );
 
     pair.post(&json!({"event": "test"})).await.accepted_id();
-    let posts = pair.receiver.wait_for(1, Duration::from_secs(15)).await;
+    let posts = pair.receiver.wait_for(1, Duration::from_secs(5)).await;
     assert_eq!(posts.len(), 1, "nothing that was refused is delivered");
     let refused = pair.producer.metrics().await;
     for reason in [

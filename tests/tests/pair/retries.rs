@@ -72,7 +72,7 @@ async fn schedule(test: Test) {
     }
     let is_success = |record: &Document| record.get_str("status").ok() == Some("success");
     let record = pair
-        .wait_record(&id, Duration::from_secs(15), is_success)
+        .wait_record(&id, Duration::from_secs(5), is_success)
         .await;
     assert_eq!(record.get_i32("retryCount").ok(), Some(3));
     assert_eq!(record.get("statusCode"), Some(&Bson::Int32(200)));
@@ -94,7 +94,7 @@ async fn no_retries(test: Test) {
         .await;
     let id = pair.post(&json!({"event": "test"})).await.accepted_id();
     let record = pair
-        .wait_record(&id, Duration::from_secs(15), |_| true)
+        .wait_record(&id, Duration::from_secs(5), |_| true)
         .await;
     assert_eq!(record.get_str("status").ok(), Some("failed"));
     assert_eq!(record.get_i32("retryCount").ok(), Some(0));
@@ -111,7 +111,7 @@ async fn too_slow(test: Test) {
     for event in ["silent", "stalled"] {
         let id = pair.post(&json!({"event": event})).await.accepted_id();
         let record = pair
-            .wait_record(&id, Duration::from_secs(15), |_| true)
+            .wait_record(&id, Duration::from_secs(5), |_| true)
             .await;
         assert_eq!(record.get_str("status").ok(), Some("failed"), "{event}");
         assert_eq!(
@@ -132,7 +132,7 @@ async fn redirect(test: Test) {
         .await;
     let id = pair.post(&json!({"event": "test"})).await.accepted_id();
     let record = pair
-        .wait_record(&id, Duration::from_secs(15), |_| true)
+        .wait_record(&id, Duration::from_secs(5), |_| true)
         .await;
     assert_eq!(record.get_str("status").ok(), Some("failed"));
     assert_eq!(record.get("statusCode"), Some(&Bson::Int32(307)));
@@ -151,7 +151,7 @@ async fn retry_after(test: Test) {
     let pair = test.pair(Receiver::answering(asks).await, &settings).await;
     let id = pair.post(&json!({"event": "test"})).await.accepted_id();
     let record = pair
-        .wait_record(&id, Duration::from_secs(15), is_retrying(0))
+        .wait_record(&id, Duration::from_secs(5), is_retrying(0))
         .await;
     let next = record
         .get_datetime("nextAttemptAt")
@@ -165,7 +165,7 @@ async fn retry_after(test: Test) {
     );
     let consumer = pair.take_consumer();
     consumer
-        .wait_metrics("the retry is counted", Duration::from_secs(15), |m| {
+        .wait_metrics("the retry is counted", Duration::from_secs(5), |m| {
             m.sum_where("wahook_retries_scheduled_total", &[("delay", "30000")]) == 1.0
         })
         .await;

@@ -24,7 +24,7 @@ fn slow(delay: Duration) -> impl Future<Output = Receiver> {
 async fn soft(test: Test) {
     let pair = test.pair(slow(Duration::from_secs(2)).await, &[]).await;
     let id = pair.post(&json!({"event": "test"})).await.accepted_id();
-    pair.receiver.wait_for(1, Duration::from_secs(15)).await;
+    pair.receiver.wait_for(1, Duration::from_secs(5)).await;
     let consumer = pair.take_consumer();
     consumer.terminate();
     assert_eq!(
@@ -36,14 +36,14 @@ async fn soft(test: Test) {
     // It was acknowledged too: another consumer has nothing to do.
     pair.add_consumer().await;
     let other = pair.post(&json!({"event": "test"})).await.accepted_id();
-    let posts = pair.receiver.wait_for(2, Duration::from_secs(15)).await;
+    let posts = pair.receiver.wait_for(2, Duration::from_secs(5)).await;
     assert_eq!(posts[1].id(), Some(other.as_str()));
 }
 
 async fn hard(test: Test) {
     let pair = test.pair(slow(Duration::from_secs(20)).await, &[]).await;
     let id = pair.post(&json!({"event": "test"})).await.accepted_id();
-    pair.receiver.wait_for(1, Duration::from_secs(15)).await;
+    pair.receiver.wait_for(1, Duration::from_secs(5)).await;
     let consumer = pair.take_consumer();
     let start = Instant::now();
     consumer.terminate();
@@ -51,7 +51,7 @@ async fn hard(test: Test) {
     consumer.wait_exit(Duration::from_secs(10)).await;
     assert!(start.elapsed() < Duration::from_secs(10));
     pair.add_consumer().await;
-    let posts = pair.receiver.wait_for(2, Duration::from_secs(15)).await;
+    let posts = pair.receiver.wait_for(2, Duration::from_secs(5)).await;
     assert_eq!(
         posts[1].id(),
         Some(id.as_str()),
@@ -65,7 +65,7 @@ async fn grace(test: Test) {
         .pair(slow(Duration::from_secs(25)).await, &settings)
         .await;
     pair.post(&json!({"event": "test"})).await.accepted_id();
-    pair.receiver.wait_for(1, Duration::from_secs(15)).await;
+    pair.receiver.wait_for(1, Duration::from_secs(5)).await;
     let consumer = pair.take_consumer();
     consumer.terminate();
     assert_eq!(

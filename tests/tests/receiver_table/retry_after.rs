@@ -58,7 +58,7 @@ async fn heeded(test: Test) {
     for (name, _, wait) in cases {
         let id = pair.post(&json!({"event": name})).await.accepted_id();
         let first = |record: &Document| record.get_datetime("nextAttemptAt").is_ok();
-        let record = pair.wait_record(&id, Duration::from_secs(15), first).await;
+        let record = pair.wait_record(&id, Duration::from_secs(5), first).await;
         let millis = |key| record.get_datetime(key).unwrap().timestamp_millis();
         let waits = millis("nextAttemptAt") - millis("updatedAt");
         assert_eq!(waits, wait * 1_000, "{name}: {record}");
