@@ -31,11 +31,11 @@ struct Inputs {
 
 /// `docs/scaling.md` names where each is from.
 const INPUTS: Inputs = Inputs {
-    producer: 49.0,
-    broker_in: 77.0,
-    consumer: 77.0,
-    broker_out: 24.0,
-    log: 28.0,
+    producer: 29.0,
+    broker_in: 52.0,
+    consumer: 34.0,
+    broker_out: 13.0,
+    log: 20.0,
     follower: 0.5,
     busy: 0.7,
     attempts: 1.05,

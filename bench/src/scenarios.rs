@@ -81,18 +81,15 @@ pub(crate) const ALL: &[Scenario] = &[
             events: 50_000,
         },
     ),
-    Scenario {
-        only_wahook: true,
-        ..both(
-            "ingest-batch",
-            "ingest, batches of 500, 4 connections",
-            Kind::Ingest {
-                shape: Shape::Batch(500),
-                connections: 4,
-                events: 100_000,
-            },
-        )
-    },
+    both(
+        "ingest-batch",
+        "ingest, batches of 500, 4 connections",
+        Kind::Ingest {
+            shape: Shape::Batch(500),
+            connections: 4,
+            events: 100_000,
+        },
+    ),
     both("drain", "drain of 50,000", Kind::Drain(USUAL)),
     both(
         "drain-2",
@@ -110,11 +107,20 @@ pub(crate) const ALL: &[Scenario] = &[
             ..USUAL
         }),
     ),
+    // As many at once as leave a delay of 50 ms no say: 41,000 a second.
+    both(
+        "drain-wide",
+        "drain, 2,048 at once",
+        Kind::Drain(Draining {
+            concurrency: 2_048,
+            ..USUAL
+        }),
+    ),
     both(
         "drain-50ms",
-        "drain, webhook takes 50 ms, 1,024 at once",
+        "drain, webhook takes 50 ms, 2,048 at once",
         Kind::Drain(Draining {
-            concurrency: 1_024,
+            concurrency: 2_048,
             behaviour: slow(50),
             ..USUAL
         }),

@@ -113,6 +113,56 @@ impl Row {
     }
 }
 
+/// Two scenarios of which one should not be slower than the other by more than it must.
+struct Comparison {
+    what: &'static str,
+    this: &'static str,
+    to: &'static str,
+}
+
+const COMPARISONS: [Comparison; 4] = [
+    Comparison {
+        what: "batches to single events",
+        this: "ingest-batch",
+        to: "ingest",
+    },
+    Comparison {
+        what: "a webhook that takes 50 ms to an instant one, 2,048 at once",
+        this: "drain-50ms",
+        to: "drain-wide",
+    },
+    Comparison {
+        what: "2 consumers to one",
+        this: "drain-2",
+        to: "drain",
+    },
+    Comparison {
+        what: "4 consumers to one",
+        this: "drain-4",
+        to: "drain",
+    },
+];
+
+impl Comparison {
+    /// Of the medians.
+    fn cells(&self, rows: &[Row]) -> [String; 3] {
+        let ratio = |subject| {
+            let rate = |name| {
+                let row = rows.iter().find(|row| row.scenario.name == name)?;
+                median(&row.values(subject, |figures| figures.per_second))
+            };
+            let ratio = rate(self.this)? / rate(self.to)?;
+            Some(format!("{ratio:.2}"))
+        };
+        let cell = |subject| ratio(subject).unwrap_or_else(|| "–".to_owned());
+        [
+            self.what.to_owned(),
+            cell(Subject::Wahook),
+            cell(Subject::Floor),
+        ]
+    }
+}
+
 pub(crate) fn markdown(rows: &[Row], at_rest: &[AtRest], about: &str) -> String {
     let mut text = format!(
         "# Benchmarks\n\nWhat `make bench` measured, on {about}. Load, webhook, broker, database and the programs\n\
@@ -126,7 +176,11 @@ pub(crate) fn markdown(rows: &[Row], at_rest: &[AtRest], about: &str) -> String 
         let _infallible = writeln!(text, "| {} |", row.cells().join(" | "));
     }
     text += "\nCPU: producer + consumer / broker / mongod, or the one process.\n\n\
-             | latency, ms: p50 / p99 / p99.9 | wahook | floor |\n|---|---|---|\n";
+             | one beside the other, events/s | wahook | floor |\n|---|---|---|\n";
+    for comparison in COMPARISONS {
+        let _infallible = writeln!(text, "| {} |", comparison.cells(rows).join(" | "));
+    }
+    text += "\n| latency, ms: p50 / p99 / p99.9 | wahook | floor |\n|---|---|---|\n";
     for row in rows.iter().filter(|row| row.scenario.is_about_latency()) {
         let _infallible = writeln!(text, "| {} |", row.latency_cells().join(" | "));
     }

@@ -1,7 +1,8 @@
 //! `wahook-floor`: only what physics asks, with the same crates. `wahook-bench` measures it
 //! beside the real programs, so that each of their figures stands as a ratio.
 //!
-//! - `wahook-floor ingest`: accept a request, publish its body, answer 202 at the confirm.
+//! - `wahook-floor ingest`: accept a request, publish its body, or each of its lines where it is
+//!   a batch, answer 202 at the last confirm.
 //! - `wahook-floor drain`: take a message, POST its body, acknowledge it.
 //!
 //! No checks, no signature, no retries, no log, no metrics, no reconnecting.
@@ -15,6 +16,7 @@ use clap::{Parser, Subcommand};
 use futures_util::StreamExt;
 use http_body_util::{BodyExt, Empty};
 use hyper::body::{Bytes, Incoming};
+use hyper::header::CONTENT_TYPE;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper::{Request, Response, StatusCode};
@@ -24,12 +26,15 @@ use lapin::options::{
     ConfirmSelectOptions, QueueDeclareOptions,
 };
 use lapin::types::{AMQPValue, FieldTable};
-use lapin::{BasicProperties, Channel, Confirmation, Connection, ConnectionProperties};
+use lapin::{
+    BasicProperties, Channel, Confirmation, Connection, ConnectionProperties, PublisherConfirm,
+};
 use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
 
 const QUEUE: &str = "floor";
 const PERSISTENT: u8 = 2;
+const BATCH: &str = "application/x-ndjson";
 
 /// The floor of the benchmarks: the same crates, and nothing but the least that is needed.
 #[derive(Debug, Parser)]
@@ -121,11 +126,33 @@ async fn answer(
 }
 
 async fn publish(channel: &Channel, request: Request<Incoming>) -> anyhow::Result<()> {
+    let content_type = request.headers().get(CONTENT_TYPE);
+    let is_batch = content_type.is_some_and(|kind| kind == BATCH);
     let body = request.into_body().collect().await?.to_bytes();
+    if !is_batch {
+        return confirmed(begin(channel, &body).await?).await;
+    }
+    let mut begun = Vec::new();
+    for line in body.split(|byte| *byte == b'\n') {
+        if !line.is_empty() {
+            begun.push(begin(channel, line).await?);
+        }
+    }
+    for publish in begun {
+        confirmed(publish).await?;
+    }
+    Ok(())
+}
+
+async fn begin(channel: &Channel, body: &[u8]) -> lapin::Result<PublisherConfirm> {
     let properties = BasicProperties::default().with_delivery_mode(PERSISTENT);
     let options = BasicPublishOptions::default();
-    let published = channel.basic_publish("".into(), QUEUE.into(), options, &body, properties);
-    let confirmation = published.await?.await?;
+    let published = channel.basic_publish("".into(), QUEUE.into(), options, body, properties);
+    published.await
+}
+
+async fn confirmed(publish: PublisherConfirm) -> anyhow::Result<()> {
+    let confirmation = publish.await?;
     ensure!(
         matches!(confirmation, Confirmation::Ack(_)),
         "not confirmed"

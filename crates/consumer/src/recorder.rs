@@ -2,14 +2,14 @@
 //! away, to `wahook.results` at the broker, so that a delivery never waits for
 //! the log to return.
 //!
-//! While a batch is being written, the next gathers; [`crate::gathering`] says
+//! While batches are being written, the next gathers; [`crate::gathering`] says
 //! when it is whole.
 
 use backoff::{ExponentialBackoff, backoff::Backoff};
-use futures_util::future::join_all;
+use futures_util::future::{join, join_all};
 use std::{sync::Arc, time::Duration};
 use tokio::{
-    sync::{mpsc, oneshot, watch},
+    sync::{Mutex, mpsc, oneshot, watch},
     task::JoinHandle,
     time::{Instant, sleep, timeout_at},
 };
@@ -22,7 +22,7 @@ use wahook_service::{clock, metrics::ConsumerMetrics};
 use crate::gathering::{Expected, UnderWay, gather};
 
 /// Results in one batch, at the most.
-pub(crate) const MAX_BATCH: usize = 256;
+pub(crate) const MAX_BATCH: u16 = 256;
 /// How long the log may take before its results go to the broker instead.
 pub(crate) const LOG_LIMIT: Duration = Duration::from_secs(2);
 
@@ -46,7 +46,7 @@ impl Recorder {
         health: LogHealth,
         metrics: ConsumerMetrics,
     ) -> (Self, JoinHandle<()>) {
-        let (entries, receiver) = mpsc::channel(4 * MAX_BATCH);
+        let (entries, receiver) = mpsc::channel(4 * usize::from(MAX_BATCH));
         let under_way = UnderWay::default();
         let writer = Writer {
             under_way: under_way.clone(),
@@ -134,12 +134,16 @@ struct Writer<L> {
 }
 
 impl<L: DeliveryLog> Writer<L> {
-    async fn run(self, mut entries: mpsc::Receiver<Entry>) {
-        let mut batch = Vec::with_capacity(MAX_BATCH);
-        while gather(&mut entries, &mut batch, MAX_BATCH, &self.under_way).await {
-            self.metrics
-                .log_results_pending
-                .set(entries.len().try_into().unwrap_or(i64::MAX));
+    /// Two batches at once: most of the time that one takes is the log's wait for
+    /// its disk.
+    async fn run(self, entries: mpsc::Receiver<Entry>) {
+        let entries = Mutex::new(entries);
+        join(self.write_batches(&entries), self.write_batches(&entries)).await;
+    }
+
+    async fn write_batches(&self, entries: &Mutex<mpsc::Receiver<Entry>>) {
+        let mut batch = Vec::with_capacity(MAX_BATCH.into());
+        while self.next_batch(entries, &mut batch).await {
             let (results, durable): (Vec<_>, Vec<_>) = batch
                 .drain(..)
                 .map(|entry| (entry.result, entry.durable))
@@ -150,6 +154,18 @@ impl<L: DeliveryLog> Writer<L> {
                 let _ = done.send(());
             }
         }
+    }
+
+    async fn next_batch(
+        &self,
+        entries: &Mutex<mpsc::Receiver<Entry>>,
+        batch: &mut Vec<Entry>,
+    ) -> bool {
+        let mut entries = entries.lock().await;
+        let is_any = gather(&mut entries, batch, MAX_BATCH.into(), &self.under_way).await;
+        let pending = entries.len().try_into().unwrap_or(i64::MAX);
+        self.metrics.log_results_pending.set(pending);
+        is_any
     }
 
     async fn make_durable(&self, results: &[AttemptResult]) {

@@ -12,11 +12,14 @@ use crate::{
     client::EndpointClient,
     delivery::Endpoint,
     gate::Gate,
-    recorder::{LogHealth, Recorder},
+    recorder::{LogHealth, MAX_BATCH, Recorder},
     resolver::Resolver,
     settings::EndpointSettings,
     worker::Worker,
 };
+
+/// Results of two batches that are written and one that gathers.
+const AT_THE_LOG: u16 = 3 * MAX_BATCH;
 
 /// Those who are worked for, and what the broker must hold for them.
 pub(crate) struct Roster<L> {
@@ -209,12 +212,14 @@ impl<L: DeliveryLog> Roster<L> {
     }
 }
 
-/// Three times as many as are in flight wait for the log, their retry's confirm
-/// or the ack that they share: the log writes a batch while another gathers, and
-/// with fewer messages at hand the permits stand idle meanwhile. Where a limit
-/// slows them, no more than a few seconds' worth are held.
+/// Seven times as many as are in flight wait for the log, their retry's confirm
+/// or the ack that they share, though no more than the log takes at once: with
+/// fewer messages at hand the permits stand idle meanwhile. Where a limit slows
+/// them, no more than a few seconds' worth are held.
 fn prefetch(settings: &EndpointSettings) -> u16 {
-    let by_permits = settings.concurrency.saturating_mul(4);
+    let in_flight = settings.concurrency;
+    let settling = in_flight.saturating_mul(7).min(AT_THE_LOG);
+    let by_permits = in_flight.saturating_add(settling);
     match settings.rate_limit {
         None => by_permits,
         #[expect(

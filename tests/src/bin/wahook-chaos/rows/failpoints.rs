@@ -10,6 +10,8 @@ use crate::script::Script;
 /// So that a killed consumer leaves few messages behind, and gets on between two kills: the
 /// broker gives up on a message that it has handed out 100 times.
 const CONCURRENCY: usize = 8;
+/// With this concurrency; see `prefetch` in `consumer/src/roster.rs`.
+const PREFETCHED: usize = 8 * CONCURRENCY;
 
 pub(super) async fn producer_published(act: &mut Act<'_>) -> anyhow::Result<()> {
     kill_producers(act, Failpoint::Published).await
@@ -93,9 +95,8 @@ async fn kill_consumers(
     place: Failpoint,
     passages: usize,
 ) -> anyhow::Result<()> {
-    // What was prefetched, four times the concurrency, may be attempted again, and so may
-    // the retry of each.
-    act.duplicates_per_kill = 2 * 4 * CONCURRENCY as u64;
+    // What was prefetched may be attempted again, and so may the retry of each.
+    act.duplicates_per_kill = 2 * PREFETCHED as u64;
     let concurrency = CONCURRENCY.to_string();
     act.stage.stop_consumers().await;
     for _ in 0..kills(act) {
