@@ -357,11 +357,11 @@ async fn held(test: Test) {
     ];
     let pair = test.pair(receiver, &settings).await;
     let mut ids = Vec::new();
-    for _ in 0..6 {
+    for _ in 0..12 {
         ids.push(pair.post(&json!({"event": "call"})).await.accepted_id());
     }
     pair.receiver.wait_for(1, SOON).await;
-    // One is being delivered, one is with the consumer, four wait and are left to it.
+    // One is being delivered, seven more are with the consumer, four wait and are left to it.
     let (status, printed) = verify(&pair, Some(&ids), &["--grace", "1s"]).await;
     assert_eq!(status, Some(2), "{printed}");
     assert_eq!(printed["findings"], json!([]));
@@ -373,7 +373,7 @@ async fn held(test: Test) {
     let (status, printed) = verify(&pair, Some(&ids), &["--grace", "20s"]).await;
     assert_eq!(
         (status, total(&printed)),
-        (Some(0), [6, 0, 0, 0]),
+        (Some(0), [12, 0, 0, 0]),
         "{printed}"
     );
 }

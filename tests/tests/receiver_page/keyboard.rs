@@ -59,15 +59,20 @@ async fn the_focus_goes_through_all_controls_and_is_always_seen() {
     page.wait(&format!("{ROWS} === 1")).await;
     page.press("j").await;
     page.wait("document.querySelector('#headers')").await;
-    let mut seen = Vec::new();
+    let (mut seen, mut ends) = (Vec::new(), 0);
     for _ in 0..40 {
         page.press(keys::TAB).await;
         let id = page
             .value("document.activeElement.id || document.activeElement.tagName")
             .await;
         let id = id.as_str().unwrap().to_owned();
+        // Some browsers go on from what was last shown, others from the top.
         if id == "BODY" {
-            break;
+            ends += 1;
+            if ends == 2 {
+                break;
+            }
+            continue;
         }
         let outline = page
             .value("getComputedStyle(document.activeElement).outlineStyle + getComputedStyle(document.activeElement).outlineWidth")
