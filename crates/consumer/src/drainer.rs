@@ -7,12 +7,10 @@ use wahook_failpoint::{self as failpoint, Failpoint};
 use wahook_queue::{ConnectError, Intake, Received, Subscription, SubscriptionEnded, topology};
 use wahook_service::metrics::ConsumerMetrics;
 
-use crate::recorder::{LogHealth, write};
+use crate::recorder::{LogHealth, MAX_BATCH, write};
 
-/// Results written together.
-const BATCH: u16 = 256;
 /// Messages taken ahead: two batches.
-const PREFETCH: u16 = 2 * BATCH;
+const PREFETCH: u16 = 2 * MAX_BATCH;
 
 /// Drains while the log is up; returns only with what broke the connection.
 pub(crate) async fn drain<L: DeliveryLog>(
@@ -49,7 +47,7 @@ async fn drain_while_up<L: DeliveryLog>(
 ) -> Result<(), SubscriptionEnded> {
     loop {
         let batch = tokio::select! {
-            batch = subscription.next_batch(BATCH.into()) => batch?,
+            batch = subscription.next_batch(MAX_BATCH.into()) => batch?,
             () = health.away() => return Ok(()),
         };
         if !move_to_log(batch, log, metrics).await {
