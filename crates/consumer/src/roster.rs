@@ -4,7 +4,7 @@ use anyhow::Context;
 use std::{collections::BTreeSet, sync::Arc};
 use tokio::sync::{Semaphore, watch};
 use wahook_delivery_log::DeliveryLog;
-use wahook_domain::{EndpointName, EventPattern, WaitStep};
+use wahook_domain::{EndpointName, EventPattern, RateLimit, WaitStep};
 use wahook_queue::{Publisher, Topology};
 use wahook_service::{Readiness, metrics::ConsumerMetrics};
 
@@ -18,6 +18,9 @@ use crate::{
     worker::Worker,
 };
 
+/// How many requests, one after the other, the last of the messages at hand waits
+/// for, at the most, its own included.
+pub(crate) const ROUNDS_AT_HAND: u16 = 8;
 /// Results of two batches that are written and one that gathers.
 const AT_THE_LOG: u16 = 3 * MAX_BATCH;
 
@@ -165,7 +168,7 @@ impl<L: DeliveryLog> Keeper<L> {
         let client = client.context("the HTTP client")?;
         Ok(Endpoint {
             name: settings.name.clone(),
-            prefetch: prefetch(settings),
+            prefetch: prefetch(settings.concurrency, settings.rate_limit),
             settings: settings.clone(),
             client: client.with_headers(settings.headers.clone()),
             permits,
@@ -216,11 +219,10 @@ impl<L: DeliveryLog> Roster<L> {
 /// or the ack that they share, though no more than the log takes at once: with
 /// fewer messages at hand the permits stand idle meanwhile. Where a limit slows
 /// them, no more than a few seconds' worth are held.
-fn prefetch(settings: &EndpointSettings) -> u16 {
-    let in_flight = settings.concurrency;
-    let settling = in_flight.saturating_mul(7).min(AT_THE_LOG);
+fn prefetch(in_flight: u16, rate_limit: Option<RateLimit>) -> u16 {
+    let settling = in_flight.saturating_mul(ROUNDS_AT_HAND - 1).min(AT_THE_LOG);
     let by_permits = in_flight.saturating_add(settling);
-    match settings.rate_limit {
+    match rate_limit {
         None => by_permits,
         #[expect(
             clippy::cast_possible_truncation,
@@ -252,4 +254,28 @@ pub fn topology<'a>(
 fn in_words(patterns: &[EventPattern]) -> String {
     let words: Vec<_> = patterns.iter().map(ToString::to_string).collect();
     words.join(" ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_at_hand_is_bounded_by_rounds_by_the_log_and_by_a_limit() {
+        let limit = |per_second| RateLimit::new(per_second);
+        for (in_flight, rate_limit, expected) in [
+            (1, None, 8),
+            (8, None, 64),
+            (128, None, 896),
+            (2_048, None, 2_816),
+            (u16::MAX, None, u16::MAX),
+            (128, limit(10.0), 50),
+            (128, limit(0.01), 1),
+            (1, limit(10_000.0), 8),
+        ] {
+            let at_hand = prefetch(in_flight, rate_limit);
+            assert_eq!(at_hand, expected, "{in_flight} {rate_limit:?}");
+            assert!(at_hand.div_ceil(in_flight) <= ROUNDS_AT_HAND);
+        }
+    }
 }

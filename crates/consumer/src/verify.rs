@@ -26,12 +26,12 @@ use wahook_queue::{
 };
 use wahook_service::{Age, Moment, Settings, Shutdown, clock};
 
-use crate::settings::LogSettings;
+use crate::{roster::ROUNDS_AT_HAND, settings::LogSettings};
 use report::{Finding, QueueRow, Report, Row, Scope};
 use search::{Question, Search};
 
-/// What an attempt takes beside its request: its retry's confirm, and the log.
-const BESIDE_THE_REQUEST: Duration = Duration::from_secs(15);
+/// What a message takes beside requests: its retry's confirm, and the log.
+const BESIDE_REQUESTS: Duration = Duration::from_secs(15);
 /// Where nothing else is said.
 const DEFAULT_WINDOW: Duration = Duration::from_secs(24 * 60 * 60);
 /// The log removes a record up to a minute after its time.
@@ -55,7 +55,7 @@ pub struct VerifyArguments {
     /// Letters were discarded on purpose: do not miss them
     #[arg(long)]
     discarded: bool,
-    /// How long what does not add up may take to settle; at least as long as a request takes [default: WEBHOOK_TIMEOUT and 15s]
+    /// How long what does not add up may take to settle; at least as long as a consumer may have a message at hand [default: 8 times WEBHOOK_TIMEOUT, and 15s]
     #[arg(long, value_name = "TIME")]
     grace: Option<Age>,
     /// One JSON object
@@ -109,13 +109,11 @@ async fn verify(
     let log = MongoLog::connect(&settings.log.uri, &settings.log.database).await?;
     log.ping().await?;
     let inspector = Inspector::open(&settings.broker, "wahook-consumer verify").await?;
-    let grace = match arguments.grace {
-        Some(grace) => grace.get(),
-        None => settings.webhook_timeout + BESIDE_THE_REQUEST,
-    };
+    let at_hand = settings.webhook_timeout * ROUNDS_AT_HAND.into() + BESIDE_REQUESTS;
     let question = Question {
         endpoints: arguments.endpoint.iter().cloned().collect(),
-        grace,
+        at_hand,
+        grace: arguments.grace.map_or(at_hand, Age::get),
         letters_discarded: arguments.discarded,
     };
     let search = Search::new(question, &log, &inspector, shutdown, progress());
@@ -231,6 +229,13 @@ async fn report(
         let unreadable = search.evidence.unreadable;
         notes.push(format!(
             "{unreadable} letters do not say whose they are (`dead list`)"
+        ));
+    }
+    let Question { at_hand, grace, .. } = search.question;
+    if !findings.is_empty() && grace < at_hand {
+        notes.push(format!(
+            "a consumer may have a message at hand for {at_hand:?}, longer than --grace: \
+             what is missing may be there"
         ));
     }
     let total = search.tally.total();

@@ -1,16 +1,12 @@
 //! Taking work: a connection for consuming alone (so that an alarm, which
-//! blocks publishing connections, never blocks an ack), its subscriptions, and
-//! the messages that they hand out.
+//! blocks publishing connections, never blocks an ack), and the messages that
+//! its subscriptions hand out.
 
 use bytes::Bytes;
-use futures_util::{FutureExt, StreamExt};
 use lapin::{
-    Acker, BasicProperties, Channel, Connection, Consumer,
+    Acker, BasicProperties, Channel, Connection,
     message::Delivery,
-    options::{
-        BasicCancelOptions, BasicConsumeOptions, BasicGetOptions, BasicQosOptions,
-        QueueDeclareOptions,
-    },
+    options::{BasicConsumeOptions, BasicGetOptions, BasicQosOptions, QueueDeclareOptions},
     types::FieldTable,
 };
 use std::{sync::Arc, time::Duration};
@@ -28,11 +24,12 @@ use crate::{
     message::{self, Poison},
     spill,
     stored::Stored,
+    subscription::{Remote, Subscription},
     topology::Topology,
 };
 
 /// A subscribe or cancel that takes longer belongs to a dead connection.
-const STEP_LIMIT: Duration = Duration::from_secs(10);
+pub(crate) const STEP_LIMIT: Duration = Duration::from_secs(10);
 
 /// A connection for consuming.
 pub struct Intake(Source);
@@ -81,9 +78,10 @@ impl Intake {
             } => (connection, closing),
             Source::Local(local) => {
                 let begun = LocalSubscription::begin(Arc::clone(local), queue, prefetch);
-                return Ok(Subscription(Feed::Local(begun)));
+                return Ok(Subscription::local(begun));
             }
         };
+        let observer = self.observe(queue).await?;
         let channel = Arc::new(broker::channel(connection).await?);
         let steps = async {
             channel
@@ -94,7 +92,7 @@ impl Intake {
                 .basic_consume(queue.into(), tag, options, FieldTable::default())
                 .await
         };
-        let consumer = within_step(queue, steps).await?;
+        let consumer = within_step(queue, &channel, steps).await?;
         let (endings, ended) = mpsc::unbounded_channel();
         let telling = acks::tell(ended, closing.subscribe());
         let open = Arc::clone(&channel);
@@ -103,10 +101,12 @@ impl Intake {
             // Messages can only be ended on the channel that handed them out.
             drop(open);
         });
-        Ok(Subscription(Feed::RabbitMq {
+        Ok(Subscription::remote(Remote {
             channel,
             consumer,
+            prefetch,
             endings,
+            observer,
         }))
     }
 
@@ -134,7 +134,7 @@ impl Intake {
         };
         let channel = Arc::new(broker::channel(connection).await?);
         let get = channel.basic_get(queue.into(), BasicGetOptions::default());
-        let got = within_step(queue, get).await?;
+        let got = within_step(queue, &channel, get).await?;
         Ok(got.map(|got| Received::of(got.delivery, Way::Alone(Some(channel)))))
     }
 
@@ -181,14 +181,22 @@ impl Intake {
     }
 }
 
+/// A step on a channel, which is closed where the step takes too long. Left open,
+/// it would be handed messages once the broker gets to the step, and nobody would
+/// ever take them.
 async fn within_step<T>(
     queue: &str,
+    channel: &Channel,
     step: impl Future<Output = lapin::Result<T>>,
 ) -> Result<T, ConnectError> {
-    let done = timeout(STEP_LIMIT, step).await;
-    Ok(done.map_err(|_| ConnectError::NoSubscription {
+    if let Ok(done) = timeout(STEP_LIMIT, step).await {
+        return Ok(done?);
+    }
+    let given_up = channel.clone();
+    tokio::spawn(async move { given_up.close(200, "given up".into()).await });
+    Err(ConnectError::NoSubscription {
         queue: queue.to_owned(),
-    })??)
+    })
 }
 
 /// Asks about one queue.
@@ -205,95 +213,33 @@ enum Observed {
 impl Observer {
     /// How many consumers are subscribed to it right now.
     pub async fn consumers(&self) -> Result<u32, ConnectError> {
-        let channel = match &self.of {
-            Observed::RabbitMq(channel) => channel,
+        match &self.of {
+            Observed::RabbitMq(channel) => Ok(self.ask(channel).await?.consumer_count()),
             Observed::Local(local) => {
                 let (sender, counted) = oneshot::channel();
                 local.submit(Command::Count(self.queue.clone(), sender));
-                return Ok(counted.await.unwrap_or_default());
+                Ok(counted.await.unwrap_or_default())
             }
-        };
+        }
+    }
+
+    /// How many messages are in it right now and in nobody's hands; none of a
+    /// store within this process, which hands out all that it can.
+    pub(crate) async fn ready(&self) -> Result<u32, ConnectError> {
+        match &self.of {
+            Observed::RabbitMq(channel) => Ok(self.ask(channel).await?.message_count()),
+            Observed::Local(_) => Ok(0),
+        }
+    }
+
+    async fn ask(&self, channel: &Channel) -> Result<lapin::Queue, ConnectError> {
         let passive = QueueDeclareOptions {
             passive: true,
             ..QueueDeclareOptions::default()
         };
         let name = self.queue.as_str().into();
         let declare = channel.queue_declare(name, passive, FieldTable::default());
-        Ok(within_step(&self.queue, declare).await?.consumer_count())
-    }
-}
-
-/// A running subscription to one queue. It ends when it is dropped; what it has
-/// handed out can still be acknowledged.
-pub struct Subscription(Feed);
-
-enum Feed {
-    RabbitMq {
-        channel: Arc<Channel>,
-        consumer: Consumer,
-        endings: mpsc::UnboundedSender<Ended>,
-    },
-    Local(LocalSubscription),
-}
-
-/// Why a subscription hands out no more.
-#[derive(Debug, thiserror::Error)]
-pub enum SubscriptionEnded {
-    /// The queue was deleted, or the subscription cancelled.
-    #[error("the broker ended the subscription")]
-    Cancelled,
-    /// The connection or channel is gone.
-    #[error("{0}")]
-    Broken(#[from] lapin::Error),
-}
-
-impl Subscription {
-    /// The next message. Dropping the future loses none.
-    pub async fn next(&mut self) -> Result<Received, SubscriptionEnded> {
-        match &mut self.0 {
-            Feed::RabbitMq {
-                consumer, endings, ..
-            } => {
-                let next = consumer.next().await;
-                let delivery = next.ok_or(SubscriptionEnded::Cancelled)??;
-                let tag = delivery.delivery_tag;
-                let endings = endings.clone();
-                Ok(Received::of(delivery, Way::Gathered { tag, endings }))
-            }
-            Feed::Local(local) => local.next().await.ok_or(SubscriptionEnded::Cancelled),
-        }
-    }
-
-    /// The next message and whatever else is here already, `most` together at
-    /// the most. Dropping the future loses none.
-    pub async fn next_batch(&mut self, most: usize) -> Result<Vec<Received>, SubscriptionEnded> {
-        let mut batch = vec![self.next().await?];
-        while batch.len() < most {
-            let Some(received) = self.next().now_or_never() else {
-                break;
-            };
-            match received {
-                Ok(received) => batch.push(received),
-                // What was received before is given out; the next call ends.
-                Err(_) => break,
-            }
-        }
-        Ok(batch)
-    }
-
-    /// Tells the broker to send no more. What was sent already and not
-    /// acknowledged stays ours until the connection closes.
-    pub async fn cancel(&self) {
-        match &self.0 {
-            Feed::RabbitMq {
-                channel, consumer, ..
-            } => {
-                let options = BasicCancelOptions::default();
-                let cancel = channel.basic_cancel(consumer.tag(), options);
-                let _ = timeout(STEP_LIMIT, cancel).await;
-            }
-            Feed::Local(local) => local.cancel(),
-        }
+        within_step(&self.queue, channel, declare).await
     }
 }
 
@@ -308,7 +254,7 @@ pub struct Received {
 }
 
 impl Received {
-    fn of(delivery: Delivery, way: Way) -> Self {
+    pub(crate) fn of(delivery: Delivery, way: Way) -> Self {
         Self {
             properties: delivery.properties,
             payload: Bytes::from(delivery.data),
@@ -360,7 +306,7 @@ enum Right {
 
 /// Who tells the broker.
 #[derive(Debug)]
-enum Way {
+pub(crate) enum Way {
     /// Whoever gathers what the subscription's messages end with.
     Gathered {
         tag: u64,

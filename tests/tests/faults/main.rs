@@ -10,6 +10,8 @@
     reason = "a test fails by panicking"
 )]
 
+mod forgotten;
+mod late_answers;
 mod oracle;
 
 use std::time::Duration;
@@ -68,7 +70,7 @@ async fn three_consumers_share_the_work_and_a_kill_9_of_one_loses_nothing() {
     victim.kill9().await;
     let accepted = load.finish().await;
     assert_eq!(accepted.len(), 6_000);
-    assert_all_arrived(&pair, &accepted, IN_THE_END).await;
+    assert_all_arrived(&servers, &pair, &accepted, IN_THE_END).await;
     assert_all_logged(&pair, &accepted, IN_THE_END).await;
 }
 
@@ -99,7 +101,7 @@ async fn a_kill_9_of_the_broker_under_load_loses_nothing_that_was_answered_202()
         .await;
     }
     let accepted = load.stop().await;
-    assert_all_arrived(&pair, &accepted, IN_THE_END).await;
+    assert_all_arrived(&servers, &pair, &accepted, IN_THE_END).await;
     assert_all_logged(&pair, &accepted, IN_THE_END).await;
     let reconnects = pair.producer.metrics().await.sum("wahook_reconnects_total");
     assert!(reconnects >= 2.0, "{reconnects} reconnects");
@@ -125,7 +127,7 @@ async fn mongodb_frozen_for_20_s_stops_no_delivery_and_everything_is_logged_afte
     servers.mongod.thaw();
     assert!(during > 300, "only {during} posts in 15 s without MongoDB");
     let accepted = load.stop().await;
-    assert_all_arrived(&pair, &accepted, IN_THE_END).await;
+    assert_all_arrived(&servers, &pair, &accepted, IN_THE_END).await;
     assert_all_logged(&pair, &accepted, IN_THE_END).await;
     let consumer = pair.take_consumer();
     let counts = consumer
@@ -163,7 +165,7 @@ async fn while_an_alarm_is_up_the_producer_answers_503_and_the_consumer_goes_on(
             m.sum_where("wahook_deliveries_total", &[("result", "delivered")]) >= 200.0
         })
         .await;
-    assert_all_arrived(&pair, &accepted, SOON).await;
+    assert_all_arrived(&servers, &pair, &accepted, SOON).await;
     eventually(
         IN_THE_END,
         "an empty queue: acks must not hang under an alarm",

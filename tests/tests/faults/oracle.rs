@@ -6,22 +6,23 @@ use std::time::Duration;
 use futures_util::TryStreamExt;
 use mongodb::bson::{Document, doc};
 use wahook_tests::eventually::eventually;
-use wahook_tests::pair::{Pair, SECRET};
+use wahook_tests::pair::{Pair, SECRET, Servers};
 
 /// Every id that was answered 202 is in the receiver's ledger, signed, and nothing else is.
 pub(crate) async fn assert_all_arrived(
+    servers: &Servers,
     pair: &Pair,
     accepted: &BTreeSet<String>,
     deadline: Duration,
 ) {
-    let missing = || {
+    let missing = || -> Vec<String> {
         let arrived: BTreeSet<String> = pair
             .receiver
             .posts()
             .iter()
             .filter_map(|post| post.id().map(str::to_owned))
             .collect();
-        accepted.difference(&arrived).count()
+        accepted.difference(&arrived).cloned().collect()
     };
     let what = format!("all {} accepted events at the webhook", accepted.len());
     let waited = tokio::time::timeout(deadline, async {
@@ -29,19 +30,33 @@ pub(crate) async fn assert_all_arrived(
             {
                 // Counting thousands of posts must not starve what is counted.
                 tokio::time::sleep(Duration::from_millis(250)).await;
-                (missing() == 0).then_some(())
+                missing().is_empty().then_some(())
             }
         })
         .await;
     });
-    assert!(
-        waited.await.is_ok(),
-        "{} of {} accepted events are lost",
-        missing(),
-        accepted.len()
-    );
+    if waited.await.is_err() {
+        panic!(
+            "{} of {} accepted events are lost: {:#?}\nready and unacknowledged: {:#?}\n{}",
+            missing().len(),
+            accepted.len(),
+            missing(),
+            servers.rabbitmq.queue_depths().await,
+            state_of(pair).await,
+        );
+    }
     for post in pair.receiver.posts() {
         assert!(post.verify(SECRET).is_valid(), "{}", post.verify(SECRET));
+    }
+}
+
+/// What the consumer that was started last says of itself.
+async fn state_of(pair: &Pair) -> String {
+    let consumer = pair.take_consumer();
+    let url = format!("{}/metrics", consumer.base_url());
+    match reqwest::get(url).await {
+        Ok(answer) => answer.text().await.unwrap_or_default(),
+        Err(error) => error.to_string(),
     }
 }
 

@@ -251,6 +251,8 @@ async fn deleted_record(test: Test) {
         text.stdout
             .contains(&format!("record-missing  {dead}/default"))
     );
+    // Two seconds are less than a consumer may take.
+    assert!(text.stdout.contains("for 255s, longer than --grace"));
     assert!(
         text.stdout.ends_with("1 do not add up\n"),
         "{}",

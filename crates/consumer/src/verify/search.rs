@@ -33,7 +33,9 @@ const ON_THE_MOVE: Duration = Duration::from_secs(1);
 pub(super) struct Question {
     /// At these endpoints alone; at all where none is named.
     pub(super) endpoints: BTreeSet<EndpointName>,
-    /// How long a consumer may have a message in its hands.
+    /// How long a consumer may have a message at hand.
+    pub(super) at_hand: Duration,
+    /// How long it is taken to have it.
     pub(super) grace: Duration,
     /// Missing letters were discarded on purpose.
     pub(super) letters_discarded: bool,
