@@ -175,10 +175,16 @@ pub(crate) async fn close(connection: &Connection) {
 
 /// A new channel, under the same deadline as a connect.
 pub(crate) async fn channel(connection: &Connection) -> Result<Channel, ConnectError> {
-    let channel = timeout(CONNECT_LIMIT, connection.create_channel())
-        .await
-        .map_err(|_| ConnectError::TimedOut)??;
-    Ok(channel)
+    within_limit(connection.create_channel()).await
+}
+
+/// A step on the way to work. What the broker is asked just as the connection
+/// breaks lapin may leave without any answer.
+pub(crate) async fn within_limit<T>(
+    step: impl Future<Output = lapin::Result<T>>,
+) -> Result<T, ConnectError> {
+    let done = timeout(CONNECT_LIMIT, step).await;
+    Ok(done.map_err(|_| ConnectError::TimedOut)??)
 }
 
 fn explain(error: lapin::Error) -> ConnectError {

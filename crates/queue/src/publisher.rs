@@ -250,9 +250,8 @@ impl Supervisor {
     async fn connect(&self) -> Result<(Connection, Channel), ConnectError> {
         let connection = broker::connect(&self.uri, &self.name, &self.topology).await?;
         let channel = broker::channel(&connection).await?;
-        channel
-            .confirm_select(ConfirmSelectOptions::default())
-            .await?;
+        let selected = channel.confirm_select(ConfirmSelectOptions::default());
+        broker::within_limit(selected).await?;
         Ok((connection, channel))
     }
 

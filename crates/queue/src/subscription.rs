@@ -14,7 +14,7 @@ use crate::{
 };
 
 /// How long nothing may come before the queue is asked whether something should.
-const SILENCE: Duration = Duration::from_secs(10);
+const SILENCE: Duration = Duration::from_secs(5);
 
 /// A running subscription to one queue. It ends when it is dropped; what it has
 /// handed out can still be acknowledged.

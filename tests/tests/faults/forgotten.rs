@@ -1,4 +1,4 @@
-//! A broker that takes a subscription for another's, or for nobody's.
+//! A broker that keeps messages from a consumer that it has subscribed.
 
 use serde_json::json;
 use wahook_tests::pair::{Pair, Servers};
@@ -6,24 +6,36 @@ use wahook_tests::receiver::Receiver;
 
 use crate::IN_THE_END;
 
-/// Makes the queue believe that whoever consumes from it is gone, while the channel and the
+/// Makes the queue believe that whoever consumes from it has ended, while the channel and the
 /// consumer behind it believe that they are subscribed.
 const FORGET: &str = "Queue = {'%2F_wahook.deliver.default', node()}, \
     {ok, {_, Consumers}, _} = ra:local_query(Queue, fun rabbit_fifo:query_consumers/1), \
-    [ok = element(2, ra:process_command(Queue, {down, Channel, noproc})) \
-     || {_, Channel} <- maps:keys(Consumers)], \
-    maps:size(Consumers).";
+    [{ok, ok, _} = ra:process_command(Queue, {down, Channel, noproc}) \
+     || {_, Channel} <- maps:keys(Consumers)].";
+/// Makes the queue believe that the node of its consumers is out of reach. It is told at once
+/// that the node is there, but only the first time: from the second time on they are suspended
+/// for good.
+const SUSPEND: &str = "Queue = {'%2F_wahook.deliver.default', node()}, \
+    [{ok, ok, _} = ra:process_command(Queue, {down, self(), noconnection}) || _ <- [1, 2]].";
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_subscription_that_the_broker_has_forgotten_is_begun_anew() {
+    is_begun_anew_after(FORGET).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_subscription_that_the_broker_has_suspended_for_good_is_begun_anew() {
+    is_begun_anew_after(SUSPEND).await;
+}
+
+async fn is_begun_anew_after(fault: &str) {
     let servers = Servers::start().await;
     let pair = servers.pair(Receiver::start().await, &[]).await;
     deliver(&pair).await;
-    let forgotten = servers.rabbitmq.ctl(&["eval", FORGET]).await.unwrap();
-    assert_eq!(forgotten.trim(), "1");
+    servers.rabbitmq.ctl(&["eval", fault]).await.unwrap();
     deliver(&pair).await;
-    let reconnects = pair.take_consumer().metrics().await;
-    assert_eq!(reconnects.sum("wahook_reconnects_total"), 1.0);
+    let metrics = pair.take_consumer().metrics().await;
+    assert_eq!(metrics.sum("wahook_reconnects_total"), 1.0);
 }
 
 async fn deliver(pair: &Pair) {
