@@ -47,6 +47,45 @@ pub(crate) enum Ending {
     Requeue,
 }
 
+/// The right to end one message of a subscription. Dropped unused, the message
+/// goes back to its queue: held, it would be nobody's until the connection ends.
+#[derive(Debug)]
+pub(crate) struct Share {
+    tag: u64,
+    /// Taken when it ends.
+    acker: Option<Acker>,
+    endings: mpsc::UnboundedSender<Ended>,
+}
+
+impl Share {
+    pub(crate) fn new(tag: u64, acker: Acker, endings: mpsc::UnboundedSender<Ended>) -> Self {
+        let acker = Some(acker);
+        Self {
+            tag,
+            acker,
+            endings,
+        }
+    }
+
+    /// Says whether anybody is left to tell the broker.
+    pub(crate) fn end(mut self, ending: Ending) -> bool {
+        self.give(ending)
+    }
+
+    fn give(&mut self, ending: Ending) -> bool {
+        let tag = self.tag;
+        self.acker
+            .take()
+            .is_some_and(|acker| self.endings.send(Ended { tag, acker, ending }).is_ok())
+    }
+}
+
+impl Drop for Share {
+    fn drop(&mut self) {
+        self.give(Ending::Requeue);
+    }
+}
+
 /// What is to be told to the broker.
 #[derive(Debug, PartialEq, Eq)]
 enum Step<A> {

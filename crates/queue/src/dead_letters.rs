@@ -112,7 +112,7 @@ impl DeadLetters {
                 got.map(|message| {
                     let delivery = message.delivery;
                     let letter = DeadLetter::read(&delivery.properties, delivery.data.into());
-                    (letter, Receipt::of(delivery.acker))
+                    (letter, Receipt::alone(delivery.acker, None))
                 })
             }
             Source::Local(intake) => {

@@ -17,7 +17,7 @@ use tokio::{
 use wahook_domain::{AttemptResult, QueuedEvent};
 
 use crate::{
-    acks::{self, Ended, Ending},
+    acks::{self, Ending, Share},
     broker::{self, Broker, ConnectError},
     dead_letters::DeadLetter,
     local::{Command, Lease, LocalSubscription, Settlement, SharedQueue, Tag},
@@ -135,7 +135,7 @@ impl Intake {
         let channel = Arc::new(broker::channel(connection).await?);
         let get = channel.basic_get(queue.into(), BasicGetOptions::default());
         let got = within_step(queue, &channel, get).await?;
-        Ok(got.map(|got| Received::of(got.delivery, Way::Alone(Some(channel)))))
+        Ok(got.map(|got| Received::of(got.delivery, |acker| Receipt::alone(acker, Some(channel)))))
     }
 
     /// How many messages a queue within this process holds; 0 of RabbitMQ, which
@@ -254,15 +254,12 @@ pub struct Received {
 }
 
 impl Received {
-    pub(crate) fn of(delivery: Delivery, way: Way) -> Self {
+    pub(crate) fn of(delivery: Delivery, receipt: impl FnOnce(Acker) -> Receipt) -> Self {
         Self {
             properties: delivery.properties,
             payload: Bytes::from(delivery.data),
             redelivered: delivery.redelivered,
-            receipt: Receipt(Right::RabbitMq {
-                acker: delivery.acker,
-                way,
-            }),
+            receipt: receipt(delivery.acker),
         }
     }
 
@@ -294,27 +291,21 @@ impl Received {
     }
 }
 
-/// The right to end a message, once.
+/// The right to end a message, once. Dropped unused, because whoever had it
+/// panicked or was stopped, the message goes back to its queue.
 #[derive(Debug)]
 pub struct Receipt(Right);
 
-#[derive(Debug)]
-enum Right {
-    RabbitMq { acker: Acker, way: Way },
-    Local(Lease),
-}
-
 /// Who tells the broker.
 #[derive(Debug)]
-pub(crate) enum Way {
+enum Right {
     /// Whoever gathers what the subscription's messages end with.
-    Gathered {
-        tag: u64,
-        endings: mpsc::UnboundedSender<Ended>,
-    },
+    Gathered(Share),
     /// The receipt itself. Keeps the channel open, where nobody else does: the
     /// message can only be ended on it.
-    Alone(Option<Arc<Channel>>),
+    Alone(Acker, Option<Arc<Channel>>),
+    /// The store within this process is told.
+    Local(Lease),
 }
 
 /// The message's connection is gone; the broker hands it out anew.
@@ -323,12 +314,15 @@ pub(crate) enum Way {
 pub struct AckError;
 
 impl Receipt {
-    /// Whoever calls this keeps the channel open.
-    pub(crate) fn of(acker: Acker) -> Self {
-        Self(Right::RabbitMq {
-            acker,
-            way: Way::Alone(None),
-        })
+    /// Of one of a subscription's messages.
+    pub(crate) fn gathered(share: Share) -> Self {
+        Self(Right::Gathered(share))
+    }
+
+    /// Of a message that was asked for by itself. Without the channel, whoever
+    /// calls this keeps it open.
+    pub(crate) fn alone(acker: Acker, channel: Option<Arc<Channel>>) -> Self {
+        Self(Right::Alone(acker, channel))
     }
 
     /// The message is dealt with; the broker forgets it. A subscription's acks
@@ -350,13 +344,8 @@ impl Receipt {
 
     async fn end(self, ending: Ending) -> Result<(), AckError> {
         let is_told = match self.0 {
-            Right::RabbitMq { acker, way } => match way {
-                Way::Gathered { tag, endings } => {
-                    let ended = Ended { tag, acker, ending };
-                    endings.send(ended).is_ok()
-                }
-                Way::Alone(_channel) => acks::tell_one(&acker, ending).await,
-            },
+            Right::Gathered(share) => share.end(ending),
+            Right::Alone(acker, _channel) => acks::tell_one(&acker, ending).await,
             Right::Local(lease) => {
                 lease.settle(match ending {
                     Ending::Ack => Settlement::Ack,

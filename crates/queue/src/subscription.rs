@@ -7,9 +7,9 @@ use std::{sync::Arc, time::Duration};
 use tokio::{sync::mpsc, time::timeout};
 
 use crate::{
-    acks::Ended,
+    acks::{Ended, Share},
     broker::ConnectError,
-    intake::{Observer, Received, STEP_LIMIT, Way},
+    intake::{Observer, Receipt, Received, STEP_LIMIT},
     local::LocalSubscription,
 };
 
@@ -115,7 +115,9 @@ impl Remote {
         let delivery = next.ok_or(SubscriptionEnded::Cancelled)??;
         let tag = delivery.delivery_tag;
         let endings = self.endings.clone();
-        Ok(Received::of(delivery, Way::Gathered { tag, endings }))
+        Ok(Received::of(delivery, |acker| {
+            Receipt::gathered(Share::new(tag, acker, endings))
+        }))
     }
 
     /// What comes next. Where nothing does, though messages wait and one more may

@@ -81,6 +81,24 @@ pub(crate) async fn what_was_not_acknowledged_is_handed_out_again_and_says_so(pl
     }
 }
 
+pub(crate) async fn what_is_dropped_unsettled_is_handed_out_again_at_once(place: &mut Place) {
+    let intake = place.intake(&all()).await;
+    let mut subscription = intake.subscribe(WORK, 10).await.unwrap();
+    for n in 0..2 {
+        let event = event("call", &format!("evt-{n}"));
+        place.publish(Outgoing::event(&event)).await.unwrap();
+    }
+    let first = next(&mut subscription).await;
+    let id = first.event().unwrap().id;
+    next(&mut subscription).await.receipt.ack().await.unwrap();
+    drop(first);
+    let again = next(&mut subscription).await;
+    assert!(again.redelivered);
+    assert_eq!(again.event().unwrap().id, id);
+    again.receipt.ack().await.unwrap();
+    intake.close().await;
+}
+
 pub(crate) async fn no_more_than_the_prefetch_are_out_at_once(place: &mut Place) {
     let intake = place.intake(&all()).await;
     for n in 0..5 {
