@@ -37,7 +37,8 @@ pub(crate) enum DrainEnded {
     Ended(#[from] SubscriptionEnded),
 }
 
-/// Ends well when the log went away; the subscription's channel is closed with
+/// Ends well when the log went away, or when another subscription is worth an
+/// attempt; the subscription's channel is closed with
 /// it, so that the broker keeps what was not written.
 async fn drain_while_up<L: DeliveryLog>(
     mut subscription: Subscription,
@@ -47,8 +48,16 @@ async fn drain_while_up<L: DeliveryLog>(
 ) -> Result<(), SubscriptionEnded> {
     loop {
         let batch = tokio::select! {
-            batch = subscription.next_batch(MAX_BATCH.into()) => batch?,
+            batch = subscription.next_batch(MAX_BATCH.into()) => batch,
             () = health.away() => return Ok(()),
+        };
+        let batch = match batch {
+            Ok(batch) => batch,
+            Err(error @ SubscriptionEnded::Forgotten { .. }) => {
+                tracing::warn!(%error, "subscribing anew");
+                return Ok(());
+            }
+            Err(error) => return Err(error),
         };
         if !move_to_log(batch, log, metrics).await {
             health.set(false);

@@ -55,7 +55,7 @@ pub struct VerifyArguments {
     /// Letters were discarded on purpose: do not miss them
     #[arg(long)]
     discarded: bool,
-    /// How long what does not add up may take to settle; at least as long as a consumer may have a message at hand [default: 8 times WEBHOOK_TIMEOUT, and 15s]
+    /// How long what does not add up may take to settle; at least as long as a consumer may have a message at hand: 8 times the longest timeout of an endpoint, or its rate limit's interval if that is longer, and 15s [default: 8 times WEBHOOK_TIMEOUT, and 15s]
     #[arg(long, value_name = "TIME")]
     grace: Option<Age>,
     /// One JSON object

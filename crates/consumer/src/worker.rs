@@ -100,7 +100,14 @@ impl<L: DeliveryLog> Worker<L> {
         };
         endpoint.gate.begin();
         let began = self.begin_deliveries(&mut subscription, endpoint, deliveries, changes);
-        let left = began.await.map_err(|error| error.to_string())?;
+        let left = match began.await {
+            Ok(left) => left,
+            Err(error @ SubscriptionEnded::Forgotten { .. }) => {
+                tracing::warn!(endpoint = %self.name, %error, "subscribing anew");
+                None
+            }
+            Err(error) => return Err(error.to_string()),
+        };
         let current = self.current();
         left.into_iter()
             .for_each(|received| put_back(&current, received, deliveries));

@@ -50,14 +50,14 @@ pub(crate) enum Ending {
 /// The right to end one message of a subscription. Dropped unused, the message
 /// goes back to its queue: held, it would be nobody's until the connection ends.
 #[derive(Debug)]
-pub(crate) struct Share {
+pub(crate) struct GatheredLease {
     tag: u64,
     /// Taken when it ends.
     acker: Option<Acker>,
     endings: mpsc::UnboundedSender<Ended>,
 }
 
-impl Share {
+impl GatheredLease {
     pub(crate) fn new(tag: u64, acker: Acker, endings: mpsc::UnboundedSender<Ended>) -> Self {
         let acker = Some(acker);
         Self {
@@ -80,7 +80,7 @@ impl Share {
     }
 }
 
-impl Drop for Share {
+impl Drop for GatheredLease {
     fn drop(&mut self) {
         self.give(Ending::Requeue);
     }

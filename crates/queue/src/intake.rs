@@ -17,7 +17,7 @@ use tokio::{
 use wahook_domain::{AttemptResult, QueuedEvent};
 
 use crate::{
-    acks::{self, Ending, Share},
+    acks::{self, Ending, GatheredLease},
     broker::{self, Broker, ConnectError},
     dead_letters::DeadLetter,
     local::{Command, Lease, LocalSubscription, Settlement, SharedQueue, Tag},
@@ -28,7 +28,8 @@ use crate::{
     topology::Topology,
 };
 
-/// A subscribe or cancel that takes longer belongs to a dead connection.
+/// How long the broker may take for a step: longer, and the connection is dead,
+/// or the queue has no leader.
 pub(crate) const STEP_LIMIT: Duration = Duration::from_secs(10);
 
 /// A connection for consuming.
@@ -81,7 +82,6 @@ impl Intake {
                 return Ok(Subscription::local(begun));
             }
         };
-        let observer = self.observe(queue).await?;
         let channel = Arc::new(broker::channel(connection).await?);
         let steps = async {
             channel
@@ -106,7 +106,6 @@ impl Intake {
             consumer,
             prefetch,
             endings,
-            observer,
         }))
     }
 
@@ -214,7 +213,11 @@ impl Observer {
     /// How many consumers are subscribed to it right now.
     pub async fn consumers(&self) -> Result<u32, ConnectError> {
         match &self.of {
-            Observed::RabbitMq(channel) => Ok(self.ask(channel).await?.consumer_count()),
+            Observed::RabbitMq(channel) => {
+                let question = look_at(channel, &self.queue);
+                let answer = within_step(&self.queue, channel, question).await?;
+                Ok(answer.consumer_count())
+            }
             Observed::Local(local) => {
                 let (sender, counted) = oneshot::channel();
                 local.submit(Command::Count(self.queue.clone(), sender));
@@ -222,25 +225,17 @@ impl Observer {
             }
         }
     }
+}
 
-    /// How many messages are in it right now and in nobody's hands; none of a
-    /// store within this process, which hands out all that it can.
-    pub(crate) async fn ready(&self) -> Result<u32, ConnectError> {
-        match &self.of {
-            Observed::RabbitMq(channel) => Ok(self.ask(channel).await?.message_count()),
-            Observed::Local(_) => Ok(0),
-        }
-    }
-
-    async fn ask(&self, channel: &Channel) -> Result<lapin::Queue, ConnectError> {
-        let passive = QueueDeclareOptions {
-            passive: true,
-            ..QueueDeclareOptions::default()
-        };
-        let name = self.queue.as_str().into();
-        let declare = channel.queue_declare(name, passive, FieldTable::default());
-        within_step(&self.queue, channel, declare).await
-    }
+/// Asks how many messages and consumers a queue has.
+pub(crate) async fn look_at(channel: &Channel, queue: &str) -> lapin::Result<lapin::Queue> {
+    let passive = QueueDeclareOptions {
+        passive: true,
+        ..QueueDeclareOptions::default()
+    };
+    channel
+        .queue_declare(queue.into(), passive, FieldTable::default())
+        .await
 }
 
 /// A message that was handed out, to be acknowledged last of all.
@@ -292,7 +287,8 @@ impl Received {
 }
 
 /// The right to end a message, once. Dropped unused, because whoever had it
-/// panicked or was stopped, the message goes back to its queue.
+/// panicked or was stopped, the message goes back to its queue, at the latest when
+/// its channel closes.
 #[derive(Debug)]
 pub struct Receipt(Right);
 
@@ -300,7 +296,7 @@ pub struct Receipt(Right);
 #[derive(Debug)]
 enum Right {
     /// Whoever gathers what the subscription's messages end with.
-    Gathered(Share),
+    Gathered(GatheredLease),
     /// The receipt itself. Keeps the channel open, where nobody else does: the
     /// message can only be ended on it.
     Alone(Acker, Option<Arc<Channel>>),
@@ -315,8 +311,8 @@ pub struct AckError;
 
 impl Receipt {
     /// Of one of a subscription's messages.
-    pub(crate) fn gathered(share: Share) -> Self {
-        Self(Right::Gathered(share))
+    pub(crate) fn gathered(lease: GatheredLease) -> Self {
+        Self(Right::Gathered(lease))
     }
 
     /// Of a message that was asked for by itself. Without the channel, whoever
@@ -344,7 +340,7 @@ impl Receipt {
 
     async fn end(self, ending: Ending) -> Result<(), AckError> {
         let is_told = match self.0 {
-            Right::Gathered(share) => share.end(ending),
+            Right::Gathered(lease) => lease.end(ending),
             Right::Alone(acker, _channel) => acks::tell_one(&acker, ending).await,
             Right::Local(lease) => {
                 lease.settle(match ending {

@@ -7,9 +7,8 @@ use std::{sync::Arc, time::Duration};
 use tokio::{sync::mpsc, time::timeout};
 
 use crate::{
-    acks::{Ended, Share},
-    broker::ConnectError,
-    intake::{Observer, Receipt, Received, STEP_LIMIT},
+    acks::{Ended, GatheredLease},
+    intake::{self, Receipt, Received, STEP_LIMIT},
     local::LocalSubscription,
 };
 
@@ -33,7 +32,6 @@ pub(crate) struct Remote {
     pub(crate) prefetch: u16,
     /// A clone of it is with each message that is handed out.
     pub(crate) endings: mpsc::UnboundedSender<Ended>,
-    pub(crate) observer: Observer,
 }
 
 /// Why a subscription hands out no more.
@@ -42,7 +40,8 @@ pub enum SubscriptionEnded {
     /// The queue was deleted, or the subscription cancelled.
     #[error("the broker ended the subscription")]
     Cancelled,
-    /// The broker has messages for it and hands out none.
+    /// The broker has messages for it and hands out none; another subscription may
+    /// get them.
     #[error("the broker hands out nothing of {queue}, where {ready} messages wait")]
     Forgotten {
         /// Which queue.
@@ -50,9 +49,6 @@ pub enum SubscriptionEnded {
         /// How many messages are in it and in nobody's hands.
         ready: u32,
     },
-    /// The queue can't be looked at.
-    #[error("{0}")]
-    Unseen(#[from] ConnectError),
     /// The connection or channel is gone.
     #[error("{0}")]
     Broken(#[from] lapin::Error),
@@ -92,8 +88,8 @@ impl Subscription {
         Ok(batch)
     }
 
-    /// Tells the broker to send no more. What was sent already and not
-    /// acknowledged stays ours until the connection closes.
+    /// Tells the broker to send no more. What was sent already is still handed out
+    /// and can be ended.
     pub async fn cancel(&self) {
         match &self.0 {
             Feed::RabbitMq(remote) => {
@@ -116,27 +112,35 @@ impl Remote {
         let tag = delivery.delivery_tag;
         let endings = self.endings.clone();
         Ok(Received::of(delivery, |acker| {
-            Receipt::gathered(Share::new(tag, acker, endings))
+            Receipt::gathered(GatheredLease::new(tag, acker, endings))
         }))
     }
 
     /// What comes next. Where nothing does, though messages wait and one more may
-    /// be handed out, and still do after as long again, the broker has forgotten
-    /// the subscription. That must be a fault of its own, but only a person would
-    /// ever end it.
+    /// be handed out, and still does not after as long again, the broker has most
+    /// likely forgotten the subscription, and only a person would ever end that.
+    /// (Or its disk stands still, and another subscription does no harm.)
     async fn wait(&mut self) -> Result<Option<lapin::Result<Delivery>>, SubscriptionEnded> {
         let mut was_owed = false;
         loop {
             if let Ok(next) = timeout(SILENCE, self.consumer.next()).await {
                 return Ok(next);
             }
-            let ready = if self.held() < self.prefetch.into() {
-                self.observer.ready().await?
-            } else {
-                0
+            if self.held() >= self.prefetch.into() {
+                was_owed = false;
+                continue;
+            }
+            let queue = self.consumer.queue();
+            // On the channel that messages come on: what is on its way, however
+            // slowly, comes before the answer.
+            let question = intake::look_at(&self.channel, queue.as_str());
+            let ready = tokio::select! {
+                biased;
+                next = self.consumer.next() => return Ok(next),
+                answer = question => answer?.message_count(),
             };
             if was_owed && ready > 0 {
-                let queue = self.consumer.queue().to_string();
+                let queue = queue.to_string();
                 return Err(SubscriptionEnded::Forgotten { queue, ready });
             }
             was_owed = ready > 0;

@@ -36,13 +36,16 @@ pub(crate) async fn assert_all_arrived(
         .await;
     });
     if waited.await.is_err() {
+        let missing = missing();
+        // First of all: what follows may fail too.
+        eprintln!("lost: {missing:#?}");
+        eprintln!("the consumer: {}", state_of(pair).await);
+        let depths = servers.rabbitmq.queue_depths().await;
+        eprintln!("ready and unacknowledged: {depths:#?}");
         panic!(
-            "{} of {} accepted events are lost: {:#?}\nready and unacknowledged: {:#?}\n{}",
-            missing().len(),
-            accepted.len(),
-            missing(),
-            servers.rabbitmq.queue_depths().await,
-            state_of(pair).await,
+            "{} of {} accepted events are lost",
+            missing.len(),
+            accepted.len()
         );
     }
     for post in pair.receiver.posts() {

@@ -99,6 +99,22 @@ pub(crate) async fn what_is_dropped_unsettled_is_handed_out_again_at_once(place:
     intake.close().await;
 }
 
+pub(crate) async fn a_silent_subscription_with_its_hands_full_is_left_alone(place: &mut Place) {
+    let intake = place.intake(&all()).await;
+    let mut subscription = intake.subscribe(WORK, 1).await.unwrap();
+    for n in 0..2 {
+        let event = event("call", &format!("evt-{n}"));
+        place.publish(Outgoing::event(&event)).await.unwrap();
+    }
+    let held = next(&mut subscription).await;
+    // Silence is asked about after 5 s, and what is owed again after 5 s more.
+    let silent = tokio::time::timeout(Duration::from_secs(12), subscription.next()).await;
+    assert!(silent.is_err());
+    held.receipt.ack().await.unwrap();
+    next(&mut subscription).await.receipt.ack().await.unwrap();
+    intake.close().await;
+}
+
 pub(crate) async fn no_more_than_the_prefetch_are_out_at_once(place: &mut Place) {
     let intake = place.intake(&all()).await;
     for n in 0..5 {

@@ -33,6 +33,7 @@ fn main() -> ExitCode {
         confirmed_events_are_handed_out_in_order_and_unchanged_after_a_restart,
         what_was_not_acknowledged_is_handed_out_again_and_says_so,
         what_is_dropped_unsettled_is_handed_out_again_at_once,
+        a_silent_subscription_with_its_hands_full_is_left_alone,
         no_more_than_the_prefetch_are_out_at_once,
         a_retry_comes_back_at_its_delay_and_not_before,
         a_rejected_message_is_a_dead_letter_and_otherwise_unchanged,

@@ -35,7 +35,7 @@ pub(super) struct Question {
     pub(super) endpoints: BTreeSet<EndpointName>,
     /// How long a consumer may have a message at hand.
     pub(super) at_hand: Duration,
-    /// How long it is taken to have it.
+    /// How long it is granted; shorter where `--grace` says so.
     pub(super) grace: Duration,
     /// Missing letters were discarded on purpose.
     pub(super) letters_discarded: bool,
