@@ -1,7 +1,10 @@
 //! How a connection to the broker is made and how long each step may take.
 
 use backoff::ExponentialBackoff;
-use lapin::{Channel, Connection, ConnectionProperties, uri::AMQPUri};
+use lapin::{
+    Channel, Connection, ConnectionProperties, options::QueueDeclareOptions, types::FieldTable,
+    uri::AMQPUri,
+};
 use std::{fmt, str::FromStr, time::Duration};
 use tokio::time::timeout;
 
@@ -185,6 +188,17 @@ pub(crate) async fn within_limit<T>(
 ) -> Result<T, ConnectError> {
     let done = timeout(CONNECT_LIMIT, step).await;
     Ok(done.map_err(|_| ConnectError::TimedOut)??)
+}
+
+/// Asks how many messages and consumers a queue has.
+pub(crate) async fn look_at(channel: &Channel, queue: &str) -> lapin::Result<lapin::Queue> {
+    let passive = QueueDeclareOptions {
+        passive: true,
+        ..QueueDeclareOptions::default()
+    };
+    channel
+        .queue_declare(queue.into(), passive, FieldTable::default())
+        .await
 }
 
 fn explain(error: lapin::Error) -> ConnectError {

@@ -5,11 +5,7 @@
 //! changes nothing, and whoever is cut off loses nothing.
 
 use bytes::Bytes;
-use lapin::{
-    BasicProperties, Channel, Connection,
-    options::{BasicGetOptions, QueueDeclareOptions},
-    types::{AMQPValue, FieldTable},
-};
+use lapin::{BasicProperties, Channel, Connection, options::BasicGetOptions, types::AMQPValue};
 use std::{future::Future, time::Duration};
 use tokio::time::timeout;
 use wahook_domain::{EndpointName, QueuedEvent, UnixMillis};
@@ -75,15 +71,12 @@ impl DeadLetters {
         let connection = broker::connect(uri, name, &Topology::default()).await?;
         let connection = Box::new(connection);
         let channel = broker::channel(&connection).await?;
-        let options = QueueDeclareOptions {
-            passive: true,
-            ..QueueDeclareOptions::default()
-        };
-        let queue = channel.queue_declare(DEAD_QUEUE.into(), options, FieldTable::default());
-        let queue = within_limit(queue).await.map_err(|error| match error {
-            DeadLettersError::Lost(error) if is_not_found(&error) => DeadLettersError::NoQueue,
-            other => other,
-        })?;
+        let queue = within_limit(broker::look_at(&channel, DEAD_QUEUE))
+            .await
+            .map_err(|error| match error {
+                DeadLettersError::Lost(error) if is_not_found(&error) => DeadLettersError::NoQueue,
+                other => other,
+            })?;
         Ok(Self {
             source: Source::RabbitMq {
                 connection,
@@ -247,6 +240,7 @@ impl Death {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use lapin::types::FieldTable;
 
     fn dead(entry: &[(&'static str, AMQPValue)]) -> BasicProperties {
         let mut death = FieldTable::default();

@@ -6,7 +6,7 @@ use bytes::Bytes;
 use lapin::{
     Acker, BasicProperties, Channel, Connection,
     message::Delivery,
-    options::{BasicConsumeOptions, BasicGetOptions, BasicQosOptions, QueueDeclareOptions},
+    options::{BasicConsumeOptions, BasicGetOptions, BasicQosOptions},
     types::FieldTable,
 };
 use std::{sync::Arc, time::Duration};
@@ -214,7 +214,7 @@ impl Observer {
     pub async fn consumers(&self) -> Result<u32, ConnectError> {
         match &self.of {
             Observed::RabbitMq(channel) => {
-                let question = look_at(channel, &self.queue);
+                let question = broker::look_at(channel, &self.queue);
                 let answer = within_step(&self.queue, channel, question).await?;
                 Ok(answer.consumer_count())
             }
@@ -225,17 +225,6 @@ impl Observer {
             }
         }
     }
-}
-
-/// Asks how many messages and consumers a queue has.
-pub(crate) async fn look_at(channel: &Channel, queue: &str) -> lapin::Result<lapin::Queue> {
-    let passive = QueueDeclareOptions {
-        passive: true,
-        ..QueueDeclareOptions::default()
-    };
-    channel
-        .queue_declare(queue.into(), passive, FieldTable::default())
-        .await
 }
 
 /// A message that was handed out, to be acknowledged last of all.

@@ -10,7 +10,7 @@ use bytes::Bytes;
 use futures_util::StreamExt;
 use lapin::{
     BasicProperties, Channel, Connection, Consumer,
-    options::{BasicConsumeOptions, BasicQosOptions, QueueDeclareOptions},
+    options::{BasicConsumeOptions, BasicQosOptions},
     types::{AMQPValue, FieldTable},
 };
 use std::{future::Future, time::Duration};
@@ -74,12 +74,7 @@ impl Inspector {
     pub async fn depth(&self, queue: &str) -> Result<Option<Depth>, LookError> {
         // The broker closes a channel over a queue that is not there.
         let channel = broker::channel(&self.connection).await?;
-        let options = QueueDeclareOptions {
-            passive: true,
-            ..QueueDeclareOptions::default()
-        };
-        let declared = channel.queue_declare(queue.into(), options, FieldTable::default());
-        match within_limit(declared).await {
+        match within_limit(broker::look_at(&channel, queue)).await {
             Ok(declared) => {
                 put_back(&channel).await;
                 Ok(Some(Depth {

@@ -8,7 +8,8 @@ use tokio::{sync::mpsc, time::timeout};
 
 use crate::{
     acks::{Ended, GatheredLease},
-    intake::{self, Receipt, Received, STEP_LIMIT},
+    broker,
+    intake::{Receipt, Received, STEP_LIMIT},
     local::LocalSubscription,
 };
 
@@ -133,7 +134,7 @@ impl Remote {
             let queue = self.consumer.queue();
             // On the channel that messages come on: what is on its way, however
             // slowly, comes before the answer.
-            let question = intake::look_at(&self.channel, queue.as_str());
+            let question = broker::look_at(&self.channel, queue.as_str());
             let ready = tokio::select! {
                 biased;
                 next = self.consumer.next() => return Ok(next),
