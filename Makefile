@@ -82,8 +82,8 @@ purity: ## Check that the domain crate has no I/O and builds alone
 fmt: ## Format the code
 	$(CARGO) fmt --all
 
-build: ## Build the programs for production
-	$(CARGO) build --release --bins $(PROGRAMS)
+build: ## Build the programs for production, with link-time optimisation, into target/dist
+	$(CARGO) build --profile dist --bins $(PROGRAMS)
 
 test-deploy: ## Prove what is in deploy/: dashboards and alerts on a real Prometheus, manifests
 	@deploy/local/install.sh rabbitmq mongod prometheus picture kubernetes
