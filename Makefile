@@ -6,7 +6,7 @@ SHELL := /bin/bash
 
 CARGO ?= cargo
 TARGET_DIR := $(or $(CARGO_TARGET_DIR),target)
-PROGRAMS := --package wahook-producer --package wahook-consumer --package wahook-receiver --package wahook-standalone
+PROGRAMS := --package wahook-producer --package wahook-consumer --package wahook-receiver --package wahook
 
 # The domain decides and never acts: nothing that waits, connects or serves may get into it.
 IMPURE := tokio|lapin|reqwest|mongodb|hyper|axum|futures|async|mio|socket2|tracing|prometheus|rand

@@ -23,7 +23,7 @@ use wahook_producer::{IntakeSettings, Tokens};
 use wahook_queue::{
     Broker, LinkState, LocalQueue, PublishError, Publisher, Topology, local::Command,
 };
-use wahook_service::{ListenAddress, metrics::ProducerMetrics};
+use wahook_runtime::{ListenAddress, metrics::ProducerMetrics};
 
 use crate::wire::Carried;
 

@@ -23,7 +23,7 @@ use wahook_domain::{
     Signer, UnixMillis,
 };
 use wahook_queue::Outgoing;
-use wahook_service::metrics::{ConsumerMetrics, EndpointMetrics, Occupied};
+use wahook_runtime::metrics::{ConsumerMetrics, EndpointMetrics, Occupied};
 
 use crate::{
     fixed::{self, NOW},

@@ -131,7 +131,7 @@ impl Lab {
         }
         let producer = Program::producer(&[
             ("AMQP_URL", &amqp_url),
-            ("RUST_LOG", "warn,wahook_service=info"),
+            ("RUST_LOG", "warn,wahook_runtime=info"),
         ])
         .await;
         producer.wait_ready(UP_WITHIN).await;
@@ -159,7 +159,7 @@ impl Lab {
             ("WEBHOOK_SECRET", SECRET),
             ("WEBHOOK_CONCURRENCY", &concurrency),
             // What each failed attempt writes would be measured too.
-            ("RUST_LOG", "warn,wahook_service=info"),
+            ("RUST_LOG", "warn,wahook_runtime=info"),
         ])
         .await;
         Ok(Drain(Process::Wahook(consumer)))
@@ -174,7 +174,7 @@ impl Lab {
             ("CONSUMER_LISTEN", &format!("127.0.0.1:{ops}")),
             ("WEBHOOK_URL", &sink.url()),
             ("WEBHOOK_SECRET", SECRET),
-            ("RUST_LOG", "warn,wahook_service=info"),
+            ("RUST_LOG", "warn,wahook_runtime=info"),
         ])
         .await;
         program.wait_ready(UP_WITHIN).await;

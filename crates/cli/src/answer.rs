@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 use std::{fmt, time::Duration};
-use wahook_service::printable;
+use wahook_runtime::printable;
 
 /// How much of an answer that is no problem document is shown.
 const SHOWN_CHARS: usize = 300;

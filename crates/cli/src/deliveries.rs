@@ -3,7 +3,7 @@
 use std::future::Future;
 use wahook_delivery_log::{CountBy, Counts, EndedFilter, FollowError, Following, MongoLog};
 use wahook_domain::UnixMillis;
-use wahook_service::Settings;
+use wahook_runtime::Settings;
 
 pub use wahook_delivery_log::Ended;
 

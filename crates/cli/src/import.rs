@@ -21,7 +21,7 @@ use std::{
 };
 use tokio::time::{Instant, sleep_until};
 use wahook_domain::Pace;
-use wahook_service::{Age, Shutdown, clock};
+use wahook_runtime::{Age, Shutdown, clock};
 
 use crate::{
     producer::Producer,

@@ -18,7 +18,7 @@ mod tail;
 
 use clap::Subcommand;
 use std::{future::Future, io, process::ExitCode};
-use wahook_service::{Settings, Shutdown, program};
+use wahook_runtime::{Settings, Shutdown, program};
 
 pub use deliveries::{Deliveries, Ended, Follow, OwnLog};
 pub use import::ImportArguments;

@@ -10,7 +10,7 @@ use reqwest::{
 use std::time::Duration;
 use url::Url;
 use wahook_domain::EventId;
-use wahook_service::Settings;
+use wahook_runtime::Settings;
 
 use crate::{
     answer::{Refusal, Verdict},

@@ -4,7 +4,7 @@ use clap::{Args, builder::PossibleValuesParser};
 use std::io::{Write, stderr, stdout};
 use uuid::Uuid;
 use wahook_domain::{EventId, KnownEvent, samples};
-use wahook_service::Shutdown;
+use wahook_runtime::Shutdown;
 
 use crate::{
     answer::Verdict,

@@ -4,7 +4,7 @@ use clap::Args;
 use std::{fmt, str::FromStr};
 use url::Url;
 use wahook_delivery_log::{LogSettingsError, MongoLog};
-use wahook_service::{Settings, settings::redact_url};
+use wahook_runtime::{Settings, settings::redact_url};
 
 use crate::deliveries::OwnLog;
 

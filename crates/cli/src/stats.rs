@@ -9,7 +9,7 @@ use std::{
     time::Duration,
 };
 use wahook_delivery_log::CountBy;
-use wahook_service::{Moment, clock};
+use wahook_runtime::{Moment, clock};
 
 use crate::deliveries::Deliveries;
 use table::Report;

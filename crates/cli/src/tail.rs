@@ -10,7 +10,7 @@ use std::{
 };
 use wahook_delivery_log::{EndedFilter, FollowError};
 use wahook_domain::{EndpointName, EventName};
-use wahook_service::{Moment, Shutdown, clock};
+use wahook_runtime::{Moment, Shutdown, clock};
 
 use crate::deliveries::{Deliveries, Follow};
 use line::{Paint, for_people, for_programs};

@@ -11,7 +11,7 @@ use reqwest::{
 use std::{future::Future, time::Duration};
 use tokio::time::timeout;
 use wahook_domain::{Outcome, QueuedEvent, Signer, UnixMillis, parse_retry_after};
-use wahook_service::settings::redact_url;
+use wahook_runtime::settings::redact_url;
 
 use crate::failure;
 

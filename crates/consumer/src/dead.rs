@@ -9,7 +9,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 use std::num::NonZeroU32;
 use wahook_domain::EndpointName;
 use wahook_queue::{Broker, BrokerUri, DeadLetters};
-use wahook_service::{Age, Settings, Shutdown, clock};
+use wahook_runtime::{Age, Settings, Shutdown, clock};
 
 use filter::Filter;
 

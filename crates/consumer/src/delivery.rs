@@ -22,7 +22,7 @@ use wahook_domain::{
 };
 use wahook_failpoint::{self as failpoint, Failpoint};
 use wahook_queue::{Outgoing, Publisher, Receipt, Received};
-use wahook_service::{
+use wahook_runtime::{
     clock,
     metrics::{ConsumerMetrics, EndpointMetrics, Occupied},
 };

@@ -5,7 +5,7 @@ use std::{convert::Infallible, sync::Arc};
 use wahook_delivery_log::DeliveryLog;
 use wahook_failpoint::{self as failpoint, Failpoint};
 use wahook_queue::{ConnectError, Intake, Received, Subscription, SubscriptionEnded, topology};
-use wahook_service::metrics::ConsumerMetrics;
+use wahook_runtime::metrics::ConsumerMetrics;
 
 use crate::recorder::{LogHealth, MAX_BATCH, write};
 

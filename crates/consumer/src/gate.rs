@@ -10,7 +10,7 @@ use tokio::{
     time::{Instant, sleep_until},
 };
 use wahook_domain::{Change, Circuit, EndpointName, Pace, RateLimit, Sign};
-use wahook_service::{CheckHandle, clock, metrics::EndpointMetrics};
+use wahook_runtime::{CheckHandle, clock, metrics::EndpointMetrics};
 
 use crate::settings::EndpointSettings;
 

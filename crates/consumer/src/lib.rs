@@ -33,7 +33,7 @@ use tokio::sync::watch;
 use tokio_util::task::TaskTracker;
 use wahook_delivery_log::{DeliveryLog, MongoLog};
 use wahook_queue::{Broker, LinkState, Publisher, Topology, link::follow};
-use wahook_service::{
+use wahook_runtime::{
     Link, Readiness, Shutdown,
     metrics::{ConsumerMetrics, ProcessMetrics},
     ops,

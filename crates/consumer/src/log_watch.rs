@@ -5,7 +5,7 @@ use backoff::backoff::Backoff;
 use std::{future::Future, sync::Arc};
 use tokio::time::{sleep, timeout};
 use wahook_delivery_log::{DeliveryLog, LogUnavailable};
-use wahook_service::metrics::ConsumerMetrics;
+use wahook_runtime::metrics::ConsumerMetrics;
 
 use crate::recorder::{LOG_LIMIT, LogHealth, log_backoff};
 

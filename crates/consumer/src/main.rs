@@ -3,7 +3,7 @@
 use clap::{Parser, Subcommand};
 use std::process::ExitCode;
 use wahook_consumer::{ConsumerSettings, dead, verify};
-use wahook_service::{
+use wahook_runtime::{
     health,
     program::{self, Program},
 };

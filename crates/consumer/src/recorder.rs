@@ -17,7 +17,7 @@ use wahook_delivery_log::DeliveryLog;
 use wahook_domain::{AttemptResult, UnixMillis};
 use wahook_failpoint::{self as failpoint, Failpoint};
 use wahook_queue::{Outgoing, Publisher};
-use wahook_service::{clock, metrics::ConsumerMetrics};
+use wahook_runtime::{clock, metrics::ConsumerMetrics};
 
 use crate::gathering::{Expected, UnderWay, gather};
 

@@ -7,7 +7,7 @@ use tokio::{
     task::spawn_blocking,
 };
 use wahook_delivery_log::DeliveryLog;
-use wahook_service::metrics::Reloads;
+use wahook_runtime::metrics::Reloads;
 
 use crate::{roster::Keeper, settings::EndpointsFile};
 

@@ -6,7 +6,7 @@ use tokio::sync::{Semaphore, watch};
 use wahook_delivery_log::DeliveryLog;
 use wahook_domain::{EndpointName, EventPattern, RateLimit, WaitStep};
 use wahook_queue::{Publisher, Topology};
-use wahook_service::{Readiness, metrics::ConsumerMetrics};
+use wahook_runtime::{Readiness, metrics::ConsumerMetrics};
 
 use crate::{
     client::EndpointClient,

@@ -8,7 +8,7 @@ use tokio_util::task::TaskTracker;
 use wahook_delivery_log::DeliveryLog;
 use wahook_domain::EndpointName;
 use wahook_queue::{Broker, Intake, LinkState, reconnect_backoff};
-use wahook_service::{metrics::ConsumerMetrics, shutdown::Shutdown};
+use wahook_runtime::{metrics::ConsumerMetrics, shutdown::Shutdown};
 
 use crate::{
     drainer,

@@ -9,7 +9,7 @@ mod url;
 use std::{fmt, str::FromStr};
 use wahook_delivery_log::MongoLog;
 use wahook_queue::BrokerUri;
-use wahook_service::{ListenAddress, Settings};
+use wahook_runtime::{ListenAddress, Settings};
 
 pub use endpoint::{EndpointSettings, Secrets};
 pub use file::EndpointsFile;

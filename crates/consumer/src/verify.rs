@@ -24,7 +24,7 @@ use wahook_queue::{
     BrokerUri, Inspector,
     topology::{DEAD_QUEUE, RESULTS_QUEUE, work_queue},
 };
-use wahook_service::{Age, Moment, Settings, Shutdown, clock};
+use wahook_runtime::{Age, Moment, Settings, Shutdown, clock};
 
 use crate::{roster::ROUNDS_AT_HAND, settings::LogSettings};
 use report::{Finding, QueueRow, Report, Row, Scope};

@@ -19,7 +19,7 @@ use wahook_queue::{
     local::{Command, SharedQueue, Tag},
     stored::DeathReason,
 };
-use wahook_service::clock;
+use wahook_runtime::clock;
 
 use crate::{
     batch::{Change, Outcome, Writing},

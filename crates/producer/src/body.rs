@@ -20,7 +20,7 @@ use crate::{
 };
 
 /// From the end of the headers to the end of the body. With the time for the
-/// headers (`wahook_service::ops`) this makes the 30 s that a request may take.
+/// headers (`wahook_runtime::ops`) this makes the 30 s that a request may take.
 const BODY_WITHIN: Duration = Duration::from_secs(15);
 /// What a body takes at first.
 const FIRST_BYTES: usize = 1024;

@@ -7,7 +7,7 @@ use std::{
 
 use tokio::sync::watch;
 use wahook_domain::EventId;
-use wahook_service::clock;
+use wahook_runtime::clock;
 
 use crate::recent::{Fingerprint, REMEMBERED_AT_MOST, REMEMBERED_FOR, Recent};
 

@@ -10,7 +10,7 @@ use axum::{
     http::{HeaderMap, HeaderValue, header},
     response::{IntoResponse, Response},
 };
-use wahook_service::{metrics::Occupied, problem::MEDIA_TYPE};
+use wahook_runtime::{metrics::Occupied, problem::MEDIA_TYPE};
 
 use crate::{
     body,

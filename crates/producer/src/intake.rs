@@ -7,7 +7,7 @@ use uuid::Uuid;
 use wahook_domain::{AttemptNumber, EventId, Fault, Ingest, QueuedEvent, Validation, ingest};
 use wahook_failpoint::{self as failpoint, Failpoint};
 use wahook_queue::{PublishError, Publisher};
-use wahook_service::{clock, metrics::ProducerMetrics};
+use wahook_runtime::{clock, metrics::ProducerMetrics};
 
 use crate::{
     CONFIRM_LIMIT,

@@ -26,7 +26,7 @@ use prometheus::Registry;
 use std::{sync::Arc, time::Duration};
 use tokio::sync::Semaphore;
 use wahook_queue::{Broker, Publisher, Topology, link::follow};
-use wahook_service::{
+use wahook_runtime::{
     Link, Readiness, Shutdown,
     metrics::{ProcessMetrics, ProducerMetrics},
     ops,

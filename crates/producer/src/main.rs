@@ -4,7 +4,7 @@
 use clap::{Parser, Subcommand};
 use std::process::ExitCode;
 use wahook_producer::ProducerSettings;
-use wahook_service::{
+use wahook_runtime::{
     health,
     program::{self, Program},
 };

@@ -15,7 +15,7 @@ use utoipa::{
         security::{HttpAuthScheme, HttpBuilder, SecurityScheme},
     },
 };
-use wahook_service::ops;
+use wahook_runtime::ops;
 
 use crate::{batch::LineAnswer, problem::Problem};
 

@@ -10,7 +10,7 @@ use axum::{
 use serde::Serialize;
 use wahook_domain::{EventId, Fault, Rejection};
 use wahook_queue::PublishError;
-use wahook_service::{metrics::RefusalReason, problem};
+use wahook_runtime::{metrics::RefusalReason, problem};
 
 use crate::{budget::Exhausted, headers::NDJSON};
 

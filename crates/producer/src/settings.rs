@@ -2,7 +2,7 @@
 
 use wahook_domain::Validation;
 use wahook_queue::BrokerUri;
-use wahook_service::{ListenAddress, Settings};
+use wahook_runtime::{ListenAddress, Settings};
 
 use crate::token::Tokens;
 

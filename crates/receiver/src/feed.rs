@@ -6,7 +6,7 @@ use std::{convert::Infallible, pin::Pin, sync::Arc, time::Duration};
 use axum::body::{Body, Bytes};
 use futures_util::stream;
 use tokio::{sync::watch, time::sleep};
-use wahook_service::Shutdown;
+use wahook_runtime::Shutdown;
 
 use crate::state::State;
 

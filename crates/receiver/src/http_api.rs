@@ -51,7 +51,7 @@ use axum::{
 };
 use serde::Deserialize;
 use serde_json::{Value, json};
-use wahook_service::{Shutdown, problem::Problem};
+use wahook_runtime::{Shutdown, problem::Problem};
 
 use crate::{
     answer::Rule,

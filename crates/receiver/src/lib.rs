@@ -3,7 +3,7 @@
 //! verify and why not.
 //!
 //! ```no_run
-//! # async fn example(shutdown: wahook_service::Shutdown) -> anyhow::Result<()> {
+//! # async fn example(shutdown: wahook_runtime::Shutdown) -> anyhow::Result<()> {
 //! use wahook_receiver::{Keys, Receiver};
 //!
 //! let listener = tokio::net::TcpListener::bind("127.0.0.1:4000").await?;
@@ -36,7 +36,7 @@ mod webhook;
 use std::{io, sync::Arc};
 
 use tokio::net::TcpListener;
-use wahook_service::{Shutdown, ops};
+use wahook_runtime::{Shutdown, ops};
 
 pub use answer::Answer;
 pub use history::{MAX_BYTES, MAX_REQUESTS};

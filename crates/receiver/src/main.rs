@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use clap::Parser;
 use wahook_receiver::ReceiverSettings;
-use wahook_service::program::{self, Program};
+use wahook_runtime::program::{self, Program};
 
 /// Receives webhooks and shows them on a page.
 ///

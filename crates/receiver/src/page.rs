@@ -6,7 +6,7 @@ use axum::{
     http::{HeaderName, HeaderValue, header},
     response::{Html, IntoResponse, Response},
 };
-use wahook_service::problem::Problem;
+use wahook_runtime::problem::Problem;
 
 /// Nothing from elsewhere, nothing inline, and no text ever becomes markup.
 const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; \

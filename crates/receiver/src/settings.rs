@@ -1,6 +1,6 @@
 //! The receiver's settings, read and checked before it listens.
 
-use wahook_service::{ListenAddress, Settings};
+use wahook_runtime::{ListenAddress, Settings};
 
 use crate::verify::Keys;
 

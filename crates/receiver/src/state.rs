@@ -7,7 +7,7 @@ use std::{
 };
 
 use tokio::sync::watch;
-use wahook_service::clock;
+use wahook_runtime::clock;
 
 use crate::{
     answer::{Answer, Rule},

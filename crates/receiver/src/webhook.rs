@@ -12,7 +12,7 @@ use tokio::{
     sync::Semaphore,
     time::{sleep, timeout},
 };
-use wahook_service::{Shutdown, clock};
+use wahook_runtime::{Shutdown, clock};
 
 use crate::{
     answer::Answer,

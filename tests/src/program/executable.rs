@@ -39,7 +39,7 @@ impl ProgramName {
     const fn package(self) -> &'static str {
         match self {
             Self::Producer | Self::Consumer | Self::Receiver => self.as_str(),
-            Self::Standalone => "wahook-standalone",
+            Self::Standalone => "wahook",
         }
     }
 

@@ -5,7 +5,7 @@ use bytes::Bytes;
 use std::{mem, time::Duration};
 use tokio::time::{Instant, sleep};
 use wahook_domain::UnixMillis;
-use wahook_service::Shutdown;
+use wahook_runtime::Shutdown;
 
 use super::{
     batches::{Batch, Event},

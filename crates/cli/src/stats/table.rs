@@ -4,7 +4,7 @@ use serde::Serialize;
 use std::fmt;
 use wahook_delivery_log::{CountBy, Counts};
 use wahook_domain::UnixMillis;
-use wahook_service::printable;
+use wahook_runtime::printable;
 
 /// All that was counted.
 #[derive(Debug, Serialize)]

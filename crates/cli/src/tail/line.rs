@@ -3,7 +3,7 @@
 use serde::Serialize;
 use wahook_delivery_log::Ended;
 use wahook_domain::Status;
-use wahook_service::printable;
+use wahook_runtime::printable;
 
 /// Whether to colour.
 #[derive(Debug, Clone, Copy)]

@@ -29,7 +29,7 @@ fn event() -> QueuedEvent {
 
 /// Makes one attempt, and says how it went and whether it ended at the limit.
 async fn attempt(url: &str, resolver: impl Resolve + 'static) -> Outcome {
-    wahook_service::tls::install_provider();
+    wahook_runtime::tls::install_provider();
     let url = url.parse().unwrap();
     let client = EndpointClient::new(url, None, LIMIT, 1, resolver).unwrap();
     let start = Instant::now();

@@ -2,7 +2,7 @@
 
 use wahook_domain::{EndpointName, UnixMillis};
 use wahook_queue::DeadLetter;
-use wahook_service::Age;
+use wahook_runtime::Age;
 
 /// Takes a letter that every part of it takes; an empty part takes all.
 #[derive(Debug, Clone)]

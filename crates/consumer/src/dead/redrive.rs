@@ -19,7 +19,7 @@ use wahook_queue::{
     Broker, DeadLetter, DeadLetters, Outgoing, PublishError, Publisher, PublisherTask, Receipt,
     Topology,
 };
-use wahook_service::{Shutdown, clock};
+use wahook_runtime::{Shutdown, clock};
 
 use super::{Which, progress};
 

@@ -5,7 +5,7 @@ use serde::Serialize;
 use std::io::{BufWriter, Write, stdout};
 use wahook_domain::UnixMillis;
 use wahook_queue::{DeadLetter, DeadLetters};
-use wahook_service::printable;
+use wahook_runtime::printable;
 
 use super::{filter::Filter, progress};
 

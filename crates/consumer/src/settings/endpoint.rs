@@ -6,7 +6,7 @@ use std::{sync::Arc, time::Duration};
 use wahook_domain::{
     CircuitRule, EndpointName, EventPattern, InvalidSecret, RateLimit, RetryRule, Secret, Signer,
 };
-use wahook_service::{Settings, settings::redact_url};
+use wahook_runtime::{Settings, settings::redact_url};
 
 use super::url::{self, Allowed};
 

@@ -13,7 +13,7 @@ use toml::{
     de::{DeTable, DeValue},
 };
 use wahook_domain::{CircuitRule, EndpointName, EventPattern, RateLimit, RetryRule, Secret};
-use wahook_service::settings::redact_url;
+use wahook_runtime::settings::redact_url;
 
 use super::{
     endpoint::{

@@ -3,7 +3,7 @@
 use reqwest::Url;
 use std::net::IpAddr;
 use wahook_domain::is_public;
-use wahook_service::settings::redact_url;
+use wahook_runtime::settings::redact_url;
 
 /// A right value, for messages to people.
 pub(super) const EXAMPLE: &str = "https://example.com/webhook";

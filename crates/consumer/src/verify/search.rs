@@ -13,7 +13,7 @@ use tokio::time::Instant;
 use wahook_delivery_log::{MongoLog, Surveyed};
 use wahook_domain::{EndpointName, EventId, UnixMillis};
 use wahook_queue::{Depth, Inspector};
-use wahook_service::{Shutdown, clock};
+use wahook_runtime::{Shutdown, clock};
 
 use super::{
     evidence::{Evidence, Recorded},

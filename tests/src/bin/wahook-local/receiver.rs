@@ -8,7 +8,7 @@ use anyhow::Context;
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 use wahook_receiver::{Keys, Receiver};
-use wahook_service::{Shutdown, Trigger};
+use wahook_runtime::{Shutdown, Trigger};
 
 use crate::deliveries;
 

@@ -7,7 +7,7 @@ use wahook_cli::{Deliveries, Ended, Follow, OwnLog};
 use wahook_delivery_log::{CountBy, Counts, EndedFilter, FollowError, LogUnavailable};
 use wahook_domain::UnixMillis;
 use wahook_embedded::{Ends, LogReader};
-use wahook_service::{Settings, clock};
+use wahook_runtime::{Settings, clock};
 
 use crate::StandaloneSettings;
 

@@ -7,7 +7,7 @@ use tokio::time::sleep;
 use wahook_delivery_log::{DeliveryLog, LogUnavailable, MongoLog};
 use wahook_domain::{AttemptResult, DeliveryRecord, EndpointName, EventId, UnixMillis};
 use wahook_embedded::Contents;
-use wahook_service::Shutdown;
+use wahook_runtime::Shutdown;
 
 use super::{
     bar::Bar,

@@ -7,7 +7,7 @@ use uuid::Uuid;
 use wahook_consumer::DeliverySettings;
 use wahook_producer::IntakeSettings;
 use wahook_receiver::ReceiverSettings;
-use wahook_service::Settings;
+use wahook_runtime::Settings;
 
 use crate::banner::reachable;
 

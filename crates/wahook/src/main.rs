@@ -2,13 +2,13 @@
 
 use clap::{CommandFactory, Parser, Subcommand};
 use std::process::ExitCode;
+use wahook::{FileLog, StandaloneSettings, export};
 use wahook_consumer::{ConsumerSettings, dead};
 use wahook_producer::ProducerSettings;
-use wahook_service::{
+use wahook_runtime::{
     health,
     program::{self, Program},
 };
-use wahook_standalone::{FileLog, StandaloneSettings, export};
 
 /// Takes WhatsApp events over HTTP and delivers them to the webhook: signed, retried and
 /// logged, in one process, on one SQLite file.
@@ -91,7 +91,7 @@ fn main() -> ExitCode {
             name: "wahook",
             prefixes: &["WAHOOK_", "PRODUCER_", "CONSUMER_", "WEBHOOK_"],
             read: StandaloneSettings::read,
-            run: wahook_standalone::run,
+            run: wahook::run,
         }),
         Some(Command::Dead(command)) => program::run_command(
             "wahook dead",

@@ -15,7 +15,7 @@ use tokio::task::spawn_blocking;
 use wahook_consumer::Seams;
 use wahook_embedded::{OpenError, Store};
 use wahook_receiver::Receiver;
-use wahook_service::Shutdown;
+use wahook_runtime::Shutdown;
 
 /// Runs until `shutdown`, then finishes what is in flight and closes the file.
 ///

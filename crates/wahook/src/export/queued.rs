@@ -6,7 +6,7 @@ use futures_util::future::join_all;
 use wahook_domain::{EndpointName, QueuedEvent, WaitStep};
 use wahook_embedded::{Contents, Found, Place, Shelf};
 use wahook_queue::{Outgoing, PublishError, Stored, topology::endpoint_of};
-use wahook_service::{Shutdown, clock};
+use wahook_runtime::{Shutdown, clock};
 
 use super::{
     bar::Bar,

@@ -23,7 +23,7 @@ use std::{
 use wahook_consumer::{ConsumerSettings, DeliverySettings};
 use wahook_domain::UnixMillis;
 use wahook_embedded::{Contents, Shelf};
-use wahook_service::{Settings, Shutdown, clock};
+use wahook_runtime::{Settings, Shutdown, clock};
 
 use crate::StandaloneSettings;
 use bar::Bar;

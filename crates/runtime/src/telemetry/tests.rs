@@ -65,7 +65,7 @@ fn a_text_line_has_no_colour_codes_away_from_a_terminal() {
 
 #[test]
 fn the_filter_chooses_what_is_logged() {
-    let text = Lines::logged(LogFormat::Text, "warn,wahook_service=debug", || {
+    let text = Lines::logged(LogFormat::Text, "warn,wahook_runtime=debug", || {
         tracing::debug!("ours");
         tracing::info!(target: "lapin", "theirs");
     });
