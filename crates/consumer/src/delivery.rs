@@ -28,9 +28,9 @@ use wahook_runtime::{
 };
 
 use crate::{
+    batching::PendingResult,
     client::EndpointClient,
-    gate::Gate,
-    gathering::Expected,
+    endpoint_gate::EndpointGate,
     recorder::{LogHealth, Recorder},
     settings::EndpointSettings,
 };
@@ -40,7 +40,7 @@ use crate::{
 const LOOK_UP_LIMIT: Duration = Duration::from_secs(1);
 
 /// All that deliveries to one endpoint share.
-pub(crate) struct Endpoint<L> {
+pub(crate) struct Deliverer<L> {
     /// Its name, in queues, log and metrics.
     pub(crate) name: EndpointName,
     /// All that was set of it.
@@ -52,7 +52,7 @@ pub(crate) struct Endpoint<L> {
     /// Messages that may be handed out and not yet acknowledged.
     pub(crate) prefetch: u16,
     /// Whether and how fast deliveries may go.
-    pub(crate) gate: Arc<Gate>,
+    pub(crate) gate: Arc<EndpointGate>,
     /// Where retries and dead letters go.
     pub(crate) publisher: Publisher,
     /// Where results go.
@@ -69,14 +69,14 @@ pub(crate) struct Endpoint<L> {
 
 /// Why a delivery is made.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Errand {
+pub(crate) enum AttemptKind {
     /// To deliver.
     Delivery,
     /// To find out whether the endpoint is back.
     Probe,
 }
 
-impl<L: DeliveryLog> Endpoint<L> {
+impl<L: DeliveryLog> Deliverer<L> {
     /// From now on its settings are those in effect.
     pub(crate) fn take_effect(&self) {
         self.metrics.limit.set(self.settings.concurrency.into());
@@ -88,12 +88,12 @@ impl<L: DeliveryLog> Endpoint<L> {
         &self,
         received: Received,
         permit: OwnedSemaphorePermit,
-        errand: Errand,
+        kind: AttemptKind,
     ) {
         let Some((event, receipt)) = self.accept(received).await else {
             return;
         };
-        if errand == Errand::Delivery && self.gate.is_open() {
+        if kind == AttemptKind::Delivery && self.gate.is_open() {
             drop(permit);
             return self.return_to_queue(&event, receipt).await;
         }
@@ -101,7 +101,7 @@ impl<L: DeliveryLog> Endpoint<L> {
         let attempted = self.attempt(&event).await;
         failpoint::pass(Failpoint::Posted);
         drop((in_flight, permit));
-        self.conclude(&event, attempted, receipt, errand).await;
+        self.conclude(&event, attempted, receipt, kind).await;
     }
 
     /// Deals with a message whose time has not come: it waits in its queue.
@@ -182,7 +182,7 @@ impl<L: DeliveryLog> Endpoint<L> {
         event: &QueuedEvent,
         attempted: Attempted,
         receipt: Receipt,
-        errand: Errand,
+        kind: AttemptKind,
     ) {
         let decision = self
             .settings
@@ -190,7 +190,7 @@ impl<L: DeliveryLog> Endpoint<L> {
             .decide(event.attempt, &attempted.outcome);
         let error = attempted.outcome.error_message();
         let ended_at = attempted.started_at.plus(attempted.took);
-        let counts = self.notice(&attempted.outcome, decision, errand);
+        let counts = self.notice(&attempted.outcome, decision, kind);
         let mut next_attempt_at = None;
         match decision {
             Decision::Delivered => {}
@@ -245,10 +245,10 @@ impl<L: DeliveryLog> Endpoint<L> {
 
     /// Takes note of what an attempt says of the endpoint. Returns whether it
     /// counts against its event.
-    fn notice(&self, outcome: &Outcome, decision: Decision, errand: Errand) -> bool {
+    fn notice(&self, outcome: &Outcome, decision: Decision, kind: AttemptKind) -> bool {
         let (sign, error) = (Sign::of(outcome, decision), outcome.error_message());
         self.gate.note(sign, error.as_deref());
-        if errand == Errand::Probe {
+        if kind == AttemptKind::Probe {
             let delivered = sign == Sign::Success;
             if delivered {
                 self.metrics.probes.delivered.inc();
@@ -292,7 +292,7 @@ struct Attempted {
     took: Duration,
     outcome: Outcome,
     /// Tells the log's writer that a result is still to come.
-    expected: Expected,
+    expected: PendingResult,
 }
 
 /// The same attempt of the same event, told from the one that was just made.

@@ -1,18 +1,18 @@
 //! The consumer: takes events from the work queues and delivers them, signed
 //! and retried, writing each result down.
 
+mod batching;
 mod client;
 pub mod dead;
 mod delivery;
 mod drainer;
+mod endpoint_gate;
+mod endpoint_set;
 mod failure;
-mod gate;
-mod gathering;
 mod log_watch;
 mod recorder;
 mod reload;
 mod resolver;
-mod roster;
 mod session;
 mod settings;
 mod tls_failure;
@@ -20,7 +20,7 @@ pub mod verify;
 mod worker;
 
 pub use client::{judge, put_headers};
-pub use roster::topology;
+pub use endpoint_set::topology;
 pub use settings::{
     ConsumerSettings, DeliverySettings, EndpointSettings, Endpoints, EndpointsFile, FileFault,
     Secrets,
@@ -39,8 +39,8 @@ use wahook_runtime::{
     ops,
 };
 
+use endpoint_set::{EndpointManager, Shared};
 use recorder::{LogHealth, Recorder};
-use roster::{Keeper, Parts};
 use session::Sessions;
 
 /// How long a retry's publish may wait for its confirm before it is repeated.
@@ -54,15 +54,15 @@ const CLOSE_LIMIT: Duration = Duration::from_secs(2);
 /// When the address can't be listened on, or the settings can't be used.
 pub async fn run(settings: ConsumerSettings, shutdown: Shutdown) -> anyhow::Result<()> {
     let log = MongoLog::connect(&settings.mongodb_uri, &settings.mongodb_database).await?;
-    let seams = Seams {
+    let backends = Backends {
         broker: settings.broker.into(),
         log,
     };
-    run_over(seams, settings.delivery, shutdown).await
+    run_over(backends, settings.delivery, shutdown).await
 }
 
 /// What the consumer works with: RabbitMQ and MongoDB, or a store that stands in for both.
-pub struct Seams<L> {
+pub struct Backends<L> {
     /// Who keeps the events.
     pub broker: Broker,
     /// Where results go.
@@ -74,11 +74,11 @@ pub struct Seams<L> {
 /// # Errors
 /// When the address can't be listened on, or the settings can't be used.
 pub async fn run_over<L: DeliveryLog>(
-    seams: Seams<L>,
+    backends: Backends<L>,
     settings: DeliverySettings,
     shutdown: Shutdown,
 ) -> anyhow::Result<()> {
-    let Seams { broker, log } = seams;
+    let Backends { broker, log } = backends;
     let hangups = reload::signals()?;
     let listener = settings.listen.bind().await?;
     let registry = Registry::new();
@@ -115,7 +115,7 @@ pub async fn run_over<L: DeliveryLog>(
         log_health.clone(),
         metrics.clone(),
     );
-    let parts = Parts {
+    let parts = Shared {
         publisher,
         recorder,
         log: Arc::clone(&log),
@@ -123,14 +123,14 @@ pub async fn run_over<L: DeliveryLog>(
         metrics: metrics.clone(),
         readiness: readiness.clone(),
     };
-    let (keeper, roster) = Keeper::start(parts, settings.endpoints.list)?;
+    let (manager, endpoints) = EndpointManager::start(parts, settings.endpoints.list)?;
     let reloads = metrics.reloads.clone();
-    let reloading = reload::follow(hangups, settings.endpoints.file, keeper, reloads);
+    let reloading = reload::follow(hangups, settings.endpoints.file, manager, reloads);
     let reloading = tokio::spawn(reloading);
     let sessions = Sessions {
         broker,
         name: "wahook-consumer consuming".to_owned(),
-        roster,
+        endpoints,
         log: Arc::clone(&log),
         log_health: log_health.clone(),
         metrics,

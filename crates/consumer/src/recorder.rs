@@ -19,7 +19,7 @@ use wahook_failpoint::{self as failpoint, Failpoint};
 use wahook_queue::{Outgoing, Publisher};
 use wahook_runtime::{clock, metrics::ConsumerMetrics};
 
-use crate::gathering::{Expected, UnderWay, gather};
+use crate::batching::{PendingResult, PendingResults, gather};
 
 /// Results in one batch, at the most.
 pub(crate) const MAX_BATCH: u16 = 256;
@@ -30,7 +30,7 @@ pub(crate) const LOG_LIMIT: Duration = Duration::from_secs(2);
 #[derive(Clone)]
 pub(crate) struct Recorder {
     entries: mpsc::Sender<Entry>,
-    under_way: UnderWay,
+    pending: PendingResults,
 }
 
 struct Entry {
@@ -47,26 +47,26 @@ impl Recorder {
         metrics: ConsumerMetrics,
     ) -> (Self, JoinHandle<()>) {
         let (entries, receiver) = mpsc::channel(4 * usize::from(MAX_BATCH));
-        let under_way = UnderWay::default();
+        let pending = PendingResults::default();
         let writer = Writer {
-            under_way: under_way.clone(),
+            pending: pending.clone(),
             log,
             publisher,
             health,
             metrics,
         };
-        let recorder = Self { entries, under_way };
+        let recorder = Self { entries, pending };
         (recorder, tokio::spawn(writer.run(receiver)))
     }
 
     /// Announces a result, so that those of other deliveries wait for it.
     #[must_use]
-    pub(crate) fn expect(&self) -> Expected {
-        self.under_way.expect()
+    pub(crate) fn expect(&self) -> PendingResult {
+        self.pending.expect()
     }
 
     /// Returns once the result is durable, in the log or at the broker.
-    pub(crate) async fn record(&self, result: AttemptResult, expected: Expected) {
+    pub(crate) async fn record(&self, result: AttemptResult, expected: PendingResult) {
         let (durable, done) = oneshot::channel();
         let sent = self.entries.send(Entry { result, durable }).await.is_ok();
         drop(expected);
@@ -126,7 +126,7 @@ impl LogHealth {
 }
 
 struct Writer<L> {
-    under_way: UnderWay,
+    pending: PendingResults,
     log: Arc<L>,
     publisher: Publisher,
     health: LogHealth,
@@ -162,7 +162,7 @@ impl<L: DeliveryLog> Writer<L> {
         batch: &mut Vec<Entry>,
     ) -> bool {
         let mut entries = entries.lock().await;
-        let is_any = gather(&mut entries, batch, MAX_BATCH.into(), &self.under_way).await;
+        let is_any = gather(&mut entries, batch, MAX_BATCH.into(), &self.pending).await;
         let pending = entries.len().try_into().unwrap_or(i64::MAX);
         self.metrics.log_results_pending.set(pending);
         is_any

@@ -9,7 +9,7 @@ use tokio::{
 use wahook_delivery_log::DeliveryLog;
 use wahook_runtime::metrics::Reloads;
 
-use crate::{roster::Keeper, settings::EndpointsFile};
+use crate::{endpoint_set::EndpointManager, settings::EndpointsFile};
 
 /// Asks for SIGHUP; from here on it does not end the program.
 ///
@@ -23,7 +23,7 @@ pub(crate) fn signals() -> anyhow::Result<Signal> {
 pub(crate) async fn follow<L: DeliveryLog>(
     mut signals: Signal,
     file: Option<EndpointsFile>,
-    mut keeper: Keeper<L>,
+    mut manager: EndpointManager<L>,
     reloads: Reloads,
 ) {
     while signals.recv().await.is_some() {
@@ -31,7 +31,7 @@ pub(crate) async fn follow<L: DeliveryLog>(
             tracing::warn!("SIGHUP: nothing to read again, since WEBHOOK_ENDPOINTS is not set");
             continue;
         };
-        if reload(file, &mut keeper).await {
+        if reload(file, &mut manager).await {
             reloads.applied.inc();
         } else {
             reloads.refused.inc();
@@ -40,7 +40,7 @@ pub(crate) async fn follow<L: DeliveryLog>(
     }
 }
 
-async fn reload<L: DeliveryLog>(file: EndpointsFile, keeper: &mut Keeper<L>) -> bool {
+async fn reload<L: DeliveryLog>(file: EndpointsFile, manager: &mut EndpointManager<L>) -> bool {
     let path = file.path.display().to_string();
     let read = spawn_blocking(move || file.read()).await;
     let list = match read {
@@ -56,7 +56,7 @@ async fn reload<L: DeliveryLog>(file: EndpointsFile, keeper: &mut Keeper<L>) -> 
             return false;
         }
     };
-    match keeper.replace(list) {
+    match manager.replace(list) {
         Ok(()) => {
             tracing::info!("SIGHUP: {path} is in effect");
             true

@@ -12,8 +12,8 @@ use wahook_runtime::{metrics::ConsumerMetrics, shutdown::Shutdown};
 
 use crate::{
     drainer,
+    endpoint_set::{EndpointHandle, EndpointSet},
     recorder::LogHealth,
-    roster::{Member, Roster},
 };
 
 /// All that sessions share.
@@ -23,7 +23,7 @@ pub(crate) struct Sessions<L> {
     /// What the connection is called in the broker's own listings.
     pub(crate) name: String,
     /// The endpoints that are worked for, and what is declared before.
-    pub(crate) roster: watch::Receiver<Roster<L>>,
+    pub(crate) endpoints: watch::Receiver<EndpointSet<L>>,
     /// Where the drainer writes to.
     pub(crate) log: Arc<L>,
     /// Whether the drainer should try.
@@ -64,8 +64,8 @@ impl<L: DeliveryLog> Sessions<L> {
         shutdown: &Shutdown,
         backoff: &mut impl Backoff,
     ) -> Result<(), String> {
-        let mut roster = self.roster.clone();
-        let topology = roster.borrow_and_update().topology.clone();
+        let mut endpoints = self.endpoints.clone();
+        let topology = endpoints.borrow_and_update().topology.clone();
         let intake = tokio::select! {
             connected = Intake::connect(&self.broker, &self.name, &topology) => {
                 Arc::new(connected.map_err(|error| error.to_string())?)
@@ -73,7 +73,7 @@ impl<L: DeliveryLog> Sessions<L> {
             () = shutdown.soft() => return Ok(()),
         };
         backoff.reset();
-        let ended = self.work(&intake, roster, shutdown).await;
+        let ended = self.work(&intake, endpoints, shutdown).await;
         intake.close().await;
         ended
     }
@@ -83,13 +83,13 @@ impl<L: DeliveryLog> Sessions<L> {
     async fn work(
         &self,
         intake: &Arc<Intake>,
-        mut roster: watch::Receiver<Roster<L>>,
+        mut endpoints: watch::Receiver<EndpointSet<L>>,
         shutdown: &Shutdown,
     ) -> Result<(), String> {
         let mut parts = JoinSet::new();
         let mut at_work = BTreeSet::new();
         parts.spawn(self.drain(Arc::clone(intake)));
-        self.go_to_work(&roster, intake, &mut parts, &mut at_work);
+        self.go_to_work(&endpoints, intake, &mut parts, &mut at_work);
         self.link.send_modify(LinkState::connected);
         tracing::info!(broker = %self.broker, "consuming: connected");
         loop {
@@ -97,11 +97,11 @@ impl<L: DeliveryLog> Sessions<L> {
                 Some(ended) = parts.join_next() => {
                     return Err(ended.unwrap_or_else(|panic| panic.to_string()));
                 }
-                Ok(()) = roster.changed() => {
-                    let topology = roster.borrow_and_update().topology.clone();
+                Ok(()) = endpoints.changed() => {
+                    let topology = endpoints.borrow_and_update().topology.clone();
                     let declared = intake.declare(&topology).await;
                     declared.map_err(|error| error.to_string())?;
-                    self.go_to_work(&roster, intake, &mut parts, &mut at_work);
+                    self.go_to_work(&endpoints, intake, &mut parts, &mut at_work);
                 }
                 () = shutdown.soft() => break,
             }
@@ -115,12 +115,12 @@ impl<L: DeliveryLog> Sessions<L> {
     /// starts those that are new.
     fn go_to_work(
         &self,
-        roster: &watch::Receiver<Roster<L>>,
+        endpoints: &watch::Receiver<EndpointSet<L>>,
         intake: &Arc<Intake>,
         parts: &mut JoinSet<String>,
         at_work: &mut BTreeSet<EndpointName>,
     ) {
-        for Member { worker, endpoint } in &roster.borrow().members {
+        for EndpointHandle { worker, endpoint } in &endpoints.borrow().members {
             worker.follow(endpoint);
             if at_work.insert(worker.name().clone()) {
                 let (worker, intake) = (Arc::clone(worker), Arc::clone(intake));

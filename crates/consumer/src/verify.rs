@@ -26,7 +26,7 @@ use wahook_queue::{
 };
 use wahook_runtime::{Age, Moment, Settings, Shutdown, clock};
 
-use crate::{roster::ROUNDS_AT_HAND, settings::LogSettings};
+use crate::{endpoint_set::PREFETCH_FACTOR, settings::LogSettings};
 use report::{Finding, QueueRow, Report, Row, Scope};
 use search::{Question, Search};
 
@@ -109,7 +109,7 @@ async fn verify(
     let log = MongoLog::connect(&settings.log.uri, &settings.log.database).await?;
     log.ping().await?;
     let inspector = Inspector::open(&settings.broker, "wahook-consumer verify").await?;
-    let at_hand = settings.webhook_timeout * ROUNDS_AT_HAND.into() + BESIDE_REQUESTS;
+    let at_hand = settings.webhook_timeout * PREFETCH_FACTOR.into() + BESIDE_REQUESTS;
     let question = Question {
         endpoints: arguments.endpoint.iter().cloned().collect(),
         at_hand,

@@ -11,7 +11,7 @@ use wahook_delivery_log::DeliveryLog;
 use wahook_domain::EndpointName;
 use wahook_queue::{ConnectError, Intake, Received, Subscription, SubscriptionEnded, topology};
 
-use crate::delivery::{Endpoint, Errand};
+use crate::delivery::{AttemptKind, Deliverer};
 
 /// How often the number of those who share a rate limit is asked for.
 const COUNT_EVERY: Duration = Duration::from_secs(1);
@@ -25,11 +25,11 @@ const LEAVE_LIMIT: Duration = Duration::from_secs(10);
 /// Works for one endpoint, whose values may change at any time.
 pub(crate) struct Worker<L> {
     name: EndpointName,
-    endpoint: watch::Sender<Arc<Endpoint<L>>>,
+    endpoint: watch::Sender<Arc<Deliverer<L>>>,
 }
 
 impl<L: DeliveryLog> Worker<L> {
-    pub(crate) fn new(endpoint: Arc<Endpoint<L>>) -> Self {
+    pub(crate) fn new(endpoint: Arc<Deliverer<L>>) -> Self {
         Self {
             name: endpoint.name.clone(),
             endpoint: watch::Sender::new(endpoint),
@@ -42,7 +42,7 @@ impl<L: DeliveryLog> Worker<L> {
     }
 
     /// The next attempt is made with these values.
-    pub(crate) fn follow(&self, endpoint: &Arc<Endpoint<L>>) {
+    pub(crate) fn follow(&self, endpoint: &Arc<Deliverer<L>>) {
         self.endpoint.send_if_modified(|now| {
             let is_other = !Arc::ptr_eq(now, endpoint);
             if is_other {
@@ -81,10 +81,10 @@ impl<L: DeliveryLog> Worker<L> {
     /// another one. What was handed out and not begun goes back to the queue.
     async fn consume(
         &self,
-        endpoint: &Arc<Endpoint<L>>,
+        endpoint: &Arc<Deliverer<L>>,
         intake: &Intake,
         deliveries: &TaskTracker,
-        changes: &mut watch::Receiver<Arc<Endpoint<L>>>,
+        changes: &mut watch::Receiver<Arc<Deliverer<L>>>,
     ) -> Result<(), String> {
         let queue = topology::work_queue(&self.name);
         let mut subscription = match intake.subscribe(&queue, endpoint.prefetch).await {
@@ -134,9 +134,9 @@ impl<L: DeliveryLog> Worker<L> {
     async fn begin_deliveries(
         &self,
         subscription: &mut Subscription,
-        subscribed: &Endpoint<L>,
+        subscribed: &Deliverer<L>,
         deliveries: &TaskTracker,
-        changes: &mut watch::Receiver<Arc<Endpoint<L>>>,
+        changes: &mut watch::Receiver<Arc<Deliverer<L>>>,
     ) -> Result<Option<Received>, SubscriptionEnded> {
         let gate = &subscribed.gate;
         loop {
@@ -172,7 +172,9 @@ impl<L: DeliveryLog> Worker<L> {
             // Boxed at once: a task that holds the whole delivery, some KiB, is moved
             // several times on its way into the runtime.
             deliveries.spawn(Box::pin(async move {
-                endpoint.deliver(received, permit, Errand::Delivery).await;
+                endpoint
+                    .deliver(received, permit, AttemptKind::Delivery)
+                    .await;
             }));
         }
     }
@@ -180,10 +182,10 @@ impl<L: DeliveryLog> Worker<L> {
     /// Waits until a probe is due, and makes it with the next event.
     async fn probe(
         &self,
-        endpoint: &Arc<Endpoint<L>>,
+        endpoint: &Arc<Deliverer<L>>,
         intake: &Intake,
         deliveries: &TaskTracker,
-        changes: &mut watch::Receiver<Arc<Endpoint<L>>>,
+        changes: &mut watch::Receiver<Arc<Deliverer<L>>>,
     ) -> Result<(), String> {
         tokio::select! {
             () = endpoint.gate.probe_due() => {}
@@ -201,8 +203,8 @@ impl<L: DeliveryLog> Worker<L> {
             return Ok(());
         };
         let prober = Arc::clone(endpoint);
-        let probe =
-            deliveries.spawn(async move { prober.deliver(received, permit, Errand::Probe).await });
+        let probe = deliveries
+            .spawn(async move { prober.deliver(received, permit, AttemptKind::Probe).await });
         // A panic in it has been told; the message is handed out again.
         let _ = probe.await;
         Ok(())
@@ -213,7 +215,7 @@ impl<L: DeliveryLog> Worker<L> {
     /// The broker's count of the queue's consumers is exact at each moment, needs
     /// nothing to be kept anywhere, and is right again a second after a consumer
     /// came or was killed.
-    async fn count(&self, endpoint: &Endpoint<L>, intake: &Intake) -> String {
+    async fn count(&self, endpoint: &Deliverer<L>, intake: &Intake) -> String {
         let queue = topology::work_queue(&self.name);
         loop {
             if endpoint.gate.is_shared() {
@@ -233,13 +235,13 @@ impl<L: DeliveryLog> Worker<L> {
         }
     }
 
-    fn current(&self) -> Arc<Endpoint<L>> {
+    fn current(&self) -> Arc<Deliverer<L>> {
         Arc::clone(&self.endpoint.borrow())
     }
 }
 
 fn put_back<L: DeliveryLog>(
-    endpoint: &Arc<Endpoint<L>>,
+    endpoint: &Arc<Deliverer<L>>,
     received: Received,
     deliveries: &TaskTracker,
 ) {

@@ -12,7 +12,7 @@ pub use settings::StandaloneSettings;
 use anyhow::Context;
 use std::path::PathBuf;
 use tokio::task::spawn_blocking;
-use wahook_consumer::Seams;
+use wahook_consumer::Backends;
 use wahook_embedded::{OpenError, Store};
 use wahook_receiver::Receiver;
 use wahook_runtime::Shutdown;
@@ -36,12 +36,12 @@ pub async fn run(settings: StandaloneSettings, shutdown: Shutdown) -> anyhow::Re
         }
         Ok(())
     };
-    let seams = Seams {
+    let backends = Backends {
         broker: store.broker(),
         log: store.log(),
     };
     let producing = wahook_producer::run_over(store.broker(), settings.intake, shutdown.clone());
-    let consuming = wahook_consumer::run_over(seams, settings.delivery, shutdown);
+    let consuming = wahook_consumer::run_over(backends, settings.delivery, shutdown);
     let told = async {
         banner::print(&banner);
         Ok(())

@@ -20,7 +20,7 @@ const NOTICE: Duration = Duration::from_millis(1_500);
 
 /// One endpoint's circuit and pace. It outlives connections and changes of the
 /// endpoint's settings.
-pub(crate) struct Gate {
+pub(crate) struct EndpointGate {
     name: EndpointName,
     /// The fixed moment that times are told from.
     start: Instant,
@@ -38,7 +38,7 @@ struct State {
     consumers: u32,
 }
 
-impl Gate {
+impl EndpointGate {
     /// A closed one.
     pub(crate) fn new(
         settings: &EndpointSettings,

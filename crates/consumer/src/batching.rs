@@ -24,18 +24,18 @@ const LOOK_EVERY: Duration = Duration::from_millis(3);
 
 /// Deliveries whose results are still to come.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct UnderWay(Arc<AtomicUsize>);
+pub(crate) struct PendingResults(Arc<AtomicUsize>);
 
 /// A result is still to come while this is kept.
 #[derive(Debug)]
-pub(crate) struct Expected(Arc<AtomicUsize>);
+pub(crate) struct PendingResult(Arc<AtomicUsize>);
 
-impl UnderWay {
+impl PendingResults {
     /// One more.
     #[must_use]
-    pub(crate) fn expect(&self) -> Expected {
+    pub(crate) fn expect(&self) -> PendingResult {
         self.0.fetch_add(1, Ordering::Relaxed);
-        Expected(Arc::clone(&self.0))
+        PendingResult(Arc::clone(&self.0))
     }
 
     fn any(&self) -> bool {
@@ -43,7 +43,7 @@ impl UnderWay {
     }
 }
 
-impl Drop for Expected {
+impl Drop for PendingResult {
     fn drop(&mut self) {
         self.0.fetch_sub(1, Ordering::Relaxed);
     }
@@ -55,13 +55,13 @@ pub(crate) async fn gather<T>(
     entries: &mut mpsc::Receiver<T>,
     batch: &mut Vec<T>,
     most: usize,
-    under_way: &UnderWay,
+    pending: &PendingResults,
 ) -> bool {
     if entries.recv_many(batch, most).await == 0 {
         return false;
     }
     let end = Instant::now() + LIMIT;
-    while batch.len() < most && under_way.any() && Instant::now() < end {
+    while batch.len() < most && pending.any() && Instant::now() < end {
         sleep(LOOK_EVERY).await;
         while batch.len() < most {
             let Ok(entry) = entries.try_recv() else { break };
@@ -77,9 +77,9 @@ mod tests {
 
     const MOST: usize = 4;
 
-    async fn gathered(entries: &mut mpsc::Receiver<u32>, under_way: &UnderWay) -> Vec<u32> {
+    async fn gathered(entries: &mut mpsc::Receiver<u32>, pending: &PendingResults) -> Vec<u32> {
         let mut batch = Vec::new();
-        gather(entries, &mut batch, MOST, under_way).await;
+        gather(entries, &mut batch, MOST, pending).await;
         batch
     }
 
@@ -88,15 +88,18 @@ mod tests {
         let (sender, mut entries) = mpsc::channel(8);
         sender.send(1).await.unwrap();
         let start = Instant::now();
-        assert_eq!(gathered(&mut entries, &UnderWay::default()).await, [1]);
+        assert_eq!(
+            gathered(&mut entries, &PendingResults::default()).await,
+            [1]
+        );
         assert_eq!(start.elapsed(), Duration::ZERO);
     }
 
     #[tokio::test(start_paused = true)]
     async fn a_batch_waits_for_what_is_under_way_and_no_longer() {
         let (sender, mut entries) = mpsc::channel(8);
-        let under_way = UnderWay::default();
-        let expected = under_way.expect();
+        let pending = PendingResults::default();
+        let expected = pending.expect();
         sender.send(1).await.unwrap();
         tokio::spawn(async move {
             sleep(Duration::from_millis(4)).await;
@@ -104,34 +107,34 @@ mod tests {
             drop(expected);
         });
         let start = Instant::now();
-        assert_eq!(gathered(&mut entries, &under_way).await, [1, 2]);
+        assert_eq!(gathered(&mut entries, &pending).await, [1, 2]);
         assert_eq!(start.elapsed(), 2 * LOOK_EVERY);
     }
 
     #[tokio::test(start_paused = true)]
     async fn a_delivery_that_takes_long_does_not_hold_up_the_others() {
         let (sender, mut entries) = mpsc::channel(8);
-        let under_way = UnderWay::default();
-        let _long = under_way.expect();
+        let pending = PendingResults::default();
+        let _long = pending.expect();
         sender.send(1).await.unwrap();
         let start = Instant::now();
-        assert_eq!(gathered(&mut entries, &under_way).await, [1]);
+        assert_eq!(gathered(&mut entries, &pending).await, [1]);
         assert_eq!(start.elapsed(), LIMIT);
     }
 
     #[tokio::test(start_paused = true)]
     async fn a_full_batch_is_written_at_once_and_leaves_the_rest_for_the_next() {
         let (sender, mut entries) = mpsc::channel(8);
-        let under_way = UnderWay::default();
-        let _long = under_way.expect();
+        let pending = PendingResults::default();
+        let _long = pending.expect();
         for number in 0..5 {
             sender.send(number).await.unwrap();
         }
         let start = Instant::now();
-        assert_eq!(gathered(&mut entries, &under_way).await, [0, 1, 2, 3]);
+        assert_eq!(gathered(&mut entries, &pending).await, [0, 1, 2, 3]);
         assert_eq!(start.elapsed(), Duration::ZERO);
         drop(sender);
-        assert_eq!(gathered(&mut entries, &under_way).await, [4]);
-        assert!(gathered(&mut entries, &under_way).await.is_empty());
+        assert_eq!(gathered(&mut entries, &pending).await, [4]);
+        assert!(gathered(&mut entries, &pending).await.is_empty());
     }
 }

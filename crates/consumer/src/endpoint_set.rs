@@ -10,8 +10,8 @@ use wahook_runtime::{Readiness, metrics::ConsumerMetrics};
 
 use crate::{
     client::EndpointClient,
-    delivery::Endpoint,
-    gate::Gate,
+    delivery::Deliverer,
+    endpoint_gate::EndpointGate,
     recorder::{LogHealth, MAX_BATCH, Recorder},
     resolver::Resolver,
     settings::EndpointSettings,
@@ -20,27 +20,27 @@ use crate::{
 
 /// How many requests, one after the other, the last of the messages at hand waits
 /// for, at the most, its own included.
-pub(crate) const ROUNDS_AT_HAND: u16 = 8;
+pub(crate) const PREFETCH_FACTOR: u16 = 8;
 /// Results of two batches that are written and one that gathers.
-const AT_THE_LOG: u16 = 3 * MAX_BATCH;
+const MAX_AWAITING_LOG: u16 = 3 * MAX_BATCH;
 
 /// Those who are worked for, and what the broker must hold for them.
-pub(crate) struct Roster<L> {
+pub(crate) struct EndpointSet<L> {
     /// Declared before anything that follows from it is done.
     pub(crate) topology: Topology,
     /// Those of endpoints that were removed are among them, for what is still
     /// queued.
-    pub(crate) members: Vec<Member<L>>,
+    pub(crate) members: Vec<EndpointHandle<L>>,
 }
 
 /// A worker, and the values that it is to follow.
-pub(crate) struct Member<L> {
+pub(crate) struct EndpointHandle<L> {
     pub(crate) worker: Arc<Worker<L>>,
-    pub(crate) endpoint: Arc<Endpoint<L>>,
+    pub(crate) endpoint: Arc<Deliverer<L>>,
 }
 
 /// What endpoints are built from.
-pub(crate) struct Parts<L> {
+pub(crate) struct Shared<L> {
     pub(crate) publisher: Publisher,
     pub(crate) recorder: Recorder,
     pub(crate) log: Arc<L>,
@@ -50,33 +50,33 @@ pub(crate) struct Parts<L> {
 }
 
 /// Builds rosters: the first one, and each that replaces another.
-pub(crate) struct Keeper<L> {
-    parts: Parts<L>,
+pub(crate) struct EndpointManager<L> {
+    parts: Shared<L>,
     /// The settings in effect, those of removed endpoints included.
     known: Vec<EndpointSettings>,
-    roster: watch::Sender<Roster<L>>,
+    endpoints: watch::Sender<EndpointSet<L>>,
 }
 
-impl<L: DeliveryLog> Keeper<L> {
-    /// The first roster.
+impl<L: DeliveryLog> EndpointManager<L> {
+    /// The first endpoints.
     ///
     /// # Errors
     /// When a client can't be built.
     pub(crate) fn start(
-        parts: Parts<L>,
+        parts: Shared<L>,
         list: Vec<EndpointSettings>,
-    ) -> anyhow::Result<(Self, watch::Receiver<Roster<L>>)> {
-        let (roster, receiver) = watch::channel(Roster {
+    ) -> anyhow::Result<(Self, watch::Receiver<EndpointSet<L>>)> {
+        let (endpoints, receiver) = watch::channel(EndpointSet {
             topology: Topology::default(),
             members: Vec::new(),
         });
-        let mut keeper = Self {
+        let mut manager = Self {
             parts,
             known: Vec::new(),
-            roster,
+            endpoints,
         };
-        keeper.replace(list)?;
-        Ok((keeper, receiver))
+        manager.replace(list)?;
+        Ok((manager, receiver))
     }
 
     /// Takes another list into effect, all of it or, on an error, nothing.
@@ -89,16 +89,16 @@ impl<L: DeliveryLog> Keeper<L> {
         let left = removed.iter().map(|e| &e.name);
         let waits = removed.iter().flat_map(|e| e.retry_rule.wait_steps());
         let next = {
-            let roster = self.roster.borrow();
+            let endpoints = self.endpoints.borrow();
             let mut members = Vec::with_capacity(list.len() + removed.len());
             for settings in &list {
-                members.push(self.member(settings, &roster)?);
+                members.push(self.member(settings, &endpoints)?);
             }
             for settings in &removed {
-                members.extend(roster.find(&settings.name));
+                members.extend(endpoints.find(&settings.name));
             }
-            Roster {
-                topology: topology(&list, left, waits).replacing(&roster.topology),
+            EndpointSet {
+                topology: topology(&list, left, waits).replacing(&endpoints.topology),
                 members,
             }
         };
@@ -110,12 +110,16 @@ impl<L: DeliveryLog> Keeper<L> {
                 events: Vec::new(),
                 ..settings
             }));
-        self.roster.send_replace(next);
+        self.endpoints.send_replace(next);
         Ok(())
     }
 
-    fn member(&self, settings: &EndpointSettings, roster: &Roster<L>) -> anyhow::Result<Member<L>> {
-        let before = match roster.find(&settings.name) {
+    fn member(
+        &self,
+        settings: &EndpointSettings,
+        endpoints: &EndpointSet<L>,
+    ) -> anyhow::Result<EndpointHandle<L>> {
+        let before = match endpoints.find(&settings.name) {
             Some(before) if self.known.contains(settings) => return Ok(before),
             before => before,
         };
@@ -129,14 +133,14 @@ impl<L: DeliveryLog> Keeper<L> {
                 Arc::new(Worker::new(Arc::clone(&endpoint)))
             }
         };
-        Ok(Member { worker, endpoint })
+        Ok(EndpointHandle { worker, endpoint })
     }
 
     fn endpoint(
         &self,
         settings: &EndpointSettings,
-        before: Option<&Arc<Endpoint<L>>>,
-    ) -> anyhow::Result<Endpoint<L>> {
+        before: Option<&Arc<Deliverer<L>>>,
+    ) -> anyhow::Result<Deliverer<L>> {
         let parts = &self.parts;
         let signer = settings.secrets.as_ref().map(|secrets| secrets.signer());
         let client = EndpointClient::new(
@@ -155,7 +159,7 @@ impl<L: DeliveryLog> Keeper<L> {
                 let check = parts
                     .readiness
                     .check(&format!("endpoint_{}", settings.name));
-                Arc::new(Gate::new(settings, metrics.clone(), check))
+                Arc::new(EndpointGate::new(settings, metrics.clone(), check))
             }
         };
         // What is in flight keeps its permits, also where their number changes.
@@ -166,7 +170,7 @@ impl<L: DeliveryLog> Keeper<L> {
             _ => Arc::new(Semaphore::new(settings.concurrency.into())),
         };
         let client = client.context("the HTTP client")?;
-        Ok(Endpoint {
+        Ok(Deliverer {
             name: settings.name.clone(),
             prefetch: prefetch(settings.concurrency, settings.rate_limit),
             settings: settings.clone(),
@@ -205,10 +209,10 @@ impl<L: DeliveryLog> Keeper<L> {
     }
 }
 
-impl<L: DeliveryLog> Roster<L> {
-    fn find(&self, name: &EndpointName) -> Option<Member<L>> {
+impl<L: DeliveryLog> EndpointSet<L> {
+    fn find(&self, name: &EndpointName) -> Option<EndpointHandle<L>> {
         let found = self.members.iter().find(|m| m.worker.name() == name)?;
-        Some(Member {
+        Some(EndpointHandle {
             worker: Arc::clone(&found.worker),
             endpoint: Arc::clone(&found.endpoint),
         })
@@ -220,7 +224,9 @@ impl<L: DeliveryLog> Roster<L> {
 /// fewer messages at hand the permits stand idle meanwhile. Where a limit slows
 /// them, no more than a few seconds' worth are held.
 fn prefetch(in_flight: u16, rate_limit: Option<RateLimit>) -> u16 {
-    let settling = in_flight.saturating_mul(ROUNDS_AT_HAND - 1).min(AT_THE_LOG);
+    let settling = in_flight
+        .saturating_mul(PREFETCH_FACTOR - 1)
+        .min(MAX_AWAITING_LOG);
     let by_permits = in_flight.saturating_add(settling);
     match rate_limit {
         None => by_permits,
@@ -275,7 +281,7 @@ mod tests {
         ] {
             let at_hand = prefetch(in_flight, rate_limit);
             assert_eq!(at_hand, expected, "{in_flight} {rate_limit:?}");
-            assert!(at_hand.div_ceil(in_flight) <= ROUNDS_AT_HAND);
+            assert!(at_hand.div_ceil(in_flight) <= PREFETCH_FACTOR);
         }
     }
 }
