@@ -10,13 +10,13 @@ mod endpoint_gate;
 mod endpoint_set;
 mod failure;
 mod log_watch;
+pub mod reconcile;
 mod recorder;
 mod reload;
 mod resolver;
 mod session;
 mod settings;
 mod tls_failure;
-pub mod verify;
 mod worker;
 
 pub use client::{judge, put_headers};

@@ -2,7 +2,7 @@
 
 use clap::{Parser, Subcommand};
 use std::process::ExitCode;
-use wahook_consumer::{ConsumerSettings, dead, verify};
+use wahook_consumer::{ConsumerSettings, dead, reconcile};
 use wahook_runtime::{
     health,
     program::{self, Program},
@@ -30,7 +30,8 @@ enum Command {
     /// AMQP_URL and MONGODB_URI (MONGODB_DATABASE) say where broker and log are.
     /// The exit status is 0 when it adds up, 1 when it does not, 2 when that
     /// can't be told.
-    Verify(verify::VerifyArguments),
+    #[command(visible_alias = "verify")]
+    Reconcile(reconcile::ReconcileArguments),
     /// Ask the program that runs here whether it is alive; exit status 0 or 1
     ///
     /// For container health checks. CONSUMER_LISTEN says where it listens. Liveness
@@ -78,10 +79,10 @@ fn main() -> ExitCode {
             dead::read_settings,
             |broker, shutdown| dead::run(command, broker, shutdown),
         ),
-        Some(Command::Verify(arguments)) => program::run_check(
-            "wahook-consumer verify",
-            verify::VerifySettings::read,
-            |settings, shutdown| verify::run(arguments, settings, shutdown),
+        Some(Command::Reconcile(arguments)) => program::run_check(
+            "wahook-consumer reconcile",
+            reconcile::ReconcileSettings::read,
+            |settings, shutdown| reconcile::run(arguments, settings, shutdown),
         ),
         Some(Command::Health { ready }) => program::run_command(
             "wahook-consumer health",

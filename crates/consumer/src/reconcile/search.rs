@@ -1,7 +1,7 @@
 //! The search for every delivery: once through all, and then again and again
 //! for those that do not add up, until they do or their grace is over.
 
-mod settle;
+mod resolve;
 
 use anyhow::bail;
 use indicatif::ProgressBar;
@@ -16,8 +16,8 @@ use wahook_queue::{Depth, Inspector};
 use wahook_runtime::{Shutdown, clock};
 
 use super::{
-    evidence::{Evidence, Recorded},
-    judge::{Doubt, Place, Standing, judge},
+    broker_state::{BrokerState, Recorded},
+    classify::{Location, LogStatus, Suspicion, judge},
     patience::Watched,
     tally::Tally,
 };
@@ -43,11 +43,11 @@ pub(super) struct Question {
 
 /// A delivery that does not add up (yet). Takes about 150 bytes.
 #[derive(Debug, Clone)]
-pub(super) struct Case {
+pub(super) struct Suspect {
     pub(super) id: EventId,
     /// None where nothing is known of an accepted event at any endpoint.
     pub(super) endpoint: Option<EndpointName>,
-    pub(super) doubt: Doubt,
+    pub(super) doubt: Suspicion,
     since: Instant,
 }
 
@@ -58,9 +58,9 @@ pub(super) struct Search<'a> {
     pub(super) inspector: &'a Inspector,
     pub(super) shutdown: &'a Shutdown,
     pub(super) bar: ProgressBar,
-    pub(super) evidence: Evidence,
+    pub(super) evidence: BrokerState,
     pub(super) tally: Tally,
-    pub(super) cases: Vec<Case>,
+    pub(super) cases: Vec<Suspect>,
     /// Deliveries by the wait queue that must hold them: about 150 bytes each.
     waiting: BTreeMap<i64, Vec<Waiting>>,
     watched: BTreeMap<EndpointName, Watched>,
@@ -88,7 +88,7 @@ impl<'a> Search<'a> {
             inspector,
             shutdown,
             bar,
-            evidence: Evidence::default(),
+            evidence: BrokerState::default(),
             tally: Tally::default(),
             cases: Vec::new(),
             waiting: BTreeMap::new(),
@@ -179,7 +179,7 @@ impl<'a> Search<'a> {
         &mut self,
         id: EventId,
         recorded: Vec<(EndpointName, Recorded)>,
-        before: Option<&Case>,
+        before: Option<&Suspect>,
     ) {
         let held = self.evidence.endpoints_of(&id).cloned();
         let mut endpoints: BTreeSet<_> = held.collect();
@@ -188,7 +188,7 @@ impl<'a> Search<'a> {
             endpoints.clone_from(&self.question.endpoints);
         }
         if endpoints.is_empty() {
-            self.doubt(id, None, Doubt::Nowhere, before.map(|case| case.since));
+            self.doubt(id, None, Suspicion::Nowhere, before.map(|case| case.since));
             return;
         }
         for endpoint in endpoints {
@@ -207,7 +207,7 @@ impl<'a> Search<'a> {
         id: EventId,
         endpoint: EndpointName,
         recorded: Option<&Recorded>,
-        before: Option<&Case>,
+        before: Option<&Suspect>,
     ) {
         let wanted = &self.question.endpoints;
         if !wanted.is_empty() && !wanted.contains(&endpoint) {
@@ -219,11 +219,11 @@ impl<'a> Search<'a> {
         }
         let soon = clock::now().plus(ON_THE_MOVE);
         match judge(known, soon, self.question.letters_discarded) {
-            Ok(Place::Retrying) if !known.queued => {
-                if let Some(Standing::Retrying { due, wait_ms }) = known.standing {
-                    let in_doubt = |case: &&Case| match case.doubt {
-                        Doubt::Short { .. } => true,
-                        doubt => doubt == Doubt::Overdue { due },
+            Ok(Location::Retrying) if !known.queued => {
+                if let Some(LogStatus::Retrying { due, wait_ms }) = known.standing {
+                    let in_doubt = |case: &&Suspect| match case.doubt {
+                        Suspicion::Short { .. } => true,
+                        doubt => doubt == Suspicion::Overdue { due },
                     };
                     let since = before.filter(in_doubt).map(|case| case.since);
                     let waiting = Waiting {
@@ -248,10 +248,10 @@ impl<'a> Search<'a> {
         &mut self,
         id: EventId,
         endpoint: Option<EndpointName>,
-        doubt: Doubt,
+        doubt: Suspicion,
         since: Option<Instant>,
     ) {
-        self.cases.push(Case {
+        self.cases.push(Suspect {
             id,
             endpoint,
             doubt,
@@ -282,13 +282,13 @@ impl<'a> Search<'a> {
                     since,
                 } = delivery;
                 if depth.is_none() {
-                    self.doubt(id, Some(endpoint), Doubt::Overdue { due }, since);
+                    self.doubt(id, Some(endpoint), Suspicion::Overdue { due }, since);
                 } else if due <= soon {
-                    self.doubt(id, Some(endpoint), Doubt::Overdue { due }, None);
+                    self.doubt(id, Some(endpoint), Suspicion::Overdue { due }, None);
                 } else if must > messages {
-                    self.doubt(id, Some(endpoint), Doubt::Short { wait_ms }, since);
+                    self.doubt(id, Some(endpoint), Suspicion::Short { wait_ms }, since);
                 } else {
-                    self.tally.add(&endpoint, Place::Retrying, false);
+                    self.tally.add(&endpoint, Location::Retrying, false);
                 }
             }
         }
@@ -319,7 +319,7 @@ impl<'a> Search<'a> {
     }
 }
 
-impl Case {
+impl Suspect {
     fn may_be_at(&self, endpoint: &EndpointName) -> bool {
         self.endpoint.as_ref().is_none_or(|own| own == endpoint)
     }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use wahook_domain::EndpointName;
 use wahook_queue::Depth;
 
-use super::judge::Place;
+use super::classify::Location;
 
 /// What has been accounted for.
 #[derive(Debug, Default)]
@@ -29,16 +29,16 @@ pub(super) struct Counts {
 }
 
 impl Tally {
-    pub(super) fn add(&mut self, endpoint: &EndpointName, place: Place, seen_in_queue: bool) {
+    pub(super) fn add(&mut self, endpoint: &EndpointName, place: Location, seen_in_queue: bool) {
         let counts = match self.endpoints.get_mut(endpoint) {
             Some(counts) => counts,
             None => self.endpoints.entry(endpoint.clone()).or_default(),
         };
         match place {
-            Place::Delivered => counts.delivered += 1,
-            Place::Failed => counts.failed += 1,
-            Place::Retrying => counts.retrying += 1,
-            Place::Queued => counts.queued += 1,
+            Location::Delivered => counts.delivered += 1,
+            Location::Failed => counts.failed += 1,
+            Location::Retrying => counts.retrying += 1,
+            Location::Queued => counts.queued += 1,
         }
         counts.seen_in_queue += u64::from(seen_in_queue);
     }
@@ -75,9 +75,9 @@ mod tests {
     #[test]
     fn a_message_that_was_seen_by_id_is_not_counted_again() {
         let (mut tally, endpoint) = (Tally::default(), EndpointName::default());
-        tally.add(&endpoint, Place::Retrying, true);
-        tally.add(&endpoint, Place::Queued, true);
-        tally.add(&endpoint, Place::Delivered, false);
+        tally.add(&endpoint, Location::Retrying, true);
+        tally.add(&endpoint, Location::Queued, true);
+        tally.add(&endpoint, Location::Delivered, false);
         tally.add_unread(&endpoint, 5);
         let total = tally.total();
         assert_eq!((total.retrying, total.queued, total.delivered), (1, 4, 1));

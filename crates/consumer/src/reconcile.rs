@@ -1,8 +1,8 @@
 //! `wahook-consumer verify`: whether everything that was accepted is somewhere.
 
 mod accepted;
-mod evidence;
-mod judge;
+mod broker_state;
+mod classify;
 mod patience;
 mod report;
 mod search;
@@ -39,7 +39,7 @@ const AROUND_REMOVAL: Duration = Duration::from_secs(5 * 60);
 
 /// What is to add up.
 #[derive(Debug, Args)]
-pub struct VerifyArguments {
+pub struct ReconcileArguments {
     /// Events accepted since: 90s, 30m, 2h or 7d ago, or a moment such as 2026-01-31T12:00:00Z [default: 24h]
     #[arg(long, value_name = "TIME", conflicts_with = "accepted")]
     since: Option<Moment>,
@@ -65,13 +65,13 @@ pub struct VerifyArguments {
 
 /// What the command needs to know of the surroundings.
 #[derive(Debug)]
-pub struct VerifySettings {
+pub struct ReconcileSettings {
     broker: BrokerUri,
     log: LogSettings,
     webhook_timeout: Duration,
 }
 
-impl VerifySettings {
+impl ReconcileSettings {
     /// Reads it; faults are noted in `settings`.
     pub fn read(settings: &mut Settings) -> Option<Self> {
         let broker =
@@ -92,8 +92,8 @@ impl VerifySettings {
 /// When that can't be told: the broker or the log is away, or what is missing
 /// may wait in a queue that can't be read.
 pub async fn run(
-    arguments: VerifyArguments,
-    settings: VerifySettings,
+    arguments: ReconcileArguments,
+    settings: ReconcileSettings,
     shutdown: Shutdown,
 ) -> anyhow::Result<bool> {
     let verified = verify(arguments, settings, &shutdown).await;
@@ -101,8 +101,8 @@ pub async fn run(
 }
 
 async fn verify(
-    arguments: VerifyArguments,
-    settings: VerifySettings,
+    arguments: ReconcileArguments,
+    settings: ReconcileSettings,
     shutdown: &Shutdown,
 ) -> anyhow::Result<bool> {
     let scope = Scoped::of(&arguments)?;
@@ -136,7 +136,7 @@ enum Scoped {
 }
 
 impl Scoped {
-    fn of(arguments: &VerifyArguments) -> anyhow::Result<Self> {
+    fn of(arguments: &ReconcileArguments) -> anyhow::Result<Self> {
         if let Some(path) = &arguments.accepted {
             return accepted::read(path).map(Self::Ids);
         }

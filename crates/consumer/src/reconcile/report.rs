@@ -5,7 +5,7 @@ use std::fmt;
 use wahook_domain::UnixMillis;
 use wahook_queue::Depth;
 
-use super::{judge::Doubt, search::Case, tally::Counts};
+use super::{classify::Suspicion, search::Suspect, tally::Counts};
 
 /// Findings that are printed for people; a program gets all.
 const SHOWN: usize = 100;
@@ -69,7 +69,7 @@ pub(super) struct Finding {
 }
 
 impl Finding {
-    pub(super) fn of(case: &Case) -> Self {
+    pub(super) fn of(case: &Suspect) -> Self {
         let (kind, detail) = in_words(&case.doubt);
         Self {
             kind,
@@ -87,25 +87,25 @@ impl Finding {
     }
 }
 
-fn in_words(doubt: &Doubt) -> (&'static str, String) {
+fn in_words(doubt: &Suspicion) -> (&'static str, String) {
     match doubt {
-        Doubt::Nowhere => (
+        Suspicion::Nowhere => (
             "lost",
             "accepted, but it has no record and is in no queue".to_owned(),
         ),
-        Doubt::NoRecord => (
+        Suspicion::NoRecord => (
             "record-missing",
             "in wahook.dead, but the log has no record of it".to_owned(),
         ),
-        Doubt::NoLetter => (
+        Suspicion::NoLetter => (
             "letter-missing",
             "failed, but it is neither in wahook.dead nor redriven".to_owned(),
         ),
-        Doubt::Overdue { due } => (
+        Suspicion::Overdue { due } => (
             "retry-missing",
             format!("its next attempt was due at {}", due.to_iso8601()),
         ),
-        Doubt::Short { wait_ms } => (
+        Suspicion::Short { wait_ms } => (
             "wait-short",
             format!("wahook.wait.{wait_ms} holds fewer messages than deliveries wait in it"),
         ),

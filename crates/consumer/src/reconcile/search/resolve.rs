@@ -5,8 +5,8 @@ use std::{ops::RangeInclusive, time::Duration};
 use tokio::time::{Instant, sleep};
 use wahook_queue::topology::work_queue;
 
-use super::{Case, Search, take};
-use crate::verify::{judge::Doubt, patience::Watched};
+use super::{Search, Suspect, take};
+use crate::reconcile::{classify::Suspicion, patience::Watched};
 
 /// Between two looks.
 const PAUSES: RangeInclusive<Duration> = Duration::from_millis(100)..=Duration::from_secs(2);
@@ -14,14 +14,14 @@ const PAUSES: RangeInclusive<Duration> = Duration::from_millis(100)..=Duration::
 impl Search<'_> {
     /// Looks again for what does not add up, until it does, or as long as it
     /// must be granted. Returns what is left, and whether that can be told.
-    pub(in crate::verify) async fn settle(&mut self) -> anyhow::Result<()> {
+    pub(in crate::reconcile) async fn settle(&mut self) -> anyhow::Result<()> {
         let mut pause = *PAUSES.start();
         let mut settled_at = Instant::now();
         loop {
             let now = Instant::now();
             self.watch(now).await?;
             let grace = self.question.grace;
-            let over = |case: &Case| now.saturating_duration_since(case.since) >= grace;
+            let over = |case: &Suspect| now.saturating_duration_since(case.since) >= grace;
             let stuck = self.cases.iter().all(over) && now.duration_since(settled_at) >= grace;
             if self.cases.iter().all(|case| self.is_finding(case, now)) || stuck {
                 return Ok(());
@@ -41,18 +41,18 @@ impl Search<'_> {
     }
 
     /// Whether what is left of a case is certain.
-    pub(in crate::verify) fn is_finding(&self, case: &Case, now: Instant) -> bool {
+    pub(in crate::reconcile) fn is_finding(&self, case: &Suspect, now: Instant) -> bool {
         let grace = self.question.grace;
         let in_time = now.saturating_duration_since(case.since) >= grace;
         let mut queues = self.queues_of(case);
         // Where there is no work queue at all, it has another name than is known.
         let known = self.queues_of(case).any(|queue| queue.depth.is_some());
         in_time
-            && (matches!(case.doubt, Doubt::Short { .. })
+            && (matches!(case.doubt, Suspicion::Short { .. })
                 || known && queues.all(|queue| queue.rules_out(case.since, now, grace)))
     }
 
-    fn queues_of(&self, case: &Case) -> impl Iterator<Item = &Watched> {
+    fn queues_of(&self, case: &Suspect) -> impl Iterator<Item = &Watched> {
         let watched = self.watched.iter();
         watched.filter_map(|(endpoint, queue)| case.may_be_at(endpoint).then_some(queue))
     }

@@ -5,7 +5,7 @@ use wahook_domain::{DeliveryRecord, Status, UnixMillis};
 /// What the log says of a delivery, results included that still wait in the
 /// broker.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Standing {
+pub(super) enum LogStatus {
     Delivered,
     Failed,
     Retrying {
@@ -15,7 +15,7 @@ pub(super) enum Standing {
     },
 }
 
-impl Standing {
+impl LogStatus {
     pub(super) fn of(record: &DeliveryRecord) -> Self {
         match (record.status(), record.next_attempt_at(), record.wait_ms()) {
             (Status::Success, ..) => Self::Delivered,
@@ -27,7 +27,7 @@ impl Standing {
 
 /// What rests in `wahook.dead` of a delivery.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Letter {
+pub(super) struct DeadLetterInfo {
     /// Then no attempt need ever have ended, and the log may know nothing.
     pub(super) moved_by_broker: bool,
     /// When the event was accepted, where the letter can be read.
@@ -36,16 +36,16 @@ pub(super) struct Letter {
 
 /// All that is known of one delivery.
 #[derive(Debug, Clone, Copy, Default)]
-pub(super) struct Known {
-    pub(super) standing: Option<Standing>,
-    pub(super) letter: Option<Letter>,
+pub(super) struct Facts {
+    pub(super) standing: Option<LogStatus>,
+    pub(super) letter: Option<DeadLetterInfo>,
     /// Its message was seen in its work queue.
     pub(super) queued: bool,
 }
 
 /// Where a delivery is accounted for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Place {
+pub(super) enum Location {
     Delivered,
     Failed,
     Retrying,
@@ -55,7 +55,7 @@ pub(super) enum Place {
 /// What does not add up at first sight. While the system runs most of it is on
 /// its way from one place to the next.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Doubt {
+pub(super) enum Suspicion {
     /// Neither the log nor the broker shows anything of it.
     Nowhere,
     /// A consumer gave it up, but the log has no record of that.
@@ -72,27 +72,29 @@ pub(super) enum Doubt {
 /// sure to be in its wait queue. `letters_discarded` says that a missing letter
 /// was removed on purpose.
 pub(super) fn judge(
-    known: Known,
+    known: Facts,
     soon: UnixMillis,
     letters_discarded: bool,
-) -> Result<Place, Doubt> {
-    let Known {
+) -> Result<Location, Suspicion> {
+    let Facts {
         standing,
         letter,
         queued,
     } = known;
     match (standing, letter) {
-        (Some(Standing::Delivered), _) => Ok(Place::Delivered),
-        (Some(Standing::Retrying { due, .. }), _) if queued || due > soon => Ok(Place::Retrying),
+        (Some(LogStatus::Delivered), _) => Ok(Location::Delivered),
+        (Some(LogStatus::Retrying { due, .. }), _) if queued || due > soon => {
+            Ok(Location::Retrying)
+        }
         // Redriven, and not attempted yet; or killed before it was recorded.
-        (None | Some(Standing::Failed), _) if queued => Ok(Place::Queued),
-        (Some(_), Some(_)) => Ok(Place::Failed),
-        (Some(Standing::Failed), None) if letters_discarded => Ok(Place::Failed),
-        (Some(Standing::Failed), None) => Err(Doubt::NoLetter),
-        (Some(Standing::Retrying { due, .. }), None) => Err(Doubt::Overdue { due }),
-        (None, Some(letter)) if letter.moved_by_broker => Ok(Place::Failed),
-        (None, Some(_)) => Err(Doubt::NoRecord),
-        (None, None) => Err(Doubt::Nowhere),
+        (None | Some(LogStatus::Failed), _) if queued => Ok(Location::Queued),
+        (Some(_), Some(_)) => Ok(Location::Failed),
+        (Some(LogStatus::Failed), None) if letters_discarded => Ok(Location::Failed),
+        (Some(LogStatus::Failed), None) => Err(Suspicion::NoLetter),
+        (Some(LogStatus::Retrying { due, .. }), None) => Err(Suspicion::Overdue { due }),
+        (None, Some(letter)) if letter.moved_by_broker => Ok(Location::Failed),
+        (None, Some(_)) => Err(Suspicion::NoRecord),
+        (None, None) => Err(Suspicion::Nowhere),
     }
 }
 
@@ -101,22 +103,22 @@ mod tests {
     use super::*;
 
     const NOW: UnixMillis = UnixMillis::new(100_000);
-    const LETTER: Letter = Letter {
+    const LETTER: DeadLetterInfo = DeadLetterInfo {
         moved_by_broker: false,
         accepted_at: None,
     };
-    const MOVED: Letter = Letter {
+    const MOVED: DeadLetterInfo = DeadLetterInfo {
         moved_by_broker: true,
         ..LETTER
     };
 
-    fn retrying(due: i64) -> Option<Standing> {
+    fn retrying(due: i64) -> Option<LogStatus> {
         let (due, wait_ms) = (UnixMillis::new(due), 5_000);
-        Some(Standing::Retrying { due, wait_ms })
+        Some(LogStatus::Retrying { due, wait_ms })
     }
 
-    fn known(standing: Option<Standing>, letter: Option<Letter>, queued: bool) -> Known {
-        Known {
+    fn known(standing: Option<LogStatus>, letter: Option<DeadLetterInfo>, queued: bool) -> Facts {
+        Facts {
             standing,
             letter,
             queued,
@@ -125,30 +127,35 @@ mod tests {
 
     #[test]
     fn every_combination_has_its_place_or_its_doubt() {
-        let (delivered, failed) = (Some(Standing::Delivered), Some(Standing::Failed));
-        let overdue = Doubt::Overdue {
+        let (delivered, failed) = (Some(LogStatus::Delivered), Some(LogStatus::Failed));
+        let overdue = Suspicion::Overdue {
             due: UnixMillis::new(99_000),
         };
         for (standing, letter, queued, expected) in [
-            (delivered, None, false, Ok(Place::Delivered)),
+            (delivered, None, false, Ok(Location::Delivered)),
             // Duplicates of what was delivered.
-            (delivered, Some(LETTER), false, Ok(Place::Delivered)),
-            (delivered, None, true, Ok(Place::Delivered)),
-            (failed, Some(LETTER), false, Ok(Place::Failed)),
-            (failed, Some(MOVED), false, Ok(Place::Failed)),
-            (failed, None, false, Err(Doubt::NoLetter)),
-            (failed, None, true, Ok(Place::Queued)),
-            (retrying(101_000), None, false, Ok(Place::Retrying)),
-            (retrying(101_000), Some(LETTER), false, Ok(Place::Retrying)),
+            (delivered, Some(LETTER), false, Ok(Location::Delivered)),
+            (delivered, None, true, Ok(Location::Delivered)),
+            (failed, Some(LETTER), false, Ok(Location::Failed)),
+            (failed, Some(MOVED), false, Ok(Location::Failed)),
+            (failed, None, false, Err(Suspicion::NoLetter)),
+            (failed, None, true, Ok(Location::Queued)),
+            (retrying(101_000), None, false, Ok(Location::Retrying)),
+            (
+                retrying(101_000),
+                Some(LETTER),
+                false,
+                Ok(Location::Retrying),
+            ),
             (retrying(99_000), None, false, Err(overdue)),
-            (retrying(99_000), None, true, Ok(Place::Retrying)),
+            (retrying(99_000), None, true, Ok(Location::Retrying)),
             // It killed its consumers a hundred times.
-            (retrying(99_000), Some(MOVED), false, Ok(Place::Failed)),
-            (None, Some(MOVED), false, Ok(Place::Failed)),
-            (None, Some(LETTER), false, Err(Doubt::NoRecord)),
-            (None, Some(LETTER), true, Ok(Place::Queued)),
-            (None, None, true, Ok(Place::Queued)),
-            (None, None, false, Err(Doubt::Nowhere)),
+            (retrying(99_000), Some(MOVED), false, Ok(Location::Failed)),
+            (None, Some(MOVED), false, Ok(Location::Failed)),
+            (None, Some(LETTER), false, Err(Suspicion::NoRecord)),
+            (None, Some(LETTER), true, Ok(Location::Queued)),
+            (None, None, true, Ok(Location::Queued)),
+            (None, None, false, Err(Suspicion::Nowhere)),
         ] {
             let known = known(standing, letter, queued);
             assert_eq!(judge(known, NOW, false), expected, "{known:?}");
@@ -157,9 +164,9 @@ mod tests {
 
     #[test]
     fn a_letter_that_was_discarded_on_purpose_is_not_missed() {
-        let failed = known(Some(Standing::Failed), None, false);
-        assert_eq!(judge(failed, NOW, true), Ok(Place::Failed));
-        let nowhere = Known::default();
-        assert_eq!(judge(nowhere, NOW, true), Err(Doubt::Nowhere));
+        let failed = known(Some(LogStatus::Failed), None, false);
+        assert_eq!(judge(failed, NOW, true), Ok(Location::Failed));
+        let nowhere = Facts::default();
+        assert_eq!(judge(nowhere, NOW, true), Err(Suspicion::Nowhere));
     }
 }

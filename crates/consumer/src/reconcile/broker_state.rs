@@ -8,7 +8,7 @@ use wahook_queue::{
     topology::{DEAD_QUEUE, RESULTS_QUEUE, work_queue},
 };
 
-use super::judge::{Known, Letter, Standing};
+use super::classify::{DeadLetterInfo, Facts, LogStatus};
 
 /// A work queue gives a message up after 100 deliveries; looking must not be
 /// what uses them up.
@@ -18,8 +18,8 @@ const DELIVERIES_LEFT_ALONE: u64 = 50;
 /// letter and 400 for each result; of queued messages only those that were asked
 /// for.
 #[derive(Debug, Default)]
-pub(super) struct Evidence {
-    letters: ById<Letter>,
+pub(super) struct BrokerState {
+    letters: ById<DeadLetterInfo>,
     results: ById<DeliveryRecord>,
     queued: ById<()>,
     /// Letters that do not say whose they are.
@@ -54,7 +54,7 @@ impl<T> ById<T> {
     }
 }
 
-impl Evidence {
+impl BrokerState {
     /// Looks through the dead letters.
     pub(super) async fn read_letters(
         &mut self,
@@ -73,7 +73,7 @@ impl Evidence {
                 continue;
             };
             let accepted_at = letter.content.ok().map(|event| event.accepted_at);
-            let letter = Letter {
+            let letter = DeadLetterInfo {
                 moved_by_broker: letter.moved_by_broker,
                 accepted_at,
             };
@@ -139,20 +139,20 @@ impl Evidence {
         id: &EventId,
         endpoint: &EndpointName,
         recorded: Option<&Recorded>,
-    ) -> Known {
+    ) -> Facts {
         let waiting = self.results.get(id, endpoint);
         let standing = match (recorded, waiting) {
-            (Some(Recorded::Delivered), _) => Some(Standing::Delivered),
-            (Some(Recorded::Open(record)), None) => Some(Standing::of(record)),
-            (None, Some(waiting)) => Some(Standing::of(waiting)),
+            (Some(Recorded::Delivered), _) => Some(LogStatus::Delivered),
+            (Some(Recorded::Open(record)), None) => Some(LogStatus::of(record)),
+            (None, Some(waiting)) => Some(LogStatus::of(waiting)),
             (Some(Recorded::Open(record)), Some(waiting)) => {
                 let mut both = record.clone();
                 both.absorb(waiting);
-                Some(Standing::of(&both))
+                Some(LogStatus::of(&both))
             }
             (None, None) => None,
         };
-        Known {
+        Facts {
             standing,
             letter: self.letters.get(id, endpoint).copied(),
             queued: self.queued.get(id, endpoint).is_some(),
