@@ -4,7 +4,9 @@
 use std::{convert::Infallible, sync::Arc};
 use wahook_delivery_log::DeliveryLog;
 use wahook_failpoint::{self as failpoint, Failpoint};
-use wahook_queue::{ConnectError, Intake, Received, Subscription, SubscriptionEnded, topology};
+use wahook_queue::{
+    ConnectError, ConsumerConnection, Received, Subscription, SubscriptionEnded, topology,
+};
 use wahook_runtime::metrics::ConsumerMetrics;
 
 use crate::recorder::{LogHealth, MAX_BATCH, write};
@@ -14,14 +16,16 @@ const PREFETCH: u16 = 2 * MAX_BATCH;
 
 /// Drains while the log is up; returns only with what broke the connection.
 pub(crate) async fn drain<L: DeliveryLog>(
-    intake: &Intake,
+    connection: &ConsumerConnection,
     log: Arc<L>,
     health: LogHealth,
     metrics: ConsumerMetrics,
 ) -> Result<Infallible, DrainEnded> {
     loop {
         health.up().await;
-        let subscription = intake.subscribe(topology::RESULTS_QUEUE, PREFETCH).await?;
+        let subscription = connection
+            .subscribe(topology::RESULTS_QUEUE, PREFETCH)
+            .await?;
         drain_while_up(subscription, &*log, &health, &metrics).await?;
     }
 }

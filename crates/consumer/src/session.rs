@@ -7,7 +7,7 @@ use tokio::{sync::watch, task::JoinSet, time::sleep};
 use tokio_util::task::TaskTracker;
 use wahook_delivery_log::DeliveryLog;
 use wahook_domain::EndpointName;
-use wahook_queue::{Broker, Intake, LinkState, reconnect_backoff};
+use wahook_queue::{Broker, ConsumerConnection, LinkState, reconnect_backoff};
 use wahook_runtime::{metrics::ConsumerMetrics, shutdown::Shutdown};
 
 use crate::{
@@ -66,15 +66,15 @@ impl<L: DeliveryLog> Sessions<L> {
     ) -> Result<(), String> {
         let mut endpoints = self.endpoints.clone();
         let topology = endpoints.borrow_and_update().topology.clone();
-        let intake = tokio::select! {
-            connected = Intake::connect(&self.broker, &self.name, &topology) => {
+        let connection = tokio::select! {
+            connected = ConsumerConnection::connect(&self.broker, &self.name, &topology) => {
                 Arc::new(connected.map_err(|error| error.to_string())?)
             }
             () = shutdown.soft() => return Ok(()),
         };
         backoff.reset();
-        let ended = self.work(&intake, endpoints, shutdown).await;
-        intake.close().await;
+        let ended = self.work(&connection, endpoints, shutdown).await;
+        connection.close().await;
         ended
     }
 
@@ -82,14 +82,14 @@ impl<L: DeliveryLog> Sessions<L> {
     /// out can be acknowledged while deliveries finish.
     async fn work(
         &self,
-        intake: &Arc<Intake>,
+        connection: &Arc<ConsumerConnection>,
         mut endpoints: watch::Receiver<EndpointSet<L>>,
         shutdown: &Shutdown,
     ) -> Result<(), String> {
         let mut parts = JoinSet::new();
         let mut at_work = BTreeSet::new();
-        parts.spawn(self.drain(Arc::clone(intake)));
-        self.go_to_work(&endpoints, intake, &mut parts, &mut at_work);
+        parts.spawn(self.drain(Arc::clone(connection)));
+        self.go_to_work(&endpoints, connection, &mut parts, &mut at_work);
         self.link.send_modify(LinkState::connected);
         tracing::info!(broker = %self.broker, "consuming: connected");
         loop {
@@ -99,9 +99,9 @@ impl<L: DeliveryLog> Sessions<L> {
                 }
                 Ok(()) = endpoints.changed() => {
                     let topology = endpoints.borrow_and_update().topology.clone();
-                    let declared = intake.declare(&topology).await;
+                    let declared = connection.declare(&topology).await;
                     declared.map_err(|error| error.to_string())?;
-                    self.go_to_work(&endpoints, intake, &mut parts, &mut at_work);
+                    self.go_to_work(&endpoints, connection, &mut parts, &mut at_work);
                 }
                 () = shutdown.soft() => break,
             }
@@ -116,25 +116,25 @@ impl<L: DeliveryLog> Sessions<L> {
     fn go_to_work(
         &self,
         endpoints: &watch::Receiver<EndpointSet<L>>,
-        intake: &Arc<Intake>,
+        connection: &Arc<ConsumerConnection>,
         parts: &mut JoinSet<String>,
         at_work: &mut BTreeSet<EndpointName>,
     ) {
         for EndpointHandle { worker, endpoint } in &endpoints.borrow().members {
             worker.follow(endpoint);
             if at_work.insert(worker.name().clone()) {
-                let (worker, intake) = (Arc::clone(worker), Arc::clone(intake));
+                let (worker, connection) = (Arc::clone(worker), Arc::clone(connection));
                 let deliveries = self.deliveries.clone();
-                parts.spawn(async move { worker.work(&intake, &deliveries).await });
+                parts.spawn(async move { worker.work(&connection, &deliveries).await });
             }
         }
     }
 
-    fn drain(&self, intake: Arc<Intake>) -> impl Future<Output = String> + use<L> {
+    fn drain(&self, connection: Arc<ConsumerConnection>) -> impl Future<Output = String> + use<L> {
         let (log, health) = (Arc::clone(&self.log), self.log_health.clone());
         let metrics = self.metrics.clone();
         async move {
-            match drainer::drain(&intake, log, health, metrics).await {
+            match drainer::drain(&connection, log, health, metrics).await {
                 Err(ended) => ended.to_string(),
                 Ok(never) => match never {},
             }

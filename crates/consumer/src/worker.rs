@@ -9,7 +9,9 @@ use tokio::{
 use tokio_util::task::TaskTracker;
 use wahook_delivery_log::DeliveryLog;
 use wahook_domain::EndpointName;
-use wahook_queue::{ConnectError, Intake, Received, Subscription, SubscriptionEnded, topology};
+use wahook_queue::{
+    ConnectError, ConsumerConnection, Received, Subscription, SubscriptionEnded, topology,
+};
 
 use crate::delivery::{AttemptKind, Deliverer};
 
@@ -54,7 +56,11 @@ impl<L: DeliveryLog> Worker<L> {
     }
 
     /// Works until the connection breaks; returns what broke it.
-    pub(crate) async fn work(&self, intake: &Intake, deliveries: &TaskTracker) -> String {
+    pub(crate) async fn work(
+        &self,
+        connection: &ConsumerConnection,
+        deliveries: &TaskTracker,
+    ) -> String {
         loop {
             let mut changes = self.endpoint.subscribe();
             let endpoint = Arc::clone(&changes.borrow_and_update());
@@ -63,12 +69,12 @@ impl<L: DeliveryLog> Worker<L> {
                 let _ = changes.changed().await;
                 Ok(())
             } else if endpoint.gate.is_open() {
-                self.probe(&endpoint, intake, deliveries, &mut changes)
+                self.probe(&endpoint, connection, deliveries, &mut changes)
                     .await
             } else {
                 tokio::select! {
-                    ended = self.consume(&endpoint, intake, deliveries, &mut changes) => ended,
-                    error = self.count(&endpoint, intake) => Err(error),
+                    ended = self.consume(&endpoint, connection, deliveries, &mut changes) => ended,
+                    error = self.count(&endpoint, connection) => Err(error),
                 }
             };
             if let Err(error) = step {
@@ -82,12 +88,12 @@ impl<L: DeliveryLog> Worker<L> {
     async fn consume(
         &self,
         endpoint: &Arc<Deliverer<L>>,
-        intake: &Intake,
+        connection: &ConsumerConnection,
         deliveries: &TaskTracker,
         changes: &mut watch::Receiver<Arc<Deliverer<L>>>,
     ) -> Result<(), String> {
         let queue = topology::work_queue(&self.name);
-        let mut subscription = match intake.subscribe(&queue, endpoint.prefetch).await {
+        let mut subscription = match connection.subscribe(&queue, endpoint.prefetch).await {
             Ok(subscription) => subscription,
             // The others, whose queues are well, must not suffer for this one.
             Err(error @ ConnectError::NoSubscription { .. }) => {
@@ -183,7 +189,7 @@ impl<L: DeliveryLog> Worker<L> {
     async fn probe(
         &self,
         endpoint: &Arc<Deliverer<L>>,
-        intake: &Intake,
+        connection: &ConsumerConnection,
         deliveries: &TaskTracker,
         changes: &mut watch::Receiver<Arc<Deliverer<L>>>,
     ) -> Result<(), String> {
@@ -193,7 +199,7 @@ impl<L: DeliveryLog> Worker<L> {
             () = endpoint.gate.is(false) => return Ok(()),
             _ = changes.changed() => return Ok(()),
         }
-        let taken = intake.take_one(&topology::work_queue(&self.name)).await;
+        let taken = connection.take_one(&topology::work_queue(&self.name)).await;
         let Some(received) = taken.map_err(|error| error.to_string())? else {
             sleep(EMPTY_PAUSE).await;
             return Ok(());
@@ -215,11 +221,11 @@ impl<L: DeliveryLog> Worker<L> {
     /// The broker's count of the queue's consumers is exact at each moment, needs
     /// nothing to be kept anywhere, and is right again a second after a consumer
     /// came or was killed.
-    async fn count(&self, endpoint: &Deliverer<L>, intake: &Intake) -> String {
+    async fn count(&self, endpoint: &Deliverer<L>, connection: &ConsumerConnection) -> String {
         let queue = topology::work_queue(&self.name);
         loop {
             if endpoint.gate.is_shared() {
-                let observer = match intake.observe(&queue).await {
+                let observer = match connection.observe(&queue).await {
                     Ok(observer) => observer,
                     Err(error) => return error.to_string(),
                 };

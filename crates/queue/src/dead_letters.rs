@@ -12,7 +12,7 @@ use wahook_domain::{EndpointName, QueuedEvent, UnixMillis};
 
 use crate::{
     broker::{self, Broker, ConnectError},
-    intake::{Intake, Receipt},
+    consumer_connection::{ConsumerConnection, Receipt},
     message::{self, Poison},
     topology::{self, DEAD_QUEUE, Topology},
 };
@@ -33,7 +33,7 @@ enum Source {
         connection: Box<Connection>,
         channel: Channel,
     },
-    Local(Intake),
+    Local(ConsumerConnection),
 }
 
 /// Why the dead letters can't be looked through.
@@ -61,7 +61,8 @@ impl DeadLetters {
         let uri = match broker {
             Broker::RabbitMq(uri) => uri,
             Broker::Local(_) => {
-                let intake = Intake::connect(broker, name, &Topology::default()).await?;
+                let intake =
+                    ConsumerConnection::connect(broker, name, &Topology::default()).await?;
                 let left = intake.depth(DEAD_QUEUE).await;
                 let source = Source::Local(intake);
                 return Ok(Self { source, left });

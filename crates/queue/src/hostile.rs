@@ -9,7 +9,7 @@ use proptest::{collection::vec, option, prelude::*, strategy::ValueTree};
 use serde_json::json;
 use wahook_domain::{EndpointName, QueuedEvent, RetryRule};
 
-use crate::{message, message::Outgoing, spill};
+use crate::{message, message::Outgoing, result_message};
 
 /// Every header that is ours, and one that is not.
 const HEADERS: [&str; 7] = [
@@ -135,9 +135,9 @@ proptest! {
 
     #[test]
     fn a_result_that_can_be_read_is_written_as_it_was(properties in properties(), payload in payload()) {
-        if let Ok(result) = spill::decode(&properties, payload) {
+        if let Ok(result) = result_message::decode(&properties, payload) {
             let again = Outgoing::result(&result);
-            prop_assert_eq!(spill::decode(&again.properties, again.payload), Ok(result));
+            prop_assert_eq!(result_message::decode(&again.properties, again.payload), Ok(result));
         }
     }
 }
@@ -151,7 +151,7 @@ fn many_of_these_messages_can_be_read() {
         let drawn = (properties(), payload()).new_tree(&mut runner).unwrap();
         let (properties, payload) = drawn.current();
         events += u32::from(message::decode(&properties, payload.clone()).is_ok());
-        results += u32::from(spill::decode(&properties, payload).is_ok());
+        results += u32::from(result_message::decode(&properties, payload).is_ok());
     }
     assert!((25..475).contains(&events), "{events}");
     assert!((25..475).contains(&results), "{results}");

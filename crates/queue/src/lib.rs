@@ -6,30 +6,30 @@
 
 mod acks;
 pub mod broker;
+mod confirms;
+pub mod consumer_connection;
 pub mod dead_letters;
 #[cfg(test)]
 mod hostile;
-pub mod intake;
+pub mod inspector;
 pub mod link;
 pub mod local;
-pub mod look;
 pub mod message;
 pub mod publisher;
 mod readable;
+pub mod result_message;
 mod routing;
-mod settle;
-pub mod spill;
 pub mod stored;
 pub mod subscription;
 pub mod topology;
 mod wire;
 
 pub use broker::{Broker, BrokerUri, ConnectError, InvalidBrokerUri, reconnect_backoff};
+pub use consumer_connection::{AckError, ConsumerConnection, Observer, Receipt, Received};
 pub use dead_letters::{DeadLetter, DeadLetters, DeadLettersError};
-pub use intake::{AckError, Intake, Observer, Receipt, Received};
+pub use inspector::{Depth, Inspector, Look, LookError, Seen};
 pub use link::LinkState;
 pub use local::LocalQueue;
-pub use look::{Depth, Inspector, Look, LookError, Seen};
 pub use message::{Outgoing, Poison};
 pub use publisher::{PublishError, Publisher, PublisherTask};
 pub use stored::Stored;

@@ -1,7 +1,7 @@
 //! A queue within this process, in RabbitMQ's place: where producer, consumer and store are
 //! one program.
 //!
-//! [`Publisher`](crate::Publisher), [`Intake`](crate::Intake) and what they hand out are the
+//! [`Publisher`](crate::Publisher), [`ConsumerConnection`](crate::ConsumerConnection) and what they hand out are the
 //! same for both, so nobody above knows which it is. What they ask of the store travels as
 //! [`Command`]s, each with the way back for its answer; a store that is gone drops them,
 //! which answers them too.
@@ -17,7 +17,7 @@ use std::{
 use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::{
-    intake::Received, link::LinkState, message::Outgoing, publisher::PublishError,
+    consumer_connection::Received, link::LinkState, message::Outgoing, publisher::PublishError,
     topology::Topology,
 };
 

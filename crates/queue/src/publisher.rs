@@ -22,10 +22,10 @@ use wahook_failpoint::{self as failpoint, Failpoint};
 
 use crate::{
     broker::{self, Broker, BrokerUri, ConnectError, reconnect_backoff},
+    confirms::{Returns, Settled, Verdict},
     link::LinkState,
     local::{self, Command, SharedQueue},
     message::Outgoing,
-    settle::{Returns, Settled, Verdict},
     topology::Topology,
 };
 

@@ -9,7 +9,7 @@ use tokio::{sync::mpsc, time::timeout};
 use crate::{
     acks::{Ended, GatheredLease},
     broker,
-    intake::{Receipt, Received, STEP_LIMIT},
+    consumer_connection::{Receipt, Received, STEP_LIMIT},
     local::LocalSubscription,
 };
 

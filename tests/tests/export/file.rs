@@ -12,7 +12,7 @@ use wahook_domain::{
     EventPattern, QueuedEvent, RetryRule, UnixMillis, WaitStep,
 };
 use wahook_embedded::Store;
-use wahook_queue::{Intake, Outgoing, Publisher, Topology};
+use wahook_queue::{ConsumerConnection, Outgoing, Publisher, Topology};
 use wahook_tests::folder::RunFolder;
 use wahook_tests::pair::{Place, SECRET};
 use wahook_tests::program::{Command, ProgramName, Ran};
@@ -29,7 +29,7 @@ pub(crate) struct DataFile {
 pub(crate) struct Filling {
     store: Store,
     publisher: Publisher,
-    pub(crate) intake: Intake,
+    pub(crate) intake: ConsumerConnection,
 }
 
 impl DataFile {
@@ -48,7 +48,7 @@ impl DataFile {
         let steps = RetryRule::new(3, 5_000).unwrap().wait_steps();
         let (name, every) = (endpoint(), [EventPattern::Every]);
         let topology = Topology::deliveries([(&name, every.as_slice())], &steps);
-        let intake = Intake::connect(&store.broker(), "test", &topology).await;
+        let intake = ConsumerConnection::connect(&store.broker(), "test", &topology).await;
         let (publisher, _) = Publisher::start(store.broker(), "test", topology, DEADLINE);
         Filling {
             intake: intake.unwrap(),

@@ -8,7 +8,7 @@ use wahook_domain::{
     UnixMillis,
 };
 use wahook_queue::{
-    Broker, BrokerUri, ConnectError, Intake, Outgoing, Publisher, Topology, topology,
+    Broker, BrokerUri, ConnectError, ConsumerConnection, Outgoing, Publisher, Topology, topology,
 };
 use wahook_tests::pair::Servers;
 use wahook_tests::tcp_proxy::{Network, TcpProxy};
@@ -34,7 +34,7 @@ async fn a_subscription_that_was_given_up_keeps_no_message_from_the_next() {
     let name = EndpointName::default();
     let patterns: Vec<EventPattern> = vec!["*".parse().unwrap()];
     let deliveries = Topology::deliveries([(&name, patterns.as_slice())], &[]);
-    let intake = Intake::connect(&Broker::from(uri), "late", &deliveries)
+    let intake = ConsumerConnection::connect(&Broker::from(uri), "late", &deliveries)
         .await
         .unwrap();
     let queue = topology::work_queue(&name);

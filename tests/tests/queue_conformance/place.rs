@@ -10,8 +10,8 @@ use wahook_domain::{
 };
 use wahook_embedded::Store;
 use wahook_queue::{
-    Broker, BrokerUri, Intake, Outgoing, PublishError, Publisher, PublisherTask, Received,
-    Subscription, Topology,
+    Broker, BrokerUri, ConsumerConnection, Outgoing, PublishError, Publisher, PublisherTask,
+    Received, Subscription, Topology,
 };
 use wahook_tests::folder::RunFolder;
 
@@ -85,9 +85,9 @@ impl Place {
         self.publisher().await.publish(message).await
     }
 
-    pub(crate) async fn intake(&self, topology: &Topology) -> Intake {
+    pub(crate) async fn intake(&self, topology: &Topology) -> ConsumerConnection {
         let broker = self.broker();
-        Intake::connect(&broker, "conformance", topology)
+        ConsumerConnection::connect(&broker, "conformance", topology)
             .await
             .unwrap()
     }
@@ -143,7 +143,7 @@ pub(crate) async fn next(subscription: &mut Subscription) -> Received {
 }
 
 /// The message that a queue must have, perhaps only in a moment.
-pub(crate) async fn take(intake: &Intake, queue: &str) -> Received {
+pub(crate) async fn take(intake: &ConsumerConnection, queue: &str) -> Received {
     wahook_tests::eventually::eventually(DEADLINE, queue, || async {
         intake.take_one(queue).await.unwrap()
     })

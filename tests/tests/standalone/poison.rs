@@ -8,7 +8,7 @@ use wahook_domain::{
     UnixMillis,
 };
 use wahook_embedded::Store;
-use wahook_queue::{Intake, Outgoing, Publisher, Topology, topology::DEAD_QUEUE};
+use wahook_queue::{ConsumerConnection, Outgoing, Publisher, Topology, topology::DEAD_QUEUE};
 use wahook_tests::folder::RunFolder;
 
 const WORK: &str = "wahook.deliver.default";
@@ -35,7 +35,9 @@ async fn a_message_that_ends_its_process_each_time_is_a_dead_letter_in_the_end()
     loop {
         let store = Store::open(&folder.join("data.db")).unwrap();
         let broker = store.broker();
-        let intake = Intake::connect(&broker, "test", &topology).await.unwrap();
+        let intake = ConsumerConnection::connect(&broker, "test", &topology)
+            .await
+            .unwrap();
         if handed_out == 0 {
             let limit = Duration::from_secs(20);
             let (publisher, _) = Publisher::start(broker, "test", Topology::events(), limit);

@@ -10,8 +10,8 @@ use wahook_consumer::{ConsumerSettings, EndpointSettings, topology};
 use wahook_delivery_log::MongoLog;
 use wahook_domain::{EndpointName, WaitStep};
 use wahook_queue::{
-    Broker, BrokerUri, Inspector, Intake, Outgoing, PublishError, Publisher, PublisherTask,
-    Topology,
+    Broker, BrokerUri, ConsumerConnection, Inspector, Outgoing, PublishError, Publisher,
+    PublisherTask, Topology,
     topology::{DEAD_QUEUE, RESULTS_QUEUE, endpoint_of, work_queue},
 };
 
@@ -112,7 +112,7 @@ fn waits_of(endpoint: &EndpointSettings) -> Vec<WaitStep> {
 
 async fn declare(uri: &BrokerUri, topology: &Topology) -> anyhow::Result<()> {
     let broker = Broker::from(uri.clone());
-    match Intake::connect(&broker, NAME, topology).await {
+    match ConsumerConnection::connect(&broker, NAME, topology).await {
         Ok(intake) => intake.close().await,
         Err(error) => bail!("{AT_BROKER}: {uri} can't be used: {error}"),
     }

@@ -21,7 +21,7 @@ use crate::{
     broker::{self, BrokerUri, ConnectError},
     dead_letters::DeadLetter,
     message::{self, Poison},
-    spill,
+    result_message,
     topology::Topology,
 };
 
@@ -232,6 +232,6 @@ impl Seen {
 
     /// Reads it as a message of `wahook.results`.
     pub fn result(self) -> Result<AttemptResult, Poison> {
-        spill::decode(&self.properties, self.payload)
+        result_message::decode(&self.properties, self.payload)
     }
 }

@@ -22,7 +22,7 @@ use crate::{
     dead_letters::DeadLetter,
     local::{Command, Lease, LocalSubscription, Settlement, SharedQueue, Tag},
     message::{self, Poison},
-    spill,
+    result_message,
     stored::Stored,
     subscription::{Remote, Subscription},
     topology::Topology,
@@ -33,7 +33,7 @@ use crate::{
 pub(crate) const STEP_LIMIT: Duration = Duration::from_secs(10);
 
 /// A connection for consuming.
-pub struct Intake(Source);
+pub struct ConsumerConnection(Source);
 
 /// Where the messages are.
 enum Source {
@@ -45,7 +45,7 @@ enum Source {
     Local(SharedQueue),
 }
 
-impl Intake {
+impl ConsumerConnection {
     /// Connects once, under a deadline, and declares `topology`.
     pub async fn connect(
         broker: &Broker,
@@ -271,7 +271,7 @@ impl Received {
 
     /// Reads it as a message of `wahook.results`.
     pub fn result(&self) -> Result<AttemptResult, Poison> {
-        spill::decode(&self.properties, self.payload.clone())
+        result_message::decode(&self.properties, self.payload.clone())
     }
 }
 
