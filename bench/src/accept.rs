@@ -19,7 +19,7 @@ use tokio::{
     sync::watch,
 };
 use wahook_domain::Validation;
-use wahook_producer::{IntakeSettings, Tokens};
+use wahook_producer::{EventServiceSettings, Tokens};
 use wahook_queue::{
     Broker, LinkState, LocalQueue, PublishError, Publisher, Topology, local::Command,
 };
@@ -49,7 +49,7 @@ impl Acceptance {
         let runtime = Builder::new_current_thread().enable_time().build()?;
         let broker = Broker::Local(Arc::new(Confirming(watch::Sender::default())));
         let (publisher, _) = Publisher::start(broker, "bench", Topology::events(), CONFIRM_LIMIT);
-        let settings = IntakeSettings {
+        let settings = EventServiceSettings {
             listen: ListenAddress::loopback(0),
             tokens: Tokens::parse(TOKEN)?,
             max_body_bytes: MAX_BODY_BYTES,

@@ -10,8 +10,8 @@ use serde::Serialize;
 
 use crate::{
     budget::Hold,
+    event_service::{EventService, Taken},
     headers::NDJSON,
-    intake::{Intake, Taken},
     problem::Problem,
 };
 
@@ -43,7 +43,7 @@ struct Line {
     repeatable: Option<Problem>,
 }
 
-impl Intake {
+impl EventService {
     /// Takes each line by itself and answers in their order. The answer's own
     /// status tells a gateway what to do without reading it: 202 all are taken;
     /// 503 some can be had by repeating; 207 some are wrong.

@@ -14,8 +14,8 @@ use wahook_runtime::{metrics::Occupied, problem::MEDIA_TYPE};
 
 use crate::{
     body,
+    event_service::{EventService, Taken},
     headers::{Encoding, Format, idempotency_key, traceparent},
-    intake::{Intake, Taken},
     openapi::Event,
     problem::Problem,
 };
@@ -55,7 +55,7 @@ pub(crate) const MAX_IN_FLIGHT: usize = 1024;
     )
 )]
 pub(crate) async fn post(
-    State(intake): State<Arc<Intake>>,
+    State(intake): State<Arc<EventService>>,
     headers: HeaderMap,
     body: Body,
 ) -> Response {
@@ -74,7 +74,7 @@ pub(crate) async fn post(
     })
 }
 
-impl Intake {
+impl EventService {
     async fn answer(
         &self,
         headers: &HeaderMap,

@@ -4,17 +4,17 @@ mod batch;
 mod body;
 mod budget;
 mod duplicates;
+mod event_service;
 mod events;
 mod headers;
-mod intake;
 mod openapi;
 mod problem;
 mod recent;
+mod router;
 mod settings;
 mod token;
-mod unwanted;
 
-pub use settings::{IntakeSettings, ProducerSettings};
+pub use settings::{EventServiceSettings, ProducerSettings};
 pub use token::{InvalidTokens, Tokens};
 
 use anyhow::Context;
@@ -34,9 +34,9 @@ use wahook_runtime::{
 
 use budget::{BUDGET_BYTES, Budget};
 use duplicates::Duplicates;
+use event_service::EventService;
 use events::MAX_IN_FLIGHT;
-use intake::Intake;
-use unwanted::Unwanted;
+use router::EventRouter;
 
 /// How long a publish may wait for its confirm before the answer is 503.
 const CONFIRM_LIMIT: Duration = Duration::from_secs(5);
@@ -57,7 +57,7 @@ pub async fn run(settings: ProducerSettings, shutdown: Shutdown) -> anyhow::Resu
 /// When the address can't be listened on.
 pub async fn run_over(
     broker: Broker,
-    settings: IntakeSettings,
+    settings: EventServiceSettings,
     shutdown: Shutdown,
 ) -> anyhow::Result<()> {
     let listener = settings.listen.bind().await?;
@@ -90,13 +90,17 @@ pub async fn run_over(
 
 /// What answers `POST /v1/events`, wherever it is served: `settings.listen` is not looked
 /// at.
-pub fn router(settings: IntakeSettings, publisher: Publisher, metrics: ProducerMetrics) -> Router {
-    let intake = Arc::new(Intake {
+pub fn router(
+    settings: EventServiceSettings,
+    publisher: Publisher,
+    metrics: ProducerMetrics,
+) -> Router {
+    let intake = Arc::new(EventService {
         tokens: settings.tokens,
         max_body_bytes: settings.max_body_bytes,
         validation: settings.validation,
         publisher,
-        unwanted: Unwanted::default(),
+        unwanted: EventRouter::default(),
         metrics,
         permits: Semaphore::new(MAX_IN_FLIGHT),
         budget: Budget::new(BUDGET_BYTES),

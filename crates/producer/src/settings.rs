@@ -16,12 +16,12 @@ pub struct ProducerSettings {
     /// `AMQP_URL`
     pub broker: BrokerUri,
     /// The rest, which does not depend on where the queue is.
-    pub intake: IntakeSettings,
+    pub intake: EventServiceSettings,
 }
 
 /// What is taken from whom.
 #[derive(Debug)]
-pub struct IntakeSettings {
+pub struct EventServiceSettings {
     /// `PRODUCER_LISTEN`
     pub listen: ListenAddress,
     /// `PRODUCER_TOKEN`
@@ -38,7 +38,7 @@ impl ProducerSettings {
     pub fn read(settings: &mut Settings) -> Option<Self> {
         let broker =
             settings.required_parsed("AMQP_URL", "the broker's address", BrokerUri::EXAMPLE);
-        let intake = IntakeSettings::read(settings);
+        let intake = EventServiceSettings::read(settings);
         Some(Self {
             broker: broker?,
             intake,
@@ -56,7 +56,7 @@ impl ProducerSettings {
     }
 }
 
-impl IntakeSettings {
+impl EventServiceSettings {
     /// Reads everything; faults are noted in `settings`.
     pub fn read(settings: &mut Settings) -> Self {
         let listen = ProducerSettings::read_listen(settings);
@@ -105,7 +105,7 @@ fn read_tokens(settings: &mut Settings, listen: ListenAddress) -> Tokens {
 mod tests {
     use super::*;
 
-    fn read(pairs: &[(&'static str, &'static str)]) -> Result<IntakeSettings, String> {
+    fn read(pairs: &[(&'static str, &'static str)]) -> Result<EventServiceSettings, String> {
         let mut settings = Settings::from_pairs(pairs.iter().copied());
         let read = ProducerSettings::read(&mut settings);
         settings.finish().map_err(|faults| faults.to_string())?;

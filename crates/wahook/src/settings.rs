@@ -5,7 +5,7 @@ use std::{convert::Infallible, fmt, path::PathBuf, str::FromStr};
 
 use uuid::Uuid;
 use wahook_consumer::DeliverySettings;
-use wahook_producer::IntakeSettings;
+use wahook_producer::EventServiceSettings;
 use wahook_receiver::ReceiverSettings;
 use wahook_runtime::Settings;
 
@@ -20,7 +20,7 @@ pub struct StandaloneSettings {
     /// `WAHOOK_DATA`
     pub data: PathBuf,
     /// What is taken from whom.
-    pub intake: IntakeSettings,
+    pub intake: EventServiceSettings,
     /// What is delivered to whom.
     pub delivery: DeliverySettings,
     /// The test receiver, where there is no other webhook.
@@ -36,7 +36,7 @@ impl StandaloneSettings {
             settings.is_given(name);
         }
         let receiver = (!has_webhook(settings)).then(|| Self::read_receiver(settings));
-        let intake = IntakeSettings::read(settings);
+        let intake = EventServiceSettings::read(settings);
         let delivery = DeliverySettings::read(settings);
         Some(Self {
             data,

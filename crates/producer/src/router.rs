@@ -27,9 +27,9 @@ pub(crate) enum Routed {
 /// broker, which makes the confirms of others ambiguous for a moment. So names
 /// that came back before are asked about first.
 #[derive(Debug, Default)]
-pub(crate) struct Unwanted(Mutex<HashSet<EventName>>);
+pub(crate) struct EventRouter(Mutex<HashSet<EventName>>);
 
-impl Unwanted {
+impl EventRouter {
     /// Publishes an event, and says that it is unwanted only where the broker
     /// has confirmed that consumers have declared what their endpoints want and
     /// that this is not among it. So an event whose queue is missing is an error.

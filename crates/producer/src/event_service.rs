@@ -14,16 +14,16 @@ use crate::{
     budget::Budget,
     duplicates::{Claim, Duplicates},
     problem::Problem,
+    router::{EventRouter, Routed},
     settings::LARGEST_EVENT,
     token::Tokens,
-    unwanted::{Routed, Unwanted},
 };
 
 /// What a publish takes beside the event's bytes, about.
 const PUBLISH_BYTES: usize = 1024;
 
 /// What answering needs.
-pub(crate) struct Intake {
+pub(crate) struct EventService {
     /// Who may send.
     pub(crate) tokens: Tokens,
     /// The largest body, in bytes.
@@ -33,7 +33,7 @@ pub(crate) struct Intake {
     /// To the broker.
     pub(crate) publisher: Publisher,
     /// What no endpoint wants.
-    pub(crate) unwanted: Unwanted,
+    pub(crate) unwanted: EventRouter,
     /// What is counted.
     pub(crate) metrics: ProducerMetrics,
     /// One for each request that may be answered at once.
@@ -99,7 +99,7 @@ impl Taken {
     }
 }
 
-impl Intake {
+impl EventService {
     /// Counts an event that was refused.
     pub(crate) fn count(&self, problem: &Problem) {
         self.metrics.events_refused(problem.reason()).inc();
