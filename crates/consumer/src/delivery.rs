@@ -17,8 +17,8 @@ use tokio::{
 };
 use wahook_delivery_log::DeliveryLog;
 use wahook_domain::{
-    Attempt, AttemptNumber, AttemptResult, Decision, EndpointName, Outcome, QueuedEvent, Sign,
-    UnixMillis,
+    Attempt, AttemptNumber, AttemptResult, Decision, EndpointName, HealthSignal, Outcome,
+    QueuedEvent, UnixMillis,
 };
 use wahook_failpoint::{self as failpoint, Failpoint};
 use wahook_queue::{Outgoing, Publisher, Receipt, Received};
@@ -246,10 +246,10 @@ impl<L: DeliveryLog> Deliverer<L> {
     /// Takes note of what an attempt says of the endpoint. Returns whether it
     /// counts against its event.
     fn notice(&self, outcome: &Outcome, decision: Decision, kind: AttemptKind) -> bool {
-        let (sign, error) = (Sign::of(outcome, decision), outcome.error_message());
+        let (sign, error) = (HealthSignal::of(outcome, decision), outcome.error_message());
         self.gate.note(sign, error.as_deref());
         if kind == AttemptKind::Probe {
-            let delivered = sign == Sign::Success;
+            let delivered = sign == HealthSignal::Success;
             if delivered {
                 self.metrics.probes.delivered.inc();
             } else {
@@ -258,7 +258,7 @@ impl<L: DeliveryLog> Deliverer<L> {
             }
             delivered
         } else {
-            sign != Sign::Failure || !self.gate.is_open()
+            sign != HealthSignal::Failure || !self.gate.is_open()
         }
     }
 

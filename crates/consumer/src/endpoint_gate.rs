@@ -9,7 +9,7 @@ use tokio::{
     sync::watch,
     time::{Instant, sleep_until},
 };
-use wahook_domain::{Change, Circuit, EndpointName, Pace, RateLimit, Sign};
+use wahook_domain::{Change, Circuit, EndpointName, HealthSignal, Pace, RateLimit};
 use wahook_runtime::{CheckHandle, clock, metrics::EndpointMetrics};
 
 use crate::settings::EndpointSettings;
@@ -91,7 +91,7 @@ impl EndpointGate {
     }
 
     /// Takes note of what a delivery says of the endpoint.
-    pub(crate) fn note(&self, sign: Sign, error: Option<&str>) {
+    pub(crate) fn note(&self, sign: HealthSignal, error: Option<&str>) {
         let now = self.now();
         let mut state = self.state();
         let change = state.circuit.as_mut().and_then(|c| c.note(now, sign));

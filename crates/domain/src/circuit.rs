@@ -46,7 +46,7 @@ impl Default for CircuitRule {
 
 /// What a delivery says of its endpoint.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Sign {
+pub enum HealthSignal {
     /// It is up.
     Success,
     /// It may be down.
@@ -55,7 +55,7 @@ pub enum Sign {
     Neutral,
 }
 
-impl Sign {
+impl HealthSignal {
     /// What an attempt says that ended so: no answer, a 5xx or a 429 are signs
     /// of an outage, and so is a delivery that is given up for whatever reason.
     #[must_use]
@@ -163,10 +163,10 @@ impl Circuit {
 
     /// Takes note of what a delivery says, a probe's success included. One
     /// that began before the circuit opened may end after.
-    pub fn note(&mut self, now: Duration, sign: Sign) -> Option<Change> {
+    pub fn note(&mut self, now: Duration, sign: HealthSignal) -> Option<Change> {
         match (&mut self.state, sign) {
-            (_, Sign::Neutral) | (State::Open { .. }, Sign::Failure) => None,
-            (State::Open { since, wait, .. }, Sign::Success) => {
+            (_, HealthSignal::Neutral) | (State::Open { .. }, HealthSignal::Failure) => None,
+            (State::Open { since, wait, .. }, HealthSignal::Success) => {
                 let (open_for, wait) = (now.saturating_sub(*since), *wait);
                 self.state = State::Closed {
                     run: VecDeque::new(),
@@ -174,11 +174,11 @@ impl Circuit {
                 };
                 Some(Change::Closed(open_for))
             }
-            (State::Closed { run, .. }, Sign::Success) => {
+            (State::Closed { run, .. }, HealthSignal::Success) => {
                 run.clear();
                 None
             }
-            (State::Closed { run, .. }, Sign::Failure) => {
+            (State::Closed { run, .. }, HealthSignal::Failure) => {
                 run.push_back(now);
                 while run.len() > self.rule.failures as usize {
                     run.pop_front();
@@ -244,7 +244,7 @@ mod tests {
 
     fn failing(circuit: &mut Circuit, times: u32, at: Duration) -> Vec<Option<Change>> {
         (0..times)
-            .map(|_| circuit.note(at, Sign::Failure))
+            .map(|_| circuit.note(at, HealthSignal::Failure))
             .collect()
     }
 
@@ -262,11 +262,14 @@ mod tests {
         let mut circuit = Circuit::new(CircuitRule::default());
         assert_eq!(failing(&mut circuit, 19, s(0)), [None; 19]);
         assert!(!circuit.is_open() && circuit.probe_at().is_none());
-        assert_eq!(circuit.note(s(60), Sign::Failure), Some(Change::Opened));
+        assert_eq!(
+            circuit.note(s(60), HealthSignal::Failure),
+            Some(Change::Opened)
+        );
         assert!(circuit.is_open());
         assert_eq!(circuit.probe_at(), Some(s(65)));
         assert_eq!(
-            circuit.note(s(60), Sign::Failure),
+            circuit.note(s(60), HealthSignal::Failure),
             None,
             "it is open already"
         );
@@ -277,7 +280,7 @@ mod tests {
         let mut circuit = Circuit::new(CircuitRule::default());
         for n in 0..200 {
             // 19 of them are in no window of a minute together with a twentieth.
-            assert_eq!(circuit.note(s(n) * 61 / 19, Sign::Failure), None);
+            assert_eq!(circuit.note(s(n) * 61 / 19, HealthSignal::Failure), None);
         }
     }
 
@@ -285,10 +288,13 @@ mod tests {
     fn a_success_ends_the_run_and_a_refused_event_does_not() {
         let mut circuit = Circuit::new(CircuitRule::default());
         failing(&mut circuit, 19, s(0));
-        circuit.note(s(1), Sign::Success);
+        circuit.note(s(1), HealthSignal::Success);
         assert_eq!(failing(&mut circuit, 19, s(1)), [None; 19]);
-        assert_eq!(circuit.note(s(1), Sign::Neutral), None);
-        assert_eq!(circuit.note(s(1), Sign::Failure), Some(Change::Opened));
+        assert_eq!(circuit.note(s(1), HealthSignal::Neutral), None);
+        assert_eq!(
+            circuit.note(s(1), HealthSignal::Failure),
+            Some(Change::Opened)
+        );
     }
 
     #[test]
@@ -311,7 +317,7 @@ mod tests {
         let mut circuit = open_at(s(0));
         assert_eq!(circuit.ramp(s(1)), None);
         assert_eq!(
-            circuit.note(s(35), Sign::Success),
+            circuit.note(s(35), HealthSignal::Success),
             Some(Change::Closed(s(35)))
         );
         let ramp = [35, 36, 37, 44, 45].map(|at| circuit.ramp(s(at)));
@@ -335,10 +341,10 @@ mod tests {
     fn one_that_fails_again_at_once_is_probed_less_often_than_one_that_failed_for_the_first_time() {
         let mut circuit = open_at(s(0));
         circuit.probe_failed(s(5));
-        circuit.note(s(15), Sign::Success);
+        circuit.note(s(15), HealthSignal::Success);
         failing(&mut circuit, 20, s(20));
         assert_eq!(circuit.probe_at(), Some(s(40)), "10 s had been reached");
-        circuit.note(s(40), Sign::Success);
+        circuit.note(s(40), HealthSignal::Success);
         failing(&mut circuit, 20, s(200));
         assert_eq!(
             circuit.probe_at(),
@@ -352,13 +358,16 @@ mod tests {
         let mut circuit = open_at(s(0));
         circuit.follow(CircuitRule::default(), s(2));
         assert_eq!(circuit.probe_at(), Some(s(2)));
-        circuit.note(s(2), Sign::Success);
+        circuit.note(s(2), HealthSignal::Success);
         let touchy = CircuitRule {
             failures: 1,
             ..CircuitRule::default()
         };
         circuit.follow(touchy, s(3));
-        assert_eq!(circuit.note(s(100), Sign::Failure), Some(Change::Opened));
+        assert_eq!(
+            circuit.note(s(100), HealthSignal::Failure),
+            Some(Change::Opened)
+        );
     }
 
     #[test]
@@ -380,34 +389,50 @@ mod tests {
         for (outcome, first, last) in [
             (
                 Outcome::Delivered { status: 200 },
-                Sign::Success,
-                Sign::Success,
+                HealthSignal::Success,
+                HealthSignal::Success,
             ),
-            (answered(500), Sign::Failure, Sign::Failure),
-            (answered(503), Sign::Failure, Sign::Failure),
-            (answered(429), Sign::Failure, Sign::Failure),
-            (answered(404), Sign::Neutral, Sign::Failure),
-            (redirected, Sign::Neutral, Sign::Failure),
-            (timed_out, Sign::Failure, Sign::Failure),
+            (answered(500), HealthSignal::Failure, HealthSignal::Failure),
+            (answered(503), HealthSignal::Failure, HealthSignal::Failure),
+            (answered(429), HealthSignal::Failure, HealthSignal::Failure),
+            (answered(404), HealthSignal::Neutral, HealthSignal::Failure),
+            (redirected, HealthSignal::Neutral, HealthSignal::Failure),
+            (timed_out, HealthSignal::Failure, HealthSignal::Failure),
             (
                 failed(FailureCause::ConnectionRefused),
-                Sign::Failure,
-                Sign::Failure,
+                HealthSignal::Failure,
+                HealthSignal::Failure,
             ),
-            (failed(FailureCause::Dns), Sign::Failure, Sign::Failure),
-            (failed(FailureCause::Tls), Sign::Failure, Sign::Failure),
-            (failed(FailureCause::Blocked), Sign::Neutral, Sign::Failure),
+            (
+                failed(FailureCause::Dns),
+                HealthSignal::Failure,
+                HealthSignal::Failure,
+            ),
+            (
+                failed(FailureCause::Tls),
+                HealthSignal::Failure,
+                HealthSignal::Failure,
+            ),
+            (
+                failed(FailureCause::Blocked),
+                HealthSignal::Neutral,
+                HealthSignal::Failure,
+            ),
         ] {
             for (attempt, sign) in [(1, first), (2, last)] {
                 let decision = rule.decide(AttemptNumber::new(attempt).unwrap(), &outcome);
-                assert_eq!(Sign::of(&outcome, decision), sign, "{outcome:?} {attempt}");
+                assert_eq!(
+                    HealthSignal::of(&outcome, decision),
+                    sign,
+                    "{outcome:?} {attempt}"
+                );
             }
         }
     }
 
     #[derive(Debug, Clone, Copy)]
     enum Step {
-        Note(Sign),
+        Note(HealthSignal),
         ProbeFails,
     }
 
@@ -417,9 +442,9 @@ mod tests {
         #[test]
         fn it_opens_and_closes_only_for_a_reason(
             steps in prop::collection::vec((0_u64..8, prop_oneof![
-                1 => Just(Step::Note(Sign::Success)),
-                4 => Just(Step::Note(Sign::Failure)),
-                1 => Just(Step::Note(Sign::Neutral)),
+                1 => Just(Step::Note(HealthSignal::Success)),
+                4 => Just(Step::Note(HealthSignal::Failure)),
+                1 => Just(Step::Note(HealthSignal::Neutral)),
                 2 => Just(Step::ProbeFails),
             ]), 0..300),
         ) {
@@ -436,13 +461,13 @@ mod tests {
                 match (was_open, circuit.is_open()) {
                     (false, true) => {
                         prop_assert_eq!(change, Some(Change::Opened));
-                        prop_assert!(matches!(step, Step::Note(Sign::Failure)));
+                        prop_assert!(matches!(step, Step::Note(HealthSignal::Failure)));
                         let wait = circuit.probe_at().unwrap() - now;
                         prop_assert!(wait >= rule.first_probe && wait <= rule.longest_probe);
                     }
                     (true, false) => {
                         prop_assert!(matches!(change, Some(Change::Closed(_))));
-                        prop_assert!(matches!(step, Step::Note(Sign::Success)));
+                        prop_assert!(matches!(step, Step::Note(HealthSignal::Success)));
                     }
                     (true, true) if matches!(step, Step::ProbeFails) => {
                         let wait = circuit.probe_at().unwrap() - now;

@@ -28,7 +28,7 @@ pub mod time;
 pub mod validation;
 
 pub use body::{BodyFault, CanonicalBody};
-pub use circuit::{Change, Circuit, CircuitRule, Sign};
+pub use circuit::{Change, Circuit, CircuitRule, HealthSignal};
 pub use delivery::{AttemptNumber, QueuedEvent};
 pub use documented::samples;
 pub use endpoint::{EndpointName, InvalidEndpointName};
