@@ -23,7 +23,7 @@ use wahook_domain::{
     Signer, UnixMillis,
 };
 use wahook_queue::Outgoing;
-use wahook_runtime::metrics::{ConsumerMetrics, EndpointMetrics, Occupied};
+use wahook_runtime::metrics::{ConsumerMetrics, EndpointMetrics, InFlightGuard};
 
 use crate::{
     fixed::{self, NOW},
@@ -99,7 +99,7 @@ impl Delivery {
     /// When the message is poison.
     pub fn deliver(&self, message: &Carried, answer: &Answer) -> anyhow::Result<AttemptResult> {
         let event = message.read()?;
-        let in_flight = Occupied::new(&self.metrics.in_flight);
+        let in_flight = InFlightGuard::new(&self.metrics.in_flight);
         if event.attempt == AttemptNumber::FIRST {
             self.metrics.first_begun(NOW.since(event.queued_at()));
         }
@@ -143,7 +143,7 @@ impl Delivery {
 
     /// What is counted of one delivery that succeeds at once.
     pub fn count(&self, outcome: &Outcome) {
-        drop(Occupied::new(&self.metrics.in_flight));
+        drop(InFlightGuard::new(&self.metrics.in_flight));
         self.metrics.first_begun(TOOK);
         self.metrics.attempted(outcome, AttemptNumber::FIRST, TOOK);
         self.metrics.delivered(TOOK);

@@ -1,8 +1,8 @@
 //! `wahook import`: all events of a file, each line once, however often the
 //! command is stopped, killed and typed again.
 
+mod batch_sender;
 mod batches;
-mod courier;
 mod patience;
 mod position;
 mod progress;
@@ -27,8 +27,8 @@ use crate::{
     producer::Producer,
     settings::{Access, To},
 };
+use batch_sender::BatchSender;
 use batches::{BATCH_LINES, Batch, read_ahead};
-use courier::Courier;
 use position::{Mark, Position, Tally};
 use progress::Progress;
 use refused::RefusedLines;
@@ -120,7 +120,7 @@ async fn send_all(
 ) -> anyhow::Result<()> {
     let (read, size) = source.progress();
     let mut progress = Progress::new(read, size);
-    let mut courier = Courier::new(producer, position.begun_at, arguments.patience.get(), stop);
+    let mut sender = BatchSender::new(producer, position.begun_at, arguments.patience.get(), stop);
     let mut batches = read_ahead(source, arguments.batch_lines());
     let (begun, mut pace) = (Instant::now(), Pace::default());
     loop {
@@ -130,7 +130,7 @@ async fn send_all(
         };
         let start = pace.reserve(begun.elapsed(), arguments.time_for(&batch));
         unless_stopped(stop, sleep_until(begun + start)).await?;
-        let settled = courier.settle(&batch).await?;
+        let settled = sender.settle(&batch).await?;
         let mark = keep(&batch, &settled, position, refused)?;
         progress.advance(settled.tally.lines(), batch.read, mark.tally.refused)?;
     }
@@ -146,7 +146,7 @@ async fn unless_stopped<T>(stop: &Shutdown, wait: impl Future<Output = T>) -> an
 /// The refused lines first: a position without them would lose them.
 fn keep(
     batch: &Batch,
-    settled: &courier::Settled,
+    settled: &batch_sender::Settled,
     position: &mut Position,
     refused: &mut RefusedLines,
 ) -> anyhow::Result<Mark> {

@@ -24,7 +24,7 @@ use wahook_failpoint::{self as failpoint, Failpoint};
 use wahook_queue::{Outgoing, Publisher, Receipt, Received};
 use wahook_runtime::{
     clock,
-    metrics::{ConsumerMetrics, EndpointMetrics, Occupied},
+    metrics::{ConsumerMetrics, EndpointMetrics, InFlightGuard},
 };
 
 use crate::{
@@ -97,7 +97,7 @@ impl<L: DeliveryLog> Deliverer<L> {
             drop(permit);
             return self.return_to_queue(&event, receipt).await;
         }
-        let in_flight = Occupied::new(&self.metrics.in_flight);
+        let in_flight = InFlightGuard::new(&self.metrics.in_flight);
         let attempted = self.attempt(&event).await;
         failpoint::pass(Failpoint::Posted);
         drop((in_flight, permit));

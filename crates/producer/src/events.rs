@@ -10,7 +10,7 @@ use axum::{
     http::{HeaderMap, HeaderValue, header},
     response::{IntoResponse, Response},
 };
-use wahook_runtime::{metrics::Occupied, problem::MEDIA_TYPE};
+use wahook_runtime::{metrics::InFlightGuard, problem::MEDIA_TYPE};
 
 use crate::{
     body,
@@ -92,7 +92,7 @@ impl EventService {
             ));
         }
         let _permit = self.permits.try_acquire().map_err(|_| Problem::busy())?;
-        let _in_flight = Occupied::new(&self.metrics.requests_in_flight);
+        let _in_flight = InFlightGuard::new(&self.metrics.requests_in_flight);
         let body = body::read(headers, body, encoding, self.max_body_bytes, &self.budget).await?;
         let traceparent = traceparent(headers);
         match format {

@@ -16,7 +16,7 @@ use prometheus::{Registry, TextEncoder};
 
 pub use broker::{BrokerMetrics, ConnectionMetrics};
 pub use consumer::{ConsumerMetrics, EndpointMetrics, LogResults, Probes, Redelivered, Reloads};
-pub use gauge::Occupied;
+pub use gauge::InFlightGuard;
 pub use process::ProcessMetrics;
 pub use producer::{ProducerMetrics, RefusalReason};
 

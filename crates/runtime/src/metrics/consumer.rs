@@ -101,7 +101,7 @@ pub struct Redelivered {
 /// The series of one endpoint. Clones share the counts.
 #[derive(Debug, Clone)]
 pub struct EndpointMetrics {
-    /// Deliveries being worked on; see [`super::Occupied`].
+    /// Deliveries being worked on; see [`super::InFlightGuard`].
     pub in_flight: IntGauge,
     /// The most deliveries that are worked on at once.
     pub limit: IntGauge,

@@ -6,9 +6,9 @@ use prometheus::IntGauge;
 /// ends.
 #[derive(Debug)]
 #[must_use = "it counts only while it is held"]
-pub struct Occupied(IntGauge);
+pub struct InFlightGuard(IntGauge);
 
-impl Occupied {
+impl InFlightGuard {
     /// Counts one more.
     pub fn new(gauge: &IntGauge) -> Self {
         gauge.inc();
@@ -16,7 +16,7 @@ impl Occupied {
     }
 }
 
-impl Drop for Occupied {
+impl Drop for InFlightGuard {
     fn drop(&mut self) {
         self.0.dec();
     }

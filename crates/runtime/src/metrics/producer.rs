@@ -19,7 +19,7 @@ pub struct ProducerMetrics {
     pub batches: IntCounter,
     /// Seconds from a publish to its confirm.
     pub publish_confirm_seconds: Histogram,
-    /// Requests being worked on; see [`super::Occupied`].
+    /// Requests being worked on; see [`super::InFlightGuard`].
     pub requests_in_flight: IntGauge,
     /// The connection to RabbitMQ.
     pub broker: BrokerMetrics,

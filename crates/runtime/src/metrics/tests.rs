@@ -333,7 +333,7 @@ fn work_in_flight_is_given_back_when_its_holder_panics() {
     let registry = Registry::new();
     let (_, endpoint) = consumer(&registry);
     let gauge = endpoint.in_flight;
-    let held = Occupied::new(&gauge);
+    let held = InFlightGuard::new(&gauge);
     assert_eq!(gauge.get(), 1);
     let ended = std::thread::spawn(move || {
         let _held = held;

@@ -19,7 +19,7 @@ use crate::{
 };
 
 /// Brings batches to the producer.
-pub(super) struct Courier<'a> {
+pub(super) struct BatchSender<'a> {
     producer: &'a Producer,
     /// When the import began.
     begun_at: UnixMillis,
@@ -45,7 +45,7 @@ struct Again {
     asked: Option<Duration>,
 }
 
-impl<'a> Courier<'a> {
+impl<'a> BatchSender<'a> {
     pub(super) fn new(
         producer: &'a Producer,
         begun_at: UnixMillis,
