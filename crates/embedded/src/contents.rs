@@ -1,77 +1,77 @@
-//! What is in the file, for whoever takes it elsewhere: what is queued leaves it piece by
-//! piece, the log is read.
+//! Contents of the data file, for `export`: messages are read and removed, the log is
+//! only read.
 
-use std::{collections::BTreeMap, fs::File, path::Path};
+use std::{collections::BTreeMap, path::Path};
 
 use bytes::Bytes;
 use rusqlite::{Connection, Row, params};
 use wahook_domain::{AttemptResult, DeliveryRecord, EndpointName, EventId, UnixMillis};
 use wahook_queue::{Stored, stored::Unreadable};
 
-use crate::{OpenError, messages, messages::READ_BYTES, open, records};
+use crate::{OpenError, file_lock::FileLock, messages, messages::READ_BYTES, open, records};
 
-/// The file of a `wahook` that does not run, kept from others for as long as this is held.
+/// Data file of a `wahook` that is not running. Holds the file's lock.
 pub struct Contents {
     db: Connection,
-    _lock: File,
+    _lock: FileLock,
 }
 
-/// Where messages are.
+/// Table of messages.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Shelf {
-    /// In their queues.
-    Queues,
-    /// Until their time comes, and then in their queues.
+pub enum MessageTable {
+    /// Messages in queues.
+    Queued,
+    /// Messages that enter their queue at a due time.
     Waiting,
 }
 
-/// A place on a shelf: what was found before does not come again.
+/// Position of a message in its table. Reading continues after it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Place(i64, i64);
+pub struct Position(i64, i64);
 
-impl Place {
-    /// Before everything.
+impl Position {
+    /// Position before the first message.
     pub const START: Self = Self(i64::MIN, i64::MIN);
 }
 
-/// A message, and where it belongs.
+/// Message with its position and queue.
 #[derive(Debug)]
-pub struct Found {
-    /// Where it is.
-    pub place: Place,
-    /// Which queue it is in, or will be.
+pub struct FoundMessage {
+    /// Position in the table.
+    pub position: Position,
+    /// Current or future queue.
     pub queue: String,
-    /// When it will be.
+    /// Due time of a waiting message.
     pub due_at: Option<UnixMillis>,
-    /// The message.
+    /// The message, if it is readable.
     pub message: Result<Stored, Unreadable>,
 }
 
-/// A record of the log.
+/// Record of the log.
 #[derive(Debug)]
-pub struct Logged {
-    /// Its key.
+pub struct LogRecord {
+    /// Key of the record.
     pub key: String,
-    /// What was written into it, attempt by attempt; `None` where it can't be read.
+    /// Results by attempt; `None` if the record is unreadable.
     pub results: Option<Vec<AttemptResult>>,
 }
 
-/// How much there is.
+/// Numbers of messages and records in the file.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Amounts {
     /// Messages by queue.
     pub queues: BTreeMap<String, u64>,
-    /// Messages that wait.
+    /// Waiting messages.
     pub waiting: u64,
     /// Records of the log.
     pub records: u64,
 }
 
 impl Contents {
-    /// Opens a file that is there and that nobody has.
+    /// Opens and locks an existing file.
     ///
     /// # Errors
-    /// When there is none, a process has it, or it is none of ours.
+    /// If the file does not exist, is in use, or was not written by wahook.
     pub fn open(path: &Path) -> Result<Self, OpenError> {
         if !path.exists() {
             return Err(OpenError::Missing(path.to_owned()));
@@ -83,10 +83,10 @@ impl Contents {
         })
     }
 
-    /// Counts. Of the log, the records of events that were accepted at `since` or later.
+    /// Counts all messages, and the records of events accepted at or after `since`.
     ///
     /// # Errors
-    /// When the file can't be read.
+    /// If the file can't be read.
     pub fn amounts(&self, since: UnixMillis) -> rusqlite::Result<Amounts> {
         let whole = |number: i64| u64::try_from(number).unwrap_or_default();
         let mut by_queue = self
@@ -106,65 +106,70 @@ impl Contents {
         })
     }
 
-    /// All queues that a message is in, or will be.
+    /// Returns the current and future queues of all messages.
     ///
     /// # Errors
-    /// When the file can't be read.
+    /// If the file can't be read.
     pub fn queues(&self) -> rusqlite::Result<Vec<String>> {
-        let question = "SELECT queue FROM messages UNION SELECT queue FROM waiting";
-        let mut statement = self.db.prepare(question)?;
+        let query = "SELECT queue FROM messages UNION SELECT queue FROM waiting";
+        let mut statement = self.db.prepare(query)?;
         let queues = statement.query_map([], |row| row.get(0))?;
         queues.collect()
     }
 
-    /// The next messages after `place`, `most` at the most: those that wait in the order of
-    /// their times, all others in the order in which they came.
+    /// Returns at most `max` messages after `position`: waiting messages by due time,
+    /// queued messages by sequence number.
     ///
     /// # Errors
-    /// When the file can't be read.
-    pub fn next(&self, shelf: Shelf, place: Place, most: usize) -> rusqlite::Result<Vec<Found>> {
-        let mut statement = self.db.prepare_cached(match shelf {
-            Shelf::Queues => {
+    /// If the file can't be read.
+    pub fn next(
+        &self,
+        table: MessageTable,
+        position: Position,
+        max: usize,
+    ) -> rusqlite::Result<Vec<FoundMessage>> {
+        let mut statement = self.db.prepare_cached(match table {
+            MessageTable::Queued => {
                 "SELECT seq, seq, queue, properties, body FROM messages \
                  WHERE seq > ?1 AND seq > ?2 ORDER BY seq LIMIT ?3"
             }
-            Shelf::Waiting => {
+            MessageTable::Waiting => {
                 "SELECT due_at, id, queue, properties, body FROM waiting \
                  WHERE (due_at, id) > (?1, ?2) ORDER BY due_at, id LIMIT ?3"
             }
         })?;
-        let limit = i64::try_from(most).unwrap_or(i64::MAX);
-        let mut rows = statement.query(params![place.0, place.1, limit])?;
+        let limit = i64::try_from(max).unwrap_or(i64::MAX);
+        let mut rows = statement.query(params![position.0, position.1, limit])?;
         let (mut found, mut bytes) = (Vec::new(), 0);
         while let Some(row) = rows.next()?
             && bytes < READ_BYTES
         {
-            let next = read(row, shelf)?;
+            let next = read(row, table)?;
             bytes += next.message.as_ref().map_or(0, |m| m.payload().len());
             found.push(next);
         }
         Ok(found)
     }
 
-    /// Ends messages, all of them or, on an error, none.
+    /// Removes messages: all of them or, after an error, none.
     ///
     /// # Errors
-    /// When the file can't be written.
-    pub fn remove(&self, shelf: Shelf, places: &[Place]) -> rusqlite::Result<()> {
+    /// If the file can't be written.
+    pub fn remove(&self, table: MessageTable, positions: &[Position]) -> rusqlite::Result<()> {
         let transaction = self.db.unchecked_transaction()?;
-        for place in places {
-            match shelf {
-                Shelf::Queues => messages::delete(&transaction, place.1)?,
-                Shelf::Waiting => messages::delete_waiting(&transaction, place.1)?,
+        for position in positions {
+            match table {
+                MessageTable::Queued => messages::delete(&transaction, position.1)?,
+                MessageTable::Waiting => messages::delete_waiting(&transaction, position.1)?,
             }
         }
         transaction.commit()
     }
 
-    /// The record of one event at one endpoint.
+    /// Returns the record of an event and endpoint.
     ///
     /// # Errors
-    /// When the file, or the record, can't be read.
+    /// If the file or the record can't be read.
     pub fn find(
         &self,
         id: &EventId,
@@ -173,22 +178,22 @@ impl Contents {
         records::find(&self.db, id, endpoint)
     }
 
-    /// The next records after the one with the key `after`, in the order of their keys, of
-    /// events that were accepted at `since` or later.
+    /// Returns at most `max` records after the key `after`, in key order, of events
+    /// accepted at or after `since`.
     ///
     /// # Errors
-    /// When the file can't be read.
+    /// If the file can't be read.
     pub fn records(
         &self,
         after: &str,
         since: UnixMillis,
-        most: usize,
-    ) -> rusqlite::Result<Vec<Logged>> {
+        max: usize,
+    ) -> rusqlite::Result<Vec<LogRecord>> {
         let mut statement = self.db.prepare_cached(
             "SELECT event, createdAt, attempts, _id, eventId, endpoint, payload, timestamp \
              FROM webhooklogs WHERE _id > ? AND createdAt >= ? ORDER BY _id LIMIT ?",
         )?;
-        let limit = i64::try_from(most).unwrap_or(i64::MAX);
+        let limit = i64::try_from(max).unwrap_or(i64::MAX);
         let mut rows = statement.query(params![after, since.get(), limit])?;
         let (mut found, mut bytes) = (Vec::new(), 0);
         while let Some(row) = rows.next()?
@@ -196,7 +201,7 @@ impl Contents {
         {
             let payload: String = row.get(6)?;
             bytes += payload.len();
-            found.push(Logged {
+            found.push(LogRecord {
                 key: row.get(3)?,
                 results: records::results(row, &payload).ok(),
             });
@@ -205,13 +210,13 @@ impl Contents {
     }
 }
 
-fn read(row: &Row<'_>, shelf: Shelf) -> rusqlite::Result<Found> {
+fn read(row: &Row<'_>, table: MessageTable) -> rusqlite::Result<FoundMessage> {
     let (first, second): (i64, i64) = (row.get(0)?, row.get(1)?);
     let (properties, body): (String, Vec<u8>) = (row.get(3)?, row.get(4)?);
-    Ok(Found {
-        place: Place(first, second),
+    Ok(FoundMessage {
+        position: Position(first, second),
         queue: row.get(2)?,
-        due_at: (shelf == Shelf::Waiting).then_some(UnixMillis::new(first)),
+        due_at: (table == MessageTable::Waiting).then_some(UnixMillis::new(first)),
         message: Stored::read(&properties, Bytes::from(body)),
     })
 }

@@ -1,18 +1,19 @@
-//! Queue and delivery log in one SQLite file, within this process: what stands in for
-//! RabbitMQ and MongoDB where one machine is enough.
+//! Queue and delivery log in one SQLite file, in place of RabbitMQ and MongoDB on a single
+//! machine.
 //!
-//! One thread owns the file and all that is known of the queues, so nothing here is locked.
-//! It takes whatever requests have gathered while it was busy, puts what they change into
-//! one transaction, and answers them after its commit, which syncs the file: the busier it
-//! is, the more share one sync.
+//! A single thread owns the file and the state of the queues, so no locks are needed. It
+//! takes all pending requests, writes their changes in one transaction, and replies after
+//! the commit, which syncs the file: under load, more requests share one sync.
 //!
-//! What is on its way to a webhook is a lease in memory: after a crash all that is in the
-//! file is handed out again, marked as redelivered.
+//! Messages in delivery are leased in memory only. After a crash all messages in the file
+//! are delivered again, marked as redelivered.
 
 mod batch;
 mod contents;
+mod dead_letters;
 mod declared;
 mod engine;
+mod file_lock;
 mod log;
 mod messages;
 mod open;
@@ -20,11 +21,10 @@ mod queues;
 mod reader;
 mod records;
 mod store;
-mod visitor;
 
-pub use contents::{Amounts, Contents, Found, Logged, Place, Shelf};
+pub use contents::{Amounts, Contents, FoundMessage, LogRecord, MessageTable, Position};
+pub use dead_letters::open_dead_letters;
 pub use log::EmbeddedLog;
 pub use open::OpenError;
-pub use reader::{Ends, LogReader};
+pub use reader::{EndedReader, LogReader};
 pub use store::Store;
-pub use visitor::visit;

@@ -1,8 +1,6 @@
-//! Opening the file: who may, and what must be in it.
+//! Opens the data file: lock, settings and schema.
 
 use std::{
-    ffi::OsString,
-    fs::{File, TryLockError},
     io,
     path::{Path, PathBuf},
     time::Duration,
@@ -10,14 +8,16 @@ use std::{
 
 use rusqlite::{Connection, OpenFlags};
 
-/// The version of the tables below. A file of another one is left alone.
+use crate::file_lock::FileLock;
+
+/// Version of the schema. Files with a newer version are rejected.
 const SCHEMA_VERSION: i64 = 1;
-/// How long another program that writes to the file (a shell, a `dead` command) is waited
-/// for.
+/// Time limit for waiting until another process (a shell, the command `dead`) has written.
 const BUSY_LIMIT: Duration = Duration::from_secs(5);
 
-/// `synchronous=FULL` syncs the write-ahead log at each commit, which is what makes a commit
-/// durable. A checkpoint every 4,000 pages (16 MB) costs less than SQLite's usual 1,000.
+/// Settings of a connection. `synchronous=FULL` syncs the write-ahead log at each commit,
+/// which makes the commit durable. A checkpoint every 4,000 pages (16 MB) costs less than
+/// SQLite's default of 1,000.
 const SETTINGS: &str = "
     PRAGMA journal_mode = WAL;
     PRAGMA synchronous = FULL;
@@ -26,8 +26,8 @@ const SETTINGS: &str = "
     PRAGMA cache_size = -16384;
     PRAGMA temp_store = MEMORY;";
 
-/// Times are milliseconds since 1970. Names in `webhooklogs` are those of the MongoDB
-/// collection, so that one question is asked in the same words of both.
+/// Schema of the file. Times are milliseconds since 1970. `webhooklogs` has the field
+/// names of the MongoDB collection, so that queries look the same.
 const SCHEMA: &str = "
     BEGIN IMMEDIATE;
     CREATE TABLE IF NOT EXISTS messages (
@@ -75,56 +75,54 @@ const SCHEMA: &str = "
     PRAGMA user_version = 1;
     COMMIT;";
 
-/// What a file of an earlier program may not have, and can do without.
-const LATER: &str = "
+/// Optional additions, which files of earlier versions lack.
+const ADDITIONS: &str = "
     CREATE TABLE IF NOT EXISTS queues (name TEXT PRIMARY KEY) WITHOUT ROWID;
     CREATE INDEX IF NOT EXISTS webhooklogs_by_end ON webhooklogs (completedAt)
     WHERE completedAt IS NOT NULL;";
 
-/// Why the file can't be used.
+/// Error while opening the data file.
 #[derive(Debug, thiserror::Error)]
 pub enum OpenError {
-    /// Another process has it.
-    #[error(
-        "{0} is in use by another wahook: stop that one, or name another file with WAHOOK_DATA"
-    )]
+    /// Another process holds the lock.
+    #[error("{0} is in use by another wahook: stop it, or set WAHOOK_DATA to another file")]
     InUse(PathBuf),
-    /// It can't be made or locked.
-    #[error("{0} can't be opened: {1} (is its folder there, and may this user write to it?)")]
+    /// The file can't be created or locked.
+    #[error("{0} can't be opened: {1}; check that its folder exists and is writable")]
     Lock(PathBuf, #[source] io::Error),
-    /// There is nothing yet.
-    #[error("there is no file {0}: start wahook once, or name its file with WAHOOK_DATA")]
+    /// The file does not exist.
+    #[error("there is no file {0}: start wahook once to create it, or set WAHOOK_DATA")]
     Missing(PathBuf),
-    /// It is no database, or the disk refuses.
+    /// The file is not a database, or an I/O error occurred.
     #[error("{0} can't be used: {1}")]
     Database(PathBuf, #[source] rusqlite::Error),
-    /// A newer program has written it.
+    /// A newer version of wahook wrote the file.
     #[error(
-        "{path} has tables of version {found}, and this program knows version {SCHEMA_VERSION}: use the program that wrote it"
+        "{path} has schema version {found}, but this wahook supports version {SCHEMA_VERSION}: use the version that wrote it"
     )]
     Version {
-        /// Which file.
+        /// Path of the file.
         path: PathBuf,
-        /// Its version.
+        /// Schema version of the file.
         found: i64,
     },
 }
 
-/// The file, and the lock that keeps others from it. The lock ends with the process,
-/// however that ends.
+/// Open database with its lock. The operating system releases the lock when the process
+/// ends.
 pub(crate) struct Opened {
     pub(crate) db: Connection,
-    pub(crate) lock: File,
+    pub(crate) lock: FileLock,
 }
 
-/// Opens the file, or makes it.
+/// Locks and opens the file; creates it if it does not exist.
 pub(crate) fn open(path: &Path) -> Result<Opened, OpenError> {
-    let lock = lock(path)?;
+    let lock = FileLock::acquire(path)?;
     let db = connect(path)?;
     Ok(Opened { db, lock })
 }
 
-/// Opens the file beside whoever has it, as a shell would.
+/// Opens the file without the lock, next to other processes.
 pub(crate) fn connect(path: &Path) -> Result<Connection, OpenError> {
     let unusable = |error| OpenError::Database(path.to_owned(), error);
     let db = Connection::open(path).map_err(unusable)?;
@@ -140,13 +138,13 @@ pub(crate) fn connect(path: &Path) -> Result<Connection, OpenError> {
     if found < SCHEMA_VERSION {
         db.execute_batch(SCHEMA).map_err(unusable)?;
     }
-    db.execute_batch(LATER).map_err(unusable)?;
+    db.execute_batch(ADDITIONS).map_err(unusable)?;
     db.set_prepared_statement_cache_capacity(64);
     Ok(db)
 }
 
-/// Opens the file for reading alone, beside whoever has it.
-pub(crate) fn look(path: &Path) -> Result<Connection, OpenError> {
+/// Opens the file read-only and without the lock, next to other processes.
+pub(crate) fn open_read_only(path: &Path) -> Result<Connection, OpenError> {
     if !path.exists() {
         return Err(OpenError::Missing(path.to_owned()));
     }
@@ -162,23 +160,4 @@ pub(crate) fn look(path: &Path) -> Result<Connection, OpenError> {
         return Err(OpenError::Version { path, found });
     }
     Ok(db)
-}
-
-/// The lock is on a file of its own: SQLite has locks on the database itself, and drops
-/// them when any handle of the process to it is closed.
-fn lock(path: &Path) -> Result<File, OpenError> {
-    let mut name = OsString::from(path);
-    name.push(".lock");
-    let refused = |error| OpenError::Lock(path.to_owned(), error);
-    let file = File::options()
-        .create(true)
-        .truncate(false)
-        .write(true)
-        .open(&name)
-        .map_err(refused)?;
-    match file.try_lock() {
-        Ok(()) => Ok(file),
-        Err(TryLockError::WouldBlock) => Err(OpenError::InUse(path.to_owned())),
-        Err(TryLockError::Error(error)) => Err(refused(error)),
-    }
 }

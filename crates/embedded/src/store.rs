@@ -1,7 +1,6 @@
-//! The store as programs hold it.
+//! Handle to the embedded store.
 
 use std::{
-    fs::File,
     path::Path,
     sync::{
         Arc,
@@ -20,17 +19,18 @@ use wahook_queue::{
 use crate::{
     EmbeddedLog, OpenError,
     engine::{Engine, MAX_UNCONFIRMED, Request},
+    file_lock::FileLock,
     open,
 };
 
-/// An open file and the thread that works on it. Closed or dropped, it does all that it was
-/// asked for before and lets the file go.
+/// Open data file with its thread. Dropping it executes all pending requests and closes the
+/// file.
 pub struct Store {
     requests: mpsc::Sender<Request>,
     queue: SharedQueue,
     thread: Option<JoinHandle<()>>,
-    /// Held for as long as the thread may write.
-    _lock: File,
+    /// Held while the thread may write.
+    _lock: FileLock,
 }
 
 struct EmbeddedQueue {
@@ -40,10 +40,10 @@ struct EmbeddedQueue {
 }
 
 impl Store {
-    /// Opens the file, or makes it. Only one process can have it open.
+    /// Opens the file, or creates it. Only one process can have it open.
     ///
     /// # Errors
-    /// When another has it, or it can't be made, read or written.
+    /// If another process has it open, or it can't be created, read or written.
     pub fn open(path: &Path) -> Result<Self, OpenError> {
         let opened = open::open(path)?;
         let (requests, receiver) = mpsc::channel();
@@ -69,13 +69,13 @@ impl Store {
         })
     }
 
-    /// The queue, for producer and consumer.
+    /// Returns the queue, for producer and consumer.
     #[must_use]
     pub fn broker(&self) -> Broker {
         Broker::Local(Arc::clone(&self.queue))
     }
 
-    /// The delivery log.
+    /// Returns the delivery log.
     #[must_use]
     pub fn log(&self) -> EmbeddedLog {
         EmbeddedLog::new(self.requests.clone())
@@ -84,12 +84,12 @@ impl Store {
 
 impl Drop for Store {
     fn drop(&mut self) {
-        // A thread that is gone has nothing left to do.
+        // Fails only if the thread has already ended.
         let _ = self.requests.send(Request::Stop);
         if let Some(thread) = self.thread.take()
             && thread.join().is_err()
         {
-            tracing::error!("the store's thread has panicked");
+            tracing::error!("store thread panicked");
         }
     }
 }
@@ -106,7 +106,7 @@ impl LocalQueue for EmbeddedQueue {
                 return;
             }
         }
-        // A store that is gone answers by dropping what it is sent.
+        // A closed store drops the command, which closes its reply channel.
         let _ = self.requests.send(Request::Queue(command));
     }
 
