@@ -1,4 +1,4 @@
-//! `wahook-consumer`: delivers events from RabbitMQ to the webhook.
+//! `wahook-consumer`: delivers events from RabbitMQ to webhooks.
 
 use clap::{Parser, Subcommand};
 use std::process::ExitCode;
@@ -8,37 +8,37 @@ use wahook_runtime::{
     program::{self, Program},
 };
 
-/// Takes events from RabbitMQ and delivers them to the webhook: signed,
-/// retried, and logged in MongoDB.
+/// Deliver events from RabbitMQ to webhooks: signed, retried, and logged in MongoDB
 #[derive(Parser)]
-#[command(name = "wahook-consumer", version, after_help = SETTINGS)]
+#[command(name = "wahook-consumer", version, args_conflicts_with_subcommands = true, after_help = SETTINGS)]
 struct Arguments {
+    /// Print the effective settings, one line each, secrets redacted, and exit
+    #[arg(long)]
+    print_config: bool,
     #[command(subcommand)]
     command: Option<Command>,
 }
 
-/// Without one, events are delivered.
 #[derive(Subcommand)]
 enum Command {
-    /// Look through the dead letters, send them again, or remove them
+    /// List, redrive or discard dead letters
     ///
-    /// AMQP_URL says where the broker is.
+    /// AMQP_URL is the broker's address.
     #[command(subcommand)]
     Dead(dead::DeadCommand),
-    /// Verify that everything that was accepted is delivered, failed, retrying or queued
+    /// Check that every accepted event is delivered, failed, retrying or queued
     ///
-    /// AMQP_URL and MONGODB_URI (MONGODB_DATABASE) say where broker and log are.
-    /// The exit status is 0 when it adds up, 1 when it does not, 2 when that
-    /// can't be told.
+    /// AMQP_URL and MONGODB_URI (MONGODB_DATABASE) are the addresses of broker and log.
+    /// Exit status: 0 when every delivery is accounted for, 1 when some are not,
+    /// 2 when that could not be determined.
     #[command(visible_alias = "verify")]
     Reconcile(reconcile::ReconcileArguments),
-    /// Ask the program that runs here whether it is alive; exit status 0 or 1
+    /// Check whether the local consumer is alive; exit status 0 or 1
     ///
-    /// For container health checks. CONSUMER_LISTEN says where it listens. Liveness
-    /// depends on nothing else: whoever restarts on a failed check must not
-    /// restart it because the broker is away.
+    /// For container health checks. CONSUMER_LISTEN is the consumer's address. Liveness
+    /// depends on nothing else, so an unreachable broker does not restart the container.
     Health {
-        /// Ask instead whether it can do its work right now
+        /// Check readiness instead of liveness
         #[arg(long)]
         ready: bool,
     },
@@ -46,30 +46,32 @@ enum Command {
 
 const SETTINGS: &str = "\
 Settings (environment, or .env in the working directory; NAME_FILE reads NAME from a file):
-  AMQP_URL                the broker, amqp://user:password@host:5672/%2f (needed)
-  WEBHOOK_URL             where events are delivered to (needed, or WEBHOOK_ENDPOINTS)
-  WEBHOOK_ENDPOINTS       a TOML file of several endpoints; SIGHUP reads it again
+  AMQP_URL                broker address, amqp://user:password@host:5672/%2f (required)
+  WEBHOOK_URL             URL that receives the events (required, or WEBHOOK_ENDPOINTS)
+  WEBHOOK_ENDPOINTS       TOML file of several endpoints; SIGHUP reloads it
   WEBHOOK_CIRCUIT         on or off: pause an endpoint that is down [on]
   WEBHOOK_ALLOW_HTTP      allow plain http:// beyond loopback [false]
   WEBHOOK_BLOCK_PRIVATE   call public addresses only [false]
   WEBHOOK_SECRET          signs every request
-  WEBHOOK_SECRET_PREVIOUS signs beside it while receivers change over
+  WEBHOOK_SECRET_PREVIOUS signs too, while receivers change to the new secret
   WEBHOOK_RETRY_ATTEMPTS  retries after the first attempt, 0 to 10 [3]
-  WEBHOOK_RETRY_DELAY     milliseconds before the first retry, doubled for each next [5000]
-  WEBHOOK_TIMEOUT         milliseconds that a request may take with its answer [30000]
+  WEBHOOK_RETRY_DELAY     milliseconds before the first retry, doubled each time [5000]
+  WEBHOOK_TIMEOUT         milliseconds for a request and its whole response [30000]
   WEBHOOK_CONCURRENCY     requests in flight at once [128]
-  MONGODB_URI             the delivery log (needed)
-  MONGODB_DATABASE        its database [whatsapp-api]
+  MONGODB_URI             MongoDB server of the delivery log (required)
+  MONGODB_DATABASE        database of the delivery log [whatsapp-api]
   LOG_RETENTION_DAYS      days after which log entries are removed [never]
   CONSUMER_LISTEN         address and port of /livez, /readyz and /metrics [127.0.0.1:9091]
-  SHUTDOWN_GRACE          seconds that a stop may take [40]
+  SHUTDOWN_GRACE          seconds a shutdown may take [40]
   LOG_FORMAT              text or json [text]
   RUST_LOG                log filter [info,lapin=off]";
 
 fn main() -> ExitCode {
-    match Arguments::parse().command {
+    let arguments = Arguments::parse();
+    match arguments.command {
         None => program::start(Program {
             name: "wahook-consumer",
+            print_config: arguments.print_config,
             prefixes: &["CONSUMER_", "WEBHOOK_", "MONGODB_"],
             read: ConsumerSettings::read,
             run: wahook_consumer::run,

@@ -1,4 +1,4 @@
-//! `wahook-producer`: takes WhatsApp events over HTTP and publishes them to
+//! `wahook-producer`: accepts WhatsApp events over HTTP and publishes them to
 //! RabbitMQ.
 
 use clap::{Parser, Subcommand};
@@ -9,28 +9,31 @@ use wahook_runtime::{
     program::{self, Program},
 };
 
-/// Takes WhatsApp events over HTTP and publishes them to RabbitMQ.
+/// Accept WhatsApp events over HTTP and publish them to RabbitMQ
 ///
 /// POST one event (application/json) or a batch (application/x-ndjson) to
-/// /v1/events; the answer 202 comes after the broker's confirm. GET
-/// /openapi.json describes it all.
+/// /v1/events; the answer 202 follows the broker's confirm. GET /openapi.json
+/// returns the API description.
 #[derive(Parser)]
-#[command(name = "wahook-producer", version, after_help = SETTINGS)]
+#[command(name = "wahook-producer", version, args_conflicts_with_subcommands = true, after_help = SETTINGS)]
 struct Arguments {
+    /// Print the effective settings, one line each, secrets redacted, and exit
+    #[arg(long)]
+    print_config: bool,
     #[command(subcommand)]
     command: Option<Command>,
 }
 
-/// Without one, events are taken.
+/// Commands; without one, the producer runs.
 #[derive(Subcommand)]
 enum Command {
-    /// Ask the program that runs here whether it is alive; exit status 0 or 1
+    /// Check the running program; exit status 0 if it is alive, else 1
     ///
-    /// For container health checks. PRODUCER_LISTEN says where it listens. Liveness
-    /// depends on nothing else: whoever restarts on a failed check must not
-    /// restart it because the broker is away.
+    /// For container health checks. PRODUCER_LISTEN is its address. Liveness
+    /// depends on nothing else, so that an unavailable broker causes no
+    /// restart.
     Health {
-        /// Ask instead whether it can do its work right now
+        /// Check readiness instead of liveness
         #[arg(long)]
         ready: bool,
     },
@@ -38,19 +41,21 @@ enum Command {
 
 const SETTINGS: &str = "\
 Settings (environment, or .env in the working directory; NAME_FILE reads NAME from a file):
-  AMQP_URL                the broker, amqp://user:password@host:5672/%2f (needed)
+  AMQP_URL                the broker, amqp://user:password@host:5672/%2f (required)
   PRODUCER_LISTEN         address and port [127.0.0.1:8080]
-  PRODUCER_TOKEN          bearer token, or two with a comma between (needed unless on loopback)
-  PRODUCER_MAX_BODY_BYTES largest request body, also unpacked [1048576]
+  PRODUCER_TOKEN          bearer token, or two separated by a comma (required unless on loopback)
+  PRODUCER_MAX_BODY_BYTES largest request body, also decompressed [1048576]
   PRODUCER_VALIDATION     lenient or strict [lenient]
   SHUTDOWN_GRACE          seconds that a stop may take [40]
   LOG_FORMAT              text or json [text]
   RUST_LOG                log filter [info,lapin=off]";
 
 fn main() -> ExitCode {
-    match Arguments::parse().command {
+    let arguments = Arguments::parse();
+    match arguments.command {
         None => program::start(Program {
             name: "wahook-producer",
+            print_config: arguments.print_config,
             prefixes: &["PRODUCER_"],
             read: ProducerSettings::read,
             run: wahook_producer::run,

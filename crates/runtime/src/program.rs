@@ -1,5 +1,4 @@
-//! How a program starts and ends: settings, logging, runtime, signals, exit
-//! status.
+//! Start and end of a program: settings, logging, runtime, signals, exit status.
 
 use anyhow::Context;
 use std::{fmt::Display, future::Future, process::ExitCode, time::Duration};
@@ -10,38 +9,44 @@ use crate::{
     telemetry, tls,
 };
 
-/// How long a command may take to end what it has begun.
+/// Time for a command to finish its work after a soft stop.
 const COMMAND_GRACE: Duration = Duration::from_secs(10);
-/// How long the runtime may take to end its last threads.
-const LEAVE_LIMIT: Duration = Duration::from_secs(2);
+/// Time for the runtime to end its last threads.
+const RUNTIME_STOP_LIMIT: Duration = Duration::from_secs(2);
 
-/// What differs between programs.
+/// Properties of one program.
 pub struct Program<R, S> {
-    /// As the executable is called.
+    /// Name of the executable.
     pub name: &'static str,
-    /// Beginnings of variables of which an unknown one is a misspelling.
+    /// If true, prints the effective settings and exits instead of running.
+    pub print_config: bool,
+    /// Prefixes whose unknown variables are reported as misspelt.
     pub prefixes: &'static [&'static str],
-    /// Reads the program's own settings; without faults there is a result.
+    /// Reads the program's own settings; returns `None` only after noting a fault.
     pub read: fn(&mut Settings) -> Option<R>,
-    /// Does the work until it is told to stop.
+    /// Runs the program until shutdown.
     pub run: S,
 }
 
-/// Runs a program to its end. The exit status is 0 after a stop that was asked
-/// for, 2 when settings are at fault, else 1.
+/// Runs a program to its end. The exit status is 0 after a requested stop, 2 for
+/// faulty settings, else 1.
 pub fn start<R, S, F>(program: Program<R, S>) -> ExitCode
 where
     S: FnOnce(R, Shutdown) -> F,
     F: Future<Output = anyhow::Result<()>>,
 {
-    let ready = match prepare(&program) {
-        Ok(ready) => ready,
+    let prepared = match prepare(&program) {
+        Ok(prepared) => prepared,
         Err(faults) => {
-            complain(program.name, &faults);
+            print_error(program.name, &faults);
             return ExitCode::from(settings::EXIT_STATUS);
         }
     };
-    match work(program, ready) {
+    if program.print_config {
+        print_config(&prepared);
+        return ExitCode::SUCCESS;
+    }
+    match run(program, prepared) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             tracing::error!(error = format!("{error:#}"), "stopped by an error");
@@ -50,9 +55,9 @@ where
     }
 }
 
-/// Runs a command that an operator types: quiet, and with an end of its own.
-/// The exit status is 0 when it did all that it was asked for, 2 when settings
-/// are at fault, else 1. SIGINT and SIGTERM are the soft stop.
+/// Runs an operator's command, which logs only warnings and ends by itself. The exit
+/// status is 0 on success, 2 for faulty settings, else 1. SIGINT and SIGTERM are the
+/// soft stop.
 pub fn run_command<R, S, F>(name: &str, read: fn(&mut Settings) -> Option<R>, run: S) -> ExitCode
 where
     S: FnOnce(R, Shutdown) -> F,
@@ -60,13 +65,13 @@ where
 {
     match command(name, read, run) {
         Ok(()) => ExitCode::SUCCESS,
-        Err(Unable::Settings) => ExitCode::from(settings::EXIT_STATUS),
-        Err(Unable::Failed) => ExitCode::FAILURE,
+        Err(CommandError::Settings) => ExitCode::from(settings::EXIT_STATUS),
+        Err(CommandError::Failed) => ExitCode::FAILURE,
     }
 }
 
-/// Runs a command that answers a question. The exit status is 0 for yes, 1 for
-/// no, and 2 when it can't tell, be it for its settings.
+/// Runs a command with a yes or no result. The exit status is 0 for yes, 1 for no, and
+/// 2 if the command fails or its settings are faulty.
 pub fn run_check<R, S, F>(
     name: &str,
     read: impl FnOnce(&mut Settings) -> Option<R>,
@@ -83,8 +88,8 @@ where
     }
 }
 
-/// Why a command came to no end; the person has been told.
-enum Unable {
+/// Reason why a command failed; the error is already printed.
+enum CommandError {
     Settings,
     Failed,
 }
@@ -93,7 +98,7 @@ fn command<R, S, F, T>(
     name: &str,
     read: impl FnOnce(&mut Settings) -> Option<R>,
     run: S,
-) -> Result<T, Unable>
+) -> Result<T, CommandError>
 where
     S: FnOnce(R, Shutdown) -> F,
     F: Future<Output = anyhow::Result<T>>,
@@ -105,13 +110,13 @@ where
         (Some(read), None) => read,
         (_, faults) => {
             let faults = faults.unwrap_or_else(|| SettingsFaults::unexplained(name));
-            complain(name, &faults);
-            return Err(Unable::Settings);
+            print_error(name, &faults);
+            return Err(CommandError::Settings);
         }
     };
     let ran = telemetry::init(
         telemetry::LogFormat::Text,
-        telemetry::LogFilter::of_commands(),
+        telemetry::LogFilter::for_commands(),
     )
     .context("logging")
     .and_then(|()| {
@@ -119,17 +124,17 @@ where
             let hard = shutdown.hard();
             tokio::select! {
                 ran = run(read, shutdown) => ran,
-                () = hard => anyhow::bail!("stopped before it was done"),
+                () = hard => anyhow::bail!("stopped before completion"),
             }
         })
     });
     ran.map_err(|error| {
-        complain(name, &format_args!("{error:#}"));
-        Unable::Failed
+        print_error(name, &format_args!("{error:#}"));
+        CommandError::Failed
     })
 }
 
-struct Ready<R> {
+struct Prepared<R> {
     settings: R,
     grace: Duration,
     effective: Vec<Effective>,
@@ -137,7 +142,7 @@ struct Ready<R> {
     logging: (telemetry::LogFormat, telemetry::LogFilter),
 }
 
-fn prepare<R, S>(program: &Program<R, S>) -> Result<Ready<R>, SettingsFaults> {
+fn prepare<R, S>(program: &Program<R, S>) -> Result<Prepared<R>, SettingsFaults> {
     let mut settings = Settings::from_environment();
     let read = (program.read)(&mut settings);
     let grace = settings.in_range("SHUTDOWN_GRACE", 40, 0..=3_600, "40");
@@ -146,7 +151,7 @@ fn prepare<R, S>(program: &Program<R, S>) -> Result<Ready<R>, SettingsFaults> {
     let effective = settings.finish()?;
     let read = read.ok_or_else(|| SettingsFaults::unexplained(program.name))?;
     let grace = Duration::from_secs(grace);
-    Ok(Ready {
+    Ok(Prepared {
         settings: read,
         grace,
         effective,
@@ -155,12 +160,12 @@ fn prepare<R, S>(program: &Program<R, S>) -> Result<Ready<R>, SettingsFaults> {
     })
 }
 
-fn work<R, S, F>(program: Program<R, S>, ready: Ready<R>) -> anyhow::Result<()>
+fn run<R, S, F>(program: Program<R, S>, prepared: Prepared<R>) -> anyhow::Result<()>
 where
     S: FnOnce(R, Shutdown) -> F,
     F: Future<Output = anyhow::Result<()>>,
 {
-    let (format, filter) = ready.logging;
+    let (format, filter) = prepared.logging;
     telemetry::init(format, filter).context("logging")?;
     tracing::info!(
         version = env!("CARGO_PKG_VERSION"),
@@ -168,21 +173,36 @@ where
         program.name
     );
     if wahook_failpoint::is_armed() {
-        tracing::warn!("built with failpoints: for the fault matrix, never for production");
+        tracing::warn!("built with failpoints: for fault tests only, not for production");
     }
-    for setting in &ready.effective {
-        tracing::info!("setting {setting}");
+    for setting in &prepared.effective {
+        tracing::debug!("setting {setting}");
     }
-    for name in &ready.unknown {
-        tracing::warn!("{name} is set, but there is no such setting");
+    for name in &prepared.unknown {
+        tracing::warn!("{name} is set, but is not a known setting: check its spelling");
     }
-    let ended = on_runtime(ready.grace, |shutdown| {
-        (program.run)(ready.settings, shutdown)
+    let ended = on_runtime(prepared.grace, |shutdown| {
+        (program.run)(prepared.settings, shutdown)
     });
     if ended.is_ok() {
         tracing::info!("{} stopped", program.name);
     }
     ended
+}
+
+/// Prints the effective settings to stdout, and unknown variables to stderr.
+#[expect(
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "the output that was requested"
+)]
+fn print_config<R>(prepared: &Prepared<R>) {
+    for setting in &prepared.effective {
+        println!("{setting}");
+    }
+    for name in &prepared.unknown {
+        eprintln!("{name} is set, but is not a known setting: check its spelling");
+    }
 }
 
 fn on_runtime<F, T>(grace: Duration, run: impl FnOnce(Shutdown) -> F) -> anyhow::Result<T>
@@ -197,15 +217,12 @@ where
         let shutdown = Shutdown::on_signals(grace).context("signal handlers")?;
         run(shutdown).await
     });
-    runtime.shutdown_timeout(LEAVE_LIMIT);
+    runtime.shutdown_timeout(RUNTIME_STOP_LIMIT);
     ended
 }
 
-/// Faults go to stderr as they are: logging may be among what is at fault.
-#[expect(
-    clippy::print_stderr,
-    reason = "what a person who typed the command must read"
-)]
-fn complain(name: &str, faults: &dyn Display) {
+/// Prints to stderr without the logger: the faults may concern the log settings.
+#[expect(clippy::print_stderr, reason = "the user of the command must see it")]
+fn print_error(name: &str, faults: &dyn Display) {
     eprintln!("{name}: {faults}");
 }

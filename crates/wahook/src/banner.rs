@@ -1,21 +1,23 @@
-//! What a person has to know to begin.
+//! Banner that a new user sees at start.
 
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::{
+    io::{IsTerminal, stdout},
+    net::{IpAddr, Ipv4Addr, SocketAddr},
+};
 
 use crate::StandaloneSettings;
 
 const SAMPLE: &str = r#"{"event":"message_create","data":{"body":"Hello"}}"#;
 
-/// Told on standard output; what programs read is on standard error.
-#[expect(
-    clippy::print_stdout,
-    reason = "the line that a person is to copy and run"
-)]
+/// Prints the banner if standard output is a terminal. Other readers have the log.
+#[expect(clippy::print_stdout, reason = "the command that a person copies")]
 pub(crate) fn print(banner: &str) {
-    println!("{banner}");
+    if stdout().is_terminal() {
+        println!("{banner}");
+    }
 }
 
-/// Where everything is, and the line that shows an event all the way.
+/// Returns the addresses, and the command that sends a first event.
 pub(crate) fn of(settings: &StandaloneSettings) -> String {
     let events = reachable(settings.intake.listen.socket());
     let operators = reachable(settings.delivery.listen.socket());
@@ -28,18 +30,16 @@ pub(crate) fn of(settings: &StandaloneSettings) -> String {
     };
     let page = settings.receiver.as_ref().map(|receiver| {
         let page = reachable(receiver.address.socket());
-        format!(
-            "\n  look      http://{page}/ (no WEBHOOK_URL is set: a test receiver is the webhook)"
-        )
+        format!("\n  receiver  http://{page}/ (test receiver, because WEBHOOK_URL is not set)")
     });
     format!(
         "
   data      {data}
   events    http://{events}/v1/events
-  metrics   http://{events}/metrics (what comes in), http://{operators}/metrics (what goes out)
+  metrics   http://{events}/metrics (accepted events), http://{operators}/metrics (deliveries)
   webhook   {webhooks}{page}
 
-Send an event, in another terminal:
+Send an event from another terminal:
 
 curl -i http://{events}/v1/events{token} -H 'content-type: application/json' -d '{SAMPLE}'
 ",
@@ -49,7 +49,7 @@ curl -i http://{events}/v1/events{token} -H 'content-type: application/json' -d 
     )
 }
 
-/// The address to connect to: "every interface" is none.
+/// Returns the address to connect to: loopback for an unspecified address.
 pub(crate) fn reachable(mut address: SocketAddr) -> SocketAddr {
     if address.ip().is_unspecified() {
         address.set_ip(IpAddr::V4(Ipv4Addr::LOCALHOST));

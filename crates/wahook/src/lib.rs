@@ -1,5 +1,5 @@
-//! Producer, consumer and store in one process: the whole system on one file, with the same
-//! HTTP, settings, signatures, retries and metrics as the pair on RabbitMQ and MongoDB.
+//! Producer, consumer and embedded store in one process, on one data file. HTTP API,
+//! settings, signatures, retries and metrics are those of the distributed deployment.
 
 mod banner;
 pub mod export;
@@ -17,14 +17,14 @@ use wahook_embedded::{OpenError, Store};
 use wahook_receiver::Receiver;
 use wahook_runtime::Shutdown;
 
-/// Runs until `shutdown`, then finishes what is in flight and closes the file.
+/// Runs until `shutdown`, then drains requests in flight and closes the file.
 ///
 /// # Errors
-/// When the file is in use or unusable, or an address can't be listened on.
+/// If the file is in use or unusable, or an address can't be bound.
 pub async fn run(settings: StandaloneSettings, shutdown: Shutdown) -> anyhow::Result<()> {
     let store = open(settings.data.clone()).await?;
     let banner = banner::of(&settings);
-    // It listens before anything is delivered to it.
+    // Bind the receiver before the first delivery.
     let receiver = match settings.receiver {
         Some(receiver) => Some((receiver.address.bind().await?, receiver.keys)),
         None => None,
@@ -42,12 +42,12 @@ pub async fn run(settings: StandaloneSettings, shutdown: Shutdown) -> anyhow::Re
     };
     let producing = wahook_producer::run_over(store.broker(), settings.intake, shutdown.clone());
     let consuming = wahook_consumer::run_over(backends, settings.delivery, shutdown);
-    let told = async {
+    let greeting = async {
         banner::print(&banner);
         Ok(())
     };
-    let worked = tokio::try_join!(producing, consuming, receiving, told);
-    // What was asked of it is written, whichever way the work ended.
+    let worked = tokio::try_join!(producing, consuming, receiving, greeting);
+    // Dropping the store writes all pending requests, also after an error.
     spawn_blocking(move || drop(store))
         .await
         .context("closing the data file")?;
@@ -56,7 +56,7 @@ pub async fn run(settings: StandaloneSettings, shutdown: Shutdown) -> anyhow::Re
 
 async fn open(data: PathBuf) -> anyhow::Result<Store> {
     let path = std::path::absolute(&data).unwrap_or(data);
-    tracing::info!(path = %path.display(), "the data file");
+    tracing::info!(path = %path.display(), "opening data file");
     let opened: Result<Store, OpenError> = spawn_blocking(move || Store::open(&path)).await?;
     Ok(opened?)
 }

@@ -1,4 +1,4 @@
-//! `wahook`: the whole system in one process, on one file.
+//! `wahook`: producer, consumer and store in one process, on one file.
 
 use clap::{CommandFactory, Parser, Subcommand};
 use std::process::ExitCode;
@@ -10,41 +10,42 @@ use wahook_runtime::{
     program::{self, Program},
 };
 
-/// Takes WhatsApp events over HTTP and delivers them to the webhook: signed, retried and
-/// logged, in one process, on one SQLite file.
+/// Accept WhatsApp events over HTTP and deliver them to webhooks: signed, retried and logged
 ///
-/// For one machine. Where that is outgrown, wahook-producer and wahook-consumer do the same
-/// with the same settings on RabbitMQ and MongoDB.
+/// One process on one SQLite file, for a single machine. For more load, wahook-producer and
+/// wahook-consumer do the same with the same settings on RabbitMQ and MongoDB.
 #[derive(Parser)]
-#[command(name = "wahook", version, after_help = SETTINGS)]
+#[command(name = "wahook", version, args_conflicts_with_subcommands = true, after_help = SETTINGS)]
 struct Arguments {
+    /// Print the effective settings, one line each, secrets redacted, and exit
+    #[arg(long)]
+    print_config: bool,
     #[command(subcommand)]
     command: Option<Command>,
 }
 
-/// Without one, events are taken and delivered.
 #[derive(Subcommand)]
 enum Command {
-    /// Look through the dead letters, send them again, or remove them
+    /// List, redrive or discard dead letters
     ///
-    /// WAHOOK_DATA says in which file, which may be in use by a wahook that runs. Letters
-    /// that are sent again go out when one runs.
+    /// WAHOOK_DATA is the data file; a running wahook may use it at the same time. Redriven
+    /// events are delivered while wahook runs.
     #[command(subcommand)]
     Dead(dead::DeadCommand),
-    /// Move what is queued to RabbitMQ and copy the log to MongoDB, to go on with the pair
+    /// Move queued messages to RabbitMQ and copy the log to MongoDB
     ///
-    /// WAHOOK_DATA says from which file, which no wahook may be running on. The other
-    /// settings are those that wahook-consumer will have. It can be killed at any moment:
-    /// the same command goes on where it was. The exit status is 0 when everything is where
-    /// it belongs, 1 when something is left in the file, 2 when it did not come to the end.
+    /// WAHOOK_DATA is the data file; stop wahook first. The other settings are those of the
+    /// future wahook-consumer. After an interruption the same command continues. Exit
+    /// status: 0 when everything was exported, 1 when something is left in the file,
+    /// 2 when the export did not finish.
     Export(export::ExportArguments),
     #[command(flatten)]
     Events(wahook_cli::Command),
-    /// Ask the program that runs here whether it is alive; exit status 0 or 1
+    /// Check whether the local wahook is alive; exit status 0 or 1
     ///
-    /// For container health checks. PRODUCER_LISTEN and CONSUMER_LISTEN say where it listens.
+    /// For container health checks. PRODUCER_LISTEN and CONSUMER_LISTEN are its addresses.
     Health {
-        /// Ask instead whether it can do its work right now
+        /// Check readiness instead of liveness
         #[arg(long)]
         ready: bool,
     },
@@ -52,43 +53,45 @@ enum Command {
 
 const SETTINGS: &str = "\
 Settings (environment, or .env in the working directory; NAME_FILE reads NAME from a file):
-  WAHOOK_DATA             the file with all data [wahook.db]
-  WEBHOOK_URL             where events are delivered to; without it and WEBHOOK_ENDPOINTS, to a
-                          test receiver with a page to look at
+  WAHOOK_DATA             data file [wahook.db]
+  WEBHOOK_URL             URL that receives the events; without it and WEBHOOK_ENDPOINTS, a test
+                          receiver with a web page
   RECEIVER_ADDRESS        address and port of the test receiver [127.0.0.1:4000]
-  WEBHOOK_ENDPOINTS       a TOML file of several endpoints; SIGHUP reads it again
+  WEBHOOK_ENDPOINTS       TOML file of several endpoints; SIGHUP reloads it
   WEBHOOK_CIRCUIT         on or off: pause an endpoint that is down [on]
   WEBHOOK_ALLOW_HTTP      allow plain http:// beyond loopback [false]
   WEBHOOK_BLOCK_PRIVATE   call public addresses only [false]
   WEBHOOK_SECRET          signs every request
-  WEBHOOK_SECRET_PREVIOUS signs beside it while receivers change over
+  WEBHOOK_SECRET_PREVIOUS signs too, while receivers change to the new secret
   WEBHOOK_RETRY_ATTEMPTS  retries after the first attempt, 0 to 10 [3]
-  WEBHOOK_RETRY_DELAY     milliseconds before the first retry, doubled for each next [5000]
-  WEBHOOK_TIMEOUT         milliseconds that a request may take with its answer [30000]
+  WEBHOOK_RETRY_DELAY     milliseconds before the first retry, doubled for each further one [5000]
+  WEBHOOK_TIMEOUT         milliseconds for a request and its whole response [30000]
   WEBHOOK_CONCURRENCY     requests in flight at once [128]
   LOG_RETENTION_DAYS      days after which log entries are removed [never]
   PRODUCER_LISTEN         address and port for events [127.0.0.1:8080]
-  PRODUCER_TOKEN          bearer token, or two with a comma between (needed unless on loopback)
-  PRODUCER_MAX_BODY_BYTES largest request body, also unpacked [1048576]
+  PRODUCER_TOKEN          bearer token, or two separated by a comma (required beyond loopback)
+  PRODUCER_MAX_BODY_BYTES largest request body, also decompressed [1048576]
   PRODUCER_VALIDATION     lenient or strict [lenient]
   CONSUMER_LISTEN         address and port of /livez, /readyz and /metrics of the deliveries
                           [127.0.0.1:9091]
-  SHUTDOWN_GRACE          seconds that a stop may take [40]
+  SHUTDOWN_GRACE          seconds a shutdown may take [40]
   LOG_FORMAT              text or json [text]
   RUST_LOG                log filter [info,lapin=off]
 
-Of the commands:
-  WAHOOK_URL              the producer, for send, import and samples [http://127.0.0.1:8080]
-  WAHOOK_TOKEN            its token, where it wants one
-  AMQP_URL                the broker of a pair, for export
-  MONGODB_URI             the delivery log of a pair, for export, tail and stats (the last two
-                          read WAHOOK_DATA without it)
-  MONGODB_DATABASE        its database [whatsapp-api]";
+Settings of the commands:
+  WAHOOK_URL              producer for send, import and samples [http://127.0.0.1:8080]
+  WAHOOK_TOKEN            bearer token of the producer, if it requires one
+  AMQP_URL                broker address for export
+  MONGODB_URI             MongoDB server for export, tail and stats (tail and stats read
+                          WAHOOK_DATA without it)
+  MONGODB_DATABASE        database of the delivery log [whatsapp-api]";
 
 fn main() -> ExitCode {
-    match Arguments::parse().command {
+    let arguments = Arguments::parse();
+    match arguments.command {
         None => program::start(Program {
             name: "wahook",
+            print_config: arguments.print_config,
             prefixes: &["WAHOOK_", "PRODUCER_", "CONSUMER_", "WEBHOOK_"],
             read: StandaloneSettings::read,
             run: wahook::run,
@@ -97,7 +100,7 @@ fn main() -> ExitCode {
             "wahook dead",
             |settings| Some(StandaloneSettings::read_data(settings)),
             |data, shutdown| async move {
-                let broker = wahook_embedded::visit(&data)?;
+                let broker = wahook_embedded::open_dead_letters(&data)?;
                 dead::run(command, broker, shutdown).await
             },
         ),

@@ -1,4 +1,4 @@
-//! The whole system in one process, and its store.
+//! `wahook`: the whole system in one process, and its data file.
 
 #![allow(
     clippy::cast_possible_truncation,
@@ -14,5 +14,6 @@ mod dead;
 mod full_disk;
 mod life;
 mod poison;
+mod start;
 mod system;
 mod watch;
