@@ -1,21 +1,21 @@
-//! What the names and ids have in common: text that was checked once, cheap to
-//! clone, and checked again when it is deserialized.
+//! Macro for names and ids: text that is validated once, cheap to clone, and
+//! validated again when it is deserialized.
 
-/// Gives a tuple struct over `Arc<str>` its constructor and its traits.
+/// Implements the constructor and the traits of a tuple struct over `Arc<str>`.
 ///
-/// The struct's `check` says whether a text is one; the error names the grammar.
+/// The struct's `check` returns true for a valid text; the error names the grammar.
 macro_rules! checked_text {
     ($name:ident, $error:ident, $grammar:literal) => {
-        #[doc = concat!("The text does not match `", $grammar, "`.")]
+        #[doc = concat!("Text that does not match `", $grammar, "`.")]
         #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
         #[error("must match {}", $grammar)]
         pub struct $error;
 
         impl $name {
-            #[doc = concat!("Takes a text that matches `", $grammar, "`.")]
+            #[doc = concat!("Parses a text that matches `", $grammar, "`.")]
             ///
             /// # Errors
-            /// When it does not match.
+            /// When the text does not match.
             pub fn parse(text: &str) -> Result<Self, $error> {
                 if Self::check(text.as_bytes()) {
                     Ok(Self(std::sync::Arc::from(text)))
@@ -24,7 +24,6 @@ macro_rules! checked_text {
                 }
             }
 
-            /// The text itself.
             #[must_use]
             pub fn as_str(&self) -> &str {
                 &self.0
@@ -67,15 +66,15 @@ mod tests {
     use crate::EventId;
 
     #[test]
-    fn what_is_deserialized_is_checked() {
+    fn deserialized_text_is_validated() {
         let id: EventId = serde_json::from_str("\"evt-1\"").unwrap();
         assert_eq!(serde_json::to_string(&id).unwrap(), "\"evt-1\"");
-        let refused = serde_json::from_str::<EventId>("\"no id\"").unwrap_err();
+        let rejected = serde_json::from_str::<EventId>("\"no id\"").unwrap_err();
         assert!(
-            refused
+            rejected
                 .to_string()
                 .starts_with("must match [A-Za-z0-9_-]{1,128}"),
-            "{refused}"
+            "{rejected}"
         );
     }
 }

@@ -1,10 +1,8 @@
-//! When is an endpoint taken to be down, and how does one find out that it is
-//! back?
+//! Circuit breaker of an endpoint.
 //!
-//! Deliveries that fail one after the other open the circuit: nothing is sent
-//! but one probe at a time, at growing intervals, until one succeeds. Then
-//! deliveries resume, slowly at first. Time comes in as the time since any fixed
-//! moment.
+//! Consecutive failures open the circuit: deliveries are paused, and one probe at
+//! a time is sent, at growing intervals, until one succeeds. Then deliveries
+//! resume, slowly at first. Times are durations since any fixed moment.
 
 use std::{collections::VecDeque, time::Duration};
 
@@ -13,23 +11,22 @@ use crate::{
     retry::Decision,
 };
 
-/// The time between two deliveries just after the circuit closed. It halves
-/// with each second.
+/// Time between two deliveries just after the circuit closed. Halves with each
+/// second.
 const FIRST_INTERVAL: Duration = Duration::from_millis(200);
-/// After this long deliveries are as fast as they can be again.
+/// Time from the closing until deliveries run at full rate again.
 const RAMP: Duration = Duration::from_secs(10);
 
-/// When a circuit opens, and how often it is probed.
+/// Thresholds for the opening of a circuit, and the intervals of its probes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct CircuitRule {
-    /// So many failures in a row open it…
+    /// Consecutive failures that open the circuit.
     pub failures: u32,
-    /// …where they came within this time.
+    /// Time within which these failures must occur.
     pub window: Duration,
-    /// How long after the opening the first probe goes out. The wait doubles
-    /// with each probe that fails…
+    /// Time from the opening to the first probe. Doubles with each failed probe.
     pub first_probe: Duration,
-    /// …up to this.
+    /// Longest time between two probes.
     pub longest_probe: Duration,
 }
 
@@ -44,20 +41,20 @@ impl Default for CircuitRule {
     }
 }
 
-/// What a delivery says of its endpoint.
+/// Evidence of an attempt about the health of its endpoint.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum HealthSignal {
-    /// It is up.
+    /// The endpoint is up.
     Success,
-    /// It may be down.
+    /// The endpoint may be down.
     Failure,
-    /// Neither: it answered, and refused this event.
+    /// No evidence: the endpoint rejected this event, or its address is blocked.
     Neutral,
 }
 
 impl HealthSignal {
-    /// What an attempt says that ended so: no answer, a 5xx or a 429 are signs
-    /// of an outage, and so is a delivery that is given up for whatever reason.
+    /// Classifies an attempt. No response, a 5xx or a 429 indicate an outage, and so
+    /// does an exhausted delivery, for any reason.
     #[must_use]
     pub const fn of(outcome: &Outcome, decision: Decision) -> Self {
         match (outcome, decision) {
@@ -71,7 +68,7 @@ impl HealthSignal {
                 },
                 _,
             ) => Self::Failure,
-            // The address is ours to mend; no time will.
+            // A blocked address is a configuration error; waiting does not help.
             (
                 Outcome::Failed {
                     cause: FailureCause::Blocked,
@@ -85,16 +82,16 @@ impl HealthSignal {
     }
 }
 
-/// What changed.
+/// Change of a circuit's state.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Change {
-    /// It opened.
+    /// Deliveries are paused.
     Opened,
-    /// It closed, after it was open for this long.
+    /// Deliveries resume, after the circuit was open for this long.
     Closed(Duration),
 }
 
-/// Whether an endpoint is taken to be down.
+/// Circuit breaker of one endpoint. Deliveries are paused while it is open.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Circuit {
     rule: CircuitRule,
@@ -104,13 +101,13 @@ pub struct Circuit {
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum State {
     Closed {
-        /// When the failures of the present run were, the last ones.
+        /// Times of the latest consecutive failures.
         run: VecDeque<Duration>,
         resumed: Option<Resumed>,
     },
     Open {
         since: Duration,
-        /// Between the last probe and the next.
+        /// Time between the last probe and the next.
         wait: Duration,
         probe_at: Duration,
     },
@@ -119,12 +116,12 @@ enum State {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Resumed {
     at: Duration,
-    /// How far the waits had grown.
+    /// Last interval of the probes.
     wait: Duration,
 }
 
 impl Circuit {
-    /// A closed one.
+    /// Creates a closed circuit.
     #[must_use]
     pub fn new(rule: CircuitRule) -> Self {
         Self {
@@ -136,9 +133,8 @@ impl Circuit {
         }
     }
 
-    /// Takes another rule, and probes at once where it is open: what was wrong
-    /// may be mended.
-    pub fn follow(&mut self, rule: CircuitRule, now: Duration) {
+    /// Replaces the rule. An open circuit probes at once: the cause may be fixed.
+    pub fn apply_rule(&mut self, rule: CircuitRule, now: Duration) {
         self.rule = rule;
         if let State::Open { wait, probe_at, .. } = &mut self.state {
             *wait = rule.first_probe;
@@ -146,13 +142,13 @@ impl Circuit {
         }
     }
 
-    /// Whether deliveries must wait.
+    /// Returns true if the circuit is open: deliveries are paused.
     #[must_use]
     pub const fn is_open(&self) -> bool {
         matches!(self.state, State::Open { .. })
     }
 
-    /// When the next probe is due, while it is open.
+    /// Returns the time of the next probe while the circuit is open.
     #[must_use]
     pub const fn probe_at(&self) -> Option<Duration> {
         match self.state {
@@ -161,10 +157,10 @@ impl Circuit {
         }
     }
 
-    /// Takes note of what a delivery says, a probe's success included. One
-    /// that began before the circuit opened may end after.
-    pub fn note(&mut self, now: Duration, sign: HealthSignal) -> Option<Change> {
-        match (&mut self.state, sign) {
+    /// Records the signal of a delivery, or the success of a probe. A delivery that
+    /// began before the circuit opened may end after.
+    pub fn record(&mut self, now: Duration, signal: HealthSignal) -> Option<Change> {
+        match (&mut self.state, signal) {
             (_, HealthSignal::Neutral) | (State::Open { .. }, HealthSignal::Failure) => None,
             (State::Open { since, wait, .. }, HealthSignal::Success) => {
                 let (open_for, wait) = (now.saturating_sub(*since), *wait);
@@ -183,12 +179,12 @@ impl Circuit {
                 while run.len() > self.rule.failures as usize {
                     run.pop_front();
                 }
-                self.open_after_a_run(now)
+                self.open_after_failures(now)
             }
         }
     }
 
-    /// A probe did not succeed: the next one comes later.
+    /// Records a failed probe and delays the next one.
     pub fn probe_failed(&mut self, now: Duration) {
         if let State::Open { wait, probe_at, .. } = &mut self.state {
             *wait = wait.saturating_mul(2).min(self.rule.longest_probe);
@@ -196,7 +192,7 @@ impl Circuit {
         }
     }
 
-    /// The least time between two deliveries while they resume.
+    /// Returns the minimum time between two deliveries while they resume.
     #[must_use]
     pub fn ramp(&self, now: Duration) -> Option<Duration> {
         let State::Closed { resumed, .. } = &self.state else {
@@ -206,7 +202,7 @@ impl Circuit {
         (since < RAMP).then(|| FIRST_INTERVAL / (1 << since.as_secs()))
     }
 
-    fn open_after_a_run(&mut self, now: Duration) -> Option<Change> {
+    fn open_after_failures(&mut self, now: Duration) -> Option<Change> {
         let State::Closed { run, resumed } = &self.state else {
             return None;
         };
@@ -216,7 +212,7 @@ impl Circuit {
         if !is_run {
             return None;
         }
-        // One that comes back only to fail again is asked less and less often.
+        // An endpoint that fails again soon after it recovered is probed less often.
         let wait = match resumed {
             Some(resumed) if now.saturating_sub(resumed.at) < self.rule.window => {
                 resumed.wait.saturating_mul(2).min(self.rule.longest_probe)
@@ -244,7 +240,7 @@ mod tests {
 
     fn failing(circuit: &mut Circuit, times: u32, at: Duration) -> Vec<Option<Change>> {
         (0..times)
-            .map(|_| circuit.note(at, HealthSignal::Failure))
+            .map(|_| circuit.record(at, HealthSignal::Failure))
             .collect()
     }
 
@@ -258,47 +254,47 @@ mod tests {
     }
 
     #[test]
-    fn twenty_failures_in_a_row_within_a_minute_open_it() {
+    fn twenty_consecutive_failures_within_a_minute_open_the_circuit() {
         let mut circuit = Circuit::new(CircuitRule::default());
         assert_eq!(failing(&mut circuit, 19, s(0)), [None; 19]);
         assert!(!circuit.is_open() && circuit.probe_at().is_none());
         assert_eq!(
-            circuit.note(s(60), HealthSignal::Failure),
+            circuit.record(s(60), HealthSignal::Failure),
             Some(Change::Opened)
         );
         assert!(circuit.is_open());
         assert_eq!(circuit.probe_at(), Some(s(65)));
         assert_eq!(
-            circuit.note(s(60), HealthSignal::Failure),
+            circuit.record(s(60), HealthSignal::Failure),
             None,
-            "it is open already"
+            "already open"
         );
     }
 
     #[test]
-    fn failures_that_are_further_apart_do_not_open_it() {
+    fn failures_further_apart_do_not_open_the_circuit() {
         let mut circuit = Circuit::new(CircuitRule::default());
         for n in 0..200 {
-            // 19 of them are in no window of a minute together with a twentieth.
-            assert_eq!(circuit.note(s(n) * 61 / 19, HealthSignal::Failure), None);
+            // No window of a minute contains 20 of them.
+            assert_eq!(circuit.record(s(n) * 61 / 19, HealthSignal::Failure), None);
         }
     }
 
     #[test]
-    fn a_success_ends_the_run_and_a_refused_event_does_not() {
+    fn success_resets_the_failures_and_a_rejected_event_does_not() {
         let mut circuit = Circuit::new(CircuitRule::default());
         failing(&mut circuit, 19, s(0));
-        circuit.note(s(1), HealthSignal::Success);
+        circuit.record(s(1), HealthSignal::Success);
         assert_eq!(failing(&mut circuit, 19, s(1)), [None; 19]);
-        assert_eq!(circuit.note(s(1), HealthSignal::Neutral), None);
+        assert_eq!(circuit.record(s(1), HealthSignal::Neutral), None);
         assert_eq!(
-            circuit.note(s(1), HealthSignal::Failure),
+            circuit.record(s(1), HealthSignal::Failure),
             Some(Change::Opened)
         );
     }
 
     #[test]
-    fn probes_go_out_after_5_s_and_then_less_and_less_often_up_to_5_minutes() {
+    fn probe_interval_doubles_from_5_s_up_to_5_minutes() {
         let mut circuit = open_at(s(0));
         let mut waits = Vec::new();
         let mut now = s(0);
@@ -313,11 +309,11 @@ mod tests {
     }
 
     #[test]
-    fn the_first_success_closes_it_and_deliveries_resume_at_a_rising_rate() {
+    fn first_success_closes_the_circuit_and_deliveries_ramp_up() {
         let mut circuit = open_at(s(0));
         assert_eq!(circuit.ramp(s(1)), None);
         assert_eq!(
-            circuit.note(s(35), HealthSignal::Success),
+            circuit.record(s(35), HealthSignal::Success),
             Some(Change::Closed(s(35)))
         );
         let ramp = [35, 36, 37, 44, 45].map(|at| circuit.ramp(s(at)));
@@ -333,45 +329,45 @@ mod tests {
         assert_eq!(
             failing(&mut circuit, 19, s(36)),
             [None; 19],
-            "a new run begins"
+            "failures count from 0 again"
         );
     }
 
     #[test]
-    fn one_that_fails_again_at_once_is_probed_less_often_than_one_that_failed_for_the_first_time() {
+    fn endpoint_that_fails_soon_after_recovery_is_probed_less_often() {
         let mut circuit = open_at(s(0));
         circuit.probe_failed(s(5));
-        circuit.note(s(15), HealthSignal::Success);
+        circuit.record(s(15), HealthSignal::Success);
         failing(&mut circuit, 20, s(20));
-        assert_eq!(circuit.probe_at(), Some(s(40)), "10 s had been reached");
-        circuit.note(s(40), HealthSignal::Success);
+        assert_eq!(circuit.probe_at(), Some(s(40)), "last interval: 10 s");
+        circuit.record(s(40), HealthSignal::Success);
         failing(&mut circuit, 20, s(200));
         assert_eq!(
             circuit.probe_at(),
             Some(s(205)),
-            "it was up for more than a minute"
+            "up for more than a minute"
         );
     }
 
     #[test]
-    fn another_rule_is_followed_at_once() {
+    fn new_rule_applies_at_once() {
         let mut circuit = open_at(s(0));
-        circuit.follow(CircuitRule::default(), s(2));
+        circuit.apply_rule(CircuitRule::default(), s(2));
         assert_eq!(circuit.probe_at(), Some(s(2)));
-        circuit.note(s(2), HealthSignal::Success);
-        let touchy = CircuitRule {
+        circuit.record(s(2), HealthSignal::Success);
+        let sensitive = CircuitRule {
             failures: 1,
             ..CircuitRule::default()
         };
-        circuit.follow(touchy, s(3));
+        circuit.apply_rule(sensitive, s(3));
         assert_eq!(
-            circuit.note(s(100), HealthSignal::Failure),
+            circuit.record(s(100), HealthSignal::Failure),
             Some(Change::Opened)
         );
     }
 
     #[test]
-    fn what_an_attempt_says_of_its_endpoint() {
+    fn health_signal_follows_from_outcome_and_decision() {
         let rule = RetryRule::new(1, 1).unwrap();
         let answered = |status| Outcome::Answered {
             status,
@@ -419,11 +415,11 @@ mod tests {
                 HealthSignal::Failure,
             ),
         ] {
-            for (attempt, sign) in [(1, first), (2, last)] {
+            for (attempt, signal) in [(1, first), (2, last)] {
                 let decision = rule.decide(AttemptNumber::new(attempt).unwrap(), &outcome);
                 assert_eq!(
                     HealthSignal::of(&outcome, decision),
-                    sign,
+                    signal,
                     "{outcome:?} {attempt}"
                 );
             }
@@ -432,19 +428,19 @@ mod tests {
 
     #[derive(Debug, Clone, Copy)]
     enum Step {
-        Note(HealthSignal),
+        Record(HealthSignal),
         ProbeFails,
     }
 
     proptest! {
-        /// Whatever happens: it opens only on a failure, closes only on a
-        /// success, and a probe is due within its bounds after the last one.
+        /// Any sequence of steps: the circuit opens only on a failure and closes only on
+        /// a success, and the next probe is due within its bounds.
         #[test]
-        fn it_opens_and_closes_only_for_a_reason(
+        fn circuit_opens_only_on_failure_and_closes_only_on_success(
             steps in prop::collection::vec((0_u64..8, prop_oneof![
-                1 => Just(Step::Note(HealthSignal::Success)),
-                4 => Just(Step::Note(HealthSignal::Failure)),
-                1 => Just(Step::Note(HealthSignal::Neutral)),
+                1 => Just(Step::Record(HealthSignal::Success)),
+                4 => Just(Step::Record(HealthSignal::Failure)),
+                1 => Just(Step::Record(HealthSignal::Neutral)),
                 2 => Just(Step::ProbeFails),
             ]), 0..300),
         ) {
@@ -455,19 +451,19 @@ mod tests {
                 now += s(later);
                 let was_open = circuit.is_open();
                 let change = match step {
-                    Step::Note(sign) => circuit.note(now, sign),
+                    Step::Record(signal) => circuit.record(now, signal),
                     Step::ProbeFails => { circuit.probe_failed(now); None }
                 };
                 match (was_open, circuit.is_open()) {
                     (false, true) => {
                         prop_assert_eq!(change, Some(Change::Opened));
-                        prop_assert!(matches!(step, Step::Note(HealthSignal::Failure)));
+                        prop_assert!(matches!(step, Step::Record(HealthSignal::Failure)));
                         let wait = circuit.probe_at().unwrap() - now;
                         prop_assert!(wait >= rule.first_probe && wait <= rule.longest_probe);
                     }
                     (true, false) => {
                         prop_assert!(matches!(change, Some(Change::Closed(_))));
-                        prop_assert!(matches!(step, Step::Note(HealthSignal::Success)));
+                        prop_assert!(matches!(step, Step::Record(HealthSignal::Success)));
                     }
                     (true, true) if matches!(step, Step::ProbeFails) => {
                         let wait = circuit.probe_at().unwrap() - now;

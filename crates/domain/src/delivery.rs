@@ -1,18 +1,17 @@
-//! An event on its way to an endpoint.
+//! Queued events and attempt numbers.
 
 use std::num::NonZeroU32;
 
 use crate::{body::CanonicalBody, event::EventName, id::EventId, time::UnixMillis};
 
-/// Which attempt of a delivery: 1 is the first.
+/// Number of an attempt within its round, counted from 1.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct AttemptNumber(NonZeroU32);
 
 impl AttemptNumber {
-    /// The first.
     pub const FIRST: Self = Self(NonZeroU32::MIN);
 
-    /// None for 0.
+    /// Returns `None` for 0.
     #[must_use]
     pub const fn new(number: u32) -> Option<Self> {
         match NonZeroU32::new(number) {
@@ -21,49 +20,46 @@ impl AttemptNumber {
         }
     }
 
-    /// Counted from 1.
     #[must_use]
     pub const fn get(self) -> u32 {
         self.0.get()
     }
 
-    /// The retries made so far: none at the first attempt.
+    /// Returns the number of retries made so far, 0 at the first attempt.
     #[must_use]
     pub const fn retries(self) -> u32 {
         self.get() - 1
     }
 
-    /// The one after it.
+    /// Returns the next number.
     #[must_use]
     pub const fn next(self) -> Self {
         Self(self.0.saturating_add(1))
     }
 }
 
-/// An accepted event as it travels through the queue.
+/// Accepted event in the queue.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct QueuedEvent {
-    /// Names the event everywhere.
     pub id: EventId,
-    /// Its kind.
     pub name: EventName,
-    /// The bytes that are signed and sent.
+    /// Bytes to sign and send.
     pub body: CanonicalBody,
-    /// The attempt that is to be made.
+    /// Next attempt to make.
     pub attempt: AttemptNumber,
-    /// When the producer accepted it.
+    /// Time at which the producer accepted the event.
     pub accepted_at: UnixMillis,
-    /// When it was last taken out of the dead letters to be attempted anew, or
-    /// put back for the same attempt after one that did not count.
+    /// Time of the last redrive from the dead letters, or of the last requeue for
+    /// the same attempt after one that did not count.
     pub redriven_at: Option<UnixMillis>,
-    /// The trace it belongs to (W3C Trace Context), where the gateway named one.
+    /// Trace of the event (W3C Trace Context), if the gateway sent one.
     pub traceparent: Option<String>,
 }
 
 impl QueuedEvent {
-    /// When this round of attempts began. Each round counts its attempts from 1:
-    /// one begins when the event is accepted, another whenever it is redriven. An
-    /// attempt that does not count begins one too, which goes on with its number.
+    /// Returns the start of this round of attempts. Each round counts its attempts
+    /// from 1. A round begins when the event is accepted and whenever it is redriven.
+    /// An attempt that does not count also begins a round, which keeps its number.
     #[must_use]
     pub fn queued_at(&self) -> UnixMillis {
         self.redriven_at.unwrap_or(self.accepted_at)

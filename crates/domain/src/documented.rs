@@ -1,5 +1,4 @@
-//! What is documented of the known events' data, as a table, and how an event
-//! is compared with it.
+//! Documented members of the known events' data, and the check against them.
 
 use crate::{
     envelope::Fault,
@@ -7,33 +6,34 @@ use crate::{
     json::{Node, Object},
 };
 
-/// One realistic event of each known kind, as a gateway sends it.
+/// Returns a realistic event of each known kind, as a gateway sends it.
 pub fn samples() -> impl Iterator<Item = &'static str> {
     include_str!("../tests/data/sample_events.jsonl").lines()
 }
 
-/// More would only swell the answer to someone who sends a million wrong items.
+/// Cap on the reported faults; bounds the response to a request with a million
+/// wrong items.
 const MAX_FAULTS: usize = 100;
 
-/// What a member must be.
+/// Expected type of a member.
 #[derive(Debug, Clone, Copy)]
 enum Shape {
     Text,
     Texts,
     Number,
     Bool,
-    /// A whole number between these two.
+    /// Whole number within these bounds, both inclusive.
     Whole(i8, i8),
-    /// An object with at least these members.
+    /// Object with at least these members.
     Members(&'static [Member]),
 }
 
-/// A member that must be there.
+/// Required member: name and type.
 type Member = (&'static str, Shape);
 
 const ID: Shape = Shape::Members(&[("_serialized", Shape::Text)]);
 
-/// The members that an event's data must have. Others are always fine.
+/// Returns the required members of an event's data. Others are always allowed.
 const fn documented(event: KnownEvent) -> &'static [Member] {
     use Shape::{Bool, Members, Number, Text, Texts, Whole};
     match event {
@@ -48,7 +48,7 @@ const fn documented(event: KnownEvent) -> &'static [Member] {
             ("hasMedia", Bool),
             ("isForwarded", Bool),
         ],
-        // Gateways send -1 for an error, the documentation goes up to 5.
+        // Gateways send -1 for an error; the documented values end at 5.
         KnownEvent::MessageAck => &[("id", ID), ("ack", Whole(-1, 5))],
         KnownEvent::MessageRevokeEveryone => &[("id", ID), ("revokedBy", Text)],
         KnownEvent::MessageReaction => &[
@@ -82,7 +82,7 @@ const fn documented(event: KnownEvent) -> &'static [Member] {
     }
 }
 
-/// Adds a fault for each documented member that is missing or of another type.
+/// Adds a fault for each documented member that is missing or has another type.
 pub(crate) fn check(event: KnownEvent, data: &Object<'_>, faults: &mut Vec<Fault>) {
     let mut check = Check {
         pointer: "/data".to_owned(),
@@ -92,8 +92,8 @@ pub(crate) fn check(event: KnownEvent, data: &Object<'_>, faults: &mut Vec<Fault
 }
 
 struct Check<'a> {
-    /// Where the check is. No documented name holds a character that a pointer
-    /// would have to escape.
+    /// JSON pointer to the current member. No documented name has a character
+    /// that a pointer must escape.
     pointer: String,
     faults: &'a mut Vec<Fault>,
 }
@@ -170,7 +170,7 @@ mod tests {
     }
 
     #[test]
-    fn every_missing_member_is_named() {
+    fn every_missing_member_is_reported() {
         assert_eq!(faults(KnownEvent::Ready, "{}"), ["/data/info is missing"]);
         assert_eq!(
             faults(KnownEvent::Ready, r#"{"info":{"wid":{}}}"#),
@@ -183,7 +183,7 @@ mod tests {
     }
 
     #[test]
-    fn what_real_gateways_send_instead_is_named() {
+    fn deviations_of_real_gateways_are_reported() {
         assert_eq!(
             faults(
                 KnownEvent::MessageRevokeEveryone,
@@ -224,7 +224,7 @@ mod tests {
     }
 
     #[test]
-    fn acks_go_from_minus_1_to_5() {
+    fn ack_must_be_a_whole_number_from_minus_1_to_5() {
         let ack = |ack: &str| {
             faults(
                 KnownEvent::MessageAck,
@@ -245,7 +245,7 @@ mod tests {
     }
 
     #[test]
-    fn unknown_members_are_fine() {
+    fn unknown_members_are_accepted() {
         assert_eq!(
             faults(KnownEvent::Disconnected, r#"{"reason":"x","more":[1,{}]}"#),
             [""; 0]
@@ -253,14 +253,14 @@ mod tests {
     }
 
     #[test]
-    fn a_flood_of_faults_is_cut() {
+    fn number_of_faults_is_capped() {
         let items = vec!["1"; 10_000].join(",");
         let data = format!(r#"{{"chatId":"a","participants":[{items}],"author":"c"}}"#);
         assert_eq!(faults(KnownEvent::GroupJoin, &data).len(), MAX_FAULTS);
     }
 
     #[test]
-    fn no_documented_name_has_to_be_escaped_in_a_pointer() {
+    fn documented_names_need_no_escape_in_a_pointer() {
         fn walk(members: &[Member]) {
             for (name, shape) in members {
                 assert!(!name.contains(['~', '/']), "{name}");

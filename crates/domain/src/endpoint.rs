@@ -1,10 +1,10 @@
-//! What an endpoint is called: in queue names, the log and metrics.
+//! Endpoint names, used in queue names, the log and metrics.
 
 use std::sync::Arc;
 
 use crate::checked_text::checked_text;
 
-/// An endpoint's name: 1 to 32 characters of `a-z 0-9 -`.
+/// Endpoint name: 1 to 32 characters of `a-z 0-9 -`.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct EndpointName(Arc<str>);
 
@@ -17,7 +17,7 @@ impl EndpointName {
     }
 }
 
-/// The one endpoint of `WEBHOOK_URL`: `default`.
+/// Name of the single endpoint that `WEBHOOK_URL` configures: `default`.
 impl Default for EndpointName {
     fn default() -> Self {
         Self("default".into())
@@ -29,7 +29,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_name_is_what_fits_into_a_queue_name_and_a_label() {
+    fn name_fits_into_a_queue_name_and_a_label() {
         assert_eq!(EndpointName::default().as_str(), "default");
         for good in ["a", "crm-2", &"x".repeat(32)] {
             assert_eq!(EndpointName::parse(good).unwrap().as_str(), good);

@@ -1,5 +1,5 @@
-//! From what a gateway sent to an accepted event: which faults are forgiven,
-//! what is filled in, and which id the event gets.
+//! Ingestion: turns a request of a gateway into an accepted event with defaults
+//! and an id, or rejects it with all faults.
 
 use serde::Serialize;
 
@@ -13,36 +13,33 @@ use crate::{
     validation::Validation,
 };
 
-/// The circumstances of a request.
+/// Context of a request.
 #[derive(Debug, Clone)]
 pub struct Ingest {
-    /// What happens to events whose data differs from the documented one.
     pub validation: Validation,
-    /// The time for an event that has none.
+    /// Timestamp for an event that has none.
     pub now: UnixMillis,
-    /// The id that the gateway gave in the request's header.
+    /// Id from the request's `Idempotency-Key` header.
     pub idempotency_key: Option<EventId>,
 }
 
-/// An event that can be queued.
+/// Event that can be queued.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AcceptedEvent {
-    /// What identifies it from now on.
     pub id: EventId,
-    /// Its name.
     pub name: EventName,
-    /// The bytes to queue, sign and send.
+    /// Bytes to queue, sign and send.
     pub body: CanonicalBody,
-    /// Where it differs from what is documented.
+    /// Deviations from the documented format.
     pub warnings: Vec<Fault>,
 }
 
-/// Something that is wrong with an event.
+/// Fault of an event.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Fault {
-    /// Where: a JSON pointer (RFC 6901).
+    /// Place, as a JSON pointer (RFC 6901).
     pub pointer: String,
-    /// What: "must be a string, is null".
+    /// Description: "must be a string, is null".
     pub message: String,
 }
 
@@ -55,31 +52,31 @@ impl Fault {
     }
 }
 
-/// Why an event was not accepted.
+/// Reason why an event is rejected.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Rejection {
-    /// It is not JSON.
     #[error("not JSON: {0}")]
     NotJson(#[from] JsonFault),
-    /// It is JSON, but no event: all that is wrong with it.
+    /// JSON, but not an event; holds all faults.
     #[error("not an event: {} faults", .0.len())]
     Invalid(Vec<Fault>),
 }
 
-/// Reads what a gateway sent and gives it its canonical form and its id.
+/// Parses a gateway's event and returns it in canonical form, with its id.
 ///
 /// The members `event`, `data` and `timestamp` come first, in this order, then
-/// all others in theirs; only keys that are array indices (`"0"`) precede them,
-/// because ECMAScript puts those first in every object. Missing data is `{}`, a
-/// missing time is `now`.
+/// all others in their order; only keys that are array indices (`"0"`) precede
+/// them, because ECMAScript puts those first in every object. Missing data
+/// becomes `{}`, a missing timestamp becomes `now`.
 ///
-/// The id is the idempotency key; else, where the gateway gave a time, one made
-/// of the body, so that a repeated request repeats it; else `fresh_id`, since
-/// with a time filled in here two equal events can't be told from a repeat.
+/// The id is the idempotency key, if given. Otherwise, if the gateway gave a
+/// timestamp, the id is derived from the body, so that a repeated request has the
+/// same id. Otherwise it is `fresh_id`: with a filled-in timestamp, two equal
+/// events cannot be distinguished from a repeat.
 ///
 /// # Errors
-/// With all the faults at once, when it is not JSON or no event, or, under strict
-/// validation, when anything differs from what is documented.
+/// All faults at once, when the text is not JSON or not an event, or, under strict
+/// validation, when anything differs from the documented format.
 pub fn ingest(
     raw: &[u8],
     context: Ingest,
@@ -130,12 +127,12 @@ pub fn ingest(
     })
 }
 
-/// What is found wrong on the way.
+/// Faults found during ingestion.
 #[derive(Default)]
 struct Findings {
-    /// What no validation forgives.
+    /// Rejected by every validation.
     faults: Vec<Fault>,
-    /// What lenient validation forgives.
+    /// Accepted by lenient validation.
     warnings: Vec<Fault>,
 }
 
@@ -173,10 +170,10 @@ impl Findings {
         Some(Node::Object(members))
     }
 
-    /// The time to keep, `None` where it must be filled in, and whether the
-    /// gateway gave one.
+    /// Returns the timestamp to keep, `None` if it must be filled in, and true if
+    /// the gateway gave one.
     fn timestamp<'a>(&mut self, timestamp: Option<Node<'a>>) -> (Option<Node<'a>>, bool) {
-        let complaint = match &timestamp {
+        let warning = match &timestamp {
             None => return (None, false),
             Some(Node::Null) => {
                 let message = "is null, the current time is sent instead";
@@ -192,8 +189,8 @@ impl Findings {
                 return (None, false);
             }
         };
-        let complaint = complaint.map(|message| Fault::new("/timestamp", message));
-        self.warnings.extend(complaint);
+        let warning = warning.map(|message| Fault::new("/timestamp", message));
+        self.warnings.extend(warning);
         (timestamp, true)
     }
 
@@ -210,7 +207,7 @@ impl Findings {
     }
 }
 
-/// With or without an offset from UTC, and also a date alone.
+/// Accepts times with or without an offset from UTC, and dates alone.
 fn is_iso8601(text: &str) -> bool {
     text.parse::<jiff::Timestamp>().is_ok() || text.parse::<jiff::civil::DateTime>().is_ok()
 }
@@ -273,7 +270,7 @@ mod tests {
     }
 
     #[test]
-    fn array_index_keys_precede_the_envelope_as_ecmascript_demands() {
+    fn array_index_keys_precede_the_envelope_as_in_ecmascript() {
         let event = accepted(r#"{"event":"ping","7":1,"data":{},"timestamp":"2024-10-01"}"#);
         assert_eq!(
             body(&event),
@@ -301,7 +298,7 @@ mod tests {
     }
 
     #[test]
-    fn the_gateways_own_time_is_kept_as_it_came() {
+    fn timestamp_of_the_gateway_is_kept_unchanged() {
         for (time, warns) in [
             (r#""2024-10-01T12:00:00.000Z""#, false),
             (r#""2024-10-01T14:00:00+02:00""#, false),
@@ -323,7 +320,7 @@ mod tests {
     }
 
     #[test]
-    fn an_event_names_all_its_faults_at_once() {
+    fn all_faults_are_reported_at_once() {
         assert_eq!(
             rejected(r#"{"data":[],"timestamp":true}"#, Validation::Lenient),
             [
@@ -348,7 +345,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_json_is_told_with_the_byte() {
+    fn invalid_json_is_rejected_with_its_offset() {
         let Err(Rejection::NotJson(fault)) = lenient(r#"{"event":"ping",}"#) else {
             panic!()
         };
@@ -362,7 +359,7 @@ mod tests {
     }
 
     #[test]
-    fn strict_validation_forgives_nothing() {
+    fn strict_validation_rejects_every_deviation() {
         let raw = r#"{"event":"ready","data":null,"timestamp":"soon"}"#;
         let warnings = lines(&accepted(raw).warnings);
         assert_eq!(warnings.len(), 3);
@@ -387,7 +384,7 @@ mod tests {
     fn an_event_without_a_time_gets_a_fresh_id() {
         assert_eq!(accepted(r#"{"event":"ping"}"#).id, fresh());
         assert_eq!(accepted(r#"{"event":"ping","timestamp":null}"#).id, fresh());
-        // An overflow is null to every receiver.
+        // A number that overflows is null for every receiver.
         assert_eq!(
             accepted(r#"{"event":"ping","timestamp":1e999}"#).id,
             fresh()
@@ -395,7 +392,7 @@ mod tests {
     }
 
     #[test]
-    fn an_idempotency_key_is_the_id_and_no_other_is_made() {
+    fn idempotency_key_is_the_id_and_no_fresh_id_is_made() {
         let key = EventId::parse("order-77").unwrap();
         for raw in [
             r#"{"event":"ping"}"#,
@@ -405,7 +402,7 @@ mod tests {
                 idempotency_key: Some(key.clone()),
                 ..context(Validation::Strict)
             };
-            let event = ingest(raw.as_bytes(), context, || panic!("made for nothing")).unwrap();
+            let event = ingest(raw.as_bytes(), context, || panic!("no fresh id")).unwrap();
             assert_eq!(event.id, key);
         }
     }

@@ -1,4 +1,4 @@
-//! The names of events.
+//! Event names.
 
 use std::{fmt, sync::Arc};
 
@@ -6,15 +6,15 @@ use crate::checked_text::checked_text;
 
 const MAX_LENGTH: usize = 64;
 
-/// What an event is called by the gateway. Any name of the right form is taken,
-/// since gateways grow; [`EventName::known`] tells whether it is documented.
+/// Event name, as the gateway sends it. Every name of the right form is accepted,
+/// since gateways add events; [`EventName::known`] returns the documented event.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct EventName(Arc<str>);
 
 checked_text!(EventName, InvalidEventName, "[a-z][a-z0-9_.:-]{0,63}");
 
 impl EventName {
-    /// The documented event of this name.
+    /// Returns the documented event of this name.
     #[must_use]
     pub fn known(&self) -> Option<KnownEvent> {
         KnownEvent::ALL
@@ -36,7 +36,7 @@ impl From<KnownEvent> for EventName {
     }
 }
 
-/// The events whose data is documented.
+/// Events whose data is documented.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum KnownEvent {
     /// A message was sent or received.
@@ -68,7 +68,6 @@ pub enum KnownEvent {
 }
 
 impl KnownEvent {
-    /// All of them.
     pub const ALL: [Self; 13] = [
         Self::MessageCreate,
         Self::MessageAck,
@@ -85,7 +84,7 @@ impl KnownEvent {
         Self::ContactChanged,
     ];
 
-    /// Its name on the wire.
+    /// Returns the name on the wire.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -119,7 +118,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_documented_event_is_known_by_its_name() {
+    fn documented_event_is_found_by_its_name() {
         for known in KnownEvent::ALL {
             let name = EventName::parse(known.as_str()).unwrap();
             assert_eq!(name.known(), Some(known));
@@ -130,7 +129,7 @@ mod tests {
     }
 
     #[test]
-    fn names_that_no_documentation_has_are_names_too() {
+    fn undocumented_names_of_the_right_form_are_accepted() {
         for good in ["qr", "message", "a.b:c-d_9", &"x".repeat(64)] {
             assert_eq!(EventName::parse(good).unwrap().known(), None);
         }

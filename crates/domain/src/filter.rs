@@ -1,40 +1,39 @@
-//! Which events does an endpoint want?
+//! Event patterns: the events that an endpoint subscribes to.
 
 use std::{fmt, str::FromStr, sync::Arc};
 
 use crate::event::EventName;
 
-/// What separates the words of an event's name. A pattern ends at one of them:
-/// only whole words can be told apart by the broker.
+/// Separators between the words of an event's name. A pattern ends at one of them,
+/// because the broker compares whole words only.
 pub const WORD_ENDS: [char; 4] = ['_', '.', ':', '-'];
 
-/// The events of one name, of one beginning, or all.
+/// Pattern for event names: one name, a prefix, or all.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum EventPattern {
     /// `*`: every event.
     Every,
-    /// An event's name.
     Exactly(EventName),
-    /// `message_*`: every event whose name starts so. The text here is without
-    /// the star, and ends with one of [`WORD_ENDS`].
+    /// `message_*`: every event whose name has this prefix. Stored without the
+    /// star; ends with one of [`WORD_ENDS`].
     StartingWith(Arc<str>),
 }
 
-/// Why a text is no pattern.
+/// Reason why a text is not a pattern.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum InvalidEventPattern {
-    /// Not even without its star.
+    /// Not an event's name, even without the star.
     #[error(
         "must be an event's name ([a-z][a-z0-9_.:-]{{0,63}}), a pattern such as message_*, or *"
     )]
     NoName,
-    /// The star stands within a word.
+    /// The star is within a word.
     #[error("may have a * only after one of _ . : - (such as message_*), or alone")]
     WithinWord,
 }
 
 impl EventPattern {
-    /// Whether it takes an event of this name.
+    /// Returns true if the pattern matches the name.
     #[must_use]
     pub fn takes(&self, name: &EventName) -> bool {
         match self {
@@ -85,7 +84,7 @@ mod tests {
     }
 
     #[test]
-    fn a_pattern_takes_its_name_its_beginning_or_all() {
+    fn pattern_matches_its_name_its_prefix_or_all() {
         for (text, taken, not_taken) in [
             (
                 "ready",
@@ -112,14 +111,14 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_pattern_is_refused_with_what_to_write() {
+    fn invalid_pattern_is_rejected_with_a_reason() {
         for text in ["", "Ready", "a b", "#", "**", "_*", "*_update", "a_*_b"] {
-            let refused = text.parse::<EventPattern>();
-            assert_eq!(refused, Err(InvalidEventPattern::NoName), "{text:?}");
+            let rejected = text.parse::<EventPattern>();
+            assert_eq!(rejected, Err(InvalidEventPattern::NoName), "{text:?}");
         }
         for text in ["mess*", "message_a*"] {
-            let refused = text.parse::<EventPattern>();
-            assert_eq!(refused, Err(InvalidEventPattern::WithinWord), "{text:?}");
+            let rejected = text.parse::<EventPattern>();
+            assert_eq!(rejected, Err(InvalidEventPattern::WithinWord), "{text:?}");
         }
     }
 }

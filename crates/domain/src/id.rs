@@ -1,5 +1,4 @@
-//! What names an event, everywhere and for good: in `webhook-id`, in the log,
-//! in the queue.
+//! Event ids, which identify an event in `webhook-id`, in the log and in the queue.
 
 use sha1::{Digest, Sha1};
 use std::sync::Arc;
@@ -7,21 +6,21 @@ use uuid::{Builder, Uuid};
 
 use crate::{body::CanonicalBody, checked_text::checked_text};
 
-/// The namespace of ids that are made from bodies (a UUID v4 of our own).
+/// Namespace of the ids that are derived from bodies (a random UUID v4).
 const BODIES: Uuid = Uuid::from_u128(0x5f2d_8a6e_91c4_4b07_a3d8_7e60_f1b9_2c35);
 
-/// An event's id: 1 to 128 characters of `A-Z a-z 0-9 _ -`.
+/// Event id: 1 to 128 characters of `A-Z a-z 0-9 _ -`.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct EventId(Arc<str>);
 
 checked_text!(EventId, InvalidEventId, "[A-Za-z0-9_-]{1,128}");
 
 impl EventId {
-    /// The same body always has the same id (a UUID v5), so a gateway that
-    /// sends an event again sends the same event.
+    /// Derives the id from the body (a UUID v5), so a gateway that repeats an
+    /// event repeats its id.
     ///
-    /// `uuid` would make the same of it, without the processor's instructions for
-    /// SHA-1: a tenth of what the producer computes for an event.
+    /// The crate `uuid` computes the same id, but without the processor's SHA-1
+    /// instructions; they save a tenth of the producer's computation per event.
     #[must_use]
     pub fn for_body(body: &CanonicalBody) -> Self {
         let hash: [u8; 20] = Sha1::new()
@@ -51,7 +50,7 @@ mod tests {
     use bytes::Bytes;
 
     #[test]
-    fn the_id_of_a_body_is_what_any_library_makes_of_it() {
+    fn id_of_a_body_is_a_standard_uuid_v5() {
         let body = br#"{"event":"ready","data":{},"timestamp":"2026-01-01T00:00:00.000Z"}"#;
         let body = CanonicalBody::check(Bytes::from_static(body)).unwrap();
         // Python: uuid.uuid5(uuid.UUID(int=BODIES), body)
@@ -62,7 +61,7 @@ mod tests {
     }
 
     #[test]
-    fn an_id_is_what_fits_into_a_header_and_a_key() {
+    fn id_fits_into_a_header_and_a_key() {
         for good in ["a", "evt_1-B", &"x".repeat(128)] {
             assert_eq!(EventId::parse(good).unwrap().as_str(), good);
         }

@@ -1,13 +1,13 @@
-//! JSON exactly as `JSON.stringify(JSON.parse(text))` of ECMAScript leaves it.
+//! JSON with exactly the output of ECMAScript's `JSON.stringify(JSON.parse(text))`.
 //!
-//! Receivers sign what their own parser and printer make of a body, so the bytes
-//! that are sent must be a fixed point of both. General JSON crates differ from
-//! ECMAScript in the order of keys, in numbers and in lone surrogates; here these
-//! rules hold:
+//! Receivers verify a signature over the output of their own parser and printer,
+//! so the sent bytes must be a fixed point of both. General JSON crates differ
+//! from ECMAScript in the order of keys, in numbers and in lone surrogates. The
+//! rules here:
 //!
 //! - members whose key is an array index (`0` to `4294967294`) come first, in
-//!   ascending order, then the others in order of first insertion; of members
-//!   with one key the last value stays, at the first one's place;
+//!   ascending order, then the others in order of first insertion; a repeated
+//!   key keeps its first position and its last value;
 //! - numbers are rounded to the nearest `f64` and printed as ECMAScript does;
 //!   `-0` becomes `0`, a number too large becomes `null`;
 //! - strings escape `"`, `\`, control characters and lone surrogates, and

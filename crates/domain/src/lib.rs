@@ -1,8 +1,7 @@
-//! What wahook promises, as pure functions over values: which events are
-//! accepted and in which bytes they travel, how they are signed, when a failed
-//! delivery is tried again, and what the log says of it.
+//! Rules of wahook as pure functions over values: accepted events and their
+//! canonical bytes, signatures, retries, the circuit breaker and delivery records.
 //!
-//! Nothing here waits, reads a clock, draws a random number or does I/O, so
+//! The crate does not wait, read a clock, draw random numbers or do I/O, so
 //! every rule can be tested without a server.
 
 mod checked_text;

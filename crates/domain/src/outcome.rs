@@ -1,75 +1,66 @@
-//! What became of one attempt.
+//! Outcome of one delivery attempt.
 
 use std::time::Duration;
 
-/// What became of one attempt.
+/// Outcome of one delivery attempt.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Outcome {
-    /// A whole answer with a 2xx status, in time.
-    Delivered {
-        /// The status code.
-        status: u16,
-    },
-    /// A whole answer with a status that is neither 2xx nor 3xx.
+    /// Complete 2xx response within the time limit.
+    Delivered { status: u16 },
+    /// Complete response with a status that is neither 2xx nor 3xx.
     Answered {
-        /// The status code.
         status: u16,
-        /// How long the answer asks to wait.
+        /// Wait that the response requests.
         retry_after: Option<Duration>,
     },
-    /// A 3xx, which is not followed: a signed body goes only where it was
-    /// meant to go.
+    /// 3xx response. Redirects are not followed: a signed body goes only to the
+    /// configured URL.
     Redirected {
-        /// The status code.
         status: u16,
-        /// Where to.
+        /// Target of the redirect.
         location: Option<String>,
     },
-    /// No whole answer within the time limit.
-    TimedOut {
-        /// The limit.
-        limit: Duration,
-    },
-    /// No whole answer for another reason.
+    /// No complete response within the time limit.
+    TimedOut { limit: Duration },
+    /// No complete response for another reason.
     Failed {
-        /// The reason's kind.
         cause: FailureCause,
-        /// What more there is to say of it; may be empty.
+        /// Further details; may be empty.
         detail: String,
     },
 }
 
-/// Why there was no answer.
+/// Reason for a missing response.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum FailureCause {
-    /// The host's name has no address.
+    /// The host's name does not resolve.
     Dns,
-    /// Nothing listens there.
+    /// Nothing listens on the port.
     ConnectionRefused,
-    /// The connection broke off before there was an answer.
+    /// The connection closed before a response arrived.
     ConnectionReset,
     /// No connection for another reason.
     Connect,
-    /// No trusted encryption. The detail says all of it.
+    /// No trusted encryption. The detail is the whole message.
     Tls,
-    /// What came back is not HTTP.
+    /// The response is not HTTP.
     Protocol,
-    /// The connection broke off within the answer's body.
+    /// The connection closed within the response's body.
     Body,
-    /// The address is private, and so not called.
+    /// The address is private and therefore not called.
     Blocked,
-    /// Anything else.
+    /// Any other reason.
     Other,
 }
 
 impl Outcome {
-    /// Whether the event is delivered.
+    /// Returns true if the event is delivered.
     #[must_use]
     pub const fn is_success(&self) -> bool {
         matches!(self, Self::Delivered { .. })
     }
 
-    /// The status code of the answer, where there was one.
+    /// Returns the status code of the response, if there was one.
     #[must_use]
     pub const fn status_code(&self) -> Option<u16> {
         match self {
@@ -80,7 +71,7 @@ impl Outcome {
         }
     }
 
-    /// What went wrong, in plain words; `None` on success.
+    /// Returns the error message; `None` on success.
     #[must_use]
     pub fn error_message(&self) -> Option<String> {
         match self {
@@ -89,17 +80,17 @@ impl Outcome {
             Self::Redirected {
                 location: Some(location),
                 ..
-            } => Some(format!("redirect to {} not followed", fit(location))),
+            } => Some(format!("redirect to {} not followed", sanitize(location))),
             Self::Redirected {
                 status,
                 location: None,
             } => Some(format!("redirect ({status}) not followed")),
-            Self::TimedOut { limit } => Some(format!("no answer in {}", in_words(*limit))),
-            Self::Failed { cause, detail } => Some(failure_in_words(*cause, detail)),
+            Self::TimedOut { limit } => Some(format!("no answer in {}", format_limit(*limit))),
+            Self::Failed { cause, detail } => Some(failure_message(*cause, detail)),
         }
     }
 
-    /// A metric's label: one of fifteen words.
+    /// Returns the metric label, one of fifteen words.
     #[must_use]
     pub const fn label(&self) -> &'static str {
         match self {
@@ -117,8 +108,8 @@ impl Outcome {
         }
     }
 
-    /// How long the receiver asks to wait. It is asked only by 429 and 503:
-    /// other statuses give the header another meaning or none.
+    /// Returns the wait that the receiver requests. Only 429 and 503 count: other
+    /// statuses give the header another meaning or none.
     #[must_use]
     pub const fn retry_after(&self) -> Option<Duration> {
         match self {
@@ -146,7 +137,7 @@ impl FailureCause {
         }
     }
 
-    const fn in_words(self) -> &'static str {
+    const fn message(self) -> &'static str {
         match self {
             Self::Dns => "host not found",
             Self::ConnectionRefused => "connection refused",
@@ -161,20 +152,20 @@ impl FailureCause {
     }
 }
 
-fn failure_in_words(cause: FailureCause, detail: &str) -> String {
-    let words = cause.in_words();
+fn failure_message(cause: FailureCause, detail: &str) -> String {
+    let message = cause.message();
     match cause {
-        _ if detail.is_empty() => words.to_owned(),
-        // "certificate expired on …" needs no introduction.
-        FailureCause::Tls => fit(detail),
-        _ => format!("{words}: {}", fit(detail)),
+        _ if detail.is_empty() => message.to_owned(),
+        // The detail is a whole message, such as "certificate expired on …".
+        FailureCause::Tls => sanitize(detail),
+        _ => format!("{message}: {}", sanitize(detail)),
     }
 }
 
-/// What the other side chose, fit for a line of a log: it is cut, since it ends
-/// in every record, and a control character can't end the line or repaint a
-/// terminal.
-fn fit(text: &str) -> String {
+/// Makes text of the receiver safe for a log line. It is cut, since every record
+/// stores it; control characters are replaced, so that they cannot end the line
+/// or control a terminal.
+fn sanitize(text: &str) -> String {
     const MOST: usize = 200;
     let mut shown = String::new();
     for (count, character) in text.chars().enumerate() {
@@ -191,12 +182,12 @@ fn fit(text: &str) -> String {
     shown
 }
 
-/// Controls, line separators, and the marks that turn the direction of writing.
+/// Returns true for control characters, line separators and bidirectional marks.
 fn is_disruptive(character: char) -> bool {
     character.is_control() || matches!(character, '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
-fn in_words(limit: Duration) -> String {
+fn format_limit(limit: Duration) -> String {
     if limit.subsec_nanos() == 0 {
         format!("{} s", limit.as_secs())
     } else {
@@ -225,7 +216,7 @@ mod tests {
     }
 
     #[test]
-    fn a_failure_is_told_in_plain_words() {
+    fn failure_has_a_plain_error_message() {
         let timed_out = |ms| Outcome::TimedOut {
             limit: Duration::from_millis(ms),
         };
@@ -249,7 +240,7 @@ mod tests {
     }
 
     #[test]
-    fn every_cause_has_its_words_and_its_label() {
+    fn every_cause_has_its_message_and_its_label() {
         for (cause, detail, words, label) in [
             (
                 FailureCause::Dns,
@@ -308,7 +299,7 @@ mod tests {
     }
 
     #[test]
-    fn what_the_other_side_says_is_cut_between_characters() {
+    fn text_of_the_receiver_is_cut_between_characters() {
         let words = failed(FailureCause::Protocol, &"é".repeat(10_000));
         let cut = format!("the answer was no HTTP: {}…", "é".repeat(200));
         assert_eq!(words, cut);
@@ -317,7 +308,7 @@ mod tests {
     }
 
     #[test]
-    fn what_the_other_side_says_stays_on_its_line() {
+    fn text_of_the_receiver_stays_on_one_line() {
         let redirect = Outcome::Redirected {
             status: 302,
             location: Some("/a\r\nstatus: \u{1b}[2Jsuccess\u{85}\u{202e}\u{2028}\t".to_owned()),
@@ -329,9 +320,9 @@ mod tests {
     }
 
     #[test]
-    fn only_429_and_503_ask_to_wait() {
-        for (status, asked) in [(429, true), (503, true), (500, false), (404, false)] {
-            assert_eq!(answered(status).retry_after().is_some(), asked, "{status}");
+    fn retry_after_counts_only_for_429_and_503() {
+        for (status, counts) in [(429, true), (503, true), (500, false), (404, false)] {
+            assert_eq!(answered(status).retry_after().is_some(), counts, "{status}");
         }
     }
 

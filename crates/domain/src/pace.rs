@@ -1,39 +1,38 @@
-//! When may the next delivery begin, so that no more than so many begin in a
-//! second?
+//! Rate limit: spaces the starts of deliveries evenly.
 
 use std::time::Duration;
 
-/// How late a start may be made up for. A timer wakes a little late each time;
-/// without this, the lateness of each start would be lost to all later ones.
+/// Lateness that the next start may make up for. Timers wake a little late;
+/// without the tolerance, each delay would shift all later starts.
 const TOLERANCE: Duration = Duration::from_millis(10);
 
-/// Evenly spaced starts. Time comes in as the time since any fixed moment.
+/// Evenly spaced starts. Times are durations since any fixed moment.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Pace {
     next: Duration,
 }
 
-/// Requests a second, 0.01 to 10,000.
+/// Requests per second, 0.01 to 10,000.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct RateLimit(f64);
 
 impl Pace {
-    /// Reserves the next start and returns when it is. Unused time is not saved
-    /// up: after a pause starts are spaced as ever.
+    /// Reserves the next start and returns its time. Unused time does not
+    /// accumulate: after a pause, starts have the usual spacing.
     pub fn reserve(&mut self, now: Duration, interval: Duration) -> Duration {
         let slot = self.next.max(now.saturating_sub(TOLERANCE));
         self.next = slot.saturating_add(interval);
         slot.max(now)
     }
 
-    /// Lets nothing start before this.
+    /// Prevents starts before `moment`.
     pub fn hold_until(&mut self, moment: Duration) {
         self.next = self.next.max(moment);
     }
 }
 
 impl RateLimit {
-    /// None for what is no limit, too small or too large to be meant.
+    /// Returns `None` for a value out of range.
     #[must_use]
     pub fn new(per_second: f64) -> Option<Self> {
         (0.01..=10_000.0)
@@ -41,15 +40,14 @@ impl RateLimit {
             .then_some(Self(per_second))
     }
 
-    /// In requests a second.
     #[must_use]
     pub const fn per_second(self) -> f64 {
         self.0
     }
 
-    /// The time between two starts of one of `consumers` that share the limit.
+    /// Returns the time between two starts of one of `consumers` that share the limit.
     ///
-    /// It is 6 % longer than it would have to be: requests that start evenly
+    /// The interval is 6 % longer than necessary: requests that start evenly
     /// arrive less evenly, and the receiver counts arrivals.
     #[must_use]
     pub fn interval(self, consumers: u32) -> Duration {
@@ -65,7 +63,7 @@ mod tests {
     const SECOND: Duration = Duration::from_secs(1);
 
     #[test]
-    fn starts_are_spaced_evenly_and_idle_time_is_not_saved_up() {
+    fn starts_are_spaced_evenly_and_idle_time_does_not_accumulate() {
         let mut pace = Pace::default();
         let now = Duration::from_secs(100);
         let interval = Duration::from_millis(50);
@@ -78,7 +76,7 @@ mod tests {
     }
 
     #[test]
-    fn a_hold_lets_nothing_start_before_its_end() {
+    fn hold_prevents_starts_before_its_end() {
         let mut pace = Pace::default();
         pace.hold_until(SECOND);
         assert_eq!(pace.reserve(Duration::ZERO, SECOND), SECOND);
@@ -96,8 +94,8 @@ mod tests {
     }
 
     proptest! {
-        /// However late the starts are asked for, no second has more of them
-        /// than its share, one more for the edge, and one for the tolerance.
+        /// A second has at most its share of starts, plus one for the edge and one
+        /// for the tolerance, however late the starts are reserved.
         #[test]
         fn no_second_has_more_starts_than_its_share(
             per_second in 1_u32..200,

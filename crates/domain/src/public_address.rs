@@ -1,22 +1,22 @@
-//! Which addresses belong to the public internet?
+//! Classification of IP addresses as public or not public.
 //!
-//! The rest (this machine, its networks, and what the registries set aside) is
-//! where services trust whoever can reach them, so an endpoint that somebody
-//! else chose must not lead there.
+//! Not public are this machine, its networks, and reserved blocks. Services there
+//! often trust every client that can reach them, so an endpoint from an untrusted
+//! source must not lead there.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-/// Whether packets to this address leave for the public internet. An IPv6
-/// address that carries an IPv4 one is judged by that.
+/// Returns true if packets to this address are routed to the public internet. An
+/// IPv6 address that embeds an IPv4 address is classified by the latter.
 ///
-/// From IANA's special-purpose address registries; where only part of a block
-/// is set aside, all of it counts as not public.
+/// Based on IANA's special-purpose address registries; a block that is reserved
+/// only in part counts as not public as a whole.
 #[must_use]
 pub fn is_public(address: IpAddr) -> bool {
     match address {
         IpAddr::V4(address) => is_public_v4(address),
-        IpAddr::V6(address) => match carried_v4(address) {
-            Some(carried) => is_public_v4(carried),
+        IpAddr::V6(address) => match embedded_v4(address) {
+            Some(embedded) => is_public_v4(embedded),
             None => is_public_v6(address),
         },
     }
@@ -29,12 +29,12 @@ const fn is_public_v4(address: Ipv4Addr) -> bool {
         [0 | 10 | 127, ..]
             // shared by carriers (CGNAT, 100.64.0.0/10)
             | [100, 64..=127, ..]
-            // link-local, where clouds keep their credentials
+            // link-local, includes the credential services of clouds
             | [169, 254, ..]
             // private (172.16.0.0/12 and 192.168.0.0/16)
             | [172, 16..=31, ..]
             | [192, 168, ..]
-            // protocol assignments, the relays of 6to4
+            // protocol assignments, 6to4 relays
             | [192, 0, 0, _]
             | [192, 88, 99, _]
             // documentation
@@ -48,13 +48,14 @@ const fn is_public_v4(address: Ipv4Addr) -> bool {
     )
 }
 
-/// Only 2000::/3 is given out; all else (loopback, unspecified, link-local,
-/// site-local, unique local, multicast, IPv4-compatible) is none of it.
+/// Returns true for the public part of 2000::/3, the only allocated block. Loopback,
+/// unspecified, link-local, site-local, unique local, multicast and IPv4-compatible
+/// addresses are outside of it.
 const fn is_public_v6(address: Ipv6Addr) -> bool {
     !matches!(
         address.segments(),
         [0..=0x1fff | 0x4000..=0xffff, ..]
-            // protocol assignments, Teredo among them (2001::/23)
+            // protocol assignments, including Teredo (2001::/23)
             | [0x2001, 0..=0x1ff, ..]
             // documentation (the second is 3fff::/20)
             | [0x2001, 0x0db8, ..]
@@ -62,9 +63,9 @@ const fn is_public_v6(address: Ipv6Addr) -> bool {
     )
 }
 
-/// The IPv4 address to which packets go on in the end: IPv4-mapped, NAT64 and
-/// 6to4. The others that carry one are not public anyway.
-fn carried_v4(address: Ipv6Addr) -> Option<Ipv4Addr> {
+/// Returns the IPv4 address to which packets are finally routed: IPv4-mapped, NAT64
+/// and 6to4. Other addresses that embed one are not public anyway.
+fn embedded_v4(address: Ipv6Addr) -> Option<Ipv4Addr> {
     let (high, low) = match address.segments() {
         [0, 0, 0, 0, 0, 0xffff, high, low] => (high, low),
         [0x64, 0xff9b, 0, 0, 0, 0, high, low] => (high, low),
@@ -86,7 +87,7 @@ mod tests {
     }
 
     #[test]
-    fn addresses_of_the_internet_are_public() {
+    fn internet_addresses_are_public() {
         assert_all(
             &[
                 "1.1.1.1",
@@ -119,7 +120,7 @@ mod tests {
     }
 
     #[test]
-    fn addresses_of_this_machine_and_its_networks_are_not() {
+    fn local_and_private_addresses_are_not_public() {
         assert_all(
             &[
                 "0.0.0.0",
@@ -149,7 +150,7 @@ mod tests {
     }
 
     #[test]
-    fn addresses_that_registries_set_aside_are_not() {
+    fn reserved_addresses_are_not_public() {
         assert_all(
             &[
                 "192.0.0.1",
@@ -178,7 +179,7 @@ mod tests {
     }
 
     #[test]
-    fn an_address_that_carries_another_is_judged_by_that() {
+    fn address_that_embeds_ipv4_is_classified_by_it() {
         assert_all(
             &[
                 "::ffff:127.0.0.1",
@@ -187,7 +188,7 @@ mod tests {
                 "64:ff9b::10.0.0.1",
                 "2002:7f00:1::",
                 "2002:c0a8:101::1",
-                // Not given out, whatever they carry.
+                // Not allocated, so the embedded address does not matter.
                 "::127.0.0.1",
                 "::8.8.8.8",
                 "::ffff:0:8.8.8.8",

@@ -1,8 +1,8 @@
-//! What the log keeps of a delivery.
+//! Delivery records, as the log stores them.
 //!
-//! Everything a record tells is derived from the set of its attempts. So results
-//! may arrive in any order and any number of times, from any process, and the
-//! record ends the same.
+//! Every property of a record is derived from the set of its attempts. Results
+//! may therefore arrive in any order, any number of times, from any process: the
+//! record is the same.
 
 use std::sync::Arc;
 
@@ -15,76 +15,69 @@ use crate::{
     time::UnixMillis,
 };
 
-/// One POST that was made, and what came of it.
+/// Result of one POST.
 ///
-/// The order of attempts is that of the fields here: the round first, then the
-/// number, the others to rank two attempts of one number, which a redelivered
-/// message makes. The log compares stored attempts in the same order.
+/// Attempts are ordered by their fields: first the round, then the number; the
+/// other fields order two attempts with one number, which a redelivered message
+/// causes. The log compares stored attempts in the same order.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Attempt {
-    /// When its round of attempts began: see
+    /// Start of its round of attempts: see
     /// [`QueuedEvent::queued_at`](crate::QueuedEvent::queued_at).
     pub queued_at: UnixMillis,
-    /// Which attempt of its round it was.
+    /// Number within its round.
     pub number: AttemptNumber,
-    /// When it began.
     pub started_at: UnixMillis,
-    /// How long it took, in milliseconds.
     pub duration_ms: i64,
-    /// The status code of the answer, where there was one.
+    /// Status code of the response, if there was one.
     pub status_code: Option<u16>,
-    /// What went wrong; `None` when the event was delivered.
+    /// Error message; `None` when the event was delivered.
     pub error: Option<String>,
-    /// When the next attempt is due. `None` beside an error: there is none.
+    /// Due time of the next attempt. `None` together with an error: none follows.
     pub next_attempt_at: Option<UnixMillis>,
-    /// The endpoint's URL, as it may be shown.
+    /// URL of the endpoint, with secrets redacted.
     pub webhook_url: Arc<str>,
 }
 
 impl Attempt {
-    /// Whether it delivered the event.
+    /// Returns true if the attempt delivered the event.
     #[must_use]
     pub const fn is_success(&self) -> bool {
         self.error.is_none()
     }
 
-    /// When it ended.
+    /// Returns the end of the attempt.
     #[must_use]
     pub const fn ended_at(&self) -> UnixMillis {
         UnixMillis::new(self.started_at.get().saturating_add(self.duration_ms))
     }
 }
 
-/// An attempt, with all that a record needs to begin.
+/// Attempt, with the data that a new record needs.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AttemptResult {
-    /// Which event.
     pub event_id: EventId,
-    /// To which endpoint.
     pub endpoint: EndpointName,
-    /// The event's name.
     pub event: EventName,
-    /// The event's body.
     pub body: CanonicalBody,
-    /// When the event was accepted.
+    /// Time at which the producer accepted the event.
     pub accepted_at: UnixMillis,
-    /// The attempt.
     pub attempt: Attempt,
 }
 
-/// How a delivery stands.
+/// Status of a delivery.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Status {
     /// Another attempt is due.
     Retrying,
-    /// The event is delivered. No other status follows.
+    /// The event is delivered. The status is final.
     Success,
     /// No attempt is left.
     Failed,
 }
 
 impl Status {
-    /// As the log stores it.
+    /// Returns the name that the log stores.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -95,25 +88,22 @@ impl Status {
     }
 }
 
-/// The delivery of one event to one endpoint.
+/// Delivery of one event to one endpoint.
 ///
-/// All results of one event to one endpoint name the same event.
+/// All results for one event id and endpoint have the same event name.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DeliveryRecord {
-    /// Which event.
     pub event_id: EventId,
-    /// To which endpoint.
     pub endpoint: EndpointName,
-    /// The event's name.
     pub event: EventName,
-    /// When the event was accepted: the least that any result says.
+    /// Time of acceptance: the earliest of all results.
     pub created_at: UnixMillis,
-    /// All attempts, ascending, none twice, at least one.
+    /// All attempts in ascending order, without duplicates, at least one.
     pub attempts: Vec<Attempt>,
 }
 
 impl DeliveryRecord {
-    /// The record that a result begins.
+    /// Creates a record from its first result.
     #[must_use]
     pub fn first(result: &AttemptResult) -> Self {
         Self {
@@ -125,7 +115,7 @@ impl DeliveryRecord {
         }
     }
 
-    /// Adds a result. One of another event or endpoint changes nothing.
+    /// Adds a result. A result of another event or endpoint is ignored.
     pub fn merge(&mut self, result: &AttemptResult) {
         if result.event_id != self.event_id || result.endpoint != self.endpoint {
             return;
@@ -134,8 +124,8 @@ impl DeliveryRecord {
         self.add(&result.attempt);
     }
 
-    /// Adds all that another record of this delivery has. One of another event
-    /// or endpoint changes nothing.
+    /// Adds the attempts of another record of this delivery. A record of another
+    /// event or endpoint is ignored.
     pub fn absorb(&mut self, other: &Self) {
         if other.event_id != self.event_id || other.endpoint != self.endpoint {
             return;
@@ -150,15 +140,15 @@ impl DeliveryRecord {
         }
     }
 
-    /// All attempts, ascending.
+    /// Returns all attempts in ascending order.
     #[must_use]
     pub fn attempts(&self) -> &[Attempt] {
         &self.attempts
     }
 
-    /// Whether it shows that this attempt of the event, or one after it in its round, was
-    /// concluded: then everything that follows from it is durable, and a message that asks
-    /// for it again needs only to be ended.
+    /// Returns true if this attempt of the event, or a later one of its round, is
+    /// concluded. Its consequences are then durable, and a message that requests it
+    /// again only has to be settled.
     #[must_use]
     pub fn covers(&self, event: &QueuedEvent) -> bool {
         let concluded =
@@ -166,7 +156,7 @@ impl DeliveryRecord {
         self.status() == Status::Success || self.attempts.iter().any(concluded)
     }
 
-    /// Whether it has all that another record of this delivery has.
+    /// Returns true if this record has everything of another record of this delivery.
     #[must_use]
     pub fn includes(&self, other: &Self) -> bool {
         let has = |attempt| self.attempts.binary_search(attempt).is_ok();
@@ -176,62 +166,64 @@ impl DeliveryRecord {
             && other.attempts.iter().all(has)
     }
 
-    /// How the delivery stands.
+    /// Returns the status of the delivery.
     #[must_use]
     pub fn status(&self) -> Status {
-        match self.winner() {
-            Some(winner) if winner.is_success() => Status::Success,
-            Some(winner) if winner.next_attempt_at.is_none() => Status::Failed,
+        match self.deciding_attempt() {
+            Some(attempt) if attempt.is_success() => Status::Success,
+            Some(attempt) if attempt.next_attempt_at.is_none() => Status::Failed,
             _ => Status::Retrying,
         }
     }
 
-    /// The status code that decided.
+    /// Returns the status code of the deciding attempt.
     #[must_use]
     pub fn status_code(&self) -> Option<u16> {
-        self.winner()?.status_code
+        self.deciding_attempt()?.status_code
     }
 
-    /// How many retries its round made until the attempt that decided.
+    /// Returns the number of retries in the round up to the deciding attempt.
     #[must_use]
     pub fn retry_count(&self) -> u32 {
-        self.winner().map_or(0, |winner| winner.number.retries())
+        self.deciding_attempt()
+            .map_or(0, |attempt| attempt.number.retries())
     }
 
-    /// What went wrong, `None` when the event is delivered.
+    /// Returns the error of the deciding attempt; `None` when the event is delivered.
     #[must_use]
     pub fn error_message(&self) -> Option<&str> {
-        self.winner()?.error.as_deref()
+        self.deciding_attempt()?.error.as_deref()
     }
 
-    /// Where the attempt that decided went.
+    /// Returns the URL of the deciding attempt.
     #[must_use]
     pub fn webhook_url(&self) -> &str {
-        self.winner().map_or("", |winner| &winner.webhook_url)
+        self.deciding_attempt()
+            .map_or("", |attempt| &attempt.webhook_url)
     }
 
-    /// When the next attempt is due, where there is one.
+    /// Returns the due time of the next attempt, if there is one.
     #[must_use]
     pub fn next_attempt_at(&self) -> Option<UnixMillis> {
-        self.winner()?.next_attempt_at
+        self.deciding_attempt()?.next_attempt_at
     }
 
-    /// How long the wait before the next attempt is, in milliseconds.
+    /// Returns the wait before the next attempt, in milliseconds.
     #[must_use]
     pub fn wait_ms(&self) -> Option<i64> {
-        let winner = self.winner()?;
-        let due = winner.next_attempt_at?;
-        Some(due.get().saturating_sub(winner.ended_at().get()))
+        let attempt = self.deciding_attempt()?;
+        let due = attempt.next_attempt_at?;
+        Some(due.get().saturating_sub(attempt.ended_at().get()))
     }
 
-    /// When the last attempt ended.
+    /// Returns the end of the last attempt.
     #[must_use]
     pub fn updated_at(&self) -> UnixMillis {
         let ends = self.attempts.iter().map(Attempt::ended_at);
         ends.max().unwrap_or(self.created_at)
     }
 
-    /// When the last retry began, where there was one.
+    /// Returns the start of the last retry, if there was one.
     #[must_use]
     pub fn last_retry_at(&self) -> Option<UnixMillis> {
         let retries = self
@@ -241,17 +233,17 @@ impl DeliveryRecord {
         retries.map(|retry| retry.started_at).max()
     }
 
-    /// When the attempt that decided ended, where no other is due.
+    /// Returns the end of the deciding attempt, if no other is due.
     #[must_use]
     pub fn completed_at(&self) -> Option<UnixMillis> {
         match self.status() {
             Status::Retrying => None,
-            Status::Success | Status::Failed => self.winner().map(Attempt::ended_at),
+            Status::Success | Status::Failed => self.deciding_attempt().map(Attempt::ended_at),
         }
     }
 
-    /// The attempt that decides: the greatest that delivered, else the greatest.
-    fn winner(&self) -> Option<&Attempt> {
+    /// Returns the deciding attempt: the greatest successful one, else the greatest.
+    fn deciding_attempt(&self) -> Option<&Attempt> {
         self.attempts
             .iter()
             .max_by_key(|attempt| (attempt.is_success(), *attempt))
@@ -315,7 +307,7 @@ mod tests {
     }
 
     #[test]
-    fn a_record_covers_the_attempts_of_its_round_that_are_concluded_and_all_once_delivered() {
+    fn record_covers_concluded_attempts_of_its_round_and_all_once_delivered() {
         let twice = record(&[failure(1, Some(6_000)), failure(2, Some(16_000))]);
         for (attempt, covered) in [(1, true), (2, true), (3, false)] {
             assert_eq!(twice.covers(&message(attempt, None)), covered, "{attempt}");
@@ -326,7 +318,7 @@ mod tests {
     }
 
     #[test]
-    fn a_record_includes_another_that_has_no_attempt_beside_its_own() {
+    fn record_includes_a_record_without_other_attempts() {
         let (one, other) = (failure(1, Some(6_000)), success(2));
         let both = record(&[one.clone(), other.clone()]);
         assert!(both.includes(&both) && both.includes(&record(std::slice::from_ref(&other))));
@@ -353,7 +345,7 @@ mod tests {
     }
 
     #[test]
-    fn an_exhausted_delivery_has_failed_for_good() {
+    fn exhausted_delivery_is_failed() {
         let record = record(&[failure(1, Some(2_000)), failure(2, None)]);
         assert_eq!(record.status(), Status::Failed);
         assert_eq!(record.retry_count(), 1);
@@ -363,14 +355,14 @@ mod tests {
     }
 
     #[test]
-    fn delivered_stays_delivered_whatever_comes_late() {
+    fn delivered_record_stays_delivered_after_late_results() {
         let record = record(&[success(2), failure(1, Some(2_000)), failure(3, None)]);
         assert_eq!(record.status(), Status::Success);
         assert_eq!(record.status_code(), Some(200));
         assert_eq!(record.error_message(), None);
         assert_eq!(record.retry_count(), 1);
         assert_eq!(record.completed_at(), Some(UnixMillis::new(2_050)));
-        // The attempt that came after is still told.
+        // The later attempt is kept and counts for the timestamps.
         assert_eq!(record.updated_at(), UnixMillis::new(3_050));
         assert_eq!(record.last_retry_at(), Some(UnixMillis::new(3_000)));
         assert_eq!(record.attempts().len(), 3);
@@ -403,7 +395,7 @@ mod tests {
     }
 
     #[test]
-    fn a_record_absorbs_another_of_its_delivery_as_it_would_its_results() {
+    fn absorbing_a_record_equals_merging_its_results() {
         let mut one = record(&[failure(1, Some(2_000)), failure(3, None)]);
         one.absorb(&record(&[failure(1, Some(2_000)), success(2)]));
         let expected = [failure(1, Some(2_000)), success(2), failure(3, None)];

@@ -1,11 +1,11 @@
-//! When a failed delivery is tried again, and when it is given up.
+//! Retry rule: delays between attempts, and the end of the attempts.
 
 use std::time::Duration;
 
 use crate::{delivery::AttemptNumber, outcome::Outcome, retry_after::MAX_RETRY_AFTER};
 
-/// The waits for receivers that ask for more time by `Retry-After`. Each wait is
-/// a queue, so there are few.
+/// Waits for receivers that request more time with `Retry-After`. Each wait is a
+/// queue, so there are few.
 pub const RETRY_AFTER_STEPS: [WaitStep; 4] = [
     WaitStep(30_000),
     WaitStep(60_000),
@@ -13,37 +13,35 @@ pub const RETRY_AFTER_STEPS: [WaitStep; 4] = [
     WaitStep(300_000),
 ];
 
-/// A time for which an event can wait: there is a queue for each.
+/// Wait before a retry. Each distinct wait has its own queue.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct WaitStep(u32);
 
 impl WaitStep {
-    /// The longest wait that any rule makes: its longest first delay, doubled before each
-    /// further retry.
+    /// Longest wait of any rule: the longest first delay, doubled before each further
+    /// retry.
     pub const LONGEST: Self = Self(RetryRule::MAX_FIRST_DELAY_MS << (RetryRule::MAX_RETRIES - 1));
 
-    /// A wait of so many milliseconds, which some rule may once have made. `None` for what no
-    /// rule makes.
+    /// Returns the wait of this many milliseconds, as a former rule may have produced it.
+    /// `None` if no rule can produce it.
     #[must_use]
     pub fn of_millis(millis: i64) -> Option<Self> {
         let step = Self(u32::try_from(millis).ok()?);
         (step.0 > 0 && step <= Self::LONGEST).then_some(step)
     }
 
-    /// In milliseconds.
     #[must_use]
     pub const fn millis(self) -> u32 {
         self.0
     }
 
-    /// The same as a duration.
     #[must_use]
     pub const fn duration(self) -> Duration {
         Duration::from_millis(self.0 as u64)
     }
 }
 
-/// How often and after which delays an event is tried again.
+/// Number and delays of the retries of an event.
 ///
 /// Before retry `n` the event waits the first delay × 2^(n-1).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -52,36 +50,35 @@ pub struct RetryRule {
     first_delay_ms: u32,
 }
 
-/// A number that is no part of a retry rule.
+/// Number that is out of bounds for a retry rule.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum InvalidRetryRule {
     /// Too many retries.
     #[error("retries must be 0 to {most}", most = RetryRule::MAX_RETRIES)]
     Retries(u32),
-    /// No delay, or one too long.
+    /// Zero or too long.
     #[error("the first delay must be 1 to {most} ms", most = RetryRule::MAX_FIRST_DELAY_MS)]
     FirstDelay(u32),
 }
 
-/// What follows from an attempt.
+/// Consequence of an attempt.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Decision {
-    /// Nothing: the event is delivered.
+    /// The event is delivered; nothing follows.
     Delivered,
-    /// Another attempt, after this wait.
+    /// Another attempt follows after this wait.
     RetryAfter(WaitStep),
-    /// No attempt is left: the event is a dead letter.
+    /// No attempt is left: the event is dead-lettered.
     Exhausted,
 }
 
 impl RetryRule {
-    /// The most retries that a rule can have.
     pub const MAX_RETRIES: u32 = 10;
-    /// The longest first delay, in milliseconds: an hour.
+    /// Longest first delay in milliseconds: one hour.
     pub const MAX_FIRST_DELAY_MS: u32 = 3_600_000;
 
-    /// A rule of this many retries after the first attempt, the first of them
-    /// after this many milliseconds.
+    /// Creates a rule with this many retries after the first attempt, the first of
+    /// them after this many milliseconds.
     ///
     /// # Errors
     /// When a number is out of its bounds.
@@ -98,7 +95,7 @@ impl RetryRule {
         })
     }
 
-    /// What follows when the attempt of this number ended so.
+    /// Returns the consequence of the outcome of an attempt.
     #[must_use]
     pub fn decide(&self, attempt: AttemptNumber, outcome: &Outcome) -> Decision {
         if outcome.is_success() {
@@ -108,20 +105,20 @@ impl RetryRule {
             return Decision::Exhausted;
         }
         let own = self.delay_before_retry(attempt.get());
-        let asked = outcome
+        let requested = outcome
             .retry_after()
             .unwrap_or_default()
             .min(MAX_RETRY_AFTER);
-        let longer = self
+        let step = self
             .steps()
-            .filter(|step| *step >= own && step.duration() >= asked)
+            .filter(|step| *step >= own && step.duration() >= requested)
             .min()
             .unwrap_or(own);
-        Decision::RetryAfter(longer)
+        Decision::RetryAfter(step)
     }
 
-    /// All the waits that can follow from the rule, ascending. None where there
-    /// are no retries.
+    /// Returns all waits that can follow from the rule, ascending; empty without
+    /// retries.
     #[must_use]
     pub fn wait_steps(&self) -> Vec<WaitStep> {
         let mut steps: Vec<_> = self.steps().collect();
@@ -130,24 +127,24 @@ impl RetryRule {
         steps
     }
 
-    /// How often an event is tried at the most, the first attempt included.
+    /// Returns the maximum number of attempts, the first included.
     #[must_use]
     pub const fn max_attempts(&self) -> u32 {
         self.retries + 1
     }
 
     fn steps(&self) -> impl Iterator<Item = WaitStep> {
-        let asked = if self.retries == 0 {
+        let requested = if self.retries == 0 {
             [].as_slice()
         } else {
             &RETRY_AFTER_STEPS
         };
         (1..=self.retries)
             .map(|retry| self.delay_before_retry(retry))
-            .chain(asked.iter().copied())
+            .chain(requested.iter().copied())
     }
 
-    /// The bounds of a rule keep this within 32 bits: an hour × 2^9 is 21 days.
+    /// Fits into 32 bits within the bounds of a rule: one hour × 2^9 is 21 days.
     const fn delay_before_retry(&self, retry: u32) -> WaitStep {
         WaitStep(self.first_delay_ms << (retry - 1))
     }
@@ -169,7 +166,7 @@ mod tests {
         }
     }
 
-    /// The wait in milliseconds after this attempt, `None` when it was the last.
+    /// Returns the wait in milliseconds after this attempt, `None` after the last.
     fn wait(rule: RetryRule, attempt: u32, retry_after: Option<u64>) -> Option<u32> {
         let attempt = AttemptNumber::new(attempt).unwrap();
         match rule.decide(attempt, &failure(retry_after)) {
@@ -180,7 +177,7 @@ mod tests {
     }
 
     #[test]
-    fn every_wait_of_a_rule_can_be_told_by_its_length_and_no_other_can() {
+    fn wait_step_is_recovered_from_its_milliseconds_within_bounds() {
         let longest = RetryRule::new(RetryRule::MAX_RETRIES, RetryRule::MAX_FIRST_DELAY_MS);
         for rule in [DEFAULT, longest.unwrap()] {
             for step in rule.wait_steps() {
@@ -219,7 +216,7 @@ mod tests {
 
     #[test]
     fn retry_after_lengthens_to_the_next_declared_step() {
-        for (asked, expected) in [
+        for (header, expected) in [
             (0, 5_000),
             (5, 5_000),
             (6, 10_000),
@@ -227,7 +224,7 @@ mod tests {
             (31, 60_000),
             (300, 300_000),
         ] {
-            assert_eq!(wait(DEFAULT, 1, Some(asked)), Some(expected), "{asked}");
+            assert_eq!(wait(DEFAULT, 1, Some(header)), Some(expected), "{header}");
         }
         assert_eq!(wait(DEFAULT, 1, Some(86_400)), Some(300_000));
     }
@@ -240,7 +237,7 @@ mod tests {
     }
 
     #[test]
-    fn the_waits_are_declared_in_ascending_order_and_once() {
+    fn wait_steps_are_ascending_and_unique() {
         let millis = |rule: RetryRule| -> Vec<_> {
             rule.wait_steps()
                 .into_iter()
@@ -256,7 +253,7 @@ mod tests {
     }
 
     #[test]
-    fn numbers_out_of_bounds_are_no_rule() {
+    fn rule_with_numbers_out_of_bounds_is_rejected() {
         assert_eq!(RetryRule::new(11, 1), Err(InvalidRetryRule::Retries(11)));
         assert_eq!(RetryRule::new(1, 0), Err(InvalidRetryRule::FirstDelay(0)));
         assert_eq!(

@@ -1,25 +1,25 @@
-//! How the `Retry-After` header of an answer is read.
+//! Parser of the `Retry-After` header.
 
 use std::time::{Duration, SystemTime};
 
 use crate::time::UnixMillis;
 
-/// A receiver can put an event off for this long, and no longer.
+/// Longest delay that a receiver can request.
 pub const MAX_RETRY_AFTER: Duration = Duration::from_secs(300);
 
-/// Reads the header's value, seconds or an HTTP date (RFC 9110, section
-/// 10.2.3), at most [`MAX_RETRY_AFTER`]. `None` for anything else and for a date
-/// before `now`.
+/// Parses the header's value, seconds or an HTTP date (RFC 9110, section
+/// 10.2.3), capped at [`MAX_RETRY_AFTER`]. Returns `None` for any other value and
+/// for a date before `now`.
 #[must_use]
 pub fn parse_retry_after(value: &str, now: UnixMillis) -> Option<Duration> {
     let value = value.trim_ascii();
-    let asked = if value.is_empty() || !value.bytes().all(|byte| byte.is_ascii_digit()) {
+    let requested = if value.is_empty() || !value.bytes().all(|byte| byte.is_ascii_digit()) {
         until(httpdate::parse_http_date(value).ok()?, now)?
     } else {
-        // More digits than an integer holds are more than the most.
+        // A number that overflows is above the cap.
         value.parse().map_or(MAX_RETRY_AFTER, Duration::from_secs)
     };
-    Some(asked.min(MAX_RETRY_AFTER))
+    Some(requested.min(MAX_RETRY_AFTER))
 }
 
 fn until(date: SystemTime, now: UnixMillis) -> Option<Duration> {
@@ -36,7 +36,7 @@ mod tests {
     const NOON: UnixMillis = UnixMillis::new(1_727_784_000_000);
 
     fn seconds(value: &str) -> Option<u64> {
-        parse_retry_after(value, NOON).map(|asked| asked.as_secs())
+        parse_retry_after(value, NOON).map(|requested| requested.as_secs())
     }
 
     #[test]
@@ -53,7 +53,7 @@ mod tests {
     }
 
     #[test]
-    fn nonsense_and_the_past_ask_for_nothing() {
+    fn invalid_values_and_past_dates_are_ignored() {
         for value in [
             "",
             " ",

@@ -1,8 +1,8 @@
-//! How a delivery proves where it comes from.
+//! Signatures that prove the origin of a delivery.
 //!
-//! Two forms are sent side by side: the hexadecimal HMAC of the body alone, and
-//! that of the [Standard Webhooks](https://www.standardwebhooks.com)
-//! specification, which covers id and time too.
+//! Two forms are sent together: the hexadecimal HMAC of the body alone, and the
+//! form of the [Standard Webhooks](https://www.standardwebhooks.com)
+//! specification, which also covers id and time.
 
 use std::fmt;
 
@@ -15,35 +15,35 @@ use sha2::Sha256;
 
 use crate::id::EventId;
 
-/// What a secret in the form of Standard Webhooks starts with.
+/// Prefix of secrets in the form of Standard Webhooks.
 const PREFIX: &str = "whsec_";
 
-/// Secrets are met with and without padding.
+/// Decoder for secrets with or without padding.
 const ANY_PADDING: GeneralPurpose = GeneralPurpose::new(
     &alphabet::STANDARD,
     GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent),
 );
 
-/// A secret shared with a receiver. It is never shown.
+/// Secret shared with a receiver. It is never shown.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Secret(String);
 
-/// Why a text can't be a secret.
+/// Reason why a text is not a secret.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum InvalidSecret {
-    /// It is empty, and so would be known to everyone.
+    /// Empty, and so known to everyone.
     #[error("the secret is empty")]
     Empty,
-    /// It starts with `whsec_` and goes on with what receivers can't decode.
-    #[error("what follows whsec_ in the secret is not base64")]
+    /// `whsec_` followed by text that receivers can't decode.
+    #[error("the part after whsec_ in the secret is not base64")]
     NotBase64,
 }
 
 impl Secret {
-    /// Takes a secret exactly as given.
+    /// Validates a secret; it is used exactly as given.
     ///
     /// # Errors
-    /// When it is empty, or `whsec_` is not followed by base64.
+    /// When the secret is empty, or `whsec_` is not followed by base64.
     pub fn new(secret: String) -> Result<Self, InvalidSecret> {
         let secret = Self(secret);
         match secret.standard_key()?.as_slice() {
@@ -52,12 +52,12 @@ impl Secret {
         }
     }
 
-    /// The key of `X-Webhook-Signature`.
+    /// Returns the key of `X-Webhook-Signature`.
     fn body_key(&self) -> &[u8] {
         self.0.as_bytes()
     }
 
-    /// The key of `webhook-signature`.
+    /// Returns the key of `webhook-signature`.
     fn standard_key(&self) -> Result<Vec<u8>, InvalidSecret> {
         match self.0.strip_prefix(PREFIX) {
             Some(encoded) => ANY_PADDING
@@ -74,18 +74,18 @@ impl fmt::Debug for Secret {
     }
 }
 
-/// Signs deliveries. The keys are prepared once, so that a signature costs no
-/// more than hashing the body.
+/// Signs deliveries. The keys are prepared once, so that a signature costs only
+/// the hashing of the body.
 #[derive(Clone)]
 pub struct Signer {
     body: Hmac<Sha256>,
-    /// One for each live secret, the current one first.
+    /// Keys of all active secrets, the current one first.
     standard: Vec<Hmac<Sha256>>,
 }
 
 impl Signer {
-    /// Signs with the current secret and, while receivers move to it, with the
-    /// previous one too.
+    /// Creates a signer with the current secret and, during a rotation, the previous
+    /// one.
     ///
     /// # Errors
     /// When a secret can't be a key.
@@ -99,16 +99,16 @@ impl Signer {
         Ok(Self { body, standard })
     }
 
-    /// The value of `X-Webhook-Signature`: 64 lowercase hexadecimal digits of
+    /// Returns the value of `X-Webhook-Signature`: 64 lowercase hexadecimal digits of
     /// the HMAC-SHA256 of the body, keyed by the current secret's bytes exactly
-    /// as given. It has room for one secret only.
+    /// as given. The header has room for one secret only.
     #[must_use]
     pub fn body_signature(&self, body: &[u8]) -> String {
         hex(&self.body.clone().chain_update(body).finalize().into_bytes())
     }
 
-    /// The value of `webhook-signature`, over `id.seconds.body`: `v1,<base64>`
-    /// for each live secret, the current one first, separated by spaces.
+    /// Returns the value of `webhook-signature`, over `id.seconds.body`: `v1,<base64>`
+    /// for each active secret, the current one first, separated by spaces.
     ///
     /// A secret of the form `whsec_<base64>` is keyed by the decoded bytes, any
     /// other by its bytes as given.
@@ -132,7 +132,7 @@ impl Signer {
     }
 }
 
-/// A key's prepared state is as good as the key.
+/// Redacted: the prepared state of a key is as secret as the key.
 impl fmt::Debug for Signer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Signer({} secrets, [redacted])", self.standard.len())
@@ -170,7 +170,7 @@ mod tests {
             signer("Jefe").body_signature(b"what do ya want for nothing?"),
             "5bdcc146bf60754e6a042426089575c75a003f089d2739839dec58b964ec3843"
         );
-        // The RFC's key of 131 bytes 0xaa is no text.
+        // The RFC's key of 131 bytes 0xaa is not text.
         let mac = keyed(&[0xaa; 131])
             .chain_update("Test Using Larger Than Block-Size Key - Hash Key First");
         assert_eq!(
@@ -191,7 +191,7 @@ mod tests {
     }
 
     #[test]
-    fn the_published_example_of_standard_webhooks_is_met() {
+    fn signature_matches_the_published_example_of_standard_webhooks() {
         let expected = "v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE=";
         assert_eq!(
             standard(&signer("whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw")),
@@ -224,7 +224,7 @@ mod tests {
     }
 
     #[test]
-    fn while_secrets_rotate_both_sign_the_current_one_first() {
+    fn both_secrets_sign_during_a_rotation_the_current_one_first() {
         let both = Signer::new(secret("new"), Some(secret("old"))).unwrap();
         let expected = format!("{} {}", standard(&signer("new")), standard(&signer("old")));
         assert_eq!(standard(&both), expected);
@@ -235,11 +235,11 @@ mod tests {
     }
 
     #[test]
-    fn what_can_be_no_key_is_refused() {
-        let refused = |text: &str| Secret::new(text.to_owned()).unwrap_err();
-        assert_eq!(refused(""), InvalidSecret::Empty);
-        assert_eq!(refused("whsec_"), InvalidSecret::Empty);
-        assert_eq!(refused("whsec_not base64!"), InvalidSecret::NotBase64);
+    fn invalid_secret_is_rejected() {
+        let rejected = |text: &str| Secret::new(text.to_owned()).unwrap_err();
+        assert_eq!(rejected(""), InvalidSecret::Empty);
+        assert_eq!(rejected("whsec_"), InvalidSecret::Empty);
+        assert_eq!(rejected("whsec_not base64!"), InvalidSecret::NotBase64);
     }
 
     #[test]

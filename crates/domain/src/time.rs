@@ -1,35 +1,34 @@
-//! Moments, as values: the domain never asks a clock.
+//! Moments as values: the domain never reads a clock.
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
 
-/// A moment, in milliseconds since the Unix epoch.
+/// Moment in milliseconds since the Unix epoch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct UnixMillis(i64);
 
 impl UnixMillis {
-    /// From milliseconds since the Unix epoch.
     #[must_use]
     pub const fn new(millis: i64) -> Self {
         Self(millis)
     }
 
-    /// Milliseconds since the Unix epoch.
+    /// Returns the milliseconds since the Unix epoch.
     #[must_use]
     pub const fn get(self) -> i64 {
         self.0
     }
 
-    /// Whole seconds since the Unix epoch, rounded down.
+    /// Returns the whole seconds since the Unix epoch, rounded down.
     #[must_use]
     pub const fn seconds(self) -> i64 {
         self.0.div_euclid(1_000)
     }
 
-    /// As JavaScript's `toISOString` prints it: `2024-10-01T12:00:00.000Z`. A
-    /// moment beyond the year 9999 is printed as the last one before.
+    /// Formats the moment as JavaScript's `toISOString` does: `2024-10-01T12:00:00.000Z`.
+    /// Moments before the year 1 or after 9999 are clamped.
     #[must_use]
     pub fn to_iso8601(self) -> String {
         let limit = |millis: i64| millis.clamp(-62_135_596_800_000, 253_402_207_200_000);
@@ -37,7 +36,7 @@ impl UnixMillis {
         format!("{timestamp:.3}")
     }
 
-    /// Later by `duration`, at most the last moment there is.
+    /// Adds `duration`, saturating at the last moment.
     #[must_use]
     pub fn plus(self, duration: Duration) -> Self {
         Self(
@@ -46,7 +45,7 @@ impl UnixMillis {
         )
     }
 
-    /// Earlier by `duration`, at least the first moment there is.
+    /// Subtracts `duration`, saturating at the first moment.
     #[must_use]
     pub fn minus(self, duration: Duration) -> Self {
         Self(
@@ -55,7 +54,7 @@ impl UnixMillis {
         )
     }
 
-    /// The time since `earlier`, zero where that is later.
+    /// Returns the time since `earlier`, or zero if that is later.
     #[must_use]
     pub fn since(self, earlier: Self) -> Duration {
         Duration::from_millis(self.0.saturating_sub(earlier.0).try_into().unwrap_or(0))
@@ -67,7 +66,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_moment_is_printed_as_javascript_prints_it() {
+    fn moment_is_formatted_as_in_javascript() {
         for (millis, text) in [
             (1_727_784_000_000, "2024-10-01T12:00:00.000Z"),
             (0, "1970-01-01T00:00:00.000Z"),
@@ -84,7 +83,7 @@ mod tests {
     }
 
     #[test]
-    fn a_step_backwards_is_no_time_at_all() {
+    fn arithmetic_saturates_and_time_never_runs_backwards() {
         let (early, late) = (UnixMillis::new(1_000), UnixMillis::new(3_500));
         assert_eq!(late.since(early), Duration::from_millis(2_500));
         assert_eq!(early.since(late), Duration::ZERO);

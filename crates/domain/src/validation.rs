@@ -1,18 +1,18 @@
-//! How much an event may differ from what is documented.
+//! Strictness of event validation.
 
 use std::{fmt, str::FromStr};
 
-/// What happens to events whose data differs from the documented one.
+/// Treatment of events whose data differs from the documented format.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Validation {
-    /// They are accepted, with warnings.
+    /// Accepted with warnings.
     #[default]
     Lenient,
-    /// They are rejected.
+    /// Rejected.
     Strict,
 }
 
-/// The text names no kind of validation.
+/// Text that is neither `lenient` nor `strict`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("must be lenient or strict")]
 pub struct InvalidValidation;
@@ -43,7 +43,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn validation_is_named_in_small_letters() {
+    fn validation_is_named_in_lower_case() {
         for (name, validation) in [
             ("lenient", Validation::Lenient),
             ("strict", Validation::Strict),

@@ -1,8 +1,8 @@
-//! The canonical body is what ECMAScript makes of a text, and stays so.
+//! Canonical JSON equals the output of ECMAScript and is a fixed point.
 #![expect(
     clippy::indexing_slicing,
     clippy::unwrap_used,
-    reason = "clippy's leave for tests does not reach the functions they share"
+    reason = "clippy's exemption for tests does not cover shared functions"
 )]
 
 mod spelled;
@@ -26,7 +26,7 @@ fn printed(node: &Node<'_>) -> String {
 struct Case {
     name: String,
     input: String,
-    /// What node printed; `None` where it refused the text.
+    /// Output of node; `None` if node rejected the text.
     expected: Option<String>,
 }
 
@@ -60,7 +60,7 @@ fn every_case_is_printed_as_node_prints_it() {
 }
 
 #[test]
-fn the_depth_limit_alone_refuses_what_is_deeper() {
+fn deeper_texts_are_rejected_only_by_the_depth_limit() {
     let depth = |text: &str| {
         text.bytes()
             .fold((0u8, 0u8), |(open, most), byte| match byte {
@@ -103,12 +103,12 @@ proptest! {
         let once = printed(&node);
         let again = json::parse(once.as_bytes()).unwrap();
         prop_assert_eq!(&printed(&again), &once);
-        // Nothing is lost between the two: the same tree is read back.
+        // Nothing is lost: the printed text is parsed to the same tree.
         prop_assert_eq!(&again, &node);
     }
 
     #[test]
-    fn strings_mean_what_they_meant(text in spelled_string()) {
+    fn strings_keep_their_meaning(text in spelled_string()) {
         let Ok(Node::Text(string)) = json::parse(text.as_bytes()) else { panic!("{text}") };
         let (plain, had_lone_surrogates) = string.to_str();
         match serde_json::from_str::<String>(&text) {
@@ -121,7 +121,7 @@ proptest! {
     }
 
     #[test]
-    fn no_bytes_at_all_cause_a_panic(bytes in vec(any::<u8>(), 0..64), text in "[\\[\\]{}\",:0-9eE.+\\-truefalsn\\\\ud ]{0,40}") {
+    fn arbitrary_bytes_cause_no_panic(bytes in vec(any::<u8>(), 0..64), text in "[\\[\\]{}\",:0-9eE.+\\-truefalsn\\\\ud ]{0,40}") {
         for text in [bytes.as_slice(), text.as_bytes()] {
             match json::parse(text) {
                 Ok(node) => prop_assert!(json::parse(printed(&node).as_bytes()).is_ok()),

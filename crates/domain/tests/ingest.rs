@@ -1,8 +1,7 @@
-//! Whatever a gateway sends is either refused with a reason or becomes an event that
-//! holds all the way.
+//! Property tests: every input is rejected with a reason or becomes a valid event.
 #![expect(
     clippy::unwrap_used,
-    reason = "clippy's leave for tests does not reach the functions they share"
+    reason = "clippy's exemption for tests does not cover shared functions"
 )]
 
 mod spelled;
@@ -23,7 +22,7 @@ fn ingested(raw: &[u8], validation: Validation) -> Result<AcceptedEvent, Rejecti
     ingest(raw, context, || EventId::parse("fresh").unwrap())
 }
 
-/// What could stand for an event's name, mostly one.
+/// JSON text in the place of an event's name, mostly a valid name.
 fn name() -> impl Strategy<Value = String> {
     prop_oneof![
         2 => prop::sample::select(vec!["message_create", "message_ack", "call", "ready", "qr"])
@@ -68,7 +67,7 @@ fn eventlike() -> impl Strategy<Value = String> {
         })
 }
 
-fn is_told(fault: &Fault) -> bool {
+fn is_complete(fault: &Fault) -> bool {
     (fault.pointer.is_empty() || fault.pointer.starts_with('/')) && !fault.message.is_empty()
 }
 
@@ -88,15 +87,15 @@ fn check(raw: &[u8]) -> Result<(), TestCaseError> {
                 EventName::parse(event.name.as_str()),
                 Ok(event.name.clone())
             );
-            prop_assert!(event.warnings.iter().all(is_told));
-            // What was filled in is there now, so that a repeat is told from a new event.
+            prop_assert!(event.warnings.iter().all(is_complete));
+            // Defaults are part of the body now, so a repeat has the same id.
             let repeated = ingested(body, Validation::Lenient).unwrap();
             prop_assert_eq!(&repeated.body, &event.body);
             prop_assert_eq!(&repeated.id, &EventId::for_body(&event.body));
         }
         Err(Rejection::NotJson(fault)) => prop_assert!(fault.offset <= raw.len()),
         Err(Rejection::Invalid(faults)) => {
-            prop_assert!(!faults.is_empty() && faults.iter().all(is_told));
+            prop_assert!(!faults.is_empty() && faults.iter().all(is_complete));
         }
     }
     let strict = ingested(raw, Validation::Strict);
@@ -131,17 +130,17 @@ fn damaged_event() -> impl Strategy<Value = Vec<u8>> {
 
 proptest! {
     #[test]
-    fn a_damaged_event_holds_or_is_refused_with_a_reason(raw in damaged_event()) {
+    fn damaged_event_is_valid_or_rejected_with_a_reason(raw in damaged_event()) {
         check(&raw)?;
     }
 
     #[test]
-    fn an_event_holds_or_is_refused_with_a_reason(raw in eventlike()) {
+    fn eventlike_object_is_valid_or_rejected_with_a_reason(raw in eventlike()) {
         check(raw.as_bytes())?;
     }
 
     #[test]
-    fn any_bytes_are_refused_with_a_reason(raw in vec(any::<u8>(), 0..200)) {
+    fn arbitrary_bytes_are_rejected_with_a_reason(raw in vec(any::<u8>(), 0..200)) {
         check(&raw)?;
     }
 }

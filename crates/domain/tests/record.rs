@@ -1,7 +1,7 @@
-//! A record is the same whatever order its results arrive in.
+//! Property tests: a record does not depend on the order of its results.
 #![expect(
     clippy::unwrap_used,
-    reason = "clippy's leave for tests does not reach the functions they share"
+    reason = "clippy's exemption for tests does not cover shared functions"
 )]
 
 use std::sync::Arc;
@@ -104,7 +104,7 @@ proptest! {
     }
 
     #[test]
-    fn a_record_agrees_with_itself(results in vec(results(), 1..8)) {
+    fn properties_of_a_record_are_consistent(results in vec(results(), 1..8)) {
         let record = merged(&results);
         prop_assert_eq!(record.completed_at().is_none(), record.status() == Status::Retrying);
         prop_assert_eq!(record.error_message().is_none(), record.status() == Status::Success);

@@ -1,7 +1,7 @@
-//! The retry rule stays within its bounds, whatever an endpoint answers.
+//! Property tests: the retry rule stays within its bounds for every response.
 #![expect(
     clippy::unwrap_used,
-    reason = "clippy's leave for tests does not reach the functions they share"
+    reason = "clippy's exemption for tests does not cover shared functions"
 )]
 
 use std::time::Duration;
@@ -16,9 +16,9 @@ fn rules() -> impl Strategy<Value = RetryRule> {
 
 fn failures() -> impl Strategy<Value = Outcome> {
     let status = prop_oneof![Just(429), Just(503), 100..=199u16, 400..=599u16];
-    let asked = prop::option::of((0..100_000_000u64).prop_map(Duration::from_millis));
+    let requested = prop::option::of((0..100_000_000u64).prop_map(Duration::from_millis));
     prop_oneof![
-        (status, asked).prop_map(|(status, retry_after)| Outcome::Answered {
+        (status, requested).prop_map(|(status, retry_after)| Outcome::Answered {
             status,
             retry_after
         }),
@@ -47,27 +47,27 @@ proptest! {
     }
 
     #[test]
-    fn every_wait_is_a_declared_one_and_long_enough(
+    fn every_wait_is_declared_and_long_enough(
         rule in rules(),
         failure in failures(),
         attempt in 1..=10u32,
     ) {
         let attempt = AttemptNumber::new(attempt).unwrap();
-        let unasked = Outcome::TimedOut { limit: Duration::from_secs(1) };
-        let (wait, own) = match (rule.decide(attempt, &failure), rule.decide(attempt, &unasked)) {
+        let without = Outcome::TimedOut { limit: Duration::from_secs(1) };
+        let (wait, own) = match (rule.decide(attempt, &failure), rule.decide(attempt, &without)) {
             (Decision::RetryAfter(wait), Decision::RetryAfter(own)) => (wait, own),
             (Decision::Exhausted, Decision::Exhausted) => return Ok(()),
             other => return Err(TestCaseError::fail(format!("{other:?}"))),
         };
         let five_minutes = Duration::from_secs(300);
-        let asked = failure.retry_after().unwrap_or_default().min(five_minutes);
+        let requested = failure.retry_after().unwrap_or_default().min(five_minutes);
         prop_assert!(rule.wait_steps().contains(&wait));
-        // Retry-After never shortens, and lengthens to five minutes at the most.
+        // Retry-After never shortens a wait, and lengthens it to at most five minutes.
         prop_assert!(wait >= own);
-        prop_assert!(wait.duration() >= asked);
+        prop_assert!(wait.duration() >= requested);
         prop_assert!(wait == own || wait.duration() <= five_minutes);
-        // No declared step between what was needed and what was chosen.
-        let needed = own.duration().max(asked);
+        // The chosen step is the shortest declared one that is long enough.
+        let needed = own.duration().max(requested);
         let first = rule.wait_steps().into_iter().find(|step| step.duration() >= needed);
         prop_assert_eq!(first, Some(wait));
     }

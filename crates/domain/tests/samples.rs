@@ -1,4 +1,4 @@
-//! The samples are what the documentation describes.
+//! The samples match the documented format.
 
 use std::collections::HashSet;
 
@@ -15,7 +15,7 @@ fn each_known_event_has_a_sample_that_passes_strictly_and_unchanged() {
             now: UnixMillis::new(0),
             idempotency_key: None,
         };
-        let event = ingest(sample.as_bytes(), context, || panic!("it has a time")).unwrap();
+        let event = ingest(sample.as_bytes(), context, || panic!("no fresh id")).unwrap();
         assert_eq!(event.warnings, []);
         assert_eq!(event.body.as_bytes(), sample.as_bytes());
         assert_eq!(event.id, EventId::for_body(&event.body));
@@ -24,7 +24,7 @@ fn each_known_event_has_a_sample_that_passes_strictly_and_unchanged() {
     assert_eq!(seen, HashSet::from(KnownEvent::ALL));
 }
 
-/// Gateways and receivers tell repeats by the id, so it may not depend on the
+/// Gateways and receivers detect repeats by the id, so it must not depend on the
 /// version of this crate.
 #[test]
 fn the_id_of_a_body_never_changes() {

@@ -1,30 +1,29 @@
-//! Why a text is not JSON.
+//! Faults of the JSON parser.
 
 use std::fmt;
 
-/// Where and why a text is not JSON.
+/// Fault in a JSON text, with its position.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct JsonFault {
-    /// In bytes, from 0.
+    /// Byte offset, from 0.
     pub offset: usize,
-    /// What is wrong there.
     pub kind: JsonFaultKind,
 }
 
-/// What is wrong with a text that is not JSON.
+/// Reason why a text is not JSON.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum JsonFaultKind {
-    /// Something else was expected: its description.
+    /// Unexpected input; holds a description of the expected one.
     Expected(&'static str),
-    /// The text ends where something was expected: its description.
+    /// Unexpected end of the text; holds a description of the expected input.
     EndsBefore(&'static str),
-    /// A byte that is not part of valid UTF-8.
+    /// Byte that is not valid UTF-8.
     NotUtf8,
-    /// A control character that is not escaped within a string.
+    /// Unescaped control character in a string.
     ControlCharacter,
-    /// A backslash with something behind it that is no escape.
+    /// Backslash that starts no known escape.
     Escape,
-    /// Arrays and objects within each other, more than this many.
+    /// More nested arrays and objects than this limit.
     TooDeep(u8),
 }
 

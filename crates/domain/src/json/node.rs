@@ -1,26 +1,22 @@
-//! A JSON value.
+//! JSON values.
 
 use super::{object::Object, text::Text};
 
-/// A JSON value that borrows from the text it was read from.
+/// JSON value that borrows from its source text.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Node<'a> {
     /// `null`, and every number too large for an `f64`.
     Null,
-    /// `true` or `false`.
     Bool(bool),
-    /// Any other number. The parser gives neither infinities nor `-0`.
+    /// Any other number. The parser returns neither infinities nor `-0`.
     Number(f64),
-    /// A string.
     Text(Text<'a>),
-    /// An array.
     Array(Vec<Node<'a>>),
-    /// An object.
     Object(Object<'a>),
 }
 
 impl Node<'_> {
-    /// What the value is, for messages: `a string`, `null`, …
+    /// Returns the type of the value for messages: `a string`, `null`, …
     #[must_use]
     pub const fn kind(&self) -> &'static str {
         match self {

@@ -1,20 +1,20 @@
-//! A JSON object, its members in the order in which ECMAScript keeps them.
+//! JSON objects with members in ECMAScript order.
 
 use std::collections::HashMap;
 
 use super::{node::Node, text::Text};
 
-/// Members in the order of `JSON.stringify`, no key twice.
+/// Members in the order of `JSON.stringify`, with unique keys.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Object<'a>(Vec<(Text<'a>, Node<'a>)>);
 
 impl<'a> Object<'a> {
-    /// The members, in order.
+    /// Iterates over the members in order.
     pub fn iter(&self) -> impl ExactSizeIterator<Item = (&Text<'a>, &Node<'a>)> {
         self.0.iter().map(|(key, value)| (key, value))
     }
 
-    /// The value of a key.
+    /// Returns the value of a key.
     #[must_use]
     pub fn get(&self, key: &str) -> Option<&Node<'a>> {
         let key = Text::new(key);
@@ -24,20 +24,19 @@ impl<'a> Object<'a> {
             .map(|(_, value)| value)
     }
 
-    /// Takes a member out, as if it had not been there.
+    /// Removes a member and keeps the order of the others.
     pub(crate) fn remove(&mut self, key: &str) -> Option<Node<'a>> {
         let key = Text::new(key);
         let place = self.0.iter().position(|(known, _)| *known == key)?;
         Some(self.0.remove(place).1)
     }
 
-    /// How many members there are.
+    /// Returns the number of members.
     #[must_use]
     pub fn len(&self) -> usize {
         self.0.len()
     }
 
-    /// Whether there are none.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
@@ -63,15 +62,15 @@ impl<'a> FromIterator<(Text<'a>, Node<'a>)> for Object<'a> {
     }
 }
 
-/// From this many members on, a hash index finds the duplicates: comparing each
-/// key with all before it would take quadratic time.
+/// Number of members from which a hash index finds duplicates: comparing each
+/// key with all earlier ones would take quadratic time.
 const INDEXED_FROM: usize = 16;
 
-/// Gathers members in the order in which they are written.
+/// Collects members in the order in which they are written.
 #[derive(Default)]
 pub(super) struct ObjectBuilder<'a> {
     members: Vec<(Text<'a>, Node<'a>)>,
-    /// Where each key is, once there are many.
+    /// Position of each key, from [`INDEXED_FROM`] members on.
     places: HashMap<Text<'a>, usize>,
     has_index_key: bool,
 }
@@ -92,14 +91,14 @@ impl<'a> ObjectBuilder<'a> {
 
     pub(super) fn finish(mut self) -> Object<'a> {
         if self.has_index_key {
-            // The sort is stable, so all other keys stay in their order.
+            // The sort is stable, so all other keys keep their order.
             self.members
                 .sort_by_key(|(key, _)| key.array_index().map_or(u64::MAX, u64::from));
         }
         Object(self.members)
     }
 
-    /// Where the key is already.
+    /// Returns the position of the key if it is present.
     fn place(&mut self, key: &Text<'a>) -> Option<usize> {
         if self.members.len() < INDEXED_FROM {
             return self.members.iter().position(|(known, _)| known == key);
@@ -131,7 +130,7 @@ mod tests {
     }
 
     #[test]
-    fn the_last_value_takes_the_first_place_however_many_members_there_are() {
+    fn repeated_key_keeps_its_first_position_and_last_value() {
         for size in [2, INDEXED_FROM - 1, INDEXED_FROM, INDEXED_FROM + 1, 1_000] {
             let keys: Vec<_> = (0..size).map(|number| format!("k{number}")).collect();
             let twice = keys
@@ -158,7 +157,7 @@ mod tests {
     }
 
     #[test]
-    fn a_member_is_found_by_its_plain_key() {
+    fn member_is_found_by_its_unescaped_key() {
         let members = [("a\"b", Node::Bool(true)), ("c", Node::Null)];
         let object: Object<'_> = members
             .into_iter()

@@ -1,4 +1,4 @@
-//! Reading JSON text.
+//! JSON parser.
 
 use std::borrow::Cow;
 
@@ -10,19 +10,19 @@ use super::{
     text::Text,
 };
 
-/// How many arrays and objects [`parse`] takes within each other.
+/// Nesting limit of [`parse`] for arrays and objects.
 pub const MAX_DEPTH: u8 = 64;
 
-/// Reads a JSON text, at most [`MAX_DEPTH`] deep.
+/// Parses a JSON text, nested at most [`MAX_DEPTH`] deep.
 ///
 /// # Errors
-/// When it is not UTF-8, not JSON by the grammar of RFC 8259, or too deep.
+/// When the text is not UTF-8, not JSON by the grammar of RFC 8259, or too deep.
 pub fn parse(text: &[u8]) -> Result<Node<'_>, JsonFault> {
     parse_with_depth(text, MAX_DEPTH)
 }
 
-/// Reads a JSON text with at most `max_depth` arrays and objects within each
-/// other. The type of the limit keeps the recursion within any thread's stack.
+/// Parses a JSON text with at most `max_depth` nested arrays and objects. As a
+/// `u8`, the limit keeps the recursion within any thread's stack.
 ///
 /// # Errors
 /// As [`parse`].
@@ -54,7 +54,7 @@ struct Parser<'a> {
 }
 
 impl<'a> Parser<'a> {
-    /// Reads a value; a fault names what was expected here.
+    /// Parses a value; a fault names `expected`.
     fn value(&mut self, expected: &'static str) -> Result<Node<'a>, JsonFault> {
         match self.peek() {
             Some(b'"') => self.string().map(Node::Text),
@@ -76,7 +76,7 @@ impl<'a> Parser<'a> {
             return Err(self.fault(JsonFaultKind::TooDeep(self.max_depth)));
         }
         self.depth += 1;
-        // Behind the opening bracket.
+        // Skip the opening bracket.
         self.at += 1;
         let value = read(self)?;
         self.depth -= 1;
@@ -85,7 +85,7 @@ impl<'a> Parser<'a> {
 
     fn object(&mut self) -> Result<Object<'a>, JsonFault> {
         let mut object = ObjectBuilder::default();
-        if self.takes(b'}') {
+        if self.consume(b'}') {
             return Ok(object.finish());
         }
         let mut expected = "a key in quotes or '}'";
@@ -94,14 +94,14 @@ impl<'a> Parser<'a> {
                 return Err(self.expected(expected));
             }
             let key = self.string()?;
-            if !self.takes(b':') {
+            if !self.consume(b':') {
                 return Err(self.expected("':'"));
             }
             object.insert(key, self.value("a value")?);
-            if self.takes(b'}') {
+            if self.consume(b'}') {
                 return Ok(object.finish());
             }
-            if !self.takes(b',') {
+            if !self.consume(b',') {
                 return Err(self.expected("',' or '}'"));
             }
             expected = "a key in quotes";
@@ -110,16 +110,16 @@ impl<'a> Parser<'a> {
 
     fn array(&mut self) -> Result<Vec<Node<'a>>, JsonFault> {
         let mut items = Vec::new();
-        if self.takes(b']') {
+        if self.consume(b']') {
             return Ok(items);
         }
         let mut expected = "a value or ']'";
         loop {
             items.push(self.value(expected)?);
-            if self.takes(b']') {
+            if self.consume(b']') {
                 return Ok(items);
             }
-            if !self.takes(b',') {
+            if !self.consume(b',') {
                 return Err(self.expected("',' or ']'"));
             }
             expected = "a value";
@@ -158,7 +158,7 @@ impl<'a> Parser<'a> {
             self.at += usize::from(matches!(self.here(), Some(b'+' | b'-')));
             self.digits()?;
         }
-        // The grammar of JSON's numbers is part of that of Rust's.
+        // Rust's `f64` parser accepts every JSON number.
         let written = string::slice(self.text, start, self.at);
         let number: f64 = written.parse().unwrap_or(f64::NAN);
         Ok(match number {
@@ -168,7 +168,7 @@ impl<'a> Parser<'a> {
         })
     }
 
-    /// One digit or more.
+    /// Consumes at least one digit.
     fn digits(&mut self) -> Result<(), JsonFault> {
         let rest = self.bytes.get(self.at..).unwrap_or_default();
         let count = rest.iter().take_while(|byte| byte.is_ascii_digit()).count();
@@ -179,14 +179,14 @@ impl<'a> Parser<'a> {
         Ok(())
     }
 
-    /// Steps behind the byte if it is what comes next.
-    fn takes(&mut self, byte: u8) -> bool {
+    /// Consumes the byte if it is next, after whitespace.
+    fn consume(&mut self, byte: u8) -> bool {
         let found = self.peek() == Some(byte);
         self.at += usize::from(found);
         found
     }
 
-    /// What comes next, whitespace aside.
+    /// Skips whitespace and returns the next byte.
     fn peek(&mut self) -> Option<u8> {
         while let Some(b' ' | b'\t' | b'\n' | b'\r') = self.here() {
             self.at += 1;
@@ -217,12 +217,12 @@ impl<'a> Parser<'a> {
 mod tests {
     use super::*;
 
-    fn complaint(text: &[u8]) -> String {
+    fn fault_text(text: &[u8]) -> String {
         parse(text).unwrap_err().to_string()
     }
 
     #[test]
-    fn a_fault_says_what_was_expected_and_where() {
+    fn fault_names_the_expected_input_and_the_offset() {
         for (text, expected) in [
             (r#"{"a":1,"b":"x" "c":2}"#, "expected ',' or '}' at byte 15"),
             (r#"{"a":1,}"#, "expected a key in quotes at byte 7"),
@@ -252,22 +252,22 @@ mod tests {
                 "unescaped control character in a string at byte 2",
             ),
         ] {
-            assert_eq!(complaint(text.as_bytes()), expected, "{text}");
+            assert_eq!(fault_text(text.as_bytes()), expected, "{text}");
         }
-        assert_eq!(complaint(b"\"a\xff\""), "invalid UTF-8 at byte 2");
-        // The encoding of a surrogate is no UTF-8.
-        assert_eq!(complaint(b"\"\xed\xa0\xbd\""), "invalid UTF-8 at byte 1");
+        assert_eq!(fault_text(b"\"a\xff\""), "invalid UTF-8 at byte 2");
+        // An encoded surrogate is not UTF-8.
+        assert_eq!(fault_text(b"\"\xed\xa0\xbd\""), "invalid UTF-8 at byte 1");
     }
 
     #[test]
-    fn nesting_ends_at_the_limit() {
+    fn nesting_beyond_the_limit_is_rejected() {
         let nested = |depth: usize| "[".repeat(depth) + &"]".repeat(depth);
         assert!(parse(nested(64).as_bytes()).is_ok());
         assert_eq!(
-            complaint(nested(65).as_bytes()),
+            fault_text(nested(65).as_bytes()),
             "more than 64 nested arrays and objects at byte 64"
         );
-        // Depth is what is open at once, not what was open before.
+        // Only brackets that are open at the same time count.
         assert!(parse(format!("[{}]", vec!["[]"; 1_000].join(",")).as_bytes()).is_ok());
         assert!(parse_with_depth(nested(255).as_bytes(), u8::MAX).is_ok());
         assert!(parse_with_depth(nested(1_000_000).as_bytes(), u8::MAX).is_err());
@@ -276,7 +276,7 @@ mod tests {
     }
 
     #[test]
-    fn numbers_without_a_printed_form_are_settled_when_read() {
+    fn infinity_and_negative_zero_are_normalized_by_the_parser() {
         assert_eq!(parse(b"1e400"), Ok(Node::Null));
         let Ok(Node::Number(zero)) = parse(b"-0.0") else {
             panic!()

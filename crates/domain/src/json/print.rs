@@ -1,8 +1,8 @@
-//! Writing a value as `JSON.stringify` does.
+//! JSON printer with the output of `JSON.stringify`.
 
 use super::node::Node;
 
-/// Appends the value, without whitespace.
+/// Appends the value to `out`, without whitespace.
 pub fn print(node: &Node<'_>, out: &mut Vec<u8>) {
     match node {
         Node::Null => out.extend_from_slice(b"null"),
@@ -41,7 +41,7 @@ fn print_text(form: &str, out: &mut Vec<u8>) {
     out.push(b'"');
 }
 
-/// `JSON.stringify` has no other form for an infinity than `null`.
+/// Prints infinities as `null`, as `JSON.stringify` does.
 fn print_number(number: f64, out: &mut Vec<u8>) {
     if number.is_finite() {
         let mut buffer = ryu_js::Buffer::new();

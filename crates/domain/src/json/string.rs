@@ -1,17 +1,16 @@
-//! How strings are escaped: read in any form, kept and written in the one
-//! canonical form.
+//! String escapes: any form is read, only the canonical form is kept and written.
 
 use std::borrow::Cow;
 
 use super::fault::{JsonFault, JsonFaultKind};
 
 /// Reads a string whose opening quote is just before `start`. Returns its
-/// canonical form, borrowed where it is written so already, and the offset
-/// behind its closing quote.
+/// canonical form, borrowed if the text already has it, and the offset after
+/// the closing quote.
 pub(super) fn read(text: &str, start: usize) -> Result<(Cow<'_, str>, usize), JsonFault> {
     let bytes = text.as_bytes();
     let mut at = start;
-    // What is canonical so far, except for the part from `kept` on.
+    // Canonical form so far, without the text from `kept` on.
     let mut form: Option<String> = None;
     let mut kept = start;
     loop {
@@ -45,7 +44,7 @@ pub(super) fn read(text: &str, start: usize) -> Result<(Cow<'_, str>, usize), Js
     Ok((form, at + 1))
 }
 
-/// The canonical form of an ordinary string.
+/// Returns the canonical form of an unescaped string.
 pub(super) fn escape(plain: &str) -> Cow<'_, str> {
     if plain_length(plain.as_bytes()) == plain.len() {
         return Cow::Borrowed(plain);
@@ -57,8 +56,8 @@ pub(super) fn escape(plain: &str) -> Cow<'_, str> {
     Cow::Owned(form)
 }
 
-/// The string that a canonical form stands for, and whether it held lone
-/// surrogates, which become U+FFFD.
+/// Returns the unescaped string, with lone surrogates replaced by U+FFFD, and
+/// true if there were any.
 pub(super) fn unescape(form: &str) -> (Cow<'_, str>, bool) {
     let bytes = form.as_bytes();
     let mut plain = String::new();
@@ -66,7 +65,7 @@ pub(super) fn unescape(form: &str) -> (Cow<'_, str>, bool) {
     let mut at = 0;
     while let Some(run) = slice(form, at, form.len()).find('\\') {
         plain.push_str(slice(form, at, at + run));
-        // A canonical form holds no faulty escape.
+        // A canonical form has no invalid escape.
         let Ok((escaped, end)) = decode(bytes, at + run) else {
             break;
         };
@@ -86,8 +85,8 @@ pub(super) fn unescape(form: &str) -> (Cow<'_, str>, bool) {
     (Cow::Owned(plain), held_surrogates)
 }
 
-/// How many bytes stand for themselves before the first quote, backslash or
-/// control character.
+/// Returns the number of bytes before the first quote, backslash or control
+/// character.
 fn plain_length(bytes: &[u8]) -> usize {
     let special = |byte: &u8| *byte < b' ' || matches!(byte, b'"' | b'\\');
     let (words, _) = bytes.as_chunks::<8>();
@@ -96,11 +95,10 @@ fn plain_length(bytes: &[u8]) -> usize {
     plain + rest.iter().position(special).unwrap_or(rest.len())
 }
 
-/// Whether none of eight bytes is a quote, a backslash or a control character.
+/// Returns true if none of eight bytes is a quote, a backslash or a control character.
 ///
-/// Each term leaves the highest bit of a byte set where the byte is what the
-/// term looks for. It can also be set in the bytes above that one, but never
-/// where none is found.
+/// Each term sets the highest bit of every byte that matches. A match can also
+/// set the bit of higher bytes, but without a match no bit is set.
 const fn is_plain(word: [u8; 8]) -> bool {
     const ONES: u64 = u64::MAX / 0xff;
     let word = u64::from_le_bytes(word);
@@ -110,7 +108,7 @@ const fn is_plain(word: [u8; 8]) -> bool {
     (control | quote | backslash) & !word & (ONES * 0x80) == 0
 }
 
-/// What an escape stands for.
+/// Decoded value of an escape.
 #[derive(Clone, Copy)]
 enum Escaped {
     Character(char),
@@ -136,7 +134,7 @@ impl Escaped {
     }
 }
 
-/// Reads the escape whose backslash is at `at`, and the offset behind it.
+/// Decodes the escape whose backslash is at `at` and returns the offset after it.
 fn decode(bytes: &[u8], at: usize) -> Result<(Escaped, usize), JsonFault> {
     let character = match bytes.get(at + 1) {
         Some(b'"') => '"',
@@ -159,7 +157,7 @@ fn decode(bytes: &[u8], at: usize) -> Result<(Escaped, usize), JsonFault> {
     Ok((Escaped::Character(character), at + 2))
 }
 
-/// Reads `\uXXXX`, or two of them that are one character.
+/// Decodes `\uXXXX`, or a surrogate pair of them.
 fn decode_unit(bytes: &[u8], at: usize) -> Result<(Escaped, usize), JsonFault> {
     const DIGITS: &str = "four hexadecimal digits";
     let digits = at + 2;
@@ -194,7 +192,7 @@ fn hex(bytes: &[u8], at: usize) -> Option<u16> {
     })
 }
 
-/// The escape without which a character can't be written.
+/// Returns the escape of a character that JSON does not allow unescaped.
 fn canonical_escape(character: char) -> Option<&'static str> {
     #[rustfmt::skip]
     const CONTROLS: [&str; 32] = [
@@ -219,8 +217,8 @@ fn ends_before(bytes: &[u8], what: &'static str) -> JsonFault {
     }
 }
 
-/// Part of a text whose ends are known to be the ends of characters: each is
-/// next to a quote, a backslash or an end of an escape.
+/// Returns part of a text. Both ends are character boundaries: each is next to
+/// a quote, a backslash or the end of an escape.
 pub(super) fn slice(text: &str, start: usize, end: usize) -> &str {
     text.get(start..end).unwrap_or_default()
 }
@@ -248,7 +246,7 @@ mod tests {
     }
 
     #[test]
-    fn every_other_way_of_writing_a_string_ends_in_the_canonical_one() {
+    fn every_spelling_of_a_string_is_read_as_the_canonical_form() {
         for (written, canonical) in [
             (r#""a\/b""#, "a/b"),
             (r#""\u0061\u00e9\u2028""#, "aé\u{2028}"),
@@ -262,14 +260,14 @@ mod tests {
     }
 
     #[test]
-    fn a_lone_surrogate_is_replaced_and_told() {
+    fn lone_surrogate_is_replaced_and_reported() {
         assert_eq!(unescape(r"a\ud83db"), (Cow::Borrowed("a\u{fffd}b"), true));
         assert_eq!(unescape(r"\n"), (Cow::Borrowed("\n"), false));
         assert_eq!(unescape("👍"), (Cow::Borrowed("👍"), false));
     }
 
     #[test]
-    fn eight_bytes_are_looked_at_as_one_by_one() {
+    fn is_plain_agrees_with_a_check_byte_by_byte() {
         for byte in 0..=u8::MAX {
             for around in [b' ', b'a', 0x80, 0xff] {
                 for place in 0..8 {

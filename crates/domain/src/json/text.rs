@@ -1,18 +1,18 @@
-//! A JSON string in its canonical form.
+//! JSON strings in canonical form.
 
 use std::borrow::Cow;
 
 use super::string;
 
-/// A string as its canonical JSON form, without the quotes around it.
+/// String in its canonical JSON form, without quotes.
 ///
 /// Each string has one canonical form, so equal forms mean equal strings, even
-/// where a lone surrogate keeps the string from being valid Unicode.
+/// where a lone surrogate makes the string invalid Unicode.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Text<'a>(Cow<'a, str>);
 
 impl<'a> Text<'a> {
-    /// The form of an ordinary string.
+    /// Escapes a string.
     #[must_use]
     pub fn new(plain: &'a str) -> Self {
         Self(string::escape(plain))
@@ -22,21 +22,21 @@ impl<'a> Text<'a> {
         Self(form)
     }
 
-    /// The canonical JSON form, without the quotes around it.
+    /// Returns the canonical JSON form, without quotes.
     #[must_use]
     pub fn form(&self) -> &str {
         &self.0
     }
 
-    /// The string itself, and whether it held lone surrogates, each of which is
-    /// replaced by U+FFFD.
+    /// Returns the unescaped string, with lone surrogates replaced by U+FFFD, and
+    /// true if there were any.
     #[must_use]
     pub fn to_str(&self) -> (Cow<'_, str>, bool) {
         string::unescape(&self.0)
     }
 
-    /// The array index that the string is as a key: `0` to `4294967294`, without
-    /// sign or leading zeros.
+    /// Returns the string as an array index, if it is one: `0` to `4294967294`,
+    /// without sign or leading zeros.
     pub(super) fn array_index(&self) -> Option<u32> {
         const LONGEST: usize = "4294967294".len();
         let digits = self.0.as_bytes();
@@ -84,7 +84,7 @@ mod tests {
     }
 
     #[test]
-    fn an_ordinary_string_comes_back_whole() {
+    fn escaped_string_is_unescaped_without_loss() {
         for plain in ["", "plain", "\"\\/\u{8}\u{c}\n\r\t\u{1}\u{7f}\u{2028}👍"] {
             let text = Text::new(plain);
             assert_eq!(text.to_str(), (Cow::Borrowed(plain), false));

@@ -1,9 +1,9 @@
-//! JSON as no printer writes it: odd spacing, odd spellings, repeated keys. Each text
-//! is valid, so that a test can tell what became of it.
+//! Generators of valid JSON that no printer writes: odd spacing, odd spellings,
+//! repeated keys.
 
 #![allow(
     unreachable_pub,
-    reason = "the end-to-end tests share it, where it is reached"
+    reason = "the end-to-end tests also include this module and use all of it"
 )]
 
 use proptest::{collection::vec, prelude::*};
@@ -26,17 +26,17 @@ pub fn spelled_number() -> impl Strategy<Value = String> {
     prop_oneof![
         "-?(0|[1-9][0-9]{0,25})(\\.[0-9]{1,25})?([eE][-+]?[0-9]{1,3})?",
         any::<f64>()
-            .prop_filter("JSON has no other", |n| n.is_finite())
+            .prop_filter("JSON numbers are finite", |n| n.is_finite())
             .prop_map(|n| format!("{n:e}")),
         // As likely subnormal as huge, and often a digit short of the nearest double.
         (any::<u64>().prop_map(f64::from_bits), 0_usize..25)
-            .prop_filter("JSON has no other", |(n, _)| n.is_finite())
+            .prop_filter("JSON numbers are finite", |(n, _)| n.is_finite())
             .prop_map(|(n, digits)| format!("{n:.digits$e}")),
         any::<i64>().prop_map(|n| n.to_string()),
     ]
 }
 
-/// A key, quotes included: short ones that meet, array indices and what nearly is one.
+/// A key, quotes included: short keys that collide, array indices and near misses.
 pub fn key() -> impl Strategy<Value = String> {
     prop_oneof![
         "\"[a-d]\"",
