@@ -1,44 +1,44 @@
-//! The places at which the fault matrix ends a program, to see that nothing is
-//! lost there, and the hour by which it steps a program's clock.
+//! Failpoints: places at which the fault tests kill a program, and a step of its
+//! wall clock.
 //!
-//! They are compiled in with the feature `armed` alone; without it everything
-//! here does nothing, at no cost. With it they are set by the environment:
+//! Compiled in only with the feature `armed`; without it every function does
+//! nothing, at no cost. With it, environment variables configure them:
 //!
-//! - `WAHOOK_FAILPOINT=posted@17`: the program ends, as by `kill -9`, when it
+//! - `WAHOOK_FAILPOINT=posted@17`: the program is killed, as by `kill -9`, when it
 //!   passes that place for the 17th time;
-//! - `WAHOOK_CLOCK_STEP=3600000@100`: from its 100th reading on the wall clock
-//!   shows that many milliseconds more (or, with a minus, less).
+//! - `WAHOOK_CLOCK_STEP=3600000@100`: from its 100th reading on, the wall clock
+//!   is ahead by that many milliseconds (or behind, if negative).
 //!
-//! A crate of our own, since `fail`, the one for this, knows no action that
-//! ends a process, and would be a dependency of every build.
+//! The crate `fail` is not used: it has no action that kills the process, and
+//! would be a dependency of every build.
 
 #[cfg(feature = "armed")]
 mod armed;
 
-/// A place in a program.
+/// Place at which a program can be killed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Failpoint {
-    /// A message is handed to the broker and not yet confirmed.
+    /// A message is sent to the broker and not yet confirmed.
     Published,
-    /// The producer has the broker's confirm and has not answered yet.
+    /// The producer has the broker's confirm and has not responded yet.
     Confirmed,
-    /// The consumer has a message and has done nothing with it yet.
+    /// The consumer has received a message and not processed it yet.
     Received,
-    /// The webhook has answered, and nobody knows it yet.
+    /// The webhook has responded, and the result is not processed yet.
     Posted,
     /// The broker has confirmed a retry, and its attempt is not recorded yet.
     RetryConfirmed,
-    /// A batch of results is on its way to the log.
+    /// A batch of results is being written to the log.
     Writing,
     /// A result is durable, and its message is not acknowledged yet.
     Recorded,
-    /// A result that waited at the broker is in the log, and its message is not
+    /// A result from the results queue is in the log, and its message is not
     /// acknowledged yet.
     Drained,
 }
 
 impl Failpoint {
-    /// Every place, in the order in which an event comes by.
+    /// All places, in the order in which an event passes them.
     pub const ALL: [Self; 8] = [
         Self::Published,
         Self::Confirmed,
@@ -50,7 +50,7 @@ impl Failpoint {
         Self::Drained,
     ];
 
-    /// As `WAHOOK_FAILPOINT` names it.
+    /// Returns the name in `WAHOOK_FAILPOINT`.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -66,13 +66,13 @@ impl Failpoint {
     }
 }
 
-/// Whether failpoints are compiled in.
+/// Returns true if failpoints are compiled in.
 #[must_use]
 pub const fn is_armed() -> bool {
     cfg!(feature = "armed")
 }
 
-/// The program is here now. May not return.
+/// Marks that the program passes `place`. May not return.
 #[inline]
 pub fn pass(place: Failpoint) {
     #[cfg(feature = "armed")]
@@ -81,8 +81,8 @@ pub fn pass(place: Failpoint) {
     let _ = place;
 }
 
-/// As [`pass`], but the end comes a moment later, while what has begun here is
-/// under way.
+/// As [`pass`], but the process is killed a moment later, while the operation
+/// that begins here is in progress.
 #[inline]
 pub fn pass_into(place: Failpoint) {
     #[cfg(feature = "armed")]
@@ -91,7 +91,7 @@ pub fn pass_into(place: Failpoint) {
     let _ = place;
 }
 
-/// By how much the wall clock is off, in milliseconds.
+/// Returns the offset of the wall clock in milliseconds.
 #[inline]
 #[must_use]
 pub fn clock_step_ms() -> i64 {
