@@ -1,4 +1,4 @@
-//! Where a program listens.
+//! Listen addresses.
 
 use std::{
     fmt, io,
@@ -8,17 +8,17 @@ use std::{
 
 use tokio::net::TcpListener;
 
-/// An address and port to listen on; port 0 means any free one.
+/// Address and port to listen on; port 0 means any free port.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ListenAddress(SocketAddr);
 
-/// Why a text is no address to listen on.
+/// Reason why a text is not a listen address.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 pub enum InvalidListenAddress {
-    /// A bare host, or nothing after the colon.
+    /// Bare host, or nothing after the colon.
     #[error("the port is missing")]
     NoPort,
-    /// A name, or digits that are no IP address.
+    /// Host name, or not an IP address.
     #[error("the host must be an IP address (0.0.0.0 for every IPv4 interface) or localhost")]
     Host,
     /// Not a number from 0 to 65535.
@@ -26,7 +26,7 @@ pub enum InvalidListenAddress {
     Port,
 }
 
-/// A listener could not be opened.
+/// Failure to open a listener.
 #[derive(Debug, thiserror::Error)]
 #[error("cannot listen on {address}: {source}")]
 pub struct BindError {
@@ -35,7 +35,7 @@ pub struct BindError {
 }
 
 impl ListenAddress {
-    /// `port` on 127.0.0.1: reachable from this machine alone.
+    /// Returns `port` on 127.0.0.1, reachable from this machine only.
     #[must_use]
     pub const fn loopback(port: u16) -> Self {
         Self(SocketAddr::new(
@@ -44,13 +44,12 @@ impl ListenAddress {
         ))
     }
 
-    /// Whether only this machine can reach it.
+    /// Returns true if only this machine can reach the address.
     #[must_use]
     pub fn is_loopback(&self) -> bool {
         self.0.ip().to_canonical().is_loopback()
     }
 
-    /// The address as the standard library knows it.
     #[must_use]
     pub const fn socket(&self) -> SocketAddr {
         self.0
@@ -59,8 +58,8 @@ impl ListenAddress {
     /// Opens the listener.
     ///
     /// # Errors
-    /// When the port is taken, not permitted, or the address is not this
-    /// machine's.
+    /// When the port is taken or not permitted, or the address is not one of this
+    /// machine.
     pub async fn bind(&self) -> Result<TcpListener, BindError> {
         TcpListener::bind(self.0).await.map_err(|source| BindError {
             address: *self,
@@ -104,7 +103,7 @@ mod tests {
     }
 
     #[test]
-    fn an_address_is_read_and_printed_alike() {
+    fn address_is_parsed_and_printed_alike() {
         for text in ["127.0.0.1:8080", "0.0.0.0:0", "[::1]:9091"] {
             assert_eq!(parse(text).unwrap().to_string(), text);
         }
@@ -115,7 +114,7 @@ mod tests {
     }
 
     #[test]
-    fn the_fault_says_which_part_is_wrong() {
+    fn error_names_the_invalid_part() {
         assert_eq!(parse("127.0.0.1"), Err(InvalidListenAddress::NoPort));
         assert_eq!(parse("127.0.0.1:"), Err(InvalidListenAddress::NoPort));
         assert_eq!(parse("127.0.0.1:99999"), Err(InvalidListenAddress::Port));

@@ -1,12 +1,12 @@
-//! Lengths of time, as an operator types them.
+//! Durations as an operator types them.
 
 use std::{str::FromStr, time::Duration};
 
-/// A length of time as people write it: `90s`, `30m`, `2h 30m`, `7d`.
+/// Duration such as `90s`, `30m`, `2h 30m` or `7d`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Age(Duration);
 
-/// A text that is no length of time.
+/// Text that is not a duration.
 #[derive(Debug, thiserror::Error)]
 #[error("not a time such as 90s, 30m, 2h or 7d")]
 pub struct InvalidAge;
@@ -24,7 +24,6 @@ impl FromStr for Age {
 }
 
 impl Age {
-    /// The same as a duration.
     #[must_use]
     pub const fn get(self) -> Duration {
         self.0
@@ -36,7 +35,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn times_are_read_as_people_write_them() {
+    fn durations_are_parsed_with_their_units() {
         for (text, seconds) in [
             ("90s", 90),
             ("30m", 1_800),

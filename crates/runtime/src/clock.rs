@@ -1,11 +1,10 @@
-//! What time it is: the one adapter to the wall clock.
+//! Adapter to the wall clock, the only one in the workspace.
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use wahook_domain::UnixMillis;
 
-/// The wall clock's time, to the millisecond. A clock set before 1970 reads
-/// as 1970.
+/// Returns the time of the wall clock. A clock set before 1970 reads as 1970.
 #[must_use]
 #[expect(
     clippy::disallowed_methods,

@@ -1,5 +1,6 @@
-//! What a program's own command `health` asks the one that runs beside it: for container health
-//! checks, where the image has neither a shell nor a client of its own.
+//! Command `health`: checks a program that runs on the same machine or in the same
+//! container. For container health checks, where the image has neither a shell nor an
+//! HTTP client.
 
 use std::{
     net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
@@ -18,44 +19,44 @@ use tokio::{net::TcpStream, time::timeout};
 
 use crate::{ListenAddress, ops::ReadinessReport};
 
-/// Below the time limit of every usual health check, so that the reason is told before the
-/// asker is killed.
-const ANSWER_LIMIT: Duration = Duration::from_secs(2);
-/// More than any answer of ours has.
-const LARGEST_ANSWER: usize = 64 << 10;
+/// Time limit for the response. Below that of usual health checks, so that the reason
+/// is printed before this command is killed.
+const RESPONSE_TIMEOUT: Duration = Duration::from_secs(2);
+/// Read limit for the response, above the size of every report.
+const MAX_RESPONSE_BYTES: usize = 64 << 10;
 
-/// What is asked.
+/// Property to check.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Question {
-    /// Is it alive? Depends on nothing else, so that nobody restarts a program because its
-    /// broker is away.
+pub enum HealthCheck {
+    /// The program runs. Independent of everything else, so that an unreachable broker
+    /// does not cause a restart.
     Alive,
-    /// Can it do its work right now? For those who wait for it or send to it.
+    /// The program can do its work now. For programs that wait for it or send to it.
     Ready,
 }
 
-/// Why the answer is no.
+/// Reason why a program is not healthy.
 #[derive(Debug, thiserror::Error)]
 pub enum Unhealthy {
-    /// The port is whichever was free at the start.
-    #[error("{0} names no port to ask: set the one that the program listens on")]
+    /// Port 0 means a free port chosen at the start.
+    #[error("{0} has no fixed port: set the port on which the program listens")]
     NoPort(ListenAddress),
-    /// Nothing listens there.
+    /// Nothing listens on the address.
     #[error("http://{0} can't be reached: {1}")]
     Unreachable(SocketAddr, std::io::Error),
-    /// It listens and does not answer.
-    #[error("http://{0}{path} did not answer within {ANSWER_LIMIT:?}", path = .1.path())]
-    Silent(SocketAddr, Question),
-    /// It answers, and not in HTTP.
-    #[error("http://{0} is something else: {1}")]
-    Foreign(SocketAddr, String),
-    /// It says no.
+    /// The connection is accepted, but no response arrives.
+    #[error("http://{0}{path} did not answer within {RESPONSE_TIMEOUT:?}", path = .1.path())]
+    NoResponse(SocketAddr, HealthCheck),
+    /// The response is not HTTP.
+    #[error("http://{0} does not answer in HTTP: {1}")]
+    NotHttp(SocketAddr, String),
+    /// The program reports that it is not ready.
     #[error("{}", .0)]
-    Refused(String),
+    NotReady(String),
 }
 
-impl Question {
-    /// The path that answers it.
+impl HealthCheck {
+    /// Returns the path of the check.
     #[must_use]
     pub const fn path(self) -> &'static str {
         match self {
@@ -65,31 +66,31 @@ impl Question {
     }
 }
 
-/// The whole of the command `health`: silent when the answer is yes.
+/// Runs the command `health`; prints nothing on success.
 ///
 /// # Errors
-/// As [`ask`].
+/// As [`check`].
 pub async fn answer(listen: ListenAddress, ready: bool) -> anyhow::Result<()> {
-    let question = if ready {
-        Question::Ready
+    let health = if ready {
+        HealthCheck::Ready
     } else {
-        Question::Alive
+        HealthCheck::Alive
     };
-    Ok(ask(listen, question).await?)
+    Ok(check(listen, health).await?)
 }
 
-/// Asks the program that listens on `listen`, from the same machine or container.
+/// Checks the program that listens on `listen`, on the same machine or container.
 ///
 /// # Errors
-/// When the answer is anything but yes, with the reason in words for a person.
-pub async fn ask(listen: ListenAddress, question: Question) -> Result<(), Unhealthy> {
+/// When the check fails, with the reason.
+pub async fn check(listen: ListenAddress, health: HealthCheck) -> Result<(), Unhealthy> {
     let address = reachable(listen).ok_or(Unhealthy::NoPort(listen))?;
-    timeout(ANSWER_LIMIT, exchange(address, question))
+    timeout(RESPONSE_TIMEOUT, exchange(address, health))
         .await
-        .unwrap_or(Err(Unhealthy::Silent(address, question)))
+        .unwrap_or(Err(Unhealthy::NoResponse(address, health)))
 }
 
-/// The address to connect to: "every interface" is none.
+/// Returns the address to connect to: loopback for "every interface", `None` for port 0.
 fn reachable(listen: ListenAddress) -> Option<SocketAddr> {
     let mut address = listen.socket();
     match address.ip() {
@@ -100,39 +101,39 @@ fn reachable(listen: ListenAddress) -> Option<SocketAddr> {
     (address.port() != 0).then_some(address)
 }
 
-async fn exchange(address: SocketAddr, question: Question) -> Result<(), Unhealthy> {
-    let foreign = |error: hyper::Error| Unhealthy::Foreign(address, error.to_string());
+async fn exchange(address: SocketAddr, health: HealthCheck) -> Result<(), Unhealthy> {
+    let not_http = |error: hyper::Error| Unhealthy::NotHttp(address, error.to_string());
     let stream = TcpStream::connect(address)
         .await
         .map_err(|error| Unhealthy::Unreachable(address, error))?;
     let (mut sender, connection) = http1::handshake::<_, Empty<Bytes>>(TokioIo::new(stream))
         .await
-        .map_err(foreign)?;
+        .map_err(not_http)?;
     let connection = tokio::spawn(connection);
-    let request = Request::get(question.path())
+    let request = Request::get(health.path())
         .header(HOST, address.to_string())
         .body(Empty::new())
-        .map_err(|error| Unhealthy::Foreign(address, error.to_string()))?;
-    let answer = sender.send_request(request).await.map_err(foreign)?;
-    let (head, body) = answer.into_parts();
-    let verdict = if head.status == StatusCode::OK {
+        .map_err(|error| Unhealthy::NotHttp(address, error.to_string()))?;
+    let response = sender.send_request(request).await.map_err(not_http)?;
+    let (head, body) = response.into_parts();
+    let result = if head.status == StatusCode::OK {
         Ok(())
     } else {
-        Err(Unhealthy::Refused(reason(head.status, body).await))
+        Err(Unhealthy::NotReady(reason(head.status, body).await))
     };
     connection.abort();
-    verdict
+    result
 }
 
-/// The checks that fail, where the answer lists them.
+/// Returns the failing checks, or the status if the response does not list them.
 async fn reason(status: StatusCode, body: Incoming) -> String {
-    let read = Limited::new(body, LARGEST_ANSWER).collect().await;
+    let read = Limited::new(body, MAX_RESPONSE_BYTES).collect().await;
     let bytes = read.map(http_body_util::Collected::to_bytes);
     let report: Option<ReadinessReport> = bytes
         .ok()
         .and_then(|bytes| serde_json::from_slice(&bytes).ok());
     let Some(report) = report else {
-        return format!("it answered {status}");
+        return format!("unexpected status {status}");
     };
     let failing = report.checks.into_iter().filter(|(_, check)| !check.ok);
     let failing = failing.map(|(name, check)| format!("{name}: {}", check.detail));

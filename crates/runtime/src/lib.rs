@@ -1,5 +1,5 @@
-//! What every program of wahook needs around its own work: settings,
-//! telemetry, metrics, the operators' HTTP endpoints, and a graceful stop.
+//! Common parts of all programs of wahook: settings, telemetry, metrics, the
+//! operators' HTTP endpoints, and graceful shutdown.
 
 pub mod address;
 pub mod age;

@@ -1,11 +1,11 @@
-//! What a connection to the broker means for readiness and metrics.
+//! State of a broker connection in readiness and metrics.
 
 use crate::{
     metrics::{BrokerMetrics, ConnectionMetrics},
     ops::CheckHandle,
 };
 
-/// Where one supervised connection shows its state.
+/// Reports the state of one supervised connection.
 #[derive(Debug)]
 pub struct Link {
     check: CheckHandle,
@@ -14,7 +14,7 @@ pub struct Link {
 }
 
 impl Link {
-    /// A connection that consumes: no alarm stops it.
+    /// Creates the link of a consuming connection, which alarms do not block.
     #[must_use]
     pub fn consuming(check: CheckHandle, metrics: ConnectionMetrics) -> Self {
         Self {
@@ -24,7 +24,7 @@ impl Link {
         }
     }
 
-    /// The connection that publishes, which an alarm at the broker blocks.
+    /// Creates the link of the publishing connection, which an alarm at the broker blocks.
     #[must_use]
     pub fn publishing(check: CheckHandle, broker: BrokerMetrics) -> Self {
         Self {
@@ -34,9 +34,8 @@ impl Link {
         }
     }
 
-    /// Shows the state: `connections` is how many were made so far, `blocked`
-    /// the broker's reason for blocking publishers, `error` what went wrong
-    /// last.
+    /// Reports the state: `connections` is the number of connections so far, `blocked`
+    /// the broker's reason for blocking publishers, `error` the last error.
     pub fn observe(&self, up: bool, connections: u64, blocked: Option<&str>, error: Option<&str>) {
         self.metrics.observe(up, connections);
         if let Some(alarms) = &self.alarms {

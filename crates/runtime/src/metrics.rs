@@ -1,8 +1,8 @@
-//! What the programs count, for Prometheus.
+//! Prometheus metrics of the programs.
 //!
-//! Each family is declared once, in `families.rs`, its doc comment being its
-//! help text. The types here hold ready-made series, so that every series a
-//! dashboard needs is there, at 0, from the start.
+//! Each family is declared once, in `families.rs`; its doc comment is its help
+//! text. The types here hold series that are created at the start, so that every
+//! series of a dashboard exists at 0.
 
 mod broker;
 mod consumer;
@@ -20,12 +20,12 @@ pub use gauge::InFlightGuard;
 pub use process::ProcessMetrics;
 pub use producer::{ProducerMetrics, RefusalReason};
 
-/// Everything that the registry holds, in Prometheus' text format.
+/// Renders the registry in Prometheus' text format.
 #[must_use]
 pub fn render(registry: &Registry) -> String {
     let mut text = String::new();
     if let Err(error) = TextEncoder::new().encode_utf8(&registry.gather(), &mut text) {
-        tracing::error!(%error, "metrics cannot be written out in full");
+        tracing::error!(%error, "metrics incomplete: encoding failed");
     }
     text
 }

@@ -1,21 +1,19 @@
-//! A point in time, as an operator types it.
+//! Points in time as an operator types them.
 
 use std::str::FromStr;
 use wahook_domain::UnixMillis;
 
 use crate::Age;
 
-/// A moment, or how long ago it was.
+/// Moment, absolute or relative to now.
 #[derive(Debug, Clone, Copy)]
 pub enum Moment {
-    /// So long ago.
     Ago(Age),
-    /// This very moment.
     At(UnixMillis),
 }
 
 impl Moment {
-    /// As a time, when it is `now`.
+    /// Returns the absolute time, given the current one.
     #[must_use]
     pub fn before(self, now: UnixMillis) -> UnixMillis {
         match self {
@@ -37,7 +35,7 @@ impl FromStr for Moment {
     }
 }
 
-/// A text that names no moment.
+/// Text that is neither a duration nor a moment.
 #[derive(Debug, thiserror::Error)]
 #[error("neither a time such as 90s, 30m, 2h or 7d, nor a moment such as 2026-01-31T12:00:00Z")]
 pub struct InvalidMoment;

@@ -1,10 +1,9 @@
-//! What operators and orchestrators ask a program over HTTP: is it alive, can
-//! it do its work, and what has it counted.
+//! HTTP endpoints for operators and orchestrators: liveness, readiness and metrics.
 
-mod conversation;
-mod patience;
+mod connection;
 mod readiness;
 mod serve;
+mod write_timeout;
 
 use axum::{
     Json, Router,
@@ -21,10 +20,10 @@ pub use serve::{serve, serve_until};
 
 use crate::problem::Problem;
 
-/// `/livez`, `/readyz` and `/metrics`.
+/// Creates the routes `/livez`, `/readyz` and `/metrics`.
 ///
-/// Liveness asks nothing of anybody: a program whose broker is away must not
-/// be restarted for it.
+/// Liveness depends on nothing else: a program must not be restarted because its
+/// broker is unreachable.
 pub fn router(registry: Registry, readiness: Readiness) -> Router {
     Router::new()
         .route("/livez", get(alive))
@@ -32,19 +31,19 @@ pub fn router(registry: Registry, readiness: Readiness) -> Router {
         .route("/metrics", get(metrics).with_state(registry))
 }
 
-/// Answers what no route of `router` takes with problem documents. `hint` says
-/// what there is instead.
+/// Answers unknown paths and methods with problem documents. `hint` names what the
+/// router offers.
 pub fn refuse_the_rest(router: Router, hint: &'static str) -> Router {
     let refuse = move |status, name, title| async move { Problem::new(status, name, title, hint) };
     router
-        .fallback(move || refuse(StatusCode::NOT_FOUND, "not-found", "There is nothing here"))
+        .fallback(move || refuse(StatusCode::NOT_FOUND, "not-found", "Unknown path"))
         .method_not_allowed_fallback(move || {
-            let title = "The method is not supported here";
+            let title = "The path does not support this method";
             refuse(StatusCode::METHOD_NOT_ALLOWED, "method-not-allowed", title)
         })
 }
 
-/// What [`router`] takes and answers.
+/// Returns the OpenAPI document of [`router`].
 #[must_use]
 pub fn openapi() -> utoipa::openapi::OpenApi {
     #[derive(OpenApi)]
@@ -53,25 +52,25 @@ pub fn openapi() -> utoipa::openapi::OpenApi {
     Document::openapi()
 }
 
-/// Is the program alive? Asks nothing of anybody
+/// Liveness: independent of all other programs
 #[utoipa::path(
     get,
     path = "/livez",
     tag = "operators",
-    responses((status = 200, description = "It is", body = String, content_type = "text/plain"))
+    responses((status = 200, description = "The program is alive", body = String, content_type = "text/plain"))
 )]
 async fn alive() -> &'static str {
     "ok\n"
 }
 
-/// Can the program do its work right now?
+/// Readiness: the program can do its work now
 #[utoipa::path(
     get,
     path = "/readyz",
     tag = "operators",
     responses(
-        (status = 200, description = "It can", body = ReadinessReport),
-        (status = 503, description = "It can't: the checks say why", body = ReadinessReport),
+        (status = 200, description = "Ready", body = ReadinessReport),
+        (status = 503, description = "Not ready: see the failing checks", body = ReadinessReport),
     )
 )]
 async fn ready(State(readiness): State<Readiness>) -> impl IntoResponse {
@@ -84,12 +83,12 @@ async fn ready(State(readiness): State<Readiness>) -> impl IntoResponse {
     (status, Json(report))
 }
 
-/// What the program has counted, for Prometheus
+/// Metrics for Prometheus
 #[utoipa::path(
     get,
     path = "/metrics",
     tag = "operators",
-    responses((status = 200, description = "In the text format", body = String, content_type = "text/plain"))
+    responses((status = 200, description = "Prometheus text format", body = String, content_type = "text/plain"))
 )]
 async fn metrics(State(registry): State<Registry>) -> impl IntoResponse {
     const TEXT: &str = "text/plain; version=0.0.4; charset=utf-8";

@@ -1,7 +1,7 @@
-//! How is text of unknown origin shown on a terminal?
+//! Escapes untrusted text for a terminal.
 
-/// The text with its control characters escaped: an event or an answer may hold
-/// anything, and a terminal obeys control characters.
+/// Returns the text with control characters escaped: events and responses may contain
+/// any text, and a terminal executes control sequences.
 #[must_use]
 pub fn printable(text: &str) -> String {
     let escaped = text.chars().map(|c| {
@@ -19,7 +19,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_a_message_holds_never_reaches_the_terminal_as_a_command() {
+    fn control_characters_are_escaped() {
         assert_eq!(printable("a\u{1b}[2Jb\nc é"), "a\\u{1b}[2Jb\\nc é");
     }
 }

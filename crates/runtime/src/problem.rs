@@ -1,4 +1,4 @@
-//! What every refusal over HTTP looks like: a problem document (RFC 9457).
+//! Problem documents (RFC 9457), the form of every HTTP error.
 
 use axum::{
     http::{StatusCode, header::CONTENT_TYPE},
@@ -6,27 +6,26 @@ use axum::{
 };
 use serde::Serialize;
 
-/// The media type of problem documents.
+/// Media type of problem documents.
 pub const MEDIA_TYPE: &str = "application/problem+json";
 
-/// The members that every problem has; a program may flatten it into a type
-/// with more.
+/// Members of every problem; a program may flatten them into a type with more.
 #[derive(Debug, Clone, Serialize, utoipa::ToSchema)]
 pub struct Problem {
-    /// `urn:wahook:problem:…`; it never changes, so that programs can branch on it.
+    /// `urn:wahook:problem:…`. Stable, so that clients can branch on it.
     #[serde(rename = "type")]
     kind: String,
-    /// What kind of problem it is, the same words every time.
+    /// Summary, the same text for every problem of this type.
     title: &'static str,
-    /// The status of the answer.
+    /// Status code of the response.
     #[schema(minimum = 400, maximum = 599)]
     status: u16,
-    /// What is wrong this time, and what to do about it.
+    /// Cause of this occurrence, and how to correct it.
     detail: String,
 }
 
 impl Problem {
-    /// `name` is the end of its `type`.
+    /// Creates a problem; `name` is the last part of its `type`.
     #[must_use]
     pub fn new(
         status: StatusCode,
@@ -42,8 +41,8 @@ impl Problem {
         }
     }
 
-    /// The request, or a part of it, came too slowly. `expected` says what had
-    /// to be sent by when.
+    /// Creates the problem of a request that arrives too slowly. `expected` describes
+    /// the time limit.
     #[must_use]
     pub fn too_slow(expected: String) -> Self {
         Self::new(
@@ -54,7 +53,7 @@ impl Problem {
         )
     }
 
-    /// The status of the answer.
+    /// Returns the status code of the response.
     #[must_use]
     pub fn status(&self) -> StatusCode {
         StatusCode::from_u16(self.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR)
@@ -67,12 +66,12 @@ impl IntoResponse for Problem {
     }
 }
 
-/// The answer with this problem document.
+/// Creates a response with this problem document.
 pub fn respond(status: StatusCode, problem: &impl Serialize) -> Response {
     (status, [(CONTENT_TYPE, MEDIA_TYPE)], body(problem)).into_response()
 }
 
-/// The document itself.
+/// Serializes the document.
 pub(crate) fn body(problem: &impl Serialize) -> Vec<u8> {
     // Strings and numbers always have a JSON form.
     serde_json::to_vec(problem).unwrap_or_default()

@@ -1,8 +1,7 @@
-//! What an operator has set, read from the environment and checked before the
-//! first socket opens.
+//! Settings from the environment, validated before the first socket opens.
 //!
-//! The getters note a fault and go on with a stand-in value, so that
-//! [`Settings::finish`] names every fault at once. Every variable `NAME` can be
+//! The getters record a fault and continue with a placeholder value, so that
+//! [`Settings::finish`] reports all faults at once. Every variable `NAME` can be
 //! given as a file instead, by its path in `NAME_FILE`.
 
 mod effective;
@@ -22,30 +21,30 @@ use flag::Flag;
 pub use redact::redact_url;
 use source::Source;
 
-/// The exit status of a program that was given faulty settings.
+/// Exit status of a program with faulty settings.
 pub const EXIT_STATUS: u8 = 2;
 
-/// A reader that collects faults and what is in effect.
+/// Reader that collects faults and the effective values.
 #[derive(Debug)]
 pub struct Settings {
     source: Source,
-    asked: BTreeSet<String>,
+    looked_up: BTreeSet<String>,
     effective: Vec<Effective>,
     faults: Vec<SettingFault>,
 }
 
-/// A fault was noted for the variable that was looked up.
-struct Faulty;
+/// Marker: a fault is recorded for the variable.
+struct FaultRecorded;
 
 impl Settings {
-    /// The process's environment, and below it the `.env` file of the working
-    /// directory, where there is one.
+    /// Reads the process's environment, and below it the `.env` file of the working
+    /// directory, if there is one.
     #[must_use]
     pub fn from_environment() -> Self {
         Self::read(Path::new(".env"), std::env::vars_os())
     }
 
-    /// Settings given directly, for tests.
+    /// Creates settings from pairs, for tests.
     #[must_use]
     pub fn from_pairs<K: Into<String>, V: Into<String>>(
         pairs: impl IntoIterator<Item = (K, V)>,
@@ -53,17 +52,17 @@ impl Settings {
         let pairs = pairs
             .into_iter()
             .map(|(name, value)| (name.into().into(), value.into().into()));
-        Self::over(Source::of_environment(pairs), Vec::new())
+        Self::with_source(Source::of_environment(pairs), Vec::new())
     }
 
-    /// A text, where it is set.
+    /// Returns a text, if it is set.
     pub fn text(&mut self, name: &str) -> Option<String> {
         let value = self.look_up(name).unwrap_or(None);
         self.effective.push(Effective::of(name, value.as_deref()));
         value
     }
 
-    /// A text that has to be set; empty where it is not.
+    /// Returns a text that must be set; empty if it is not.
     pub fn required(&mut self, name: &str, example: &str) -> String {
         let value = match self.look_up(name) {
             Ok(Some(value)) => value,
@@ -71,14 +70,14 @@ impl Settings {
                 self.fault(name, "is not set", example);
                 String::new()
             }
-            Err(Faulty) => String::new(),
+            Err(FaultRecorded) => String::new(),
         };
         self.effective.push(Effective::of(name, Some(&value)));
         value
     }
 
-    /// A value of any type that reads itself from text. `expected` says what a
-    /// right value is ("a number of milliseconds").
+    /// Returns a value of any type that implements `FromStr`. `expected` describes a
+    /// valid value ("a number of milliseconds").
     pub fn parsed<T>(&mut self, name: &str, default: T, expected: &str, example: &str) -> T
     where
         T: FromStr<Err: Display> + Display,
@@ -102,7 +101,7 @@ impl Settings {
         value
     }
 
-    /// As [`Settings::optional`], for a value that has to be set.
+    /// As [`Settings::optional`], for a value that must be set.
     pub fn required_parsed<T>(&mut self, name: &str, expected: &str, example: &str) -> Option<T>
     where
         T: FromStr<Err: Display> + Display,
@@ -115,7 +114,7 @@ impl Settings {
         value
     }
 
-    /// A number within limits, both of them allowed.
+    /// Returns a number within an inclusive range.
     pub fn in_range<T>(
         &mut self,
         name: &str,
@@ -139,7 +138,7 @@ impl Settings {
         value
     }
 
-    /// `true`, `yes` or `1`; `false`, `no` or `0`.
+    /// Returns a boolean: `true`, `yes` or `1`; `false`, `no` or `0`.
     pub fn flag(&mut self, name: &str, default: bool) -> bool {
         let value = self
             .parse(name, "true or false", "true")
@@ -149,8 +148,8 @@ impl Settings {
         value
     }
 
-    /// A text that is never shown. Taken as it is, spaces included; of a file
-    /// the last line's end is left out.
+    /// Returns a text that is never shown. Spaces are kept; the line end of the last
+    /// line of a file is removed.
     pub fn secret(&mut self, name: &str) -> Option<String> {
         let value = self.look_up_exactly(name).unwrap_or(None);
         self.effective
@@ -158,64 +157,63 @@ impl Settings {
         value
     }
 
-    /// Notes a fault that the caller found. `problem` completes the sentence
-    /// that the variable's name begins; it must not quote a secret.
+    /// Records a fault that the caller found. `problem` completes the sentence that
+    /// the variable's name begins; it must not quote a secret.
     pub fn fault(&mut self, name: &str, problem: impl Into<String>, example: &str) {
         self.faults
             .push(SettingFault::new(name, problem, Some(example)));
     }
 
-    /// Notes a fault of something that no example can mend, at a place that is
-    /// more than a variable: a line of a file that one names.
+    /// Records a fault without an example, at a place other than a variable, such as a
+    /// line of a file.
     pub fn fault_at(&mut self, place: &str, problem: impl Into<String>) {
         self.faults.push(SettingFault::new(place, problem, None));
     }
 
-    /// Whether it is set to something, as itself or as a file.
+    /// Returns true if the variable or its `_FILE` is set and not empty.
     pub fn is_given(&mut self, name: &str) -> bool {
-        self.asked.insert(name.to_owned());
+        self.looked_up.insert(name.to_owned());
         let is_file = format!("{name}_FILE");
         self.source
             .names()
             .any(|given| given == name || given == is_file)
     }
 
-    /// From now on it is as if this was set, where nothing is.
+    /// Sets a default for `name`, used if neither it nor its file is set.
     pub fn assume(&mut self, name: &str, value: String) {
         if !self.is_given(name) {
             self.source.assume(name, value);
         }
     }
 
-    /// From now on it is as if this was set, whatever is: an option outranks the environment.
+    /// Overrides `name`; a command-line option takes precedence over the environment.
     pub fn outrank(&mut self, name: &str, value: String) {
         self.source.outrank(name, value);
     }
 
-    /// The variables under these prefixes that are set but that nothing asked
-    /// for: misspelt ones, most likely. Call it after all getters.
+    /// Returns the variables with these prefixes that are set but were not looked up,
+    /// most likely misspelt ones. Call it after all getters.
     #[must_use]
     pub fn unknown(&self, prefixes: &[&str]) -> Vec<String> {
         let ours = |name: &&str| prefixes.iter().any(|prefix| name.starts_with(prefix));
-        let asked = |name: &str| {
-            self.asked.contains(name)
+        let looked_up = |name: &str| {
+            self.looked_up.contains(name)
                 || name
                     .strip_suffix("_FILE")
-                    .is_some_and(|name| self.asked.contains(name))
+                    .is_some_and(|name| self.looked_up.contains(name))
         };
         self.source
             .names()
             .filter(ours)
-            .filter(|name| !asked(name))
+            .filter(|name| !looked_up(name))
             .map(str::to_owned)
             .collect()
     }
 
-    /// What is in effect, in the order in which it was asked for, with
-    /// secrets redacted.
+    /// Returns the effective values in the order of the getters, with secrets redacted.
     ///
     /// # Errors
-    /// All faults that were noted.
+    /// All recorded faults.
     pub fn finish(self) -> Result<Vec<Effective>, SettingsFaults> {
         if self.faults.is_empty() {
             Ok(self.effective)
@@ -227,13 +225,13 @@ impl Settings {
     fn read(dotenv: &Path, environment: impl Iterator<Item = (OsString, OsString)>) -> Self {
         let mut source = Source::of_environment(environment);
         let faults = source.fill_up_from(dotenv);
-        Self::over(source, faults)
+        Self::with_source(source, faults)
     }
 
-    fn over(source: Source, faults: Vec<SettingFault>) -> Self {
+    fn with_source(source: Source, faults: Vec<SettingFault>) -> Self {
         Self {
             source,
-            asked: BTreeSet::new(),
+            looked_up: BTreeSet::new(),
             effective: Vec::new(),
             faults,
         }
@@ -249,8 +247,8 @@ impl Settings {
         text.parse()
             .map_err(|error: T::Err| {
                 let shown = redact_url(&text);
-                // A parser may quote the password in its own words, so they
-                // are left out where there is one.
+                // The parser's error may quote the password, so it is left out if
+                // the value has one.
                 let reason = if shown == text {
                     format!(" ({error})")
                 } else {
@@ -265,19 +263,19 @@ impl Settings {
             .ok()
     }
 
-    /// The value without spaces around it: no setting but a secret means them.
-    fn look_up(&mut self, name: &str) -> Result<Option<String>, Faulty> {
+    /// Returns the value without surrounding spaces, which only matter in secrets.
+    fn look_up(&mut self, name: &str) -> Result<Option<String>, FaultRecorded> {
         let value = self
             .look_up_exactly(name)?
             .map(|value| value.trim().to_owned());
         Ok(value.filter(|value| !value.is_empty()))
     }
 
-    fn look_up_exactly(&mut self, name: &str) -> Result<Option<String>, Faulty> {
-        self.asked.insert(name.to_owned());
+    fn look_up_exactly(&mut self, name: &str) -> Result<Option<String>, FaultRecorded> {
+        self.looked_up.insert(name.to_owned());
         self.source.value(name).map_err(|fault| {
             self.faults.push(fault);
-            Faulty
+            FaultRecorded
         })
     }
 }

@@ -1,9 +1,9 @@
-//! When and how a program stops: in two steps.
+//! Graceful shutdown in two steps.
 //!
-//! *Soft*: take no new work and finish what is under way. *Hard*: leave at
-//! once; what is not acknowledged stays with the broker, which hands it out
-//! again. The first SIGTERM or SIGINT is the soft step; a second one, or the
-//! end of the grace period, is the hard step.
+//! *Soft*: accept no new work and finish the work in flight. *Hard*: exit at once;
+//! unacked messages stay at the broker, which redelivers them. The first SIGTERM or
+//! SIGINT is the soft step; a second one, or the end of the grace period, is the
+//! hard step.
 
 use std::{future::Future, io, sync::Arc, time::Duration};
 
@@ -12,14 +12,14 @@ use tokio::{
     sync::watch,
 };
 
-/// Tells every part of a program to stop. Clones share the state.
+/// Stop signal for all parts of a program. Clones share the state.
 ///
-/// The sender lives in here, so the channel never closes and a step that was
-/// not triggered stays pending for good.
+/// Each clone holds the sender, so the channel never closes, and a step that is not
+/// triggered stays pending indefinitely.
 #[derive(Debug, Clone)]
 pub struct Shutdown(Arc<watch::Sender<Step>>);
 
-/// Stops by hand what a [`Shutdown`] of [`Shutdown::manual`] governs.
+/// Triggers the steps of a [`Shutdown::manual`].
 #[derive(Debug, Clone)]
 pub struct Trigger(Shutdown);
 
@@ -31,61 +31,61 @@ enum Step {
 }
 
 impl Shutdown {
-    /// Follows the process's SIGTERM and SIGINT. From here on neither ends the
-    /// process by itself. `grace` is the longest time between the soft and the
-    /// hard step.
+    /// Creates a shutdown that SIGTERM and SIGINT trigger. From then on, neither signal
+    /// ends the process by itself. `grace` is the longest time between the soft and
+    /// the hard step.
     ///
     /// # Errors
-    /// When the system refuses a signal handler.
+    /// When the system rejects a signal handler.
     ///
     /// # Panics
     /// Outside of a tokio runtime.
     pub fn on_signals(grace: Duration) -> io::Result<Self> {
         let mut signals = StopSignals::new()?;
         let shutdown = Self::new();
-        let followed = shutdown.clone();
+        let triggered = shutdown.clone();
         tokio::spawn(async move {
             let name = signals.next().await;
             tracing::info!(
                 signal = name,
                 grace_s = grace.as_secs_f64(),
-                "stopping: finishing what is under way"
+                "stopping: finishing work in flight"
             );
-            followed.reach(Step::Soft);
+            triggered.reach(Step::Soft);
             tokio::select! {
-                name = signals.next() => tracing::warn!(signal = name, "stopping at once: a second signal"),
-                () = tokio::time::sleep(grace) => tracing::warn!("stopping at once: the grace period is over"),
+                name = signals.next() => tracing::warn!(signal = name, "stopping at once: second signal received"),
+                () = tokio::time::sleep(grace) => tracing::warn!("stopping at once: grace period expired"),
             }
-            followed.reach(Step::Hard);
+            triggered.reach(Step::Hard);
         });
         Ok(shutdown)
     }
 
-    /// A stop that only the trigger sets off, for tests.
+    /// Creates a shutdown that only the trigger sets off, for tests.
     #[must_use]
     pub fn manual() -> (Self, Trigger) {
         let shutdown = Self::new();
         (shutdown.clone(), Trigger(shutdown))
     }
 
-    /// Resolves once the program should take no new work. A hard stop is a
-    /// soft one too.
+    /// Resolves once the program must accept no new work. A hard stop is also a
+    /// soft one.
     pub fn soft(&self) -> impl Future<Output = ()> + Send + 'static + use<> {
         self.reached(Step::Soft)
     }
 
-    /// Resolves once the program should leave at once.
+    /// Resolves once the program must exit at once.
     pub fn hard(&self) -> impl Future<Output = ()> + Send + 'static + use<> {
         self.reached(Step::Hard)
     }
 
-    /// Whether the program should take no new work.
+    /// Returns true if the program must accept no new work.
     #[must_use]
     pub fn is_soft(&self) -> bool {
         *self.0.borrow() >= Step::Soft
     }
 
-    /// Whether the program should leave at once.
+    /// Returns true if the program must exit at once.
     #[must_use]
     pub fn is_hard(&self) -> bool {
         *self.0.borrow() >= Step::Hard
@@ -95,7 +95,7 @@ impl Shutdown {
         Self(Arc::new(watch::Sender::new(Step::Running)))
     }
 
-    /// Steps only ever go forward.
+    /// Moves to a later step; never moves back.
     fn reach(&self, step: Step) {
         self.0.send_if_modified(|current| {
             let forward = step > *current;
@@ -107,7 +107,7 @@ impl Shutdown {
     fn reached(&self, step: Step) -> impl Future<Output = ()> + Send + 'static + use<> {
         let shutdown = self.clone();
         async move {
-            // The sender is held here, so this cannot end by a closed channel.
+            // `shutdown` holds the sender, so the channel cannot close here.
             let _ = shutdown
                 .0
                 .subscribe()
@@ -118,12 +118,12 @@ impl Shutdown {
 }
 
 impl Trigger {
-    /// The soft step.
+    /// Triggers the soft step.
     pub fn soft(&self) {
         self.0.reach(Step::Soft);
     }
 
-    /// The hard step, and the soft one where it was still to come.
+    /// Triggers the hard step, and the soft one if it is still pending.
     pub fn hard(&self) {
         self.0.reach(Step::Hard);
     }
@@ -167,7 +167,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn the_soft_step_comes_before_the_hard_one() {
+    async fn soft_step_precedes_the_hard_step() {
         let (shutdown, trigger) = Shutdown::manual();
         let waiting = tokio::spawn(shutdown.soft());
         assert!(!shutdown.is_soft() && is_pending(shutdown.soft()).await);
@@ -178,11 +178,11 @@ mod tests {
         trigger.hard();
         timeout(LIMIT, shutdown.hard()).await.unwrap();
         trigger.soft();
-        assert!(shutdown.is_hard(), "a step is never taken back");
+        assert!(shutdown.is_hard(), "a step is never undone");
     }
 
     #[tokio::test]
-    async fn a_hard_stop_is_a_soft_one_too() {
+    async fn hard_stop_is_also_a_soft_stop() {
         let (shutdown, trigger) = Shutdown::manual();
         trigger.hard();
         timeout(LIMIT, shutdown.soft()).await.unwrap();
@@ -190,7 +190,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_trigger_that_is_dropped_stops_nothing() {
+    async fn dropped_trigger_stops_nothing() {
         let (shutdown, trigger) = Shutdown::manual();
         drop(trigger);
         assert!(is_pending(shutdown.soft()).await);
@@ -199,10 +199,10 @@ mod tests {
         assert!(is_pending(soft).await);
     }
 
-    /// Both kinds of signal and both ways to the hard step in one test, because
-    /// a signal reaches everybody in the process.
+    /// Both signals and both ways to the hard step in one test, because a signal
+    /// reaches all tests of the process.
     #[tokio::test]
-    async fn signals_stop_softly_and_then_hard() {
+    async fn signals_trigger_the_soft_and_then_the_hard_step() {
         let patient = Shutdown::on_signals(Duration::from_secs(3600)).unwrap();
         let hasty = Shutdown::on_signals(Duration::ZERO).unwrap();
         raise("TERM");

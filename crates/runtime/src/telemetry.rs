@@ -1,4 +1,4 @@
-//! What a program says about its run: structured log lines on stderr.
+//! Structured log lines on stderr.
 
 use std::{
     backtrace::{Backtrace, BacktraceStatus},
@@ -18,34 +18,33 @@ use tracing_subscriber::{
 
 use crate::settings::Settings;
 
-/// How a log line looks.
+/// Format of log lines.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum LogFormat {
-    /// For people; coloured on a terminal.
+    /// Plain text, coloured on a terminal.
     #[default]
     Text,
-    /// One JSON object a line, the event's fields at its top level.
+    /// A JSON object per line, with the event's fields at its top level.
     Json,
 }
 
-/// A text that is neither `text` nor `json`.
+/// Text that is neither `text` nor `json`.
 #[derive(Debug, thiserror::Error)]
-#[error("there are only these two formats")]
+#[error("unknown format")]
 pub struct InvalidLogFormat;
 
-/// Which events are logged, in the syntax of `RUST_LOG`.
+/// Filter of log events, in the syntax of `RUST_LOG`.
 #[derive(Debug)]
 pub struct LogFilter(EnvFilter);
 
-/// Everything from `info` up, but nothing of lapin's own: every failure of a
-/// connection is logged where it is handled, and lapin calls an orderly close an
-/// error.
+/// Level `info` and above, without lapin: connection failures are logged where they
+/// are handled, and lapin logs an orderly close as an error.
 const DEFAULT_FILTER: &str = "info,lapin=off";
 
 impl LogFilter {
-    /// Of commands that a person types: only what is out of order.
+    /// Returns the filter for interactive commands: warnings and errors only.
     #[must_use]
-    pub fn of_commands() -> Self {
+    pub fn for_commands() -> Self {
         Self(EnvFilter::new("warn,lapin=off"))
     }
 }
@@ -62,10 +61,10 @@ pub fn read(settings: &mut Settings) -> (LogFormat, LogFilter) {
     (format, filter)
 }
 
-/// Starts logging to stderr, events and panics alike. Once per process.
+/// Starts logging of events and panics to stderr. Call it once per process.
 ///
 /// # Errors
-/// When the process has a subscriber already.
+/// When the process already has a subscriber.
 pub fn init(format: LogFormat, filter: LogFilter) -> Result<(), TryInitError> {
     let no_color = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
     let ansi = std::io::stderr().is_terminal() && !no_color;
@@ -93,14 +92,12 @@ where
 }
 
 fn log_panic(panic: &PanicHookInfo<'_>) {
-    let message = panic
-        .payload_as_str()
-        .unwrap_or("a payload that is no text");
+    let message = panic.payload_as_str().unwrap_or("payload is not text");
     let location = panic
         .location()
         .map(ToString::to_string)
         .unwrap_or_default();
-    // Captured only where RUST_BACKTRACE asks for it.
+    // Captured only if RUST_BACKTRACE is set.
     let backtrace = Backtrace::capture();
     if backtrace.status() == BacktraceStatus::Captured {
         tracing::error!(panic = message, location, %backtrace, "panicked");

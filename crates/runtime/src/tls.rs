@@ -1,19 +1,19 @@
-//! Which cryptography TLS uses.
+//! Cryptography provider of TLS.
 
-/// Makes ring the process's TLS provider. Call it once at start, before the
-/// first connection; a second call changes nothing.
+/// Makes ring the TLS provider of the process. Call it at start, before the first
+/// connection; further calls change nothing.
 ///
-/// Without it, rustls panics at the first handshake as soon as a dependency
-/// brings a second provider along and the choice is no longer obvious.
+/// Without it, rustls panics at the first handshake if a dependency adds a second
+/// provider and the choice is ambiguous.
 pub fn install_provider() {
-    // An error means that a provider is installed already, and the first stays.
+    // An error means that a provider is already installed; it stays.
     let _ = rustls::crypto::ring::default_provider().install_default();
 }
 
 #[cfg(test)]
 mod tests {
     #[test]
-    fn a_provider_is_there_after_any_number_of_calls() {
+    fn provider_is_installed_after_any_number_of_calls() {
         super::install_provider();
         super::install_provider();
         assert!(rustls::crypto::CryptoProvider::get_default().is_some());

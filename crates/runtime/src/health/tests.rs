@@ -15,7 +15,7 @@ async fn serving(readiness: Readiness) -> ListenAddress {
 }
 
 #[tokio::test]
-async fn a_program_whose_broker_is_away_is_alive_and_not_ready() {
+async fn program_with_unreachable_broker_is_alive_and_not_ready() {
     let readiness = Readiness::new();
     let broker = readiness.check("broker");
     let log = readiness.check("log");
@@ -23,19 +23,22 @@ async fn a_program_whose_broker_is_away_is_alive_and_not_ready() {
     broker.set_failed("connection refused");
     log.set_ok();
 
-    ask(address, Question::Alive).await.unwrap();
-    let told = ask(address, Question::Ready).await.unwrap_err().to_string();
-    assert_eq!(told, "not ready: broker: connection refused");
+    check(address, HealthCheck::Alive).await.unwrap();
+    let error = check(address, HealthCheck::Ready)
+        .await
+        .unwrap_err()
+        .to_string();
+    assert_eq!(error, "not ready: broker: connection refused");
 
     broker.set_ok();
-    ask(address, Question::Ready).await.unwrap();
+    check(address, HealthCheck::Ready).await.unwrap();
 }
 
 #[tokio::test]
-async fn every_interface_is_asked_on_loopback() {
+async fn every_interface_is_checked_on_loopback() {
     let address = serving(Readiness::new()).await;
     let everywhere = format!("0.0.0.0:{}", address.socket().port());
-    ask(everywhere.parse().unwrap(), Question::Alive)
+    check(everywhere.parse().unwrap(), HealthCheck::Alive)
         .await
         .unwrap();
     assert_eq!(
@@ -45,13 +48,13 @@ async fn every_interface_is_asked_on_loopback() {
 }
 
 #[tokio::test]
-async fn what_does_not_listen_is_not_healthy() {
+async fn program_that_does_not_listen_is_not_healthy() {
     let listener = ListenAddress::loopback(0).bind().await.unwrap();
     let address: ListenAddress = listener.local_addr().unwrap().to_string().parse().unwrap();
     drop(listener);
-    let error = ask(address, Question::Alive).await.unwrap_err();
+    let error = check(address, HealthCheck::Alive).await.unwrap_err();
     assert!(matches!(error, Unhealthy::Unreachable(..)), "{error}");
-    let error = ask(ListenAddress::loopback(0), Question::Alive).await;
+    let error = check(ListenAddress::loopback(0), HealthCheck::Alive).await;
     assert!(matches!(error, Err(Unhealthy::NoPort(_))));
 }
 
@@ -59,14 +62,14 @@ async fn what_does_not_listen_is_not_healthy() {
 async fn a_program_that_hangs_is_not_healthy() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap().to_string();
-    let error = ask(address.parse().unwrap(), Question::Alive)
+    let error = check(address.parse().unwrap(), HealthCheck::Alive)
         .await
         .unwrap_err();
-    assert!(matches!(error, Unhealthy::Silent(..)), "{error}");
+    assert!(matches!(error, Unhealthy::NoResponse(..)), "{error}");
 }
 
 #[tokio::test]
-async fn another_service_on_the_port_is_not_taken_for_ours() {
+async fn another_service_on_the_port_is_not_healthy() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap().to_string();
     tokio::spawn(async move {
@@ -76,10 +79,10 @@ async fn another_service_on_the_port_is_not_taken_for_ours() {
             .await
             .unwrap();
     });
-    let error = ask(address.parse().unwrap(), Question::Alive)
+    let error = check(address.parse().unwrap(), HealthCheck::Alive)
         .await
         .unwrap_err();
-    assert!(matches!(error, Unhealthy::Foreign(..)), "{error}");
+    assert!(matches!(error, Unhealthy::NotHttp(..)), "{error}");
 
     let (listener, bare) = (
         ListenAddress::loopback(0).bind().await.unwrap(),
@@ -87,8 +90,8 @@ async fn another_service_on_the_port_is_not_taken_for_ours() {
     );
     let address = listener.local_addr().unwrap().to_string();
     tokio::spawn(ops::serve_until(listener, bare, pending(), pending()));
-    let error = ask(address.parse().unwrap(), Question::Alive)
+    let error = check(address.parse().unwrap(), HealthCheck::Alive)
         .await
         .unwrap_err();
-    assert_eq!(error.to_string(), "it answered 404 Not Found");
+    assert_eq!(error.to_string(), "unexpected status 404 Not Found");
 }

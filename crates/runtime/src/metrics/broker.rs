@@ -1,20 +1,19 @@
-//! What a program counts of its connections to RabbitMQ.
+//! Metrics of the connections to RabbitMQ.
 
 use prometheus::{IntCounter, IntGauge, Registry, Result};
 
 use super::families::BrokerFamilies;
 
-/// The connections of one program. Clones share the counts.
+/// Metrics of the connections of one program. Clones share the counts.
 #[derive(Debug, Clone)]
 pub struct BrokerMetrics {
-    /// The connection that publishes.
     pub publish: ConnectionMetrics,
     blocked: IntGauge,
     blocked_total: IntCounter,
     families: BrokerFamilies,
 }
 
-/// One supervised connection.
+/// Metrics of a supervised connection.
 #[derive(Debug, Clone)]
 pub struct ConnectionMetrics {
     up: IntGauge,
@@ -36,8 +35,8 @@ impl BrokerMetrics {
         ConnectionMetrics::of(&self.families, "consume")
     }
 
-    /// Whether the broker blocks publishers now. Said again, it counts once.
-    /// Only one task may report this.
+    /// Sets whether the broker blocks publishers. Repeated reports count once. Only
+    /// one task may report this.
     pub fn set_blocked(&self, blocked: bool) {
         if blocked && self.blocked.get() == 0 {
             self.blocked_total.inc();
@@ -54,8 +53,8 @@ impl ConnectionMetrics {
         }
     }
 
-    /// How the connection stands: whether it is up, and how many have been
-    /// made so far, the first included. Only one task may report this.
+    /// Sets the state, and the number of connections so far, the first included. Only
+    /// one task may report this.
     pub fn observe(&self, up: bool, connections: u64) {
         self.up.set(i64::from(up));
         let reconnects = connections.saturating_sub(1);

@@ -1,4 +1,4 @@
-//! What the consumer counts.
+//! Metrics of the consumer.
 
 use std::time::Duration;
 
@@ -10,7 +10,7 @@ use super::{
     families::ConsumerFamilies,
 };
 
-/// What `Outcome::label` can say.
+/// Values of `Outcome::label`.
 const OUTCOMES: [&str; 15] = [
     "delivered",
     "status_4xx",
@@ -29,91 +29,86 @@ const OUTCOMES: [&str; 15] = [
     "other",
 ];
 
-/// The numbers of attempts that the widest retry rule allows.
+/// Attempt numbers that the largest retry rule allows.
 const ATTEMPTS: [&str; 11] = ["1", "2", "3", "4", "5", "6", "7", "8", "9", "10", "11"];
-/// For a message that claims more of them: its header must not make series.
+/// Label for higher numbers: the header of a message must not create series.
 const MORE_ATTEMPTS: &str = "more";
 
-/// The consumer's series. Clones share the counts.
+/// Series of the consumer. Clones share the counts.
 #[derive(Debug, Clone)]
 pub struct ConsumerMetrics {
     /// Messages that could not be decoded.
     pub poison_messages: IntCounter,
-    /// Seconds that one batch took to be written to the log.
+    /// Seconds per batch written to the log.
     pub log_write_seconds: Histogram,
-    /// Batches that the log did not take.
+    /// Batches that could not be written to the log.
     pub log_write_errors: IntCounter,
     /// Seconds from the end of an attempt until its result was durable.
     pub log_lag_seconds: Histogram,
-    /// Results by their way to the log.
     pub log_results: LogResults,
-    /// Results that wait here for the log or the results queue.
+    /// Results in this program that wait for the log or the results queue.
     pub log_results_pending: IntGauge,
-    /// 1 while the log takes results.
+    /// 1 while results can be written to the log.
     pub log_available: IntGauge,
-    /// Times that the file of endpoints was read again.
+    /// Reloads of the endpoints file.
     pub reloads: Reloads,
-    /// The connections to RabbitMQ: this one publishes.
+    /// Connections to RabbitMQ, with the publishing one.
     pub broker: BrokerMetrics,
-    /// The connection that consumes.
+    /// Consuming connection.
     pub consume: ConnectionMetrics,
     families: ConsumerFamilies,
 }
 
-/// What became of the file of endpoints.
+/// Reloads of the endpoints file by result.
 #[derive(Debug, Clone)]
 pub struct Reloads {
-    /// It is in effect.
+    /// The file is in effect.
     pub applied: IntCounter,
-    /// It had faults, and nothing changed.
+    /// The file has faults, and nothing changed.
     pub refused: IntCounter,
 }
 
-/// Probes of an endpoint that is taken to be down.
+/// Probes of a paused endpoint by result.
 #[derive(Debug, Clone)]
 pub struct Probes {
-    /// It is back.
     pub delivered: IntCounter,
-    /// It is not.
     pub failed: IntCounter,
 }
 
-/// Results by their way to the log.
+/// Results by their path to the log.
 #[derive(Debug, Clone)]
 pub struct LogResults {
-    /// Written at once.
+    /// Written directly.
     pub direct: IntCounter,
-    /// Put into the results queue.
+    /// Published to the results queue.
     pub spilled: IntCounter,
     /// Written from the results queue.
     pub drained: IntCounter,
 }
 
-/// What was done with events that the broker handed out again.
+/// Redelivered events by action.
 #[derive(Debug, Clone)]
 pub struct Redelivered {
-    /// Attempted: the log knew nothing of the attempt, or was not there.
+    /// Attempted: the log has no such attempt, or is unavailable.
     pub attempted: IntCounter,
-    /// Skipped: the log had the attempt.
+    /// Skipped: the log has the attempt.
     pub skipped: IntCounter,
 }
 
-/// The series of one endpoint. Clones share the counts.
+/// Series of one endpoint. Clones share the counts.
 #[derive(Debug, Clone)]
 pub struct EndpointMetrics {
-    /// Deliveries being worked on; see [`super::InFlightGuard`].
+    /// Deliveries in flight; see [`super::InFlightGuard`].
     pub in_flight: IntGauge,
-    /// The most deliveries that are worked on at once.
+    /// Maximum number of deliveries in flight.
     pub limit: IntGauge,
-    /// Events that the broker handed out again.
     pub redelivered: Redelivered,
-    /// 1 while the endpoint is taken to be down.
+    /// 1 while the circuit is open: deliveries are paused.
     pub circuit_open: IntGauge,
-    /// Times that it was taken to be down.
+    /// Number of times the circuit opened.
     pub circuit_opened: IntCounter,
-    /// What came of asking whether it is back.
     pub probes: Probes,
-    /// Events that went back to their queue without an attempt counted.
+    /// Events requeued without a counted attempt.
     pub put_back: IntCounter,
     endpoint: EndpointName,
     attempts: IntCounterVec,
@@ -157,8 +152,8 @@ impl ConsumerMetrics {
         })
     }
 
-    /// The series of one endpoint, all those that its retry rule can reach
-    /// made at 0.
+    /// Returns the series of one endpoint. Every series that its retry rule can reach
+    /// is created at 0.
     #[must_use]
     pub fn endpoint(&self, name: &EndpointName, rule: &RetryRule) -> EndpointMetrics {
         let families = &self.families;
@@ -208,29 +203,29 @@ impl ConsumerMetrics {
 }
 
 impl EndpointMetrics {
-    /// An event's first attempt begins, after it waited this long in the queue.
+    /// Records the start of an event's first attempt, after its wait in the queue.
     pub fn first_begun(&self, waited: Duration) {
         self.queue_wait_seconds.observe(waited.as_secs_f64());
     }
 
-    /// An attempt was made, and took this long.
+    /// Records an attempt and its duration.
     pub fn attempted(&self, outcome: &Outcome, number: AttemptNumber, took: Duration) {
         self.attempts(outcome.label(), number.get()).inc();
         self.attempt_seconds.observe(took.as_secs_f64());
     }
 
-    /// The event is delivered, this long after it was accepted.
+    /// Records a delivered event and the time since its acceptance.
     pub fn delivered(&self, end_to_end: Duration) {
         self.delivered.inc();
         self.end_to_end_seconds.observe(end_to_end.as_secs_f64());
     }
 
-    /// The event went to the dead-letter queue.
+    /// Records a dead-lettered event.
     pub fn dead_lettered(&self) {
         self.dead_lettered.inc();
     }
 
-    /// A retry was scheduled after this wait.
+    /// Records a scheduled retry.
     pub fn retry_scheduled(&self, step: WaitStep) {
         self.retries(step).inc();
     }

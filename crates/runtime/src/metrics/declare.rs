@@ -1,21 +1,21 @@
-//! How a metric family is declared: once, its doc comment being its help text.
+//! Macro that declares metric families; the doc comment is the help text.
 
 use prometheus::{
     Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts,
     Registry, Result, core::Collector,
 };
 
-/// What a declaration says of one family.
+/// Declaration of one family.
 pub(super) struct Description {
     pub(super) name: &'static str,
-    /// The lines of the doc comment.
+    /// Lines of the doc comment.
     pub(super) help: &'static [&'static str],
     pub(super) labels: &'static [&'static str],
-    /// Upper limits, of a histogram only.
+    /// Upper bounds, for histograms only.
     pub(super) buckets: Option<&'static [f64]>,
 }
 
-/// Declares a struct of families and how to register them.
+/// Declares a struct of families and its registration.
 macro_rules! families {
     (
         $(#[doc = $about:literal])+
@@ -53,7 +53,7 @@ macro_rules! families {
 }
 pub(super) use families;
 
-/// A kind of metric family.
+/// Kind of metric family.
 pub(super) trait Family: Collector + Clone + Sized + 'static {
     fn build(description: &Description) -> Result<Self>;
 }

@@ -1,15 +1,14 @@
-//! Gauges that cannot be left standing.
+//! Guard that decrements a gauge when it is dropped.
 
 use prometheus::IntGauge;
 
-/// Counts one in a gauge for as long as it lives, whichever way its holder
-/// ends.
+/// Counts one in a gauge while it is held, also if the holder panics.
 #[derive(Debug)]
 #[must_use = "it counts only while it is held"]
 pub struct InFlightGuard(IntGauge);
 
 impl InFlightGuard {
-    /// Counts one more.
+    /// Increments the gauge.
     pub fn new(gauge: &IntGauge) -> Self {
         gauge.inc();
         Self(gauge.clone())

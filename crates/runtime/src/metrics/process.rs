@@ -1,16 +1,16 @@
-//! What any program says of itself.
+//! Metrics of the process.
 
 use prometheus::{Registry, Result, process_collector::ProcessCollector};
 
 use super::families::ProcessFamilies;
 
-/// The process's own figures (CPU, memory, open files; read afresh for every
-/// scrape) and which build it is.
+/// Figures of the process (CPU, memory, open files; read for every scrape) and its
+/// build.
 #[derive(Debug, Clone)]
 pub struct ProcessMetrics(());
 
 impl ProcessMetrics {
-    /// Registers them for `program`.
+    /// Registers the families for `program`.
     ///
     /// # Errors
     /// When the registry holds them already.

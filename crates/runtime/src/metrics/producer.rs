@@ -1,39 +1,38 @@
-//! What the producer counts.
+//! Metrics of the producer.
 
 use prometheus::{Histogram, IntCounter, IntCounterVec, IntGauge, Registry, Result};
 
 use super::{broker::BrokerMetrics, families::ProducerFamilies};
 
-/// The producer's series. Clones share the counts.
+/// Series of the producer. Clones share the counts.
 #[derive(Debug, Clone)]
 pub struct ProducerMetrics {
-    /// Events answered 202, for one endpoint or more.
+    /// Events answered 202, for at least one endpoint.
     pub events_accepted: IntCounter,
-    /// Events answered 202 that no endpoint wants.
+    /// Events answered 202 that match no endpoint.
     pub events_unwanted: IntCounter,
-    /// Events answered 200, because they had been accepted before.
+    /// Events answered 200, because they were accepted before.
     pub events_duplicate: IntCounter,
-    /// Deviations that lenient validation let pass.
+    /// Deviations that lenient validation accepted.
     pub event_warnings: IntCounter,
-    /// Batches received.
+    /// Received batches.
     pub batches: IntCounter,
     /// Seconds from a publish to its confirm.
     pub publish_confirm_seconds: Histogram,
-    /// Requests being worked on; see [`super::InFlightGuard`].
+    /// Requests in flight; see [`super::InFlightGuard`].
     pub requests_in_flight: IntGauge,
-    /// The connection to RabbitMQ.
     pub broker: BrokerMetrics,
     events_refused: IntCounterVec,
 }
 
-/// Why an event was refused.
+/// Reason why an event was refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum RefusalReason {
     /// The body, or a line of a batch, is not JSON.
     NotJson,
-    /// JSON, but no event as it has to be.
+    /// JSON, but not a valid event.
     InvalidEvent,
-    /// The `Idempotency-Key` header is none.
+    /// The `Idempotency-Key` header is not a valid id.
     InvalidIdempotencyKey,
     /// No token, or a wrong one.
     Unauthorized,
@@ -41,7 +40,7 @@ pub enum RefusalReason {
     TooLarge,
     /// Neither JSON nor NDJSON by its `Content-Type`.
     UnsupportedMediaType,
-    /// The connection broke off, or the client took too long.
+    /// The connection closed, or the client was too slow.
     Unreadable,
     /// There is no connection to the broker.
     BrokerUnavailable,
@@ -55,7 +54,7 @@ pub enum RefusalReason {
     ConfirmLost,
     /// No queue is bound for the event.
     Unroutable,
-    /// Too much is under way already.
+    /// Too much work is in flight.
     Busy,
     /// The program is stopping.
     Stopping,
@@ -85,7 +84,7 @@ impl ProducerMetrics {
         })
     }
 
-    /// The series of refusals for this reason.
+    /// Returns the counter of refusals for this reason.
     #[must_use]
     pub fn events_refused(&self, reason: RefusalReason) -> IntCounter {
         self.events_refused.with_label_values(&[reason.label()])
@@ -93,7 +92,6 @@ impl ProducerMetrics {
 }
 
 impl RefusalReason {
-    /// All there are.
     pub const ALL: [Self; 15] = [
         Self::NotJson,
         Self::InvalidEvent,
@@ -112,7 +110,7 @@ impl RefusalReason {
         Self::Stopping,
     ];
 
-    /// The label's value.
+    /// Returns the label value.
     #[must_use]
     pub const fn label(self) -> &'static str {
         match self {

@@ -13,7 +13,7 @@ fn consumer(registry: &Registry) -> (ConsumerMetrics, EndpointMetrics) {
     (metrics, endpoint)
 }
 
-/// One sample's value, by its name and labels as they are written.
+/// Returns the value of a sample by its rendered name and labels.
 fn value(registry: &Registry, series: &str) -> Option<f64> {
     let text = render(registry);
     let line = text
@@ -22,7 +22,7 @@ fn value(registry: &Registry, series: &str) -> Option<f64> {
     line.map(|value| value.parse().unwrap())
 }
 
-/// Checks the text format line by line and gives each family's type.
+/// Checks the text format line by line and returns the type of each family.
 fn check_format(text: &str) -> BTreeMap<String, String> {
     assert!(text.ends_with('\n'));
     let (mut helped, mut types, mut series) = (BTreeSet::new(), BTreeMap::new(), BTreeSet::new());
@@ -88,7 +88,7 @@ fn check_names(types: &BTreeMap<String, String>) {
 }
 
 #[test]
-fn the_producers_metrics_are_well_formed_and_all_there_from_the_start() {
+fn producer_metrics_are_well_formed_and_complete_from_the_start() {
     let registry = Registry::new();
     let _metrics = ProducerMetrics::new(&registry).unwrap();
     let types = check_format(&render(&registry));
@@ -121,7 +121,7 @@ fn the_producers_metrics_are_well_formed_and_all_there_from_the_start() {
 }
 
 #[test]
-fn the_consumers_metrics_are_well_formed_and_all_there_from_the_start() {
+fn consumer_metrics_are_well_formed_and_complete_from_the_start() {
     let registry = Registry::new();
     let _metrics = consumer(&registry);
     let types = check_format(&render(&registry));
@@ -175,7 +175,7 @@ fn the_consumers_metrics_are_well_formed_and_all_there_from_the_start() {
 }
 
 #[test]
-fn a_program_says_which_build_it_is() {
+fn build_info_names_program_and_version() {
     let registry = Registry::new();
     let _process = ProcessMetrics::new(&registry, "wahook-producer").unwrap();
     check_names(&check_format(&render(&registry)));
@@ -186,7 +186,7 @@ fn a_program_says_which_build_it_is() {
 }
 
 #[test]
-fn every_outcome_counts_in_a_series_that_was_there_from_the_start() {
+fn every_outcome_counts_in_a_series_that_exists_from_the_start() {
     let causes = [
         FailureCause::Dns,
         FailureCause::ConnectionRefused,
@@ -242,7 +242,7 @@ fn every_outcome_counts_in_a_series_that_was_there_from_the_start() {
 }
 
 #[test]
-fn a_message_that_claims_many_attempts_makes_one_series_only() {
+fn high_attempt_numbers_share_one_series() {
     let registry = Registry::new();
     let (_, endpoint) = consumer(&registry);
     for number in [12, 13, u32::MAX] {
@@ -254,7 +254,7 @@ fn a_message_that_claims_many_attempts_makes_one_series_only() {
 }
 
 #[test]
-fn an_attempt_that_ran_into_the_time_limit_is_told_from_a_slow_answer() {
+fn timed_out_attempt_is_counted_above_the_time_limit() {
     let registry = Registry::new();
     let (_, endpoint) = consumer(&registry);
     let timed_out = Outcome::TimedOut {
@@ -295,7 +295,7 @@ fn deliveries_and_retries_are_counted_for_their_endpoint() {
 }
 
 #[test]
-fn a_connection_counts_as_made_anew_from_its_second_time_on() {
+fn reconnects_count_from_the_second_connection_on() {
     let registry = Registry::new();
     let (metrics, _) = consumer(&registry);
     let reconnects = "wahook_reconnects_total{connection=\"consume\"}";
@@ -318,7 +318,7 @@ fn a_connection_counts_as_made_anew_from_its_second_time_on() {
 }
 
 #[test]
-fn an_alarm_counts_once_however_often_it_is_reported() {
+fn repeated_alarm_reports_count_once() {
     let registry = Registry::new();
     let metrics = ProducerMetrics::new(&registry).unwrap();
     for blocked in [false, true, true, false, true] {
@@ -329,7 +329,7 @@ fn an_alarm_counts_once_however_often_it_is_reported() {
 }
 
 #[test]
-fn work_in_flight_is_given_back_when_its_holder_panics() {
+fn in_flight_gauge_is_decremented_when_the_holder_panics() {
     let registry = Registry::new();
     let (_, endpoint) = consumer(&registry);
     let gauge = endpoint.in_flight;
@@ -337,14 +337,14 @@ fn work_in_flight_is_given_back_when_its_holder_panics() {
     assert_eq!(gauge.get(), 1);
     let ended = std::thread::spawn(move || {
         let _held = held;
-        panic!("as wanted");
+        panic!("on purpose");
     });
     assert!(ended.join().is_err());
     assert_eq!(gauge.get(), 0);
 }
 
 #[test]
-fn a_registry_takes_a_programs_metrics_once() {
+fn metrics_can_be_registered_only_once() {
     let registry = Registry::new();
     assert!(ProducerMetrics::new(&registry).is_ok());
     assert!(ProducerMetrics::new(&registry).is_err());

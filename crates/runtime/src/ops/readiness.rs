@@ -1,4 +1,4 @@
-//! Whether a program can do its work right now, and if not, why.
+//! Readiness checks of a program.
 
 use std::{
     collections::BTreeMap,
@@ -8,32 +8,32 @@ use std::{
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-/// The checks of one program. Clones share them.
+/// Checks of one program. Clones share them.
 #[derive(Debug, Clone, Default)]
 pub struct Readiness(Arc<Mutex<State>>);
 
-/// Sets one named check. Clones set the same one.
+/// Handle that sets one named check. Clones set the same check.
 #[derive(Debug, Clone)]
 pub struct CheckHandle {
     name: String,
     readiness: Readiness,
 }
 
-/// What `/readyz` answers.
+/// Response of `/readyz`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct ReadinessReport {
-    /// No check fails, and the program is not stopping.
+    /// True if no check fails and the program is not stopping.
     pub ready: bool,
-    /// Every check by its name.
+    /// All checks by name.
     pub checks: BTreeMap<String, CheckReport>,
 }
 
-/// How one check stands.
+/// State of one check.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct CheckReport {
-    /// Whether it passes.
+    /// True if the check passes.
     pub ok: bool,
-    /// Why not, in words for people; mostly empty while it passes.
+    /// Reason of a failure; usually empty while the check passes.
     pub detail: String,
 }
 
@@ -44,14 +44,14 @@ struct State {
 }
 
 impl Readiness {
-    /// Ready as long as no check says otherwise.
+    /// Creates an empty set of checks, which is ready.
     #[must_use]
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Adds a check, which fails until it is first set. A name that is there
-    /// already gives another handle to the same check.
+    /// Adds a check, which fails until it is first set. An existing name returns
+    /// another handle to the same check.
     #[must_use]
     pub fn check(&self, name: &str) -> CheckHandle {
         let name = name.to_owned();
@@ -60,7 +60,7 @@ impl Readiness {
             .entry(name.clone())
             .or_insert_with(|| CheckReport {
                 ok: false,
-                detail: "not yet known".to_owned(),
+                detail: "not checked yet".to_owned(),
             });
         CheckHandle {
             name,
@@ -68,12 +68,12 @@ impl Readiness {
         }
     }
 
-    /// Not ready from now on, for good: the program takes no new work.
+    /// Makes the program not ready, permanently: it accepts no new work.
     pub fn stopping(&self) {
         self.state().stopping = true;
     }
 
-    /// How everything stands now.
+    /// Returns the current state of all checks.
     #[must_use]
     pub fn report(&self) -> ReadinessReport {
         let state = self.state();
@@ -88,14 +88,14 @@ impl Readiness {
         }
     }
 
-    /// A panic elsewhere leaves every field whole, so a poisoned lock is used.
+    /// Ignores a poisoned lock: a panic elsewhere leaves every field consistent.
     fn state(&self) -> MutexGuard<'_, State> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl CheckHandle {
-    /// It passes.
+    /// Marks the check as passed.
     pub fn set_ok(&self) {
         self.set(CheckReport {
             ok: true,
@@ -103,7 +103,7 @@ impl CheckHandle {
         });
     }
 
-    /// It passes, and there is something to know all the same.
+    /// Marks the check as passed, with a note.
     pub fn set_noted(&self, detail: impl Into<String>) {
         self.set(CheckReport {
             ok: true,
@@ -111,8 +111,7 @@ impl CheckHandle {
         });
     }
 
-    /// It fails; `detail` says why to whoever reads `/readyz`, so it must hold
-    /// no secret.
+    /// Marks the check as failed; `/readyz` shows `detail`, so it must contain no secret.
     pub fn set_failed(&self, detail: impl Into<String>) {
         self.set(CheckReport {
             ok: false,
@@ -152,7 +151,7 @@ mod tests {
     }
 
     #[test]
-    fn a_note_is_shown_and_hinders_nothing() {
+    fn noted_check_shows_its_note_and_passes() {
         let readiness = Readiness::new();
         readiness.check("endpoint").set_noted("paused");
         let report = readiness.report();
@@ -173,7 +172,7 @@ mod tests {
     }
 
     #[test]
-    fn asking_for_a_check_again_does_not_reset_it() {
+    fn second_handle_does_not_reset_the_check() {
         let readiness = Readiness::new();
         readiness.check("broker").set_ok();
         let again = readiness.check("broker");

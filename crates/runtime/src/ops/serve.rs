@@ -1,4 +1,4 @@
-//! How long an HTTP server serves, and how many it serves at once.
+//! HTTP server with a connection limit and a stop in two steps.
 
 use std::{future::Future, io, time::Duration};
 
@@ -9,31 +9,30 @@ use tokio::{
     task::JoinSet,
 };
 
-use super::conversation;
+use super::connection;
 use crate::shutdown::Shutdown;
 
-/// Connections that are open at once. Further ones wait in the system's
-/// backlog; those that say nothing are closed soon (see [`conversation`]).
+/// Limit of open connections. Further ones wait in the system's backlog; idle ones are
+/// closed soon (see [`connection`]).
 const MAX_CONNECTIONS: usize = 2048;
-/// After the system refused a connection, most likely for want of file
-/// descriptors: enough for some to be given back.
+/// Pause after a failed accept, most likely for lack of file descriptors, until some
+/// are released.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
-/// Serves until the soft stop, lets the requests under way finish, and cuts
-/// off at the hard stop what still runs. Logs the bound address.
+/// Serves until the soft stop, finishes the requests in flight, and aborts the
+/// remaining ones at the hard stop. Logs the bound address.
 ///
 /// # Errors
-/// When the listener has no address any more.
+/// When the listener has no local address.
 pub async fn serve(listener: TcpListener, router: Router, shutdown: Shutdown) -> io::Result<()> {
     serve_until(listener, router, shutdown.soft(), shutdown.hard()).await
 }
 
-/// As [`serve`], with the two steps given apart: a program that drains its
-/// work after the soft stop wants its metrics and readiness to be seen
-/// meanwhile, and so stops serving them later.
+/// As [`serve`], with the two steps as separate futures: a program that drains after
+/// the soft stop still serves its metrics and readiness meanwhile.
 ///
 /// # Errors
-/// When the listener has no address any more.
+/// When the listener has no local address.
 pub async fn serve_until(
     listener: TcpListener,
     router: Router,
@@ -42,36 +41,36 @@ pub async fn serve_until(
 ) -> io::Result<()> {
     tracing::info!("listening on http://{}", listener.local_addr()?);
     tokio::select! {
-        () = converse_until(listener, router, stop) => {}
-        // Dropped with its tasks: whatever is still under way ends here.
+        () = accept_until(listener, router, stop) => {}
+        // Drops the server with its tasks, and so aborts the requests in flight.
         () = cut_off => {}
     }
     Ok(())
 }
 
-async fn converse_until(listener: TcpListener, router: Router, stop: impl Future<Output = ()>) {
+async fn accept_until(listener: TcpListener, router: Router, stop: impl Future<Output = ()>) {
     let mut stop = std::pin::pin!(stop);
     let (running, stopped) = watch::channel(());
-    let mut conversations = JoinSet::new();
+    let mut connections = JoinSet::new();
     loop {
         tokio::select! {
-            stream = accept(&listener), if conversations.len() < MAX_CONNECTIONS => {
+            stream = accept(&listener), if connections.len() < MAX_CONNECTIONS => {
                 let (router, stopped) = (router.clone(), stopped.clone());
-                conversations.spawn(conversation::hold(stream, router, stopped));
+                connections.spawn(connection::serve_connection(stream, router, stopped));
             }
-            Some(_) = conversations.join_next() => {}
+            Some(_) = connections.join_next() => {}
             () = &mut stop => break,
         }
     }
     drop((listener, running));
-    while conversations.join_next().await.is_some() {}
+    while connections.join_next().await.is_some() {}
 }
 
 async fn accept(listener: &TcpListener) -> TcpStream {
     loop {
         match listener.accept().await {
             Ok((stream, _)) => return stream,
-            // The client was gone before it was its turn.
+            // The client closed before the connection was accepted.
             Err(error) if error.kind() == io::ErrorKind::ConnectionAborted => {}
             Err(error) => {
                 tracing::warn!(%error, "cannot accept a connection");

@@ -21,7 +21,7 @@ async fn listen() -> (TcpListener, SocketAddr) {
     (listener, address)
 }
 
-/// The head and the body of an answer; empty where the server cut it off.
+/// Returns the head and the body of a response; empty if the server aborted it.
 async fn fetch(address: SocketAddr, path: &str) -> (String, String) {
     let request = format!("GET {path} HTTP/1.1\r\nhost: ops\r\nconnection: close\r\n\r\n");
     exchange(address, &request).await
@@ -71,7 +71,7 @@ async fn readiness_is_answered_with_every_check() {
 }
 
 #[tokio::test]
-async fn a_program_lives_while_its_checks_fail() {
+async fn program_is_alive_while_its_checks_fail() {
     let readiness = Readiness::new();
     readiness.check("broker").set_failed("connection refused");
     let address = serving(router(Registry::new(), readiness)).await;
@@ -97,7 +97,7 @@ async fn metrics_are_answered_in_prometheus_text_format() {
     );
 }
 
-/// A server with one request under way, which ends once it is told to.
+/// Server with one request in flight, which ends on `finish`.
 struct Busy {
     address: SocketAddr,
     server: tokio::task::JoinHandle<std::io::Result<()>>,
@@ -132,7 +132,7 @@ async fn busy() -> Busy {
 }
 
 #[tokio::test]
-async fn a_soft_stop_takes_no_new_connection_and_finishes_what_is_under_way() {
+async fn soft_stop_accepts_no_connection_and_finishes_requests_in_flight() {
     let busy = busy().await;
     busy.trigger.soft();
     let closed = async {
@@ -156,7 +156,7 @@ async fn a_hard_stop_does_not_wait_for_a_slow_request() {
 }
 
 #[tokio::test]
-async fn a_soft_stop_closes_connections_that_ask_for_nothing() {
+async fn soft_stop_closes_idle_connections() {
     let (listener, address) = listen().await;
     let (shutdown, trigger) = Shutdown::manual();
     let router = router(Registry::new(), Readiness::new());
@@ -170,7 +170,7 @@ async fn a_soft_stop_closes_connections_that_ask_for_nothing() {
 
     trigger.soft();
     timeout(LIMIT, server).await.unwrap().unwrap().unwrap();
-    assert_eq!(idle.read(&mut answer).await.unwrap(), 0, "it is closed");
+    assert_eq!(idle.read(&mut answer).await.unwrap(), 0, "closed");
 }
 
 #[tokio::test]
@@ -195,7 +195,7 @@ async fn headers_are_bounded_in_number_and_in_size() {
 }
 
 #[tokio::test]
-async fn what_is_not_there_is_answered_with_a_problem_document() {
+async fn unknown_path_and_method_are_answered_with_a_problem_document() {
     let router = refuse_the_rest(router(Registry::new(), Readiness::new()), "try /livez");
     let address = serving(router).await;
     let delete = "DELETE /livez HTTP/1.1\r\nhost: ops\r\nconnection: close\r\n\r\n";

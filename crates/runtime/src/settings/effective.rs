@@ -1,16 +1,14 @@
-//! The configuration in effect, as an operator may see it.
+//! Effective settings in a form that may be shown.
 
 use std::fmt;
 
 use super::redact::redact_url;
 
-/// One variable and the value in effect, fit to be printed: secrets and the
-/// passwords in URLs are redacted.
+/// Variable with its effective value. Secrets and the passwords in URLs are redacted.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Effective {
-    /// The variable.
     pub name: String,
-    /// Its value, the default where it is not set.
+    /// Value, or the default if the variable is not set.
     pub value: String,
 }
 

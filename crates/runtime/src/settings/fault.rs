@@ -1,8 +1,8 @@
-//! What is wrong with the settings, for the operator who has to mend them.
+//! Faults of the settings, as shown to the operator.
 
 use std::fmt;
 
-/// What is wrong with one variable.
+/// Fault of one variable.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SettingFault {
     name: String,
@@ -10,7 +10,7 @@ pub struct SettingFault {
     example: Option<String>,
 }
 
-/// Everything that is wrong, one line each.
+/// All faults, displayed one per line.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SettingsFaults(Vec<SettingFault>);
 
@@ -23,7 +23,7 @@ impl SettingFault {
         }
     }
 
-    /// The variable at fault.
+    /// Returns the name of the faulty variable.
     #[must_use]
     pub fn name(&self) -> &str {
         &self.name
@@ -35,16 +35,16 @@ impl SettingsFaults {
         Self(faults)
     }
 
-    /// A reader gave no result and noted no fault, which is a defect of its own.
+    /// Reports a reader that returned no result and recorded no fault, which is a bug.
     pub(crate) fn unexplained(program: &str) -> Self {
         Self(vec![SettingFault::new(
             program,
-            "read no settings and did not say why",
+            "could not read its settings and reported no fault: this is a bug",
             None,
         )])
     }
 
-    /// The faults in the order in which they were found.
+    /// Iterates over the faults in the order in which they were found.
     pub fn iter(&self) -> impl Iterator<Item = &SettingFault> {
         self.0.iter()
     }

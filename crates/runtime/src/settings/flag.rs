@@ -1,8 +1,8 @@
-//! Which texts mean yes and which no.
+//! Boolean settings.
 
 use std::str::FromStr;
 
-/// Yes or no, as people write it.
+/// Boolean in one of several spellings.
 pub(super) struct Flag(pub(super) bool);
 
 impl FromStr for Flag {
@@ -12,7 +12,7 @@ impl FromStr for Flag {
         match text.to_ascii_lowercase().as_str() {
             "true" | "yes" | "1" => Ok(Self(true)),
             "false" | "no" | "0" => Ok(Self(false)),
-            _ => Err("yes, no, 1 and 0 do as well"),
+            _ => Err("yes, no, 1 and 0 are also valid"),
         }
     }
 }

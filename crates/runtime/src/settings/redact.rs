@@ -1,8 +1,8 @@
-//! What of a URL may be shown.
+//! Redaction of secrets in URLs.
 
 const REDACTED: &str = "[redacted]";
 
-/// Parts of the names of query parameters that carry a secret. Mongo's
+/// Parts of the names of query parameters that contain a secret. Mongo's
 /// `authMechanismProperties` may hold a session token, Azure's `code` is a key.
 const SECRET_PARAMETERS: [&str; 8] = [
     "token",
@@ -15,13 +15,13 @@ const SECRET_PARAMETERS: [&str; 8] = [
     "code",
 ];
 
-/// The text with the password of a URL, and what its query carries in secret,
-/// replaced by `[redacted]`. Text that is no URL comes back as it is.
+/// Replaces the password of a URL and the secrets in its query by `[redacted]`. Text
+/// that is not a URL is returned unchanged.
 ///
-/// It follows no grammar, because it must also hide what is in a URL that no
-/// parser takes, such as a password with an unescaped `/` or `@`: everything
-/// from the first `:` to the last `@` counts as a password, unless it is
-/// plainly a port. Where that hides too much, nothing is lost.
+/// No URL grammar is used, because secrets must also be hidden in a URL that no parser
+/// accepts, such as one with an unescaped `/` or `@` in the password: everything from
+/// the first `:` to the last `@` counts as a password, unless it is clearly a port.
+/// Hiding too much is harmless.
 #[must_use]
 pub fn redact_url(text: &str) -> String {
     let Some((scheme, rest)) = text.split_once("://") else {
@@ -33,7 +33,7 @@ pub fn redact_url(text: &str) -> String {
     }
 }
 
-/// What stands before and after the password.
+/// Returns the text before and after the password.
 fn split_login(rest: &str) -> Option<(&str, &str)> {
     let (user, after) = rest.split_once(':')?;
     let (_, host) = after.rsplit_once('@')?;
@@ -67,7 +67,7 @@ mod tests {
     use super::redact_url;
 
     #[test]
-    fn a_password_is_never_shown() {
+    fn password_is_never_shown() {
         for (given, shown) in [
             (
                 "amqp://guest:hunter2@broker:5672/%2f",
@@ -88,7 +88,7 @@ mod tests {
     }
 
     #[test]
-    fn a_password_that_breaks_the_url_is_not_shown_either() {
+    fn password_in_a_malformed_url_is_not_shown() {
         for given in [
             "amqp://guest:hun/ter2@broker",
             "amqp://guest:hun?ter2@broker",
@@ -103,7 +103,7 @@ mod tests {
     }
 
     #[test]
-    fn a_secret_in_the_query_is_not_shown() {
+    fn secret_in_the_query_is_not_shown() {
         assert_eq!(
             redact_url("https://host/hook?room=7&access_token=hunter2&X-Signature=hunter2"),
             "https://host/hook?room=7&access_token=[redacted]&X-Signature=[redacted]"
@@ -111,7 +111,7 @@ mod tests {
     }
 
     #[test]
-    fn what_holds_no_secret_is_shown_whole() {
+    fn text_without_a_secret_is_shown_unchanged() {
         for text in [
             "http://127.0.0.1:4000/webhook",
             "http://host:8080/@me?mail=a@b",

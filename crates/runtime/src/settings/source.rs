@@ -1,5 +1,5 @@
-//! Where settings come from: the environment, `.env` below it, and the files
-//! that `NAME_FILE` points to.
+//! Sources of settings: the environment, `.env` below it, and the files that
+//! `NAME_FILE` names.
 
 use std::{
     collections::{BTreeMap, btree_map::Entry},
@@ -10,8 +10,8 @@ use std::{
 
 use super::fault::SettingFault;
 
-/// The variables as given. A value that is not UTF-8 is `None`: it is a fault
-/// only where somebody asks for it.
+/// Variables as given. A value that is not UTF-8 is `None`: a fault only if it is
+/// looked up.
 #[derive(Debug)]
 pub(super) struct Source(BTreeMap<String, Option<String>>);
 
@@ -23,9 +23,9 @@ impl Source {
         Self(pairs.filter_map(text).collect())
     }
 
-    /// Adds what a `.env` file sets and the environment does not. A variable
-    /// that the environment sets to nothing stays unset: that is how to
-    /// switch a line of the file off.
+    /// Adds variables of a `.env` file that the environment does not set. A variable
+    /// that is empty in the environment stays unset, so that a line of the file can be
+    /// disabled.
     pub(super) fn fill_up_from(&mut self, dotenv: &Path) -> Vec<SettingFault> {
         let file = dotenv.display().to_string();
         let text = match fs::read_to_string(dotenv) {
@@ -54,7 +54,7 @@ impl Source {
         faults
     }
 
-    /// The value of `NAME`, or of the file that `NAME_FILE` names.
+    /// Returns the value of `NAME`, or of the file that `NAME_FILE` names.
     pub(super) fn value(&self, name: &str) -> Result<Option<String>, SettingFault> {
         let pointer = format!("{name}_FILE");
         match (self.given(name)?, self.given(&pointer)?) {
@@ -79,7 +79,7 @@ impl Source {
         self.0.insert(name.to_owned(), Some(value));
     }
 
-    /// The names of all variables that are set to something.
+    /// Returns the names of all variables that are set and not empty.
     pub(super) fn names(&self) -> impl Iterator<Item = &str> {
         let is_set = |(_, value): &(_, &Option<String>)| value.as_deref() != Some("");
         self.0.iter().filter(is_set).map(|(name, _)| name.as_str())
@@ -94,7 +94,7 @@ impl Source {
     }
 }
 
-/// A file's text without the line end that editors and `echo` add.
+/// Reads a file without the final line end that editors and `echo` add.
 fn read_value(path: &str) -> Result<String, String> {
     let text =
         fs::read_to_string(path).map_err(|e| format!("names {path}, which cannot be read: {e}"))?;
@@ -107,12 +107,13 @@ fn read_value(path: &str) -> Result<String, String> {
     }
 }
 
-/// Names the line but does not quote it: it may be the one with the secret.
+/// Describes a malformed line by its number, without quoting it: it may contain the
+/// secret.
 fn malformed(file: &str, text: &str, error: &dotenvy::Error) -> SettingFault {
     let dotenvy::Error::LineParse(line, _) = error else {
         return SettingFault::new(file, format!("cannot be read: {error}"), None);
     };
-    // dotenvy gives the whole line or only its value, and no number.
+    // dotenvy returns the whole line or only its value, and no number.
     let end = line.lines().next().unwrap_or_default();
     let place = match text
         .lines()
@@ -122,6 +123,6 @@ fn malformed(file: &str, text: &str, error: &dotenvy::Error) -> SettingFault {
         None => "has a line that".to_owned(),
     };
     let problem =
-        format!("{place} is not NAME=value (a value with spaces or quotes in it has to be quoted)");
+        format!("{place} is not NAME=value (quote a value that contains spaces or quotes)");
     SettingFault::new(file, problem, None)
 }

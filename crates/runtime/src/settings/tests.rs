@@ -8,7 +8,7 @@ use std::{
 
 use super::*;
 
-/// A folder of its own, gone at the test's end.
+/// Temporary folder that is removed at the end of the test.
 struct Folder(PathBuf);
 
 impl Folder {
@@ -30,7 +30,7 @@ impl Folder {
         path.to_str().unwrap().to_owned()
     }
 
-    /// The settings of this environment over a `.env` file of this text.
+    /// Reads settings from this environment over a `.env` file with this text.
     fn dotenv(&self, text: &str, environment: &[(&str, &str)]) -> Settings {
         let path = self.file(".env", text);
         let pairs = environment
@@ -64,7 +64,7 @@ fn shown(settings: Settings) -> String {
 }
 
 #[test]
-fn every_fault_is_named_at_once_with_a_right_example() {
+fn all_faults_are_reported_at_once_with_an_example() {
     let mut settings = Settings::from_pairs([
         ("WEBHOOK_RETRY_ATTEMPTS", "11"),
         ("WEBHOOK_TIMEOUT", "soon"),
@@ -99,14 +99,14 @@ fn every_fault_is_named_at_once_with_a_right_example() {
             "WEBHOOK_URL is not set; for example WEBHOOK_URL=https://example.org/webhook",
             "WEBHOOK_RETRY_ATTEMPTS is 11, but must be a number from 0 to 10; for example WEBHOOK_RETRY_ATTEMPTS=3",
             "WEBHOOK_TIMEOUT is \"soon\", but must be a number of milliseconds (invalid digit found in string); for example WEBHOOK_TIMEOUT=30000",
-            "WEBHOOK_ALLOW_HTTP is \"maybe\", but must be true or false (yes, no, 1 and 0 do as well); for example WEBHOOK_ALLOW_HTTP=true",
+            "WEBHOOK_ALLOW_HTTP is \"maybe\", but must be true or false (yes, no, 1 and 0 are also valid); for example WEBHOOK_ALLOW_HTTP=true",
             "PRODUCER_TOKEN is needed on any address but loopback; for example PRODUCER_TOKEN=a-long-random-text",
         ]
     );
 }
 
 #[test]
-fn a_right_value_is_taken_and_an_absent_one_has_its_default() {
+fn valid_value_is_used_and_absent_value_has_its_default() {
     let mut settings =
         Settings::from_pairs([("A", " 7 "), ("B", "YES"), ("C", "text"), ("D", "5")]);
     assert_eq!(settings.in_range("A", 3, 0..=10, "3"), 7);
@@ -131,7 +131,7 @@ fn a_right_value_is_taken_and_an_absent_one_has_its_default() {
 }
 
 #[test]
-fn a_value_that_has_to_be_set_is_one_fault_when_absent_or_wrong() {
+fn required_value_is_one_fault_when_absent_or_invalid() {
     let mut settings = Settings::from_pairs([("WRONG", "soon"), ("RIGHT", "7")]);
     assert_eq!(
         settings.required_parsed::<u32>("ABSENT", "a number", "7"),
@@ -155,7 +155,7 @@ fn a_value_that_has_to_be_set_is_one_fault_when_absent_or_wrong() {
 }
 
 #[test]
-fn the_ends_of_a_range_belong_to_it() {
+fn ends_of_a_range_are_valid() {
     let mut settings = Settings::from_pairs([("LOW", "0"), ("HIGH", "10"), ("BEYOND", "-1")]);
     assert_eq!(settings.in_range("LOW", 3, 0..=10, "3"), 0);
     assert_eq!(settings.in_range("HIGH", 3, 0..=10, "3"), 10);
@@ -190,7 +190,7 @@ fn a_secret_is_read_from_a_file_without_its_line_end() {
 }
 
 #[test]
-fn an_address_with_a_password_can_come_from_a_file_too() {
+fn address_with_a_password_is_read_from_a_file() {
     let folder = Folder::new();
     let path = folder.file("uri", "amqp://app:hunter2@broker\n");
     let mut settings = Settings::from_pairs([("AMQP_URL_FILE", path)]);
@@ -202,7 +202,7 @@ fn an_address_with_a_password_can_come_from_a_file_too() {
 }
 
 #[test]
-fn a_secret_file_that_gives_no_secret_is_a_fault() {
+fn empty_or_missing_secret_file_is_a_fault() {
     let folder = Folder::new();
     let empty = folder.file("empty", "\n");
     let missing = folder.0.join("missing").to_str().unwrap().to_owned();
@@ -240,7 +240,7 @@ fn neither_faults_nor_the_effective_settings_show_a_secret() {
     let text = shown(settings);
     assert!(!text.contains("hunter2"), "{text}");
 
-    /// A parser that quotes what it was given.
+    /// Parser whose error quotes its input.
     #[derive(Debug)]
     struct Quoting;
     impl FromStr for Quoting {
@@ -265,7 +265,7 @@ fn neither_faults_nor_the_effective_settings_show_a_secret() {
 }
 
 #[test]
-fn the_environment_wins_over_the_dotenv_file() {
+fn environment_takes_precedence_over_the_dotenv_file() {
     let folder = Folder::new();
     let file = "\u{feff}A=file\nB=file\n# a comment\nC='two words'\nD=file\n";
     let mut settings = folder.dotenv(file, &[("B", "environment"), ("D", "")]);
@@ -275,13 +275,13 @@ fn the_environment_wins_over_the_dotenv_file() {
     assert_eq!(
         settings.text("D"),
         None,
-        "set to nothing switches the file's line off"
+        "an empty variable disables the file's line"
     );
     assert!(faults(settings).is_empty());
 }
 
 #[test]
-fn no_dotenv_file_is_no_fault() {
+fn missing_dotenv_file_is_accepted() {
     let folder = Folder::new();
     let settings = Settings::read(&folder.0.join(".env"), std::iter::empty());
     assert!(faults(settings).is_empty());
@@ -314,7 +314,7 @@ fn a_dotenv_file_that_cannot_be_read_is_a_fault() {
 }
 
 #[test]
-fn a_value_that_is_no_text_is_a_fault_only_where_it_is_asked_for() {
+fn value_that_is_not_utf8_is_a_fault_only_when_looked_up() {
     let environment = || {
         let latin1 = OsString::from_vec(vec![0xe9]);
         [("A".into(), latin1.clone()), (latin1, "x".into())].into_iter()
@@ -332,7 +332,7 @@ fn a_value_that_is_no_text_is_a_fault_only_where_it_is_asked_for() {
 }
 
 #[test]
-fn a_misspelt_variable_of_ours_is_found() {
+fn misspelt_variable_is_found() {
     let mut settings = Settings::from_pairs([
         ("WEBHOOK_URL", "x"),
         ("WEBHOOK_SECRET", "x"),
@@ -349,7 +349,7 @@ fn a_misspelt_variable_of_ours_is_found() {
 }
 
 #[test]
-fn what_outranks_a_variable_is_in_its_place_whichever_way_that_is_set() {
+fn override_replaces_a_variable_and_its_file() {
     let given = [("A", "from the environment"), ("B_FILE", "/no/such/file")];
     let mut settings = Settings::from_pairs(given);
     for name in ["A", "B"] {

@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use super::*;
 
-/// Where the lines go that a test reads.
+/// Writer that keeps the log lines for a test.
 #[derive(Clone, Default)]
 struct Lines(Arc<Mutex<Vec<u8>>>);
 
@@ -36,7 +36,7 @@ impl Lines {
 }
 
 #[test]
-fn a_json_line_is_one_object_with_its_fields_on_top() {
+fn json_line_is_one_object_with_its_fields_at_top_level() {
     let text = Lines::logged(LogFormat::Json, "info", || {
         tracing::info!(event_id = "e1", attempt = 2, "delivered\nfinally");
     });
@@ -52,7 +52,7 @@ fn a_json_line_is_one_object_with_its_fields_on_top() {
 }
 
 #[test]
-fn a_text_line_has_no_colour_codes_away_from_a_terminal() {
+fn text_line_has_no_colour_codes_outside_a_terminal() {
     let text = Lines::logged(LogFormat::Text, "info", || {
         tracing::warn!(status = 500, "refused");
     });
@@ -64,7 +64,7 @@ fn a_text_line_has_no_colour_codes_away_from_a_terminal() {
 }
 
 #[test]
-fn the_filter_chooses_what_is_logged() {
+fn filter_selects_the_logged_events() {
     let text = Lines::logged(LogFormat::Text, "warn,wahook_runtime=debug", || {
         tracing::debug!("ours");
         tracing::info!(target: "lapin", "theirs");
@@ -73,18 +73,18 @@ fn the_filter_chooses_what_is_logged() {
 }
 
 #[test]
-fn a_panic_is_logged_with_its_place() {
+fn panic_is_logged_with_its_location() {
     let before = panic::take_hook();
     panic::set_hook(Box::new(log_panic));
     let text = Lines::logged(LogFormat::Json, "info", || {
-        let ended = panic::catch_unwind(|| panic!("as wanted: {}", 7));
+        let ended = panic::catch_unwind(|| panic!("on purpose: {}", 7));
         assert!(ended.is_err());
     });
     panic::set_hook(before);
     let line: Value = serde_json::from_str(text.lines().next().unwrap()).unwrap();
     assert_eq!(
         (&line["level"], &line["panic"]),
-        (&"ERROR".into(), &"as wanted: 7".into())
+        (&"ERROR".into(), &"on purpose: 7".into())
     );
     assert!(line["location"].as_str().unwrap().contains("tests.rs:"));
 }

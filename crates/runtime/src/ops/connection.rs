@@ -1,5 +1,4 @@
-//! One client's connection: HTTP/1.1 with bounds on what it may send and on
-//! how long it may take.
+//! HTTP/1.1 connection of a client, with bounds on the size and time of requests.
 
 use std::{future::poll_fn, pin::Pin, time::Duration};
 
@@ -16,25 +15,27 @@ use tokio::{
     time::timeout,
 };
 
-use super::patience::Patient;
+use super::write_timeout::WriteTimeout;
 use crate::problem::{self, Problem};
 
-/// From the first moment of a request (or of silence after the last one) until
-/// its headers are here. With the producer's limit on the body this makes the
-/// 30 s that a request may take.
+/// Time limit for the headers, from the start of a request or the end of the last
+/// one. Together with the producer's limit for the body, a request may take 30 s.
 pub(super) const HEADERS_WITHIN: Duration = Duration::from_secs(15);
-/// The request line and all headers together, and what is read of a body at
-/// once. More is answered 431, as are more than 100 headers (hyper's limit).
+/// Size limit for the request line and all headers, and buffer size for a body. More
+/// is answered 431, as are more than 100 headers (hyper's limit).
 const HEADER_BYTES: usize = 32 << 10;
-/// How long a client may go on sending what nobody wants to read any more. To
-/// close at once would take the answer away from it: the system resets a
-/// connection on which unread bytes lie.
+/// Time for which further input is discarded after the last response. Closing at once
+/// could lose the response: the system resets a connection with unread bytes.
 const LINGER: Duration = Duration::from_secs(1);
 
-/// Answers requests until the client leaves, errs or is too slow, or until
-/// `stopped` has no sender any more and the request under way is answered.
-pub(super) async fn hold(stream: TcpStream, router: Router, mut stopped: watch::Receiver<()>) {
-    // Only costs a little speed where the system refuses.
+/// Answers requests until the client closes, fails or is too slow, or until `stopped`
+/// has no sender and the request in flight is answered.
+pub(super) async fn serve_connection(
+    stream: TcpStream,
+    router: Router,
+    mut stopped: watch::Receiver<()>,
+) {
+    // A failure only costs a little speed.
     let _ = stream.set_nodelay(true);
     let mut connection = http1::Builder::new()
         .timer(TokioTimer::new())
@@ -42,7 +43,7 @@ pub(super) async fn hold(stream: TcpStream, router: Router, mut stopped: watch::
         .max_header_size(HEADER_BYTES)
         .max_buf_size(HEADER_BYTES)
         .serve_connection(
-            TokioIo::new(Patient::new(stream)),
+            TokioIo::new(WriteTimeout::new(stream)),
             TowerToHyperService::new(router),
         );
     let mut stopping = false;
@@ -57,21 +58,21 @@ pub(super) async fn hold(stream: TcpStream, router: Router, mut stopped: watch::
     let parts = connection.into_parts();
     let mut stream = parts.io.into_inner();
     let slow = ended.is_err_and(|error| error.is_timeout());
-    // Whoever has said nothing since the last answer is closed silently.
+    // A client that sent nothing since the last response is closed without one.
     if slow && !parts.read_buf.is_empty() && stream.write_all(&too_slow()).await.is_err() {
         return;
     }
     if stream.shutdown().await.is_ok() && !stopping {
-        let _ = timeout(LINGER, read_to_nowhere(&mut stream)).await;
+        let _ = timeout(LINGER, discard_input(&mut stream)).await;
     }
 }
 
-async fn read_to_nowhere(stream: &mut Patient) {
+async fn discard_input(stream: &mut WriteTimeout) {
     let mut bytes = [0; 4096];
     while stream.read(&mut bytes).await.is_ok_and(|read| read > 0) {}
 }
 
-/// hyper closes without a word when the headers take too long.
+/// Returns the 408 response that hyper does not send when the headers take too long.
 fn too_slow() -> Vec<u8> {
     let limit = HEADERS_WITHIN.as_secs();
     let body = problem::body(&Problem::too_slow(format!(

@@ -1,4 +1,4 @@
-//! A connection whose other side has to read on.
+//! Write timeout of a connection.
 
 use std::{
     io,
@@ -13,18 +13,17 @@ use tokio::{
     time::{Sleep, sleep},
 };
 
-/// How long a client may take nothing of its answer.
+/// Time for which a client may read nothing of its response.
 const WRITE_STALL: Duration = Duration::from_secs(30);
 
-/// A stream that fails to write once nothing was taken for [`WRITE_STALL`], so
-/// that a client that does not read gives its connection and its answer's
-/// memory back.
-pub(super) struct Patient {
+/// Stream whose writes fail after [`WRITE_STALL`] without progress, so that a client
+/// that does not read releases its connection and the memory of its response.
+pub(super) struct WriteTimeout {
     stream: TcpStream,
     stalled: Option<Pin<Box<Sleep>>>,
 }
 
-impl Patient {
+impl WriteTimeout {
     pub(super) fn new(stream: TcpStream) -> Self {
         Self {
             stream,
@@ -32,7 +31,7 @@ impl Patient {
         }
     }
 
-    fn judge<T>(
+    fn check_stall<T>(
         &mut self,
         cx: &mut Context<'_>,
         written: Poll<io::Result<T>>,
@@ -49,7 +48,7 @@ impl Patient {
     }
 }
 
-impl AsyncRead for Patient {
+impl AsyncRead for WriteTimeout {
     fn poll_read(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -59,14 +58,14 @@ impl AsyncRead for Patient {
     }
 }
 
-impl AsyncWrite for Patient {
+impl AsyncWrite for WriteTimeout {
     fn poll_write(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
         let written = Pin::new(&mut self.stream).poll_write(cx, bytes);
-        self.judge(cx, written)
+        self.check_stall(cx, written)
     }
 
     fn poll_write_vectored(
@@ -75,7 +74,7 @@ impl AsyncWrite for Patient {
         slices: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
         let written = Pin::new(&mut self.stream).poll_write_vectored(cx, slices);
-        self.judge(cx, written)
+        self.check_stall(cx, written)
     }
 
     fn is_write_vectored(&self) -> bool {
