@@ -1,10 +1,11 @@
-//! Which acks can go together?
+//! Batching of acks.
 //!
-//! The broker takes an ack of everything up to a tag at once, which costs it,
-//! and lapin, as much as the ack of one message. A subscription has a channel
-//! of its own, whose tags count from 1, so what is settled without a gap below
-//! goes in one ack. What is settled above a gap waits for the gap to close, for
-//! a moment only: a delivery that takes long must not hold up the others' acks.
+//! The broker accepts one ack for all messages up to a tag, which costs it, and
+//! lapin, as much as the ack of one message. Each subscription has its own
+//! channel, whose tags count from 1, so all settled messages without a gap
+//! below them share one ack. Messages settled above a gap wait for the gap to
+//! close, but only for a moment: a slow delivery must not delay the acks of
+//! others.
 
 use lapin::{
     Acker,
@@ -20,96 +21,96 @@ use tokio::{
     time::{Instant, timeout, timeout_at},
 };
 
-/// An ack that can't be written in this time belongs to a dead connection.
+use crate::local::Settlement;
+
+/// Time limit for writing an ack; after it the connection is considered dead.
 pub(crate) const WRITE_LIMIT: Duration = Duration::from_secs(5);
-/// How long a settled message may wait for those below it.
-const PATIENCE: Duration = Duration::from_millis(20);
+/// Time for which a settled message may wait for those below it.
+const MAX_WAIT: Duration = Duration::from_millis(20);
 
-/// A message that is dealt with.
+/// Settled message whose settlement is not written yet.
 #[derive(Debug)]
-pub(crate) struct Ended<A = Acker> {
-    /// Its place in what its channel has handed out, from 1.
+pub(crate) struct SettledMessage<A = Acker> {
+    /// Position among the deliveries of its channel, from 1.
     pub(crate) tag: u64,
-    /// What tells the broker.
     pub(crate) acker: A,
-    /// How it ended.
-    pub(crate) ending: Ending,
+    pub(crate) settlement: Settlement,
 }
 
-/// How a message ends.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Ending {
-    /// The broker forgets it.
-    Ack,
-    /// The broker moves it to its queue's dead letters.
-    Reject,
-    /// The broker hands it out again.
-    Requeue,
-}
-
-/// The right to end one message of a subscription. Dropped unused, the message
-/// goes back to its queue: held, it would be nobody's until the connection ends.
+/// Settles one message of a subscription, once. Dropping it requeues the
+/// message, which would otherwise stay unacked until the connection closes.
 #[derive(Debug)]
-pub(crate) struct GatheredLease {
+pub(crate) struct BatchedLease {
     tag: u64,
-    /// Taken when it ends.
+    /// `None` once the message is settled.
     acker: Option<Acker>,
-    endings: mpsc::UnboundedSender<Ended>,
+    settlements: mpsc::UnboundedSender<SettledMessage>,
 }
 
-impl GatheredLease {
-    pub(crate) fn new(tag: u64, acker: Acker, endings: mpsc::UnboundedSender<Ended>) -> Self {
+impl BatchedLease {
+    pub(crate) fn new(
+        tag: u64,
+        acker: Acker,
+        settlements: mpsc::UnboundedSender<SettledMessage>,
+    ) -> Self {
         let acker = Some(acker);
         Self {
             tag,
             acker,
-            endings,
+            settlements,
         }
     }
 
-    /// Says whether anybody is left to tell the broker.
-    pub(crate) fn end(mut self, ending: Ending) -> bool {
-        self.give(ending)
+    /// Returns true if the ack writer is still running.
+    pub(crate) fn settle(mut self, settlement: Settlement) -> bool {
+        self.send(settlement)
     }
 
-    fn give(&mut self, ending: Ending) -> bool {
+    fn send(&mut self, settlement: Settlement) -> bool {
         let tag = self.tag;
-        self.acker
-            .take()
-            .is_some_and(|acker| self.endings.send(Ended { tag, acker, ending }).is_ok())
+        self.acker.take().is_some_and(|acker| {
+            self.settlements
+                .send(SettledMessage {
+                    tag,
+                    acker,
+                    settlement,
+                })
+                .is_ok()
+        })
     }
 }
 
-impl Drop for GatheredLease {
+impl Drop for BatchedLease {
     fn drop(&mut self) {
-        self.give(Ending::Requeue);
+        self.send(Settlement::Requeue);
     }
 }
 
-/// What is to be told to the broker.
+/// Next frame to write to the broker.
 #[derive(Debug, PartialEq, Eq)]
 enum Step<A> {
-    /// This message is acknowledged, and with `and_below` all before it.
+    /// Acks this message, and with `and_below` all before it.
     Ack { acker: A, and_below: bool },
-    /// This message goes back, or away.
+    /// Requeues or rejects this message.
     Nack { acker: A, requeue: bool },
 }
 
-/// What is settled and not yet told. Pure: the moment comes in as a value. A
-/// message that takes long costs its own tag and nothing for those that pass it.
+/// Settled messages whose acks are not written yet. Pure: the time is a
+/// parameter. A slow message costs memory for its own tag, and none for the
+/// messages that overtake it.
 #[derive(Debug)]
-struct Gathered<A> {
-    /// The highest that is settled.
+struct AckBatcher<A> {
+    /// Highest settled tag.
     highest: u64,
-    /// Below it and not settled: no more than the broker hands out at once.
+    /// Unsettled tags below `highest`: at most the prefetch.
     gaps: BTreeSet<u64>,
-    /// Settled, and the broker was not told.
+    /// Settled messages without a written ack.
     waiting: BTreeMap<u64, A>,
-    /// Since when the oldest of them wait.
+    /// Start of the wait of the oldest of them.
     since: Option<Instant>,
 }
 
-impl<A> Default for Gathered<A> {
+impl<A> Default for AckBatcher<A> {
     fn default() -> Self {
         Self {
             highest: 0,
@@ -120,38 +121,42 @@ impl<A> Default for Gathered<A> {
     }
 }
 
-impl<A> Gathered<A> {
-    /// Takes note of what has ended; what can't wait goes into `steps`.
-    fn add(&mut self, ended: Ended<A>, now: Instant, steps: &mut Vec<Step<A>>) {
-        let Ended { tag, acker, ending } = ended;
+impl<A> AckBatcher<A> {
+    /// Adds a settled message; rejects and requeues go into `steps` at once.
+    fn add(&mut self, settled: SettledMessage<A>, now: Instant, steps: &mut Vec<Step<A>>) {
+        let SettledMessage {
+            tag,
+            acker,
+            settlement,
+        } = settled;
         if tag > self.highest {
             self.gaps.extend(self.highest + 1..tag);
             self.highest = tag;
         } else {
             self.gaps.remove(&tag);
         }
-        match ending {
-            Ending::Ack => {
+        match settlement {
+            Settlement::Ack => {
                 self.waiting.insert(tag, acker);
                 self.since.get_or_insert(now);
             }
-            Ending::Reject | Ending::Requeue => {
-                let requeue = ending == Ending::Requeue;
+            Settlement::Reject | Settlement::Requeue => {
+                let requeue = settlement == Settlement::Requeue;
                 steps.push(Step::Nack { acker, requeue });
             }
         }
     }
 
-    /// One ack for all that is settled without a gap.
-    fn without_gap(&mut self, steps: &mut Vec<Step<A>>) {
+    /// Acks all settled messages below the first gap with one step.
+    fn ack_below_gap(&mut self, steps: &mut Vec<Step<A>>) {
         let above = match self.gaps.first() {
             Some(gap) => self.waiting.split_off(gap),
             None => BTreeMap::new(),
         };
         let mut below = mem::replace(&mut self.waiting, above);
         let and_below = below.len() > 1;
-        // A tag that the broker was told of already is none that it knows, so
-        // the last one that it was not told of speaks for those below.
+        // RabbitMQ rejects an already-acked tag, so ack up to the highest tag
+        // not yet acked.
         let last = below.pop_last();
         steps.extend(last.map(|(_, acker)| Step::Ack { acker, and_below }));
         if self.waiting.is_empty() {
@@ -159,8 +164,8 @@ impl<A> Gathered<A> {
         }
     }
 
-    /// An ack for each that is settled above a gap.
-    fn one_by_one(&mut self, steps: &mut Vec<Step<A>>) {
+    /// Acks each message above a gap on its own.
+    fn ack_individually(&mut self, steps: &mut Vec<Step<A>>) {
         let waiting = mem::take(&mut self.waiting);
         steps.extend(waiting.into_values().map(|acker| Step::Ack {
             acker,
@@ -169,65 +174,66 @@ impl<A> Gathered<A> {
         self.since = None;
     }
 
-    /// Until when those above a gap may wait.
-    fn patient_until(&self) -> Option<Instant> {
-        self.since.map(|since| since + PATIENCE)
+    /// Returns the time until which messages above a gap may wait.
+    fn deadline(&self) -> Option<Instant> {
+        self.since.map(|since| since + MAX_WAIT)
     }
 }
 
-/// Tells the broker of one subscription's messages as they end, until nobody is
-/// left who could end one, or until the connection is `closing`.
-pub(crate) async fn tell(
-    mut ended: mpsc::UnboundedReceiver<Ended>,
+/// Writes the settlements of one subscription to the broker, until none can
+/// follow or the connection is `closing`.
+pub(crate) async fn write_acks(
+    mut settlements: mpsc::UnboundedReceiver<SettledMessage>,
     mut closing: watch::Receiver<bool>,
 ) {
-    let mut gathered = Gathered::default();
-    let mut news = Vec::new();
+    let mut batcher = AckBatcher::default();
+    let mut batch = Vec::new();
     let mut open = true;
     while open {
         open = tokio::select! {
-            open = more(&mut ended, &mut news, gathered.patient_until()) => open,
+            open = receive(&mut settlements, &mut batch, batcher.deadline()) => open,
             _ = closing.wait_for(|closing| *closing) => {
-                ended.close();
-                while let Ok(last) = ended.try_recv() {
-                    news.push(last);
+                settlements.close();
+                while let Ok(last) = settlements.try_recv() {
+                    batch.push(last);
                 }
                 false
             }
         };
         let now = Instant::now();
         let mut steps = Vec::new();
-        for ended in news.drain(..) {
-            gathered.add(ended, now, &mut steps);
+        for settled in batch.drain(..) {
+            batcher.add(settled, now, &mut steps);
         }
-        gathered.without_gap(&mut steps);
-        if !open || gathered.patient_until().is_some_and(|end| end <= now) {
-            gathered.one_by_one(&mut steps);
+        batcher.ack_below_gap(&mut steps);
+        if !open || batcher.deadline().is_some_and(|end| end <= now) {
+            batcher.ack_individually(&mut steps);
         }
         for step in steps {
-            if !told(step).await {
-                // The connection is gone: the broker hands them out anew.
+            if !write_step(step).await {
+                // The connection is closed: the broker redelivers the messages.
                 return;
             }
         }
     }
 }
 
-/// Waits for more, no longer than until `end`; says whether more can come.
-async fn more(
-    ended: &mut mpsc::UnboundedReceiver<Ended>,
-    news: &mut Vec<Ended>,
+/// Waits for more settled messages, at most until `end`; returns true if more
+/// can follow.
+async fn receive(
+    settlements: &mut mpsc::UnboundedReceiver<SettledMessage>,
+    batch: &mut Vec<SettledMessage>,
     end: Option<Instant>,
 ) -> bool {
-    const AT_ONCE: usize = 1024;
-    let more = ended.recv_many(news, AT_ONCE);
+    const MAX_BATCH: usize = 1024;
+    let more = settlements.recv_many(batch, MAX_BATCH);
     match end {
         None => more.await > 0,
         Some(end) => timeout_at(end, more).await.map_or(true, |more| more > 0),
     }
 }
 
-async fn told(step: Step<Acker>) -> bool {
+async fn write_step(step: Step<Acker>) -> bool {
     match step {
         Step::Ack { acker, and_below } => {
             let multiple = and_below;
@@ -237,12 +243,12 @@ async fn told(step: Step<Acker>) -> bool {
     }
 }
 
-/// Tells the broker of one message alone; says whether it was told.
-pub(crate) async fn tell_one(acker: &Acker, ending: Ending) -> bool {
-    match ending {
-        Ending::Ack => is_written(acker.ack(BasicAckOptions::default())).await,
-        Ending::Reject => is_written(nack(acker, false)).await,
-        Ending::Requeue => is_written(nack(acker, true)).await,
+/// Writes the settlement of one message; returns true if it was written.
+pub(crate) async fn write_ack(acker: &Acker, settlement: Settlement) -> bool {
+    match settlement {
+        Settlement::Ack => is_written(acker.ack(BasicAckOptions::default())).await,
+        Settlement::Reject => is_written(nack(acker, false)).await,
+        Settlement::Requeue => is_written(nack(acker, true)).await,
     }
 }
 
@@ -261,7 +267,7 @@ mod tests {
 
     use super::*;
 
-    /// What a broker would know, whose messages stand for their own ackers.
+    /// Model of a broker; the tag of a message is its acker.
     #[derive(Debug, Default)]
     struct Broker {
         outstanding: BTreeSet<u64>,
@@ -270,15 +276,16 @@ mod tests {
     }
 
     impl Broker {
-        fn of(messages: u64) -> Self {
+        fn with_messages(messages: u64) -> Self {
             Self {
                 outstanding: (1..=messages).collect(),
                 ..Self::default()
             }
         }
 
-        /// RabbitMQ ends the channel over a tag that it does not know (any more).
-        fn take(&mut self, steps: Vec<Step<u64>>) {
+        /// Panics on an unknown or settled tag, for which RabbitMQ closes the
+        /// channel.
+        fn apply(&mut self, steps: Vec<Step<u64>>) {
             for step in steps {
                 match step {
                     Step::Ack { acker, and_below } => {
@@ -299,20 +306,20 @@ mod tests {
         }
     }
 
-    fn ended(tag: u64, ending: Ending) -> Ended<u64> {
-        Ended {
+    fn settled(tag: u64, settlement: Settlement) -> SettledMessage<u64> {
+        SettledMessage {
             tag,
             acker: tag,
-            ending,
+            settlement,
         }
     }
 
-    fn gather(gathered: &mut Gathered<u64>, tags: &[u64]) -> Vec<Step<u64>> {
+    fn ack_all(batcher: &mut AckBatcher<u64>, tags: &[u64]) -> Vec<Step<u64>> {
         let (mut steps, now) = (Vec::new(), Instant::now());
         for tag in tags {
-            gathered.add(ended(*tag, Ending::Ack), now, &mut steps);
+            batcher.add(settled(*tag, Settlement::Ack), now, &mut steps);
         }
-        gathered.without_gap(&mut steps);
+        batcher.ack_below_gap(&mut steps);
         steps
     }
 
@@ -322,74 +329,74 @@ mod tests {
     }
 
     #[test]
-    fn what_has_no_gap_below_goes_in_one_ack_and_the_rest_waits() {
-        let mut gathered = Gathered::default();
-        assert_eq!(gather(&mut gathered, &[2, 1, 3, 6]), [ack(3, true)]);
-        assert!(gathered.patient_until().is_some());
-        assert_eq!(gather(&mut gathered, &[5]), []);
-        assert_eq!(gather(&mut gathered, &[4]), [ack(6, true)]);
-        assert_eq!(gathered.patient_until(), None);
-        assert_eq!(gather(&mut gathered, &[7]), [ack(7, false)]);
+    fn messages_without_a_gap_below_share_one_ack_and_others_wait() {
+        let mut batcher = AckBatcher::default();
+        assert_eq!(ack_all(&mut batcher, &[2, 1, 3, 6]), [ack(3, true)]);
+        assert!(batcher.deadline().is_some());
+        assert_eq!(ack_all(&mut batcher, &[5]), []);
+        assert_eq!(ack_all(&mut batcher, &[4]), [ack(6, true)]);
+        assert_eq!(batcher.deadline(), None);
+        assert_eq!(ack_all(&mut batcher, &[7]), [ack(7, false)]);
     }
 
     #[test]
-    fn what_waits_for_a_gap_is_told_alone_in_the_end_and_never_twice() {
-        let mut gathered = Gathered::default();
-        assert_eq!(gather(&mut gathered, &[2, 3]), []);
+    fn messages_above_a_gap_are_acked_individually_and_never_twice() {
+        let mut batcher = AckBatcher::default();
+        assert_eq!(ack_all(&mut batcher, &[2, 3]), []);
         let mut steps = Vec::new();
-        gathered.one_by_one(&mut steps);
+        batcher.ack_individually(&mut steps);
         assert_eq!(steps, [ack(2, false), ack(3, false)]);
-        assert_eq!(gathered.patient_until(), None);
-        // The last of these, 3, is no tag that the broker still knows.
-        assert_eq!(gather(&mut gathered, &[1]), [ack(1, false)]);
-        // And the gap is closed: what comes next goes together again.
-        assert_eq!(gather(&mut gathered, &[5, 4]), [ack(5, true)]);
+        assert_eq!(batcher.deadline(), None);
+        // The broker no longer has tag 3, the last of these.
+        assert_eq!(ack_all(&mut batcher, &[1]), [ack(1, false)]);
+        // The gap is closed: later messages share one ack again.
+        assert_eq!(ack_all(&mut batcher, &[5, 4]), [ack(5, true)]);
     }
 
     #[test]
-    fn a_message_that_is_never_settled_costs_nothing_for_those_that_pass_it() {
-        let mut gathered = Gathered::default();
+    fn an_unsettled_message_costs_nothing_for_those_that_overtake_it() {
+        let mut batcher = AckBatcher::default();
         for tag in 2..=10_000 {
-            assert_eq!(gather(&mut gathered, &[tag]), []);
-            gathered.one_by_one(&mut Vec::new());
+            assert_eq!(ack_all(&mut batcher, &[tag]), []);
+            batcher.ack_individually(&mut Vec::new());
         }
-        assert_eq!(gathered.gaps, BTreeSet::from([1]));
-        assert!(gathered.waiting.is_empty());
+        assert_eq!(batcher.gaps, BTreeSet::from([1]));
+        assert!(batcher.waiting.is_empty());
     }
 
     proptest! {
-        /// Whatever ends in whichever order, however it is cut into turns.
+        /// Any order of settlements, split into batches in any way.
         #[test]
-        fn the_broker_is_told_of_all_that_ended_and_of_nothing_else(
+        fn exactly_the_settled_messages_are_written_to_the_broker(
             order in Just((1..=40_u64).collect::<Vec<_>>()).prop_shuffle(),
             ends in 0..=40_usize,
             nacks in prop::collection::btree_set(1..=40_u64, 0..10),
             turns in prop::collection::vec((1_usize..12, any::<bool>()), 40),
         ) {
-            let (mut gathered, mut broker) = (Gathered::default(), Broker::of(40));
-            let ended_tags = order.get(..ends).unwrap();
-            let mut left = ended_tags;
-            for (most, is_impatient) in turns {
+            let (mut batcher, mut broker) = (AckBatcher::default(), Broker::with_messages(40));
+            let settled_tags = order.get(..ends).unwrap();
+            let mut left = settled_tags;
+            for (most, is_past_deadline) in turns {
                 let (now, later) = left.split_at(most.min(left.len()));
                 left = later;
                 let mut steps = Vec::new();
                 for tag in now {
-                    let ending = if nacks.contains(tag) { Ending::Requeue } else { Ending::Ack };
-                    gathered.add(ended(*tag, ending), Instant::now(), &mut steps);
+                    let settlement = if nacks.contains(tag) { Settlement::Requeue } else { Settlement::Ack };
+                    batcher.add(settled(*tag, settlement), Instant::now(), &mut steps);
                 }
-                gathered.without_gap(&mut steps);
-                if is_impatient {
-                    gathered.one_by_one(&mut steps);
+                batcher.ack_below_gap(&mut steps);
+                if is_past_deadline {
+                    batcher.ack_individually(&mut steps);
                 }
-                broker.take(steps);
-                let so_far = ended_tags.get(..ends - left.len()).unwrap();
+                broker.apply(steps);
+                let so_far = settled_tags.get(..ends - left.len()).unwrap();
                 prop_assert!(broker.acked.iter().chain(&broker.nacked).all(|tag| so_far.contains(tag)));
             }
             let mut steps = Vec::new();
-            gathered.one_by_one(&mut steps);
-            broker.take(steps);
+            batcher.ack_individually(&mut steps);
+            broker.apply(steps);
             let (nacked, acked): (BTreeSet<u64>, BTreeSet<u64>) =
-                ended_tags.iter().partition(|tag| nacks.contains(tag));
+                settled_tags.iter().partition(|tag| nacks.contains(tag));
             prop_assert_eq!(broker.acked, acked);
             prop_assert_eq!(broker.nacked, nacked);
         }

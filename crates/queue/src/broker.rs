@@ -1,4 +1,4 @@
-//! How a connection to the broker is made and how long each step may take.
+//! Connections to the broker, with a deadline for each step.
 
 use backoff::ExponentialBackoff;
 use lapin::{
@@ -10,24 +10,25 @@ use tokio::time::timeout;
 
 use crate::{local::SharedQueue, topology::Topology, wire};
 
-/// Connect, open a channel and declare, all together. lapin's own
-/// `connection_timeout` does not cut off a frozen broker.
+/// Time limit for connecting, opening a channel and declaring together. lapin's
+/// own `connection_timeout` does not cover a frozen broker.
 const CONNECT_LIMIT: Duration = Duration::from_secs(10);
-/// How long a farewell may take; the broker cleans up by itself anyway.
+/// Time limit for closing a connection; the broker cleans up by itself in any
+/// case.
 const CLOSE_LIMIT: Duration = Duration::from_secs(2);
-/// Seconds between heartbeats where the URI names none: a frozen broker is
-/// noticed after two of them.
+/// Seconds between heartbeats if the URI sets none: a frozen broker is noticed
+/// after two of them.
 const HEARTBEAT_SECONDS: u16 = 5;
-/// The longest frame, in bytes, where the URI names none. lapin keeps 64 times as
-/// much for each connection: 8 MiB with the 128 KiB that RabbitMQ would agree to.
+/// Longest frame, in bytes, if the URI sets none. lapin keeps 64 times as much
+/// for each connection: 8 MiB with the 128 KiB that RabbitMQ would agree to.
 pub(crate) const MAX_FRAME: u32 = 16 << 10;
 
-/// Who keeps the messages.
+/// Queue backend.
 #[derive(Clone)]
 pub enum Broker {
-    /// A RabbitMQ, on whichever machine.
+    /// RabbitMQ server.
     RabbitMq(BrokerUri),
-    /// A store within this process.
+    /// Store within this process.
     Local(SharedQueue),
 }
 
@@ -46,17 +47,17 @@ impl fmt::Display for Broker {
     }
 }
 
-/// The broker's address, valid by construction. `Display` hides the password.
+/// Address of the broker, valid by construction. `Display` hides the password.
 #[derive(Clone)]
 pub struct BrokerUri(AMQPUri);
 
-/// Why a string is no broker address.
+/// Error for an invalid broker address.
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
 pub struct InvalidBrokerUri(String);
 
 impl BrokerUri {
-    /// A right value, for messages to people.
+    /// Valid example, for error messages.
     pub const EXAMPLE: &str = "amqp://guest:guest@127.0.0.1:5672/%2f";
 }
 
@@ -92,35 +93,36 @@ impl fmt::Debug for BrokerUri {
     }
 }
 
-/// Why no usable connection was had.
+/// Reasons for which no usable connection was established.
 #[derive(Debug, thiserror::Error)]
 pub enum ConnectError {
     /// The broker did not answer in time.
     #[error("no answer from the broker within {} s", CONNECT_LIMIT.as_secs())]
     TimedOut,
-    /// The connection works, but not this queue.
+    /// The connection works, but the queue does not answer.
     #[error(
-        "the broker does not hand out {queue} (no answer within {limit} s): has its queue no leader? \
-         That happens when the broker was killed within seconds of the queue's declaration; \
+        "the broker did not answer for queue {queue} within {limit} s: the queue may have no leader, \
+         because the broker was killed within seconds of the queue's declaration; \
          restart the broker",
         limit = CONNECT_LIMIT.as_secs()
     )]
     NoSubscription {
-        /// Which one.
+        /// Name of the queue.
         queue: String,
     },
-    /// A queue or exchange stands with other arguments than ours.
+    /// A queue or exchange exists with other arguments.
     #[error(
         "{0}: a queue or exchange of this name was declared with other arguments; \
-         once it is empty, delete it and it is declared anew"
+         once it is empty, delete it and it is declared again"
     )]
     OtherTopology(lapin::Error),
-    /// Anything else that lapin says.
+    /// Other error of lapin.
     #[error("{0}")]
     Broker(#[from] lapin::Error),
 }
 
-/// Delays between attempts to connect: 0.2 s growing to 5 s, for ever.
+/// Returns the delays between connection attempts: 0.2 s growing to 5 s,
+/// without an end.
 #[must_use]
 pub fn reconnect_backoff() -> ExponentialBackoff {
     ExponentialBackoff {
@@ -134,7 +136,7 @@ pub fn reconnect_backoff() -> ExponentialBackoff {
     }
 }
 
-/// Connects and declares the topology on a channel of its own.
+/// Connects and declares the topology on a separate channel.
 pub(crate) async fn connect(
     uri: &BrokerUri,
     name: &str,
@@ -151,7 +153,7 @@ pub(crate) async fn connect(
         .map_err(|_| ConnectError::TimedOut)?
 }
 
-/// Declares a topology on a channel of its own.
+/// Declares a topology on a separate channel.
 pub(crate) async fn declare(
     connection: &Connection,
     topology: &Topology,
@@ -168,21 +170,21 @@ async fn declare_on(connection: &Connection, topology: &Topology) -> Result<(), 
     Ok(())
 }
 
-/// Says goodbye. A connection that outlives its runtime makes lapin panic, so
+/// Closes the connection. lapin panics if a connection outlives its runtime, so
 /// every connection is closed before the program ends.
 pub(crate) async fn close(connection: &Connection) {
     if let Ok(Err(error)) = timeout(CLOSE_LIMIT, connection.close(200, "bye".into())).await {
-        tracing::debug!(%error, "the broker connection was gone before its close");
+        tracing::debug!(%error, "the broker connection was already closed");
     }
 }
 
-/// A new channel, under the same deadline as a connect.
+/// Opens a channel, with the deadline of a connect.
 pub(crate) async fn channel(connection: &Connection) -> Result<Channel, ConnectError> {
     within_limit(connection.create_channel()).await
 }
 
-/// A step on the way to work. What the broker is asked just as the connection
-/// breaks lapin may leave without any answer.
+/// Runs a setup step with a deadline: lapin may never answer a request that is
+/// sent while the connection breaks.
 pub(crate) async fn within_limit<T>(
     step: impl Future<Output = lapin::Result<T>>,
 ) -> Result<T, ConnectError> {
@@ -190,8 +192,8 @@ pub(crate) async fn within_limit<T>(
     Ok(done.map_err(|_| ConnectError::TimedOut)??)
 }
 
-/// Asks how many messages and consumers a queue has.
-pub(crate) async fn look_at(channel: &Channel, queue: &str) -> lapin::Result<lapin::Queue> {
+/// Reads a queue's numbers of messages and consumers.
+pub(crate) async fn declare_passive(channel: &Channel, queue: &str) -> lapin::Result<lapin::Queue> {
     let passive = QueueDeclareOptions {
         passive: true,
         ..QueueDeclareOptions::default()
@@ -223,7 +225,7 @@ mod tests {
     }
 
     #[test]
-    fn heartbeats_and_short_frames_are_asked_for_unless_the_address_names_others() {
+    fn heartbeats_and_short_frames_are_requested_unless_the_address_sets_others() {
         let uri: BrokerUri = "amqp://broker".parse().unwrap();
         assert_eq!(uri.0.query.heartbeat, Some(HEARTBEAT_SECONDS));
         assert_eq!(uri.0.query.frame_max, Some(MAX_FRAME));
@@ -234,7 +236,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_broker_address_is_refused() {
+    fn an_invalid_broker_address_is_refused() {
         for text in ["http://broker", "broker:5672", ""] {
             assert!(text.parse::<BrokerUri>().is_err(), "{text}");
         }

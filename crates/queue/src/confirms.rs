@@ -1,65 +1,66 @@
-//! Which publishes the broker's confirms really confirm.
+//! Assignment of the broker's confirms to publishes.
 //!
 //! The broker answers an unroutable mandatory publish with the message itself
-//! (`basic.return`) and then its confirm. lapin hands each returned message to
-//! whichever publish is confirmed next, and walks a `multiple` confirm in no
+//! (`basic.return`) and then its confirm. lapin attaches each returned message
+//! to the publish that is confirmed next, and walks a `multiple` confirm in no
 //! order, so the publish that carries a returned message need not be the one
-//! that was returned. What holds is this: a return always reaches lapin before
-//! its own publish's confirm, and each confirm takes at most one return. So
+//! that was returned. Two facts hold: a return always reaches lapin before its
+//! own publish's confirm, and each confirm carries at most one return.
+//! Therefore
 //!
-//! - a confirm without a returned message is good, unless that publish's return
-//!   was handed out with a confirm that lapin settled before it;
+//! - a confirm without a returned message is valid, unless that publish's
+//!   return was attached to a confirm that lapin resolved before it;
 //! - a confirm that carries a returned message proves nothing for its own
 //!   publish, whose return may still be waiting behind it.
 
 use std::collections::HashMap;
 
-/// What lapin said of one publish.
+/// lapin's result of one publish.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Verdict {
-    /// Confirmed, perhaps with somebody's returned message (its id).
+pub(crate) enum RawConfirm {
+    /// Confirmed, possibly with the returned message (its id) of any publish.
     Ack { returned: Option<String> },
-    /// Refused, perhaps with somebody's returned message (its id).
+    /// Refused, possibly with the returned message (its id) of any publish.
     Nack { returned: Option<String> },
 }
 
-/// What a publisher may be told.
+/// Result of one publish, with the returns assigned.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Settled {
+pub(crate) enum Resolution {
     Confirmed,
     Refused,
     Unroutable,
 }
 
-/// Remembers the ids of returned messages until their own confirms arrive.
+/// Ids of returned messages whose own confirms have not arrived.
 #[derive(Debug, Default)]
 pub(crate) struct Returns(HashMap<String, usize>);
 
 impl Returns {
-    /// Settles publishes that became ready together. They must be all that are
-    /// ready, or a return that was handed to a later one would be overlooked.
-    pub(crate) fn settle<'a>(
+    /// Resolves publishes that became ready together. `ready` must contain all
+    /// ready publishes, or a return that is attached to a later one is missed.
+    pub(crate) fn resolve<'a>(
         &mut self,
-        ready: impl Iterator<Item = (&'a str, &'a Verdict)> + Clone,
-    ) -> Vec<Settled> {
-        for (_, verdict) in ready.clone() {
-            let (Verdict::Ack { returned } | Verdict::Nack { returned }) = verdict;
+        ready: impl Iterator<Item = (&'a str, &'a RawConfirm)> + Clone,
+    ) -> Vec<Resolution> {
+        for (_, confirm) in ready.clone() {
+            let (RawConfirm::Ack { returned } | RawConfirm::Nack { returned }) = confirm;
             if let Some(id) = returned {
                 *self.0.entry(id.clone()).or_default() += 1;
             }
         }
         ready
-            .map(|(id, verdict)| self.settle_one(id, verdict))
+            .map(|(id, confirm)| self.resolve_one(id, confirm))
             .collect()
     }
 
-    fn settle_one(&mut self, id: &str, verdict: &Verdict) -> Settled {
+    fn resolve_one(&mut self, id: &str, confirm: &RawConfirm) -> Resolution {
         let was_returned = self.take(id);
-        match verdict {
-            _ if was_returned => Settled::Unroutable,
-            Verdict::Ack { returned: None } => Settled::Confirmed,
-            Verdict::Ack { returned: Some(_) } => Settled::Unroutable,
-            Verdict::Nack { .. } => Settled::Refused,
+        match confirm {
+            _ if was_returned => Resolution::Unroutable,
+            RawConfirm::Ack { returned: None } => Resolution::Confirmed,
+            RawConfirm::Ack { returned: Some(_) } => Resolution::Unroutable,
+            RawConfirm::Nack { .. } => Resolution::Refused,
         }
     }
 
@@ -79,53 +80,54 @@ impl Returns {
 mod tests {
     use super::*;
 
-    fn ack(returned: Option<&str>) -> Verdict {
-        Verdict::Ack {
+    fn ack(returned: Option<&str>) -> RawConfirm {
+        RawConfirm::Ack {
             returned: returned.map(str::to_owned),
         }
     }
 
-    fn settle(returns: &mut Returns, ready: &[(&str, Verdict)]) -> Vec<Settled> {
-        returns.settle(ready.iter().map(|(id, verdict)| (*id, verdict)))
+    fn resolve(returns: &mut Returns, ready: &[(&str, RawConfirm)]) -> Vec<Resolution> {
+        returns.resolve(ready.iter().map(|(id, confirm)| (*id, confirm)))
     }
 
     #[test]
     fn a_plain_confirm_confirms_and_a_nack_refuses() {
-        let ready = [("a", ack(None)), ("b", Verdict::Nack { returned: None })];
-        let settled = settle(&mut Returns::default(), &ready);
-        assert_eq!(settled, [Settled::Confirmed, Settled::Refused]);
+        let ready = [("a", ack(None)), ("b", RawConfirm::Nack { returned: None })];
+        let resolved = resolve(&mut Returns::default(), &ready);
+        assert_eq!(resolved, [Resolution::Confirmed, Resolution::Refused]);
     }
 
     #[test]
     fn a_return_that_another_confirm_carries_still_counts_against_its_own_publish() {
-        // One `multiple` confirm of a and b, where b was returned and lapin gave it to a.
+        // One `multiple` confirm of a and b, where b was returned and lapin
+        // attached the return to a.
         let ready = [("b", ack(None)), ("a", ack(Some("b")))];
-        let settled = settle(&mut Returns::default(), &ready);
-        assert_eq!(settled, [Settled::Unroutable, Settled::Unroutable]);
+        let resolved = resolve(&mut Returns::default(), &ready);
+        assert_eq!(resolved, [Resolution::Unroutable, Resolution::Unroutable]);
     }
 
     #[test]
     fn a_return_is_remembered_until_its_own_confirm_arrives() {
         let mut returns = Returns::default();
         assert_eq!(
-            settle(&mut returns, &[("a", ack(Some("b")))]),
-            [Settled::Unroutable]
+            resolve(&mut returns, &[("a", ack(Some("b")))]),
+            [Resolution::Unroutable]
         );
         assert_eq!(
-            settle(&mut returns, &[("b", ack(None))]),
-            [Settled::Unroutable]
+            resolve(&mut returns, &[("b", ack(None))]),
+            [Resolution::Unroutable]
         );
         assert_eq!(
-            settle(&mut returns, &[("b", ack(None))]),
-            [Settled::Confirmed]
+            resolve(&mut returns, &[("b", ack(None))]),
+            [Resolution::Confirmed]
         );
         assert!(returns.0.is_empty());
     }
 
     #[test]
-    fn nothing_unroutable_is_ever_confirmed_however_lapin_hands_returns_out() {
-        // Every way to hand the returns of two of four publishes to the four
-        // confirms, first come first served as lapin does, in every order.
+    fn an_unroutable_publish_is_never_confirmed_however_lapin_attaches_returns() {
+        // Each subset of four publishes is returned. lapin attaches the returns
+        // to the four confirms first come, first served; all orders are tried.
         for unroutable in 0..16_u8 {
             for order in permutations(&[0, 1, 2, 3]) {
                 let mut waiting: Vec<_> = (0..4).filter(|i| unroutable >> i & 1 == 1).collect();
@@ -140,12 +142,12 @@ mod tests {
                 for split in 0..=4 {
                     let mut returns = Returns::default();
                     let (first, second) = ready.split_at(split);
-                    let mut settled = settle(&mut returns, first);
-                    settled.extend(settle(&mut returns, second));
-                    for (i, verdict) in order.iter().zip(&settled) {
+                    let mut resolved = resolve(&mut returns, first);
+                    resolved.extend(resolve(&mut returns, second));
+                    for (i, resolution) in order.iter().zip(&resolved) {
                         let routed = unroutable >> i & 1 == 0;
                         assert!(
-                            routed || *verdict != Settled::Confirmed,
+                            routed || *resolution != Resolution::Confirmed,
                             "{unroutable:b} {ready:?}"
                         );
                     }

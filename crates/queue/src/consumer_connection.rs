@@ -1,6 +1,7 @@
-//! Taking work: a connection for consuming alone (so that an alarm, which
-//! blocks publishing connections, never blocks an ack), and the messages that
-//! its subscriptions hand out.
+//! Connection for consuming, and the messages that its subscriptions deliver.
+//!
+//! Publishing has another connection: an alarm blocks publishing connections,
+//! and must never block an ack.
 
 use bytes::Bytes;
 use lapin::{
@@ -17,7 +18,7 @@ use tokio::{
 use wahook_domain::{AttemptResult, QueuedEvent};
 
 use crate::{
-    acks::{self, Ending, GatheredLease},
+    acks::{self, BatchedLease},
     broker::{self, Broker, ConnectError},
     dead_letters::DeadLetter,
     local::{Command, Lease, LocalSubscription, Settlement, SharedQueue, Tag},
@@ -28,18 +29,17 @@ use crate::{
     topology::Topology,
 };
 
-/// How long the broker may take for a step: longer, and the connection is dead,
-/// or the queue has no leader.
+/// Time limit for a step at the broker. After it, the connection is dead or the
+/// queue has no leader.
 pub(crate) const STEP_LIMIT: Duration = Duration::from_secs(10);
 
-/// A connection for consuming.
-pub struct ConsumerConnection(Source);
+/// Connection for consuming, to RabbitMQ or to a queue within this process.
+pub struct ConsumerConnection(Backend);
 
-/// Where the messages are.
-enum Source {
+enum Backend {
     RabbitMq {
         connection: Box<Connection>,
-        /// Whether it is being closed; watched by those who write acks.
+        /// True once the connection is closing; the ack writers watch it.
         closing: watch::Sender<bool>,
     },
     Local(SharedQueue),
@@ -52,38 +52,37 @@ impl ConsumerConnection {
         name: &str,
         topology: &Topology,
     ) -> Result<Self, ConnectError> {
-        let source = match broker {
-            Broker::RabbitMq(uri) => Source::RabbitMq {
+        let backend = match broker {
+            Broker::RabbitMq(uri) => Backend::RabbitMq {
                 connection: Box::new(broker::connect(uri, name, topology).await?),
                 closing: watch::Sender::new(false),
             },
             Broker::Local(queue) => {
                 queue.submit(Command::Declare(topology.clone()));
-                Source::Local(Arc::clone(queue))
+                Backend::Local(Arc::clone(queue))
             }
         };
-        Ok(Self(source))
+        Ok(Self(backend))
     }
 
-    /// Subscribes to a queue; at most `prefetch` of its messages are handed out
-    /// and not yet acknowledged.
+    /// Subscribes to a queue, with at most `prefetch` unacked messages.
     pub async fn subscribe(
         &self,
         queue: &str,
         prefetch: u16,
     ) -> Result<Subscription, ConnectError> {
         let (connection, closing) = match &self.0 {
-            Source::RabbitMq {
+            Backend::RabbitMq {
                 connection,
                 closing,
             } => (connection, closing),
-            Source::Local(local) => {
-                let begun = LocalSubscription::begin(Arc::clone(local), queue, prefetch);
-                return Ok(Subscription::local(begun));
+            Backend::Local(local) => {
+                let subscription = LocalSubscription::begin(Arc::clone(local), queue, prefetch);
+                return Ok(Subscription::local(subscription));
             }
         };
         let channel = Arc::new(broker::channel(connection).await?);
-        let steps = async {
+        let subscribe = async {
             channel
                 .basic_qos(prefetch, BasicQosOptions::default())
                 .await?;
@@ -92,55 +91,57 @@ impl ConsumerConnection {
                 .basic_consume(queue.into(), tag, options, FieldTable::default())
                 .await
         };
-        let consumer = within_step(queue, &channel, steps).await?;
-        let (endings, ended) = mpsc::unbounded_channel();
-        let telling = acks::tell(ended, closing.subscribe());
+        let consumer = within_step(queue, &channel, subscribe).await?;
+        let (settlements, settled) = mpsc::unbounded_channel();
+        let writing = acks::write_acks(settled, closing.subscribe());
         let open = Arc::clone(&channel);
         tokio::spawn(async move {
-            telling.await;
-            // Messages can only be ended on the channel that handed them out.
+            writing.await;
+            // A message can only be settled on the channel that delivered it.
             drop(open);
         });
         Ok(Subscription::remote(Remote {
             channel,
             consumer,
             prefetch,
-            endings,
+            settlements,
         }))
     }
 
-    /// Declares what is new in another topology, and takes away what is obsolete.
+    /// Declares a changed topology and removes its obsolete bindings.
     pub async fn declare(&self, topology: &Topology) -> Result<(), ConnectError> {
         match &self.0 {
-            Source::RabbitMq { connection, .. } => broker::declare(connection, topology).await,
-            Source::Local(queue) => {
+            Backend::RabbitMq { connection, .. } => broker::declare(connection, topology).await,
+            Backend::Local(queue) => {
                 queue.submit(Command::Declare(topology.clone()));
                 Ok(())
             }
         }
     }
 
-    /// One message, where there is one, without a subscription.
+    /// Takes one message without a subscription; `None` if the queue is empty.
     pub async fn take_one(&self, queue: &str) -> Result<Option<Received>, ConnectError> {
         let connection = match &self.0 {
-            Source::RabbitMq { connection, .. } => connection,
-            Source::Local(local) => {
+            Backend::RabbitMq { connection, .. } => connection,
+            Backend::Local(local) => {
                 let (sender, taken) = oneshot::channel();
                 local.submit(Command::Take(queue.to_owned(), sender));
-                // A store that is gone has none.
+                // A closed store has no messages.
                 return Ok(taken.await.unwrap_or_default());
             }
         };
         let channel = Arc::new(broker::channel(connection).await?);
         let get = channel.basic_get(queue.into(), BasicGetOptions::default());
         let got = within_step(queue, &channel, get).await?;
-        Ok(got.map(|got| Received::of(got.delivery, |acker| Receipt::alone(acker, Some(channel)))))
+        Ok(got.map(|got| {
+            Received::from_delivery(got.delivery, |acker| Receipt::direct(acker, Some(channel)))
+        }))
     }
 
-    /// How many messages a queue within this process holds; 0 of RabbitMQ, which
-    /// [`Inspector`](crate::Inspector) asks.
+    /// Returns the number of messages in a queue within this process; 0 for
+    /// RabbitMQ, where [`Inspector`](crate::Inspector) returns the depth.
     pub(crate) async fn depth(&self, queue: &str) -> u32 {
-        let Source::Local(local) = &self.0 else {
+        let Backend::Local(local) = &self.0 else {
             return 0;
         };
         let (sender, counted) = oneshot::channel();
@@ -148,25 +149,25 @@ impl ConsumerConnection {
         counted.await.unwrap_or_default()
     }
 
-    /// A channel to ask about a queue.
+    /// Opens a channel for reading a queue's number of consumers.
     pub async fn observe(&self, queue: &str) -> Result<Observer, ConnectError> {
-        let of = match &self.0 {
-            Source::RabbitMq { connection, .. } => {
-                Observed::RabbitMq(broker::channel(connection).await?)
+        let backend = match &self.0 {
+            Backend::RabbitMq { connection, .. } => {
+                ObserverBackend::RabbitMq(broker::channel(connection).await?)
             }
-            Source::Local(local) => Observed::Local(Arc::clone(local)),
+            Backend::Local(local) => ObserverBackend::Local(Arc::clone(local)),
         };
         Ok(Observer {
-            of,
+            backend,
             queue: queue.to_owned(),
         })
     }
 
-    /// Closes the connection once the acks that were given are written; the
-    /// broker hands out anew what was not acknowledged.
+    /// Writes pending acks, then closes the connection; the broker redelivers
+    /// unacked messages.
     pub async fn close(&self) {
         match &self.0 {
-            Source::RabbitMq {
+            Backend::RabbitMq {
                 connection,
                 closing,
             } => {
@@ -174,15 +175,15 @@ impl ConsumerConnection {
                 let _ = timeout(acks::WRITE_LIMIT, closing.closed()).await;
                 broker::close(connection).await;
             }
-            // Each message that is dropped before it was settled goes back by itself.
-            Source::Local(_) => {}
+            // An unsettled message is requeued when it is dropped.
+            Backend::Local(_) => {}
         }
     }
 }
 
-/// A step on a channel, which is closed where the step takes too long. Left open,
-/// it would be handed messages once the broker gets to the step, and nobody would
-/// ever take them.
+/// Runs a step on a channel, and closes the channel if the step takes too long.
+/// An open channel would receive messages once the broker gets to the step, and
+/// nothing would ever read them.
 async fn within_step<T>(
     queue: &str,
     channel: &Channel,
@@ -191,34 +192,34 @@ async fn within_step<T>(
     if let Ok(done) = timeout(STEP_LIMIT, step).await {
         return Ok(done?);
     }
-    let given_up = channel.clone();
-    tokio::spawn(async move { given_up.close(200, "given up".into()).await });
+    let abandoned = channel.clone();
+    tokio::spawn(async move { abandoned.close(200, "step timed out".into()).await });
     Err(ConnectError::NoSubscription {
         queue: queue.to_owned(),
     })
 }
 
-/// Asks about one queue.
+/// Reads the number of consumers of one queue.
 pub struct Observer {
-    of: Observed,
+    backend: ObserverBackend,
     queue: String,
 }
 
-enum Observed {
+enum ObserverBackend {
     RabbitMq(Channel),
     Local(SharedQueue),
 }
 
 impl Observer {
-    /// How many consumers are subscribed to it right now.
+    /// Returns the number of consumers that are subscribed now.
     pub async fn consumers(&self) -> Result<u32, ConnectError> {
-        match &self.of {
-            Observed::RabbitMq(channel) => {
-                let question = broker::look_at(channel, &self.queue);
-                let answer = within_step(&self.queue, channel, question).await?;
-                Ok(answer.consumer_count())
+        match &self.backend {
+            ObserverBackend::RabbitMq(channel) => {
+                let declare = broker::declare_passive(channel, &self.queue);
+                let queue = within_step(&self.queue, channel, declare).await?;
+                Ok(queue.consumer_count())
             }
-            Observed::Local(local) => {
+            ObserverBackend::Local(local) => {
                 let (sender, counted) = oneshot::channel();
                 local.submit(Command::Count(self.queue.clone(), sender));
                 Ok(counted.await.unwrap_or_default())
@@ -227,18 +228,22 @@ impl Observer {
     }
 }
 
-/// A message that was handed out, to be acknowledged last of all.
+/// Delivered message; its receipt must be used last.
 pub struct Received {
     properties: BasicProperties,
     payload: Bytes,
-    /// The broker has handed it out before: what became of that is unknown.
+    /// True if the broker delivered the message before; the result of that
+    /// delivery is unknown.
     pub redelivered: bool,
-    /// What to give back to the broker in the end.
+    /// Settles the message.
     pub receipt: Receipt,
 }
 
 impl Received {
-    pub(crate) fn of(delivery: Delivery, receipt: impl FnOnce(Acker) -> Receipt) -> Self {
+    pub(crate) fn from_delivery(
+        delivery: Delivery,
+        receipt: impl FnOnce(Acker) -> Receipt,
+    ) -> Self {
         Self {
             properties: delivery.properties,
             payload: Bytes::from(delivery.data),
@@ -247,99 +252,95 @@ impl Received {
         }
     }
 
-    /// A message of a store within this process, which it calls `tag`.
+    /// Creates a message of a store within this process, which identifies it by
+    /// `tag`.
     #[must_use]
     pub fn local(message: Stored, redelivered: bool, tag: Tag, queue: SharedQueue) -> Self {
         Self {
             properties: message.properties,
             payload: message.payload,
             redelivered,
-            receipt: Receipt(Right::Local(Lease::new(queue, tag))),
+            receipt: Receipt(AckPath::Local(Lease::new(queue, tag))),
         }
     }
 
-    /// Reads it as a message of a work queue.
+    /// Decodes a message of a work queue.
     pub fn event(&self) -> Result<QueuedEvent, Poison> {
         message::decode(&self.properties, self.payload.clone())
     }
 
-    /// Reads it as a message of `wahook.dead`.
+    /// Decodes a message of `wahook.dead`.
     #[must_use]
-    pub fn letter(&self) -> DeadLetter {
+    pub fn dead_letter(&self) -> DeadLetter {
         DeadLetter::read(&self.properties, self.payload.clone())
     }
 
-    /// Reads it as a message of `wahook.results`.
+    /// Decodes a message of `wahook.results`.
     pub fn result(&self) -> Result<AttemptResult, Poison> {
         result_message::decode(&self.properties, self.payload.clone())
     }
 }
 
-/// The right to end a message, once. Dropped unused, because whoever had it
-/// panicked or was stopped, the message goes back to its queue, at the latest when
-/// its channel closes.
+/// Settles a message, once. If it is dropped unused, after a panic or a stop,
+/// the message is requeued, at the latest when its channel closes.
 #[derive(Debug)]
-pub struct Receipt(Right);
+pub struct Receipt(AckPath);
 
-/// Who tells the broker.
+/// Path of a settlement to the queue.
 #[derive(Debug)]
-enum Right {
-    /// Whoever gathers what the subscription's messages end with.
-    Gathered(GatheredLease),
-    /// The receipt itself. Keeps the channel open, where nobody else does: the
-    /// message can only be ended on it.
-    Alone(Acker, Option<Arc<Channel>>),
-    /// The store within this process is told.
+enum AckPath {
+    /// Through the subscription's ack batcher.
+    Batched(BatchedLease),
+    /// Written by the receipt itself. Keeps the channel open where nothing else
+    /// does: a message can only be settled on its channel.
+    Direct(Acker, Option<Arc<Channel>>),
+    /// To the store within this process.
     Local(Lease),
 }
 
-/// The message's connection is gone; the broker hands it out anew.
+/// The message's connection is closed; the broker redelivers the message.
 #[derive(Debug, thiserror::Error)]
-#[error("the message's connection is gone, the broker will hand it out anew")]
+#[error("the message's connection is closed; the broker redelivers the message")]
 pub struct AckError;
 
 impl Receipt {
-    /// Of one of a subscription's messages.
-    pub(crate) fn gathered(lease: GatheredLease) -> Self {
-        Self(Right::Gathered(lease))
+    /// Creates the receipt of a subscription's message.
+    pub(crate) fn batched(lease: BatchedLease) -> Self {
+        Self(AckPath::Batched(lease))
     }
 
-    /// Of a message that was asked for by itself. Without the channel, whoever
-    /// calls this keeps it open.
-    pub(crate) fn alone(acker: Acker, channel: Option<Arc<Channel>>) -> Self {
-        Self(Right::Alone(acker, channel))
+    /// Creates the receipt of a message that was fetched without a
+    /// subscription. Without `channel`, the caller keeps the channel open.
+    pub(crate) fn direct(acker: Acker, channel: Option<Arc<Channel>>) -> Self {
+        Self(AckPath::Direct(acker, channel))
     }
 
-    /// The message is dealt with; the broker forgets it. A subscription's acks
-    /// are written a moment later, many together where that is possible.
+    /// Removes the message from its queue. A subscription's acks are written a
+    /// moment later, several together where possible.
     pub async fn ack(self) -> Result<(), AckError> {
-        self.end(Ending::Ack).await
+        self.settle(Settlement::Ack).await
     }
 
-    /// The message can't be dealt with: the broker itself moves it, unchanged,
-    /// to the dead letters of its queue.
+    /// Rejects the message: the broker moves it, unchanged, to the dead letters
+    /// of its queue.
     pub async fn reject(self) -> Result<(), AckError> {
-        self.end(Ending::Reject).await
+        self.settle(Settlement::Reject).await
     }
 
-    /// Back to its queue, to be handed out again.
+    /// Returns the message to its queue, to be delivered again.
     pub async fn requeue(self) -> Result<(), AckError> {
-        self.end(Ending::Requeue).await
+        self.settle(Settlement::Requeue).await
     }
 
-    async fn end(self, ending: Ending) -> Result<(), AckError> {
-        let is_told = match self.0 {
-            Right::Gathered(lease) => lease.end(ending),
-            Right::Alone(acker, _channel) => acks::tell_one(&acker, ending).await,
-            Right::Local(lease) => {
-                lease.settle(match ending {
-                    Ending::Ack => Settlement::Ack,
-                    Ending::Reject => Settlement::Reject,
-                    Ending::Requeue => Settlement::Requeue,
-                });
+    async fn settle(self, settlement: Settlement) -> Result<(), AckError> {
+        let is_settled = match self.0 {
+            AckPath::Batched(lease) => lease.settle(settlement),
+            AckPath::Direct(acker, _channel) => acks::write_ack(&acker, settlement).await,
+            AckPath::Local(lease) => {
+                lease.settle(settlement);
                 true
             }
         };
-        if is_told { Ok(()) } else { Err(AckError) }
+        if is_settled { Ok(()) } else { Err(AckError) }
     }
 }

@@ -1,8 +1,8 @@
-//! The dead letters: looked through one by one, and each ended at most once.
+//! Dead letters: read one by one, and each settled at most once.
 //!
-//! A letter that was taken is hidden from others until it is ended or the
-//! connection closes; then the broker puts back what was not ended. So looking
-//! changes nothing, and whoever is cut off loses nothing.
+//! A dead letter that was taken is hidden from others until it is settled or
+//! the connection closes; then the broker requeues what was not settled. So
+//! reading changes nothing, and an interrupted program loses nothing.
 
 use bytes::Bytes;
 use lapin::{BasicProperties, Channel, Connection, options::BasicGetOptions, types::AMQPValue};
@@ -17,18 +17,19 @@ use crate::{
     topology::{self, DEAD_QUEUE, Topology},
 };
 
-/// Where the broker notes what it moved by itself, the latest first.
+/// Header in which the broker records its own moves of a message, the latest
+/// first.
 pub(crate) const DEATHS: &str = "x-death";
-/// A step that takes longer belongs to a dead connection.
+/// Time limit for a step; after it the connection is considered dead.
 const STEP_LIMIT: Duration = Duration::from_secs(10);
 
-/// The dead letters that were there when they were opened.
+/// Dead letters that existed at the time of opening.
 pub struct DeadLetters {
-    source: Source,
+    backend: Backend,
     left: u32,
 }
 
-enum Source {
+enum Backend {
     RabbitMq {
         connection: Box<Connection>,
         channel: Channel,
@@ -36,19 +37,17 @@ enum Source {
     Local(ConsumerConnection),
 }
 
-/// Why the dead letters can't be looked through.
+/// Reasons for which the dead letters cannot be read.
 #[derive(Debug, thiserror::Error)]
 pub enum DeadLettersError {
-    /// No connection.
+    /// Connecting failed.
     #[error(transparent)]
     Connect(#[from] ConnectError),
     /// The queue was never declared.
-    #[error(
-        "there is no queue {DEAD_QUEUE} at this broker: a consumer declares it at its first start"
-    )]
+    #[error("the broker has no queue {DEAD_QUEUE}: a consumer declares it at its first start")]
     NoQueue,
-    /// The connection is gone.
-    #[error("the broker was lost: {0}")]
+    /// The connection is closed.
+    #[error("the connection to the broker was lost: {0}")]
     Lost(#[from] lapin::Error),
     /// The broker did not answer.
     #[error("no answer from the broker within {} s", STEP_LIMIT.as_secs())]
@@ -61,25 +60,25 @@ impl DeadLetters {
         let uri = match broker {
             Broker::RabbitMq(uri) => uri,
             Broker::Local(_) => {
-                let intake =
+                let connection =
                     ConsumerConnection::connect(broker, name, &Topology::default()).await?;
-                let left = intake.depth(DEAD_QUEUE).await;
-                let source = Source::Local(intake);
-                return Ok(Self { source, left });
+                let left = connection.depth(DEAD_QUEUE).await;
+                let backend = Backend::Local(connection);
+                return Ok(Self { backend, left });
             }
         };
-        // Whoever only looks declares nothing.
+        // Reading declares nothing.
         let connection = broker::connect(uri, name, &Topology::default()).await?;
         let connection = Box::new(connection);
         let channel = broker::channel(&connection).await?;
-        let queue = within_limit(broker::look_at(&channel, DEAD_QUEUE))
+        let queue = within_limit(broker::declare_passive(&channel, DEAD_QUEUE))
             .await
             .map_err(|error| match error {
                 DeadLettersError::Lost(error) if is_not_found(&error) => DeadLettersError::NoQueue,
                 other => other,
             })?;
         Ok(Self {
-            source: Source::RabbitMq {
+            backend: Backend::RabbitMq {
                 connection,
                 channel,
             },
@@ -87,41 +86,41 @@ impl DeadLetters {
         })
     }
 
-    /// How many are still to be looked at. Letters that arrive later are not:
-    /// a look has an end.
+    /// Returns the number of dead letters still to be read. Later ones are not
+    /// included, so that reading ends.
     #[must_use]
     pub fn left(&self) -> u32 {
         self.left
     }
 
-    /// Takes the next letter, and what to end it with. They come in no order.
+    /// Takes the next dead letter, with its receipt. They have no order.
     pub async fn next(&mut self) -> Result<Option<(DeadLetter, Receipt)>, DeadLettersError> {
         if self.left == 0 {
             return Ok(None);
         }
-        let got = match &self.source {
-            Source::RabbitMq { channel, .. } => {
+        let got = match &self.backend {
+            Backend::RabbitMq { channel, .. } => {
                 let options = BasicGetOptions { no_ack: false };
                 let got = within_limit(channel.basic_get(DEAD_QUEUE.into(), options)).await?;
                 got.map(|message| {
                     let delivery = message.delivery;
-                    let letter = DeadLetter::read(&delivery.properties, delivery.data.into());
-                    (letter, Receipt::alone(delivery.acker, None))
+                    let dead_letter = DeadLetter::read(&delivery.properties, delivery.data.into());
+                    (dead_letter, Receipt::direct(delivery.acker, None))
                 })
             }
-            Source::Local(intake) => {
-                let got = intake.take_one(DEAD_QUEUE).await?;
-                got.map(|received| (received.letter(), received.receipt))
+            Backend::Local(connection) => {
+                let got = connection.take_one(DEAD_QUEUE).await?;
+                got.map(|received| (received.dead_letter(), received.receipt))
             }
         };
-        // None is left when somebody else has ended or taken some.
+        // The queue is empty early if another client has settled or taken some.
         self.left = if got.is_some() { self.left - 1 } else { 0 };
         Ok(got)
     }
 
-    /// Closes the connection; the broker puts back what was not ended.
+    /// Closes the connection; the broker requeues what was not settled.
     pub async fn close(self) {
-        if let Source::RabbitMq { connection, .. } = &self.source {
+        if let Backend::RabbitMq { connection, .. } = &self.backend {
             broker::close(connection).await;
         }
     }
@@ -141,26 +140,22 @@ fn is_not_found(error: &lapin::Error) -> bool {
     matches!(error.kind(), lapin::ErrorKind::ProtocolError(e) if e.get_id() == NOT_FOUND)
 }
 
-/// A message that was given up: an exhausted delivery, or one that could not be
-/// read. What it says of itself is kept as it is, since it may be anything.
+/// Message that was given up: an exhausted delivery, or an undecodable message.
+/// Its id and name are unchecked, because it may be anything.
 #[derive(Debug, Clone)]
 pub struct DeadLetter {
-    /// The event's id.
     pub id: Option<String>,
-    /// The event's name.
+    /// Name of the event.
     pub event: Option<String>,
-    /// Which endpoint's it was.
     pub endpoint: Option<EndpointName>,
-    /// Why it was given up, in words.
+    /// Reason for which it was given up, for operators.
     pub reason: String,
-    /// When.
     pub died_at: Option<UnixMillis>,
-    /// Whether the broker moved it by itself: it could not be read, or was
-    /// handed out too often. Of such a letter the log knows nothing.
+    /// True if the broker moved the message by itself, because it was
+    /// undecodable or delivered too often. The log has no record of that.
     pub moved_by_broker: bool,
-    /// The event itself, where it can be read.
+    /// Decoded event.
     pub content: Result<QueuedEvent, Poison>,
-    /// Its bytes.
     pub payload: Bytes,
 }
 
@@ -174,7 +169,7 @@ impl DeadLetter {
         let reason = match (&content, message::header_text(properties, message::REASON)) {
             (Err(poison), _) => format!("undecodable: {poison}"),
             (Ok(_), Some(reason)) => reason,
-            (Ok(_), None) => death.as_ref().map(Death::in_words).unwrap_or_default(),
+            (Ok(_), None) => death.as_ref().map(Death::describe).unwrap_or_default(),
         };
         let died_at = message::number(properties, message::DEAD)
             .ok()
@@ -189,7 +184,7 @@ impl DeadLetter {
             endpoint,
             reason,
             died_at,
-            // Only a consumer notes when it gave a letter up.
+            // Only a consumer writes this header.
             moved_by_broker: message::header(properties, message::DEAD).is_none(),
             content,
             payload,
@@ -197,7 +192,7 @@ impl DeadLetter {
     }
 }
 
-/// What the broker notes of a message that it moved by itself (see [`DEATHS`]).
+/// The broker's record of a message that it moved by itself (see [`DEATHS`]).
 struct Death {
     queue: Option<String>,
     reason: String,
@@ -228,12 +223,12 @@ impl Death {
         })
     }
 
-    fn in_words(&self) -> String {
+    fn describe(&self) -> String {
         match self.reason.as_str() {
-            "delivery_limit" => "handed out too often without an end: \
-                                 did it end its consumers?"
+            "delivery_limit" => "delivered too often without an ack: \
+                                 it may crash its consumers"
                 .to_owned(),
-            other => format!("the broker moved it: {other}"),
+            other => format!("moved by the broker: {other}"),
         }
     }
 }
@@ -255,7 +250,7 @@ mod tests {
     }
 
     #[test]
-    fn what_the_broker_moved_tells_from_where_when_and_why() {
+    fn a_moved_message_has_its_queue_time_and_reason() {
         let properties = dead(&[
             ("queue", AMQPValue::LongString("wahook.deliver.crm".into())),
             ("reason", AMQPValue::LongString("delivery_limit".into())),
@@ -264,11 +259,11 @@ mod tests {
         let death = Death::read(&properties).unwrap();
         assert_eq!(death.queue.as_deref(), Some("wahook.deliver.crm"));
         assert_eq!(death.at, Some(UnixMillis::new(1_727_784_000_000)));
-        assert!(death.in_words().contains("too often"));
+        assert!(death.describe().contains("too often"));
     }
 
     #[test]
-    fn a_death_that_says_nothing_is_no_trouble() {
+    fn a_missing_or_empty_record_is_accepted() {
         assert!(Death::read(&BasicProperties::default()).is_none());
         let death = Death::read(&dead(&[])).unwrap();
         assert_eq!((death.queue, death.at), (None, None));

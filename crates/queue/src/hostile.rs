@@ -1,4 +1,4 @@
-//! What do the decoders make of messages that nobody of ours wrote?
+//! Property tests: decoding of foreign messages.
 
 use bytes::Bytes;
 use lapin::{
@@ -11,7 +11,7 @@ use wahook_domain::{EndpointName, QueuedEvent, RetryRule};
 
 use crate::{message, message::Outgoing, result_message};
 
-/// Every header that is ours, and one that is not.
+/// All headers of wahook, and a foreign one.
 const HEADERS: [&str; 7] = [
     "x-wahook-version",
     "x-attempt",
@@ -47,7 +47,7 @@ fn value() -> impl Strategy<Value = AMQPValue> {
     })
 }
 
-/// What `x-result` could hold; the parts of one in ten are missing or odd.
+/// Values of `x-result`; in one of ten, parts are missing or malformed.
 fn result_text() -> impl Strategy<Value = String> {
     let ids = ("[A-Za-z0-9_-]{1,9}", "[a-z]{1,9}", "[a-z][a-z_.:-]{0,9}");
     let numbers = (any::<i64>(), any::<u32>(), any::<i64>(), any::<i64>());
@@ -79,7 +79,7 @@ fn short(mostly: &'static str) -> impl Strategy<Value = Option<ShortString>> {
 }
 
 fn properties() -> impl Strategy<Value = BasicProperties> {
-    // Most have what they need, so that many can be read.
+    // Most are complete, so that many can be decoded.
     let needed = [number(), number(), number()];
     let others = vec((prop::sample::select(HEADERS.to_vec()), value()), 0..4);
     let (id, kind) = (
@@ -119,7 +119,7 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(2_000))]
 
     #[test]
-    fn an_event_that_can_be_read_is_written_as_it_was(properties in properties(), payload in payload()) {
+    fn a_decodable_event_is_encoded_unchanged(properties in properties(), payload in payload()) {
         if let Ok(event) = message::decode(&properties, payload) {
             let endpoint = EndpointName::default();
             prop_assert_eq!(read_back(&Outgoing::event(&event)), Some(event.clone()));
@@ -134,7 +134,7 @@ proptest! {
     }
 
     #[test]
-    fn a_result_that_can_be_read_is_written_as_it_was(properties in properties(), payload in payload()) {
+    fn a_decodable_result_is_encoded_unchanged(properties in properties(), payload in payload()) {
         if let Ok(result) = result_message::decode(&properties, payload) {
             let again = Outgoing::result(&result);
             prop_assert_eq!(result_message::decode(&again.properties, again.payload), Ok(result));
@@ -142,9 +142,9 @@ proptest! {
     }
 }
 
-/// Else the two above would prove little.
+/// Ensures that the two tests above decode enough messages to prove something.
 #[test]
-fn many_of_these_messages_can_be_read() {
+fn many_random_messages_are_decodable() {
     let mut runner = proptest::test_runner::TestRunner::deterministic();
     let (mut events, mut results) = (0, 0);
     for _ in 0..500 {

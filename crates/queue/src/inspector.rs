@@ -1,10 +1,11 @@
-//! Looking at queues: how much they hold, and what.
+//! Inspection of queues: their depth and their messages.
 //!
-//! Messages can be read only by taking them. When the look ends the broker puts
-//! all of them back, in another order and marked as redelivered; until then they
-//! are hidden from everybody else. Each look is one of the deliveries that a
-//! queue's `x-delivery-limit` allows, so a work queue must not be looked at
-//! often (see [`Seen::deliveries`]); dead letters and results have no limit.
+//! Messages can be read only by taking them. When a look ends, the broker
+//! requeues all of them, in another order and marked as redelivered; until then
+//! they are hidden from other consumers. Each look counts as one of the
+//! deliveries that a queue's `x-delivery-limit` allows, so a work queue must
+//! not be inspected often (see [`Seen::deliveries`]); dead letters and results
+//! have no limit.
 
 use bytes::Bytes;
 use futures_util::StreamExt;
@@ -25,38 +26,38 @@ use crate::{
     topology::Topology,
 };
 
-/// A step that takes longer belongs to a dead connection.
+/// Time limit for a step; after it the connection is considered dead.
 const STEP_LIMIT: Duration = Duration::from_secs(10);
-/// When nothing has come for this long, somebody else has taken the rest.
+/// Time without messages after which other consumers are assumed to have the
+/// rest.
 const IDLE_LIMIT: Duration = Duration::from_secs(1);
-/// Messages held by one subscription; then another is opened. The broker allows
-/// some 2,000 channels, so a look can hold 4 million messages. (One `basic.get`
-/// after the other takes a quorum queue 1 to 3 ms each, subscriptions a
-/// twentieth of that.)
-const HELD_BY_ONE: u16 = 2_000;
+/// Messages held by one subscription, before another is opened. The broker
+/// allows some 2,000 channels, so a look can hold 4 million messages. (One
+/// `basic.get` after the other takes 1 to 3 ms each on a quorum queue,
+/// subscriptions a twentieth of that.)
+const MAX_PER_SUBSCRIPTION: u16 = 2_000;
 
-/// A connection for looking.
+/// Connection for inspecting queues.
 pub struct Inspector {
     connection: Connection,
 }
 
-/// How much a queue holds.
+/// Number of messages and consumers of a queue.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Depth {
-    /// Messages that are not in anybody's hands.
+    /// Messages that no consumer holds.
     pub messages: u32,
-    /// Subscriptions.
     pub consumers: u32,
 }
 
-/// Why a queue can't be looked at.
+/// Reasons for which a queue cannot be inspected.
 #[derive(Debug, thiserror::Error)]
 pub enum LookError {
-    /// No connection.
-    #[error("the broker can't be reached: {0}")]
+    /// Connecting failed.
+    #[error("the broker cannot be reached: {0}")]
     Connect(#[from] ConnectError),
-    /// The connection is gone.
-    #[error("the broker was lost: {0}")]
+    /// The connection is closed.
+    #[error("the connection to the broker was lost: {0}")]
     Lost(#[from] lapin::Error),
     /// The broker did not answer.
     #[error("no answer from the broker within {} s", STEP_LIMIT.as_secs())]
@@ -64,19 +65,19 @@ pub enum LookError {
 }
 
 impl Inspector {
-    /// Connects once; declares nothing.
+    /// Connects once, and declares nothing.
     pub async fn open(uri: &BrokerUri, name: &str) -> Result<Self, LookError> {
         let connection = broker::connect(uri, name, &Topology::default()).await?;
         Ok(Self { connection })
     }
 
-    /// How much the queue holds; `None` where there is no such queue.
+    /// Returns the depth of a queue; `None` if it does not exist.
     pub async fn depth(&self, queue: &str) -> Result<Option<Depth>, LookError> {
-        // The broker closes a channel over a queue that is not there.
+        // The broker closes a channel that names a missing queue.
         let channel = broker::channel(&self.connection).await?;
-        match within_limit(broker::look_at(&channel, queue)).await {
+        match within_limit(broker::declare_passive(&channel, queue)).await {
             Ok(declared) => {
-                put_back(&channel).await;
+                close_channel(&channel).await;
                 Ok(Some(Depth {
                     messages: declared.message_count(),
                     consumers: declared.consumer_count(),
@@ -87,8 +88,8 @@ impl Inspector {
         }
     }
 
-    /// Begins to look at what is in the queue now; a queue that is not there
-    /// holds nothing.
+    /// Starts a look at the messages that are in the queue now; a missing queue
+    /// is empty.
     pub async fn look(&self, queue: &str) -> Result<Look<'_>, LookError> {
         let depth = self.depth(queue).await?.unwrap_or_default();
         Ok(Look {
@@ -100,13 +101,12 @@ impl Inspector {
         })
     }
 
-    /// Closes the connection.
     pub async fn close(self) {
         broker::close(&self.connection).await;
     }
 }
 
-/// A look at one queue. It ends: what arrives later is not seen.
+/// Look at the messages of one queue, without those that arrive later.
 pub struct Look<'a> {
     connection: &'a Connection,
     queue: String,
@@ -122,13 +122,13 @@ struct Subscription {
 }
 
 impl Look<'_> {
-    /// How many are still to be seen.
+    /// Returns the number of messages still to be read.
     #[must_use]
     pub fn left(&self) -> u32 {
         self.left
     }
 
-    /// The next message, `None` when all were seen.
+    /// Reads the next message; `None` after the last one.
     pub async fn next(&mut self) -> Result<Option<Seen>, LookError> {
         if self.left == 0 {
             return Ok(None);
@@ -149,7 +149,7 @@ impl Look<'_> {
         };
         self.left -= 1;
         subscription.held += 1;
-        if subscription.held < HELD_BY_ONE {
+        if subscription.held < MAX_PER_SUBSCRIPTION {
             self.current = Some(subscription);
         } else {
             self.full.push(subscription.channel);
@@ -160,19 +160,19 @@ impl Look<'_> {
         }))
     }
 
-    /// Ends the look: everything is put back.
-    pub async fn put_back(self) {
+    /// Ends the look; all messages are requeued.
+    pub async fn requeue(self) {
         for channel in &self.full {
-            put_back(channel).await;
+            close_channel(channel).await;
         }
         if let Some(current) = &self.current {
-            put_back(&current.channel).await;
+            close_channel(&current.channel).await;
         }
     }
 
     async fn subscribe(&self) -> Result<Subscription, LookError> {
         let channel = broker::channel(self.connection).await?;
-        within_limit(channel.basic_qos(HELD_BY_ONE, BasicQosOptions::default())).await?;
+        within_limit(channel.basic_qos(MAX_PER_SUBSCRIPTION, BasicQosOptions::default())).await?;
         let options = BasicConsumeOptions::default();
         let queue = self.queue.as_str().into();
         let consumer = channel.basic_consume(queue, "".into(), options, FieldTable::default());
@@ -185,8 +185,9 @@ impl Look<'_> {
     }
 }
 
-async fn put_back(channel: &Channel) {
-    // If the connection is gone, the broker puts everything back by itself.
+/// Closes a channel, which requeues its messages.
+async fn close_channel(channel: &Channel) {
+    // If the connection is closed, the broker requeues the messages by itself.
     let _ = within_limit(channel.close(200, "seen".into())).await;
 }
 
@@ -202,20 +203,20 @@ fn is_not_found(error: &lapin::Error) -> bool {
     matches!(error.kind(), lapin::ErrorKind::ProtocolError(e) if e.get_id() == NOT_FOUND)
 }
 
-/// A message that was seen.
+/// Message that a look has read.
 pub struct Seen {
     properties: BasicProperties,
     payload: Bytes,
 }
 
 impl Seen {
-    /// Whose message it is, where that can be read.
+    /// Returns the event's id, if it is valid.
     #[must_use]
     pub fn id(&self) -> Option<EventId> {
         EventId::parse(self.properties.message_id().as_ref()?.as_str()).ok()
     }
 
-    /// How often it was handed out before.
+    /// Returns the number of earlier deliveries.
     #[must_use]
     pub fn deliveries(&self) -> u64 {
         match message::header(&self.properties, "x-delivery-count") {
@@ -224,13 +225,13 @@ impl Seen {
         }
     }
 
-    /// Reads it as a message of `wahook.dead`.
+    /// Decodes a message of `wahook.dead`.
     #[must_use]
-    pub fn letter(self) -> DeadLetter {
+    pub fn dead_letter(self) -> DeadLetter {
         DeadLetter::read(&self.properties, self.payload)
     }
 
-    /// Reads it as a message of `wahook.results`.
+    /// Decodes a message of `wahook.results`.
     pub fn result(self) -> Result<AttemptResult, Poison> {
         result_message::decode(&self.properties, self.payload)
     }

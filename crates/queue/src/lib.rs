@@ -1,8 +1,8 @@
-//! What a queue must do for wahook (publish with a confirm, hand out work,
-//! retry later, park dead letters), and RabbitMQ doing it.
+//! Publishing with confirms, consuming, delayed retries and dead letters, on
+//! RabbitMQ or on a queue within this process.
 //!
 //! lapin's own recovery is not used: each connection is supervised here and
-//! built anew on any error, with a deadline around every step.
+//! replaced after any error, with a deadline for every step.
 
 mod acks;
 pub mod broker;

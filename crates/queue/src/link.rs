@@ -1,23 +1,21 @@
-//! Whether a supervised connection is usable, for readiness and metrics.
+//! State of a supervised connection, for readiness and metrics.
 
 use tokio::sync::watch;
 
-/// The state of one supervised connection.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct LinkState {
-    /// How many connections have been made so far; 1 is the first, each more
-    /// is a reconnect.
+    /// Connections made so far; 1 is the first, each further one a reconnect.
     pub connections: u64,
-    /// Connected, declared and in use.
+    /// True while the connection is declared and in use.
     pub up: bool,
     /// The broker's reason for blocking publishers (an alarm), while it does.
     pub blocked: Option<String>,
-    /// What went wrong last, in words.
+    /// Message of the last error.
     pub last_error: Option<String>,
 }
 
 impl LinkState {
-    /// A connection is in use.
+    /// Records a new connection.
     pub fn connected(&mut self) {
         self.connections += 1;
         self.up = true;
@@ -25,7 +23,7 @@ impl LinkState {
         self.last_error = None;
     }
 
-    /// It is gone, and why.
+    /// Records the loss of the connection and its cause.
     pub fn lost(&mut self, error: String) {
         self.up = false;
         self.blocked = None;
@@ -33,9 +31,9 @@ impl LinkState {
     }
 }
 
-/// Calls `observe` with the state now and after every change, until the
+/// Calls `observe` with the current state and after every change, until the
 /// connection's supervisor ends.
-pub async fn follow(mut link: watch::Receiver<LinkState>, mut observe: impl FnMut(&LinkState)) {
+pub async fn watch(mut link: watch::Receiver<LinkState>, mut observe: impl FnMut(&LinkState)) {
     loop {
         observe(&link.borrow_and_update());
         if link.changed().await.is_err() {

@@ -1,10 +1,11 @@
-//! A queue within this process, in RabbitMQ's place: where producer, consumer and store are
-//! one program.
+//! Interface to a queue within this process, which replaces RabbitMQ where
+//! producer, consumer and store are one program.
 //!
-//! [`Publisher`](crate::Publisher), [`ConsumerConnection`](crate::ConsumerConnection) and what they hand out are the
-//! same for both, so nobody above knows which it is. What they ask of the store travels as
-//! [`Command`]s, each with the way back for its answer; a store that is gone drops them,
-//! which answers them too.
+//! [`Publisher`](crate::Publisher),
+//! [`ConsumerConnection`](crate::ConsumerConnection) and the messages they
+//! deliver have the same types for both queues, so callers do not depend on the
+//! choice. Requests to the store are [`Command`]s, each with a channel for its
+//! answer. A closed store drops them, which ends the wait for the answer.
 
 use std::{
     fmt,
@@ -21,72 +22,69 @@ use crate::{
     topology::Topology,
 };
 
-/// Who keeps the messages. The seam exists for the embedded store, which is above this
+/// Store of the messages. A trait, because the embedded store depends on this
 /// crate.
 pub trait LocalQueue: Send + Sync + 'static {
-    /// Takes a command, and never waits.
+    /// Accepts a command without waiting.
     fn submit(&self, command: Command);
 
-    /// Whether it takes messages, to watch.
+    /// Returns the state of the store, to watch: whether it accepts messages.
     fn link(&self) -> watch::Receiver<LinkState>;
 }
 
-/// The same queue, shared by all who use it.
 pub type SharedQueue = Arc<dyn LocalQueue>;
 
-/// What a queue is asked for.
+/// Request to a queue.
 pub enum Command {
-    /// From now on messages are routed by this topology too, and by its obsolete bindings
-    /// no more.
+    /// Adds a topology to the routing and removes its obsolete bindings.
     Declare(Topology),
-    /// Keep a message. The answer comes once it is durable.
+    /// Stores a message. The answer follows once the message is durable.
     Publish(Box<Outgoing>, oneshot::Sender<Result<(), PublishError>>),
-    /// Hand out a queue's messages, one after the other.
+    /// Starts delivery of a queue's messages, one after another.
     Subscribe(Subscriber),
-    /// Hand out no more of them, and drop the sender.
+    /// Stops delivery to a subscriber and drops its sender.
     Cancel(SubscriberId),
-    /// Hand out one message, where there is one.
+    /// Delivers one message, if the queue has one.
     Take(String, oneshot::Sender<Option<Received>>),
-    /// How many messages a queue holds that are not handed out.
+    /// Counts the undelivered messages of a queue.
     Depth(String, oneshot::Sender<u32>),
-    /// How many are subscribed.
+    /// Counts the subscribers of a queue.
     Count(String, oneshot::Sender<u32>),
-    /// What becomes of a message that was handed out.
+    /// Settles a delivered message.
     Settle(Tag, Settlement),
 }
 
-/// Names a subscriber within this process.
+/// Identifies a subscriber within this process.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct SubscriberId(u64);
 
-/// Who gets a queue's messages.
+/// Receiver of a queue's messages.
 pub struct Subscriber {
-    /// Names it.
     pub id: SubscriberId,
-    /// Which queue's.
+    /// Name of the queue.
     pub queue: String,
-    /// So many may be with it and not yet settled.
+    /// Limit of delivered messages that are not settled.
     pub prefetch: u16,
-    /// Where they go; closed when it has gone away.
+    /// Destination of the messages; closed once the subscriber is gone.
     pub messages: mpsc::UnboundedSender<Received>,
 }
 
-/// Names a message that was handed out, as the store likes.
+/// The store's identifier of a delivered message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Tag(pub i64);
 
-/// What becomes of a message.
+/// End of a received message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Settlement {
-    /// It is dealt with.
+    /// Removes the message.
     Ack,
-    /// It goes to its queue's dead letters, unchanged.
+    /// Moves the message, unchanged, to the dead letters of its queue.
     Reject,
-    /// It goes back to its queue.
+    /// Returns the message to its queue.
     Requeue,
 }
 
-/// The right to settle a message, once. Dropped, it puts the message back.
+/// Settles a message of the store, once. Dropping it requeues the message.
 pub(crate) struct Lease {
     queue: SharedQueue,
     tag: Tag,
@@ -123,8 +121,8 @@ impl fmt::Debug for Lease {
     }
 }
 
-/// A subscription as its user holds it. Dropped, it ends, and what was not taken of it is
-/// put back.
+/// Subscriber's side of a subscription. Dropping it ends the subscription and
+/// requeues unread messages.
 pub(crate) struct LocalSubscription {
     queue: SharedQueue,
     id: SubscriberId,
@@ -149,7 +147,7 @@ impl LocalSubscription {
         }
     }
 
-    /// `None` once it has ended.
+    /// Waits for the next message; `None` once the subscription has ended.
     pub(crate) async fn next(&mut self) -> Option<Received> {
         self.messages.recv().await
     }
@@ -165,7 +163,7 @@ impl Drop for LocalSubscription {
     }
 }
 
-/// Keeps a message; the answer is the store's.
+/// Stores a message and returns the store's answer.
 pub(crate) async fn publish(queue: &SharedQueue, message: Outgoing) -> Result<(), PublishError> {
     let (done, confirmed) = oneshot::channel();
     queue.submit(Command::Publish(Box::new(message), done));

@@ -1,5 +1,5 @@
-//! How an event travels: its AMQP properties, where it is published to, and
-//! how it is read back.
+//! AMQP form of an event: its properties, its exchange and routing key, and its
+//! decoding.
 
 use bytes::Bytes;
 use lapin::{
@@ -13,7 +13,7 @@ use wahook_domain::{
 
 use crate::{routing::routing_key, topology};
 
-/// The version of the envelope; a message of another one is poison.
+/// Version of the envelope; a message of another version is poison.
 pub const WIRE_VERSION: i64 = 1;
 
 pub(crate) const PERSISTENT: u8 = 2;
@@ -26,8 +26,7 @@ pub(crate) const ENDPOINT: &str = "x-endpoint";
 pub(crate) const REASON: &str = "x-reason";
 pub(crate) const DEAD: &str = "x-dead-ms";
 
-/// A message on its way to the broker: persistent, and with an id, by
-/// construction.
+/// Message to publish: persistent, and with an id, by construction.
 #[derive(Debug, Clone)]
 pub struct Outgoing {
     pub(crate) exchange: String,
@@ -38,25 +37,25 @@ pub struct Outgoing {
 }
 
 impl Outgoing {
-    /// The exchange that it is published to, and with which routing key.
+    /// Returns the exchange and the routing key.
     #[must_use]
     pub fn address(&self) -> (&str, &str) {
         (&self.exchange, &self.routing_key)
     }
 
-    /// What the broker keeps beside the payload.
+    /// Returns the AMQP properties.
     #[must_use]
     pub fn properties(&self) -> &BasicProperties {
         &self.properties
     }
 
-    /// The event's body.
+    /// Returns the event's body.
     #[must_use]
     pub fn payload(&self) -> &Bytes {
         &self.payload
     }
 
-    /// A fresh event, to every endpoint that wants it.
+    /// Creates the message of a new event, for every endpoint that wants it.
     #[must_use]
     pub fn event(event: &QueuedEvent) -> Self {
         Self::new(
@@ -67,11 +66,11 @@ impl Outgoing {
         )
     }
 
-    /// The question whether no endpoint wants an event, without the event itself.
-    /// A confirm says that none does; it is unroutable where one does, or where
-    /// no consumer has ever declared what its endpoints want.
+    /// Creates a query that is confirmed if no endpoint wants the event; it
+    /// does not contain the event. It is unroutable if an endpoint wants the
+    /// event, or if no consumer has declared its endpoints' filters yet.
     #[must_use]
-    pub fn is_unwanted(event: &QueuedEvent) -> Self {
+    pub fn unwanted_query(event: &QueuedEvent) -> Self {
         let id = ShortString::from(event.id.as_str());
         Self {
             exchange: topology::FILTERS_EXCHANGE.into(),
@@ -82,7 +81,7 @@ impl Outgoing {
         }
     }
 
-    /// The next attempt of an event, after `step`.
+    /// Creates the message of the next attempt, delayed by `step`.
     #[must_use]
     pub fn retry(event: &QueuedEvent, endpoint: &EndpointName, step: WaitStep) -> Self {
         let next = QueuedEvent {
@@ -97,8 +96,8 @@ impl Outgoing {
         )
     }
 
-    /// An exhausted delivery, for redrive; `reason` tells a person why it was
-    /// given up, and `now` when.
+    /// Creates the dead letter of an exhausted delivery, for redrive; `reason`
+    /// is for operators, `now` the time at which it was given up.
     #[must_use]
     pub fn dead_letter(
         event: &QueuedEvent,
@@ -114,26 +113,26 @@ impl Outgoing {
         Self::new(String::new(), topology::DEAD_QUEUE.into(), event, notes)
     }
 
-    /// A dead letter on its way back to its work queue, for a new round of
-    /// attempts that begins `now`.
+    /// Creates the message that returns a dead letter to its work queue, for a
+    /// new round of attempts that begins `now`.
     #[must_use]
     pub fn redrive(event: &QueuedEvent, endpoint: &EndpointName, now: UnixMillis) -> Self {
-        let anew = QueuedEvent {
+        let redriven = QueuedEvent {
             attempt: AttemptNumber::FIRST,
             redriven_at: Some(now),
             ..event.clone()
         };
-        Self::new(String::new(), topology::work_queue(endpoint), &anew, [])
+        Self::new(String::new(), topology::work_queue(endpoint), &redriven, [])
     }
 
-    /// An event on its way back to its work queue, because its endpoint is down:
-    /// the same attempt is still to be made.
+    /// Creates the message that returns an event to its work queue for the same
+    /// attempt, because its endpoint is unavailable.
     ///
-    /// It is published anew rather than requeued. The broker counts how often it
-    /// hands out a message, and parks it in the dead letters when that is too
-    /// often; waiting for an endpoint must never count.
+    /// The event is republished rather than requeued: the broker counts the
+    /// deliveries of a message and dead-letters it above a limit, and waiting
+    /// for an endpoint must never count.
     #[must_use]
-    pub fn put_back(event: &QueuedEvent, endpoint: &EndpointName) -> Self {
+    pub fn republish(event: &QueuedEvent, endpoint: &EndpointName) -> Self {
         Self::new(String::new(), topology::work_queue(endpoint), event, [])
     }
 
@@ -179,14 +178,14 @@ impl Outgoing {
     }
 }
 
-/// What every message of ours starts its headers with.
+/// Creates the headers that every message of wahook has.
 pub(crate) fn version_header() -> FieldTable {
     let mut headers = FieldTable::default();
     headers.insert(VERSION.into(), AMQPValue::LongLongInt(WIRE_VERSION));
     headers
 }
 
-/// The properties that every message of ours has.
+/// Creates the properties that every message of wahook has.
 pub(crate) fn properties(headers: FieldTable, id: &ShortString) -> BasicProperties {
     BasicProperties::default()
         .with_content_type("application/json".into())
@@ -195,24 +194,25 @@ pub(crate) fn properties(headers: FieldTable, id: &ShortString) -> BasicProperti
         .with_headers(headers)
 }
 
-/// Why a message can't be read. It goes to the dead letters unchanged.
+/// Reasons for which a message cannot be decoded. Such a message is
+/// dead-lettered unchanged.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Poison {
-    /// A property or header that we always write is missing or of a wrong type.
+    /// A required property or header is missing or has a wrong type.
     #[error("{0} is missing or malformed")]
     Missing(&'static str),
-    /// The message is of a version that this program does not know.
-    #[error("envelope version {0} is not known (this program reads {WIRE_VERSION})")]
+    /// The envelope has an unknown version.
+    #[error("unknown envelope version {0} (this program reads {WIRE_VERSION})")]
     Version(i64),
-    /// The payload is no canonical event.
-    #[error("the payload is no event: {0}")]
+    /// The payload is not a canonical event.
+    #[error("the payload is not an event: {0}")]
     Payload(String),
 }
 
-/// Reads a message of a work queue: the counterpart of [`Outgoing::event`].
+/// Decodes a message of a work queue: the counterpart of [`Outgoing::event`].
 ///
 /// # Errors
-/// When it is none of ours, or its payload is no event.
+/// When wahook did not write the message, or its payload is not an event.
 pub fn decode(properties: &BasicProperties, payload: Bytes) -> Result<QueuedEvent, Poison> {
     check_version(properties)?;
     let id = text(properties.message_id(), "message_id")?;
@@ -261,7 +261,7 @@ fn text<'a>(value: &'a Option<ShortString>, name: &'static str) -> Result<&'a st
         .ok_or(Poison::Missing(name))
 }
 
-/// A whole number of any width: other clients choose other integer types.
+/// Reads an integer of any width: other clients choose other types.
 pub(crate) fn number(properties: &BasicProperties, name: &'static str) -> Result<i64, Poison> {
     let value = match header(properties, name) {
         Some(AMQPValue::LongLongInt(n)) => Some(*n),
@@ -306,7 +306,7 @@ mod tests {
     }
 
     #[test]
-    fn an_event_is_read_back_as_it_was_published() {
+    fn a_published_event_is_decoded_unchanged() {
         let outgoing = Outgoing::event(&event());
         assert_eq!(read_back(&outgoing), event());
         assert_eq!(outgoing.exchange, "wahook.known");
@@ -315,7 +315,7 @@ mod tests {
     }
 
     #[test]
-    fn a_retry_waits_in_its_step_and_returns_to_its_own_work_queue_as_the_next_attempt() {
+    fn a_retry_waits_its_step_and_returns_to_its_work_queue_as_the_next_attempt() {
         let step = wahook_domain::RetryRule::new(3, 5_000)
             .unwrap()
             .wait_steps()[0];
@@ -330,7 +330,7 @@ mod tests {
     }
 
     #[test]
-    fn a_dead_letter_keeps_the_event_and_says_which_endpoint_refused_it() {
+    fn a_dead_letter_has_the_event_its_endpoint_and_the_reason() {
         let now = UnixMillis::new(1_727_784_035_000);
         let (endpoint, reason) = (EndpointName::default(), "answered 500");
         let outgoing = Outgoing::dead_letter(&event(), &endpoint, reason, now);
@@ -358,17 +358,17 @@ mod tests {
             (outgoing.exchange.as_str(), outgoing.routing_key.as_str()),
             ("", "wahook.deliver.default")
         );
-        let redriven = read_back(&outgoing);
-        assert_eq!(redriven.queued_at(), now);
+        let decoded = read_back(&outgoing);
+        assert_eq!(decoded.queued_at(), now);
         let expected = QueuedEvent {
             redriven_at: Some(now),
             ..event()
         };
-        assert_eq!(redriven, expected);
+        assert_eq!(decoded, expected);
     }
 
     #[test]
-    fn a_message_that_lacks_anything_or_is_of_another_version_is_poison() {
+    fn an_incomplete_message_or_one_of_another_version_is_poison() {
         let payload = event().body.bytes();
         let of =
             |properties: &BasicProperties, payload: &Bytes| decode(properties, payload.clone());

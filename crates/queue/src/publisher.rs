@@ -1,9 +1,9 @@
-//! The confirmed publisher: many publishes in flight on one channel, each told
-//! when the broker has it durably, on a connection that heals by itself.
+//! Publisher with confirms: many publishes in flight on one channel, on a
+//! connection that recovers by itself.
 //!
 //! One task owns the channel. lapin numbers a publish and queues its frames in
-//! two steps, so two tasks that publish on one channel at once can be confirmed
-//! for each other's message; here nobody else ever touches it.
+//! two steps, so two tasks that publish on one channel at once can receive each
+//! other's confirms.
 
 use backoff::backoff::Backoff;
 use futures_util::{FutureExt, StreamExt, stream::FuturesUnordered};
@@ -22,31 +22,31 @@ use wahook_failpoint::{self as failpoint, Failpoint};
 
 use crate::{
     broker::{self, Broker, BrokerUri, ConnectError, reconnect_backoff},
-    confirms::{Returns, Settled, Verdict},
+    confirms::{RawConfirm, Resolution, Returns},
     link::LinkState,
     local::{self, Command, SharedQueue},
     message::Outgoing,
     topology::Topology,
 };
 
-/// Publishes that may wait for the task to take them.
+/// Publishes that wait for the task.
 const QUEUED_REQUESTS: usize = 1024;
-/// Publishes that may wait for their confirms; more are refused, so that a
-/// broker that confirms nothing costs a bounded amount of memory.
+/// Limit of unconfirmed publishes. Further ones are refused, so that a broker
+/// that confirms nothing costs a bounded amount of memory.
 const MAX_UNCONFIRMED: usize = 8192;
-/// Publishes taken at once before confirms are looked at again.
-const TAKE_AT_ONCE: usize = 64;
+/// Publishes started together before confirms are processed again.
+const MAX_BURST: usize = 64;
 
-/// Why a publish is not known to be durable.
+/// Reasons for which a publish is not known to be durable.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum PublishError {
-    /// There is no connection; nothing was sent.
+    /// No connection; nothing was sent.
     #[error("the broker is not connected")]
     Disconnected,
-    /// An alarm is up at the broker; nothing was sent.
+    /// The broker has an alarm; nothing was sent.
     #[error("the broker blocks publishers (memory or disk alarm)")]
     Blocked,
-    /// Too many publishes wait for their confirms; nothing was sent.
+    /// Too many unconfirmed publishes; nothing was sent.
     #[error("too many publishes wait for their confirms")]
     Busy,
     /// The connection was lost before the confirm: it may be durable or not.
@@ -55,11 +55,11 @@ pub enum PublishError {
     /// No confirm within the deadline: it may be durable or not.
     #[error("no confirm within the deadline")]
     TimedOut,
-    /// No queue takes this message.
-    #[error("no queue is bound for it")]
+    /// No queue accepts the message.
+    #[error("no queue is bound for the message")]
     Unroutable,
     /// The broker refused it (a full queue, or an internal fault).
-    #[error("the broker refused it")]
+    #[error("the broker refused the message")]
     Refused,
 }
 
@@ -68,24 +68,23 @@ struct Request {
     done: oneshot::Sender<Result<(), PublishError>>,
 }
 
-/// A handle for publishing; clones share one channel.
+/// Handle for publishing; clones share one channel.
 #[derive(Clone)]
 pub struct Publisher {
-    way: Way,
+    backend: Backend,
     link: watch::Receiver<LinkState>,
     deadline: Duration,
 }
 
-/// Where publishes go.
 #[derive(Clone)]
-enum Way {
-    /// To the task that owns the channel, while there is one.
+enum Backend {
+    /// The task that owns the channel; `None` while disconnected.
     Channel(watch::Receiver<Option<mpsc::Sender<Request>>>),
-    /// To the store within this process.
+    /// The store within this process.
     Local(SharedQueue),
 }
 
-/// The task behind the handles. A store within this process needs none.
+/// Task behind the handles; `None` for a store within this process.
 pub struct PublisherTask(Option<Running>);
 
 struct Running {
@@ -94,8 +93,8 @@ struct Running {
 }
 
 impl Publisher {
-    /// Starts the task. `deadline` is how long a publish may wait for its
-    /// confirm. Connecting goes on in the background, for ever.
+    /// Starts the task. `deadline` limits the wait of a publish for its
+    /// confirm. Connecting continues in the background indefinitely.
     #[must_use]
     pub fn start(
         broker: impl Into<Broker>,
@@ -109,7 +108,7 @@ impl Publisher {
                 queue.submit(Command::Declare(topology));
                 let publisher = Self {
                     link: queue.link(),
-                    way: Way::Local(queue),
+                    backend: Backend::Local(queue),
                     deadline,
                 };
                 (publisher, PublisherTask(None))
@@ -137,7 +136,7 @@ impl Publisher {
         let task = tokio::spawn(supervisor.run());
         (
             Self {
-                way: Way::Channel(requests),
+                backend: Backend::Channel(requests),
                 link,
                 deadline,
             },
@@ -145,22 +144,22 @@ impl Publisher {
         )
     }
 
-    /// The state of the connection, to watch.
+    /// Returns the state of the connection, to watch.
     #[must_use]
     pub fn link(&self) -> watch::Receiver<LinkState> {
         self.link.clone()
     }
 
-    /// Publishes and waits for the confirm. `Ok` means: at least one queue has
-    /// it, durably.
+    /// Publishes and waits for the confirm. `Ok` means that at least one queue
+    /// has the message, durably.
     pub async fn publish(&self, message: Outgoing) -> Result<(), PublishError> {
         if self.link.borrow().blocked.is_some() {
             return Err(PublishError::Blocked);
         }
         let step = async {
-            match &self.way {
-                Way::Channel(requests) => request(requests, message).await,
-                Way::Local(queue) => local::publish(queue, message).await,
+            match &self.backend {
+                Backend::Channel(requests) => request(requests, message).await,
+                Backend::Local(queue) => local::publish(queue, message).await,
             }
         };
         timeout(self.deadline, step)
@@ -168,24 +167,24 @@ impl Publisher {
             .unwrap_or(Err(PublishError::TimedOut))
     }
 
-    /// Publishes again and again until the broker has it. The copies that an
+    /// Publishes repeatedly until the broker has confirmed. The copies that an
     /// ambiguous failure leaves are duplicates with one id.
     pub async fn publish_until_confirmed(&self, message: &Outgoing) {
         let mut backoff = reconnect_backoff();
         while let Err(error) = self.publish(message.clone()).await {
             let pause = backoff.next_backoff().unwrap_or(backoff.max_interval);
-            tracing::warn!(%error, id = message.id.as_str(), ?pause, "publish failed, will repeat");
-            // A new connection is worth an attempt at once.
+            tracing::warn!(%error, id = message.id.as_str(), ?pause, "publish failed, retrying");
+            // A new connection is used at once.
             tokio::select! {
                 () = sleep(pause) => {}
-                () = self.came_up(), if error == PublishError::Disconnected => {}
+                () = self.until_connected(), if error == PublishError::Disconnected => {}
             }
         }
     }
 
-    async fn came_up(&self) {
+    async fn until_connected(&self) {
         if self.link.clone().wait_for(|link| link.up).await.is_err() {
-            // The task is gone for good: only the pause can end.
+            // The task has ended: only the pause can end the wait.
             std::future::pending::<()>().await;
         }
     }
@@ -206,13 +205,13 @@ async fn request(
 }
 
 impl PublisherTask {
-    /// Lets what is in flight be confirmed (for at most `limit`), then says
-    /// goodbye to the broker.
+    /// Waits for confirms in flight, for at most `limit`, then closes the
+    /// connection.
     pub async fn close(self, limit: Duration) {
         let Some(running) = self.0 else { return };
         running.stop.send_replace(true);
         if timeout(limit, running.task).await.is_err() {
-            tracing::warn!("the publisher did not finish in time");
+            tracing::warn!("publisher did not stop in time");
         }
     }
 }
@@ -239,7 +238,7 @@ impl Supervisor {
                 }
                 Some(Err(error)) => {
                     let pause = backoff.next_backoff().unwrap_or(backoff.max_interval);
-                    tracing::warn!(%error, broker = %self.uri, ?pause, "publishing: cannot connect");
+                    tracing::warn!(%error, broker = %self.uri, ?pause, "publisher cannot connect, retrying");
                     self.link.send_modify(|link| link.lost(error.to_string()));
                     unless_stopped(&mut self.stopped.clone(), sleep(pause)).await;
                 }
@@ -260,7 +259,7 @@ impl Supervisor {
         let events = connection.events_listener();
         self.requests.send_replace(Some(sender));
         self.link.send_modify(LinkState::connected);
-        tracing::info!(broker = %self.uri, "publishing: connected");
+        tracing::info!(broker = %self.uri, "publisher connected");
         let mut flow = Flow {
             channel: Arc::new(channel.clone()),
             in_flight: FuturesUnordered::new(),
@@ -280,28 +279,28 @@ impl Supervisor {
             .err()
             .map_or_else(|| "stopped".to_owned(), |e| e.to_string());
         if !*self.stopped.borrow() {
-            tracing::warn!(error = %reason, "publishing: connection lost");
+            tracing::warn!(error = %reason, "publisher connection lost, reconnecting");
         }
         self.link.send_modify(|link| link.lost(reason));
     }
 }
 
-/// What one publish ended with, as lapin says it.
-struct Done {
+/// Finished publish, with lapin's result.
+struct FinishedPublish {
     id: String,
-    verdict: lapin::Result<Verdict>,
+    confirm: lapin::Result<RawConfirm>,
     done: oneshot::Sender<Result<(), PublishError>>,
 }
 
-/// The publishes of one connection.
+/// Publishes of one connection.
 struct Flow<F> {
-    /// A clone of a channel itself is some fifteen clones.
+    /// In an `Arc`, because cloning a `Channel` costs some fifteen clones.
     channel: Arc<Channel>,
     in_flight: FuturesUnordered<F>,
     returns: Returns,
 }
 
-impl Flow<futures_util::future::BoxFuture<'static, Done>> {
+impl Flow<futures_util::future::BoxFuture<'static, FinishedPublish>> {
     async fn run(
         &mut self,
         mut requests: mpsc::Receiver<Request>,
@@ -317,15 +316,15 @@ impl Flow<futures_util::future::BoxFuture<'static, Done>> {
                 request = requests.recv(), if open => match request {
                     Some(request) => {
                         self.begin(request);
-                        for _ in 1..TAKE_AT_ONCE {
+                        for _ in 1..MAX_BURST {
                             let Ok(request) = requests.try_recv() else { break };
                             self.begin(request);
                         }
                     }
                     None => open = false,
                 },
-                Some(done) = self.in_flight.next() => self.settle(done)?,
-                Some(event) = events.next() => note(event, link)?,
+                Some(done) = self.in_flight.next() => self.resolve(done)?,
+                Some(event) = events.next() => record_event(event, link)?,
                 _ = stopped.wait_for(|stop| *stop), if open => {
                     handles.send_replace(None);
                     requests.close();
@@ -344,39 +343,40 @@ impl Flow<futures_util::future::BoxFuture<'static, Done>> {
         }
     }
 
-    /// Tells everyone whose confirm is here, all together (see [`Returns`]).
-    fn settle(&mut self, first: Done) -> lapin::Result<()> {
+    /// Answers all publishes whose confirms are ready, together (see
+    /// [`Returns`]).
+    fn resolve(&mut self, first: FinishedPublish) -> lapin::Result<()> {
         let mut ready = vec![first];
         while let Some(Some(done)) = self.in_flight.next().now_or_never() {
             ready.push(done);
         }
         let mut failure = None;
-        let mut settled = Vec::with_capacity(ready.len());
+        let mut resolved = Vec::with_capacity(ready.len());
         for done in ready {
-            match done.verdict {
-                Ok(verdict) => settled.push((done.id, verdict, done.done)),
+            match done.confirm {
+                Ok(confirm) => resolved.push((done.id, confirm, done.done)),
                 Err(error) => {
                     let _ = done.done.send(Err(PublishError::Interrupted));
                     failure = Some(error);
                 }
             }
         }
-        let verdicts = self
+        let resolutions = self
             .returns
-            .settle(settled.iter().map(|(id, v, _)| (id.as_str(), v)));
-        for ((_, _, done), verdict) in settled.into_iter().zip(verdicts) {
-            // A requester that gave up at its deadline is no longer there.
-            let _ = done.send(match verdict {
-                Settled::Confirmed => Ok(()),
-                Settled::Refused => Err(PublishError::Refused),
-                Settled::Unroutable => Err(PublishError::Unroutable),
+            .resolve(resolved.iter().map(|(id, v, _)| (id.as_str(), v)));
+        for ((_, _, done), resolution) in resolved.into_iter().zip(resolutions) {
+            // The send fails if the caller's deadline has passed.
+            let _ = done.send(match resolution {
+                Resolution::Confirmed => Ok(()),
+                Resolution::Refused => Err(PublishError::Refused),
+                Resolution::Unroutable => Err(PublishError::Unroutable),
             });
         }
         failure.map_or(Ok(()), Err)
     }
 }
 
-async fn publish(channel: Arc<Channel>, request: Request) -> Done {
+async fn publish(channel: Arc<Channel>, request: Request) -> FinishedPublish {
     let Request { message, done } = request;
     let id = message.id.as_str().to_owned();
     let options = BasicPublishOptions {
@@ -391,17 +391,17 @@ async fn publish(channel: Arc<Channel>, request: Request) -> Done {
         failpoint::pass_into(Failpoint::Published);
         confirm.await
     };
-    let verdict = steps.await.map(|confirmation| match confirmation {
-        Confirmation::Ack(returned) => Verdict::Ack {
+    let confirm = steps.await.map(|confirmation| match confirmation {
+        Confirmation::Ack(returned) => RawConfirm::Ack {
             returned: returned_id(returned),
         },
-        Confirmation::Nack(returned) => Verdict::Nack {
+        Confirmation::Nack(returned) => RawConfirm::Nack {
             returned: returned_id(returned),
         },
-        // The channel is in confirm mode; if it were not, nothing is proven.
-        Confirmation::NotRequested => Verdict::Nack { returned: None },
+        // The channel is in confirm mode. Otherwise nothing would be proven.
+        Confirmation::NotRequested => RawConfirm::Nack { returned: None },
     });
-    Done { id, verdict, done }
+    FinishedPublish { id, confirm, done }
 }
 
 fn returned_id(returned: Option<BasicReturnMessage>) -> Option<String> {
@@ -409,14 +409,14 @@ fn returned_id(returned: Option<BasicReturnMessage>) -> Option<String> {
     Some(id.map(String::from).unwrap_or_default())
 }
 
-fn note(event: Event, link: &watch::Sender<LinkState>) -> lapin::Result<()> {
+fn record_event(event: Event, link: &watch::Sender<LinkState>) -> lapin::Result<()> {
     match event {
         Event::ConnectionBlocked(reason) => {
             tracing::warn!(%reason, "the broker blocks publishers");
             link.send_modify(|link| link.blocked = Some(reason));
         }
         Event::ConnectionUnblocked => {
-            tracing::info!("the broker takes messages again");
+            tracing::info!("the broker accepts messages again");
             link.send_modify(|link| link.blocked = None);
         }
         Event::Error(error) => return Err(error),

@@ -1,15 +1,15 @@
-//! What of the broker's frames can lapin not read, and what does it get instead?
+//! Replacement of broker frames that lapin cannot parse.
 //!
-//! RabbitMQ takes a message's properties as bytes. lapin wants their short
-//! strings (ids, types, names of headers) to be UTF-8 and ends the whole
-//! connection over one that is not, over a frame longer than was agreed, and,
-//! by the overflow of its stack, the whole process over a table within tables
-//! within tables. The message would be handed out again at once, to end the
-//! next connection, too.
+//! RabbitMQ treats a message's properties as bytes. lapin requires their short
+//! strings (ids, types, names of headers) to be UTF-8. It closes the whole
+//! connection over one that is not, and over a frame longer than was agreed. A
+//! table within tables within tables overflows its stack and ends the whole
+//! process. The broker would redeliver the message at once, and the next
+//! connection would end, too.
 //!
-//! Such a message is shown to lapin without any properties. That makes it
-//! poison like any other: it is rejected, and the broker, which alone has the
-//! message itself, moves it to the dead letters unchanged.
+//! Such a message is passed to lapin without properties. That makes it poison
+//! like any other: it is rejected, and the broker, which has the original,
+//! dead-letters it unchanged.
 
 use bytes::{Buf, BufMut, BytesMut};
 use lapin::protocol::basic::parse_properties;
@@ -20,56 +20,59 @@ const BODY: u8 = 3;
 const HEARTBEAT: u8 = 8;
 const END: u8 = 0xce;
 
-/// Type, channel and length come before a frame's payload.
+/// Bytes of type, channel and length before a frame's payload.
 const PREFIX: usize = 7;
-/// Class, weight and length of the body come before a message's properties.
+/// Bytes of class, weight and body length before a message's properties.
 const HEADER_PREFIX: usize = 12;
-/// Of a header with no properties, which is the prefix and two bytes of flags.
+/// Length of a header without properties: the prefix and two bytes of flags.
 const BARE_LENGTH: u32 = 14;
 const NO_FLAGS: u16 = 0;
 /// Class and method of `basic.deliver`.
 const DELIVER: [u8; 4] = [0, 60, 0, 60];
-/// The bits of some properties; all others are short strings.
+/// Flag bits of some properties; all others are short strings.
 const HEADERS: u16 = 13;
 const DELIVERY_MODE: u16 = 12;
 const PRIORITY: u16 = 11;
 const TIMESTAMP: u16 = 6;
-/// The longest frame that RabbitMQ agrees to unless it is told otherwise.
+/// Longest frame that RabbitMQ agrees to by default.
 const MAX_FRAME: u32 = 131_072;
-/// Tables and arrays in one message's headers, however they are nested. Without
+/// Limit of tables and arrays in one message's headers, at any nesting. Without
 /// optimisation lapin's parser takes some 8 KiB a level of its thread's 2 MiB.
 const MAX_TABLES: usize = 64;
 
-/// The longest frame that lapin takes, in bytes, where the address asks for this.
-/// The broker keeps bodies below, but sends a message's header as it is.
-pub(crate) fn longest_frame(asked: Option<u32>) -> usize {
-    let agreed = asked.filter(|asked| *asked > 0).unwrap_or(MAX_FRAME);
+/// Returns the longest frame that lapin accepts, in bytes, for the address's
+/// `frame_max`. The broker splits bodies to fit, but sends a message's header
+/// whole.
+pub(crate) fn longest_frame(frame_max: Option<u32>) -> usize {
+    let agreed = frame_max
+        .filter(|frame_max| *frame_max > 0)
+        .unwrap_or(MAX_FRAME);
     agreed.min(MAX_FRAME) as usize
 }
 
-/// Takes the first frame off `came`, in a form that lapin can read; `None` while
-/// it is not yet complete.
-pub(crate) fn next_frame(came: &mut BytesMut, longest: usize) -> Option<BytesMut> {
-    let kind = *came.first()?;
+/// Takes the first frame off `received`, in a form that lapin can parse; `None`
+/// while it is incomplete.
+pub(crate) fn next_frame(received: &mut BytesMut, longest: usize) -> Option<BytesMut> {
+    let kind = *received.first()?;
     if !matches!(kind, METHOD | HEADER | BODY | HEARTBEAT) {
-        // Not AMQP, or of another version: lapin tells it best.
-        return Some(came.split());
+        // Not AMQP, or another version: lapin reports it best.
+        return Some(received.split());
     }
-    let length = came.get(3..PREFIX)?.get_u32() as usize;
+    let length = received.get(3..PREFIX)?.get_u32() as usize;
     let whole = PREFIX + length + 1;
-    if came.len() < whole {
+    if received.len() < whole {
         return None;
     }
-    let mut frame = came.split_to(whole);
+    let mut frame = received.split_to(whole);
     if kind == HEADER && !is_readable(&frame, longest) {
         tracing::warn!(
             bytes = length,
-            "a message's properties can't be read: it is taken as one that has none"
+            "message properties cannot be parsed; continuing without them"
         );
         return Some(without_properties(&frame));
     }
     if kind == METHOD && frame.get(PREFIX..PREFIX + 4) == Some(&DELIVER) {
-        mend_routing(frame.get_mut(PREFIX + 4..).unwrap_or_default());
+        sanitize_routing(frame.get_mut(PREFIX + 4..).unwrap_or_default());
     }
     Some(frame)
 }
@@ -84,8 +87,8 @@ fn is_readable(frame: &[u8], longest: usize) -> bool {
     if are_common(properties) {
         return true;
     }
-    // Each starts with its letter and its length, whose first byte is 0 in any
-    // frame; text has no NUL.
+    // Each table or array starts with its letter and its length, whose first
+    // byte is 0 in any frame; text has no NUL.
     let tables = properties
         .windows(2)
         .filter(|pair| matches!(pair, [b'F' | b'A', 0]))
@@ -93,9 +96,8 @@ fn is_readable(frame: &[u8], longest: usize) -> bool {
     tables <= MAX_TABLES && parse_properties(properties).is_ok_and(|(rest, _)| rest.is_empty())
 }
 
-/// Whether these are properties as nearly all messages have them, which needs no
-/// second parsing by lapin's own rules: texts, numbers, and headers that hold
-/// such and no tables.
+/// Returns true for the properties of nearly all messages: texts, numbers, and
+/// headers without tables. They need no second parsing by lapin's own rules.
 fn are_common(mut properties: &[u8]) -> bool {
     let rest = &mut properties;
     common(rest).is_some() && rest.is_empty()
@@ -103,7 +105,7 @@ fn are_common(mut properties: &[u8]) -> bool {
 
 fn common(rest: &mut &[u8]) -> Option<()> {
     let flags = take(rest, 2)?.get_u16();
-    // No property has these.
+    // No property has these flags.
     if flags & 0b11 != 0 {
         return None;
     }
@@ -145,7 +147,7 @@ fn take<'b>(rest: &mut &'b [u8], length: usize) -> Option<&'b [u8]> {
     rest.split_off(..length)
 }
 
-/// The same header, of a message without properties.
+/// Returns the same header without properties.
 fn without_properties(frame: &[u8]) -> BytesMut {
     let mut bare = BytesMut::from(frame.get(..3).unwrap_or_default());
     bare.put_u32(BARE_LENGTH);
@@ -159,9 +161,9 @@ fn without_properties(frame: &[u8]) -> BytesMut {
     bare
 }
 
-/// Nothing of ours asks where a message was published to, so that odd bytes in
-/// there don't make it poison: they become `?`.
-fn mend_routing(arguments: &mut [u8]) {
+/// Replaces odd bytes in the exchange and routing key by `?`. wahook does not
+/// use these, so that odd bytes in there do not make the message poison.
+fn sanitize_routing(arguments: &mut [u8]) {
     const TAG_AND_FLAG: usize = 9;
     let mut rest = skip_short(arguments)
         .get_mut(TAG_AND_FLAG..)
@@ -178,7 +180,7 @@ fn mend_routing(arguments: &mut [u8]) {
     }
 }
 
-/// What follows a short string.
+/// Returns the bytes after a short string.
 fn skip_short(bytes: &mut [u8]) -> &mut [u8] {
     let length = bytes.first().map_or(0, |length| usize::from(*length));
     bytes.get_mut(1 + length..).unwrap_or_default()
@@ -208,7 +210,7 @@ mod tests {
         header(&[0, 0])
     }
 
-    /// Properties with headers alone, `table` being their entries.
+    /// Properties with headers alone; `table` has their entries.
     fn headers(table: &[u8]) -> Vec<u8> {
         let length = u32::try_from(table.len()).unwrap().to_be_bytes();
         [&[0x20, 0], length.as_slice(), table].concat()
@@ -225,14 +227,14 @@ mod tests {
         headers(&[b"\x01x".as_slice(), &value].concat())
     }
 
-    fn ours() -> Vec<u8> {
+    fn own_properties() -> Vec<u8> {
         let properties = crate::message::properties(crate::message::version_header(), &"e1".into());
         let written = gen_properties::<Vec<u8>>(&properties)(Vec::new().into());
         written.unwrap().into_inner().0
     }
 
-    fn all_frames(mut came: BytesMut) -> Vec<u8> {
-        std::iter::from_fn(|| next_frame(&mut came, LONGEST))
+    fn all_frames(mut received: BytesMut) -> Vec<u8> {
+        std::iter::from_fn(|| next_frame(&mut received, LONGEST))
             .flatten()
             .collect()
     }
@@ -242,20 +244,20 @@ mod tests {
     }
 
     #[test]
-    fn what_lapin_can_read_stays_as_it_came() {
-        for properties in [vec![0, 0], ours(), nested(MAX_TABLES)] {
+    fn parseable_properties_stay_unchanged() {
+        for properties in [vec![0, 0], own_properties(), nested(MAX_TABLES)] {
             assert_eq!(shown(&header(&properties)), header(&properties));
         }
     }
 
     #[test]
-    fn our_own_properties_are_common_ones() {
-        assert!(are_common(&ours()));
+    fn own_properties_are_common() {
+        assert!(are_common(&own_properties()));
         assert!(!are_common(&nested(1)));
     }
 
     #[test]
-    fn what_lapin_cannot_read_has_no_properties() {
+    fn unparseable_properties_are_removed() {
         let long = [b"\x01xS\0\0\x80\0".as_slice(), &[b'x'; 0x8000]].concat();
         for properties in [
             b"\x00\x80\x02\xffa".to_vec(),
@@ -275,7 +277,7 @@ mod tests {
     }
 
     #[test]
-    fn a_header_may_be_as_long_as_was_agreed() {
+    fn a_header_may_be_as_long_as_agreed() {
         assert_eq!(longest_frame(Some(8192)), 8192);
         for unlimited in [None, Some(0), Some(u32::MAX)] {
             assert_eq!(longest_frame(unlimited), MAX_FRAME as usize);
@@ -300,7 +302,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_amqp_is_handed_on() {
+    fn bytes_that_are_not_amqp_pass_unchanged() {
         assert_eq!(
             shown(b"HTTP/1.1 400 Bad Request"),
             b"HTTP/1.1 400 Bad Request"
@@ -315,10 +317,10 @@ mod tests {
             prop_assert!(shown == header(&properties) || shown == bare());
         }
 
-        /// Ours, with some bytes changed.
+        /// wahook's own properties, with some bytes changed.
         #[test]
-        fn what_is_common_lapin_can_read(changes in vec((any::<prop::sample::Index>(), any::<u8>()), 0..6)) {
-            let mut properties = ours();
+        fn lapin_can_parse_common_properties(changes in vec((any::<prop::sample::Index>(), any::<u8>()), 0..6)) {
+            let mut properties = own_properties();
             for (place, byte) in changes {
                 let place = place.index(properties.len());
                 properties[place] = byte;
@@ -329,16 +331,16 @@ mod tests {
         }
 
         #[test]
-        fn frames_are_handed_on_however_they_are_cut(
+        fn frames_pass_unchanged_however_they_are_split(
             frames in vec((prop::sample::select(vec![METHOD, BODY, HEARTBEAT]), vec(any::<u8>(), 0..40)), 0..8),
             cuts in vec(1_usize..60, 1..8),
         ) {
             let sent: Vec<u8> = frames.iter().flat_map(|(kind, payload)| frame(*kind, payload)).collect();
-            let (mut came, mut shown, mut rest) = (BytesMut::new(), Vec::new(), sent.as_slice());
+            let (mut received, mut shown, mut rest) = (BytesMut::new(), Vec::new(), sent.as_slice());
             for cut in cuts.iter().cycle() {
                 let (next, later) = rest.split_at(rest.len().min(*cut));
-                came.extend(next);
-                while let Some(frame) = next_frame(&mut came, LONGEST) {
+                received.extend(next);
+                while let Some(frame) = next_frame(&mut received, LONGEST) {
                     shown.extend(frame);
                 }
                 rest = later;
@@ -347,7 +349,7 @@ mod tests {
                 }
             }
             prop_assert_eq!(&shown, &sent);
-            prop_assert!(came.is_empty());
+            prop_assert!(received.is_empty());
         }
     }
 }

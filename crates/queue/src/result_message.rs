@@ -1,6 +1,6 @@
-//! How a result travels through `wahook.results` while the log is away: the
-//! event's body as the payload (so that the log's `payload` will be whole), the
-//! attempt in a header.
+//! Messages of `wahook.results`, where results wait while the log is
+//! unavailable. The payload is the event's body (so that the log's `payload` is
+//! complete), and a header has the attempt.
 
 use bytes::Bytes;
 use lapin::{
@@ -21,7 +21,7 @@ use crate::{
 
 const RESULT: &str = "x-result";
 
-/// The wire form of an attempt's result, apart from the domain's so that each
+/// Wire form of an attempt's result, separate from the domain type so that each
 /// can change by itself.
 #[derive(Serialize, Deserialize)]
 struct Wire {
@@ -40,7 +40,7 @@ struct Wire {
 }
 
 impl Outgoing {
-    /// A result that the log could not take now.
+    /// Creates the message of a result that the log could not store.
     #[must_use]
     pub fn result(result: &AttemptResult) -> Self {
         let attempt = &result.attempt;
@@ -73,7 +73,7 @@ impl Outgoing {
     }
 }
 
-/// Reads a message of `wahook.results`.
+/// Decodes a message of `wahook.results`.
 pub(crate) fn decode(
     properties: &BasicProperties,
     payload: Bytes,
@@ -128,7 +128,7 @@ mod tests {
     }
 
     #[test]
-    fn a_spilled_result_is_read_back_as_it_was() {
+    fn a_spilled_result_is_decoded_unchanged() {
         let outgoing = Outgoing::result(&result());
         assert_eq!(outgoing.routing_key, "wahook.results");
         let read = decode(&outgoing.properties, outgoing.payload).unwrap();
@@ -136,7 +136,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_result_is_poison() {
+    fn a_message_without_a_result_is_poison() {
         let outgoing = Outgoing::result(&result());
         let mut headers = message::version_header();
         let bare = message::properties(headers.clone(), &outgoing.id);

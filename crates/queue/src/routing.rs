@@ -1,25 +1,25 @@
-//! How an event's name becomes a routing key, and a pattern a binding's key, so
-//! that the broker itself picks the endpoints of an event, exactly.
+//! Mapping of event names to routing keys and of patterns to binding keys, so
+//! that the broker itself selects exactly the endpoints of an event.
 //!
-//! A topic exchange compares words between dots; `message_*` is no word of
-//! `message_ack`. So each end of a word in a name becomes a word of its own:
-//! `message._.ack`, which `message._.#` takes and `messages._.ack` does not. The
-//! dot of a name becomes a comma, which no name has.
+//! A topic exchange compares words between dots, and `message_*` is no word of
+//! `message_ack`. So each word end in a name becomes a word of its own:
+//! `message._.#` matches `message._.ack`, and does not match `messages._.ack`.
+//! The dot of a name becomes a comma, which no name has.
 
 use wahook_domain::{EventName, EventPattern, filter::WORD_ENDS};
 
-/// The key that an event of this name is published with. At most 127 bytes of
-/// the 255 that there may be.
+/// Returns the routing key of events of this name, of at most 127 bytes; AMQP
+/// allows 255.
 pub(crate) fn routing_key(name: &EventName) -> String {
     words(name.as_str()).join(".")
 }
 
-/// The key that a queue is bound with for the events of a pattern.
+/// Returns the binding key of a queue for the events of a pattern.
 pub(crate) fn binding_key(pattern: &EventPattern) -> String {
     match pattern {
         EventPattern::Every => "#".to_owned(),
         EventPattern::Exactly(name) => routing_key(name),
-        // What it takes ends here or goes on with more words.
+        // A match ends here or goes on with more words.
         EventPattern::StartingWith(start) => format!("{}.#", words(start).join(".")),
     }
 }
@@ -47,7 +47,7 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    /// What AMQP says of a topic exchange, in few words.
+    /// Reference implementation of a topic exchange.
     fn matches(key: &[&str], words: &[&str]) -> bool {
         match (key, words) {
             ([], []) => true,
@@ -59,7 +59,7 @@ mod tests {
     }
 
     #[test]
-    fn names_and_patterns_as_keys() {
+    fn names_and_patterns_become_keys() {
         for (name, key) in [
             ("ready", "ready"),
             ("message_create", "message._.create"),
@@ -76,9 +76,9 @@ mod tests {
     }
 
     proptest! {
-        /// Names of few letters, so that many are the beginning of another.
+        /// Names of few letters, so that many are prefixes of others.
         #[test]
-        fn the_broker_takes_exactly_what_the_pattern_takes(
+        fn a_binding_key_matches_exactly_the_names_of_its_pattern(
             name in "a[ab_.:-]{0,6}",
             start in "a[ab_.:-]{0,4}",
             star in any::<bool>(),

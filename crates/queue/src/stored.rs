@@ -1,5 +1,5 @@
-//! A message at rest in a store that is not RabbitMQ: its properties as text, its bytes as
-//! they are.
+//! Stored form of a message outside RabbitMQ: its properties as text, its bytes
+//! as they are.
 
 use bytes::Bytes;
 use lapin::{
@@ -15,32 +15,33 @@ use crate::{
     topology,
 };
 
-/// All there is of a message but the place where it rests.
+/// Complete message, without its place in a queue.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Stored {
     pub(crate) properties: BasicProperties,
     pub(crate) payload: Bytes,
 }
 
-/// Why the broker moves a message to the dead letters by itself, in RabbitMQ's words.
+/// Reasons for which the broker dead-letters a message by itself, in RabbitMQ's
+/// words.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum DeathReason {
-    /// Its consumer could not deal with it.
+    /// Its consumer rejected it.
     Rejected,
-    /// It was handed out too often.
+    /// Its deliveries reached the limit.
     DeliveryLimit,
 }
 
-/// The text is not that of a message's properties.
+/// Error for a text that is not a message's properties.
 #[derive(Debug, thiserror::Error)]
 #[error("the properties of a stored message are unreadable: {0}")]
 pub struct Unreadable(#[from] serde_json::Error);
 
 impl Stored {
-    /// Reads what [`Stored::properties`] wrote.
+    /// Parses the text of [`Stored::properties`].
     ///
     /// # Errors
-    /// When somebody else wrote it.
+    /// When the text has another form.
     pub fn read(properties: &str, payload: Bytes) -> Result<Self, Unreadable> {
         let properties = serde_json::from_str(properties)?;
         Ok(Self {
@@ -49,7 +50,7 @@ impl Stored {
         })
     }
 
-    /// All that is known of the message, as JSON.
+    /// Returns the message's properties as JSON.
     ///
     /// # Errors
     /// Never: strings, numbers and tables always have a JSON form.
@@ -57,13 +58,13 @@ impl Stored {
         Ok(serde_json::to_string(&self.properties)?)
     }
 
-    /// Its bytes.
+    /// Returns the payload.
     #[must_use]
     pub fn payload(&self) -> &Bytes {
         &self.payload
     }
 
-    /// The event's id.
+    /// Returns the event's id.
     #[must_use]
     pub fn id(&self) -> Option<&str> {
         self.properties
@@ -72,30 +73,30 @@ impl Stored {
             .map(ShortString::as_str)
     }
 
-    /// The event's name.
+    /// Returns the event's name.
     #[must_use]
     pub fn event(&self) -> Option<&str> {
         self.properties.kind().as_ref().map(ShortString::as_str)
     }
 
-    /// The event itself, where it is one.
+    /// Decodes the event.
     ///
     /// # Errors
-    /// When the message can't be read.
+    /// When the message cannot be decoded.
     pub fn content(&self) -> Result<QueuedEvent, Poison> {
         message::decode(&self.properties, self.payload.clone())
     }
 
-    /// The same message on its way into a queue of another store, nothing of it changed.
+    /// Creates the same message for a queue of another store.
     #[must_use]
     pub fn to_queue(&self, queue: &str) -> Outgoing {
         self.outgoing(String::new(), queue, self.properties.clone())
     }
 
-    /// The same message on its way to wait there for as long as is `left`, and then to get
-    /// into `queue`. The queue of `step` ends each wait after that long in any case. A message
-    /// is never early, and late by no more than the step: a quorum queue looks at the time of
-    /// its first message only.
+    /// Creates the same message for a wait of `left` before it moves to
+    /// `queue`. The wait queue of `step` ends each wait after that step in any
+    /// case. A message is never early, and late by at most the step: a quorum
+    /// queue checks the expiry of its first message only.
     #[must_use]
     pub fn to_wait(&self, step: WaitStep, left: Duration, queue: &str) -> Outgoing {
         let expiration = left.as_millis().to_string();
@@ -113,8 +114,8 @@ impl Stored {
         }
     }
 
-    /// The same message with a copy of its bytes, which holds nothing of whoever accounts
-    /// for the memory of the first.
+    /// Returns the message with a copy of its bytes, which releases the memory
+    /// reservation of the first.
     #[must_use]
     pub fn detached(&self) -> Self {
         Self {
@@ -123,8 +124,8 @@ impl Stored {
         }
     }
 
-    /// The same message as it goes to the dead letters: with a note of where it came from,
-    /// why and when, as RabbitMQ writes it.
+    /// Returns the message as a dead dead_letter: with a record of its queue, the
+    /// reason and the time, as RabbitMQ writes it.
     #[must_use]
     pub fn died(mut self, queue: &str, reason: DeathReason, now: UnixMillis) -> Self {
         let reason = match reason {
@@ -181,7 +182,7 @@ mod tests {
     }
 
     #[test]
-    fn a_message_is_read_back_from_the_store_as_it_was() {
+    fn a_stored_message_is_read_back_unchanged() {
         let stored = Stored::from(Outgoing::event(&event()));
         let text = stored.properties().unwrap();
         let read = Stored::read(&text, stored.payload.clone()).unwrap();
@@ -193,7 +194,7 @@ mod tests {
     }
 
     #[test]
-    fn on_its_way_to_another_store_a_message_is_the_same_and_waits_no_longer_than_it_must() {
+    fn a_message_moves_to_another_store_unchanged_and_with_its_remaining_wait() {
         let stored = Stored::from(Outgoing::event(&event()));
         let moved = stored.to_queue("wahook.deliver.crm");
         assert_eq!(moved.address(), ("", "wahook.deliver.crm"));
@@ -207,15 +208,19 @@ mod tests {
     }
 
     #[test]
-    fn what_died_tells_from_where_when_and_why_and_is_otherwise_unchanged() {
+    fn a_dead_letter_has_its_queue_time_and_reason_and_is_otherwise_unchanged() {
         let stored = Stored::from(Outgoing::event(&event()));
         let now = UnixMillis::new(1_727_784_001_000);
         let died = stored.died("wahook.deliver.crm", DeathReason::DeliveryLimit, now);
-        let letter = DeadLetter::read(&died.properties, died.payload);
-        assert_eq!(letter.content.unwrap(), event());
-        assert_eq!(letter.endpoint, EndpointName::parse("crm").ok());
-        assert_eq!(letter.died_at, Some(now));
-        assert!(letter.moved_by_broker);
-        assert!(letter.reason.contains("too often"), "{}", letter.reason);
+        let dead_letter = DeadLetter::read(&died.properties, died.payload);
+        assert_eq!(dead_letter.content.unwrap(), event());
+        assert_eq!(dead_letter.endpoint, EndpointName::parse("crm").ok());
+        assert_eq!(dead_letter.died_at, Some(now));
+        assert!(dead_letter.moved_by_broker);
+        assert!(
+            dead_letter.reason.contains("too often"),
+            "{}",
+            dead_letter.reason
+        );
     }
 }

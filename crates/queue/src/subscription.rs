@@ -1,5 +1,5 @@
-//! A running subscription to one queue, which notices when the broker has
-//! forgotten it.
+//! Running subscription to one queue, with detection of a subscription that the
+//! broker has forgotten.
 
 use futures_util::{FutureExt, StreamExt};
 use lapin::{Channel, Consumer, message::Delivery, options::BasicCancelOptions};
@@ -7,98 +7,99 @@ use std::{sync::Arc, time::Duration};
 use tokio::{sync::mpsc, time::timeout};
 
 use crate::{
-    acks::{Ended, GatheredLease},
+    acks::{BatchedLease, SettledMessage},
     broker,
     consumer_connection::{Receipt, Received, STEP_LIMIT},
     local::LocalSubscription,
 };
 
-/// How long nothing may come before the queue is asked whether something should.
+/// Time without messages after which the queue's depth is checked.
 const SILENCE: Duration = Duration::from_secs(5);
 
-/// A running subscription to one queue. It ends when it is dropped; what it has
-/// handed out can still be acknowledged.
-pub struct Subscription(Feed);
+/// Running subscription to one queue. Dropping it ends it; messages that it
+/// delivered can still be settled.
+pub struct Subscription(Backend);
 
-enum Feed {
+enum Backend {
     RabbitMq(Box<Remote>),
     Local(LocalSubscription),
 }
 
-/// A subscription at a broker.
+/// Subscription at RabbitMQ.
 pub(crate) struct Remote {
     pub(crate) channel: Arc<Channel>,
     pub(crate) consumer: Consumer,
-    /// How many messages are handed out at once, at the most.
+    /// Limit of messages that are delivered and unacked.
     pub(crate) prefetch: u16,
-    /// A clone of it is with each message that is handed out.
-    pub(crate) endings: mpsc::UnboundedSender<Ended>,
+    /// Each unsettled message holds a clone.
+    pub(crate) settlements: mpsc::UnboundedSender<SettledMessage>,
 }
 
-/// Why a subscription hands out no more.
+/// Reasons for which a subscription ends.
 #[derive(Debug, thiserror::Error)]
 pub enum SubscriptionEnded {
     /// The queue was deleted, or the subscription cancelled.
     #[error("the broker ended the subscription")]
     Cancelled,
-    /// The broker has messages for it and hands out none; another subscription may
-    /// get them.
-    #[error("the broker hands out nothing of {queue}, where {ready} messages wait")]
+    /// The broker has ready messages and delivers none; a new subscription may
+    /// receive them.
+    #[error("the broker delivers nothing from {queue} although {ready} messages are ready")]
     Forgotten {
-        /// Which queue.
+        /// Name of the queue.
         queue: String,
-        /// How many messages are in it and in nobody's hands.
+        /// Messages in the queue that no consumer holds.
         ready: u32,
     },
-    /// The connection or channel is gone.
+    /// The connection or channel is closed.
     #[error("{0}")]
     Broken(#[from] lapin::Error),
 }
 
 impl Subscription {
     pub(crate) fn remote(remote: Remote) -> Self {
-        Self(Feed::RabbitMq(Box::new(remote)))
+        Self(Backend::RabbitMq(Box::new(remote)))
     }
 
     pub(crate) fn local(local: LocalSubscription) -> Self {
-        Self(Feed::Local(local))
+        Self(Backend::Local(local))
     }
 
-    /// The next message. Dropping the future loses none.
+    /// Waits for the next message. Dropping the future loses none.
     pub async fn next(&mut self) -> Result<Received, SubscriptionEnded> {
         match &mut self.0 {
-            Feed::RabbitMq(remote) => remote.next().await,
-            Feed::Local(local) => local.next().await.ok_or(SubscriptionEnded::Cancelled),
+            Backend::RabbitMq(remote) => remote.next().await,
+            Backend::Local(local) => local.next().await.ok_or(SubscriptionEnded::Cancelled),
         }
     }
 
-    /// The next message and whatever else is here already, `most` together at
-    /// the most. Dropping the future loses none.
-    pub async fn next_batch(&mut self, most: usize) -> Result<Vec<Received>, SubscriptionEnded> {
+    /// Waits for the next message and adds those already received, at most
+    /// `max` together. Dropping the future loses none.
+    pub async fn next_batch(&mut self, max: usize) -> Result<Vec<Received>, SubscriptionEnded> {
         let mut batch = vec![self.next().await?];
-        while batch.len() < most {
+        while batch.len() < max {
             let Some(received) = self.next().now_or_never() else {
                 break;
             };
             match received {
                 Ok(received) => batch.push(received),
-                // What was received before is given out; the next call ends.
+                // The messages received so far are returned; the next call
+                // fails.
                 Err(_) => break,
             }
         }
         Ok(batch)
     }
 
-    /// Tells the broker to send no more. What was sent already is still handed out
-    /// and can be ended.
+    /// Stops the broker from sending more. Messages already sent are still
+    /// delivered and can be settled.
     pub async fn cancel(&self) {
         match &self.0 {
-            Feed::RabbitMq(remote) => {
+            Backend::RabbitMq(remote) => {
                 let options = BasicCancelOptions::default();
                 let cancel = remote.channel.basic_cancel(remote.consumer.tag(), options);
                 let _ = timeout(STEP_LIMIT, cancel).await;
             }
-            Feed::Local(local) => local.cancel(),
+            Backend::Local(local) => local.cancel(),
         }
     }
 }
@@ -111,45 +112,46 @@ impl Remote {
         };
         let delivery = next.ok_or(SubscriptionEnded::Cancelled)??;
         let tag = delivery.delivery_tag;
-        let endings = self.endings.clone();
-        Ok(Received::of(delivery, |acker| {
-            Receipt::gathered(GatheredLease::new(tag, acker, endings))
+        let settlements = self.settlements.clone();
+        Ok(Received::from_delivery(delivery, |acker| {
+            Receipt::batched(BatchedLease::new(tag, acker, settlements))
         }))
     }
 
-    /// What comes next. Where nothing does, though messages wait and one more may
-    /// be handed out, and still does not after as long again, the broker has most
-    /// likely forgotten the subscription, and only a person would ever end that.
-    /// (Or its disk stands still, and another subscription does no harm.)
+    /// Waits for the next message. If none arrives although messages are ready
+    /// and prefetch allows another one, and still none after the same time
+    /// again, the broker has most likely forgotten the subscription, and only
+    /// an operator could recover from that. (Or its disk hangs, and a new
+    /// subscription does no harm.)
     async fn wait(&mut self) -> Result<Option<lapin::Result<Delivery>>, SubscriptionEnded> {
-        let mut was_owed = false;
+        let mut was_ready = false;
         loop {
             if let Ok(next) = timeout(SILENCE, self.consumer.next()).await {
                 return Ok(next);
             }
-            if self.held() >= self.prefetch.into() {
-                was_owed = false;
+            if self.unacked() >= self.prefetch.into() {
+                was_ready = false;
                 continue;
             }
             let queue = self.consumer.queue();
-            // On the channel that messages come on: what is on its way, however
-            // slowly, comes before the answer.
-            let question = broker::look_at(&self.channel, queue.as_str());
+            // On the subscription's own channel: messages in transit, however
+            // slow, arrive before the answer.
+            let depth = broker::declare_passive(&self.channel, queue.as_str());
             let ready = tokio::select! {
                 biased;
                 next = self.consumer.next() => return Ok(next),
-                answer = question => answer?.message_count(),
+                declared = depth => declared?.message_count(),
             };
-            if was_owed && ready > 0 {
+            if was_ready && ready > 0 {
                 let queue = queue.to_string();
                 return Err(SubscriptionEnded::Forgotten { queue, ready });
             }
-            was_owed = ready > 0;
+            was_ready = ready > 0;
         }
     }
 
-    /// Messages that are handed out and have not ended.
-    fn held(&self) -> usize {
-        self.endings.strong_count() - 1
+    /// Returns the number of unacked messages.
+    fn unacked(&self) -> usize {
+        self.settlements.strong_count() - 1
     }
 }

@@ -1,8 +1,8 @@
-//! Which exchanges and queues exist, as data, and their declaration.
+//! Exchanges, queues and bindings as data, and their declaration.
 //!
-//! Names carry every value that could differ between two settings (the delay
-//! of a wait queue is in its name), so two programs never declare the same
-//! name with other arguments.
+//! Names carry every value that could differ between two settings (the delay of
+//! a wait queue is in its name), so two programs never declare the same name
+//! with other arguments.
 
 use lapin::types::AMQPValue;
 use wahook_domain::{EndpointName, EventName, EventPattern, KnownEvent, WaitStep};
@@ -14,41 +14,42 @@ mod route;
 
 pub use route::QueueRules;
 
-/// The topic exchange of all events; the routing key is made of the event's name.
+/// Topic exchange of all events; the routing key is made of the event's name.
 pub const EVENTS_EXCHANGE: &str = "wahook.events";
-/// The direct exchange of the events that are known by name: finding their queues
-/// costs the broker a fraction of what a topic exchange does. It has a binding for
-/// each of them that an endpoint wants; any other goes on to [`EVENTS_EXCHANGE`].
+/// Direct exchange of known events: it costs the broker a fraction of what a
+/// topic exchange does. It has a binding for each of them that an endpoint
+/// wants; any other event goes on to [`EVENTS_EXCHANGE`].
 const KNOWN_EXCHANGE: &str = "wahook.known";
-/// The topic exchange that says whether an event is wanted at all. It has the
-/// bindings of all endpoints, to exchanges without queues; what matches none of
-/// them goes on to [`UNWANTED`].
+/// Topic exchange that answers whether an event is wanted at all. It has the
+/// bindings of all endpoints, to exchanges without queues; events that match
+/// none go on to [`UNWANTED`].
 pub const FILTERS_EXCHANGE: &str = "wahook.filters";
-/// The exchange, and the queue of the same name, of questions about events that
-/// no endpoint wants. Consumers bind the queue after all their filters, so as
-/// long as there was none, nothing is known to be unwanted. It keeps nothing.
+/// Exchange, and queue of the same name, for queries about events that no
+/// endpoint wants. Consumers bind the queue after all their filters, so without
+/// a consumer no event counts as unwanted. The queue keeps nothing.
 pub const UNWANTED: &str = "wahook.unwanted";
-/// Where exhausted and undecodable messages rest, for redrive.
+/// Queue of exhausted and undecodable messages, for redrive.
 pub const DEAD_QUEUE: &str = "wahook.dead";
-/// Results that the log could not take yet, each with its event's body.
+/// Queue of results that the log could not store yet, each with its event's
+/// body.
 pub const RESULTS_QUEUE: &str = "wahook.results";
 
-/// How often the broker may hand out a message of a work queue before it parks
-/// it in the dead letters: a message that kills its consumer must not do so
-/// for ever, and an innocent one must survive many restarts (RabbitMQ 4 would
-/// stop at 20).
+/// Deliveries of a work queue's message after which the broker dead-letters it:
+/// a message that kills its consumer must not do so indefinitely, and an
+/// innocent one must survive many restarts (RabbitMQ 4 would stop at 20).
 const DELIVERY_LIMIT: i64 = 100;
-/// Queues that only we drain, by requeueing what can't be handled now, must
-/// never drop anything; RabbitMQ 3.10 has no way to write "no limit".
+/// Unreachable limit for queues that only wahook drains, by requeueing what
+/// cannot be handled now: they must never drop anything, and RabbitMQ 3.10 has
+/// no way to write "no limit".
 const NO_DELIVERY_LIMIT: i64 = 1_000_000_000;
 /// Bytes that `wahook.results` may hold before deliveries wait: about half a
 /// million results of 2 KiB.
 const RESULTS_MAX_BYTES: i64 = 1 << 30;
 
-/// What the name of every work queue begins with.
+/// Prefix of the name of every work queue.
 const WORK_QUEUE: &str = "wahook.deliver.";
 
-/// Where the producer publishes an event of this name, once.
+/// Returns the exchange for the first publish of an event.
 pub(crate) fn exchange_of(name: &EventName) -> &'static str {
     match name.known() {
         Some(_) => KNOWN_EXCHANGE,
@@ -56,25 +57,26 @@ pub(crate) fn exchange_of(name: &EventName) -> &'static str {
     }
 }
 
-/// The work queue of an endpoint.
+/// Returns the work queue of an endpoint.
 #[must_use]
 pub fn work_queue(endpoint: &EndpointName) -> String {
     format!("{WORK_QUEUE}{endpoint}")
 }
 
-/// The endpoint of a work queue; `None` for any other queue.
+/// Returns the endpoint of a work queue; `None` for any other queue.
 #[must_use]
 pub fn endpoint_of(queue: &str) -> Option<EndpointName> {
     EndpointName::parse(queue.strip_prefix(WORK_QUEUE)?).ok()
 }
 
-/// Where the filters of an endpoint lead to: an exchange without a queue, so that
-/// it is known what was wanted even where the work queue was deleted.
+/// Returns the target of an endpoint's filters: an exchange without a queue, so
+/// that the filters remain where the work queue was deleted.
 fn filter_exchange(endpoint: &EndpointName) -> String {
     format!("wahook.filter.{endpoint}")
 }
 
-/// The exchange, and the queue of the same name, where messages wait `step`.
+/// Returns the exchange, and the queue of the same name, in which messages wait
+/// `step`.
 #[must_use]
 pub fn wait_queue(step: WaitStep) -> String {
     format!("wahook.wait.{}", step.millis())
@@ -86,7 +88,7 @@ pub struct Topology {
     exchanges: Vec<Exchange>,
     queues: Vec<Queue>,
     bindings: Vec<Binding>,
-    /// Bindings of before, to be taken away after those above are there.
+    /// Earlier bindings, to be removed once those above exist.
     obsolete: Vec<Binding>,
 }
 
@@ -94,7 +96,7 @@ pub struct Topology {
 struct Exchange {
     name: String,
     kind: Kind,
-    /// Where goes what matches no binding.
+    /// Exchange for messages that match no binding.
     alternate: Option<&'static str>,
 }
 
@@ -131,8 +133,8 @@ enum Target {
 }
 
 impl Topology {
-    /// What a producer needs: exchanges alone. The queues are the consumers'
-    /// business, who know the endpoints.
+    /// Topology of a producer: exchanges alone. The queues are declared by the
+    /// consumers, which have the endpoints' settings.
     #[must_use]
     pub fn events() -> Self {
         let mut topology = Self::default();
@@ -144,8 +146,8 @@ impl Topology {
         topology
     }
 
-    /// What consumers need: a work queue for each endpoint, bound by its event
-    /// patterns, a wait queue for each step, dead letters and results.
+    /// Topology of consumers: a work queue for each endpoint, bound by its
+    /// event patterns, a wait queue for each step, dead letters and results.
     #[must_use]
     pub fn deliveries<'a>(
         endpoints: impl IntoIterator<Item = (&'a EndpointName, &'a [EventPattern])>,
@@ -177,9 +179,9 @@ impl Topology {
         topology
     }
 
-    /// The same, and without those bindings of `previous` that it does not have.
-    /// They are taken away only after the new ones are there, so that no event
-    /// that both want falls between.
+    /// Adds those bindings of `previous` that this topology lacks to its
+    /// obsolete ones. They are removed only after the new ones exist, so that
+    /// no event that both route is lost in between.
     #[must_use]
     pub fn replacing(mut self, previous: &Self) -> Self {
         let before = previous.bindings.iter().chain(&previous.obsolete);
@@ -234,9 +236,9 @@ impl Topology {
     }
 }
 
-/// Dead lettering that republishes with confirms. The broker offers it only
-/// with `reject-publish`. Without a queue of its own the message keeps its
-/// routing key, which names the work queue it came from.
+/// Returns the arguments for dead-lettering with publisher confirms, which the
+/// broker offers only with `reject-publish`. Without `queue` a message keeps
+/// its routing key, which names its work queue.
 fn dead_letters_to(queue: Option<&'static str>) -> Vec<(&'static str, Argument)> {
     let mut arguments = vec![
         ("x-dead-letter-exchange", Argument::Text("")),
@@ -283,7 +285,7 @@ mod tests {
     }
 
     #[test]
-    fn a_filter_is_bound_before_its_queue_and_nothing_is_unwanted_before_all_filters_are_there() {
+    fn a_filter_is_bound_before_its_queue_and_the_unwanted_queue_after_all_filters() {
         let topology = of(&["ready", "message_*"]);
         let expected = [
             ("wahook.filters", "ready"),
@@ -302,7 +304,7 @@ mod tests {
     }
 
     #[test]
-    fn what_replaces_another_takes_its_other_bindings_away_and_keeps_its_queues() {
+    fn a_replacement_removes_other_bindings_and_keeps_the_queues() {
         let before = of(&["ready", "message_*"]);
         let after = of(&["ready", "call"]).replacing(&before);
         let gone = [
@@ -315,8 +317,7 @@ mod tests {
         ];
         assert_eq!(keys(&after.obsolete), gone);
         assert_eq!(after.queues, before.queues);
-        // What was to be taken away before and is not wanted still: those, and those of
-        // "ready".
+        // Earlier obsolete bindings stay obsolete; those of "ready" are new.
         let again = of(&["call"]).replacing(&after);
         assert_eq!(keys(&again.obsolete).len(), gone.len() + 3);
         let back = of(&["message_*"]).replacing(&again);
@@ -353,7 +354,7 @@ mod tests {
     }
 
     #[test]
-    fn the_work_queue_parks_what_kills_its_consumers() {
+    fn a_work_queue_dead_letters_messages_that_kill_consumers() {
         let topology = deliveries();
         let queue = topology
             .queues

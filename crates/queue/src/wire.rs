@@ -1,5 +1,5 @@
-//! The connection below lapin: TCP or TLS, with the broker's frames made
-//! [readable] on their way, and an end for what nobody waits for any more.
+//! Transport below lapin: TCP or TLS, which makes the broker's frames
+//! [readable] and ends abandoned connection attempts.
 
 use async_rs::{Runtime, Tokio, traits::Reactor, util::RuntimeParts};
 use bytes::{Buf, BytesMut};
@@ -24,65 +24,65 @@ use tokio::sync::oneshot;
 
 use crate::readable;
 
-/// How much is read at once.
+/// Size of a read, in bytes.
 const CHUNK: usize = 64 * 1024;
 
-/// Connects as lapin itself would, but for what it reads.
+/// Connects as lapin does, with readable frames.
 ///
-/// Left to itself, lapin goes on with an attempt that was given up for as long as
-/// the broker is silent: each would keep a thread, a socket and its buffers.
+/// lapin itself continues an abandoned attempt for as long as the broker is
+/// silent: each one would keep a thread, a socket and its buffers.
 pub(crate) async fn connect(
     uri: AMQPUri,
     properties: ConnectionProperties,
 ) -> lapin::Result<Connection> {
     let tokio = Tokio::current();
     let runtime = Runtime::new(RuntimeParts::new(tokio.clone(), ReadableTcp(tokio.clone())));
-    let below = Runtime::new(tokio);
+    let plain = Runtime::new(tokio);
     let longest_frame = readable::longest_frame(uri.query.frame_max);
-    let (wanted, attempt) = Attempt::begin();
-    let attempt = Mutex::new(Some(attempt));
+    let (guard, abandoned) = Abandoned::guarded();
+    let abandoned = Mutex::new(Some(abandoned));
     let connect = async move |uri: AMQPUri, _: Runtime<_>| {
-        let taken = attempt
+        let taken = abandoned
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
             .take();
-        let mut attempt = taken.ok_or_else(|| Error::from(given_up()))?;
+        let mut abandoned = taken.ok_or_else(|| Error::from(abandoned_error()))?;
         let stream = tokio::select! {
-            stream = uri.connect_async(&below) => stream?,
-            () = &mut attempt => return Err(given_up().into()),
+            stream = uri.connect_async(&plain) => stream?,
+            () = &mut abandoned => return Err(abandoned_error().into()),
         };
         Ok(AsyncTcpStream::Plain(ReadableStream::new(
             stream,
-            attempt,
+            abandoned,
             longest_frame,
         )))
     };
     let connection = Connection::connector(uri, runtime, connect, properties).await?;
-    wanted.succeeded();
+    guard.disarm();
     Ok(connection)
 }
 
-/// Held by those who wait for a connection.
-struct Wanted(oneshot::Sender<()>);
+/// Held while a caller waits for a connection; dropping it ends the attempt.
+struct AttemptGuard(oneshot::Sender<()>);
 
-impl Wanted {
-    fn succeeded(self) {
-        // Only a stream that has ended meanwhile does not listen.
+impl AttemptGuard {
+    fn disarm(self) {
+        // The send fails only if the stream has already ended.
         let _ = self.0.send(());
     }
 }
 
-/// Resolves when nobody waits for the connection any more; never once it stands.
-struct Attempt(Option<oneshot::Receiver<()>>);
+/// Resolves when the attempt is abandoned, and never after it has succeeded.
+struct Abandoned(Option<oneshot::Receiver<()>>);
 
-impl Attempt {
-    fn begin() -> (Wanted, Self) {
+impl Abandoned {
+    fn guarded() -> (AttemptGuard, Self) {
         let (sender, receiver) = oneshot::channel();
-        (Wanted(sender), Self(Some(receiver)))
+        (AttemptGuard(sender), Self(Some(receiver)))
     }
 }
 
-impl Future for Attempt {
+impl Future for Abandoned {
     type Output = ();
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<()> {
@@ -99,26 +99,29 @@ impl Future for Attempt {
     }
 }
 
-fn given_up() -> io::Error {
-    io::Error::new(io::ErrorKind::ConnectionAborted, "the attempt was given up")
+fn abandoned_error() -> io::Error {
+    io::Error::new(
+        io::ErrorKind::ConnectionAborted,
+        "the connection attempt was abandoned",
+    )
 }
 
-type Below = AsyncTcpStream<<Tokio as Reactor>::TcpStream>;
+type Transport = AsyncTcpStream<<Tokio as Reactor>::TcpStream>;
 
-/// tokio's reactor, with a stream of our own: only its type tells lapin what it
-/// reads from.
+/// tokio's reactor with [`ReadableStream`] as its stream: lapin derives the
+/// type of its stream from the reactor.
 #[derive(Debug, Clone)]
 struct ReadableTcp(Tokio);
 
 impl Reactor for ReadableTcp {
-    type TcpStream = ReadableStream<Below>;
+    type TcpStream = ReadableStream<Transport>;
     type Sleep = <Tokio as Reactor>::Sleep;
 
     fn register<H: Read + Write + Send + 'static>(
         &self,
         _socket: H,
     ) -> io::Result<impl AsyncRead + AsyncWrite + Send + Unpin + 'static> {
-        // The bound that tokio's own needs has no public name.
+        // tokio's own `register` has a bound without a public name.
         Err::<Self::TcpStream, _>(io::ErrorKind::Unsupported.into())
     }
 
@@ -138,31 +141,31 @@ impl Reactor for ReadableTcp {
         async {
             let stream = AsyncTcpStream::Plain(connected.await?);
             let longest_frame = readable::longest_frame(None);
-            Ok(ReadableStream::new(stream, Attempt(None), longest_frame))
+            Ok(ReadableStream::new(stream, Abandoned(None), longest_frame))
         }
     }
 }
 
-/// Hands on what comes, frame by frame.
+/// Stream that passes on the broker's bytes in complete, readable frames.
 struct ReadableStream<S> {
-    below: S,
-    attempt: Attempt,
+    inner: S,
+    abandoned: Abandoned,
     longest_frame: usize,
     chunk: Box<[u8]>,
-    /// The beginning of a frame whose end has not come yet.
-    came: BytesMut,
-    /// Whole frames, to be read.
+    /// Start of an incomplete frame.
+    received: BytesMut,
+    /// Complete frames that are not read yet.
     readable: BytesMut,
 }
 
 impl<S> ReadableStream<S> {
-    fn new(below: S, attempt: Attempt, longest_frame: usize) -> Self {
+    fn new(inner: S, abandoned: Abandoned, longest_frame: usize) -> Self {
         Self {
-            below,
-            attempt,
+            inner,
+            abandoned,
             longest_frame,
             chunk: vec![0; CHUNK].into(),
-            came: BytesMut::new(),
+            received: BytesMut::new(),
             readable: BytesMut::new(),
         }
     }
@@ -175,18 +178,19 @@ impl<S: AsyncRead + Unpin> AsyncRead for ReadableStream<S> {
         into: &mut [u8],
     ) -> Poll<io::Result<usize>> {
         let this = &mut *self;
-        if Pin::new(&mut this.attempt).poll(context).is_ready() {
-            return Poll::Ready(Err(given_up()));
+        if Pin::new(&mut this.abandoned).poll(context).is_ready() {
+            return Poll::Ready(Err(abandoned_error()));
         }
         while this.readable.is_empty() {
-            let below = Pin::new(&mut this.below);
-            let read = ready!(below.poll_read(context, &mut this.chunk))?;
+            let inner = Pin::new(&mut this.inner);
+            let read = ready!(inner.poll_read(context, &mut this.chunk))?;
             if read == 0 {
-                // The end. What is left of a frame is of no use to anyone.
+                // End of the stream; an incomplete frame is discarded.
                 return Poll::Ready(Ok(0));
             }
-            this.came.extend(this.chunk.get(..read).unwrap_or_default());
-            while let Some(frame) = readable::next_frame(&mut this.came, this.longest_frame) {
+            this.received
+                .extend(this.chunk.get(..read).unwrap_or_default());
+            while let Some(frame) = readable::next_frame(&mut this.received, this.longest_frame) {
                 this.readable.unsplit(frame);
             }
         }
@@ -203,7 +207,7 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for ReadableStream<S> {
         context: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.below).poll_write(context, bytes)
+        Pin::new(&mut self.inner).poll_write(context, bytes)
     }
 
     fn poll_write_vectored(
@@ -211,15 +215,15 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for ReadableStream<S> {
         context: &mut Context<'_>,
         bytes: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.below).poll_write_vectored(context, bytes)
+        Pin::new(&mut self.inner).poll_write_vectored(context, bytes)
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.below).poll_flush(context)
+        Pin::new(&mut self.inner).poll_flush(context)
     }
 
     fn poll_close(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.below).poll_close(context)
+        Pin::new(&mut self.inner).poll_close(context)
     }
 }
 
@@ -229,7 +233,7 @@ mod tests {
     use tokio::{io::AsyncReadExt, net::TcpListener, time::timeout};
 
     #[tokio::test(flavor = "multi_thread")]
-    async fn an_attempt_that_is_given_up_leaves_no_connection() {
+    async fn an_abandoned_attempt_leaves_no_connection() {
         let silent = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let uri = format!("amqp://{}", silent.local_addr().unwrap());
         let connecting = tokio::spawn(connect(uri.parse().unwrap(), Default::default()));

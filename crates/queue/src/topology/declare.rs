@@ -1,4 +1,4 @@
-//! Making the broker hold what a topology says.
+//! Declaration of a topology at the broker.
 
 use lapin::{
     Channel, ExchangeKind,
@@ -27,10 +27,10 @@ impl Topology {
                 .await?;
         }
         for binding in &self.bindings {
-            binding.make(channel).await?;
+            binding.create(channel).await?;
         }
         for binding in &self.obsolete {
-            binding.take_away(channel).await?;
+            binding.remove(channel).await?;
         }
         Ok(())
     }
@@ -59,7 +59,7 @@ impl Exchange {
 }
 
 impl Binding {
-    async fn make(&self, channel: &Channel) -> lapin::Result<()> {
+    async fn create(&self, channel: &Channel) -> lapin::Result<()> {
         let (source, key) = (self.exchange.as_str().into(), self.key.as_str().into());
         let arguments = FieldTable::default();
         match &self.to {
@@ -80,8 +80,8 @@ impl Binding {
         }
     }
 
-    /// Taking away what is not there changes nothing.
-    async fn take_away(&self, channel: &Channel) -> lapin::Result<()> {
+    /// Removes a binding; a missing one is no error.
+    async fn remove(&self, channel: &Channel) -> lapin::Result<()> {
         let (source, key) = (self.exchange.as_str().into(), self.key.as_str().into());
         let arguments = FieldTable::default();
         match &self.to {

@@ -1,21 +1,22 @@
-//! Which queues does a message get into? What RabbitMQ makes of a topology, for a store
-//! that stands in its place.
+//! Routing of messages by a topology, as in RabbitMQ, for a store that replaces
+//! it.
 
 use super::{Argument, Binding, Kind, Queue, Target, Topology};
 
-/// What a queue does with its messages beside handing them out.
+/// Rules of a queue for expiry and dead letters.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct QueueRules {
-    /// After so many milliseconds a message goes to the queue that its routing key names.
+    /// Milliseconds after which a message moves to the queue that its routing
+    /// key names.
     pub wait_ms: Option<i64>,
-    /// A message that comes back more often than this is dead.
+    /// Requeues of a message above which it is dead-lettered.
     pub delivery_limit: Option<i64>,
-    /// The queue of its dead letters.
+    /// Queue for dead letters.
     pub dead_letters: Option<&'static str>,
 }
 
 impl Topology {
-    /// Adds what another topology has, and takes away what is obsolete in it.
+    /// Adds another topology and removes its obsolete bindings.
     pub fn absorb(&mut self, other: &Self) {
         for exchange in &other.exchanges {
             if !self.exchanges.iter().any(|e| e.name == exchange.name) {
@@ -36,32 +37,34 @@ impl Topology {
             .retain(|binding| !other.obsolete.contains(binding));
     }
 
-    /// The queues that a message gets into, each once. Without any, it can't be routed.
+    /// Returns the queues that a message enters, each once; none if it is
+    /// unroutable.
     #[must_use]
     pub fn route(&self, exchange: &str, key: &str) -> Vec<&str> {
         let mut queues = Vec::new();
         if exchange.is_empty() {
             queues.extend(self.queue(key).map(|queue| queue.name.as_str()));
         } else {
-            self.follow(exchange, key, &mut queues);
+            self.collect_queues(exchange, key, &mut queues);
         }
         queues
     }
 
-    /// Whether something took it, be it an exchange without a queue. (No exchange here is
+    /// Adds the queues that a message reaches; returns true if a binding
+    /// matches, also one to an exchange without a queue. (No exchange here is
     /// bound in a circle.)
-    fn follow<'a>(&'a self, exchange: &str, key: &str, queues: &mut Vec<&'a str>) -> bool {
+    fn collect_queues<'a>(&'a self, exchange: &str, key: &str, queues: &mut Vec<&'a str>) -> bool {
         let Some(exchange) = self.exchanges.iter().find(|e| e.name == exchange) else {
             return false;
         };
         let mut matched = false;
         for binding in self.bindings.iter().filter(|b| b.exchange == exchange.name) {
-            let takes = match exchange.kind {
-                Kind::Topic => binding.takes(key),
+            let matches = match exchange.kind {
+                Kind::Topic => binding.matches(key),
                 Kind::Direct => binding.key == key,
                 Kind::Fanout => true,
             };
-            if !takes {
+            if !matches {
                 continue;
             }
             matched = true;
@@ -69,17 +72,17 @@ impl Topology {
                 Target::Queue(name) if queues.contains(&name.as_str()) => {}
                 Target::Queue(name) => queues.push(name),
                 Target::Exchange(next) => {
-                    self.follow(next, key, queues);
+                    self.collect_queues(next, key, queues);
                 }
             }
         }
         match exchange.alternate {
-            Some(alternate) if !matched => self.follow(alternate, key, queues),
+            Some(alternate) if !matched => self.collect_queues(alternate, key, queues),
             _ => matched,
         }
     }
 
-    /// What a queue does; `None` where there is no such queue.
+    /// Returns the rules of a queue; `None` if it does not exist.
     #[must_use]
     pub fn rules(&self, queue: &str) -> Option<QueueRules> {
         let queue = self.queue(queue)?;
@@ -97,7 +100,7 @@ impl Topology {
         })
     }
 
-    /// The names of all queues.
+    /// Returns the names of all queues.
     pub fn queues(&self) -> impl Iterator<Item = &str> {
         self.queues.iter().map(|queue| queue.name.as_str())
     }
@@ -115,13 +118,13 @@ impl Queue {
 }
 
 impl Binding {
-    /// What AMQP says of a topic exchange, for the keys that there are here: exact ones,
-    /// and `#` at the end.
-    fn takes(&self, key: &str) -> bool {
+    /// Matches a topic binding as AMQP does, for the keys used here: exact
+    /// ones, and `#` at the end.
+    fn matches(&self, key: &str) -> bool {
         match self.key.strip_suffix('#') {
             None => self.key == key,
             Some("") => true,
-            // `a.#` takes `a` as well.
+            // `a.#` matches `a` as well.
             Some(start) => key.starts_with(start) || start.strip_suffix('.') == Some(key),
         }
     }
@@ -154,7 +157,7 @@ mod tests {
     }
 
     #[test]
-    fn an_event_gets_into_the_queue_of_each_endpoint_that_wants_it_once() {
+    fn an_event_is_routed_once_to_each_endpoint_that_wants_it() {
         let topology = of(&[("all", &["*"]), ("some", &["message_*", "message_ack"])]);
         let both = ["wahook.deliver.all", "wahook.deliver.some"];
         for exchange in ["wahook.events", "wahook.known"] {
@@ -166,20 +169,21 @@ mod tests {
     }
 
     #[test]
-    fn what_nobody_wants_is_told_from_what_has_no_queue() {
+    fn an_unwanted_event_is_distinguished_from_a_missing_queue() {
         let topology = of(&[("some", &["message_*"])]);
         assert!(topology.route("wahook.events", &key("call")).is_empty());
         assert!(topology.route("wahook.known", &key("call")).is_empty());
         assert_eq!(topology.route("wahook.filters", &key("call")), [UNWANTED]);
         let wanted = key("message_ack");
         assert!(topology.route("wahook.filters", &wanted).is_empty());
-        // Before a consumer has declared anything, nothing is known to be unwanted.
+        // Before a consumer has declared its filters, no event counts as
+        // unwanted.
         let early = Topology::events();
         assert!(early.route("wahook.filters", &key("call")).is_empty());
     }
 
     #[test]
-    fn a_retry_waits_and_a_queue_that_is_not_there_takes_nothing() {
+    fn a_retry_waits_and_a_missing_queue_receives_nothing() {
         let topology = of(&[("default", &["*"])]);
         let waits = topology.route("wahook.wait.5000", "wahook.deliver.default");
         assert_eq!(waits, ["wahook.wait.5000"]);
@@ -193,7 +197,7 @@ mod tests {
     }
 
     #[test]
-    fn what_replaces_another_takes_its_other_bindings_away() {
+    fn a_replacement_removes_the_other_bindings() {
         let before = of(&[("default", &["ready", "call"])]);
         let mut known = Topology::events();
         known.absorb(&before);
@@ -207,7 +211,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn an_endpoint_gets_exactly_what_its_pattern_takes(
+        fn an_endpoint_receives_exactly_the_events_of_its_pattern(
             name in "a[ab_.:-]{0,6}",
             start in "a[ab_.:-]{0,4}",
             star in any::<bool>(),
