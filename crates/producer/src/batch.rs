@@ -1,4 +1,5 @@
-//! A batch: each line is an event by itself, answered in its order.
+//! Batches: each line is a separate event, and the answers have the order of
+//! the lines.
 
 use axum::{
     body::Bytes,
@@ -9,58 +10,59 @@ use futures_util::{StreamExt, stream};
 use serde::Serialize;
 
 use crate::{
-    budget::Hold,
-    event_service::{EventService, Taken},
+    budget::Reservation,
+    event_service::{Accepted, EventService},
     headers::NDJSON,
     problem::Problem,
 };
 
 /// Lines of one batch that wait for their confirms at once.
 const WINDOW: usize = 256;
-/// Lines of one batch: the answer to a line can be far longer than the line.
+/// Limit of lines in a batch: the answer to a line can be far longer than the
+/// line.
 const MAX_LINES: usize = 10_000;
-/// What the answer to a line takes without warnings and errors.
+/// Bytes of the answer to a line without warnings and errors.
 const BARE_LINE_BYTES: usize = 384;
 
-/// One line of the answer to a batch.
+/// Line of the answer to a batch.
 #[derive(Serialize, utoipa::ToSchema)]
 #[serde(untagged)]
 pub(crate) enum LineAnswer {
-    Taken {
+    Accepted {
         status: u16,
         #[serde(flatten)]
-        taken: Taken,
+        accepted: Accepted,
     },
     Refused(Problem),
 }
 
-/// A [`LineAnswer`] in JSON, and what it means for the whole.
+/// [`LineAnswer`] in JSON, with its effect on the whole answer.
 struct Line {
     text: Vec<u8>,
-    /// For its warnings or errors, where it has any.
-    hold: Option<Hold>,
+    /// Memory for its warnings or errors.
+    reservation: Option<Reservation>,
     refused: bool,
     repeatable: Option<Problem>,
 }
 
 impl EventService {
-    /// Takes each line by itself and answers in their order. The answer's own
-    /// status tells a gateway what to do without reading it: 202 all are taken;
-    /// 503 some can be had by repeating; 207 some are wrong.
+    /// Accepts each line by itself and answers in their order. A gateway can
+    /// act on the status of the whole answer: 202 all are accepted; 503 some
+    /// succeed when repeated; 207 some are invalid.
     pub(crate) async fn batch(
         &self,
         body: Bytes,
         traceparent: Option<String>,
     ) -> Result<Response, Problem> {
-        // One more would be too many: no more are looked for.
+        // Reading stops after one line too many.
         let lines: Vec<Bytes> = lines(&body).take(MAX_LINES + 1).collect();
         drop(body);
         if lines.len() > MAX_LINES {
             return Err(Problem::too_many_lines(MAX_LINES));
         }
-        // Taken first: once a line is published it must be answered.
-        let hold = self.budget.hold(lines.len() * BARE_LINE_BYTES);
-        let mut hold = hold.map_err(Problem::no_memory)?;
+        // Reserved first: once a line is published it must be answered.
+        let reservation = self.budget.reserve(lines.len() * BARE_LINE_BYTES);
+        let mut reservation = reservation.map_err(Problem::no_memory)?;
         self.metrics.batches.inc();
 
         let answers = stream::iter(lines)
@@ -72,7 +74,9 @@ impl EventService {
         while let Some(line) = answers.next().await {
             text.extend(line.text);
             text.push(b'\n');
-            line.hold.into_iter().for_each(|more| hold.join(more));
+            line.reservation
+                .into_iter()
+                .for_each(|more| reservation.merge(more));
             refused |= line.refused;
             repeatable = line.repeatable.or(repeatable);
         }
@@ -82,7 +86,7 @@ impl EventService {
             (None, false) => StatusCode::ACCEPTED,
         };
         let media_type = [(header::CONTENT_TYPE, NDJSON)];
-        let mut response = (status, media_type, hold.keep(text)).into_response();
+        let mut response = (status, media_type, reservation.attach(text)).into_response();
         if let Some(problem) = repeatable {
             problem.add_header(&mut response);
         }
@@ -90,10 +94,10 @@ impl EventService {
     }
 
     async fn line(&self, line: Bytes, traceparent: Option<String>) -> Line {
-        let answer = match self.take(line, None, traceparent).await {
-            Ok(taken) => LineAnswer::Taken {
-                status: taken.status().as_u16(),
-                taken,
+        let answer = match self.accept(line, None, traceparent).await {
+            Ok(accepted) => LineAnswer::Accepted {
+                status: accepted.status().as_u16(),
+                accepted,
             },
             Err(problem) => {
                 self.count(&problem);
@@ -102,13 +106,13 @@ impl EventService {
         };
         let mut line = Line {
             text: answer.to_json(),
-            hold: None,
+            reservation: None,
             refused: matches!(answer, LineAnswer::Refused(_)),
             repeatable: answer.repeatable(),
         };
         if line.text.len() > BARE_LINE_BYTES {
-            match self.budget.hold(line.text.len() - BARE_LINE_BYTES) {
-                Ok(hold) => line.hold = Some(hold),
+            match self.budget.reserve(line.text.len() - BARE_LINE_BYTES) {
+                Ok(reservation) => line.reservation = Some(reservation),
                 Err(_) => line.text = answer.bare().to_json(),
             }
         }
@@ -129,19 +133,19 @@ impl LineAnswer {
         }
     }
 
-    /// Without warnings and errors, which have no bound worth reserving.
+    /// Removes warnings and errors, which have no bound worth reserving.
     fn bare(self) -> Self {
         match self {
-            Self::Taken { status, taken } => Self::Taken {
+            Self::Accepted { status, accepted } => Self::Accepted {
                 status,
-                taken: taken.without_warnings(),
+                accepted: accepted.without_warnings(),
             },
             Self::Refused(problem) => Self::Refused(problem.without_errors()),
         }
     }
 }
 
-/// The lines that are not blank, sharing the body's memory.
+/// Returns the lines that are not blank, sharing the body's memory.
 fn lines(body: &Bytes) -> impl Iterator<Item = Bytes> {
     body.split(|byte| *byte == b'\n')
         .map(<[u8]>::trim_ascii)

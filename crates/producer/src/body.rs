@@ -1,5 +1,5 @@
-//! How is a body read? As it streams in, never beyond its limit, before and
-//! after inflating, and never beyond the budget or the time.
+//! Streamed reading of request bodies, within limits on size (before and after
+//! inflating), memory and time.
 
 use std::{
     io::{self, Write},
@@ -14,19 +14,19 @@ use flate2::write::MultiGzDecoder;
 use futures_util::{FutureExt, StreamExt};
 
 use crate::{
-    budget::{Budget, Exhausted, Hold},
+    budget::{Budget, Exhausted, Reservation},
     headers::Encoding,
     problem::Problem,
 };
 
-/// From the end of the headers to the end of the body. With the time for the
-/// headers (`wahook_runtime::ops`) this makes the 30 s that a request may take.
-const BODY_WITHIN: Duration = Duration::from_secs(15);
-/// What a body takes at first.
-const FIRST_BYTES: usize = 1024;
-/// What is read of a body that is refused, in bytes.
-const MOST_DISCARDED: usize = 64 << 10;
-/// What inflating takes beside its result: a window of 32 KiB, a buffer of as
+/// Time limit from the end of the headers to the end of the body. With the
+/// limit for the headers (`wahook_runtime::ops`) a request may take 30 s.
+const BODY_TIMEOUT: Duration = Duration::from_secs(15);
+/// Initial capacity for a body, in bytes.
+const INITIAL_CAPACITY: usize = 1024;
+/// Limit of bytes that are read of a refused body.
+const MAX_DISCARDED: usize = 64 << 10;
+/// Memory for inflating, without its result: a window of 32 KiB, a buffer of as
 /// much, and tables.
 const INFLATE_BYTES: usize = 96 << 10;
 
@@ -45,26 +45,27 @@ pub(crate) async fn read(
         return Err(Problem::too_large(limit));
     }
     let decoder = Decoder::new(encoding, limit, budget)?;
-    let whole = tokio::time::timeout(BODY_WITHIN, all_of(body, decoder)).await;
-    whole.unwrap_or_else(|_| Err(Problem::too_slow(BODY_WITHIN)))
+    let whole = tokio::time::timeout(BODY_TIMEOUT, read_chunks(body, decoder)).await;
+    whole.unwrap_or_else(|_| Err(Problem::too_slow(BODY_TIMEOUT)))
 }
 
-async fn all_of(chunks: &mut BodyDataStream, mut decoder: Decoder) -> Result<Bytes, Problem> {
+async fn read_chunks(chunks: &mut BodyDataStream, mut decoder: Decoder) -> Result<Bytes, Problem> {
     while let Some(chunk) = chunks.next().await {
         decoder.push(&chunk.map_err(|error| Problem::unreadable(&error))?)?;
     }
     decoder.finish()
 }
 
-/// Whether nothing of the body is still to come. What is here already is thrown
-/// away, if it is little; a client that sends more had better be told to stop.
+/// Returns true if the whole body has arrived. Up to [`MAX_DISCARDED`] bytes
+/// that have arrived are discarded; for a client that sends more the connection
+/// is closed.
 pub(crate) fn is_done(headers: &HeaderMap, body: &mut BodyDataStream) -> bool {
-    // To ask for the body would tell such a client to send it.
+    // A client that sent `Expect` starts to send once the body is read.
     if headers.contains_key(header::EXPECT) {
         return body.is_end_stream();
     }
     let mut discarded = 0;
-    while discarded <= MOST_DISCARDED {
+    while discarded <= MAX_DISCARDED {
         match body.next().now_or_never() {
             Some(None) => return true,
             Some(Some(Ok(chunk))) => discarded += chunk.len(),
@@ -76,23 +77,24 @@ pub(crate) fn is_done(headers: &HeaderMap, body: &mut BodyDataStream) -> bool {
 
 enum Decoder {
     Identity(Sink),
-    /// With the compressed bytes that may still come: a stream of nothing but
-    /// empty members would never reach the limit on its contents.
+    /// Decoder, with the number of compressed bytes that may still follow: a
+    /// stream of nothing but empty members would never reach the limit on its
+    /// contents.
     Gzip(Box<MultiGzDecoder<Sink>>, usize),
 }
 
 impl Decoder {
     fn new(encoding: Encoding, limit: usize, budget: &Budget) -> Result<Self, Problem> {
-        let hold = |bytes| budget.hold(bytes).map_err(Problem::no_memory);
-        let sink = |hold| Sink {
+        let reserve = |bytes| budget.reserve(bytes).map_err(Problem::no_memory);
+        let sink = |reservation| Sink {
             bytes: Vec::new(),
-            hold,
+            reservation,
             limit,
         };
         Ok(match encoding {
-            Encoding::Identity => Self::Identity(sink(hold(0)?)),
+            Encoding::Identity => Self::Identity(sink(reserve(0)?)),
             Encoding::Gzip => {
-                let sink = sink(hold(INFLATE_BYTES)?);
+                let sink = sink(reserve(INFLATE_BYTES)?);
                 Self::Gzip(Box::new(MultiGzDecoder::new(sink)), limit)
             }
         })
@@ -104,9 +106,9 @@ impl Decoder {
             Self::Gzip(gzip, left) => {
                 let too_large = || Problem::from(Refusal::TooLarge(gzip.get_ref().limit));
                 *left = left.checked_sub(chunk.len()).ok_or_else(too_large)?;
-                // The decoder keeps a member's header, which can be long.
-                let hold = &mut gzip.get_mut().hold;
-                hold.grow(chunk.len()).map_err(Problem::no_memory)?;
+                // The decoder buffers a member's header, which can be long.
+                let reservation = &mut gzip.get_mut().reservation;
+                reservation.grow(chunk.len()).map_err(Problem::no_memory)?;
                 gzip.write_all(chunk).map_err(not_inflated)
             }
         }
@@ -117,7 +119,7 @@ impl Decoder {
             Self::Identity(sink) => sink,
             Self::Gzip(gzip, _) => gzip.finish().map_err(not_inflated)?,
         };
-        Ok(sink.hold.keep(sink.bytes))
+        Ok(sink.reservation.attach(sink.bytes))
     }
 }
 
@@ -128,14 +130,14 @@ fn not_inflated(error: io::Error) -> Problem {
     }
 }
 
-/// What has arrived. Memory is taken from the budget before it is allocated.
+/// Received bytes. Memory is reserved in the budget before it is allocated.
 struct Sink {
     bytes: Vec<u8>,
-    hold: Hold,
+    reservation: Reservation,
     limit: usize,
 }
 
-/// Why a [`Sink`] takes no more.
+/// Reasons for which a [`Sink`] accepts no more.
 #[derive(Debug, thiserror::Error)]
 enum Refusal {
     #[error("more than {0} bytes")]
@@ -152,9 +154,9 @@ impl Sink {
         }
         let capacity = self.bytes.capacity();
         if needed > capacity {
-            let doubled = capacity.saturating_mul(2).max(FIRST_BYTES);
+            let doubled = capacity.saturating_mul(2).max(INITIAL_CAPACITY);
             let wanted = doubled.min(self.limit).max(needed);
-            self.hold.grow(wanted - capacity)?;
+            self.reservation.grow(wanted - capacity)?;
             self.bytes.reserve_exact(wanted - self.bytes.len());
         }
         self.bytes.extend_from_slice(chunk);

@@ -1,4 +1,4 @@
-//! Was this event published already, or is it being published right now?
+//! Detection of events that were published recently or are being published now.
 
 use std::{
     collections::{HashMap, hash_map::Entry},
@@ -9,29 +9,30 @@ use tokio::sync::watch;
 use wahook_domain::EventId;
 use wahook_runtime::clock;
 
-use crate::recent::{Fingerprint, REMEMBERED_AT_MOST, REMEMBERED_FOR, Recent};
+use crate::recent::{Fingerprint, MAX_REMEMBERED, REMEMBERED_FOR, Recent};
 
-/// The events of the last minutes, by their ids.
+/// Events of the last minutes, by id.
 pub(crate) struct Duplicates(Mutex<State>);
 
 struct State {
     published: Recent,
-    /// Until each publish ends, whichever way; with what ends then, where somebody
-    /// waits for it.
+    /// Publishes in flight. The sender is dropped at the publish's end; it
+    /// exists only if another request waits for that.
     in_flight: HashMap<Fingerprint, Option<watch::Sender<()>>>,
 }
 
-/// What is to be done with an event.
-pub(crate) enum Claim<'a> {
-    /// It is published by whoever holds this.
-    Publish(Publishing<'a>),
-    /// It was published.
+/// Decision about an event.
+pub(crate) enum Decision<'a> {
+    /// The caller publishes it; the guard marks it as in flight.
+    Publish(PublishGuard<'a>),
+    /// The event is published already.
     Duplicate,
 }
 
-/// The right to publish an event. Dropped, it leaves the event to the next who
-/// has it.
-pub(crate) struct Publishing<'a> {
+/// Marks an event as in flight. Dropping it without
+/// [`confirmed`](Self::confirmed) lets the next request with the same id
+/// publish.
+pub(crate) struct PublishGuard<'a> {
     duplicates: &'a Duplicates,
     fingerprint: Fingerprint,
 }
@@ -39,54 +40,54 @@ pub(crate) struct Publishing<'a> {
 impl Duplicates {
     pub(crate) fn new() -> Self {
         Self(Mutex::new(State {
-            published: Recent::new(REMEMBERED_FOR, REMEMBERED_AT_MOST),
+            published: Recent::new(REMEMBERED_FOR, MAX_REMEMBERED),
             in_flight: HashMap::new(),
         }))
     }
 
-    /// Waits for a publish of the same event that is under way.
-    pub(crate) async fn claim(&self, id: &EventId) -> Claim<'_> {
+    /// Waits for a publish of the same event that is in flight, then decides.
+    pub(crate) async fn begin(&self, id: &EventId) -> Decision<'_> {
         let fingerprint = Fingerprint::of(id);
         loop {
-            let mut under_way = {
+            let mut other_publish = {
                 let mut state = self.state();
                 if state.published.contains(fingerprint, clock::now()) {
-                    return Claim::Duplicate;
+                    return Decision::Duplicate;
                 }
                 match state.in_flight.entry(fingerprint) {
-                    Entry::Vacant(free) => {
-                        free.insert(None);
-                        return Claim::Publish(Publishing {
+                    Entry::Vacant(entry) => {
+                        entry.insert(None);
+                        return Decision::Publish(PublishGuard {
                             duplicates: self,
                             fingerprint,
                         });
                     }
-                    Entry::Occupied(taken) => taken
+                    Entry::Occupied(other) => other
                         .into_mut()
                         .get_or_insert_with(watch::Sender::default)
                         .subscribe(),
                 }
             };
-            // Nothing is ever sent: this ends with the sender.
-            let _ = under_way.changed().await;
+            // No value is ever sent: the wait ends when the sender is dropped.
+            let _ = other_publish.changed().await;
         }
     }
 
-    /// Every step under the lock leaves the state whole.
+    /// Every step under the lock leaves the state consistent.
     fn state(&self) -> MutexGuard<'_, State> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl Publishing<'_> {
-    /// The broker has confirmed the event.
+impl PublishGuard<'_> {
+    /// Remembers the event as published.
     pub(crate) fn confirmed(self) {
         let mut state = self.duplicates.state();
         state.published.remember(self.fingerprint, clock::now());
     }
 }
 
-impl Drop for Publishing<'_> {
+impl Drop for PublishGuard<'_> {
     fn drop(&mut self) {
         self.duplicates.state().in_flight.remove(&self.fingerprint);
     }
@@ -104,18 +105,19 @@ mod tests {
         EventId::parse("order-17").unwrap()
     }
 
-    async fn publishing(duplicates: &Duplicates) -> Publishing<'_> {
-        match duplicates.claim(&id()).await {
-            Claim::Publish(publishing) => publishing,
-            Claim::Duplicate => panic!("a duplicate"),
+    async fn begin(duplicates: &Duplicates) -> PublishGuard<'_> {
+        match duplicates.begin(&id()).await {
+            Decision::Publish(guard) => guard,
+            Decision::Duplicate => panic!("a duplicate"),
         }
     }
 
-    /// A second request with the same id, which says whether it is a duplicate.
+    /// Starts a second request with the same id, which returns whether it is a
+    /// duplicate.
     async fn second(duplicates: &Arc<Duplicates>) -> tokio::task::JoinHandle<bool> {
         let shared = Arc::clone(duplicates);
         let second =
-            tokio::spawn(async move { matches!(shared.claim(&id()).await, Claim::Duplicate) });
+            tokio::spawn(async move { matches!(shared.begin(&id()).await, Decision::Duplicate) });
         tokio::task::yield_now().await;
         assert!(!second.is_finished(), "it waits for the first");
         second
@@ -129,23 +131,23 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn the_second_is_a_duplicate_once_the_first_is_confirmed() {
+    async fn a_second_request_is_a_duplicate_once_the_first_is_confirmed() {
         let duplicates = Arc::new(Duplicates::new());
-        let first = publishing(&duplicates).await;
+        let first = begin(&duplicates).await;
         let second = second(&duplicates).await;
         first.confirmed();
         assert!(outcome(second).await);
-        assert!(matches!(duplicates.claim(&id()).await, Claim::Duplicate));
+        assert!(matches!(duplicates.begin(&id()).await, Decision::Duplicate));
         assert!(duplicates.state().in_flight.is_empty());
     }
 
     #[tokio::test]
-    async fn the_second_publishes_when_the_first_failed() {
+    async fn a_second_request_publishes_when_the_first_failed() {
         let duplicates = Arc::new(Duplicates::new());
-        let first = publishing(&duplicates).await;
+        let first = begin(&duplicates).await;
         let second = second(&duplicates).await;
         drop(first);
         assert!(!outcome(second).await);
-        drop(publishing(&duplicates).await);
+        drop(begin(&duplicates).await);
     }
 }

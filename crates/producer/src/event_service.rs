@@ -1,4 +1,4 @@
-//! From an event's bytes to the broker's confirm.
+//! Path of an event from its bytes to the broker's confirm.
 
 use axum::{body::Bytes, http::StatusCode};
 use serde::Serialize;
@@ -12,77 +12,73 @@ use wahook_runtime::{clock, metrics::ProducerMetrics};
 use crate::{
     CONFIRM_LIMIT,
     budget::Budget,
-    duplicates::{Claim, Duplicates},
+    duplicates::{Decision, Duplicates},
     problem::Problem,
-    router::{EventRouter, Routed},
+    router::{EventRouter, RouteOutcome},
     settings::LARGEST_EVENT,
     token::Tokens,
 };
 
-/// What a publish takes beside the event's bytes, about.
+/// Approximate memory of a publish without the event's bytes.
 const PUBLISH_BYTES: usize = 1024;
 
-/// What answering needs.
+/// Shared state of all requests.
 pub(crate) struct EventService {
-    /// Who may send.
     pub(crate) tokens: Tokens,
-    /// The largest body, in bytes.
+    /// Largest body, in bytes.
     pub(crate) max_body_bytes: usize,
-    /// What happens to events that differ from the documented ones.
+    /// Treatment of events that differ from the documented ones.
     pub(crate) validation: Validation,
-    /// To the broker.
     pub(crate) publisher: Publisher,
-    /// What no endpoint wants.
-    pub(crate) unwanted: EventRouter,
-    /// What is counted.
+    pub(crate) router: EventRouter,
     pub(crate) metrics: ProducerMetrics,
-    /// One for each request that may be answered at once.
+    /// Permits for requests in flight.
     pub(crate) permits: Semaphore,
-    /// The memory for bodies and answers.
+    /// Memory for bodies and answers.
     pub(crate) budget: Budget,
-    /// What was published lately.
     pub(crate) duplicates: Duplicates,
 }
 
-/// The answer to one event that was taken.
+/// Answer to an accepted event.
 #[derive(Debug, Clone, Serialize, utoipa::ToSchema)]
-pub(crate) struct Taken {
-    /// The event's id, which its deliveries carry as `webhook-id`.
+pub(crate) struct Accepted {
+    /// Id of the event; its deliveries carry it as `webhook-id`.
     #[schema(value_type = String, pattern = "^[A-Za-z0-9_-]{1,128}$")]
     id: EventId,
-    /// Where the event differs from what is documented.
+    /// Differences from the documented event.
     #[schema(value_type = Vec<crate::problem::FaultSchema>)]
     warnings: Vec<Fault>,
-    /// Only there, and true, where the same event was taken within the last
+    /// Only present, and true, if the same event was accepted within the last
     /// ten minutes: it was not published again.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     #[schema(required = false)]
     duplicate: bool,
-    /// Only there, and 0, where no endpoint wants events of this name: it is
-    /// delivered to nobody. How many want another is not known here.
+    /// Only present, and 0, if no endpoint wants events of this name: it is not
+    /// delivered. The number of endpoints that want another event is unknown
+    /// here.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(required = false, nullable = false, minimum = 0, maximum = 0)]
     endpoints: Option<u8>,
 }
 
-/// What became of an event.
+/// Result of a request to publish an event.
 enum Published {
     Queued,
     Unwanted,
     Duplicate,
 }
 
-impl From<Routed> for Published {
-    fn from(routed: Routed) -> Self {
+impl From<RouteOutcome> for Published {
+    fn from(routed: RouteOutcome) -> Self {
         match routed {
-            Routed::Queued => Self::Queued,
-            Routed::Unwanted => Self::Unwanted,
+            RouteOutcome::Queued => Self::Queued,
+            RouteOutcome::Unwanted => Self::Unwanted,
         }
     }
 }
 
-impl Taken {
-    /// 202 for an event that was published, 200 for one that had been before.
+impl Accepted {
+    /// Returns 202 for a published event, 200 for a duplicate.
     pub(crate) fn status(&self) -> StatusCode {
         if self.duplicate {
             StatusCode::OK
@@ -100,19 +96,19 @@ impl Taken {
 }
 
 impl EventService {
-    /// Counts an event that was refused.
+    /// Counts a refused event.
     pub(crate) fn count(&self, problem: &Problem) {
         self.metrics.events_refused(problem.reason()).inc();
     }
 
-    /// Takes one event; it is counted here when it is taken, and by the caller
-    /// when it is refused.
-    pub(crate) async fn take(
+    /// Accepts one event. An accepted event is counted here, a refused one by
+    /// the caller.
+    pub(crate) async fn accept(
         &self,
         raw: Bytes,
         idempotency_key: Option<EventId>,
         traceparent: Option<String>,
-    ) -> Result<Taken, Problem> {
+    ) -> Result<Accepted, Problem> {
         let now = clock::now();
         let context = Ingest {
             validation: self.validation,
@@ -128,10 +124,12 @@ impl EventService {
         if event.body.len() > LARGEST_EVENT {
             return Err(Problem::too_large_to_publish(LARGEST_EVENT));
         }
-        // Until its confirm it is here twice: as it is, and in the frames that
-        // wait to be written to the broker.
-        let hold = self.budget.hold(2 * event.body.len() + PUBLISH_BYTES);
-        let body = event.body.kept_with(hold.map_err(Problem::no_memory)?);
+        // Until its confirm the event is in memory twice: as it is, and in the
+        // frames that wait to be written to the broker.
+        let reservation = self.budget.reserve(2 * event.body.len() + PUBLISH_BYTES);
+        let body = event
+            .body
+            .kept_with(reservation.map_err(Problem::no_memory)?);
         drop(raw);
         let queued = QueuedEvent {
             id: event.id,
@@ -142,7 +140,7 @@ impl EventService {
             redriven_at: None,
             traceparent,
         };
-        // Nobody can repeat an id that was made here a moment ago.
+        // A new id cannot be a duplicate.
         let published = if is_fresh {
             self.publish(&queued).await.map(Published::from)
         } else {
@@ -160,7 +158,7 @@ impl EventService {
             let warnings = event.warnings.len() as u64;
             self.metrics.event_warnings.inc_by(warnings);
         }
-        Ok(Taken {
+        Ok(Accepted {
             id: queued.id,
             warnings: event.warnings,
             duplicate,
@@ -168,25 +166,25 @@ impl EventService {
         })
     }
 
-    /// Publishes unless the same event was published lately. One that nobody
-    /// wanted is not remembered: when it is repeated, somebody may.
+    /// Publishes unless the same event was published recently. An unwanted
+    /// event is not remembered: when it is repeated, an endpoint may want it.
     async fn publish_once(&self, event: &QueuedEvent) -> Result<Published, PublishError> {
-        let claim = timeout(CONFIRM_LIMIT, self.duplicates.claim(&event.id)).await;
-        match claim.map_err(|_| PublishError::TimedOut)? {
-            Claim::Duplicate => Ok(Published::Duplicate),
-            Claim::Publish(publishing) => {
+        let decision = timeout(CONFIRM_LIMIT, self.duplicates.begin(&event.id)).await;
+        match decision.map_err(|_| PublishError::TimedOut)? {
+            Decision::Duplicate => Ok(Published::Duplicate),
+            Decision::Publish(guard) => {
                 let routed = self.publish(event).await?;
-                if routed == Routed::Queued {
-                    publishing.confirmed();
+                if routed == RouteOutcome::Queued {
+                    guard.confirmed();
                 }
                 Ok(routed.into())
             }
         }
     }
 
-    async fn publish(&self, event: &QueuedEvent) -> Result<Routed, PublishError> {
+    async fn publish(&self, event: &QueuedEvent) -> Result<RouteOutcome, PublishError> {
         let timer = self.metrics.publish_confirm_seconds.start_timer();
-        let published = self.unwanted.publish(&self.publisher, event).await;
+        let published = self.router.publish(&self.publisher, event).await;
         if published.is_ok() {
             failpoint::pass(Failpoint::Confirmed);
             timer.observe_duration();

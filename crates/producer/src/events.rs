@@ -1,5 +1,5 @@
-//! `POST /v1/events`: one event or a batch, answered only after the broker's
-//! confirm.
+//! `POST /v1/events`: accepts one event or a batch, and answers after the
+//! broker's confirm.
 
 use std::sync::Arc;
 
@@ -14,58 +14,58 @@ use wahook_runtime::{metrics::InFlightGuard, problem::MEDIA_TYPE};
 
 use crate::{
     body,
-    event_service::{EventService, Taken},
+    event_service::{Accepted, EventService},
     headers::{Encoding, Format, idempotency_key, traceparent},
     openapi::Event,
     problem::Problem,
 };
 
-/// Requests that may be answered at once; more are told to come back.
+/// Limit of requests in flight; further ones are answered 503.
 pub(crate) const MAX_IN_FLIGHT: usize = 1024;
 
 /// Send an event, or a batch
 ///
-/// The answer comes once the broker has confirmed the event. A batch is answered
-/// line by line, in order, each line with a `status` of its own; without a media
-/// type the body is taken for one event.
+/// The answer follows the broker's confirm of the event. A batch is answered
+/// line by line, in order, each line with its own `status`; without a media
+/// type the body is read as one event.
 #[utoipa::path(
     post,
     path = "/v1/events",
     tag = "gateways",
     security(("bearer" = [])),
     params(
-        ("Idempotency-Key" = Option<String>, Header, description = "The event's id. Without it, an event with a `timestamp` has an id made of its body, another a new one. Not for batches", pattern = "^[A-Za-z0-9_-]{1,128}$"),
-        ("traceparent" = Option<String>, Header, description = "W3C Trace Context, handed on; anything else is ignored"),
+        ("Idempotency-Key" = Option<String>, Header, description = "Id of the event. By default it is derived from the body of an event with a `timestamp`, and new for any other event. Not for batches", pattern = "^[A-Za-z0-9_-]{1,128}$"),
+        ("traceparent" = Option<String>, Header, description = "W3C Trace Context, passed on; other values are ignored"),
     ),
     request_body(
         content((Event = "application/json"), (String = "application/x-ndjson")),
-        description = "An event, or one event a line, as it is or with `Content-Encoding: gzip`, of at most PRODUCER_MAX_BODY_BYTES (also unpacked); a batch of at most 10,000 lines",
+        description = "An event, or one event a line, plain or with `Content-Encoding: gzip`, of at most PRODUCER_MAX_BODY_BYTES (also decompressed); a batch of at most 10,000 lines",
     ),
     responses(
-        (status = 200, description = "The same event was taken within the last ten minutes: not published again", body = Taken),
-        (status = 202, description = "The broker has the event, or all events of the batch; with `endpoints` 0 no endpoint wants it", content((Taken = "application/json"), (String = "application/x-ndjson"))),
-        (status = 207, description = "Some lines of the batch are wrong", body = String, content_type = "application/x-ndjson"),
-        (status = 400, description = "Not JSON (`offset` says where), not gzip, broken off, or a malformed Idempotency-Key", body = Problem, content_type = MEDIA_TYPE),
-        (status = 401, description = "No token, or a wrong one", body = Problem, content_type = MEDIA_TYPE, headers(("WWW-Authenticate" = String))),
+        (status = 200, description = "The same event was accepted within the last ten minutes and is not published again", body = Accepted),
+        (status = 202, description = "The broker has the event, or all events of the batch; with `endpoints` 0 no endpoint wants it", content((Accepted = "application/json"), (String = "application/x-ndjson"))),
+        (status = 207, description = "Some lines of the batch are invalid", body = String, content_type = "application/x-ndjson"),
+        (status = 400, description = "Not JSON (`offset` is the position), not gzip, incomplete, or an invalid Idempotency-Key", body = Problem, content_type = MEDIA_TYPE),
+        (status = 401, description = "Missing or wrong token", body = Problem, content_type = MEDIA_TYPE, headers(("WWW-Authenticate" = String))),
         (status = 408, description = "Too slow: 15 s for the headers, 15 s for the body", body = Problem, content_type = MEDIA_TYPE),
         (status = 413, description = "Too large, or too many lines", body = Problem, content_type = MEDIA_TYPE),
-        (status = 415, description = "Neither JSON nor NDJSON, or packed otherwise than by gzip", body = Problem, content_type = MEDIA_TYPE),
-        (status = 422, description = "JSON, but no event: `errors` has a JSON pointer for each fault", body = Problem, content_type = MEDIA_TYPE),
-        (status = 503, description = "Not taken, or some lines of the batch were not: repeat after `Retry-After`, with the answer's `id` as Idempotency-Key", content((Problem = "application/problem+json"), (String = "application/x-ndjson")), headers(("Retry-After" = u16, description = "Seconds"))),
+        (status = 415, description = "Neither JSON nor NDJSON, or an encoding other than gzip", body = Problem, content_type = MEDIA_TYPE),
+        (status = 422, description = "JSON, but not an event: `errors` has a JSON pointer for each fault", body = Problem, content_type = MEDIA_TYPE),
+        (status = 503, description = "Not accepted, or some lines of the batch were not: repeat after `Retry-After`, with the answer's `id` as Idempotency-Key", content((Problem = "application/problem+json"), (String = "application/x-ndjson")), headers(("Retry-After" = u16, description = "Seconds"))),
     )
 )]
 pub(crate) async fn post(
-    State(intake): State<Arc<EventService>>,
+    State(service): State<Arc<EventService>>,
     headers: HeaderMap,
     body: Body,
 ) -> Response {
     let mut body = body.into_data_stream();
-    let answer = intake.answer(&headers, &mut body).await;
+    let answer = service.answer(&headers, &mut body).await;
     answer.unwrap_or_else(|problem| {
-        intake.count(&problem);
+        service.count(&problem);
         let mut response = problem.into_response();
-        // Nothing more can be sent behind a body that nobody reads to its end; a
-        // client that did not know would lose its next request.
+        // A connection whose body is not read to its end cannot be reused;
+        // without the header a client would lose its next request.
         if !body::is_done(&headers, &mut body) {
             let close = HeaderValue::from_static("close");
             response.headers_mut().insert(header::CONNECTION, close);
@@ -88,7 +88,7 @@ impl EventService {
         let key = idempotency_key(headers)?;
         if format == Format::Ndjson && key.is_some() {
             return Err(Problem::invalid_idempotency_key(
-                "it names one event; leave it out of a batch",
+                "it identifies one event; omit it for a batch",
             ));
         }
         let _permit = self.permits.try_acquire().map_err(|_| Problem::busy())?;
@@ -97,8 +97,8 @@ impl EventService {
         let traceparent = traceparent(headers);
         match format {
             Format::Json => {
-                let taken = self.take(body, key, traceparent).await?;
-                Ok((taken.status(), Json(taken)).into_response())
+                let accepted = self.accept(body, key, traceparent).await?;
+                Ok((accepted.status(), Json(accepted)).into_response())
             }
             Format::Ndjson => self.batch(body, traceparent).await,
         }

@@ -1,26 +1,26 @@
-//! What do a request's headers say?
+//! Request headers: media type, encoding, idempotency key and trace.
 
 use axum::http::{HeaderMap, HeaderName, HeaderValue, header};
 use wahook_domain::EventId;
 
 use crate::problem::Problem;
 
-/// The media type of a batch.
+/// Media type of a batch.
 pub(crate) const NDJSON: &str = "application/x-ndjson";
 const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
 
-/// What the body holds.
+/// Content of the body.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Format {
-    /// One event.
+    /// Single event.
     Json,
-    /// A batch.
+    /// Batch of events, one a line.
     Ndjson,
 }
 
 impl Format {
-    /// A request without a media type is taken for JSON, which every gateway
-    /// sends.
+    /// Reads the media type; without one, the body is JSON, as every gateway
+    /// sends it.
     pub(crate) fn of(headers: &HeaderMap) -> Result<Self, Problem> {
         let Some(value) = headers.get(header::CONTENT_TYPE) else {
             return Ok(Self::Json);
@@ -35,7 +35,7 @@ impl Format {
     }
 }
 
-/// How the body is packed.
+/// Content encoding of the body.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Encoding {
     Identity,
@@ -54,22 +54,21 @@ impl Encoding {
     }
 }
 
-/// The id that the gateway gives the event, where it gives one.
+/// Returns the event's id, if the gateway sets one.
 pub(crate) fn idempotency_key(headers: &HeaderMap) -> Result<Option<EventId>, Problem> {
     let mut keys = headers.get_all(IDEMPOTENCY_KEY).iter();
     let Some(key) = keys.next() else {
         return Ok(None);
     };
     if keys.next().is_some() {
-        return Err(Problem::invalid_idempotency_key("there must be only one"));
+        return Err(Problem::invalid_idempotency_key("send it only once"));
     }
     let key = EventId::parse(key.to_str().unwrap_or_default());
     key.map(Some)
         .map_err(|error| Problem::invalid_idempotency_key(error.to_string()))
 }
 
-/// The trace that the request belongs to, where it names one in the form of
-/// W3C Trace Context.
+/// Returns the request's trace, if it has the form of W3C Trace Context.
 pub(crate) fn traceparent(headers: &HeaderMap) -> Option<String> {
     let value = headers.get("traceparent")?.to_str().ok()?;
     let well_formed =

@@ -1,4 +1,4 @@
-//! The producer: takes events over HTTP and answers once the broker has them.
+//! Producer: accepts events over HTTP and answers once the broker has them.
 
 mod batch;
 mod body;
@@ -25,7 +25,7 @@ use axum::{
 use prometheus::Registry;
 use std::{sync::Arc, time::Duration};
 use tokio::sync::Semaphore;
-use wahook_queue::{Broker, Publisher, Topology, link::follow};
+use wahook_queue::{Broker, Publisher, Topology, link};
 use wahook_runtime::{
     Link, Readiness, Shutdown,
     metrics::{ProcessMetrics, ProducerMetrics},
@@ -38,23 +38,23 @@ use event_service::EventService;
 use events::MAX_IN_FLIGHT;
 use router::EventRouter;
 
-/// How long a publish may wait for its confirm before the answer is 503.
+/// Time limit for the confirm of a publish; after it the answer is 503.
 const CONFIRM_LIMIT: Duration = Duration::from_secs(5);
-/// How long the last confirms may take once no request is left.
+/// Time limit for the last confirms, once no request is left.
 const CLOSE_LIMIT: Duration = Duration::from_secs(2);
 
-/// Runs until `shutdown`, then answers what is under way and returns.
+/// Runs until `shutdown`, then answers the requests in flight and returns.
 ///
 /// # Errors
-/// When the address can't be listened on.
+/// When the address cannot be bound.
 pub async fn run(settings: ProducerSettings, shutdown: Shutdown) -> anyhow::Result<()> {
-    run_over(settings.broker.into(), settings.intake, shutdown).await
+    run_over(settings.broker.into(), settings.events, shutdown).await
 }
 
-/// The same, over any queue.
+/// Runs the producer over any queue.
 ///
 /// # Errors
-/// When the address can't be listened on.
+/// When the address cannot be bound.
 pub async fn run_over(
     broker: Broker,
     settings: EventServiceSettings,
@@ -68,14 +68,14 @@ pub async fn run_over(
     let (publisher, task) =
         Publisher::start(broker, "wahook-producer", Topology::events(), CONFIRM_LIMIT);
     let link = Link::publishing(readiness.check("broker"), metrics.broker.clone());
-    tokio::spawn(follow(publisher.link(), move |state| {
+    tokio::spawn(link::watch(publisher.link(), move |state| {
         let (blocked, error) = (state.blocked.as_deref(), state.last_error.as_deref());
         link.observe(state.up, state.connections, blocked, error);
     }));
     let router = router(settings, publisher, metrics)
         .route(openapi::PATH, get(openapi::get))
         .merge(ops::router(registry, readiness.clone()));
-    let router = ops::refuse_the_rest(router, "events are taken by POST /v1/events");
+    let router = ops::refuse_the_rest(router, "send events to POST /v1/events");
     let stopping = shutdown.clone();
     tokio::spawn(async move {
         stopping.soft().await;
@@ -88,19 +88,19 @@ pub async fn run_over(
     Ok(())
 }
 
-/// What answers `POST /v1/events`, wherever it is served: `settings.listen` is not looked
-/// at.
+/// Creates the router of `POST /v1/events`, for any server: `settings.listen`
+/// is ignored.
 pub fn router(
     settings: EventServiceSettings,
     publisher: Publisher,
     metrics: ProducerMetrics,
 ) -> Router {
-    let intake = Arc::new(EventService {
+    let service = Arc::new(EventService {
         tokens: settings.tokens,
         max_body_bytes: settings.max_body_bytes,
         validation: settings.validation,
         publisher,
-        unwanted: EventRouter::default(),
+        router: EventRouter::default(),
         metrics,
         permits: Semaphore::new(MAX_IN_FLIGHT),
         budget: Budget::new(BUDGET_BYTES),
@@ -108,5 +108,5 @@ pub fn router(
     });
     Router::new()
         .route("/v1/events", post(events::post))
-        .with_state(intake)
+        .with_state(service)
 }

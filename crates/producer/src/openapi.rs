@@ -1,5 +1,4 @@
-//! What does the producer take and answer? As OpenAPI, made from the handlers
-//! and types themselves.
+//! OpenAPI document of the producer, generated from its handlers and types.
 
 use std::sync::LazyLock;
 
@@ -19,22 +18,22 @@ use wahook_runtime::ops;
 
 use crate::{batch::LineAnswer, problem::Problem};
 
-/// Where it is served.
+/// Path of the document.
 pub(crate) const PATH: &str = "/openapi.json";
 
-/// An event as a gateway sends it. Further members follow the documented ones
-/// to the webhook, in the order in which they came.
+/// Event as a gateway sends it. Additional members follow the documented ones
+/// to the webhook, in their original order.
 #[derive(ToSchema)]
 #[expect(dead_code, reason = "events are read by `wahook_domain::ingest`")]
 pub(crate) struct Event {
-    /// The event's name; the documented ones and any other of this form.
+    /// Name of the event: a documented one or any other of this form.
     #[schema(pattern = "^[a-z][a-z0-9_.:-]{0,63}$", example = "message_create")]
     event: String,
-    /// What happened; `{}` where it is missing.
+    /// Content of the event; `{}` by default.
     #[schema(value_type = Option<Object>, required = false)]
     data: Option<()>,
-    /// An ISO 8601 time; now, where it is missing. Others are taken with a
-    /// warning.
+    /// ISO 8601 time; by default the current time. Other values are accepted
+    /// with a warning.
     #[schema(schema_with = timestamp, required = false)]
     timestamp: Option<()>,
 }
@@ -52,9 +51,9 @@ fn document() -> utoipa::openapi::OpenApi {
 #[openapi(
     info(
         title = "wahook producer",
-        description = "Takes events and answers once the broker has confirmed them. \
-                       Where PRODUCER_TOKEN is not set (on loopback only), no token is asked for. \
-                       A request whose head is no HTTP is answered 400, one with too large a head 431, \
+        description = "Accepts events and answers once the broker has confirmed them. \
+                       Without PRODUCER_TOKEN (on loopback only), no token is required. \
+                       A request whose head is not HTTP is answered 400, one with too large a head 431, \
                        both without a body.",
     ),
     paths(crate::events::post, get),
@@ -73,7 +72,7 @@ impl Modify for Bearer {
     }
 }
 
-/// This document
+/// OpenAPI document
 #[utoipa::path(
     get,
     path = PATH,
@@ -82,7 +81,7 @@ impl Modify for Bearer {
 )]
 pub(crate) async fn get() -> Response {
     static DOCUMENT: LazyLock<Bytes> = LazyLock::new(|| {
-        // Made of strings, numbers and lists.
+        // Strings, numbers and lists always have a JSON form.
         document().to_json().unwrap_or_default().into()
     });
     ([(CONTENT_TYPE, "application/json")], DOCUMENT.clone()).into_response()
@@ -93,7 +92,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_path_that_is_served_is_described() {
+    fn every_served_path_is_described() {
         let document = document();
         let described: Vec<&str> = document.paths.paths.keys().map(String::as_str).collect();
         let served = ["/livez", "/metrics", PATH, "/readyz", "/v1/events"];

@@ -1,5 +1,5 @@
-//! What is answered when an event is not taken: problem documents with a `type`
-//! that never changes and a `detail` that a person can act on.
+//! Problem documents for refused events, with a `type` that never changes and a
+//! `detail` that a person can act on.
 
 use std::time::Duration;
 
@@ -14,38 +14,39 @@ use wahook_runtime::{metrics::RefusalReason, problem};
 
 use crate::{budget::Exhausted, headers::NDJSON};
 
-/// A refusal, ready to be answered alone or as one line of a batch.
+/// Refusal of an event, as an answer of its own or as one line of a batch.
 #[derive(Debug, Clone, Serialize, utoipa::ToSchema)]
 pub(crate) struct Problem {
     #[serde(flatten)]
     basics: problem::Problem,
-    /// Where in the body the JSON goes wrong, in bytes from 0.
+    /// Byte offset of the JSON's fault in the body, from 0.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     offset: Option<usize>,
-    /// What is wrong with the event, each with a JSON pointer.
+    /// Faults of the event, each with a JSON pointer.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     #[schema(required = false, value_type = Vec<FaultSchema>)]
     errors: Vec<Fault>,
-    /// The id to repeat the request with, as `Idempotency-Key`.
+    /// Id for repeating the request, as `Idempotency-Key`.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = String, required = false)]
     id: Option<EventId>,
     #[serde(skip)]
     reason: RefusalReason,
-    /// What the answer's headers say of it.
+    /// Response header.
     #[serde(skip)]
     header: Option<(HeaderName, HeaderValue)>,
 }
 
-/// [`Fault`] as OpenAPI describes it; the domain knows nothing of HTTP.
+/// Fault of an event.
 #[derive(utoipa::ToSchema)]
+// Schema of [`Fault`]: the domain does not depend on HTTP.
 #[schema(as = Fault)]
 #[expect(dead_code, reason = "only its description is used")]
 pub(crate) struct FaultSchema {
-    /// Where: a JSON pointer (RFC 6901).
+    /// JSON pointer to the fault (RFC 6901).
     pointer: String,
-    /// What: "must be a string, is null".
+    /// Description of the fault, such as "must be a string, is null".
     message: String,
 }
 
@@ -82,13 +83,13 @@ impl Problem {
         self.with_header(name, HeaderValue::from_static(value))
     }
 
-    /// What it counts as.
+    /// Returns the reason for the metrics.
     #[must_use]
     pub(crate) fn reason(&self) -> RefusalReason {
         self.reason
     }
 
-    /// Whether repeating the same request later can succeed.
+    /// Returns true if repeating the same request later can succeed.
     #[must_use]
     pub(crate) fn can_be_repeated(&self) -> bool {
         self.basics.status() == StatusCode::SERVICE_UNAVAILABLE
@@ -102,7 +103,7 @@ impl Problem {
         }
     }
 
-    /// The event can't be taken as it is.
+    /// The event is invalid.
     #[must_use]
     pub(crate) fn rejected(rejection: Rejection) -> Self {
         match rejection {
@@ -141,31 +142,31 @@ impl Problem {
             ),
             PublishError::Interrupted => (
                 "broker-unavailable",
-                "the broker was lost before it confirmed; repeat with this id, so that a duplicate can be told",
+                "the connection to the broker was lost before the confirm; repeat with this id, so that a duplicate is detected",
                 RefusalReason::ConfirmLost,
                 5,
             ),
             PublishError::Blocked => (
                 "broker-blocked",
-                "the broker takes no messages (memory or disk alarm); nothing was published",
+                "the broker accepts no messages (memory or disk alarm); nothing was published",
                 RefusalReason::BrokerBlocked,
                 10,
             ),
             PublishError::TimedOut => (
                 "no-confirm",
-                "the broker did not confirm in time; repeat with this id, so that a duplicate can be told",
+                "the broker did not confirm in time; repeat with this id, so that a duplicate is detected",
                 RefusalReason::ConfirmTimeout,
                 5,
             ),
             PublishError::Unroutable => (
                 "no-endpoint",
-                "its queue is missing, or no endpoint takes events yet: start a consumer, which declares its queues",
+                "its queue is missing, or no endpoint is declared yet: start a consumer, which declares its queues",
                 RefusalReason::Unroutable,
                 5,
             ),
             PublishError::Refused => (
                 "broker-refused",
-                "the broker refused the event; its log says why",
+                "the broker refused the event; the broker's log has the reason",
                 RefusalReason::BrokerRefused,
                 10,
             ),
@@ -191,28 +192,28 @@ impl Problem {
         Self::new(
             StatusCode::SERVICE_UNAVAILABLE,
             name,
-            "The event was not taken",
+            "The event was not accepted",
             detail,
             reason,
         )
         .with_header(header::RETRY_AFTER, retry_after_seconds)
     }
 
-    /// Too many requests are being answered.
+    /// Too many requests are in flight.
     #[must_use]
     pub(crate) fn busy() -> Self {
         let detail = "too many requests at once; nothing was published";
         Self::unavailable("busy", detail, RefusalReason::Busy, 1)
     }
 
-    /// The bodies that are here already take all the memory that they may.
+    /// The memory budget for bodies is exhausted.
     #[must_use]
     pub(crate) fn no_memory(_: Exhausted) -> Self {
         let detail = "too many bytes at once; nothing was published";
         Self::unavailable("busy", detail, RefusalReason::Busy, 1)
     }
 
-    /// No token, or not one of ours.
+    /// The token is missing or wrong.
     #[must_use]
     pub(crate) fn unauthorized() -> Self {
         Self::new(
@@ -225,11 +226,11 @@ impl Problem {
         .with_static_header(header::WWW_AUTHENTICATE, "Bearer")
     }
 
-    /// The body, as it came or unpacked, is larger than `limit` bytes.
+    /// The body, as received or decompressed, is larger than `limit` bytes.
     #[must_use]
     pub(crate) fn too_large(limit: usize) -> Self {
         Self::above(format!(
-            "the body may have {limit} bytes, also unpacked (PRODUCER_MAX_BODY_BYTES)"
+            "the body may have at most {limit} bytes, also decompressed (PRODUCER_MAX_BODY_BYTES)"
         ))
     }
 
@@ -237,7 +238,7 @@ impl Problem {
     #[must_use]
     pub(crate) fn too_large_to_publish(limit: usize) -> Self {
         Self::above(format!(
-            "the event, as JSON.stringify prints it, may have {limit} bytes"
+            "the event, as JSON.stringify prints it, may have at most {limit} bytes"
         ))
     }
 
@@ -258,12 +259,12 @@ impl Problem {
             StatusCode::PAYLOAD_TOO_LARGE,
             "too-many-lines",
             "The batch has too many lines",
-            format!("a batch may have {limit} lines; nothing was published"),
+            format!("a batch may have at most {limit} lines; nothing was published"),
             RefusalReason::TooLarge,
         )
     }
 
-    /// Neither JSON nor NDJSON.
+    /// The body is neither JSON nor NDJSON.
     #[must_use]
     pub(crate) fn unsupported_media_type() -> Self {
         Self::new(
@@ -278,32 +279,32 @@ impl Problem {
         .with_static_header(header::ACCEPT, "application/json, application/x-ndjson")
     }
 
-    /// Packed, but not by gzip.
+    /// The content encoding is not gzip.
     #[must_use]
     pub(crate) fn unsupported_encoding() -> Self {
         Self::new(
             StatusCode::UNSUPPORTED_MEDIA_TYPE,
             "unsupported-encoding",
             "The content encoding is not supported",
-            "send the body as it is, or with `Content-Encoding: gzip`",
+            "send the body without an encoding, or with `Content-Encoding: gzip`",
             RefusalReason::UnsupportedMediaType,
         )
         .with_static_header(header::ACCEPT_ENCODING, "gzip")
     }
 
-    /// `Content-Encoding` says gzip, but the body is none, or not whole.
+    /// The body is not complete gzip, despite its `Content-Encoding`.
     #[must_use]
     pub(crate) fn not_gzip(error: &std::io::Error) -> Self {
         Self::new(
             StatusCode::BAD_REQUEST,
             "not-gzip",
             "The body is not gzip",
-            format!("the body can't be unpacked: {error}"),
+            format!("the body cannot be decompressed: {error}"),
             RefusalReason::Unreadable,
         )
     }
 
-    /// The body was not here within `limit`.
+    /// The body did not arrive within `limit`.
     #[must_use]
     pub(crate) fn too_slow(limit: Duration) -> Self {
         let expected = format!("send the body within {} s", limit.as_secs());
@@ -313,32 +314,32 @@ impl Problem {
         )
     }
 
-    /// The body did not arrive whole.
+    /// The body is incomplete.
     #[must_use]
     pub(crate) fn unreadable(error: &axum::Error) -> Self {
         Self::new(
             StatusCode::BAD_REQUEST,
             "unreadable",
-            "The body did not arrive whole",
-            format!("the body broke off: {error}"),
+            "The body is incomplete",
+            format!("the body ended early: {error}"),
             RefusalReason::Unreadable,
         )
     }
 
-    /// The `Idempotency-Key` can't be used.
+    /// The `Idempotency-Key` is invalid.
     #[must_use]
     pub(crate) fn invalid_idempotency_key(detail: impl Into<String>) -> Self {
         Self::new(
             StatusCode::BAD_REQUEST,
             "invalid-idempotency-key",
-            "The Idempotency-Key can't be used",
+            "The Idempotency-Key is invalid",
             detail,
             RefusalReason::InvalidIdempotencyKey,
         )
     }
 
-    /// Adds what the headers say of it: when a repeat can help, or what to send
-    /// instead.
+    /// Adds the response header: the time to wait before a repeat, or the
+    /// supported values.
     pub(crate) fn add_header(self, response: &mut Response) {
         if let Some((name, value)) = self.header {
             response.headers_mut().insert(name, value);

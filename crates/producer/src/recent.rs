@@ -1,5 +1,5 @@
-//! Which events were published lately? Bounded in time and in number, and pure:
-//! the time comes in as a value.
+//! Recently published events, bounded in time and in number. Pure: the time is
+//! a parameter.
 
 use std::{
     collections::{HashSet, VecDeque},
@@ -9,13 +9,13 @@ use std::{
 use sha2::{Digest, Sha256};
 use wahook_domain::{EventId, UnixMillis};
 
-/// How long an event is remembered.
+/// Time for which an event is remembered.
 pub(crate) const REMEMBERED_FOR: Duration = Duration::from_secs(600);
-/// How many are remembered at the most: 750 a second for ten minutes.
-pub(crate) const REMEMBERED_AT_MOST: usize = 450_000;
+/// Limit of remembered events: 750 a second for ten minutes.
+pub(crate) const MAX_REMEMBERED: usize = 450_000;
 
-/// What stands for an id: half of its SHA-256, of one size whatever the id's
-/// length. Nobody can make two ids that share one.
+/// Half of an id's SHA-256, of one size for any id. No two ids with the same
+/// half can be constructed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(crate) struct Fingerprint([u8; 16]);
 
@@ -28,7 +28,7 @@ impl Fingerprint {
     }
 }
 
-/// The fingerprints of recent events, the oldest forgotten first.
+/// Fingerprints of recent events, the oldest forgotten first.
 #[derive(Debug)]
 pub(crate) struct Recent {
     known: HashSet<Fingerprint>,
@@ -47,13 +47,13 @@ impl Recent {
         }
     }
 
-    /// Whether it was remembered not too long before `now`.
+    /// Returns true if the event was remembered recently enough before `now`.
     pub(crate) fn contains(&mut self, fingerprint: Fingerprint, now: UnixMillis) -> bool {
         self.forget_old(now);
         self.known.contains(&fingerprint)
     }
 
-    /// Remembers it from `now` on; one that is known already keeps its time.
+    /// Remembers an event from `now` on; a known one keeps its time.
     pub(crate) fn remember(&mut self, fingerprint: Fingerprint, now: UnixMillis) {
         self.forget_old(now);
         if self.known.insert(fingerprint) {
@@ -64,8 +64,8 @@ impl Recent {
         }
     }
 
-    /// Where the clock was set back, the younger ones behind an older one stay
-    /// for longer; the number still bounds them.
+    /// Forgets expired events. After the clock was set back, younger events
+    /// behind an older one stay longer; the number still bounds them.
     fn forget_old(&mut self, now: UnixMillis) {
         while let Some((_, since)) = self.by_age.front()
             && now.since(*since) >= self.remembered_for
@@ -114,7 +114,7 @@ mod tests {
     }
 
     #[test]
-    fn the_oldest_is_forgotten_first_when_there_are_too_many() {
+    fn the_oldest_event_is_forgotten_first() {
         let mut recent = Recent::new(REMEMBERED_FOR, 2);
         for n in 1..=3 {
             recent.remember(print(n), at(0));
@@ -124,9 +124,9 @@ mod tests {
     }
 
     proptest! {
-        /// Against a list of all that ever happened.
+        /// Compares with a list of all events.
         #[test]
-        fn what_is_known_is_what_was_remembered_last_and_lately(
+        fn exactly_the_last_and_recent_events_are_known(
             events in prop::collection::vec((0_u8..20, 0_i64..200), 1..200),
         ) {
             const AT_MOST: usize = 8;

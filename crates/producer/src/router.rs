@@ -1,5 +1,7 @@
-//! Does any endpoint want this event? Only the broker knows, and only its answer
-//! counts; what is remembered here merely says what to ask first.
+//! Publishing of events, with detection of those that no endpoint wants.
+//!
+//! Only the broker's answer counts; the remembered names merely decide what is
+//! sent first.
 
 use std::{
     collections::HashSet,
@@ -9,54 +11,58 @@ use std::{
 use wahook_domain::{EventName, QueuedEvent};
 use wahook_queue::{Outgoing, PublishError, Publisher};
 
-/// Names that are remembered. Gateways may send any name, so there is an end.
-const MOST: usize = 1_000;
+/// Limit of remembered names, because gateways may send any name.
+const MAX_NAMES: usize = 1_000;
 
-/// Where a published event went.
+/// Result of publishing an event.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Routed {
-    /// At least one endpoint's queue has it, durably.
+pub(crate) enum RouteOutcome {
+    /// At least one endpoint's queue has the event, durably.
     Queued,
-    /// Nowhere: no endpoint wants events of this name.
+    /// No endpoint wants events of this name.
     Unwanted,
 }
 
-/// The names that were found to be wanted by nobody.
+/// Publishes events and remembers the names that no endpoint wants.
 ///
-/// An event that is published although nobody wants it comes back from the
-/// broker, which makes the confirms of others ambiguous for a moment. So names
-/// that came back before are asked about first.
+/// The broker returns an event that no endpoint wants, which makes the confirms
+/// of others ambiguous for a moment. So for names that were returned before,
+/// the query is sent first.
 #[derive(Debug, Default)]
 pub(crate) struct EventRouter(Mutex<HashSet<EventName>>);
 
 impl EventRouter {
-    /// Publishes an event, and says that it is unwanted only where the broker
-    /// has confirmed that consumers have declared what their endpoints want and
-    /// that this is not among it. So an event whose queue is missing is an error.
+    /// Publishes an event. It is unwanted only if the broker has confirmed that
+    /// consumers have declared their endpoints' filters and that none of them
+    /// matches. So a missing queue is an error.
     pub(crate) async fn publish(
         &self,
         publisher: &Publisher,
         event: &QueuedEvent,
-    ) -> Result<Routed, PublishError> {
-        if self.names().contains(&event.name) && self.ask(publisher, event).await? {
-            return Ok(Routed::Unwanted);
+    ) -> Result<RouteOutcome, PublishError> {
+        if self.names().contains(&event.name) && self.query_unwanted(publisher, event).await? {
+            return Ok(RouteOutcome::Unwanted);
         }
         match publisher.publish(Outgoing::event(event)).await {
-            Ok(()) => return Ok(Routed::Queued),
+            Ok(()) => return Ok(RouteOutcome::Queued),
             Err(PublishError::Unroutable) => {}
             Err(other) => return Err(other),
         }
-        if self.ask(publisher, event).await? {
-            return Ok(Routed::Unwanted);
+        if self.query_unwanted(publisher, event).await? {
+            return Ok(RouteOutcome::Unwanted);
         }
-        // It is wanted. Perhaps it only shared its confirm with one that came
-        // back, or its endpoint has just been declared.
+        // The event is wanted. Its confirm may have carried another event's
+        // return, or its endpoint has just been declared.
         publisher.publish(Outgoing::event(event)).await?;
-        Ok(Routed::Queued)
+        Ok(RouteOutcome::Queued)
     }
 
-    async fn ask(&self, publisher: &Publisher, event: &QueuedEvent) -> Result<bool, PublishError> {
-        let is_unwanted = match publisher.publish(Outgoing::is_unwanted(event)).await {
+    async fn query_unwanted(
+        &self,
+        publisher: &Publisher,
+        event: &QueuedEvent,
+    ) -> Result<bool, PublishError> {
+        let is_unwanted = match publisher.publish(Outgoing::unwanted_query(event)).await {
             Ok(()) => true,
             Err(PublishError::Unroutable) => false,
             Err(other) => return Err(other),
@@ -65,7 +71,7 @@ impl EventRouter {
         if !is_unwanted {
             names.remove(&event.name);
         } else {
-            if names.len() >= MOST {
+            if names.len() >= MAX_NAMES {
                 names.clear();
             }
             names.insert(event.name.clone());

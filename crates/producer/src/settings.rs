@@ -1,4 +1,4 @@
-//! The producer's settings, read and checked whole before any connection.
+//! Settings of the producer, all read and checked before any connection.
 
 use wahook_domain::Validation;
 use wahook_queue::BrokerUri;
@@ -6,20 +6,19 @@ use wahook_runtime::{ListenAddress, Settings};
 
 use crate::token::Tokens;
 
-/// The largest event, in bytes: RabbitMQ 4 takes messages of 16 MiB, with their
-/// properties.
+/// Largest event, in bytes: RabbitMQ 4 accepts messages of 16 MiB, including
+/// their properties.
 pub(crate) const LARGEST_EVENT: usize = 15 << 20;
 
-/// Everything that the producer is told.
 #[derive(Debug)]
 pub struct ProducerSettings {
     /// `AMQP_URL`
     pub broker: BrokerUri,
-    /// The rest, which does not depend on where the queue is.
-    pub intake: EventServiceSettings,
+    /// Settings that do not depend on the queue.
+    pub events: EventServiceSettings,
 }
 
-/// What is taken from whom.
+/// Settings for accepting events.
 #[derive(Debug)]
 pub struct EventServiceSettings {
     /// `PRODUCER_LISTEN`
@@ -33,19 +32,19 @@ pub struct EventServiceSettings {
 }
 
 impl ProducerSettings {
-    /// Reads everything; faults are noted in `settings`, and then there is no
-    /// result.
+    /// Reads all settings. Faults are recorded in `settings`; without a valid
+    /// broker address there is no result.
     pub fn read(settings: &mut Settings) -> Option<Self> {
         let broker =
             settings.required_parsed("AMQP_URL", "the broker's address", BrokerUri::EXAMPLE);
-        let intake = EventServiceSettings::read(settings);
+        let events = EventServiceSettings::read(settings);
         Some(Self {
             broker: broker?,
-            intake,
+            events,
         })
     }
 
-    /// Reads only where it listens.
+    /// Reads only the listen address.
     pub fn read_listen(settings: &mut Settings) -> ListenAddress {
         settings.parsed(
             "PRODUCER_LISTEN",
@@ -57,7 +56,7 @@ impl ProducerSettings {
 }
 
 impl EventServiceSettings {
-    /// Reads everything; faults are noted in `settings`.
+    /// Reads all settings; faults are recorded in `settings`.
     pub fn read(settings: &mut Settings) -> Self {
         let listen = ProducerSettings::read_listen(settings);
         let tokens = read_tokens(settings, listen);
@@ -93,8 +92,9 @@ fn read_tokens(settings: &mut Settings, listen: ListenAddress) -> Tokens {
         }
         None if listen.is_loopback() => Tokens::default(),
         None => {
-            let problem =
-                format!("is not set, but PRODUCER_LISTEN={listen} can be reached by others");
+            let problem = format!(
+                "is not set, but PRODUCER_LISTEN={listen} is reachable from other machines"
+            );
             settings.fault(NAME, problem, EXAMPLE);
             Tokens::default()
         }
@@ -109,11 +109,11 @@ mod tests {
         let mut settings = Settings::from_pairs(pairs.iter().copied());
         let read = ProducerSettings::read(&mut settings);
         settings.finish().map_err(|faults| faults.to_string())?;
-        Ok(read.unwrap().intake)
+        Ok(read.unwrap().events)
     }
 
     #[test]
-    fn the_brokers_address_is_enough_and_the_rest_has_the_documented_defaults() {
+    fn only_the_broker_address_is_required_and_defaults_are_as_documented() {
         let settings = read(&[("AMQP_URL", "amqp://127.0.0.1")]).unwrap();
         assert_eq!(settings.listen.to_string(), "127.0.0.1:8080");
         assert_eq!(settings.max_body_bytes, 1_048_576);
@@ -121,7 +121,7 @@ mod tests {
     }
 
     #[test]
-    fn an_address_that_others_can_reach_needs_a_token() {
+    fn a_reachable_address_requires_a_token() {
         let open = [
             ("AMQP_URL", "amqp://127.0.0.1"),
             ("PRODUCER_LISTEN", "0.0.0.0:8080"),
@@ -137,7 +137,7 @@ mod tests {
     }
 
     #[test]
-    fn every_fault_is_named_at_once_with_its_variable_and_a_right_example() {
+    fn every_fault_is_reported_at_once_with_its_variable_and_an_example() {
         let faults = read(&[
             ("PRODUCER_LISTEN", "8080"),
             ("PRODUCER_TOKEN", "short"),

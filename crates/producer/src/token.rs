@@ -1,31 +1,31 @@
-//! Who may send events.
+//! Bearer tokens of gateways.
 
 use axum::http::{HeaderMap, header};
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
 
-/// The live tokens: none (on loopback only), one, or two during a rotation.
+/// Valid tokens: none (on loopback only), one, or two during a rotation.
 #[derive(Clone, Default)]
 pub struct Tokens(Vec<Digest>);
 
-/// A token is kept and compared as a keyed digest, so that the comparison takes
-/// the same time whatever was sent, its length included.
+/// Keyed digest of a token, so that a comparison takes the same time for any
+/// value of any length.
 #[derive(Clone)]
 struct Digest(Vec<u8>);
 
-/// Why a list of tokens is no good.
+/// Reasons for which a list of tokens is invalid.
 #[derive(Debug, thiserror::Error)]
 pub enum InvalidTokens {
-    /// A rotation has two live tokens, not more.
-    #[error("there are {0} tokens; at most two can be live")]
+    /// More than the two tokens of a rotation.
+    #[error("there are {0} tokens; at most two are allowed")]
     TooMany(usize),
-    /// A short token can be guessed.
+    /// Short tokens can be guessed.
     #[error("a token must have 16 to 256 visible characters without spaces")]
     Weak,
 }
 
 impl Tokens {
-    /// Reads one token, or two with a comma between.
+    /// Parses one token, or two separated by a comma.
     pub fn parse(list: &str) -> Result<Self, InvalidTokens> {
         let tokens: Vec<&str> = list.split(',').map(str::trim).collect();
         if tokens.len() > 2 {
@@ -46,13 +46,13 @@ impl Tokens {
         ))
     }
 
-    /// Whether nobody is asked for a token.
+    /// Returns true if no token is required.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 
-    /// Whether a request may send events.
+    /// Returns true if a request may send events.
     #[must_use]
     pub fn allow(&self, headers: &HeaderMap) -> bool {
         if self.is_empty() {
@@ -64,7 +64,7 @@ impl Tokens {
         else {
             return false;
         };
-        // Not `any`: both are compared, whichever matches.
+        // Not `any`: both are always compared.
         self.0
             .iter()
             .fold(false, |allowed, token| allowed | token.matches(sent))
@@ -77,7 +77,8 @@ impl std::fmt::Debug for Tokens {
     }
 }
 
-/// The token of an `Authorization` header; the scheme's name has no case.
+/// Returns the token of an `Authorization` header; the scheme's name is
+/// case-insensitive.
 fn bearer(header: &[u8]) -> Option<&[u8]> {
     let (scheme, token) = header.split_at_checked(7)?;
     scheme
@@ -116,7 +117,7 @@ mod tests {
     }
 
     #[test]
-    fn both_tokens_of_a_rotation_are_live_and_no_other_is() {
+    fn both_tokens_of_a_rotation_are_valid_and_no_other_is() {
         let tokens = Tokens::parse(&format!("{FIRST}, {SECOND}")).unwrap();
         assert!(tokens.allow(&sent(&format!("Bearer {FIRST}"))));
         assert!(tokens.allow(&sent(&format!("bearer {SECOND}"))));
@@ -133,7 +134,7 @@ mod tests {
     }
 
     #[test]
-    fn without_tokens_nobody_is_asked() {
+    fn without_tokens_every_request_is_allowed() {
         assert!(Tokens::default().allow(&HeaderMap::new()));
     }
 

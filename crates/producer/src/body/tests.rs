@@ -14,8 +14,8 @@ fn gzip(bytes: &[u8]) -> Vec<u8> {
     encoder.finish().unwrap()
 }
 
-/// What is read of a body that comes in chunks of this size; an error is the
-/// status of its answer.
+/// Reads a body that arrives in chunks of `size` bytes; an error is the status
+/// of its answer.
 async fn read_in_chunks(
     bytes: &[u8],
     size: usize,
@@ -32,7 +32,7 @@ async fn read_in_chunks(
 }
 
 #[tokio::test]
-async fn a_body_is_read_whole_however_it_is_cut_and_packed() {
+async fn a_body_is_read_whole_however_it_is_split_and_encoded() {
     let budget = Budget::new(1 << 20);
     let text: Vec<u8> = (0..=250).cycle().take(LIMIT).collect();
     let two_members = [gzip(&text[..77]), gzip(&text[77..])].concat();
@@ -44,7 +44,7 @@ async fn a_body_is_read_whole_however_it_is_cut_and_packed() {
             assert_eq!(unpacked.unwrap(), text);
         }
     }
-    assert!(budget.hold(1 << 20).is_ok(), "all of it came back");
+    assert!(budget.reserve(1 << 20).is_ok(), "all of it is released");
 }
 
 #[tokio::test]
@@ -57,25 +57,25 @@ async fn one_byte_above_the_limit_is_too_large_before_and_after_inflating() {
         let packed = read_in_chunks(&gzip(&text), size, Encoding::Gzip, &budget).await;
         assert_eq!(packed, Err(413));
     }
-    // Never as much as a byte of contents.
+    // Empty members have no contents.
     let empty_members = gzip(b"").repeat(LIMIT / 20 + 1);
     let read = read_in_chunks(&empty_members, 4096, Encoding::Gzip, &budget).await;
     assert_eq!(read, Err(413));
 }
 
 #[tokio::test]
-async fn a_gzip_bomb_takes_no_more_than_the_limit() {
-    // A thousandth of what it holds, and less than the limit: 8 MB in 8 KB.
+async fn a_gzip_bomb_uses_no_more_memory_than_the_limit() {
+    // 8 MB in 8 KB, which is less than the limit.
     let bomb = gzip(&vec![0; 8 << 20]);
     assert!(bomb.len() < LIMIT);
-    // Enough for the limit, the bomb itself and what inflating takes.
+    // Enough for the limit, the bomb itself and the decoder.
     let budget = Budget::new(2 * LIMIT + INFLATE_BYTES);
     let read = read_in_chunks(&bomb, 4096, Encoding::Gzip, &budget).await;
     assert_eq!(read, Err(413));
 }
 
 #[tokio::test]
-async fn what_is_no_whole_gzip_is_the_clients_fault() {
+async fn truncated_or_invalid_gzip_is_answered_400() {
     let budget = Budget::new(1 << 20);
     let whole = gzip(b"{\"event\":\"test\"}");
     let mut wrong_checksum = whole.clone();
@@ -93,12 +93,12 @@ async fn what_is_no_whole_gzip_is_the_clients_fault() {
 }
 
 #[tokio::test]
-async fn without_memory_left_the_answer_is_to_come_back() {
+async fn an_exhausted_budget_is_answered_503() {
     let budget = Budget::new(5_000);
     let text = vec![b'x'; 6_000];
     let plain = read_in_chunks(&text, 100, Encoding::Identity, &budget).await;
     assert_eq!(plain, Err(503));
     let packed = read_in_chunks(&gzip(&text), 100, Encoding::Gzip, &budget).await;
     assert_eq!(packed, Err(503));
-    assert!(budget.hold(5_000).is_ok(), "all of it came back");
+    assert!(budget.reserve(5_000).is_ok(), "all of it is released");
 }
