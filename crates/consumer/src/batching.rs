@@ -1,8 +1,8 @@
-//! When is a batch of results written?
+//! Batching of results for the log.
 //!
-//! A batch costs the log and its driver the same for one result as for many, so
-//! it waits for the deliveries that are under way. Where there are none, as with
-//! a lone event, it waits for nothing.
+//! A batch costs the log and its driver the same for one result as for many, so it
+//! waits for the deliveries in flight. Without any, as for a lone event, it is
+//! written immediately.
 
 use std::{
     sync::{
@@ -16,22 +16,22 @@ use tokio::{
     time::{Instant, sleep},
 };
 
-/// How long the first result of a batch waits for others.
+/// Maximum wait of the first result in a batch.
 const LIMIT: Duration = Duration::from_millis(15);
-/// How often it is looked whether there is still something to wait for. Waking
-/// for each result would cost what the batch spares.
-const LOOK_EVERY: Duration = Duration::from_millis(3);
+/// Polling interval while results are pending. Waking for each result would cost what
+/// the batch saves.
+const POLL_INTERVAL: Duration = Duration::from_millis(3);
 
-/// Deliveries whose results are still to come.
+/// Number of deliveries whose results are pending.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct PendingResults(Arc<AtomicUsize>);
 
-/// A result is still to come while this is kept.
+/// Guard of one pending result.
 #[derive(Debug)]
 pub(crate) struct PendingResult(Arc<AtomicUsize>);
 
 impl PendingResults {
-    /// One more.
+    /// Adds a pending result.
     #[must_use]
     pub(crate) fn expect(&self) -> PendingResult {
         self.0.fetch_add(1, Ordering::Relaxed);
@@ -49,8 +49,8 @@ impl Drop for PendingResult {
     }
 }
 
-/// Fills `batch` with what is to be written together, at most `most`. Returns
-/// false, and nothing, once every sender is gone.
+/// Fills `batch` with up to `most` entries to be written together. Returns false, and
+/// no entries, once every sender is dropped.
 pub(crate) async fn gather<T>(
     entries: &mut mpsc::Receiver<T>,
     batch: &mut Vec<T>,
@@ -62,7 +62,7 @@ pub(crate) async fn gather<T>(
     }
     let end = Instant::now() + LIMIT;
     while batch.len() < most && pending.any() && Instant::now() < end {
-        sleep(LOOK_EVERY).await;
+        sleep(POLL_INTERVAL).await;
         while batch.len() < most {
             let Ok(entry) = entries.try_recv() else { break };
             batch.push(entry);
@@ -84,7 +84,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_lone_result_waits_for_nothing() {
+    async fn a_lone_result_is_written_at_once() {
         let (sender, mut entries) = mpsc::channel(8);
         sender.send(1).await.unwrap();
         let start = Instant::now();
@@ -96,7 +96,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_batch_waits_for_what_is_under_way_and_no_longer() {
+    async fn a_batch_waits_for_pending_results_and_no_longer() {
         let (sender, mut entries) = mpsc::channel(8);
         let pending = PendingResults::default();
         let expected = pending.expect();
@@ -108,11 +108,11 @@ mod tests {
         });
         let start = Instant::now();
         assert_eq!(gathered(&mut entries, &pending).await, [1, 2]);
-        assert_eq!(start.elapsed(), 2 * LOOK_EVERY);
+        assert_eq!(start.elapsed(), 2 * POLL_INTERVAL);
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_delivery_that_takes_long_does_not_hold_up_the_others() {
+    async fn a_slow_delivery_does_not_delay_the_results_of_others() {
         let (sender, mut entries) = mpsc::channel(8);
         let pending = PendingResults::default();
         let _long = pending.expect();

@@ -1,5 +1,4 @@
-//! One attempt over HTTP: the signed POST, under one deadline, and what became
-//! of it.
+//! HTTP client of an endpoint: one signed POST under one deadline, and its outcome.
 
 use bytes::Bytes;
 use reqwest::{
@@ -15,7 +14,7 @@ use wahook_runtime::settings::redact_url;
 
 use crate::failure;
 
-/// What receivers know the system by.
+/// `User-Agent` of every delivery.
 pub(crate) const USER_AGENT: &str = "WhatsApp-Web-API/2.0";
 
 const SIGNATURE: HeaderName = HeaderName::from_static("x-webhook-signature");
@@ -26,33 +25,32 @@ const WEBHOOK_TIMESTAMP: HeaderName = HeaderName::from_static("webhook-timestamp
 const WEBHOOK_SIGNATURE: HeaderName = HeaderName::from_static("webhook-signature");
 const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
 
-/// Those that are ours, and what the HTTP client adds: room for all at once.
+/// Header capacity to reserve: for the headers set here and those of the HTTP client.
 const HEADERS: usize = 12;
 
-/// An answer's body is read to its end, so that the connection can be used
-/// again, but no further than this many bytes: then it is dropped.
-const MAX_ANSWER_BYTES: usize = 64 * 1024;
-/// Idle connections are closed before the shortest common server limit (60 s)
-/// closes them under a request.
+/// Maximum number of response bytes to read. A response is read to its end, so that
+/// the connection can be reused; a longer one is dropped.
+const MAX_RESPONSE_BYTES: usize = 64 * 1024;
+/// Idle connections are closed before servers close them during a request; the
+/// shortest common server limit is 60 s.
 const IDLE_LIMIT: Duration = Duration::from_secs(50);
-/// On HTTP/2 all requests share a connection. One that has died without a word
-/// would fail them all for many minutes; a ping that stays without answer for
-/// as long again ends it.
+/// HTTP/2 ping interval and timeout. All requests share one connection; without pings
+/// a dead connection would fail them all for many minutes.
 const HTTP2_PING: Duration = Duration::from_secs(10);
 
-/// Where and how an endpoint is called.
+/// HTTP client for one endpoint.
 pub(crate) struct EndpointClient {
     url: Url,
     signer: Option<Signer>,
     limit: Duration,
     http: Client,
-    /// Sent beside ours, none of which is among them.
+    /// Custom headers; none has the name of a built-in one.
     headers: HeaderMap,
 }
 
 impl EndpointClient {
-    /// `limit` is the time that connecting, the request and the whole answer
-    /// may take together; `concurrency` is how many requests are made at once.
+    /// Creates a client. `limit` covers connecting, the request and the whole response;
+    /// `concurrency` is the number of simultaneous requests.
     pub(crate) fn new(
         url: Url,
         signer: Option<Signer>,
@@ -81,14 +79,14 @@ impl EndpointClient {
         })
     }
 
-    /// Sends these headers too.
+    /// Adds custom headers to every request.
     #[must_use]
     pub(crate) fn with_headers(mut self, headers: HeaderMap) -> Self {
         self.headers = headers;
         self
     }
 
-    /// Makes one attempt. `now` is stamped into the request.
+    /// Makes one attempt; `now` is the timestamp in the request.
     pub(crate) async fn post(&self, event: &QueuedEvent, now: UnixMillis) -> Outcome {
         let mut request = Request::new(Method::POST, self.url.clone());
         let headers = request.headers_mut();
@@ -98,7 +96,7 @@ impl EndpointClient {
         *request.body_mut() = Some(event.body.bytes().into());
         within(self.limit, async {
             match self.http.execute(request).await {
-                Ok(answer) => read(answer, now).await,
+                Ok(response) => read(response, now).await,
                 Err(error) => failure::outcome_of(&error),
             }
         })
@@ -112,8 +110,8 @@ async fn within(limit: Duration, attempt: impl Future<Output = Outcome>) -> Outc
         .unwrap_or(Outcome::TimedOut { limit })
 }
 
-/// Puts the request's headers; `now` stamps the Standard Webhooks signature, anew on
-/// every attempt, since receivers refuse an old one.
+/// Sets the request's headers. `now` is the timestamp of the Standard Webhooks
+/// signature; each attempt has its own, since receivers reject old ones.
 pub fn put_headers(
     headers: &mut HeaderMap,
     event: &QueuedEvent,
@@ -124,8 +122,8 @@ pub fn put_headers(
         header::CONTENT_TYPE,
         HeaderValue::from_static("application/json"),
     );
-    // Each value below is printable ASCII by its type's own rule; one that were
-    // not would be left out rather than stop a delivery.
+    // Each value below is printable ASCII by the rule of its type. An invalid value
+    // would be left out rather than stop the delivery.
     let mut put = |name: HeaderName, value: Bytes| {
         if let Ok(value) = HeaderValue::from_maybe_shared(value) {
             headers.insert(name, value);
@@ -156,24 +154,24 @@ pub fn put_headers(
     }
 }
 
-/// Reads the answer to its end: one that breaks off is no success.
-async fn read(mut answer: Response, now: UnixMillis) -> Outcome {
-    let outcome = judge(answer.status(), answer.headers(), now);
+/// Reads the response to its end: a truncated one is no success.
+async fn read(mut response: Response, now: UnixMillis) -> Outcome {
+    let outcome = judge(response.status(), response.headers(), now);
     let mut read = 0;
-    while read < MAX_ANSWER_BYTES {
-        match answer.chunk().await {
+    while read < MAX_RESPONSE_BYTES {
+        match response.chunk().await {
             Ok(Some(chunk)) => read += chunk.len(),
             Ok(None) => break,
             Err(error) if outcome.is_success() => return failure::outcome_of(&error),
-            // It was a failure already, and its status says more.
+            // A failure already, and the status is more informative.
             Err(_) => break,
         }
     }
     outcome
 }
 
-/// What an answer says, by its status and headers; `now` is what a date in them is told
-/// from.
+/// Returns the outcome of a response from its status and headers. `now` is the reference
+/// for a date in `Retry-After`.
 pub fn judge(status: StatusCode, headers: &HeaderMap, now: UnixMillis) -> Outcome {
     let text = |name| {
         let value: &HeaderValue = headers.get(name)?;

@@ -1,4 +1,4 @@
-//! `wahook-consumer dead`: what an operator does with the dead letters.
+//! `wahook-consumer dead`: commands on dead letters.
 
 mod filter;
 mod redrive;
@@ -13,125 +13,133 @@ use wahook_runtime::{Age, Settings, Shutdown, clock};
 
 use filter::Filter;
 
-/// What to do with the dead letters.
+/// Commands on dead letters.
 #[derive(Debug, Subcommand)]
 pub enum DeadCommand {
-    /// List them, the oldest first
+    /// List dead letters, oldest first
     List {
         #[command(flatten)]
-        which: Which,
-        /// One JSON object a line
+        selection: Selection,
+        /// Print one JSON object per line
         #[arg(long)]
         json: bool,
     },
-    /// Show all there is of one event's letters, with its body
+    /// Show all dead letters of one event, with its body
     Show {
-        /// The event's id
+        /// Event id
         id: String,
     },
-    /// Send them to their endpoints again: attempt 1 anew, with the same id
+    /// Send dead letters to their endpoints again, from attempt 1 with the same id
     Redrive {
         #[command(flatten)]
-        which: Which,
+        selection: Selection,
         #[command(flatten)]
-        caution: Caution,
-        /// Letters a second, so that the endpoint can bear it [default: as fast as it goes]
+        safeguards: Safeguards,
+        /// Dead letters per second [default: unlimited]
         #[arg(long, value_name = "PER_SECOND")]
         rate: Option<NonZeroU32>,
     },
-    /// Remove them for good
+    /// Remove dead letters permanently
     Discard {
         #[command(flatten)]
-        which: Which,
+        selection: Selection,
         #[command(flatten)]
-        caution: Caution,
+        safeguards: Safeguards,
     },
 }
 
-/// Which letters are meant: those that every option given here takes.
+/// Filter for dead letters; every given option must match.
 #[derive(Debug, Clone, Args)]
-pub struct Which {
-    /// Of these events (may be repeated)
+pub struct Selection {
+    /// Only events of this name (may be repeated)
     #[arg(long, value_name = "NAME")]
     event: Vec<String>,
-    /// Of these endpoints (may be repeated)
+    /// Only this endpoint (may be repeated)
     #[arg(long, value_name = "NAME")]
     endpoint: Vec<EndpointName>,
-    /// With these ids (may be repeated)
+    /// Only this event id (may be repeated)
     #[arg(long, value_name = "ID")]
     id: Vec<String>,
     /// Dead for longer than this, such as 90s, 30m, 2h or 7d
     #[arg(long, value_name = "TIME")]
     older_than: Option<Age>,
-    /// Dead for less long than this
+    /// Dead for less than this
     #[arg(long, value_name = "TIME")]
     newer_than: Option<Age>,
-    /// This many at the most
+    /// At most this many
     #[arg(long, value_name = "COUNT")]
     limit: Option<NonZeroU32>,
 }
 
-/// What keeps a short command from a large effect.
+/// Safeguards against unintended effects.
 #[derive(Debug, Clone, Copy, Args)]
-pub struct Caution {
-    /// Needed where no other option chooses
+pub struct Safeguards {
+    /// Select all dead letters; required without a filter
     #[arg(long)]
     all: bool,
-    /// Only say what would be done
+    /// Only report what would be done
     #[arg(long)]
     dry_run: bool,
 }
 
-/// Nothing says which letters are meant.
 #[derive(Debug, thiserror::Error)]
 #[error(
-    "which dead letters? Choose by --event, --endpoint, --id, --older-than, --newer-than or --limit, or say --all"
+    "no dead letters selected: use --event, --endpoint, --id, --older-than, --newer-than, --limit or --all"
 )]
-struct NothingChosen;
+struct NothingSelected;
 
-/// Reads what the command needs to know of the surroundings.
+/// Reads the broker's address.
 pub fn read_settings(settings: &mut Settings) -> Option<Broker> {
     let uri: Option<BrokerUri> =
         settings.required_parsed("AMQP_URL", "the broker's address", BrokerUri::EXAMPLE);
     uri.map(Broker::from)
 }
 
-/// Does it.
+/// Runs the command.
 ///
 /// # Errors
-/// When the broker can't be reached, or when a chosen letter could not be redriven.
+/// Fails if the broker can't be reached or a selected dead letter was not redriven or
+/// discarded.
 pub async fn run(command: DeadCommand, broker: Broker, shutdown: Shutdown) -> anyhow::Result<()> {
-    if let DeadCommand::Redrive { which, caution, .. } | DeadCommand::Discard { which, caution } =
-        &command
-        && !caution.all
-        && which.is_everything()
+    if let DeadCommand::Redrive {
+        selection,
+        safeguards,
+        ..
+    }
+    | DeadCommand::Discard {
+        selection,
+        safeguards,
+    } = &command
+        && !safeguards.all
+        && selection.is_everything()
     {
-        return Err(NothingChosen.into());
+        return Err(NothingSelected.into());
     }
     let mut letters = DeadLetters::open(&broker, "wahook-consumer dead").await?;
     let done = match command {
-        DeadCommand::List { which, json } => {
-            let (filter, limit) = which.into_parts();
+        DeadCommand::List { selection, json } => {
+            let (filter, limit) = selection.into_parts();
             show::list(&mut letters, &filter, limit, json).await
         }
         DeadCommand::Show { id } => show::show(&mut letters, &id).await,
         DeadCommand::Redrive {
-            which,
-            caution,
+            selection,
+            safeguards,
             rate,
         } => {
-            let dry_run = caution.dry_run;
-            redrive::redrive(&mut letters, which, dry_run, broker, rate, &shutdown).await
+            let dry_run = safeguards.dry_run;
+            redrive::redrive(&mut letters, selection, dry_run, broker, rate, &shutdown).await
         }
-        DeadCommand::Discard { which, caution } => {
-            redrive::discard(&mut letters, which, caution.dry_run, &shutdown).await
-        }
+        DeadCommand::Discard {
+            selection,
+            safeguards,
+        } => redrive::discard(&mut letters, selection, safeguards.dry_run, &shutdown).await,
     };
     letters.close().await;
     done
 }
 
-impl Which {
+impl Selection {
     fn is_everything(&self) -> bool {
         let no_list = self.event.is_empty() && self.endpoint.is_empty() && self.id.is_empty();
         let no_age = self.older_than.is_none() && self.newer_than.is_none();
@@ -151,11 +159,11 @@ impl Which {
     }
 }
 
-/// Shown on a terminal only.
+/// Progress bar, shown on a terminal only.
 fn progress(length: u32) -> ProgressBar {
-    const TEMPLATE: &str = "{bar:30} {pos}/{len} letters, {per_sec}, {eta} left";
+    const TEMPLATE: &str = "{bar:30} {pos}/{len} dead letters, {per_sec}, {eta} left";
     let bar = ProgressBar::new(length.into());
-    // The template is ours and right; a wrong one would leave the plain bar.
+    // The template is constant and valid; an invalid one would leave the plain bar.
     if let Ok(style) = ProgressStyle::with_template(TEMPLATE) {
         bar.set_style(style);
     }

@@ -1,14 +1,13 @@
-//! The life of one message: decode, sign and POST, decide, make the decision
-//! durable, record, and acknowledge last of all.
+//! Life of one message: decode, sign and POST, decide, make the decision durable,
+//! record, and acknowledge last.
 //!
-//! A failed attempt is recorded only after its retry (or dead letter) is
-//! confirmed by the broker. So a recorded attempt proves that everything it led
-//! to is durable, and a redelivered message whose attempt is recorded needs
-//! nothing but its ack.
+//! A failed attempt is recorded only after the broker has confirmed its retry (or
+//! dead letter). So a recorded attempt proves that its consequences are durable,
+//! and a redelivered message whose attempt is recorded needs only its ack.
 //!
-//! An attempt that fails while the endpoint is taken to be down is recorded, but
-//! not counted: the event goes back to its queue for the same attempt, in a new
-//! round, since the record of the failed one must not pass for that of the next.
+//! An attempt that fails while the endpoint is paused is recorded, but not counted:
+//! the event is republished for the same attempt in a new round, so that the record
+//! of the failed attempt is not mistaken for that of the next.
 
 use std::{sync::Arc, time::Duration};
 use tokio::{
@@ -35,55 +34,49 @@ use crate::{
     settings::EndpointSettings,
 };
 
-/// How long the log may take to say what it knows of a redelivered message;
-/// then the attempt is made, since a duplicate is better than a loss.
+/// Time limit for the log's look-up of a redelivered message. After it the attempt
+/// is made, since a duplicate is better than a loss.
 const LOOK_UP_LIMIT: Duration = Duration::from_secs(1);
 
-/// All that deliveries to one endpoint share.
+/// Delivers events to one endpoint; shared by all of its deliveries.
 pub(crate) struct Deliverer<L> {
-    /// Its name, in queues, log and metrics.
     pub(crate) name: EndpointName,
-    /// All that was set of it.
     pub(crate) settings: EndpointSettings,
-    /// Makes the attempts.
     pub(crate) client: EndpointClient,
-    /// One for each request that may be in flight.
+    /// Limits the requests in flight.
     pub(crate) permits: Arc<Semaphore>,
-    /// Messages that may be handed out and not yet acknowledged.
+    /// Maximum number of unacked messages.
     pub(crate) prefetch: u16,
-    /// Whether and how fast deliveries may go.
     pub(crate) gate: Arc<EndpointGate>,
-    /// Where retries and dead letters go.
+    /// Publishes retries and dead letters.
     pub(crate) publisher: Publisher,
-    /// Where results go.
     pub(crate) recorder: Recorder,
-    /// Where redelivered messages are looked up.
+    /// Delivery log, for the look-up of redelivered messages.
     pub(crate) log: Arc<L>,
-    /// Whether the log is worth asking.
+    /// Skips the look-up while the log is unavailable.
     pub(crate) log_health: LogHealth,
-    /// What is counted of this endpoint.
+    /// Metrics of this endpoint.
     pub(crate) metrics: EndpointMetrics,
-    /// What is counted of all.
+    /// Metrics of all endpoints together.
     pub(crate) totals: ConsumerMetrics,
 }
 
-/// Why a delivery is made.
+/// Purpose of an attempt.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum AttemptKind {
-    /// To deliver.
     Delivery,
-    /// To find out whether the endpoint is back.
+    /// Tests whether a paused endpoint has recovered.
     Probe,
 }
 
 impl<L: DeliveryLog> Deliverer<L> {
-    /// From now on its settings are those in effect.
+    /// Puts this deliverer's settings into effect.
     pub(crate) fn take_effect(&self) {
         self.metrics.limit.set(self.settings.concurrency.into());
-        self.gate.follow(&self.settings);
+        self.gate.apply_settings(&self.settings);
     }
 
-    /// Deals with one message. The permit is held while the request is made.
+    /// Delivers one message. The permit is held while the request is made.
     pub(crate) async fn deliver(
         &self,
         received: Received,
@@ -93,9 +86,9 @@ impl<L: DeliveryLog> Deliverer<L> {
         let Some((event, receipt)) = self.accept(received).await else {
             return;
         };
-        if kind == AttemptKind::Delivery && self.gate.is_open() {
+        if kind == AttemptKind::Delivery && self.gate.is_paused() {
             drop(permit);
-            return self.return_to_queue(&event, receipt).await;
+            return self.republish_event(&event, receipt).await;
         }
         let in_flight = InFlightGuard::new(&self.metrics.in_flight);
         let attempted = self.attempt(&event).await;
@@ -104,56 +97,57 @@ impl<L: DeliveryLog> Deliverer<L> {
         self.conclude(&event, attempted, receipt, kind).await;
     }
 
-    /// Deals with a message whose time has not come: it waits in its queue.
-    pub(crate) async fn put_back(&self, received: Received) {
+    /// Republishes a message without an attempt, so that it waits in its queue.
+    pub(crate) async fn republish(&self, received: Received) {
         if let Some((event, receipt)) = self.accept(received).await {
-            self.return_to_queue(&event, receipt).await;
+            self.republish_event(&event, receipt).await;
         }
     }
 
-    async fn return_to_queue(&self, event: &QueuedEvent, receipt: Receipt) {
-        let again = Outgoing::put_back(event, &self.name);
+    async fn republish_event(&self, event: &QueuedEvent, receipt: Receipt) {
+        let again = Outgoing::republish(event, &self.name);
         self.publisher.publish_until_confirmed(&again).await;
-        acknowledged(receipt.ack().await);
+        log_ack_failure(receipt.ack().await);
         self.metrics.put_back.inc();
     }
 
-    /// The event of a message, unless there is nothing left to do for it.
+    /// Returns the event of a message, or `None` after settling a message that needs no
+    /// delivery.
     async fn accept(&self, received: Received) -> Option<(QueuedEvent, Receipt)> {
         failpoint::pass(Failpoint::Received);
         let event = match received.event() {
             Ok(event) => event,
             Err(poison) => {
                 self.totals.poison_messages.inc();
-                tracing::error!(endpoint = %self.name, %poison, "undecodable message: dead letter");
-                acknowledged(received.receipt.reject().await);
+                tracing::error!(endpoint = %self.name, %poison, "undecodable message dead-lettered");
+                log_ack_failure(received.receipt.reject().await);
                 return None;
             }
         };
-        if received.redelivered && self.already_dealt_with(&event).await {
-            acknowledged(received.receipt.ack().await);
+        if received.redelivered && self.is_already_recorded(&event).await {
+            log_ack_failure(received.receipt.ack().await);
             return None;
         }
         Some((event, received.receipt))
     }
 
-    /// Asks the log about a message that the broker hands out again.
-    async fn already_dealt_with(&self, event: &QueuedEvent) -> bool {
-        let known = self.log_health.is_up()
+    /// Returns true if the log already covers a redelivered message.
+    async fn is_already_recorded(&self, event: &QueuedEvent) -> bool {
+        let recorded = self.log_health.is_up()
             && match timeout(LOOK_UP_LIMIT, self.log.find(&event.id, &self.name)).await {
                 Ok(Ok(record)) => record.is_some_and(|record| record.covers(event)),
                 Ok(Err(error)) => {
-                    tracing::warn!(%error, id = %event.id, "look-up failed, will attempt again");
+                    tracing::warn!(%error, id = %event.id, "log look-up failed, attempting the delivery again");
                     false
                 }
                 Err(_) => false,
             };
-        if known {
+        if recorded {
             self.metrics.redelivered.skipped.inc();
         } else {
             self.metrics.redelivered.attempted.inc();
         }
-        known
+        recorded
     }
 
     async fn attempt(&self, event: &QueuedEvent) -> Attempted {
@@ -163,7 +157,7 @@ impl<L: DeliveryLog> Deliverer<L> {
             self.metrics
                 .first_begun(started_at.since(event.queued_at()));
         }
-        // Not by the wall clock, which may step meanwhile.
+        // Monotonic, since the wall clock may step meanwhile.
         let start = Instant::now();
         let outcome = self.client.post(event, started_at).await;
         let took = start.elapsed();
@@ -176,7 +170,7 @@ impl<L: DeliveryLog> Deliverer<L> {
         }
     }
 
-    /// Makes what follows from the attempt durable, then acknowledges.
+    /// Makes the consequences of an attempt durable, then acknowledges its message.
     async fn conclude(
         &self,
         event: &QueuedEvent,
@@ -190,13 +184,13 @@ impl<L: DeliveryLog> Deliverer<L> {
             .decide(event.attempt, &attempted.outcome);
         let error = attempted.outcome.error_message();
         let ended_at = attempted.started_at.plus(attempted.took);
-        let counts = self.notice(&attempted.outcome, decision, kind);
+        let counts = self.record_health(&attempted.outcome, decision, kind);
         let mut next_attempt_at = None;
         match decision {
             Decision::Delivered => {}
             Decision::RetryAfter(_) | Decision::Exhausted if !counts => {
                 next_attempt_at = Some(ended_at.plus(self.gate.until_probe()));
-                let again = Outgoing::put_back(&in_a_new_round(event, ended_at), &self.name);
+                let again = Outgoing::republish(&in_new_round(event, ended_at), &self.name);
                 self.publisher.publish_until_confirmed(&again).await;
                 self.metrics.put_back.inc();
             }
@@ -214,7 +208,7 @@ impl<L: DeliveryLog> Deliverer<L> {
             }
         }
         if counts {
-            self.tell(event, &attempted, decision, error.as_deref());
+            self.log_outcome(event, &attempted, decision, error.as_deref());
         }
         let result = AttemptResult {
             event_id: event.id.clone(),
@@ -235,7 +229,7 @@ impl<L: DeliveryLog> Deliverer<L> {
         };
         self.recorder.record(result, attempted.expected).await;
         failpoint::pass(Failpoint::Recorded);
-        acknowledged(receipt.ack().await);
+        log_ack_failure(receipt.ack().await);
         if decision == Decision::Delivered {
             self.metrics.delivered(ended_at.since(event.queued_at()));
         } else if decision == Decision::Exhausted && counts {
@@ -243,13 +237,13 @@ impl<L: DeliveryLog> Deliverer<L> {
         }
     }
 
-    /// Takes note of what an attempt says of the endpoint. Returns whether it
-    /// counts against its event.
-    fn notice(&self, outcome: &Outcome, decision: Decision, kind: AttemptKind) -> bool {
-        let (sign, error) = (HealthSignal::of(outcome, decision), outcome.error_message());
-        self.gate.note(sign, error.as_deref());
+    /// Updates the endpoint's health. Returns true if the attempt counts against its
+    /// event.
+    fn record_health(&self, outcome: &Outcome, decision: Decision, kind: AttemptKind) -> bool {
+        let (signal, error) = (HealthSignal::of(outcome, decision), outcome.error_message());
+        self.gate.record(signal, error.as_deref());
         if kind == AttemptKind::Probe {
-            let delivered = sign == HealthSignal::Success;
+            let delivered = signal == HealthSignal::Success;
             if delivered {
                 self.metrics.probes.delivered.inc();
             } else {
@@ -258,11 +252,11 @@ impl<L: DeliveryLog> Deliverer<L> {
             }
             delivered
         } else {
-            sign != HealthSignal::Failure || !self.gate.is_open()
+            signal != HealthSignal::Failure || !self.gate.is_paused()
         }
     }
 
-    fn tell(
+    fn log_outcome(
         &self,
         event: &QueuedEvent,
         attempted: &Attempted,
@@ -281,7 +275,7 @@ impl<L: DeliveryLog> Deliverer<L> {
                 tracing::info!(%endpoint, %id, event = name, attempt, ms, error, ?retry_in, "attempt failed");
             }
             Decision::Exhausted => {
-                tracing::warn!(%endpoint, %id, event = name, attempt, ms, error, "exhausted: dead letter");
+                tracing::warn!(%endpoint, %id, event = name, attempt, ms, error, "retries exhausted, event dead-lettered");
             }
         }
     }
@@ -291,13 +285,14 @@ struct Attempted {
     started_at: UnixMillis,
     took: Duration,
     outcome: Outcome,
-    /// Tells the log's writer that a result is still to come.
+    /// Marks the result as pending for the recorder.
     expected: PendingResult,
 }
 
-/// The same attempt of the same event, told from the one that was just made.
-fn in_a_new_round(event: &QueuedEvent, now: UnixMillis) -> QueuedEvent {
-    // Clocks of several machines may differ, but rounds are in order.
+/// Returns the event for the same attempt in a new round, distinct from the attempt
+/// that was just made.
+fn in_new_round(event: &QueuedEvent, now: UnixMillis) -> QueuedEvent {
+    // Clocks of several machines may differ, but rounds must stay in order.
     let after = event.queued_at().plus(Duration::from_millis(1));
     QueuedEvent {
         redriven_at: Some(now.max(after)),
@@ -305,8 +300,8 @@ fn in_a_new_round(event: &QueuedEvent, now: UnixMillis) -> QueuedEvent {
     }
 }
 
-fn acknowledged(result: Result<(), wahook_queue::AckError>) {
+fn log_ack_failure(result: Result<(), wahook_queue::AckError>) {
     if let Err(error) = result {
-        tracing::debug!(%error, "not acknowledged");
+        tracing::debug!(%error, "ack failed");
     }
 }

@@ -1,5 +1,4 @@
-//! Taking results back from `wahook.results` into the log, once it is there
-//! again.
+//! Drainer: moves results from `wahook.results` to the log once the log has recovered.
 
 use std::{convert::Infallible, sync::Arc};
 use wahook_delivery_log::DeliveryLog;
@@ -11,10 +10,10 @@ use wahook_runtime::metrics::ConsumerMetrics;
 
 use crate::recorder::{LogHealth, MAX_BATCH, write};
 
-/// Messages taken ahead: two batches.
+/// Prefetched messages: two batches.
 const PREFETCH: u16 = 2 * MAX_BATCH;
 
-/// Drains while the log is up; returns only with what broke the connection.
+/// Drains while the log is up; returns only when the connection breaks.
 pub(crate) async fn drain<L: DeliveryLog>(
     connection: &ConsumerConnection,
     log: Arc<L>,
@@ -30,20 +29,17 @@ pub(crate) async fn drain<L: DeliveryLog>(
     }
 }
 
-/// Why draining ended: the session's connection is gone.
+/// Error that ended draining: the session's connection is lost.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum DrainEnded {
-    /// The subscription could not be made.
     #[error(transparent)]
     Subscribe(#[from] ConnectError),
-    /// The subscription ended.
     #[error(transparent)]
     Ended(#[from] SubscriptionEnded),
 }
 
-/// Ends well when the log went away, or when another subscription is worth an
-/// attempt; the subscription's channel is closed with
-/// it, so that the broker keeps what was not written.
+/// Returns `Ok` when the log is unavailable or a new subscription is needed. The
+/// subscription's channel is closed with it, so the broker keeps unwritten results.
 async fn drain_while_up<L: DeliveryLog>(
     mut subscription: Subscription,
     log: &L,
@@ -53,12 +49,12 @@ async fn drain_while_up<L: DeliveryLog>(
     loop {
         let batch = tokio::select! {
             batch = subscription.next_batch(MAX_BATCH.into()) => batch,
-            () = health.away() => return Ok(()),
+            () = health.down() => return Ok(()),
         };
         let batch = match batch {
             Ok(batch) => batch,
             Err(error @ SubscriptionEnded::Forgotten { .. }) => {
-                tracing::warn!(%error, "subscribing anew");
+                tracing::warn!(%error, "subscription stalled, resubscribing");
                 return Ok(());
             }
             Err(error) => return Err(error),
@@ -70,7 +66,7 @@ async fn drain_while_up<L: DeliveryLog>(
     }
 }
 
-/// Writes a batch and acknowledges it; says whether the log took it.
+/// Writes a batch and acknowledges it. Returns true if the log accepted it.
 async fn move_to_log<L: DeliveryLog>(
     batch: Vec<Received>,
     log: &L,
@@ -85,8 +81,8 @@ async fn move_to_log<L: DeliveryLog>(
                 receipts.push(received.receipt);
             }
             Err(poison) => {
-                tracing::error!(%poison, "a message in wahook.results is no result: dead letter");
-                // If the connection is gone, the broker hands it out again.
+                tracing::error!(%poison, "undecodable message in wahook.results dead-lettered");
+                // If the connection is lost, the broker redelivers it.
                 let _ = received.receipt.reject().await;
             }
         }

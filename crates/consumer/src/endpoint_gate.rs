@@ -1,5 +1,4 @@
-//! Whether and how fast deliveries to an endpoint may go: its circuit and its
-//! pace, on the clock.
+//! Endpoint gate: circuit breaker and pace of one endpoint, on the clock.
 
 use std::{
     sync::{Mutex, MutexGuard, PoisonError},
@@ -14,18 +13,18 @@ use wahook_runtime::{CheckHandle, clock, metrics::EndpointMetrics};
 
 use crate::settings::EndpointSettings;
 
-/// How long a consumer that begins lets nothing start: the others, who ask for
-/// the number of consumers each second, must have noticed it by then.
+/// Pause before a new consumer uses a shared rate limit. The other consumers query
+/// the number of consumers every second and lower their share in this time.
 const NOTICE: Duration = Duration::from_millis(1_500);
 
-/// One endpoint's circuit and pace. It outlives connections and changes of the
-/// endpoint's settings.
+/// Circuit breaker and pace of one endpoint. Outlives connections and changes of
+/// the endpoint's settings.
 pub(crate) struct EndpointGate {
     name: EndpointName,
-    /// The fixed moment that times are told from.
+    /// Origin of the circuit's and the pace's times.
     start: Instant,
     state: Mutex<State>,
-    is_open: watch::Sender<bool>,
+    is_paused: watch::Sender<bool>,
     metrics: EndpointMetrics,
     check: CheckHandle,
 }
@@ -34,12 +33,12 @@ struct State {
     circuit: Option<Circuit>,
     pace: Pace,
     rate_limit: Option<RateLimit>,
-    /// Who share the limit, this one included.
+    /// Number of consumers that share the limit, this one included.
     consumers: u32,
 }
 
 impl EndpointGate {
-    /// A closed one.
+    /// Creates a gate that is not paused.
     pub(crate) fn new(
         settings: &EndpointSettings,
         metrics: EndpointMetrics,
@@ -55,66 +54,65 @@ impl EndpointGate {
                 rate_limit: settings.rate_limit,
                 consumers: 1,
             }),
-            is_open: watch::Sender::new(false),
+            is_paused: watch::Sender::new(false),
             metrics,
             check,
         }
     }
 
-    /// Takes the endpoint's new settings; one that is paused is probed at once.
-    pub(crate) fn follow(&self, settings: &EndpointSettings) {
+    /// Applies the endpoint's new settings; a paused endpoint is probed immediately.
+    pub(crate) fn apply_settings(&self, settings: &EndpointSettings) {
         let now = self.now();
         let mut state = self.state();
         state.rate_limit = settings.rate_limit;
         state.circuit = match (state.circuit.take(), settings.circuit) {
             (Some(mut circuit), Some(rule)) => {
-                circuit.follow(rule, now);
+                circuit.apply_rule(rule, now);
                 Some(circuit)
             }
             (None, rule) => rule.map(Circuit::new),
             (Some(_), None) => None,
         };
-        let is_open = state.circuit.as_ref().is_some_and(Circuit::is_open);
+        let is_paused = state.circuit.as_ref().is_some_and(Circuit::is_open);
         drop(state);
-        self.show(is_open);
+        self.set_paused(is_paused);
         if !settings.enabled {
-            self.check
-                .set_noted("not enabled: its events wait in its queue");
-        } else if !is_open {
+            self.check.set_noted("disabled; events wait in the queue");
+        } else if !is_paused {
             self.check.set_ok();
         }
     }
 
-    /// The endpoint is taken to be down: nothing but probes goes out.
-    pub(crate) fn is_open(&self) -> bool {
-        *self.is_open.borrow()
+    /// True while the endpoint is paused: only probes are sent.
+    pub(crate) fn is_paused(&self) -> bool {
+        *self.is_paused.borrow()
     }
 
-    /// Takes note of what a delivery says of the endpoint.
-    pub(crate) fn note(&self, sign: HealthSignal, error: Option<&str>) {
+    /// Updates the circuit with the health signal of an attempt.
+    pub(crate) fn record(&self, signal: HealthSignal, error: Option<&str>) {
         let now = self.now();
         let mut state = self.state();
-        let change = state.circuit.as_mut().and_then(|c| c.note(now, sign));
+        let change = state.circuit.as_mut().and_then(|c| c.record(now, signal));
         drop(state);
         let (endpoint, error) = (&self.name, error.unwrap_or_default());
         match change {
             None => {}
             Some(Change::Opened) => {
                 self.metrics.circuit_opened.inc();
-                self.show(true);
+                self.set_paused(true);
                 let next_probe_in = self.until_probe();
                 tracing::warn!(%endpoint, error, ?next_probe_in, "endpoint paused");
-                self.tell(error);
+                self.report_paused(error);
             }
             Some(Change::Closed(after)) => {
-                self.show(false);
+                self.set_paused(false);
                 self.check.set_ok();
                 tracing::info!(%endpoint, ?after, "endpoint resumed");
             }
         }
     }
 
-    /// A probe did not succeed.
+    /// Schedules the next probe after a failed one.
     pub(crate) fn probe_failed(&self, error: Option<&str>) {
         let now = self.now();
         if let Some(circuit) = &mut self.state().circuit {
@@ -123,10 +121,10 @@ impl EndpointGate {
         let error = error.unwrap_or_default();
         let next_probe_in = self.until_probe();
         tracing::info!(endpoint = %self.name, error, ?next_probe_in, "endpoint still paused");
-        self.tell(error);
+        self.report_paused(error);
     }
 
-    /// Returns when the next probe is due; never while the circuit is closed.
+    /// Waits until the next probe is due, indefinitely while the circuit is closed.
     pub(crate) async fn probe_due(&self) {
         let probe_at = self.state().circuit.as_ref().and_then(Circuit::probe_at);
         match probe_at {
@@ -135,19 +133,23 @@ impl EndpointGate {
         }
     }
 
-    /// How long until the next probe is due.
+    /// Returns the time until the next probe is due.
     pub(crate) fn until_probe(&self) -> Duration {
         let probe_at = self.state().circuit.as_ref().and_then(Circuit::probe_at);
         probe_at.unwrap_or_default().saturating_sub(self.now())
     }
 
-    /// Returns once the circuit is open, or closed.
-    pub(crate) async fn is(&self, open: bool) {
-        // The sender lives in self, so this can't fail.
-        let _ = self.is_open.subscribe().wait_for(|now| *now == open).await;
+    /// Waits until the endpoint is paused.
+    pub(crate) async fn until_paused(&self) {
+        self.until(true).await;
     }
 
-    /// Reserves the next start, where starts must be spaced.
+    /// Waits until the endpoint is not paused.
+    pub(crate) async fn until_resumed(&self) {
+        self.until(false).await;
+    }
+
+    /// Reserves the next start time; `None` if starts need no spacing.
     pub(crate) fn next_start(&self) -> Option<Instant> {
         let now = self.now();
         let mut state = self.state();
@@ -159,13 +161,13 @@ impl EndpointGate {
         Some(self.start + state.pace.reserve(now, interval))
     }
 
-    /// The endpoint's events can't be had from the broker.
-    pub(crate) fn show_trouble(&self, error: &str) {
+    /// Marks the endpoint as failed: its queue can't be consumed.
+    pub(crate) fn report_failure(&self, error: &str) {
         self.check.set_failed(error);
     }
 
-    /// A subscription begins: the others must notice it first.
-    pub(crate) fn begin(&self) {
+    /// Marks the endpoint as subscribed. With a rate limit, starts wait for [`NOTICE`].
+    pub(crate) fn subscribed(&self) {
         self.check.set_ok();
         let now = self.now();
         let mut state = self.state();
@@ -174,26 +176,35 @@ impl EndpointGate {
         }
     }
 
-    /// Whether the number of consumers matters.
+    /// Returns true if the endpoint has a rate limit, which all its consumers share.
     pub(crate) fn is_shared(&self) -> bool {
         self.state().rate_limit.is_some()
     }
 
-    /// So many consumers share the limit.
+    /// Sets the number of consumers that share the limit.
     pub(crate) fn share(&self, consumers: u32) {
         self.state().consumers = consumers.max(1);
     }
 
-    fn show(&self, is_open: bool) {
-        self.metrics.circuit_open.set(is_open.into());
-        self.is_open
-            .send_if_modified(|now| std::mem::replace(now, is_open) != is_open);
+    async fn until(&self, paused: bool) {
+        // Cannot fail: `self` owns the sender.
+        let _ = self
+            .is_paused
+            .subscribe()
+            .wait_for(|now| *now == paused)
+            .await;
     }
 
-    fn tell(&self, error: &str) {
+    fn set_paused(&self, is_paused: bool) {
+        self.metrics.circuit_open.set(is_paused.into());
+        self.is_paused
+            .send_if_modified(|now| std::mem::replace(now, is_paused) != is_paused);
+    }
+
+    fn report_paused(&self, error: &str) {
         let probe = clock::now().plus(self.until_probe()).to_iso8601();
         self.check.set_noted(format!(
-            "paused, its events wait in its queue: {error}; next probe at {probe}"
+            "paused, events wait in the queue: {error}; next probe at {probe}"
         ));
     }
 

@@ -1,4 +1,4 @@
-//! Which endpoints are worked for, with which values, and how that changes.
+//! Endpoint set: the endpoints to serve, their settings in effect, and changes of both.
 
 use anyhow::Context;
 use std::{collections::BTreeSet, sync::Arc};
@@ -18,28 +18,28 @@ use crate::{
     worker::Worker,
 };
 
-/// How many requests, one after the other, the last of the messages at hand waits
-/// for, at the most, its own included.
+/// Upper bound on prefetched messages, as a multiple of the endpoint's concurrency.
+/// So the last of them waits for at most this many consecutive requests, its own
+/// included.
 pub(crate) const PREFETCH_FACTOR: u16 = 8;
-/// Results of two batches that are written and one that gathers.
+/// Results of two batches being written and one being gathered.
 const MAX_AWAITING_LOG: u16 = 3 * MAX_BATCH;
 
-/// Those who are worked for, and what the broker must hold for them.
+/// Endpoints to serve, and the topology they need.
 pub(crate) struct EndpointSet<L> {
-    /// Declared before anything that follows from it is done.
+    /// Must be declared before the members are used.
     pub(crate) topology: Topology,
-    /// Those of endpoints that were removed are among them, for what is still
-    /// queued.
+    /// Includes removed endpoints, whose queued events are still delivered.
     pub(crate) members: Vec<EndpointHandle<L>>,
 }
 
-/// A worker, and the values that it is to follow.
+/// Worker and the deliverer it must use.
 pub(crate) struct EndpointHandle<L> {
     pub(crate) worker: Arc<Worker<L>>,
     pub(crate) endpoint: Arc<Deliverer<L>>,
 }
 
-/// What endpoints are built from.
+/// Parts shared by all endpoints.
 pub(crate) struct Shared<L> {
     pub(crate) publisher: Publisher,
     pub(crate) recorder: Recorder,
@@ -49,19 +49,19 @@ pub(crate) struct Shared<L> {
     pub(crate) readiness: Readiness,
 }
 
-/// Builds rosters: the first one, and each that replaces another.
+/// Builds the first endpoint set and each replacement.
 pub(crate) struct EndpointManager<L> {
     parts: Shared<L>,
-    /// The settings in effect, those of removed endpoints included.
+    /// Settings in effect, including those of removed endpoints.
     known: Vec<EndpointSettings>,
     endpoints: watch::Sender<EndpointSet<L>>,
 }
 
 impl<L: DeliveryLog> EndpointManager<L> {
-    /// The first endpoints.
+    /// Builds the first endpoint set.
     ///
     /// # Errors
-    /// When a client can't be built.
+    /// Fails if a client can't be built.
     pub(crate) fn start(
         parts: Shared<L>,
         list: Vec<EndpointSettings>,
@@ -79,10 +79,10 @@ impl<L: DeliveryLog> EndpointManager<L> {
         Ok((manager, receiver))
     }
 
-    /// Takes another list into effect, all of it or, on an error, nothing.
+    /// Puts another list into effect: all of it or, on an error, nothing.
     ///
     /// # Errors
-    /// When a client can't be built.
+    /// Fails if a client can't be built.
     pub(crate) fn replace(&mut self, list: Vec<EndpointSettings>) -> anyhow::Result<()> {
         let removed = |known: &&EndpointSettings| list.iter().all(|new| new.name != known.name);
         let removed: Vec<_> = self.known.iter().filter(removed).cloned().collect();
@@ -102,9 +102,9 @@ impl<L: DeliveryLog> EndpointManager<L> {
                 members,
             }
         };
-        self.tell(&list, &removed);
+        self.log_changes(&list, &removed);
         self.known = list;
-        // Without events, which is how they are told from the others.
+        // An empty list of events marks a removed endpoint.
         self.known
             .extend(removed.into_iter().map(|settings| EndpointSettings {
                 events: Vec::new(),
@@ -162,14 +162,14 @@ impl<L: DeliveryLog> EndpointManager<L> {
                 Arc::new(EndpointGate::new(settings, metrics.clone(), check))
             }
         };
-        // What is in flight keeps its permits, also where their number changes.
+        // Requests in flight keep their permits, also if the number of permits changes.
         let permits = match before {
             Some(before) if before.settings.concurrency == settings.concurrency => {
                 Arc::clone(&before.permits)
             }
             _ => Arc::new(Semaphore::new(settings.concurrency.into())),
         };
-        let client = client.context("the HTTP client")?;
+        let client = client.context("building the HTTP client")?;
         Ok(Deliverer {
             name: settings.name.clone(),
             prefetch: prefetch(settings.concurrency, settings.rate_limit),
@@ -186,7 +186,7 @@ impl<L: DeliveryLog> EndpointManager<L> {
         })
     }
 
-    fn tell(&self, list: &[EndpointSettings], removed: &[EndpointSettings]) {
+    fn log_changes(&self, list: &[EndpointSettings], removed: &[EndpointSettings]) {
         for settings in list.iter().filter(|new| !self.known.contains(new)) {
             let (endpoint, url) = (&settings.name, &settings.shown_url);
             let events = in_words(&settings.events);
@@ -202,9 +202,9 @@ impl<L: DeliveryLog> EndpointManager<L> {
         }
         for settings in removed.iter().filter(|known| !known.events.is_empty()) {
             let endpoint = &settings.name;
-            tracing::info!(%endpoint, "endpoint removed: what is queued is still delivered");
+            tracing::info!(%endpoint, "endpoint removed, queued events are still delivered");
             let check = self.parts.readiness.check(&format!("endpoint_{endpoint}"));
-            check.set_noted("removed: what is queued is still delivered until the next start");
+            check.set_noted("removed; queued events are still delivered until the next start");
         }
     }
 }
@@ -219,10 +219,10 @@ impl<L: DeliveryLog> EndpointSet<L> {
     }
 }
 
-/// Seven times as many as are in flight wait for the log, their retry's confirm
-/// or the ack that they share, though no more than the log takes at once: with
-/// fewer messages at hand the permits stand idle meanwhile. Where a limit slows
-/// them, no more than a few seconds' worth are held.
+/// Returns the prefetch: requests in flight plus messages that wait for the log, a
+/// retry's confirm or a batched ack. The latter are up to seven times the concurrency,
+/// but no more than the log accepts at once; with fewer, permits would be idle. A rate
+/// limit caps the prefetch at five seconds' worth.
 fn prefetch(in_flight: u16, rate_limit: Option<RateLimit>) -> u16 {
     let settling = in_flight
         .saturating_mul(PREFETCH_FACTOR - 1)
@@ -241,8 +241,8 @@ fn prefetch(in_flight: u16, rate_limit: Option<RateLimit>) -> u16 {
     }
 }
 
-/// What the broker must hold for these endpoints. Those that are `left` keep their queues,
-/// without bindings, for what is in them; `waits` are waits of theirs.
+/// Returns the topology that these endpoints need. Removed endpoints (`left`) keep
+/// their queues without bindings, for the messages in them; `waits` are their delays.
 pub fn topology<'a>(
     list: &'a [EndpointSettings],
     left: impl IntoIterator<Item = &'a EndpointName>,
@@ -267,7 +267,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_at_hand_is_bounded_by_rounds_by_the_log_and_by_a_limit() {
+    fn prefetch_is_bounded_by_its_factor_the_log_and_the_rate_limit() {
         let limit = |per_second| RateLimit::new(per_second);
         for (in_flight, rate_limit, expected) in [
             (1, None, 8),
@@ -279,9 +279,9 @@ mod tests {
             (128, limit(0.01), 1),
             (1, limit(10_000.0), 8),
         ] {
-            let at_hand = prefetch(in_flight, rate_limit);
-            assert_eq!(at_hand, expected, "{in_flight} {rate_limit:?}");
-            assert!(at_hand.div_ceil(in_flight) <= PREFETCH_FACTOR);
+            let prefetched = prefetch(in_flight, rate_limit);
+            assert_eq!(prefetched, expected, "{in_flight} {rate_limit:?}");
+            assert!(prefetched.div_ceil(in_flight) <= PREFETCH_FACTOR);
         }
     }
 }

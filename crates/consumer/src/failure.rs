@@ -1,18 +1,18 @@
-//! What an HTTP client's error means to a person: one cause, in plain words.
+//! Classification of HTTP client errors: one cause and a readable detail.
 
 use std::{error::Error, io};
 use wahook_domain::{FailureCause, Outcome};
 
 use crate::{resolver::NoAddress, tls_failure};
 
-/// Names the cause of a failed request.
+/// Returns the outcome of a failed request.
 #[must_use]
 pub(crate) fn outcome_of(error: &reqwest::Error) -> Outcome {
     let (cause, detail) = cause_of(error);
     Outcome::Failed { cause, detail }
 }
 
-/// From the most telling error in the chain to the least.
+/// Checks the chain from the most specific error to the least.
 fn cause_of(error: &reqwest::Error) -> (FailureCause, String) {
     let broke_off = if error.is_body() || error.is_decode() {
         FailureCause::Body
@@ -44,8 +44,8 @@ fn cause_of(error: &reqwest::Error) -> (FailureCause, String) {
     }
 }
 
-/// Closed before the request was written or the answer was whole, or dead: a
-/// ping got no answer.
+/// Returns true if the connection closed before the request was written or the response
+/// was complete, or if a ping timed out.
 fn is_broken_off(error: &hyper::Error) -> bool {
     error.is_incomplete_message() || error.is_canceled() || error.is_timeout()
 }
@@ -58,7 +58,7 @@ fn cause_of_io(error: &io::Error, broke_off: FailureCause) -> (FailureCause, Str
         | io::ErrorKind::BrokenPipe
         | io::ErrorKind::NotConnected
         | io::ErrorKind::UnexpectedEof => (broke_off, String::new()),
-        // The HTTP parser's, of a body that is not framed as it should be.
+        // From the HTTP parser, for a body with wrong framing.
         io::ErrorKind::InvalidInput | io::ErrorKind::InvalidData => {
             (FailureCause::Protocol, error.to_string())
         }
@@ -66,8 +66,8 @@ fn cause_of_io(error: &io::Error, broke_off: FailureCause) -> (FailureCause, Str
     }
 }
 
-/// The server may end a stream or the connection as HTTP/2 allows it to; all
-/// else is what it must not do.
+/// Maps an HTTP/2 error. A server may end a stream or the connection; everything else is
+/// a protocol error.
 fn cause_of_http2(error: &h2::Error, broke_off: FailureCause) -> (FailureCause, String) {
     if let Some(io) = error.get_io() {
         return cause_of_io(io, broke_off);
@@ -80,7 +80,7 @@ fn cause_of_http2(error: &h2::Error, broke_off: FailureCause) -> (FailureCause, 
     (cause, error.to_string())
 }
 
-/// Without "(os error 101)", which says the same to fewer.
+/// Removes "(os error 101)", which adds nothing to the text before it.
 fn without_number(text: &str) -> String {
     let words = text
         .split_once(" (os error")
@@ -88,8 +88,8 @@ fn without_number(text: &str) -> String {
     words.to_owned()
 }
 
-/// From the outermost error to the innermost. An `io::Error` can carry another
-/// error inside, which `source` skips.
+/// Iterates from the outermost error to the innermost. An `io::Error` can contain an
+/// error that `source` skips.
 fn chain<'a>(error: &'a (dyn Error + 'static)) -> impl Iterator<Item = &'a (dyn Error + 'static)> {
     std::iter::successors(Some(error), |error: &&'a (dyn Error + 'static)| match error
         .downcast_ref::<io::Error>()
@@ -100,7 +100,7 @@ fn chain<'a>(error: &'a (dyn Error + 'static)) -> impl Iterator<Item = &'a (dyn 
     })
 }
 
-/// The innermost error of this type: it is nearest to the cause.
+/// Returns the innermost error of a type, which is nearest to the cause.
 fn find<'a, E: Error + 'static>(error: &'a (dyn Error + 'static)) -> Option<&'a E> {
     chain(error).filter_map(|error| error.downcast_ref()).last()
 }
@@ -117,7 +117,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_system_error_is_told_by_what_it_means() {
+    fn a_system_error_maps_to_its_cause_without_its_number() {
         let os = |number| io::Error::from_raw_os_error(number);
         let garbage = io::Error::new(io::ErrorKind::InvalidInput, "Invalid chunk size line");
         for (error, cause, detail) in [
@@ -129,13 +129,13 @@ mod tests {
             (os(110), FailureCause::Connect, "Connection timed out"),
             (garbage, FailureCause::Protocol, "Invalid chunk size line"),
         ] {
-            let told = cause_of_io(&error, FailureCause::Body);
-            assert_eq!(told, (cause, detail.to_owned()));
+            let found = cause_of_io(&error, FailureCause::Body);
+            assert_eq!(found, (cause, detail.to_owned()));
         }
     }
 
     #[test]
-    fn an_http2_error_of_the_connection_is_told_as_any_other() {
+    fn an_http2_protocol_error_has_a_cause_and_a_detail() {
         let reason = h2::Error::from(h2::Reason::PROTOCOL_ERROR);
         let (cause, detail) = cause_of_http2(&reason, FailureCause::ConnectionReset);
         assert_eq!(cause, FailureCause::Protocol);

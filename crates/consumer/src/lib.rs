@@ -1,5 +1,5 @@
-//! The consumer: takes events from the work queues and delivers them, signed
-//! and retried, writing each result down.
+//! Consumer: takes events from the work queues, delivers them signed and
+//! retried, and records each result.
 
 mod batching;
 mod client;
@@ -32,7 +32,7 @@ use std::{sync::Arc, time::Duration};
 use tokio::sync::watch;
 use tokio_util::task::TaskTracker;
 use wahook_delivery_log::{DeliveryLog, MongoLog};
-use wahook_queue::{Broker, LinkState, Publisher, Topology, link::follow};
+use wahook_queue::{Broker, LinkState, Publisher, Topology, link};
 use wahook_runtime::{
     Link, Readiness, Shutdown,
     metrics::{ConsumerMetrics, ProcessMetrics},
@@ -43,15 +43,15 @@ use endpoint_set::{EndpointManager, Shared};
 use recorder::{LogHealth, Recorder};
 use session::Sessions;
 
-/// How long a retry's publish may wait for its confirm before it is repeated.
+/// Publisher confirm timeout of a retry; then it is published again.
 const CONFIRM_LIMIT: Duration = Duration::from_secs(5);
-/// How long the last confirms may take when the program ends.
+/// Time limit for the last publisher confirms at shutdown.
 const CLOSE_LIMIT: Duration = Duration::from_secs(2);
 
-/// Runs until `shutdown`, then finishes what is in flight and returns.
+/// Runs until `shutdown`, then finishes the deliveries in flight and returns.
 ///
 /// # Errors
-/// When the address can't be listened on, or the settings can't be used.
+/// Fails if the listen address or the settings can't be used.
 pub async fn run(settings: ConsumerSettings, shutdown: Shutdown) -> anyhow::Result<()> {
     let log = MongoLog::connect(&settings.mongodb_uri, &settings.mongodb_database).await?;
     let backends = Backends {
@@ -61,18 +61,18 @@ pub async fn run(settings: ConsumerSettings, shutdown: Shutdown) -> anyhow::Resu
     run_over(backends, settings.delivery, shutdown).await
 }
 
-/// What the consumer works with: RabbitMQ and MongoDB, or a store that stands in for both.
+/// Broker and log of the consumer: RabbitMQ and MongoDB, or one store that replaces both.
 pub struct Backends<L> {
-    /// Who keeps the events.
+    /// Queues of events, retries and dead letters.
     pub broker: Broker,
-    /// Where results go.
+    /// Delivery log.
     pub log: L,
 }
 
-/// The same, over any queue and log.
+/// Runs the consumer over any broker and log; otherwise like [`run`].
 ///
 /// # Errors
-/// When the address can't be listened on, or the settings can't be used.
+/// Fails if the listen address or the settings can't be used.
 pub async fn run_over<L: DeliveryLog>(
     backends: Backends<L>,
     settings: DeliverySettings,
@@ -96,7 +96,7 @@ pub async fn run_over<L: DeliveryLog>(
     );
     let watch = tokio::spawn(watch);
 
-    // The consuming connection declares all there is, before any delivery.
+    // The consuming connection declares the topology before any delivery.
     let (publisher, publisher_task) = Publisher::start(
         broker.clone(),
         "wahook-consumer publishing",
@@ -104,10 +104,14 @@ pub async fn run_over<L: DeliveryLog>(
         CONFIRM_LIMIT,
     );
     let link = Link::publishing(readiness.check("broker_publishing"), metrics.broker.clone());
-    tokio::spawn(follow(publisher.link(), move |state| show(&link, state)));
+    tokio::spawn(link::watch(publisher.link(), move |state| {
+        observe_link(&link, state);
+    }));
     let (link_sender, link_state) = watch::channel(LinkState::default());
     let link = Link::consuming(readiness.check("broker_consuming"), metrics.consume.clone());
-    tokio::spawn(follow(link_state, move |state| show(&link, state)));
+    tokio::spawn(link::watch(link_state, move |state| {
+        observe_link(&link, state);
+    }));
 
     let (recorder, recording) = Recorder::start(
         Arc::clone(&log),
@@ -125,7 +129,7 @@ pub async fn run_over<L: DeliveryLog>(
     };
     let (manager, endpoints) = EndpointManager::start(parts, settings.endpoints.list)?;
     let reloads = metrics.reloads.clone();
-    let reloading = reload::follow(hangups, settings.endpoints.file, manager, reloads);
+    let reloading = reload::apply_on_hangup(hangups, settings.endpoints.file, manager, reloads);
     let reloading = tokio::spawn(reloading);
     let sessions = Sessions {
         broker,
@@ -142,8 +146,8 @@ pub async fn run_over<L: DeliveryLog>(
     sessions.run(&shutdown).await;
     reloading.abort();
     let _ = reloading.await;
-    // The recorder ends with its last handle; on a hard stop deliveries still
-    // hold some, and what they wait for is left to the broker.
+    // The recorder ends with its last handle. After a hard stop deliveries still
+    // hold handles; the broker redelivers their messages.
     drop(sessions);
     if !shutdown.is_hard() {
         let _ = tokio::time::timeout(CLOSE_LIMIT, recording).await;
@@ -157,14 +161,14 @@ pub async fn run_over<L: DeliveryLog>(
         .context("serving HTTP")
 }
 
-fn show(link: &Link, state: &LinkState) {
+fn observe_link(link: &Link, state: &LinkState) {
     let (blocked, error) = (state.blocked.as_deref(), state.last_error.as_deref());
     link.observe(state.up, state.connections, blocked, error);
 }
 
 type Served = tokio::task::JoinHandle<std::io::Result<()>>;
 
-/// Serves operators until the very end, so that a drain can be watched.
+/// Serves the operator endpoints until the drain is complete, so that it can be watched.
 fn serve(
     listener: tokio::net::TcpListener,
     registry: Registry,
@@ -174,7 +178,7 @@ fn serve(
     let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
     let router = ops::refuse_the_rest(
         ops::router(registry, readiness.clone()),
-        "operators ask for /livez, /readyz and /metrics",
+        "available paths: /livez, /readyz and /metrics",
     );
     let soft = shutdown.soft();
     tokio::spawn(async move {

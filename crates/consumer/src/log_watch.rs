@@ -1,5 +1,5 @@
-//! Keeping an eye on the log: its indexes at the start, and its return after it
-//! was away.
+//! Log watch: creates the log's indexes at the start and detects its recovery after an
+//! outage.
 
 use backoff::backoff::Backoff;
 use std::{future::Future, sync::Arc};
@@ -9,8 +9,8 @@ use wahook_runtime::metrics::ConsumerMetrics;
 
 use crate::recorder::{LOG_LIMIT, LogHealth, log_backoff};
 
-/// Makes the indexes as soon as the log is there, then waits for it whenever it
-/// is away. Never returns.
+/// Creates the indexes as soon as the log is available, and pings it during each
+/// outage. Never returns.
 pub(crate) async fn watch<L: DeliveryLog>(
     log: Arc<L>,
     retention_days: Option<u32>,
@@ -22,20 +22,20 @@ pub(crate) async fn watch<L: DeliveryLog>(
         let log = Arc::clone(&log);
         async move { until_done("indexes", || log.prepare(retention_days)).await }
     };
-    let returns = async {
+    let recoveries = async {
         loop {
-            health.away().await;
+            health.down().await;
             metrics.log_available.set(0);
-            until_done("sign of life", || async { answer(log.ping()).await }).await;
+            until_done("ping", || async { ping_within_limit(log.ping()).await }).await;
             metrics.log_available.set(1);
             health.set(true);
         }
     };
-    tokio::join!(indexes, returns);
+    tokio::join!(indexes, recoveries);
 }
 
-/// A ping that takes longer than a write may is no sign of life.
-async fn answer(
+/// Fails if the ping takes longer than a write may take.
+async fn ping_within_limit(
     ping: impl Future<Output = Result<(), LogUnavailable>>,
 ) -> Result<(), LogUnavailable> {
     timeout(LOG_LIMIT, ping)
@@ -50,7 +50,7 @@ where
     let mut backoff = log_backoff();
     while let Err(error) = step().await {
         let pause = backoff.next_backoff().unwrap_or(backoff.max_interval);
-        tracing::debug!(%error, what, "the log is away");
+        tracing::debug!(%error, what, "log unavailable, retrying");
         sleep(pause).await;
     }
 }

@@ -1,4 +1,5 @@
-//! `wahook-consumer verify`: whether everything that was accepted is somewhere.
+//! `wahook-consumer reconcile`: accounts for every accepted event from the log and
+//! the broker.
 
 mod accepted;
 mod broker_state;
@@ -28,42 +29,43 @@ use wahook_runtime::{Age, Moment, Settings, Shutdown, clock};
 
 use crate::{endpoint_set::PREFETCH_FACTOR, settings::LogSettings};
 use report::{Finding, QueueRow, Report, Row, Scope};
-use search::{Question, Search};
+use search::{Search, SearchOptions};
 
-/// What a message takes beside requests: its retry's confirm, and the log.
-const BESIDE_REQUESTS: Duration = Duration::from_secs(15);
-/// Where nothing else is said.
+/// Time for a retry's confirm and the log, in addition to the requests.
+const CONFIRM_AND_LOG_TIME: Duration = Duration::from_secs(15);
 const DEFAULT_WINDOW: Duration = Duration::from_secs(24 * 60 * 60);
-/// The log removes a record up to a minute after its time.
-const AROUND_REMOVAL: Duration = Duration::from_secs(5 * 60);
+/// Safety margin: the log removes a record up to a minute after it expires.
+const REMOVAL_MARGIN: Duration = Duration::from_secs(5 * 60);
 
-/// What is to add up.
+/// Arguments of `reconcile`.
 #[derive(Debug, Args)]
 pub struct ReconcileArguments {
-    /// Events accepted since: 90s, 30m, 2h or 7d ago, or a moment such as 2026-01-31T12:00:00Z [default: 24h]
+    /// Events accepted since 90s, 30m, 2h or 7d ago, or since a time such as 2026-01-31T12:00:00Z [default: 24h]
     #[arg(long, value_name = "TIME", conflicts_with = "accepted")]
     since: Option<Moment>,
-    /// Events accepted before [default: now]
+    /// Events accepted before this time [default: now]
     #[arg(long, value_name = "TIME", conflicts_with = "accepted")]
     until: Option<Moment>,
-    /// The ids that were answered 202, one a line, `-` for standard input: each must be somewhere
+    /// File of event ids that were answered 202, one per line; `-` for standard input
     #[arg(long, value_name = "FILE")]
     accepted: Option<PathBuf>,
-    /// At this endpoint (may be repeated); with --accepted each id must be at each of them [default: at whichever it is]
+    /// Endpoint to check (may be repeated); with --accepted each id must be at each of them [default: all]
     #[arg(long, value_name = "NAME")]
     endpoint: Vec<EndpointName>,
-    /// Letters were discarded on purpose: do not miss them
+    /// Ignore missing dead letters
     #[arg(long)]
     discarded: bool,
-    /// How long what does not add up may take to settle; at least as long as a consumer may have a message at hand: 8 times the longest timeout of an endpoint, or its rate limit's interval if that is longer, and 15s [default: 8 times WEBHOOK_TIMEOUT, and 15s]
+    /// Time to wait for messages in flight [default: 8 x WEBHOOK_TIMEOUT + 15s]
+    ///
+    /// At least 8 times the longest timeout of an endpoint (or its rate limit's interval, if longer) plus 15s: a consumer may hold a message that long.
     #[arg(long, value_name = "TIME")]
     grace: Option<Age>,
-    /// One JSON object
+    /// Print one JSON object
     #[arg(long)]
     json: bool,
 }
 
-/// What the command needs to know of the surroundings.
+/// Settings of `reconcile`.
 #[derive(Debug)]
 pub struct ReconcileSettings {
     broker: BrokerUri,
@@ -72,7 +74,8 @@ pub struct ReconcileSettings {
 }
 
 impl ReconcileSettings {
-    /// Reads it; faults are noted in `settings`.
+    /// Reads the settings. Returns `None` after a fault; faults are collected in
+    /// `settings`.
     pub fn read(settings: &mut Settings) -> Option<Self> {
         let broker =
             settings.required_parsed("AMQP_URL", "the broker's address", BrokerUri::EXAMPLE);
@@ -86,38 +89,38 @@ impl ReconcileSettings {
     }
 }
 
-/// Says whether everything adds up.
+/// Returns true if every delivery is accounted for.
 ///
 /// # Errors
-/// When that can't be told: the broker or the log is away, or what is missing
-/// may wait in a queue that can't be read.
+/// Fails if that can't be determined: the broker or the log is unavailable, or a
+/// missing message may be in a queue that can't be read.
 pub async fn run(
     arguments: ReconcileArguments,
     settings: ReconcileSettings,
     shutdown: Shutdown,
 ) -> anyhow::Result<bool> {
-    let verified = verify(arguments, settings, &shutdown).await;
-    verified.context("can't tell whether it adds up")
+    let reconciled = reconcile(arguments, settings, &shutdown).await;
+    reconciled.context("reconciliation incomplete")
 }
 
-async fn verify(
+async fn reconcile(
     arguments: ReconcileArguments,
     settings: ReconcileSettings,
     shutdown: &Shutdown,
 ) -> anyhow::Result<bool> {
-    let scope = Scoped::of(&arguments)?;
+    let selection = Selection::from_arguments(&arguments)?;
     let log = MongoLog::connect(&settings.log.uri, &settings.log.database).await?;
     log.ping().await?;
-    let inspector = Inspector::open(&settings.broker, "wahook-consumer verify").await?;
-    let at_hand = settings.webhook_timeout * PREFETCH_FACTOR.into() + BESIDE_REQUESTS;
-    let question = Question {
+    let inspector = Inspector::open(&settings.broker, "wahook-consumer reconcile").await?;
+    let max_hold = settings.webhook_timeout * PREFETCH_FACTOR.into() + CONFIRM_AND_LOG_TIME;
+    let options = SearchOptions {
         endpoints: arguments.endpoint.iter().cloned().collect(),
-        at_hand,
-        grace: arguments.grace.map_or(at_hand, Age::get),
-        letters_discarded: arguments.discarded,
+        max_hold,
+        grace: arguments.grace.map_or(max_hold, Age::get),
+        dead_letters_discarded: arguments.discarded,
     };
-    let search = Search::new(question, &log, &inspector, shutdown, progress());
-    let report = search_and_report(search, scope).await;
+    let search = Search::new(options, &log, &inspector, shutdown, progress());
+    let report = search_and_report(search, selection).await;
     inspector.close().await;
     let report = report?;
     let text = if arguments.json {
@@ -126,17 +129,20 @@ async fn verify(
         report.to_string()
     };
     writeln!(stdout(), "{text}")?;
-    (report.adds_up).with_context(|| format!("{} deliveries are untold", report.untold.len()))
+    (report.adds_up).with_context(|| {
+        let count = report.undetermined.len();
+        format!("{count} deliveries could not be determined")
+    })
 }
 
-/// What is to be accounted for.
-enum Scoped {
+/// Deliveries to account for.
+enum Selection {
     Window(UnixMillis, UnixMillis),
     Ids(BTreeSet<EventId>),
 }
 
-impl Scoped {
-    fn of(arguments: &ReconcileArguments) -> anyhow::Result<Self> {
+impl Selection {
+    fn from_arguments(arguments: &ReconcileArguments) -> anyhow::Result<Self> {
         if let Some(path) = &arguments.accepted {
             return accepted::read(path).map(Self::Ids);
         }
@@ -154,26 +160,26 @@ impl Scoped {
     }
 }
 
-async fn search_and_report(mut search: Search<'_>, scope: Scoped) -> anyhow::Result<Report> {
+async fn search_and_report(mut search: Search<'_>, selection: Selection) -> anyhow::Result<Report> {
     let mut notes = Vec::new();
-    let scope = match scope {
-        Scoped::Ids(ids) => {
-            search.go_through_ids(&ids).await?;
-            search.settle().await?;
+    let scope = match selection {
+        Selection::Ids(ids) => {
+            search.check_ids(&ids).await?;
+            search.resolve().await?;
             Scope::Ids {
                 accepted: ids.len(),
             }
         }
-        Scoped::Window(asked, until) => {
-            let since = still_kept(&search, asked).await?;
-            if since != asked {
+        Selection::Window(requested, until) => {
+            let since = limit_to_retention(&search, requested).await?;
+            if since != requested {
                 notes.push(format!(
-                    "the log keeps nothing from before {}",
+                    "the log keeps no records from before {}",
                     since.to_iso8601()
                 ));
             }
-            search.go_through(since, until).await?;
-            search.settle().await?;
+            search.check_window(since, until).await?;
+            search.resolve().await?;
             for (endpoint, depth) in queues(&search).await? {
                 search.tally.add_unread(&endpoint, depth.messages);
             }
@@ -184,14 +190,14 @@ async fn search_and_report(mut search: Search<'_>, scope: Scoped) -> anyhow::Res
     report(&search, scope, notes).await
 }
 
-/// The beginning of the window, or of what the log has not removed yet.
-async fn still_kept(search: &Search<'_>, since: UnixMillis) -> anyhow::Result<UnixMillis> {
+/// Returns the start of the window, but no earlier than the log's retention allows.
+async fn limit_to_retention(search: &Search<'_>, since: UnixMillis) -> anyhow::Result<UnixMillis> {
     let lifetime = search.log.lifetime().await?;
-    let kept = lifetime.map(|lifetime| {
-        let sure = lifetime.saturating_sub(AROUND_REMOVAL);
-        clock::now().minus(sure)
+    let oldest = lifetime.map(|lifetime| {
+        let kept = lifetime.saturating_sub(REMOVAL_MARGIN);
+        clock::now().minus(kept)
     });
-    Ok(kept.map_or(since, |kept| since.max(kept)))
+    Ok(oldest.map_or(since, |oldest| since.max(oldest)))
 }
 
 async fn queues(search: &Search<'_>) -> anyhow::Result<Vec<(EndpointName, wahook_queue::Depth)>> {
@@ -210,11 +216,11 @@ async fn report(
     mut notes: Vec<String>,
 ) -> anyhow::Result<Report> {
     let now = Instant::now();
-    let (findings, untold): (Vec<_>, Vec<_>) = search
-        .cases
+    let (findings, undetermined): (Vec<_>, Vec<_>) = search
+        .unresolved
         .iter()
-        .partition(|case| search.is_finding(case, now));
-    let adds_up = match (findings.is_empty(), untold.is_empty()) {
+        .partition(|delivery| search.is_finding(delivery, now));
+    let adds_up = match (findings.is_empty(), undetermined.is_empty()) {
         (false, _) => Some(false),
         (true, true) => Some(true),
         (true, false) => None,
@@ -222,20 +228,22 @@ async fn report(
     if search.tally.foreign > 0 {
         let foreign = search.tally.foreign;
         notes.push(format!(
-            "{foreign} documents of the log are none of wahook's"
+            "{foreign} documents in the log are not from wahook"
         ));
     }
-    if search.evidence.unreadable > 0 {
-        let unreadable = search.evidence.unreadable;
+    if search.broker_state.unreadable > 0 {
+        let unreadable = search.broker_state.unreadable;
         notes.push(format!(
-            "{unreadable} letters do not say whose they are (`dead list`)"
+            "{unreadable} dead letters have no event id or endpoint; see `dead list`"
         ));
     }
-    let Question { at_hand, grace, .. } = search.question;
-    if !findings.is_empty() && grace < at_hand {
+    let SearchOptions {
+        max_hold, grace, ..
+    } = search.options;
+    if !findings.is_empty() && grace < max_hold {
         notes.push(format!(
-            "a consumer may have a message at hand for {at_hand:?}, longer than --grace: \
-             what is missing may be there"
+            "a consumer may hold a message for {max_hold:?}, longer than --grace: \
+             missing messages may be there"
         ));
     }
     let total = search.tally.total();
@@ -249,8 +257,8 @@ async fn report(
         total,
         endpoints: endpoints.collect(),
         queues: queue_rows(search).await?,
-        findings: findings.into_iter().map(Finding::of).collect(),
-        untold: untold.into_iter().map(Finding::of).collect(),
+        findings: findings.into_iter().map(Finding::new).collect(),
+        undetermined: undetermined.into_iter().map(Finding::new).collect(),
         notes,
     })
 }
@@ -271,11 +279,11 @@ async fn queue_rows(search: &Search<'_>) -> anyhow::Result<Vec<QueueRow>> {
     Ok(rows)
 }
 
-/// Shown on a terminal only.
+/// Progress bar, shown on a terminal only.
 fn progress() -> ProgressBar {
-    const TEMPLATE: &str = "{spinner} {pos} looked at, {per_sec} {msg}";
+    const TEMPLATE: &str = "{spinner} {pos} checked, {per_sec} {msg}";
     let bar = ProgressBar::new_spinner();
-    // The template is ours and right; a wrong one would leave the plain spinner.
+    // The template is constant and valid; an invalid one would leave the plain spinner.
     if let Ok(style) = ProgressStyle::with_template(TEMPLATE) {
         bar.set_style(style);
     }

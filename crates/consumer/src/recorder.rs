@@ -1,9 +1,9 @@
-//! Writing results down: in micro-batches to the log, and, while the log is
-//! away, to `wahook.results` at the broker, so that a delivery never waits for
-//! the log to return.
+//! Recorder: writes results to the log in micro-batches and, while the log is
+//! unavailable, to `wahook.results` at the broker, so that no delivery waits for
+//! the log to recover.
 //!
-//! While batches are being written, the next gathers; [`crate::gathering`] says
-//! when it is whole.
+//! The next batch is gathered while others are written; [`crate::batching`] decides
+//! when it is complete.
 
 use backoff::{ExponentialBackoff, backoff::Backoff};
 use futures_util::future::{join, join_all};
@@ -21,12 +21,12 @@ use wahook_runtime::{clock, metrics::ConsumerMetrics};
 
 use crate::batching::{PendingResult, PendingResults, gather};
 
-/// Results in one batch, at the most.
+/// Maximum number of results in one batch.
 pub(crate) const MAX_BATCH: u16 = 256;
-/// How long the log may take before its results go to the broker instead.
+/// Time limit for a write to the log. After it the results go to the broker.
 pub(crate) const LOG_LIMIT: Duration = Duration::from_secs(2);
 
-/// A handle for recording; clones share one writer.
+/// Handle of the recorder; clones share one writer.
 #[derive(Clone)]
 pub(crate) struct Recorder {
     entries: mpsc::Sender<Entry>,
@@ -39,7 +39,7 @@ struct Entry {
 }
 
 impl Recorder {
-    /// Starts the writer. It ends when every handle is dropped.
+    /// Starts the writer, which ends when every handle is dropped.
     pub(crate) fn start<L: DeliveryLog>(
         log: Arc<L>,
         publisher: Publisher,
@@ -59,7 +59,7 @@ impl Recorder {
         (recorder, tokio::spawn(writer.run(receiver)))
     }
 
-    /// Announces a result, so that those of other deliveries wait for it.
+    /// Announces a result, so that a batch waits for it.
     #[must_use]
     pub(crate) fn expect(&self) -> PendingResult {
         self.pending.expect()
@@ -71,14 +71,14 @@ impl Recorder {
         let sent = self.entries.send(Entry { result, durable }).await.is_ok();
         drop(expected);
         if !sent || done.await.is_err() {
-            // The writer is gone, so the program is ending: the message stays
-            // unacknowledged and the broker hands it out again.
+            // The writer has ended, so the program is stopping: the message stays
+            // unacked and the broker redelivers it.
             std::future::pending::<()>().await;
         }
     }
 }
 
-/// Whether the log takes writes, shared by all who write to it.
+/// Availability of the log, shared by all its writers.
 #[derive(Clone)]
 pub(crate) struct LogHealth(Arc<watch::Sender<bool>>);
 
@@ -89,38 +89,37 @@ impl Default for LogHealth {
 }
 
 impl LogHealth {
-    /// As last seen.
     #[must_use]
     pub(crate) fn is_up(&self) -> bool {
         *self.0.borrow()
     }
 
-    /// Says what was seen.
+    /// Sets the observed state and logs a change.
     pub(crate) fn set(&self, up: bool) {
         let changed = self
             .0
             .send_if_modified(|now| std::mem::replace(now, up) != up);
         match (changed, up) {
-            (true, true) => tracing::info!("the log is back"),
+            (true, true) => tracing::info!("log available again"),
             (true, false) => {
-                tracing::warn!("the log is away: results wait in wahook.results at the broker");
+                tracing::warn!("log unavailable, results go to wahook.results at the broker");
             }
             _ => {}
         }
     }
 
-    /// Returns once the log is up.
+    /// Waits until the log is up.
     pub(crate) async fn up(&self) {
         self.wait_for(true).await;
     }
 
-    /// Returns once the log is away.
-    pub(crate) async fn away(&self) {
+    /// Waits until the log is down.
+    pub(crate) async fn down(&self) {
         self.wait_for(false).await;
     }
 
     async fn wait_for(&self, up: bool) {
-        // The sender lives in self, so this can't fail.
+        // Cannot fail: `self` owns the sender.
         let _ = self.0.subscribe().wait_for(|now| *now == up).await;
     }
 }
@@ -134,8 +133,8 @@ struct Writer<L> {
 }
 
 impl<L: DeliveryLog> Writer<L> {
-    /// Two batches at once: most of the time that one takes is the log's wait for
-    /// its disk.
+    /// Writes two batches at once, since most of the time of a write is the log's wait
+    /// for its disk.
     async fn run(self, entries: mpsc::Receiver<Entry>) {
         let entries = Mutex::new(entries);
         join(self.write_batches(&entries), self.write_batches(&entries)).await;
@@ -150,7 +149,7 @@ impl<L: DeliveryLog> Writer<L> {
                 .unzip();
             self.make_durable(&results).await;
             for done in durable {
-                // A delivery that was cut off no longer waits.
+                // Fails if the delivery was cancelled.
                 let _ = done.send(());
             }
         }
@@ -180,8 +179,8 @@ impl<L: DeliveryLog> Writer<L> {
         self.spill(results).await;
     }
 
-    /// The last resort is to wait: the results' messages stay unacknowledged
-    /// until the broker or the log takes them.
+    /// Publishes results to the broker, retrying until the broker or the log accepts
+    /// them. Their messages stay unacked meanwhile.
     async fn spill(&self, results: &[AttemptResult]) {
         let mut left: Vec<_> = results.iter().map(Outgoing::result).collect();
         let mut backoff = log_backoff();
@@ -205,7 +204,7 @@ impl<L: DeliveryLog> Writer<L> {
             tracing::warn!(
                 ?error,
                 results = left.len(),
-                "neither log nor broker takes results"
+                "neither log nor broker accepts results, retrying"
             );
             sleep(backoff.next_backoff().unwrap_or(backoff.max_interval)).await;
         }
@@ -228,8 +227,8 @@ fn ended_at(result: &AttemptResult) -> UnixMillis {
     attempt.started_at.plus(took)
 }
 
-/// Writes a batch, again and again until [`LOG_LIMIT`] is over; says whether it
-/// is durable.
+/// Writes a batch, with retries until [`LOG_LIMIT`]. Returns true if the batch is
+/// durable.
 pub(crate) async fn write<L: DeliveryLog>(
     log: &L,
     results: &[AttemptResult],
@@ -249,7 +248,7 @@ pub(crate) async fn write<L: DeliveryLog>(
                 metrics.log_write_errors.inc();
                 let pause = backoff.next_backoff().unwrap_or(backoff.max_interval);
                 if Instant::now() + pause >= deadline {
-                    tracing::warn!(%error, results = results.len(), "the log takes no results");
+                    tracing::warn!(%error, results = results.len(), "log write failed");
                     return false;
                 }
                 sleep(pause).await;
@@ -258,7 +257,7 @@ pub(crate) async fn write<L: DeliveryLog>(
                 metrics.log_write_errors.inc();
                 tracing::warn!(
                     results = results.len(),
-                    "no answer from the log in {LOG_LIMIT:?}"
+                    "log write timed out after {LOG_LIMIT:?}"
                 );
                 return false;
             }
@@ -266,7 +265,7 @@ pub(crate) async fn write<L: DeliveryLog>(
     }
 }
 
-/// Delays between attempts to reach the log: 50 ms growing to 2 s.
+/// Backoff between attempts to reach the log: 50 ms to 2 s.
 pub(crate) fn log_backoff() -> ExponentialBackoff {
     ExponentialBackoff {
         current_interval: Duration::from_millis(50),

@@ -1,5 +1,4 @@
-//! SIGHUP: the file of endpoints is read again, and all of it comes into effect,
-//! or nothing.
+//! Reload of the endpoints file on SIGHUP: all of it comes into effect, or nothing.
 
 use anyhow::Context;
 use tokio::{
@@ -11,16 +10,16 @@ use wahook_runtime::metrics::Reloads;
 
 use crate::{endpoint_set::EndpointManager, settings::EndpointsFile};
 
-/// Asks for SIGHUP; from here on it does not end the program.
+/// Registers for SIGHUP, which no longer ends the program from here on.
 ///
 /// # Errors
-/// When the system refuses a signal handler.
+/// Fails if the system rejects the signal handler.
 pub(crate) fn signals() -> anyhow::Result<Signal> {
-    signal(SignalKind::hangup()).context("a handler for SIGHUP")
+    signal(SignalKind::hangup()).context("SIGHUP handler")
 }
 
-/// Reloads at each signal, for ever.
-pub(crate) async fn follow<L: DeliveryLog>(
+/// Reloads the file on each signal; runs until cancelled.
+pub(crate) async fn apply_on_hangup<L: DeliveryLog>(
     mut signals: Signal,
     file: Option<EndpointsFile>,
     mut manager: EndpointManager<L>,
@@ -28,14 +27,16 @@ pub(crate) async fn follow<L: DeliveryLog>(
 ) {
     while signals.recv().await.is_some() {
         let Some(file) = file.clone() else {
-            tracing::warn!("SIGHUP: nothing to read again, since WEBHOOK_ENDPOINTS is not set");
+            tracing::warn!(
+                "SIGHUP ignored: WEBHOOK_ENDPOINTS is not set, so there is no file to reload"
+            );
             continue;
         };
         if reload(file, &mut manager).await {
             reloads.applied.inc();
         } else {
             reloads.refused.inc();
-            tracing::error!("SIGHUP: nothing was changed");
+            tracing::error!("endpoints not reloaded, the previous settings stay in effect");
         }
     }
 }
@@ -58,7 +59,7 @@ async fn reload<L: DeliveryLog>(file: EndpointsFile, manager: &mut EndpointManag
     };
     match manager.replace(list) {
         Ok(()) => {
-            tracing::info!("SIGHUP: {path} is in effect");
+            tracing::info!("endpoints reloaded from {path}");
             true
         }
         Err(error) => {

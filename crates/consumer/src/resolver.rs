@@ -1,4 +1,4 @@
-//! Which addresses does a host's name stand for, and which of them may be called?
+//! Name look-up for endpoints, with an optional block of private addresses.
 
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use std::{
@@ -8,30 +8,27 @@ use std::{
 use tokio::net::lookup_host;
 use wahook_domain::is_public;
 
-/// Asks the system. The connection goes to the addresses that are returned here
-/// and to no others, so what was checked is what is called.
+/// System resolver. Connections go only to the addresses returned here, so the checked
+/// address is the one that is called.
 pub(crate) struct Resolver {
     /// `WEBHOOK_BLOCK_PRIVATE`: only public addresses are returned.
     pub(crate) block_private: bool,
 }
 
-/// There is nowhere to connect to.
+/// No address to connect to.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum NoAddress {
-    /// The name stands for none.
     #[error("{host} ({reason})")]
     NotFound {
-        /// The name.
         host: String,
-        /// What the system says.
+        /// Error text of the system.
         reason: String,
     },
-    /// None of the name's addresses is public.
+    /// None of the host's addresses is public.
     #[error("{host} is {address}, which is not public")]
     Blocked {
-        /// The name.
         host: String,
-        /// One of its addresses.
+        /// First of the host's addresses.
         address: IpAddr,
     },
 }
@@ -41,7 +38,7 @@ impl Resolve for Resolver {
         let block_private = self.block_private;
         Box::pin(async move {
             let host = name.as_str();
-            // Port 0 stands for that of the URL.
+            // Port 0 is replaced by the URL's port.
             let found = lookup_host((host, 0))
                 .await
                 .map_err(|error| not_found(host, &error))?;
@@ -65,8 +62,7 @@ fn not_found(host: &str, error: &io::Error) -> NoAddress {
     }
 }
 
-/// A name that stands for public and private addresses is called at the public
-/// ones.
+/// Keeps the public addresses; fails if there are none.
 fn only_public(host: &str, mut addresses: Vec<SocketAddr>) -> Result<Vec<SocketAddr>, NoAddress> {
     let first = addresses.first().map(SocketAddr::ip);
     addresses.retain(|address| is_public(address.ip()));
@@ -91,7 +87,7 @@ mod tests {
     }
 
     #[test]
-    fn of_a_name_with_public_and_private_addresses_only_the_public_are_called() {
+    fn only_the_public_addresses_of_a_mixed_name_are_called() {
         let mixed = addresses(&[
             "10.0.0.5",
             "8.8.8.8",
@@ -106,7 +102,7 @@ mod tests {
     }
 
     #[test]
-    fn a_name_with_private_addresses_alone_is_blocked() {
+    fn a_name_with_only_private_addresses_is_blocked() {
         let private = addresses(&["169.254.169.254", "::1"]);
         let blocked = only_public("metadata.example", private).unwrap_err();
         assert_eq!(
@@ -116,7 +112,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn the_system_is_asked_and_private_addresses_are_blocked_on_demand() {
+    async fn names_are_resolved_by_the_system_and_private_addresses_are_blocked_on_request() {
         let resolve = async |name: &str, block_private| {
             let found = Resolver { block_private }.resolve(name.parse().unwrap());
             match found.await {

@@ -1,5 +1,5 @@
-//! Connections come and go; work goes on. A session is the life of one
-//! consuming connection: its subscriptions and its drainer.
+//! Session: the life of one consuming connection, its subscriptions and its drainer.
+//! A lost connection is replaced by a new session.
 
 use backoff::backoff::Backoff;
 use std::{collections::BTreeSet, sync::Arc};
@@ -16,23 +16,22 @@ use crate::{
     recorder::LogHealth,
 };
 
-/// All that sessions share.
+/// State shared by all sessions.
 pub(crate) struct Sessions<L> {
-    /// Who keeps the events.
     pub(crate) broker: Broker,
-    /// What the connection is called in the broker's own listings.
+    /// Name of the connection in the broker's listings.
     pub(crate) name: String,
-    /// The endpoints that are worked for, and what is declared before.
+    /// Endpoints to serve, and the topology to declare before.
     pub(crate) endpoints: watch::Receiver<EndpointSet<L>>,
-    /// Where the drainer writes to.
+    /// Destination of the drainer.
     pub(crate) log: Arc<L>,
-    /// Whether the drainer should try.
+    /// Stops the drainer while the log is unavailable.
     pub(crate) log_health: LogHealth,
-    /// What the drainer counts.
+    /// Metrics of the drainer.
     pub(crate) metrics: ConsumerMetrics,
-    /// The connection's state, for readiness and metrics.
+    /// Connection state, for readiness and metrics.
     pub(crate) link: watch::Sender<LinkState>,
-    /// The deliveries in flight, which outlive their session.
+    /// Deliveries in flight; they outlive their session.
     pub(crate) deliveries: TaskTracker,
 }
 
@@ -42,12 +41,12 @@ impl<L: DeliveryLog> Sessions<L> {
     pub(crate) async fn run(&self, shutdown: &Shutdown) {
         let mut backoff = reconnect_backoff();
         while !shutdown.is_soft() {
-            let Err(error) = self.connect_and_work(shutdown, &mut backoff).await else {
+            let Err(error) = self.run_session(shutdown, &mut backoff).await else {
                 break;
             };
             self.link.send_modify(|link| link.lost(error.clone()));
             let pause = backoff.next_backoff().unwrap_or(backoff.max_interval);
-            tracing::warn!(%error, broker = %self.broker, ?pause, "consuming: not connected");
+            tracing::warn!(%error, broker = %self.broker, ?pause, "consumer not connected, retrying");
             tokio::select! {
                 () = sleep(pause) => {}
                 () = shutdown.soft() => {}
@@ -58,8 +57,8 @@ impl<L: DeliveryLog> Sessions<L> {
             .send_modify(|link| link.lost("stopped".to_owned()));
     }
 
-    /// Fails with what kept it from working; succeeds when it was stopped.
-    async fn connect_and_work(
+    /// Runs one session. Returns the error that ended it, or `Ok` after a stop.
+    async fn run_session(
         &self,
         shutdown: &Shutdown,
         backoff: &mut impl Backoff,
@@ -78,54 +77,54 @@ impl<L: DeliveryLog> Sessions<L> {
         ended
     }
 
-    /// Consumes until the connection breaks or the stop begins. What was handed
-    /// out can be acknowledged while deliveries finish.
+    /// Consumes until the connection breaks or the stop begins. Messages can still be
+    /// acknowledged while deliveries finish.
     async fn work(
         &self,
         connection: &Arc<ConsumerConnection>,
         mut endpoints: watch::Receiver<EndpointSet<L>>,
         shutdown: &Shutdown,
     ) -> Result<(), String> {
-        let mut parts = JoinSet::new();
-        let mut at_work = BTreeSet::new();
-        parts.spawn(self.drain(Arc::clone(connection)));
-        self.go_to_work(&endpoints, connection, &mut parts, &mut at_work);
+        let mut tasks = JoinSet::new();
+        let mut started = BTreeSet::new();
+        tasks.spawn(self.drain(Arc::clone(connection)));
+        self.start_workers(&endpoints, connection, &mut tasks, &mut started);
         self.link.send_modify(LinkState::connected);
-        tracing::info!(broker = %self.broker, "consuming: connected");
+        tracing::info!(broker = %self.broker, "consumer connected");
         loop {
             tokio::select! {
-                Some(ended) = parts.join_next() => {
+                Some(ended) = tasks.join_next() => {
                     return Err(ended.unwrap_or_else(|panic| panic.to_string()));
                 }
                 Ok(()) = endpoints.changed() => {
                     let topology = endpoints.borrow_and_update().topology.clone();
                     let declared = connection.declare(&topology).await;
                     declared.map_err(|error| error.to_string())?;
-                    self.go_to_work(&endpoints, connection, &mut parts, &mut at_work);
+                    self.start_workers(&endpoints, connection, &mut tasks, &mut started);
                 }
                 () = shutdown.soft() => break,
             }
         }
-        parts.shutdown().await;
+        tasks.shutdown().await;
         self.finish(shutdown).await;
         Ok(())
     }
 
-    /// Gives each worker its values, now that what they need is declared, and
-    /// starts those that are new.
-    fn go_to_work(
+    /// Applies the endpoints' current settings and starts the new workers. Their
+    /// topology must be declared before.
+    fn start_workers(
         &self,
         endpoints: &watch::Receiver<EndpointSet<L>>,
         connection: &Arc<ConsumerConnection>,
-        parts: &mut JoinSet<String>,
-        at_work: &mut BTreeSet<EndpointName>,
+        tasks: &mut JoinSet<String>,
+        started: &mut BTreeSet<EndpointName>,
     ) {
         for EndpointHandle { worker, endpoint } in &endpoints.borrow().members {
-            worker.follow(endpoint);
-            if at_work.insert(worker.name().clone()) {
+            worker.replace_deliverer(endpoint);
+            if started.insert(worker.name().clone()) {
                 let (worker, connection) = (Arc::clone(worker), Arc::clone(connection));
                 let deliveries = self.deliveries.clone();
-                parts.spawn(async move { worker.work(&connection, &deliveries).await });
+                tasks.spawn(async move { worker.work(&connection, &deliveries).await });
             }
         }
     }
@@ -146,14 +145,14 @@ impl<L: DeliveryLog> Sessions<L> {
         if !self.deliveries.is_empty() {
             tracing::info!(
                 deliveries = self.deliveries.len(),
-                "finishing what is in flight"
+                "waiting for deliveries in flight"
             );
         }
         tokio::select! {
             () = self.deliveries.wait() => {}
             () = shutdown.hard() => {
                 let left = self.deliveries.len();
-                tracing::warn!(deliveries = left, "stopped hard: the broker hands these out again");
+                tracing::warn!(deliveries = left, "hard stop: the broker redelivers unfinished events");
             }
         }
     }

@@ -1,4 +1,4 @@
-//! The consumer's settings, read and checked whole before any connection.
+//! Consumer settings, read and validated completely before any connection.
 
 mod endpoint;
 mod file;
@@ -16,7 +16,7 @@ pub use file::EndpointsFile;
 pub use toml_table::FileFault;
 use url::Allowed;
 
-/// Everything that the consumer is told.
+/// All settings of the consumer.
 #[derive(Debug)]
 pub struct ConsumerSettings {
     /// `AMQP_URL`
@@ -25,11 +25,11 @@ pub struct ConsumerSettings {
     pub mongodb_uri: String,
     /// `MONGODB_DATABASE`
     pub mongodb_database: String,
-    /// The rest, which does not depend on where queue and log are.
+    /// Settings that do not depend on the broker and the log.
     pub delivery: DeliverySettings,
 }
 
-/// What is to be delivered to whom, and how that is watched.
+/// Settings of the deliveries, the log's retention and the operator address.
 #[derive(Debug)]
 pub struct DeliverySettings {
     /// `WEBHOOK_URL` and its companions, or `WEBHOOK_ENDPOINTS`
@@ -40,18 +40,18 @@ pub struct DeliverySettings {
     pub listen: ListenAddress,
 }
 
-/// The endpoints as they were at the start, and where they may change.
+/// Endpoints at the start, and the file from which they are reloaded.
 #[derive(Debug)]
 pub struct Endpoints {
-    /// At least one.
+    /// Never empty.
     pub list: Vec<EndpointSettings>,
-    /// `WEBHOOK_ENDPOINTS`; `None` where there is the one of `WEBHOOK_URL`.
+    /// `WEBHOOK_ENDPOINTS`; `None` for the single endpoint of `WEBHOOK_URL`.
     pub file: Option<EndpointsFile>,
 }
 
 impl ConsumerSettings {
-    /// Reads everything; faults are noted in `settings`, and then there is no
-    /// result.
+    /// Reads all settings. Returns `None` after a fault; faults are collected in
+    /// `settings`.
     pub fn read(settings: &mut Settings) -> Option<Self> {
         let broker =
             settings.required_parsed("AMQP_URL", "the broker's address", BrokerUri::EXAMPLE);
@@ -65,7 +65,7 @@ impl ConsumerSettings {
         })
     }
 
-    /// Reads only where it listens.
+    /// Reads `CONSUMER_LISTEN` only.
     pub fn read_listen(settings: &mut Settings) -> ListenAddress {
         settings.parsed(
             "CONSUMER_LISTEN",
@@ -77,8 +77,8 @@ impl ConsumerSettings {
 }
 
 impl DeliverySettings {
-    /// Reads everything; faults are noted in `settings`, and then there is no
-    /// result.
+    /// Reads all settings. Returns `None` after a fault; faults are collected in
+    /// `settings`.
     pub fn read(settings: &mut Settings) -> Option<Self> {
         let endpoints = Endpoints::read(settings);
         let retention: Option<Days> = settings.optional(
@@ -95,7 +95,7 @@ impl DeliverySettings {
     }
 }
 
-/// Where the log is.
+/// Server and database of the delivery log.
 #[derive(Debug)]
 pub(crate) struct LogSettings {
     /// `MONGODB_URI`
@@ -105,7 +105,7 @@ pub(crate) struct LogSettings {
 }
 
 impl LogSettings {
-    /// Reads and checks both; faults are noted in `settings`.
+    /// Reads and validates both; faults are collected in `settings`.
     pub(crate) fn read(settings: &mut Settings) -> Self {
         let uri = settings.required("MONGODB_URI", "mongodb://127.0.0.1:27017/?replicaSet=rs0");
         let database = settings.parsed(
@@ -148,7 +148,7 @@ impl Endpoints {
         };
         for name in ONE_ENDPOINT {
             if settings.is_given(name) {
-                let problem = format!("is set together with {FILE}: it belongs into that file");
+                let problem = format!("is set together with {FILE}: move it to that file");
                 settings.fault_at(name, problem);
             }
         }
@@ -173,9 +173,9 @@ impl Endpoints {
     }
 }
 
-/// Where several endpoints are described.
+/// Setting for several endpoints.
 const FILE: &str = "WEBHOOK_ENDPOINTS";
-/// What describes one endpoint, and is an error beside a file.
+/// Settings of the single endpoint; invalid together with a file.
 const ONE_ENDPOINT: [&str; 7] = [
     "WEBHOOK_URL",
     "WEBHOOK_SECRET",
@@ -186,7 +186,7 @@ const ONE_ENDPOINT: [&str; 7] = [
     "WEBHOOK_CONCURRENCY",
 ];
 
-/// On or off, as people write it.
+/// Setting with the values `on` and `off`, or common synonyms.
 struct Switch(bool);
 
 impl FromStr for Switch {
@@ -196,7 +196,7 @@ impl FromStr for Switch {
         match text.to_ascii_lowercase().as_str() {
             "on" | "true" | "yes" | "1" => Ok(Self(true)),
             "off" | "false" | "no" | "0" => Ok(Self(false)),
-            _ => Err("neither of them"),
+            _ => Err("unknown value"),
         }
     }
 }
@@ -207,7 +207,7 @@ impl fmt::Display for Switch {
     }
 }
 
-/// A TTL index counts seconds in 31 bits.
+/// Number of days that a TTL index can hold: it counts seconds in 31 bits.
 struct Days(u32);
 
 impl FromStr for Days {
@@ -265,7 +265,7 @@ mod tests {
     }
 
     #[test]
-    fn one_endpoint_and_a_file_of_endpoints_at_once_are_an_error() {
+    fn a_single_endpoint_together_with_a_file_is_rejected() {
         let refused = read(&[
             ("WEBHOOK_ENDPOINTS", "/no/such/file.toml"),
             ("WEBHOOK_SECRET", "s"),
@@ -284,7 +284,7 @@ mod tests {
     }
 
     #[test]
-    fn three_variables_are_enough_and_the_rest_has_the_documented_defaults() {
+    fn three_variables_suffice_and_the_others_have_documented_defaults() {
         let settings = read(&[]).unwrap();
         assert_eq!(
             endpoint(&settings).retry_rule,
@@ -300,7 +300,7 @@ mod tests {
     }
 
     #[test]
-    fn every_fault_is_named_at_once_with_its_variable_and_a_right_example() {
+    fn all_faults_are_reported_at_once_with_variable_and_example() {
         let faults = read(&[
             ("AMQP_URL", "http://broker"),
             ("WEBHOOK_URL", "ftp://example.com"),
@@ -331,7 +331,7 @@ mod tests {
     }
 
     #[test]
-    fn plain_http_is_for_loopback_or_where_it_is_allowed() {
+    fn plain_http_needs_loopback_or_permission() {
         for url in [
             "http://127.0.0.1:4000/hook",
             "http://localhost/hook",
@@ -349,7 +349,7 @@ mod tests {
     }
 
     #[test]
-    fn a_private_address_is_refused_at_start_in_any_form_where_they_are_blocked() {
+    fn a_blocked_private_address_is_rejected_at_start_in_any_notation() {
         for url in [
             "http://127.0.0.1:4000/hook",
             "https://10.0.0.1/hook",

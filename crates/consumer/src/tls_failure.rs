@@ -1,27 +1,27 @@
-//! What a failed handshake means to a person.
+//! Readable messages for failed TLS handshakes.
 
 use rustls::{AlertDescription, CertificateError, Error, InvalidMessage, PeerIncompatible};
 use wahook_domain::UnixMillis;
 
-/// The names of a certificate that are told; some have hundreds.
+/// Maximum number of certificate names in a message; some certificates have hundreds.
 const MOST_NAMES: usize = 3;
 
-/// The whole sentence, such as "certificate expired on 2024-10-01".
+/// Returns the whole message, such as "certificate expired on 2024-10-01".
 pub(crate) fn in_words(error: &Error) -> String {
     match error {
         Error::InvalidCertificate(fault) => certificate_in_words(fault),
-        Error::NoCertificatesPresented => "TLS failed: the server shows no certificate".to_owned(),
+        Error::NoCertificatesPresented => "TLS failed: the server sent no certificate".to_owned(),
         Error::PeerIncompatible(
             PeerIncompatible::ServerDoesNotSupportTls12Or13
             | PeerIncompatible::ServerTlsVersionIsDisabledByOurConfig,
         )
         | Error::AlertReceived(AlertDescription::ProtocolVersion) => {
-            "TLS failed: the server speaks neither TLS 1.2 nor TLS 1.3".to_owned()
+            "TLS failed: the server supports neither TLS 1.2 nor TLS 1.3".to_owned()
         }
         Error::InvalidMessage(
             InvalidMessage::InvalidContentType | InvalidMessage::UnknownProtocolVersion,
-        ) => "TLS failed: what the server answered is not TLS".to_owned(),
-        Error::AlertReceived(alert) => format!("TLS failed: the server refused ({alert:?})"),
+        ) => "TLS failed: the server's answer is not TLS".to_owned(),
+        Error::AlertReceived(alert) => format!("TLS failed: rejected by the server ({alert:?})"),
         other => format!("TLS failed: {other}"),
     }
 }
@@ -50,7 +50,7 @@ fn certificate_in_words(fault: &CertificateError) -> String {
             expected.to_str()
         ),
         CertificateError::Revoked => "certificate is revoked".to_owned(),
-        other => format!("certificate is not accepted: {other}"),
+        other => format!("certificate is invalid: {other}"),
     }
 }
 
@@ -81,7 +81,7 @@ fn names(presented: &[String]) -> String {
     }
 }
 
-/// Names come with their kind, as `DnsName("other.example")` or `IpAddress(10.0.0.1)`.
+/// Removes the kind from `DnsName("other.example")` or `IpAddress(10.0.0.1)`.
 fn bare(name: &str) -> &str {
     name.split_once('(')
         .and_then(|(_, rest)| rest.strip_suffix(')'))
@@ -106,7 +106,7 @@ mod tests {
     }
 
     #[test]
-    fn a_fault_of_the_certificate_is_told_with_its_date_or_its_names() {
+    fn a_certificate_error_names_the_date_or_the_names() {
         let (today, first_of_october) = (at(1_800_000_000), at(1_727_784_000));
         for (fault, words) in [
             (
@@ -141,7 +141,7 @@ mod tests {
             ),
             (
                 CertificateError::BadSignature,
-                "certificate is not accepted: BadSignature",
+                "certificate is invalid: BadSignature",
             ),
         ] {
             assert_eq!(in_words(&Error::InvalidCertificate(fault)), words);
@@ -149,23 +149,23 @@ mod tests {
     }
 
     #[test]
-    fn a_failed_handshake_is_told_by_what_the_server_lacks() {
+    fn a_handshake_error_says_what_the_server_did() {
         for (error, words) in [
             (
                 Error::AlertReceived(AlertDescription::ProtocolVersion),
-                "TLS failed: the server speaks neither TLS 1.2 nor TLS 1.3",
+                "TLS failed: the server supports neither TLS 1.2 nor TLS 1.3",
             ),
             (
                 Error::InvalidMessage(InvalidMessage::InvalidContentType),
-                "TLS failed: what the server answered is not TLS",
+                "TLS failed: the server's answer is not TLS",
             ),
             (
                 Error::AlertReceived(AlertDescription::HandshakeFailure),
-                "TLS failed: the server refused (HandshakeFailure)",
+                "TLS failed: rejected by the server (HandshakeFailure)",
             ),
             (
                 Error::NoCertificatesPresented,
-                "TLS failed: the server shows no certificate",
+                "TLS failed: the server sent no certificate",
             ),
         ] {
             assert_eq!(in_words(&error), words);

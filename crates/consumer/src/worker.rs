@@ -1,5 +1,5 @@
-//! The life of one endpoint on one connection: taking its events as fast as they
-//! may go, and, while it is taken to be down, one after the other to probe it.
+//! Worker of one endpoint on one connection: consumes its work queue as fast as
+//! its gate allows and, while the endpoint is paused, probes it with single events.
 
 use std::{sync::Arc, time::Duration};
 use tokio::{
@@ -15,16 +15,16 @@ use wahook_queue::{
 
 use crate::delivery::{AttemptKind, Deliverer};
 
-/// How often the number of those who share a rate limit is asked for.
+/// Interval between queries of the number of consumers that share a rate limit.
 const COUNT_EVERY: Duration = Duration::from_secs(1);
-/// When the queue is looked at again where there was nothing to probe with.
+/// Pause after a probe found the queue empty.
 const EMPTY_PAUSE: Duration = Duration::from_secs(1);
-/// When a queue that the broker does not hand out is tried again.
-const TROUBLE_PAUSE: Duration = Duration::from_secs(5);
-/// How long the broker may take to hand out the last before a pause.
-const LEAVE_LIMIT: Duration = Duration::from_secs(10);
+/// Pause after a failed subscription.
+const RESUBSCRIBE_PAUSE: Duration = Duration::from_secs(5);
+/// Time limit for the broker to deliver the last messages after a cancel.
+const CANCEL_LIMIT: Duration = Duration::from_secs(10);
 
-/// Works for one endpoint, whose values may change at any time.
+/// Delivers one endpoint's events. The endpoint's settings may change at any time.
 pub(crate) struct Worker<L> {
     name: EndpointName,
     endpoint: watch::Sender<Arc<Deliverer<L>>>,
@@ -38,13 +38,12 @@ impl<L: DeliveryLog> Worker<L> {
         }
     }
 
-    /// For whom it works.
     pub(crate) fn name(&self) -> &EndpointName {
         &self.name
     }
 
-    /// The next attempt is made with these values.
-    pub(crate) fn follow(&self, endpoint: &Arc<Deliverer<L>>) {
+    /// Uses this deliverer from the next attempt on.
+    pub(crate) fn replace_deliverer(&self, endpoint: &Arc<Deliverer<L>>) {
         self.endpoint.send_if_modified(|now| {
             let is_other = !Arc::ptr_eq(now, endpoint);
             if is_other {
@@ -55,7 +54,7 @@ impl<L: DeliveryLog> Worker<L> {
         });
     }
 
-    /// Works until the connection breaks; returns what broke it.
+    /// Runs until the connection breaks; returns the error.
     pub(crate) async fn work(
         &self,
         connection: &ConsumerConnection,
@@ -65,16 +64,16 @@ impl<L: DeliveryLog> Worker<L> {
             let mut changes = self.endpoint.subscribe();
             let endpoint = Arc::clone(&changes.borrow_and_update());
             let step = if !endpoint.settings.enabled {
-                // Its sender is here.
+                // Cannot fail: `self` owns the sender.
                 let _ = changes.changed().await;
                 Ok(())
-            } else if endpoint.gate.is_open() {
+            } else if endpoint.gate.is_paused() {
                 self.probe(&endpoint, connection, deliveries, &mut changes)
                     .await
             } else {
                 tokio::select! {
                     ended = self.consume(&endpoint, connection, deliveries, &mut changes) => ended,
-                    error = self.count(&endpoint, connection) => Err(error),
+                    error = self.track_consumers(&endpoint, connection) => Err(error),
                 }
             };
             if let Err(error) = step {
@@ -83,8 +82,8 @@ impl<L: DeliveryLog> Worker<L> {
         }
     }
 
-    /// Consumes until the endpoint is paused, or its subscription must be
-    /// another one. What was handed out and not begun goes back to the queue.
+    /// Consumes until the endpoint is paused or its subscription must be replaced.
+    /// Messages that were prefetched and not started are republished.
     async fn consume(
         &self,
         endpoint: &Arc<Deliverer<L>>,
@@ -95,49 +94,52 @@ impl<L: DeliveryLog> Worker<L> {
         let queue = topology::work_queue(&self.name);
         let mut subscription = match connection.subscribe(&queue, endpoint.prefetch).await {
             Ok(subscription) => subscription,
-            // The others, whose queues are well, must not suffer for this one.
+            // Affects this endpoint only: the others keep their subscriptions.
             Err(error @ ConnectError::NoSubscription { .. }) => {
-                tracing::warn!(endpoint = %self.name, %error, "not subscribed");
-                endpoint.gate.show_trouble(&error.to_string());
-                sleep(TROUBLE_PAUSE).await;
+                tracing::warn!(endpoint = %self.name, %error, "subscription failed, retrying");
+                endpoint.gate.report_failure(&error.to_string());
+                sleep(RESUBSCRIBE_PAUSE).await;
                 return Ok(());
             }
             Err(error) => return Err(error.to_string()),
         };
-        endpoint.gate.begin();
-        let began = self.begin_deliveries(&mut subscription, endpoint, deliveries, changes);
-        let left = match began.await {
-            Ok(left) => left,
+        endpoint.gate.subscribed();
+        let ended = self.start_deliveries(&mut subscription, endpoint, deliveries, changes);
+        let waiting = match ended.await {
+            Ok(waiting) => waiting,
             Err(error @ SubscriptionEnded::Forgotten { .. }) => {
-                tracing::warn!(endpoint = %self.name, %error, "subscribing anew");
+                tracing::warn!(endpoint = %self.name, %error, "subscription stalled, resubscribing");
                 None
             }
             Err(error) => return Err(error.to_string()),
         };
         let current = self.current();
-        left.into_iter()
-            .for_each(|received| put_back(&current, received, deliveries));
+        waiting
+            .into_iter()
+            .for_each(|received| republish(&current, received, deliveries));
         subscription.cancel().await;
-        let leaving = async {
+        let republish_rest = async {
             loop {
                 match subscription.next().await {
-                    Ok(received) => put_back(&current, received, deliveries),
+                    Ok(received) => republish(&current, received, deliveries),
                     Err(SubscriptionEnded::Cancelled) => return Ok(()),
                     Err(broken) => return Err(broken.to_string()),
                 }
             }
         };
-        timeout(LEAVE_LIMIT, leaving).await.unwrap_or_else(|_| {
-            Err(format!(
-                "the broker does not end the subscription to {queue}"
-            ))
-        })
+        timeout(CANCEL_LIMIT, republish_rest)
+            .await
+            .unwrap_or_else(|_| {
+                Err(format!(
+                    "the broker did not end the subscription to {queue}"
+                ))
+            })
     }
 
-    /// Starts a delivery for each message, for as long as there are permits and
-    /// as fast as the gate allows. Returns a message that had to wait for the
-    /// gate when it closed to it.
-    async fn begin_deliveries(
+    /// Starts a delivery for each message, limited by the permits and the endpoint
+    /// gate. Returns the message that was waiting for its start time when the
+    /// endpoint was paused.
+    async fn start_deliveries(
         &self,
         subscription: &mut Subscription,
         subscribed: &Deliverer<L>,
@@ -149,7 +151,7 @@ impl<L: DeliveryLog> Worker<L> {
             let endpoint = Arc::clone(&changes.borrow_and_update());
             if !endpoint.settings.enabled
                 || endpoint.prefetch != subscribed.prefetch
-                || gate.is_open()
+                || gate.is_paused()
             {
                 return Ok(None);
             }
@@ -160,8 +162,8 @@ impl<L: DeliveryLog> Worker<L> {
             };
             let (permit, received) = tokio::select! {
                 next = next => next,
-                // Dropping the future above loses nothing.
-                () = gate.is(true) => continue,
+                // Dropping the future above loses no message.
+                () = gate.until_paused() => continue,
                 _ = changes.changed() => continue,
             };
             // The semaphore is never closed.
@@ -171,12 +173,12 @@ impl<L: DeliveryLog> Worker<L> {
             if let Some(start) = gate.next_start() {
                 tokio::select! {
                     () = sleep_until(start) => {}
-                    () = gate.is(true) => return Ok(Some(received)),
+                    () = gate.until_paused() => return Ok(Some(received)),
                 }
             }
             let endpoint = self.current();
-            // Boxed at once: a task that holds the whole delivery, some KiB, is moved
-            // several times on its way into the runtime.
+            // Boxed here: the runtime moves a task several times while it is spawned,
+            // and a whole delivery takes some KiB.
             deliveries.spawn(Box::pin(async move {
                 endpoint
                     .deliver(received, permit, AttemptKind::Delivery)
@@ -185,7 +187,7 @@ impl<L: DeliveryLog> Worker<L> {
         }
     }
 
-    /// Waits until a probe is due, and makes it with the next event.
+    /// Waits until a probe is due and makes it with the next event.
     async fn probe(
         &self,
         endpoint: &Arc<Deliverer<L>>,
@@ -195,8 +197,8 @@ impl<L: DeliveryLog> Worker<L> {
     ) -> Result<(), String> {
         tokio::select! {
             () = endpoint.gate.probe_due() => {}
-            // One that was under way when the circuit opened has succeeded.
-            () = endpoint.gate.is(false) => return Ok(()),
+            // A request that was in flight when the circuit opened has succeeded.
+            () = endpoint.gate.until_resumed() => return Ok(()),
             _ = changes.changed() => return Ok(()),
         }
         let taken = connection.take_one(&topology::work_queue(&self.name)).await;
@@ -211,17 +213,20 @@ impl<L: DeliveryLog> Worker<L> {
         let prober = Arc::clone(endpoint);
         let probe = deliveries
             .spawn(async move { prober.deliver(received, permit, AttemptKind::Probe).await });
-        // A panic in it has been told; the message is handed out again.
+        // A panic is logged already; the broker redelivers the message.
         let _ = probe.await;
         Ok(())
     }
 
-    /// Keeps count of those who share the endpoint's rate limit.
+    /// Tracks the number of consumers that share the endpoint's rate limit.
     ///
-    /// The broker's count of the queue's consumers is exact at each moment, needs
-    /// nothing to be kept anywhere, and is right again a second after a consumer
-    /// came or was killed.
-    async fn count(&self, endpoint: &Deliverer<L>, connection: &ConsumerConnection) -> String {
+    /// The broker's count of the queue's consumers is exact at each moment, needs no
+    /// stored state, and is right again a second after a consumer starts or is killed.
+    async fn track_consumers(
+        &self,
+        endpoint: &Deliverer<L>,
+        connection: &ConsumerConnection,
+    ) -> String {
         let queue = topology::work_queue(&self.name);
         loop {
             if endpoint.gate.is_shared() {
@@ -246,11 +251,11 @@ impl<L: DeliveryLog> Worker<L> {
     }
 }
 
-fn put_back<L: DeliveryLog>(
+fn republish<L: DeliveryLog>(
     endpoint: &Arc<Deliverer<L>>,
     received: Received,
     deliveries: &TaskTracker,
 ) {
     let endpoint = Arc::clone(endpoint);
-    deliveries.spawn(async move { endpoint.put_back(received).await });
+    deliveries.spawn(async move { endpoint.republish(received).await });
 }

@@ -27,7 +27,7 @@ fn event() -> QueuedEvent {
     }
 }
 
-/// Makes one attempt, and says how it went and whether it ended at the limit.
+/// Makes one attempt and returns its outcome; fails if it exceeds the limit by far.
 async fn attempt(url: &str, resolver: impl Resolve + 'static) -> Outcome {
     wahook_runtime::tls::install_provider();
     let url = url.parse().unwrap();
@@ -38,7 +38,7 @@ async fn attempt(url: &str, resolver: impl Resolve + 'static) -> Outcome {
     outcome
 }
 
-/// A server that does this with each connection and then keeps it open.
+/// Starts a server that runs `play` on each connection and then keeps it open.
 async fn server<F>(play: impl Fn(TcpStream) -> F + Send + 'static) -> String
 where
     F: Future<Output = TcpStream> + Send,
@@ -54,8 +54,8 @@ where
     address.to_string()
 }
 
-/// A name look-up that hangs in a thread, as the system's does while no name
-/// server answers.
+/// Name look-up that hangs in a thread, like the system's while no name server
+/// answers.
 struct Hanging;
 
 impl Resolve for Hanging {
@@ -69,17 +69,17 @@ impl Resolve for Hanging {
 }
 
 #[tokio::test]
-async fn the_deadline_holds_for_the_name_look_up() {
+async fn the_deadline_covers_the_name_look_up() {
     let outcome = attempt("http://hook.example", Hanging).await;
     assert_eq!(outcome, Outcome::TimedOut { limit: LIMIT });
 }
 
 #[tokio::test]
-async fn the_deadline_holds_for_the_handshake_the_answer_and_its_body() {
+async fn the_deadline_covers_the_handshake_the_response_and_its_body() {
     let silent = server(async |stream| stream).await;
     let says = |bytes: &'static [u8]| {
         server(move |mut stream: TcpStream| async move {
-            // Else it would be no answer, but bytes out of turn.
+            // A response before the request would be a protocol error.
             stream.read_u8().await.unwrap();
             stream.write_all(bytes).await.unwrap();
             stream

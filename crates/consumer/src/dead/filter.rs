@@ -1,30 +1,28 @@
-//! Which dead letters are meant.
+//! Filter for dead letters.
 
 use wahook_domain::{EndpointName, UnixMillis};
 use wahook_queue::DeadLetter;
 use wahook_runtime::Age;
 
-/// Takes a letter that every part of it takes; an empty part takes all.
+/// Filter whose criteria must all match; an empty criterion matches all dead letters.
 #[derive(Debug, Clone)]
 pub(super) struct Filter {
-    /// Names of events.
+    /// Event names.
     pub(super) events: Vec<String>,
-    /// Names of endpoints.
     pub(super) endpoints: Vec<EndpointName>,
-    /// Ids of events.
+    /// Event ids.
     pub(super) ids: Vec<String>,
     /// Dead for longer than this.
     pub(super) older_than: Option<Age>,
-    /// Dead for less long than this.
+    /// Dead for less than this.
     pub(super) newer_than: Option<Age>,
-    /// When it is asked.
+    /// Reference time of the ages.
     pub(super) now: UnixMillis,
 }
 
 impl Filter {
-    /// Whether this letter is meant. A letter that does not say what is asked for
-    /// is not.
-    pub(super) fn takes(&self, letter: &DeadLetter) -> bool {
+    /// Returns true if the dead letter matches. An unknown property matches no criterion.
+    pub(super) fn matches(&self, letter: &DeadLetter) -> bool {
         let age = letter.died_at.map(|died_at| self.now.since(died_at));
         is_in(&self.events, letter.event.as_ref())
             && is_in(&self.endpoints, letter.endpoint.as_ref())
@@ -70,36 +68,36 @@ mod tests {
     }
 
     #[test]
-    fn each_part_takes_its_own_and_all_must_agree() {
+    fn all_given_criteria_must_match() {
         let letter = letter(Some(60));
-        assert!(everything().takes(&letter));
+        assert!(everything().matches(&letter));
         let named = |event: &str, id: &str| Filter {
             events: vec!["ready".to_owned(), event.to_owned()],
             ids: vec![id.to_owned()],
             ..everything()
         };
-        assert!(named("call", "evt-1").takes(&letter));
-        assert!(!named("call", "evt-2").takes(&letter));
-        assert!(!named("calls", "evt-1").takes(&letter));
+        assert!(named("call", "evt-1").matches(&letter));
+        assert!(!named("call", "evt-2").matches(&letter));
+        assert!(!named("calls", "evt-1").matches(&letter));
         let of = |endpoint: &str| Filter {
             endpoints: vec![EndpointName::parse(endpoint).unwrap()],
             ..everything()
         };
-        assert!(of("default").takes(&letter) && !of("crm").takes(&letter));
+        assert!(of("default").matches(&letter) && !of("crm").matches(&letter));
     }
 
     #[test]
-    fn ages_are_counted_from_its_death_and_an_unknown_one_is_never_meant() {
+    fn age_counts_from_death_and_an_unknown_age_never_matches() {
         let aged = |older: Option<&str>, newer: Option<&str>| Filter {
             older_than: older.map(|age| age.parse().unwrap()),
             newer_than: newer.map(|age| age.parse().unwrap()),
             ..everything()
         };
         let letter_of = letter;
-        assert!(aged(Some("59s"), Some("61s")).takes(&letter_of(Some(60))));
-        assert!(!aged(Some("1m"), None).takes(&letter_of(Some(60))));
-        assert!(!aged(None, Some("1m")).takes(&letter_of(Some(60))));
-        assert!(!aged(Some("1s"), None).takes(&letter_of(None)));
-        assert!(everything().takes(&letter_of(None)));
+        assert!(aged(Some("59s"), Some("61s")).matches(&letter_of(Some(60))));
+        assert!(!aged(Some("1m"), None).matches(&letter_of(Some(60))));
+        assert!(!aged(None, Some("1m")).matches(&letter_of(Some(60))));
+        assert!(!aged(Some("1s"), None).matches(&letter_of(None)));
+        assert!(everything().matches(&letter_of(None)));
     }
 }

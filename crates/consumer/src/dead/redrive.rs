@@ -1,8 +1,8 @@
-//! Ending dead letters: back to their endpoints, or for good.
+//! Redrive and discard of dead letters.
 //!
-//! A letter is ended only after the broker has confirmed its event in the work
-//! queue. Whoever is interrupted in between leaves both, with one id: a
-//! duplicate, never a loss.
+//! A redriven dead letter is removed only after the broker has confirmed its event in
+//! the work queue. An interruption in between leaves both, with one id: a duplicate,
+//! never a loss.
 
 use anyhow::{Context, bail};
 use std::{
@@ -21,68 +21,72 @@ use wahook_queue::{
 };
 use wahook_runtime::{Shutdown, clock};
 
-use super::{Which, progress};
+use super::{Selection, progress};
 
-/// Letters on their way at once.
-const WINDOW: usize = 64;
+/// Maximum number of dead letters in flight.
+const MAX_IN_FLIGHT: usize = 64;
 const CONNECT_LIMIT: Duration = Duration::from_secs(10);
 const CONFIRM_LIMIT: Duration = Duration::from_secs(5);
 const CLOSE_LIMIT: Duration = Duration::from_secs(2);
 
-/// Sends the chosen letters back to their work queues, at most `rate` a second.
+/// Republishes the selected dead letters to their work queues, at most `rate` per second.
 pub(super) async fn redrive(
     letters: &mut DeadLetters,
-    which: Which,
+    selection: Selection,
     dry_run: bool,
     broker: Broker,
     rate: Option<NonZeroU32>,
     shutdown: &Shutdown,
 ) -> anyhow::Result<()> {
     if dry_run {
-        return end_all(letters, which, End::TryRedrive, None, shutdown).await;
+        return process_all(letters, selection, Action::DryRedrive, None, shutdown).await;
     }
     let (publisher, task) = connect(broker).await?;
-    let ended = end_all(letters, which, End::Redrive(publisher), rate, shutdown).await;
+    let action = Action::Redrive(publisher);
+    let processed = process_all(letters, selection, action, rate, shutdown).await;
     task.close(CLOSE_LIMIT).await;
-    ended
+    processed
 }
 
-/// Removes the chosen letters for good.
+/// Removes the selected dead letters permanently.
 pub(super) async fn discard(
     letters: &mut DeadLetters,
-    which: Which,
+    selection: Selection,
     dry_run: bool,
     shutdown: &Shutdown,
 ) -> anyhow::Result<()> {
-    let end = if dry_run { End::Keep } else { End::Discard };
-    end_all(letters, which, end, None, shutdown).await
+    let action = if dry_run {
+        Action::DryDiscard
+    } else {
+        Action::Discard
+    };
+    process_all(letters, selection, action, None, shutdown).await
 }
 
-/// What is done with a chosen letter.
+/// Action on a selected dead letter. The dry variants only check it.
 #[derive(Clone)]
-enum End {
+enum Action {
     Redrive(Publisher),
-    /// Only whether it could be redriven is found out.
-    TryRedrive,
+    DryRedrive,
     Discard,
-    Keep,
+    DryDiscard,
 }
 
-/// Goes through the letters and ends those that are chosen.
-async fn end_all(
+/// Applies the action to the selected dead letters and prints the report.
+async fn process_all(
     letters: &mut DeadLetters,
-    which: Which,
-    end: End,
+    selection: Selection,
+    action: Action,
     rate: Option<NonZeroU32>,
     shutdown: &Shutdown,
 ) -> anyhow::Result<()> {
-    let mut report = Report::of(&end);
-    let worked = work(letters, which, end, rate, shutdown, &mut report).await;
+    let mut report = Report::new(&action);
+    let processed = process(letters, selection, action, rate, shutdown, &mut report).await;
     writeln!(stdout(), "{report}")?;
-    worked?;
+    processed?;
     if report.failed() > 0 {
         let verb = report.verb;
-        bail!("some letters could not be {verb}; they are still in wahook.dead");
+        bail!("some dead letters could not be {verb}; they are still in wahook.dead");
     }
     Ok(())
 }
@@ -94,26 +98,26 @@ async fn connect(broker: Broker) -> anyhow::Result<(Publisher, PublisherTask)> {
     let up = timeout(CONNECT_LIMIT, link.wait_for(|link| link.up)).await;
     match up {
         Ok(Ok(_)) => {}
-        _ => bail!("the broker took no connection for publishing"),
+        _ => bail!("no connection to the broker for publishing"),
     }
     Ok((publisher, task))
 }
 
-async fn work(
+async fn process(
     letters: &mut DeadLetters,
-    which: Which,
-    end: End,
+    selection: Selection,
+    action: Action,
     rate: Option<NonZeroU32>,
     shutdown: &Shutdown,
     report: &mut Report,
 ) -> anyhow::Result<()> {
-    let (filter, limit) = which.into_parts();
+    let (filter, limit) = selection.into_parts();
     let bar = progress(letters.left());
     let mut pace = rate.map(pace);
-    let mut on_their_way = JoinSet::new();
-    let mut chosen = 0;
-    let looked = loop {
-        if limit.is_some_and(|limit| chosen >= limit) || shutdown.is_soft() {
+    let mut in_flight = JoinSet::new();
+    let mut selected = 0;
+    let read = loop {
+        if limit.is_some_and(|limit| selected >= limit) || shutdown.is_soft() {
             break Ok(());
         }
         let (letter, receipt) = match letters.next().await {
@@ -122,27 +126,27 @@ async fn work(
             Err(error) => break Err(error),
         };
         bar.inc(1);
-        report.looked_at += 1;
-        if !filter.takes(&letter) {
+        report.inspected += 1;
+        if !filter.matches(&letter) {
             continue;
         }
-        chosen += 1;
+        selected += 1;
         if let Some(pace) = &mut pace {
             pace.tick().await;
         }
-        if on_their_way.len() >= WINDOW
-            && let Some(ended) = on_their_way.join_next().await
+        if in_flight.len() >= MAX_IN_FLIGHT
+            && let Some(result) = in_flight.join_next().await
         {
-            report.note(ended.context("a letter's task")?);
+            report.record(result.context("dead letter task")?);
         }
-        on_their_way.spawn(end.clone().of(letter, receipt));
+        in_flight.spawn(action.clone().apply(letter, receipt));
     };
-    while let Some(ended) = on_their_way.join_next().await {
-        report.note(ended.context("a letter's task")?);
+    while let Some(result) = in_flight.join_next().await {
+        report.record(result.context("dead letter task")?);
     }
     bar.finish_and_clear();
     report.interrupted = shutdown.is_soft();
-    looked.context("what is not redriven or discarded is still in wahook.dead; repeat the command")
+    read.context("the remaining dead letters are still in wahook.dead; repeat the command")
 }
 
 fn pace(rate: NonZeroU32) -> Interval {
@@ -151,58 +155,57 @@ fn pace(rate: NonZeroU32) -> Interval {
     pace
 }
 
-/// What became of a chosen letter.
+/// Result of an action on one dead letter.
 #[derive(Debug, PartialEq, Eq)]
-enum Ended {
+enum ActionResult {
     Done,
     Undecodable,
     NoEndpoint,
     NotPublished(PublishError),
-    /// It is done, but the letter stays as well.
+    /// The dead letter could not be removed. A redriven event is published already.
     NotRemoved,
 }
 
-impl End {
-    async fn of(self, letter: DeadLetter, receipt: Receipt) -> Ended {
+impl Action {
+    async fn apply(self, letter: DeadLetter, receipt: Receipt) -> ActionResult {
         let publisher = match self {
-            Self::Keep => return Ended::Done,
-            Self::Discard => return removed(receipt).await,
-            Self::TryRedrive => None,
+            Self::DryDiscard => return ActionResult::Done,
+            Self::Discard => return remove(receipt).await,
+            Self::DryRedrive => None,
             Self::Redrive(publisher) => Some(publisher),
         };
         let Ok(event) = letter.content else {
-            return Ended::Undecodable;
+            return ActionResult::Undecodable;
         };
         let Some(endpoint) = letter.endpoint else {
-            return Ended::NoEndpoint;
+            return ActionResult::NoEndpoint;
         };
         let Some(publisher) = publisher else {
-            return Ended::Done;
+            return ActionResult::Done;
         };
         let redriven = Outgoing::redrive(&event, &endpoint, clock::now());
         match publisher.publish(redriven).await {
-            Ok(()) => removed(receipt).await,
-            Err(error) => Ended::NotPublished(error),
+            Ok(()) => remove(receipt).await,
+            Err(error) => ActionResult::NotPublished(error),
         }
     }
 }
 
-async fn removed(receipt: Receipt) -> Ended {
+async fn remove(receipt: Receipt) -> ActionResult {
     match receipt.ack().await {
-        Ok(()) => Ended::Done,
-        Err(_) => Ended::NotRemoved,
+        Ok(()) => ActionResult::Done,
+        Err(_) => ActionResult::NotRemoved,
     }
 }
 
-/// What was done, in one sentence for people.
+/// Summary of a command, printed as one sentence.
 #[derive(Debug, Default)]
 struct Report {
     verb: &'static str,
-    /// Nothing was done.
     dry_run: bool,
-    /// What it means that a letter could not be removed.
-    still_here: &'static str,
-    looked_at: u32,
+    /// Text for dead letters that could not be removed.
+    not_removed_text: &'static str,
+    inspected: u32,
     done: u32,
     undecodable: u32,
     no_endpoint: u32,
@@ -213,30 +216,30 @@ struct Report {
 }
 
 impl Report {
-    fn of(end: &End) -> Self {
-        let (verb, still_here) = match end {
-            End::Redrive(_) | End::TryRedrive => (
+    fn new(action: &Action) -> Self {
+        let (verb, not_removed_text) = match action {
+            Action::Redrive(_) | Action::DryRedrive => (
                 "redriven",
-                "redriven but still here: the connection was lost in between",
+                "redriven but not removed: the connection was lost",
             ),
-            End::Discard | End::Keep => ("discarded", "kept: the connection was lost"),
+            Action::Discard | Action::DryDiscard => ("discarded", "kept: the connection was lost"),
         };
         Self {
             verb,
-            dry_run: matches!(end, End::TryRedrive | End::Keep),
-            still_here,
+            dry_run: matches!(action, Action::DryRedrive | Action::DryDiscard),
+            not_removed_text,
             ..Self::default()
         }
     }
 
-    fn note(&mut self, ended: Ended) {
-        match ended {
-            Ended::Done => self.done += 1,
-            Ended::Undecodable => self.undecodable += 1,
-            Ended::NoEndpoint => self.no_endpoint += 1,
-            Ended::NotPublished(PublishError::Unroutable) => self.no_queue += 1,
-            Ended::NotPublished(_) => self.not_published += 1,
-            Ended::NotRemoved => self.not_removed += 1,
+    fn record(&mut self, result: ActionResult) {
+        match result {
+            ActionResult::Done => self.done += 1,
+            ActionResult::Undecodable => self.undecodable += 1,
+            ActionResult::NoEndpoint => self.no_endpoint += 1,
+            ActionResult::NotPublished(PublishError::Unroutable) => self.no_queue += 1,
+            ActionResult::NotPublished(_) => self.not_published += 1,
+            ActionResult::NotRemoved => self.not_removed += 1,
         }
     }
 
@@ -251,17 +254,17 @@ impl fmt::Display for Report {
         write!(
             f,
             "{} of {} dead letters {would_be}{}",
-            self.done, self.looked_at, self.verb
+            self.done, self.inspected, self.verb
         )?;
         for (count, what) in [
             (self.undecodable, "undecodable, kept"),
             (self.no_endpoint, "of an unknown endpoint, kept"),
             (
                 self.no_queue,
-                "of an endpoint that has no queue (start what delivers to it once), kept",
+                "of an endpoint that has no queue (its consumer creates it at start), kept",
             ),
             (self.not_published, "not confirmed by the broker, kept"),
-            (self.not_removed, self.still_here),
+            (self.not_removed, self.not_removed_text),
         ] {
             if count > 0 {
                 write!(f, "; {count} {what}")?;
@@ -279,16 +282,19 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_could_not_be_removed_is_told_in_the_words_of_the_command() {
-        for (end, verb) in [(End::TryRedrive, "redriven"), (End::Discard, "discarded")] {
-            let mut report = Report::of(&end);
-            report.looked_at = 2;
-            report.note(Ended::Done);
-            report.note(Ended::NotRemoved);
-            let told = report.to_string();
-            assert!(told.contains(verb), "{told}");
-            assert_eq!(told.contains("redriven"), verb == "redriven", "{told}");
-            assert!(told.contains("; 1 "), "{told}");
+    fn a_failed_removal_is_reported_with_the_verb_of_the_command() {
+        for (action, verb) in [
+            (Action::DryRedrive, "redriven"),
+            (Action::Discard, "discarded"),
+        ] {
+            let mut report = Report::new(&action);
+            report.inspected = 2;
+            report.record(ActionResult::Done);
+            report.record(ActionResult::NotRemoved);
+            let text = report.to_string();
+            assert!(text.contains(verb), "{text}");
+            assert_eq!(text.contains("redriven"), verb == "redriven", "{text}");
+            assert!(text.contains("; 1 "), "{text}");
             assert_eq!(report.failed(), 1);
         }
     }

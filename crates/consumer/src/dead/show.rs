@@ -1,4 +1,4 @@
-//! Looking at dead letters.
+//! Output of `dead list` and `dead show`.
 
 use anyhow::bail;
 use serde::Serialize;
@@ -9,8 +9,8 @@ use wahook_runtime::printable;
 
 use super::{filter::Filter, progress};
 
-/// Prints a line for each letter that the filter takes, the oldest first: the
-/// queue keeps no order once letters were put back.
+/// Prints a line for each matching dead letter, oldest first. The queue loses its order
+/// when dead letters are requeued.
 pub(super) async fn list(
     letters: &mut DeadLetters,
     filter: &Filter,
@@ -22,7 +22,7 @@ pub(super) async fn list(
     let mut rows = Vec::new();
     while let Some((letter, _)) = letters.next().await? {
         bar.inc(1);
-        if filter.takes(&letter) {
+        if filter.matches(&letter) {
             rows.push(Row::of(&letter));
         }
     }
@@ -46,7 +46,7 @@ pub(super) async fn list(
     Ok(out.flush()?)
 }
 
-/// Prints all letters of one event, which has one for each endpoint.
+/// Prints all dead letters of one event, one for each endpoint.
 pub(super) async fn show(letters: &mut DeadLetters, id: &str) -> anyhow::Result<()> {
     let mut found = false;
     while let Some((letter, _)) = letters.next().await? {
@@ -56,12 +56,12 @@ pub(super) async fn show(letters: &mut DeadLetters, id: &str) -> anyhow::Result<
         }
     }
     if !found {
-        bail!("there is no dead letter with the id {id}");
+        bail!("no dead letter with id {id}");
     }
     Ok(())
 }
 
-/// What a list shows of a letter.
+/// Row of a list.
 #[derive(Serialize)]
 struct Row {
     died_at: Option<String>,

@@ -1,4 +1,4 @@
-//! The ids that a gateway holds to be accepted.
+//! Reader for the ids of events that a gateway recorded as accepted.
 
 use anyhow::{Context, bail};
 use std::{
@@ -9,8 +9,8 @@ use std::{
 };
 use wahook_domain::EventId;
 
-/// Reads one id a line, `-` from standard input. Empty lines are passed over,
-/// and an id that is there twice counts once. Takes about 100 bytes an id.
+/// Reads one id per line, from standard input for `-`. Skips empty lines; a repeated id
+/// counts once. Takes about 100 bytes per id.
 pub(super) fn read(path: &Path) -> anyhow::Result<BTreeSet<EventId>> {
     if path.as_os_str() == "-" {
         return parse(stdin().lock(), "standard input");
@@ -41,14 +41,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn one_id_a_line_in_any_order_each_once() {
+    fn ids_are_read_one_per_line_and_deduped() {
         let ids = parse(&b"b\n\n a \r\nb\n"[..], "list").unwrap();
         let ids: Vec<_> = ids.iter().map(EventId::as_str).collect();
         assert_eq!(ids, ["a", "b"]);
     }
 
     #[test]
-    fn what_is_no_id_is_named_with_its_line() {
+    fn an_invalid_id_is_reported_with_its_line() {
         let error = parse(&b"a\n{\"id\": 1}\n"[..], "list").unwrap_err();
         assert!(error.to_string().contains("list, line 2"), "{error}");
     }

@@ -1,4 +1,4 @@
-//! What the broker holds, by id.
+//! Messages at the broker, by event and endpoint.
 
 use indicatif::ProgressBar;
 use std::collections::{BTreeSet, HashMap};
@@ -10,19 +10,18 @@ use wahook_queue::{
 
 use super::classify::{DeadLetterInfo, Facts, LogStatus};
 
-/// A work queue gives a message up after 100 deliveries; looking must not be
-/// what uses them up.
-const DELIVERIES_LEFT_ALONE: u64 = 50;
+/// An inspection stops at a message with this many deliveries. A work queue dead-letters
+/// a message after 100 deliveries, and each inspection is one of them.
+const MAX_DELIVERIES: u64 = 50;
 
-/// Letters, results and messages by event and endpoint: about 200 bytes for each
-/// letter and 400 for each result; of queued messages only those that were asked
-/// for.
+/// Dead letters, results and queued messages by event and endpoint: about 200 bytes for
+/// each dead letter and 400 for each result. Only requested queued messages are kept.
 #[derive(Debug, Default)]
 pub(super) struct BrokerState {
-    letters: ById<DeadLetterInfo>,
+    dead_letters: ById<DeadLetterInfo>,
     results: ById<DeliveryRecord>,
     queued: ById<()>,
-    /// Letters that do not say whose they are.
+    /// Number of dead letters without an event id or endpoint.
     pub(super) unreadable: u32,
 }
 
@@ -36,12 +35,15 @@ impl<T> Default for ById<T> {
 }
 
 impl<T> ById<T> {
-    fn of(&self, id: &EventId) -> &[(EndpointName, T)] {
+    fn of_event(&self, id: &EventId) -> &[(EndpointName, T)] {
         self.0.get(id).map_or(&[], Vec::as_slice)
     }
 
     fn get(&self, id: &EventId, endpoint: &EndpointName) -> Option<&T> {
-        let (_, found) = self.of(id).iter().find(|(name, _)| name == endpoint)?;
+        let (_, found) = self
+            .of_event(id)
+            .iter()
+            .find(|(name, _)| name == endpoint)?;
         Some(found)
     }
 
@@ -55,55 +57,55 @@ impl<T> ById<T> {
 }
 
 impl BrokerState {
-    /// Looks through the dead letters.
-    pub(super) async fn read_letters(
+    /// Reads the dead letters.
+    pub(super) async fn read_dead_letters(
         &mut self,
         inspector: &Inspector,
         bar: &ProgressBar,
     ) -> Result<(), LookError> {
-        let mut letters = ById::default();
+        let mut dead_letters = ById::default();
         self.unreadable = 0;
         let mut look = inspector.look(DEAD_QUEUE).await?;
         while let Some(seen) = look.next().await? {
             bar.inc(1);
             let id = seen.id();
-            let letter = seen.letter();
-            let (Some(id), Some(endpoint)) = (id, letter.endpoint) else {
+            let dead_letter = seen.dead_letter();
+            let (Some(id), Some(endpoint)) = (id, dead_letter.endpoint) else {
                 self.unreadable += 1;
                 continue;
             };
-            let accepted_at = letter.content.ok().map(|event| event.accepted_at);
-            let letter = DeadLetterInfo {
-                moved_by_broker: letter.moved_by_broker,
+            let accepted_at = dead_letter.content.ok().map(|event| event.accepted_at);
+            let dead_letter = DeadLetterInfo {
+                moved_by_broker: dead_letter.moved_by_broker,
                 accepted_at,
             };
-            letters.insert(id, endpoint, letter, |known, other| {
+            dead_letters.insert(id, endpoint, dead_letter, |known, other| {
                 known.moved_by_broker &= other.moved_by_broker;
             });
         }
-        look.put_back().await;
-        self.letters = letters;
+        look.requeue().await;
+        self.dead_letters = dead_letters;
         Ok(())
     }
 
-    /// Looks through the results that the log could not take yet.
+    /// Reads the results that are not in the log yet.
     pub(super) async fn read_results(&mut self, inspector: &Inspector) -> Result<(), LookError> {
         let mut results = ById::default();
         let mut look = inspector.look(RESULTS_QUEUE).await?;
         while let Some(seen) = look.next().await? {
-            // The drainer moves what is no result to the dead letters.
+            // The drainer dead-letters what is no result.
             let Ok(result) = seen.result() else { continue };
             let record = DeliveryRecord::first(&result);
             let (id, endpoint) = (record.event_id.clone(), record.endpoint.clone());
             results.insert(id, endpoint, record, |known, other| known.absorb(&other));
         }
-        look.put_back().await;
+        look.requeue().await;
         self.results = results;
         Ok(())
     }
 
-    /// Looks for messages of these events in an endpoint's work queue; says
-    /// whether all of the queue was seen that had to be.
+    /// Searches an endpoint's work queue for messages of these events. Returns true if
+    /// the search is complete.
     pub(super) async fn read_queue(
         &mut self,
         inspector: &Inspector,
@@ -112,11 +114,11 @@ impl BrokerState {
     ) -> Result<bool, LookError> {
         let mut look = inspector.look(&work_queue(endpoint)).await?;
         let mut found = BTreeSet::new();
-        let whole = loop {
+        let complete = loop {
             let Some(seen) = look.next().await? else {
                 break true;
             };
-            if seen.deliveries() >= DELIVERIES_LEFT_ALONE {
+            if seen.deliveries() >= MAX_DELIVERIES {
                 break false;
             }
             if let Some(id) = seen.id().filter(|id| wanted.contains(id)) {
@@ -126,26 +128,26 @@ impl BrokerState {
                 }
             }
         };
-        look.put_back().await;
+        look.requeue().await;
         for id in found {
             self.queued.insert(id, endpoint.clone(), (), |(), ()| ());
         }
-        Ok(whole)
+        Ok(complete)
     }
 
-    /// All that is known of a delivery, of which the log has this record.
-    pub(super) fn of(
+    /// Combines the log's record of a delivery with the broker's messages.
+    pub(super) fn facts(
         &self,
         id: &EventId,
         endpoint: &EndpointName,
-        recorded: Option<&Recorded>,
+        recorded: Option<&LogRecord>,
     ) -> Facts {
         let waiting = self.results.get(id, endpoint);
-        let standing = match (recorded, waiting) {
-            (Some(Recorded::Delivered), _) => Some(LogStatus::Delivered),
-            (Some(Recorded::Open(record)), None) => Some(LogStatus::of(record)),
+        let log_status = match (recorded, waiting) {
+            (Some(LogRecord::Delivered), _) => Some(LogStatus::Delivered),
+            (Some(LogRecord::Open(record)), None) => Some(LogStatus::of(record)),
             (None, Some(waiting)) => Some(LogStatus::of(waiting)),
-            (Some(Recorded::Open(record)), Some(waiting)) => {
+            (Some(LogRecord::Open(record)), Some(waiting)) => {
                 let mut both = record.clone();
                 both.absorb(waiting);
                 Some(LogStatus::of(&both))
@@ -153,43 +155,46 @@ impl BrokerState {
             (None, None) => None,
         };
         Facts {
-            standing,
-            letter: self.letters.get(id, endpoint).copied(),
+            log_status,
+            dead_letter: self.dead_letters.get(id, endpoint).copied(),
             queued: self.queued.get(id, endpoint).is_some(),
         }
     }
 
-    /// The endpoints at which the broker holds anything of this event.
+    /// Returns the endpoints for which the broker holds a message of this event.
     pub(super) fn endpoints_of<'a>(
         &'a self,
         id: &EventId,
     ) -> impl Iterator<Item = &'a EndpointName> {
-        let letters = self.letters.of(id).iter().map(|(endpoint, _)| endpoint);
-        let results = self.results.of(id).iter().map(|(endpoint, _)| endpoint);
-        let queued = self.queued.of(id).iter().map(|(endpoint, ())| endpoint);
-        letters.chain(results).chain(queued)
+        let dead_letters = self.dead_letters.of_event(id).iter();
+        let results = self.results.of_event(id).iter();
+        let queued = self.queued.of_event(id).iter();
+        let dead_letters = dead_letters.map(|(endpoint, _)| endpoint);
+        let results = results.map(|(endpoint, _)| endpoint);
+        let queued = queued.map(|(endpoint, ())| endpoint);
+        dead_letters.chain(results).chain(queued)
     }
 
-    /// Every delivery with a letter or a waiting result, and when its event was
-    /// accepted; some are named twice.
+    /// Returns each delivery with a dead letter or a waiting result, and the time when
+    /// its event was accepted. May contain duplicates.
     pub(super) fn deliveries(
         &self,
     ) -> impl Iterator<Item = (&EventId, &EndpointName, Option<wahook_domain::UnixMillis>)> {
-        let letters = self.letters.0.iter().flat_map(|(id, of_event)| {
+        let dead_letters = self.dead_letters.0.iter().flat_map(|(id, of_event)| {
             let each = of_event.iter();
-            each.map(move |(endpoint, letter)| (id, endpoint, letter.accepted_at))
+            each.map(move |(endpoint, dead_letter)| (id, endpoint, dead_letter.accepted_at))
         });
         let results = self.results.0.iter().flat_map(|(id, of_event)| {
             let each = of_event.iter();
             each.map(move |(endpoint, record)| (id, endpoint, Some(record.created_at)))
         });
-        letters.chain(results)
+        dead_letters.chain(results)
     }
 }
 
-/// What the log has of a delivery.
+/// The log's record of a delivery.
 #[derive(Debug, Clone)]
-pub(super) enum Recorded {
+pub(super) enum LogRecord {
     Delivered,
     Open(DeliveryRecord),
 }

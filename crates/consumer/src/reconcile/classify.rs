@@ -1,16 +1,15 @@
-//! Where a delivery is, from what log and broker know of it. Pure.
+//! Classification of a delivery from the state of log and broker. Pure.
 
 use wahook_domain::{DeliveryRecord, Status, UnixMillis};
 
-/// What the log says of a delivery, results included that still wait in the
-/// broker.
+/// Status of a delivery in the log, including results that wait at the broker.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum LogStatus {
     Delivered,
     Failed,
     Retrying {
         due: UnixMillis,
-        /// How long the wait is, which names the queue.
+        /// Delay in milliseconds, which is part of the wait queue's name.
         wait_ms: i64,
     },
 }
@@ -25,25 +24,25 @@ impl LogStatus {
     }
 }
 
-/// What rests in `wahook.dead` of a delivery.
+/// Dead letter of a delivery in `wahook.dead`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct DeadLetterInfo {
-    /// Then no attempt need ever have ended, and the log may know nothing.
+    /// Moved by the broker, not by a consumer: the log may have no record of it.
     pub(super) moved_by_broker: bool,
-    /// When the event was accepted, where the letter can be read.
+    /// Time when the event was accepted, if the dead letter can be decoded.
     pub(super) accepted_at: Option<UnixMillis>,
 }
 
-/// All that is known of one delivery.
+/// Everything found about one delivery.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Facts {
-    pub(super) standing: Option<LogStatus>,
-    pub(super) letter: Option<DeadLetterInfo>,
-    /// Its message was seen in its work queue.
+    pub(super) log_status: Option<LogStatus>,
+    pub(super) dead_letter: Option<DeadLetterInfo>,
+    /// True if its message was found in the work queue.
     pub(super) queued: bool,
 }
 
-/// Where a delivery is accounted for.
+/// Location at which a delivery is accounted for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Location {
     Delivered,
@@ -52,49 +51,49 @@ pub(super) enum Location {
     Queued,
 }
 
-/// What does not add up at first sight. While the system runs most of it is on
-/// its way from one place to the next.
+/// Discrepancy between log and broker. While the system runs, most are messages in
+/// transit and resolve themselves.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Suspicion {
-    /// Neither the log nor the broker shows anything of it.
-    Nowhere,
-    /// A consumer gave it up, but the log has no record of that.
-    NoRecord,
-    /// The log says failed, but there is no letter.
-    NoLetter,
-    /// Its next attempt was due then, and nothing has come of it.
-    Overdue { due: UnixMillis },
-    /// Its wait queue holds fewer messages than deliveries wait in it.
-    Short { wait_ms: i64 },
+pub(super) enum Discrepancy {
+    /// Neither the log nor the broker has anything of it.
+    Missing,
+    /// A consumer dead-lettered it, but the log has no record.
+    RecordMissing,
+    /// The log's status is failed, but there is no dead letter.
+    DeadLetterMissing,
+    /// Its next attempt was due at this time, but has no result.
+    RetryOverdue { due: UnixMillis },
+    /// Its wait queue holds fewer messages than deliveries waiting in it.
+    WaitQueueShort { wait_ms: i64 },
 }
 
-/// Where the delivery is, or what is doubtful. What is due by `soon` is no longer
-/// sure to be in its wait queue. `letters_discarded` says that a missing letter
-/// was removed on purpose.
-pub(super) fn judge(
-    known: Facts,
+/// Returns the delivery's location, or the discrepancy. A retry due by `soon` may have
+/// left its wait queue. With `dead_letters_discarded`, a missing dead letter is no
+/// discrepancy.
+pub(super) fn classify(
+    facts: Facts,
     soon: UnixMillis,
-    letters_discarded: bool,
-) -> Result<Location, Suspicion> {
+    dead_letters_discarded: bool,
+) -> Result<Location, Discrepancy> {
     let Facts {
-        standing,
-        letter,
+        log_status,
+        dead_letter,
         queued,
-    } = known;
-    match (standing, letter) {
+    } = facts;
+    match (log_status, dead_letter) {
         (Some(LogStatus::Delivered), _) => Ok(Location::Delivered),
         (Some(LogStatus::Retrying { due, .. }), _) if queued || due > soon => {
             Ok(Location::Retrying)
         }
-        // Redriven, and not attempted yet; or killed before it was recorded.
+        // Redriven and not attempted yet, or the consumer was killed before recording.
         (None | Some(LogStatus::Failed), _) if queued => Ok(Location::Queued),
         (Some(_), Some(_)) => Ok(Location::Failed),
-        (Some(LogStatus::Failed), None) if letters_discarded => Ok(Location::Failed),
-        (Some(LogStatus::Failed), None) => Err(Suspicion::NoLetter),
-        (Some(LogStatus::Retrying { due, .. }), None) => Err(Suspicion::Overdue { due }),
-        (None, Some(letter)) if letter.moved_by_broker => Ok(Location::Failed),
-        (None, Some(_)) => Err(Suspicion::NoRecord),
-        (None, None) => Err(Suspicion::Nowhere),
+        (Some(LogStatus::Failed), None) if dead_letters_discarded => Ok(Location::Failed),
+        (Some(LogStatus::Failed), None) => Err(Discrepancy::DeadLetterMissing),
+        (Some(LogStatus::Retrying { due, .. }), None) => Err(Discrepancy::RetryOverdue { due }),
+        (None, Some(dead_letter)) if dead_letter.moved_by_broker => Ok(Location::Failed),
+        (None, Some(_)) => Err(Discrepancy::RecordMissing),
+        (None, None) => Err(Discrepancy::Missing),
     }
 }
 
@@ -103,13 +102,13 @@ mod tests {
     use super::*;
 
     const NOW: UnixMillis = UnixMillis::new(100_000);
-    const LETTER: DeadLetterInfo = DeadLetterInfo {
+    const DEAD_LETTER: DeadLetterInfo = DeadLetterInfo {
         moved_by_broker: false,
         accepted_at: None,
     };
-    const MOVED: DeadLetterInfo = DeadLetterInfo {
+    const MOVED_BY_BROKER: DeadLetterInfo = DeadLetterInfo {
         moved_by_broker: true,
-        ..LETTER
+        ..DEAD_LETTER
     };
 
     fn retrying(due: i64) -> Option<LogStatus> {
@@ -117,56 +116,70 @@ mod tests {
         Some(LogStatus::Retrying { due, wait_ms })
     }
 
-    fn known(standing: Option<LogStatus>, letter: Option<DeadLetterInfo>, queued: bool) -> Facts {
+    fn facts(
+        log_status: Option<LogStatus>,
+        dead_letter: Option<DeadLetterInfo>,
+        queued: bool,
+    ) -> Facts {
         Facts {
-            standing,
-            letter,
+            log_status,
+            dead_letter,
             queued,
         }
     }
 
     #[test]
-    fn every_combination_has_its_place_or_its_doubt() {
+    fn every_combination_has_a_location_or_a_discrepancy() {
         let (delivered, failed) = (Some(LogStatus::Delivered), Some(LogStatus::Failed));
-        let overdue = Suspicion::Overdue {
+        let overdue = Discrepancy::RetryOverdue {
             due: UnixMillis::new(99_000),
         };
-        for (standing, letter, queued, expected) in [
+        for (log_status, dead_letter, queued, expected) in [
             (delivered, None, false, Ok(Location::Delivered)),
-            // Duplicates of what was delivered.
-            (delivered, Some(LETTER), false, Ok(Location::Delivered)),
+            // Duplicates of a delivered event.
+            (delivered, Some(DEAD_LETTER), false, Ok(Location::Delivered)),
             (delivered, None, true, Ok(Location::Delivered)),
-            (failed, Some(LETTER), false, Ok(Location::Failed)),
-            (failed, Some(MOVED), false, Ok(Location::Failed)),
-            (failed, None, false, Err(Suspicion::NoLetter)),
+            (failed, Some(DEAD_LETTER), false, Ok(Location::Failed)),
+            (failed, Some(MOVED_BY_BROKER), false, Ok(Location::Failed)),
+            (failed, None, false, Err(Discrepancy::DeadLetterMissing)),
             (failed, None, true, Ok(Location::Queued)),
             (retrying(101_000), None, false, Ok(Location::Retrying)),
             (
                 retrying(101_000),
-                Some(LETTER),
+                Some(DEAD_LETTER),
                 false,
                 Ok(Location::Retrying),
             ),
             (retrying(99_000), None, false, Err(overdue)),
             (retrying(99_000), None, true, Ok(Location::Retrying)),
-            // It killed its consumers a hundred times.
-            (retrying(99_000), Some(MOVED), false, Ok(Location::Failed)),
-            (None, Some(MOVED), false, Ok(Location::Failed)),
-            (None, Some(LETTER), false, Err(Suspicion::NoRecord)),
-            (None, Some(LETTER), true, Ok(Location::Queued)),
+            // Dead-lettered by the broker after 100 deliveries.
+            (
+                retrying(99_000),
+                Some(MOVED_BY_BROKER),
+                false,
+                Ok(Location::Failed),
+            ),
+            (None, Some(MOVED_BY_BROKER), false, Ok(Location::Failed)),
+            (
+                None,
+                Some(DEAD_LETTER),
+                false,
+                Err(Discrepancy::RecordMissing),
+            ),
+            (None, Some(DEAD_LETTER), true, Ok(Location::Queued)),
             (None, None, true, Ok(Location::Queued)),
-            (None, None, false, Err(Suspicion::Nowhere)),
+            (None, None, false, Err(Discrepancy::Missing)),
         ] {
-            let known = known(standing, letter, queued);
-            assert_eq!(judge(known, NOW, false), expected, "{known:?}");
+            let facts = facts(log_status, dead_letter, queued);
+            assert_eq!(classify(facts, NOW, false), expected, "{facts:?}");
         }
     }
 
     #[test]
-    fn a_letter_that_was_discarded_on_purpose_is_not_missed() {
-        let failed = known(Some(LogStatus::Failed), None, false);
-        assert_eq!(judge(failed, NOW, true), Ok(Location::Failed));
-        let nowhere = Facts::default();
-        assert_eq!(judge(nowhere, NOW, true), Err(Suspicion::Nowhere));
+    fn a_dead_letter_discarded_on_purpose_is_no_discrepancy() {
+        let failed = facts(Some(LogStatus::Failed), None, false);
+        assert_eq!(classify(failed, NOW, true), Ok(Location::Failed));
+        let missing = Facts::default();
+        assert_eq!(classify(missing, NOW, true), Err(Discrepancy::Missing));
     }
 }

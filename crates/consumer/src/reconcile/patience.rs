@@ -1,53 +1,54 @@
-//! When a doubt that has not settled is a finding. Pure.
+//! Observations of a work queue that turn an unresolved delivery into a finding. Pure.
 //!
-//! A message that was handed to a consumer is seen by nobody until the consumer
-//! has dealt with it, and that takes no longer than the grace. A message that
-//! waits in a queue is seen only by taking it, which nobody does where consumers
-//! are at work. So a delivery is known to be in no queue when its queue was seen
-//! empty a grace ago, or when the queue, without consumers, was read whole.
+//! An unacked message is invisible until its consumer settles it, which takes no longer
+//! than the grace period. A waiting message can be read only by taking it, which is
+//! not done while consumers are subscribed. So a delivery is known to be in no queue
+//! if its queue was empty one grace period ago, or if the queue had no consumers and
+//! was read to its end.
 
 use std::time::Duration;
 use tokio::time::Instant;
 use wahook_queue::Depth;
 
-/// What was seen of a work queue, and when.
+/// Observations of one work queue, with their times.
 #[derive(Debug, Clone, Copy, Default)]
-pub(super) struct Watched {
-    /// As last seen; none where there is no such queue.
+pub(super) struct QueueWatch {
+    /// Last observed depth; `None` if the queue does not exist.
     pub(super) depth: Option<Depth>,
-    /// The first time that nothing waited in it.
+    /// First time at which it was empty.
     pub(super) empty_at: Option<Instant>,
-    /// The last time that it was read to its end.
+    /// Last time at which it was read to its end.
     pub(super) read_at: Option<Instant>,
-    /// How often that was done or tried.
+    /// Number of completed and attempted reads.
     pub(super) reads: u32,
 }
 
-/// Twice at the most: early, when it may settle everything, and before what is
-/// left is called missing.
-const MOST_READS: u32 = 2;
+/// Maximum number of reads: one early, which may resolve everything, and one before
+/// the rest is reported as missing.
+const MAX_READS: u32 = 2;
 
-impl Watched {
-    /// Notes what is seen now.
-    pub(super) fn note(&mut self, depth: Option<Depth>, now: Instant) {
+impl QueueWatch {
+    /// Records an observation.
+    pub(super) fn record(&mut self, depth: Option<Depth>, now: Instant) {
         self.depth = depth;
         if depth.is_none_or(|depth| depth.messages == 0) {
             self.empty_at.get_or_insert(now);
         }
     }
 
-    /// Whether to read it for doubts of which the youngest is this old. Consumers
-    /// must not be deprived of what they could work on.
-    pub(super) fn is_to_be_read(&self, youngest: Duration, grace: Duration) -> bool {
+    /// Returns true if the queue should be read for unresolved deliveries of which the
+    /// youngest has this age. A queue with consumers is never read, since that would
+    /// take messages from them.
+    pub(super) fn needs_read(&self, youngest: Duration, grace: Duration) -> bool {
         let unattended = self
             .depth
             .is_some_and(|depth| depth.messages > 0 && depth.consumers == 0);
         let is_time = self.reads == 0 || youngest >= grace;
-        unattended && is_time && self.reads < MOST_READS
+        unattended && is_time && self.reads < MAX_READS
     }
 
-    /// Whether a doubt that arose at `since` can't be about a message in this
-    /// queue, nor about one that a consumer took from it.
+    /// Returns true if a delivery unresolved since `since` has no message in this queue
+    /// and none that a consumer took from it.
     pub(super) fn rules_out(&self, since: Instant, now: Instant, grace: Duration) -> bool {
         let emptied = self
             .empty_at
@@ -73,54 +74,51 @@ mod tests {
     }
 
     #[test]
-    fn a_queue_that_was_never_seen_empty_rules_nothing_out() {
+    fn a_queue_never_seen_empty_rules_nothing_out() {
         let start = Instant::now();
-        let mut queue = Watched::default();
+        let mut queue = QueueWatch::default();
         for second in 0..60 {
             let now = start + Duration::from_secs(second);
-            queue.note(depth(1, 2), now);
+            queue.record(depth(1, 2), now);
             assert!(!queue.rules_out(start, now, GRACE));
-            assert!(
-                !queue.is_to_be_read(now - start, GRACE),
-                "others work on it"
-            );
+            assert!(!queue.needs_read(now - start, GRACE), "it has consumers");
         }
     }
 
     #[test]
-    fn what_a_consumer_may_still_hold_is_waited_for() {
+    fn an_emptied_queue_rules_out_only_after_the_grace_period() {
         let start = Instant::now();
-        let mut queue = Watched::default();
-        queue.note(depth(5, 1), start);
+        let mut queue = QueueWatch::default();
+        queue.record(depth(5, 1), start);
         let emptied = start + Duration::from_secs(20);
-        queue.note(depth(0, 1), emptied);
+        queue.record(depth(0, 1), emptied);
         assert!(!queue.rules_out(start, emptied + GRACE / 2, GRACE));
         assert!(queue.rules_out(start, emptied + GRACE, GRACE));
-        // A doubt that arose later has its own time.
+        // A later discrepancy has its own grace period.
         assert!(!queue.rules_out(emptied + GRACE / 2, emptied + GRACE, GRACE));
     }
 
     #[test]
-    fn a_queue_without_consumers_is_read_early_and_once_more_at_the_end() {
+    fn a_queue_without_consumers_is_read_early_and_again_at_the_end() {
         let start = Instant::now();
-        let mut queue = Watched::default();
-        queue.note(depth(5, 0), start);
-        assert!(queue.is_to_be_read(Duration::ZERO, GRACE));
+        let mut queue = QueueWatch::default();
+        queue.record(depth(5, 0), start);
+        assert!(queue.needs_read(Duration::ZERO, GRACE));
         (queue.reads, queue.read_at) = (1, Some(start));
-        assert!(!queue.is_to_be_read(GRACE / 2, GRACE));
+        assert!(!queue.needs_read(GRACE / 2, GRACE));
         assert!(!queue.rules_out(start, start + GRACE * 2, GRACE));
-        assert!(queue.is_to_be_read(GRACE, GRACE));
+        assert!(queue.needs_read(GRACE, GRACE));
         (queue.reads, queue.read_at) = (2, Some(start + GRACE));
         assert!(queue.rules_out(start, start + GRACE, GRACE));
-        assert!(!queue.is_to_be_read(GRACE * 2, GRACE));
+        assert!(!queue.needs_read(GRACE * 2, GRACE));
     }
 
     #[test]
-    fn a_queue_that_is_not_there_holds_nothing() {
+    fn a_missing_queue_holds_no_message() {
         let start = Instant::now();
-        let mut queue = Watched::default();
-        queue.note(None, start);
-        assert!(!queue.is_to_be_read(GRACE, GRACE));
+        let mut queue = QueueWatch::default();
+        queue.record(None, start);
+        assert!(!queue.needs_read(GRACE, GRACE));
         assert!(queue.rules_out(start, start + GRACE, GRACE));
     }
 }

@@ -1,33 +1,34 @@
-//! What the search has found, for people and for programs.
+//! Report of a reconciliation, as text and as JSON.
 
 use serde::Serialize;
 use std::fmt;
 use wahook_domain::UnixMillis;
 use wahook_queue::Depth;
 
-use super::{classify::Suspicion, search::Suspect, tally::Counts};
+use super::{classify::Discrepancy, search::UnresolvedDelivery, tally::Counts};
 
-/// Findings that are printed for people; a program gets all.
+/// Maximum number of printed findings of a kind; JSON contains all.
 const SHOWN: usize = 100;
 
-/// The outcome.
+/// Result of a reconciliation.
 #[derive(Debug, Serialize)]
 pub(super) struct Report {
-    /// Whether every delivery is accounted for; `null` where that can't be told.
+    /// True if every delivery is accounted for; `null` if that could not be determined.
     pub(super) adds_up: Option<bool>,
     #[serde(flatten)]
     pub(super) scope: Scope,
     pub(super) total: Counts,
     pub(super) endpoints: Vec<Row>,
     pub(super) queues: Vec<QueueRow>,
-    /// What does not add up.
+    /// Deliveries that are not accounted for.
     pub(super) findings: Vec<Finding>,
-    /// What can't be told: it may wait in a queue that consumers are working on.
-    pub(super) untold: Vec<Finding>,
+    /// Deliveries that may be in a queue with consumers.
+    #[serde(rename = "untold")]
+    pub(super) undetermined: Vec<Finding>,
     pub(super) notes: Vec<String>,
 }
 
-/// What was to be accounted for.
+/// Deliveries to account for.
 #[derive(Debug, Serialize)]
 #[serde(untagged)]
 pub(super) enum Scope {
@@ -59,7 +60,7 @@ impl QueueRow {
     }
 }
 
-/// A delivery that does not add up.
+/// Delivery that is not accounted for.
 #[derive(Debug, Serialize)]
 pub(super) struct Finding {
     kind: &'static str,
@@ -69,12 +70,12 @@ pub(super) struct Finding {
 }
 
 impl Finding {
-    pub(super) fn of(case: &Suspect) -> Self {
-        let (kind, detail) = in_words(&case.doubt);
+    pub(super) fn new(delivery: &UnresolvedDelivery) -> Self {
+        let (kind, detail) = in_words(&delivery.discrepancy);
         Self {
             kind,
-            id: case.id.to_string(),
-            endpoint: case.endpoint.as_ref().map(ToString::to_string),
+            id: delivery.id.to_string(),
+            endpoint: delivery.endpoint.as_ref().map(ToString::to_string),
             detail,
         }
     }
@@ -87,48 +88,48 @@ impl Finding {
     }
 }
 
-fn in_words(doubt: &Suspicion) -> (&'static str, String) {
-    match doubt {
-        Suspicion::Nowhere => (
+fn in_words(discrepancy: &Discrepancy) -> (&'static str, String) {
+    match discrepancy {
+        Discrepancy::Missing => (
             "lost",
-            "accepted, but it has no record and is in no queue".to_owned(),
+            "accepted, but without a record and in no queue".to_owned(),
         ),
-        Suspicion::NoRecord => (
+        Discrepancy::RecordMissing => (
             "record-missing",
-            "in wahook.dead, but the log has no record of it".to_owned(),
+            "in wahook.dead, but without a record in the log".to_owned(),
         ),
-        Suspicion::NoLetter => (
+        Discrepancy::DeadLetterMissing => (
             "letter-missing",
-            "failed, but it is neither in wahook.dead nor redriven".to_owned(),
+            "failed, but neither in wahook.dead nor redriven".to_owned(),
         ),
-        Suspicion::Overdue { due } => (
+        Discrepancy::RetryOverdue { due } => (
             "retry-missing",
-            format!("its next attempt was due at {}", due.to_iso8601()),
+            format!("next attempt was due at {}", due.to_iso8601()),
         ),
-        Suspicion::Short { wait_ms } => (
+        Discrepancy::WaitQueueShort { wait_ms } => (
             "wait-short",
-            format!("wahook.wait.{wait_ms} holds fewer messages than deliveries wait in it"),
+            format!("wahook.wait.{wait_ms} holds fewer messages than deliveries waiting in it"),
         ),
     }
 }
 
 fn what_to_do(kind: &str) -> &'static str {
     match kind {
-        "lost" => "send these events again, with the same ids",
+        "lost" => "send these events again with the same ids",
         "record-missing" => {
-            "was the record removed, or did a consumer log \"refuses this result\"? \
-             `dead show` has the event"
+            "check whether the record was removed or a consumer logged \"rejected this result\"; \
+             `dead show` prints the event"
         }
         "letter-missing" => {
-            "if their letters were discarded on purpose, say --discarded; \
-             else send these events again, with the same ids"
+            "if the dead letters were discarded on purpose, use --discarded; \
+             otherwise send these events again with the same ids"
         }
         "retry-missing" => {
-            "their messages are in no queue: send these events again, with the same ids"
+            "the messages are in no queue: send these events again with the same ids"
         }
         _ => {
-            "some of these are lost, and which is known when their time has come: \
-             repeat this then"
+            "some of these are lost: repeat the command after the retries were due \
+             to find which"
         }
     }
 }
@@ -150,8 +151,8 @@ impl fmt::Display for Report {
             writeln!(f, "note: {note}")?;
         }
         fmt_findings(f, &self.findings)?;
-        for finding in self.untold.iter().take(SHOWN) {
-            writeln!(f, "not told  {}  {}", finding.name(), finding.detail)?;
+        for finding in self.undetermined.iter().take(SHOWN) {
+            writeln!(f, "undetermined  {}  {}", finding.name(), finding.detail)?;
         }
         let Counts {
             delivered,
@@ -165,15 +166,18 @@ impl fmt::Display for Report {
             "{} = {delivered} delivered + {failed} failed + {retrying} retrying + {queued} queued",
             self.total.sum()
         )?;
-        match (self.findings.len(), self.untold.len()) {
-            (0, 0) => write!(f, "it adds up"),
-            (0, untold) => write!(
+        match (self.findings.len(), self.undetermined.len()) {
+            (0, 0) => write!(f, "all deliveries are accounted for"),
+            (0, undetermined) => write!(
                 f,
-                "{untold} can't be told: they may wait in a queue that consumers are working on, \
-                 or that was looked at too often; repeat this when it is shorter"
+                "{undetermined} could not be determined: they may be in a queue that has \
+                 consumers or was inspected too often; repeat the command when it is shorter"
             ),
-            (wrong, 0) => write!(f, "{wrong} do not add up"),
-            (wrong, untold) => write!(f, "{wrong} do not add up, {untold} can't be told"),
+            (missing, 0) => write!(f, "{missing} not accounted for"),
+            (missing, undetermined) => write!(
+                f,
+                "{missing} not accounted for, {undetermined} could not be determined"
+            ),
         }
     }
 }
@@ -183,7 +187,7 @@ impl Report {
         writeln!(
             f,
             "{:<32} {:>9} {:>9} {:>9} {:>9} {:>9}",
-            "ENDPOINT", "TOGETHER", "DELIVERED", "FAILED", "RETRYING", "QUEUED"
+            "ENDPOINT", "TOTAL", "DELIVERED", "FAILED", "RETRYING", "QUEUED"
         )?;
         for Row { endpoint, counts } in &self.endpoints {
             let Counts {
@@ -203,7 +207,7 @@ impl Report {
     }
 }
 
-/// By kind, each with what to do.
+/// Writes the findings by kind, each with the action to take.
 fn fmt_findings(f: &mut fmt::Formatter<'_>, findings: &[Finding]) -> fmt::Result {
     const KINDS: [&str; 5] = [
         "lost",
@@ -231,7 +235,7 @@ fn fmt_findings(f: &mut fmt::Formatter<'_>, findings: &[Finding]) -> fmt::Result
     Ok(())
 }
 
-/// The window in words.
+/// Scope of a time window.
 pub(super) fn window(since: UnixMillis, until: UnixMillis) -> Scope {
     Scope::Window {
         since: since.to_iso8601(),

@@ -1,5 +1,5 @@
-//! The search for every delivery: once through all, and then again and again
-//! for those that do not add up, until they do or their grace is over.
+//! Search for every delivery: one pass over all of them, then repeated passes over the
+//! unresolved ones until they are accounted for or their grace period is over.
 
 mod resolve;
 
@@ -16,96 +16,96 @@ use wahook_queue::{Depth, Inspector};
 use wahook_runtime::{Shutdown, clock};
 
 use super::{
-    broker_state::{BrokerState, Recorded},
-    classify::{Location, LogStatus, Suspicion, judge},
-    patience::Watched,
+    broker_state::{BrokerState, LogRecord},
+    classify::{Discrepancy, Location, LogStatus, classify},
+    patience::QueueWatch,
     tally::Tally,
 };
 
-/// Ids that the log is asked for at once.
-const AT_ONCE: usize = 1_000;
-/// A retry that is due this soon may have left its wait queue already: it is
-/// waited for, as if it were due.
-const ON_THE_MOVE: Duration = Duration::from_secs(1);
+/// Number of ids in one query of the log.
+const LOOK_UP_BATCH: usize = 1_000;
+/// A retry that is due within this time counts as due, since it may already have left
+/// its wait queue.
+const DUE_MARGIN: Duration = Duration::from_secs(1);
 
-/// What is asked for.
+/// Options of a search.
 #[derive(Debug)]
-pub(super) struct Question {
-    /// At these endpoints alone; at all where none is named.
+pub(super) struct SearchOptions {
+    /// Endpoints to check; all if empty.
     pub(super) endpoints: BTreeSet<EndpointName>,
-    /// How long a consumer may have a message at hand.
-    pub(super) at_hand: Duration,
-    /// How long it is granted; shorter where `--grace` says so.
+    /// Maximum time for which a consumer may hold a message.
+    pub(super) max_hold: Duration,
+    /// Grace period of an unresolved delivery (`--grace`).
     pub(super) grace: Duration,
-    /// Missing letters were discarded on purpose.
-    pub(super) letters_discarded: bool,
+    /// Missing dead letters were discarded on purpose.
+    pub(super) dead_letters_discarded: bool,
 }
 
-/// A delivery that does not add up (yet). Takes about 150 bytes.
+/// Delivery that is not accounted for (yet). Takes about 150 bytes.
 #[derive(Debug, Clone)]
-pub(super) struct Suspect {
+pub(super) struct UnresolvedDelivery {
     pub(super) id: EventId,
-    /// None where nothing is known of an accepted event at any endpoint.
+    /// `None` if an accepted event was found at no endpoint.
     pub(super) endpoint: Option<EndpointName>,
-    pub(super) doubt: Suspicion,
+    pub(super) discrepancy: Discrepancy,
     since: Instant,
 }
 
-/// The search, and what it has found.
+/// Search and its results so far.
 pub(super) struct Search<'a> {
-    pub(super) question: Question,
+    pub(super) options: SearchOptions,
     pub(super) log: &'a MongoLog,
     pub(super) inspector: &'a Inspector,
     pub(super) shutdown: &'a Shutdown,
     pub(super) bar: ProgressBar,
-    pub(super) evidence: BrokerState,
+    pub(super) broker_state: BrokerState,
     pub(super) tally: Tally,
-    pub(super) cases: Vec<Suspect>,
+    pub(super) unresolved: Vec<UnresolvedDelivery>,
     /// Deliveries by the wait queue that must hold them: about 150 bytes each.
     waiting: BTreeMap<i64, Vec<Waiting>>,
-    watched: BTreeMap<EndpointName, Watched>,
+    watched: BTreeMap<EndpointName, QueueWatch>,
 }
 
 struct Waiting {
     id: EventId,
     endpoint: EndpointName,
     due: UnixMillis,
-    /// When its queue was first too short, if ever.
+    /// First time at which its queue held too few messages.
     since: Option<Instant>,
 }
 
 impl<'a> Search<'a> {
     pub(super) fn new(
-        question: Question,
+        options: SearchOptions,
         log: &'a MongoLog,
         inspector: &'a Inspector,
         shutdown: &'a Shutdown,
         bar: ProgressBar,
     ) -> Self {
         Self {
-            question,
+            options,
             log,
             inspector,
             shutdown,
             bar,
-            evidence: BrokerState::default(),
+            broker_state: BrokerState::default(),
             tally: Tally::default(),
-            cases: Vec::new(),
+            unresolved: Vec::new(),
             waiting: BTreeMap::new(),
             watched: BTreeMap::new(),
         }
     }
 
-    /// Goes through all that was accepted in a window of time.
-    pub(super) async fn go_through(
+    /// Accounts for all events accepted in a time window.
+    pub(super) async fn check_window(
         &mut self,
         since: UnixMillis,
         until: UnixMillis,
     ) -> anyhow::Result<()> {
-        self.begin().await?;
-        // What the broker holds and the log has not shown.
+        self.prepare().await?;
+        // Deliveries at the broker that the log has not returned yet.
         let within = |at: Option<UnixMillis>| at.is_some_and(|at| at >= since && at < until);
-        let deliveries = self.evidence.deliveries();
+        let deliveries = self.broker_state.deliveries();
         let mut unseen: HashSet<_> = deliveries
             .filter(|(_, _, accepted_at)| within(*accepted_at))
             .map(|(id, endpoint, _)| (id.clone(), endpoint.clone()))
@@ -113,87 +113,92 @@ impl<'a> Search<'a> {
         let mut survey = self.log.survey(since, until).await?;
         while let Some(surveyed) = survey.next().await? {
             self.bar.inc(1);
-            self.stop_when_told()?;
-            let Some((id, endpoint, recorded)) = sorted(surveyed) else {
+            self.check_shutdown()?;
+            let Some((id, endpoint, recorded)) = into_parts(surveyed) else {
                 self.tally.foreign += 1;
                 continue;
             };
             let key = (id, endpoint);
             unseen.remove(&key);
-            self.consider(key.0, key.1, Some(&recorded), None);
+            self.classify_delivery(key.0, key.1, Some(&recorded), None);
         }
         let ids: BTreeSet<_> = unseen.iter().map(|(id, _)| id.clone()).collect();
         let mut recorded = self.look_up(&ids).await?;
         for (id, endpoint) in unseen {
-            let known = take(&mut recorded, &id, &endpoint);
-            self.consider(id, endpoint, known.as_ref(), None);
+            let found = take_record(&mut recorded, &id, &endpoint);
+            self.classify_delivery(id, endpoint, found.as_ref(), None);
         }
-        self.count_the_waiting().await
+        self.check_wait_queues().await
     }
 
-    /// Goes through the ids that were accepted.
-    pub(super) async fn go_through_ids(&mut self, ids: &BTreeSet<EventId>) -> anyhow::Result<()> {
-        self.begin().await?;
+    /// Accounts for the accepted ids.
+    pub(super) async fn check_ids(&mut self, ids: &BTreeSet<EventId>) -> anyhow::Result<()> {
+        self.prepare().await?;
         let ids: Vec<_> = ids.iter().collect();
-        for some in ids.chunks(AT_ONCE) {
-            self.stop_when_told()?;
-            let some = some.iter().copied().cloned().collect();
-            let mut recorded = self.look_up(&some).await?;
-            for id in some {
+        for batch in ids.chunks(LOOK_UP_BATCH) {
+            self.check_shutdown()?;
+            let batch = batch.iter().copied().cloned().collect();
+            let mut recorded = self.look_up(&batch).await?;
+            for id in batch {
                 self.bar.inc(1);
                 let found = recorded.remove(&id).unwrap_or_default();
-                self.consider_event(id, found, None);
+                self.classify_event(id, found, None);
             }
         }
-        self.count_the_waiting().await
+        self.check_wait_queues().await
     }
 
-    /// Every endpoint that was seen, and its queue.
+    /// Returns every endpoint seen so far, with the depth of its queue.
     pub(super) fn watched(&self) -> impl Iterator<Item = (&EndpointName, Option<Depth>)> {
         let watched = self.watched.iter();
         watched.map(|(endpoint, queue)| (endpoint, queue.depth))
     }
 
-    /// All queues of a virtual host can't be listed over AMQP, so those of the
-    /// endpoints are asked for that are named, or else can be known of.
-    async fn begin(&mut self) -> anyhow::Result<()> {
-        let mut endpoints = self.question.endpoints.clone();
+    /// Reads the broker's state. AMQP can't list the queues of a virtual host, so the
+    /// endpoints are those requested or, by default, those of recent records.
+    async fn prepare(&mut self) -> anyhow::Result<()> {
+        let mut endpoints = self.options.endpoints.clone();
         if endpoints.is_empty() {
             endpoints = self.log.recent_endpoints().await?;
             endpoints.insert(EndpointName::default());
         }
         let watched = endpoints.into_iter();
-        self.watched = watched.map(|name| (name, Watched::default())).collect();
+        self.watched = watched.map(|name| (name, QueueWatch::default())).collect();
         self.read_broker().await
     }
 
     async fn read_broker(&mut self) -> anyhow::Result<()> {
-        self.evidence.read_results(self.inspector).await?;
+        self.broker_state.read_results(self.inspector).await?;
         let (inspector, bar) = (self.inspector, &self.bar);
-        self.evidence.read_letters(inspector, bar).await?;
+        self.broker_state.read_dead_letters(inspector, bar).await?;
         Ok(())
     }
 
-    /// Considers an event at every endpoint at which anything is known of it.
-    fn consider_event(
+    /// Classifies an event at every endpoint with a record or message of it.
+    fn classify_event(
         &mut self,
         id: EventId,
-        recorded: Vec<(EndpointName, Recorded)>,
-        before: Option<&Suspect>,
+        recorded: Vec<(EndpointName, LogRecord)>,
+        before: Option<&UnresolvedDelivery>,
     ) {
-        let held = self.evidence.endpoints_of(&id).cloned();
+        let held = self.broker_state.endpoints_of(&id).cloned();
         let mut endpoints: BTreeSet<_> = held.collect();
         endpoints.extend(recorded.iter().map(|(endpoint, _)| endpoint.clone()));
-        if !self.question.endpoints.is_empty() {
-            endpoints.clone_from(&self.question.endpoints);
+        if !self.options.endpoints.is_empty() {
+            endpoints.clone_from(&self.options.endpoints);
         }
         if endpoints.is_empty() {
-            self.doubt(id, None, Suspicion::Nowhere, before.map(|case| case.since));
+            self.add_unresolved(
+                id,
+                None,
+                Discrepancy::Missing,
+                before.map(|delivery| delivery.since),
+            );
             return;
         }
         for endpoint in endpoints {
             let found = recorded.iter().find(|(name, _)| *name == endpoint);
-            self.consider(
+            self.classify_delivery(
                 id.clone(),
                 endpoint,
                 found.map(|(_, recorded)| recorded),
@@ -202,30 +207,30 @@ impl<'a> Search<'a> {
         }
     }
 
-    fn consider(
+    fn classify_delivery(
         &mut self,
         id: EventId,
         endpoint: EndpointName,
-        recorded: Option<&Recorded>,
-        before: Option<&Suspect>,
+        recorded: Option<&LogRecord>,
+        before: Option<&UnresolvedDelivery>,
     ) {
-        let wanted = &self.question.endpoints;
+        let wanted = &self.options.endpoints;
         if !wanted.is_empty() && !wanted.contains(&endpoint) {
             return;
         }
-        let known = self.evidence.of(&id, &endpoint, recorded);
+        let facts = self.broker_state.facts(&id, &endpoint, recorded);
         if !self.watched.contains_key(&endpoint) {
-            self.watched.insert(endpoint.clone(), Watched::default());
+            self.watched.insert(endpoint.clone(), QueueWatch::default());
         }
-        let soon = clock::now().plus(ON_THE_MOVE);
-        match judge(known, soon, self.question.letters_discarded) {
-            Ok(Location::Retrying) if !known.queued => {
-                if let Some(LogStatus::Retrying { due, wait_ms }) = known.standing {
-                    let in_doubt = |case: &&Suspect| match case.doubt {
-                        Suspicion::Short { .. } => true,
-                        doubt => doubt == Suspicion::Overdue { due },
+        let soon = clock::now().plus(DUE_MARGIN);
+        match classify(facts, soon, self.options.dead_letters_discarded) {
+            Ok(Location::Retrying) if !facts.queued => {
+                if let Some(LogStatus::Retrying { due, wait_ms }) = facts.log_status {
+                    let same_wait = |delivery: &&UnresolvedDelivery| match delivery.discrepancy {
+                        Discrepancy::WaitQueueShort { .. } => true,
+                        discrepancy => discrepancy == Discrepancy::RetryOverdue { due },
                     };
-                    let since = before.filter(in_doubt).map(|case| case.since);
+                    let since = before.filter(same_wait).map(|delivery| delivery.since);
                     let waiting = Waiting {
                         id,
                         endpoint,
@@ -235,42 +240,47 @@ impl<'a> Search<'a> {
                     self.waiting.entry(wait_ms).or_default().push(waiting);
                 }
             }
-            Ok(place) => self.tally.add(&endpoint, place, known.queued),
-            Err(doubt) => {
-                // Another doubt has a time of its own.
-                let same = before.filter(|case| case.doubt == doubt);
-                self.doubt(id, Some(endpoint), doubt, same.map(|case| case.since));
+            Ok(location) => self.tally.add(&endpoint, location, facts.queued),
+            Err(discrepancy) => {
+                // Another discrepancy has its own grace period.
+                let same = before.filter(|delivery| delivery.discrepancy == discrepancy);
+                self.add_unresolved(
+                    id,
+                    Some(endpoint),
+                    discrepancy,
+                    same.map(|delivery| delivery.since),
+                );
             }
         }
     }
 
-    fn doubt(
+    fn add_unresolved(
         &mut self,
         id: EventId,
         endpoint: Option<EndpointName>,
-        doubt: Suspicion,
+        discrepancy: Discrepancy,
         since: Option<Instant>,
     ) {
-        self.cases.push(Suspect {
+        self.unresolved.push(UnresolvedDelivery {
             id,
             endpoint,
-            doubt,
+            discrepancy,
             since: since.unwrap_or_else(Instant::now),
         });
     }
 
-    /// Each wait queue must hold at least as many messages as there are
-    /// deliveries that wait in it. They are not read: who holds a message over
-    /// its time delays its retry. Where there is no such wait queue, the endpoint
-    /// is paused: its events wait in their work queue, whenever they are due.
-    async fn count_the_waiting(&mut self) -> anyhow::Result<()> {
+    /// Checks that each wait queue holds at least as many messages as deliveries waiting
+    /// in it. The messages are not read: holding one beyond its time would delay its
+    /// retry. Without the wait queue the endpoint is paused, and its events wait in the
+    /// work queue, whenever they are due.
+    async fn check_wait_queues(&mut self) -> anyhow::Result<()> {
         for (wait_ms, waiting) in std::mem::take(&mut self.waiting) {
             let queue = format!("wahook.wait.{wait_ms}");
             let depth = self.inspector.depth(&queue).await?;
             self.tally.wait_queues.insert(wait_ms, depth);
             let messages = depth.map_or(0, |depth| depth.messages as usize);
-            let soon = clock::now().plus(ON_THE_MOVE);
-            let must = waiting
+            let soon = clock::now().plus(DUE_MARGIN);
+            let expected = waiting
                 .iter()
                 .filter(|delivery| delivery.due > soon)
                 .count();
@@ -282,11 +292,26 @@ impl<'a> Search<'a> {
                     since,
                 } = delivery;
                 if depth.is_none() {
-                    self.doubt(id, Some(endpoint), Suspicion::Overdue { due }, since);
+                    self.add_unresolved(
+                        id,
+                        Some(endpoint),
+                        Discrepancy::RetryOverdue { due },
+                        since,
+                    );
                 } else if due <= soon {
-                    self.doubt(id, Some(endpoint), Suspicion::Overdue { due }, None);
-                } else if must > messages {
-                    self.doubt(id, Some(endpoint), Suspicion::Short { wait_ms }, since);
+                    self.add_unresolved(
+                        id,
+                        Some(endpoint),
+                        Discrepancy::RetryOverdue { due },
+                        None,
+                    );
+                } else if expected > messages {
+                    self.add_unresolved(
+                        id,
+                        Some(endpoint),
+                        Discrepancy::WaitQueueShort { wait_ms },
+                        since,
+                    );
                 } else {
                     self.tally.add(&endpoint, Location::Retrying, false);
                 }
@@ -298,12 +323,12 @@ impl<'a> Search<'a> {
     async fn look_up(
         &self,
         ids: &BTreeSet<EventId>,
-    ) -> anyhow::Result<HashMap<EventId, Vec<(EndpointName, Recorded)>>> {
+    ) -> anyhow::Result<HashMap<EventId, Vec<(EndpointName, LogRecord)>>> {
         let ids: Vec<_> = ids.iter().cloned().collect();
         let mut found: HashMap<_, Vec<_>> = HashMap::new();
-        for some in ids.chunks(AT_ONCE) {
-            for surveyed in self.log.survey_of(some).await? {
-                if let Some((id, endpoint, recorded)) = sorted(surveyed) {
+        for batch in ids.chunks(LOOK_UP_BATCH) {
+            for surveyed in self.log.survey_of(batch).await? {
+                if let Some((id, endpoint, recorded)) = into_parts(surveyed) {
                     found.entry(id).or_default().push((endpoint, recorded));
                 }
             }
@@ -311,7 +336,7 @@ impl<'a> Search<'a> {
         Ok(found)
     }
 
-    fn stop_when_told(&self) -> anyhow::Result<()> {
+    fn check_shutdown(&self) -> anyhow::Result<()> {
         if self.shutdown.is_soft() {
             bail!("interrupted");
         }
@@ -319,29 +344,29 @@ impl<'a> Search<'a> {
     }
 }
 
-impl Suspect {
+impl UnresolvedDelivery {
     fn may_be_at(&self, endpoint: &EndpointName) -> bool {
         self.endpoint.as_ref().is_none_or(|own| own == endpoint)
     }
 }
 
-fn sorted(surveyed: Surveyed) -> Option<(EventId, EndpointName, Recorded)> {
+fn into_parts(surveyed: Surveyed) -> Option<(EventId, EndpointName, LogRecord)> {
     match surveyed {
-        Surveyed::Delivered(id, endpoint) => Some((id, endpoint, Recorded::Delivered)),
+        Surveyed::Delivered(id, endpoint) => Some((id, endpoint, LogRecord::Delivered)),
         Surveyed::Open(record) => {
             let (id, endpoint) = (record.event_id.clone(), record.endpoint.clone());
-            Some((id, endpoint, Recorded::Open(record)))
+            Some((id, endpoint, LogRecord::Open(record)))
         }
         Surveyed::Foreign => None,
     }
 }
 
-fn take(
-    recorded: &mut HashMap<EventId, Vec<(EndpointName, Recorded)>>,
+fn take_record(
+    recorded: &mut HashMap<EventId, Vec<(EndpointName, LogRecord)>>,
     id: &EventId,
     endpoint: &EndpointName,
-) -> Option<Recorded> {
+) -> Option<LogRecord> {
     let of_event = recorded.get_mut(id)?;
-    let place = of_event.iter().position(|(name, _)| name == endpoint)?;
-    Some(of_event.swap_remove(place).1)
+    let position = of_event.iter().position(|(name, _)| name == endpoint)?;
+    Some(of_event.swap_remove(position).1)
 }

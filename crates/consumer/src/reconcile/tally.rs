@@ -1,4 +1,4 @@
-//! How many deliveries are where.
+//! Counts of deliveries by endpoint and location.
 
 use std::collections::BTreeMap;
 use wahook_domain::EndpointName;
@@ -6,35 +6,35 @@ use wahook_queue::Depth;
 
 use super::classify::Location;
 
-/// What has been accounted for.
+/// Deliveries accounted for.
 #[derive(Debug, Default)]
 pub(super) struct Tally {
     pub(super) endpoints: BTreeMap<EndpointName, Counts>,
-    /// The wait queues in which something has to wait, by their time.
+    /// Wait queues that must hold messages, by delay.
     pub(super) wait_queues: BTreeMap<i64, Option<Depth>>,
-    /// Documents in the log that are none of ours.
+    /// Documents in the log that are not from wahook.
     pub(super) foreign: u64,
 }
 
-/// Of one endpoint.
+/// Counts of one endpoint.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Serialize)]
 pub(super) struct Counts {
     pub(super) delivered: u64,
     pub(super) failed: u64,
     pub(super) retrying: u64,
     pub(super) queued: u64,
-    /// Those of the retrying and queued whose message was seen in the work queue.
+    /// Retrying and queued deliveries whose message was found in the work queue.
     #[serde(skip)]
     pub(super) seen_in_queue: u64,
 }
 
 impl Tally {
-    pub(super) fn add(&mut self, endpoint: &EndpointName, place: Location, seen_in_queue: bool) {
+    pub(super) fn add(&mut self, endpoint: &EndpointName, location: Location, seen_in_queue: bool) {
         let counts = match self.endpoints.get_mut(endpoint) {
             Some(counts) => counts,
             None => self.endpoints.entry(endpoint.clone()).or_default(),
         };
-        match place {
+        match location {
             Location::Delivered => counts.delivered += 1,
             Location::Failed => counts.failed += 1,
             Location::Retrying => counts.retrying += 1,
@@ -43,8 +43,8 @@ impl Tally {
         counts.seen_in_queue += u64::from(seen_in_queue);
     }
 
-    /// Counts what waits in a work queue and has no record yet. It is not read,
-    /// so it may have been accepted at any time.
+    /// Adds a work queue's messages that have no record yet. They are not read, so they
+    /// may have been accepted at any time.
     pub(super) fn add_unread(&mut self, endpoint: &EndpointName, messages: u32) {
         let counts = self.endpoints.entry(endpoint.clone()).or_default();
         counts.queued += u64::from(messages).saturating_sub(counts.seen_in_queue);
@@ -73,7 +73,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_message_that_was_seen_by_id_is_not_counted_again() {
+    fn a_message_found_by_id_is_counted_once() {
         let (mut tally, endpoint) = (Tally::default(), EndpointName::default());
         tally.add(&endpoint, Location::Retrying, true);
         tally.add(&endpoint, Location::Queued, true);

@@ -1,5 +1,5 @@
-//! What is known of one endpoint, from either form: `WEBHOOK_URL` with its
-//! companions, or a table of the file that `WEBHOOK_ENDPOINTS` names.
+//! Settings of one endpoint, from `WEBHOOK_URL` and its companions or from a table of
+//! the `WEBHOOK_ENDPOINTS` file.
 
 use reqwest::{Url, header::HeaderMap};
 use std::{sync::Arc, time::Duration};
@@ -10,70 +10,70 @@ use wahook_runtime::{Settings, settings::redact_url};
 
 use super::url::{self, Allowed};
 
-/// The numbers that an endpoint has where nothing else is said.
+/// Defaults of an endpoint; times are in milliseconds.
 pub(super) const RETRY_ATTEMPTS: u32 = 3;
 pub(super) const RETRY_DELAY: u32 = 5_000;
 pub(super) const TIMEOUT: u64 = 30_000;
 pub(super) const CONCURRENCY: u16 = 128;
-/// The longest and the shortest time limit, in milliseconds.
+/// Valid timeouts, in milliseconds.
 pub(super) const TIMEOUTS: std::ops::RangeInclusive<u64> = 100..=300_000;
-/// The most and the least requests in flight.
+/// Valid numbers of requests in flight.
 pub(super) const CONCURRENCIES: std::ops::RangeInclusive<u16> = 1..=4_096;
 
 const SECRET_EXAMPLE: &str = "a long random text, such as `openssl rand -hex 32` prints";
 
-/// One endpoint.
+/// Settings of one endpoint.
 #[derive(Debug, Clone, PartialEq)]
 pub struct EndpointSettings {
-    /// What it is called in queues, log and metrics.
+    /// Name in queues, log and metrics.
     pub name: EndpointName,
-    /// Where it is.
+    /// URL that receives the events.
     pub url: Url,
-    /// The same as the log shows it.
+    /// URL without credentials, for the log.
     pub shown_url: Arc<str>,
-    /// Which events it wants.
+    /// Patterns of the events to deliver.
     pub events: Vec<EventPattern>,
     /// Only public addresses are called.
     pub block_private: bool,
-    /// What its requests are signed with.
+    /// Secrets that sign its requests.
     pub secrets: Option<Secrets>,
-    /// How often and when a failed delivery is tried again.
+    /// Number and delays of retries.
     pub retry_rule: RetryRule,
-    /// How long a request may take.
+    /// Time limit for a request and its whole response.
     pub timeout: Duration,
-    /// How many requests may be made at once, by each consumer.
+    /// Maximum number of simultaneous requests from each consumer.
     pub concurrency: u16,
-    /// How many requests all consumers together may begin in a second.
+    /// Maximum number of requests per second, all consumers together.
     pub rate_limit: Option<RateLimit>,
-    /// What is sent beside the headers that the system sets.
+    /// Custom headers, sent in addition to the built-in ones.
     pub headers: HeaderMap,
-    /// `false`: its events wait in its queue.
+    /// If false, events wait in the queue.
     pub enabled: bool,
-    /// When it is taken to be down; `None`: never.
+    /// Circuit breaker rule; without one the endpoint is never paused.
     pub circuit: Option<CircuitRule>,
 }
 
-/// The secrets of an endpoint.
+/// Signing secrets of an endpoint.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Secrets {
-    /// The one that both signatures are made with.
+    /// Secret of both signatures.
     pub current: Secret,
-    /// The one before, while receivers change over.
+    /// Previous secret, while receivers change to the new one.
     pub previous: Option<Secret>,
 }
 
 impl Secrets {
-    /// What signs with them.
+    /// Creates a signer with these secrets.
     ///
     /// # Errors
-    /// When a secret can't be a key.
+    /// Fails if a secret is no valid key.
     pub fn signer(&self) -> Result<Signer, InvalidSecret> {
         Signer::new(self.current.clone(), self.previous.clone())
     }
 }
 
 impl EndpointSettings {
-    /// Reads the one endpoint of `WEBHOOK_URL`.
+    /// Reads the single endpoint of `WEBHOOK_URL`.
     pub(super) fn read(settings: &mut Settings, allowed: Allowed, circuit: bool) -> Option<Self> {
         let url = read_url(settings, allowed);
         let secrets = read_secrets(settings);

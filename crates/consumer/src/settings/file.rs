@@ -1,5 +1,5 @@
-//! The file that `WEBHOOK_ENDPOINTS` names: one `[[endpoint]]` table for each
-//! endpoint, checked whole, every fault with its line.
+//! Endpoints file (`WEBHOOK_ENDPOINTS`): one `[[endpoint]]` table per endpoint,
+//! validated completely, every fault with its line.
 
 use std::{
     collections::BTreeSet,
@@ -25,14 +25,14 @@ use super::{
     url::{self, Allowed},
 };
 
-/// More would be a mistake: each has a queue, and series in the metrics.
-const MOST_ENDPOINTS: usize = 100;
+/// Upper bound, since each endpoint has a queue and its own metrics.
+const MAX_ENDPOINTS: usize = 100;
 
 const KNOWN: &str = "name, url, events, secret, secret_file, previous_secret, \
     previous_secret_file, retry_attempts, retry_delay, timeout, concurrency, rate_limit, \
     headers, enabled and circuit";
 
-/// Where endpoints are read from, again and again.
+/// Endpoints file, read at the start and on each SIGHUP.
 #[derive(Debug, Clone)]
 pub struct EndpointsFile {
     /// `WEBHOOK_ENDPOINTS`
@@ -43,10 +43,10 @@ pub struct EndpointsFile {
 }
 
 impl EndpointsFile {
-    /// Reads the file as it is now, and the files of its secrets.
+    /// Reads the file and the files of its secrets.
     ///
     /// # Errors
-    /// Every fault, in the order of their lines.
+    /// Returns every fault, in line order.
     pub fn read(&self) -> Result<Vec<EndpointSettings>, Vec<FileFault>> {
         let text = fs::read_to_string(&self.path).map_err(|error| {
             let problem = format!("the file can't be read: {error}");
@@ -73,10 +73,10 @@ impl EndpointsFile {
         root.finish("[[endpoint]] tables only");
         let tables = tables.unwrap_or_default();
         if tables.is_empty() {
-            faults.add(&place, "there is no [[endpoint]]");
+            faults.add(&place, "the file has no [[endpoint]]");
         }
-        if tables.len() > MOST_ENDPOINTS {
-            let problem = format!("there may be {MOST_ENDPOINTS} endpoints");
+        if tables.len() > MAX_ENDPOINTS {
+            let problem = format!("too many endpoints: at most {MAX_ENDPOINTS} are allowed");
             faults.add(&place, problem);
         }
         let mut names = BTreeSet::new();
@@ -84,11 +84,11 @@ impl EndpointsFile {
         for (number, table) in (1..).zip(tables) {
             let place = table.span();
             let fields = table.into_inner();
-            let whose = match fields.get("name").and_then(|name| name.get_ref().as_str()) {
+            let owner = match fields.get("name").and_then(|name| name.get_ref().as_str()) {
                 Some(name) => format!("endpoint {name}"),
                 None => format!("endpoint {number}"),
             };
-            let mut table = Table::new(whose, place, fields, &mut faults);
+            let mut table = Table::new(owner, place, fields, &mut faults);
             endpoints.extend(self.endpoint(&mut table, &mut names));
             table.finish(KNOWN);
         }
@@ -100,7 +100,7 @@ impl EndpointsFile {
         }
     }
 
-    /// Reads every field, whatever is wrong with others.
+    /// Reads every field, also after a fault.
     fn endpoint(
         &self,
         table: &mut Table<'_, '_>,
@@ -118,7 +118,7 @@ impl EndpointsFile {
         );
         let timeout = table.whole("timeout", TIMEOUT, TIMEOUTS);
         let concurrency = table.whole("concurrency", CONCURRENCY, CONCURRENCIES);
-        let expected = "a number of requests a second from 0.01 to 10000";
+        let expected = "a number of requests per second from 0.01 to 10000";
         let rate_limit = table.read("rate_limit", expected, |value| {
             RateLimit::new(number(value)?)
         });
@@ -130,7 +130,7 @@ impl EndpointsFile {
             let place = table.place.clone();
             table.fault(
                 &place,
-                "url has a login, and headers an Authorization: keep one",
+                "url has credentials and headers has Authorization: keep one",
             );
         }
         Some(EndpointSettings {
@@ -172,7 +172,7 @@ impl EndpointsFile {
             let place = table.place.clone();
             table.fault(
                 &place,
-                "previous_secret is set without secret: set the new one there",
+                "previous_secret is set without secret: set the new secret there",
             );
         }
         Some(Secrets {
@@ -181,8 +181,8 @@ impl EndpointsFile {
         })
     }
 
-    /// From the field itself, or from the file that the field with `_file` names,
-    /// seen from where the endpoints' file is.
+    /// Reads a secret from the field itself or from the file named by the field with
+    /// `_file`, relative to the endpoints file.
     fn read_secret(&self, table: &mut Table<'_, '_>, name: &str) -> Option<Secret> {
         let pointer = format!("{name}_file");
         let (text, place) = match (table.text(name), table.text(&pointer)) {
@@ -193,8 +193,8 @@ impl EndpointsFile {
                 return None;
             }
             (None, Some((path, place))) => {
-                let beside = self.path.parent().unwrap_or(Path::new(""));
-                match fs::read_to_string(beside.join(&path)) {
+                let folder = self.path.parent().unwrap_or(Path::new(""));
+                match fs::read_to_string(folder.join(&path)) {
                     Ok(text) => (text.trim_end_matches(['\r', '\n']).to_owned(), place),
                     Err(error) => {
                         let problem = format!("{pointer} is {path}, which can't be read: {error}");
@@ -251,7 +251,7 @@ fn read_name(
     match EndpointName::parse(&text) {
         Ok(name) if names.insert(name.clone()) => Some(name),
         Ok(_) => {
-            table.fault(&place, "name is that of another endpoint, too");
+            table.fault(&place, "name is already used by another endpoint");
             None
         }
         Err(error) => {
@@ -262,7 +262,7 @@ fn read_name(
 }
 
 fn read_events(table: &mut Table<'_, '_>) -> Vec<EventPattern> {
-    let expected = "a list of texts, such as [\"message_*\", \"call\"]";
+    let expected = "a list of strings, such as [\"message_*\", \"call\"]";
     let texts = table.read("events", expected, |value| {
         let items = value.as_array()?.iter();
         let text =

@@ -1,4 +1,4 @@
-//! An endpoint's tables within its table: further headers, and the circuit's rule.
+//! Inner tables of an endpoint: custom headers and the circuit breaker rule.
 
 use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
 use std::{
@@ -10,8 +10,8 @@ use wahook_domain::CircuitRule;
 
 use super::toml_table::Table;
 
-/// Headers that the system sets, or that say how a request is framed.
-const OURS: [&str; 18] = [
+/// Reserved headers: set by the system or part of a request's framing.
+const RESERVED: [&str; 18] = [
     "accept",
     "accept-encoding",
     "connection",
@@ -31,13 +31,13 @@ const OURS: [&str; 18] = [
     "upgrade",
     "user-agent",
 ];
-/// What the names of others of ours begin with.
-const OUR_PREFIXES: [&str; 2] = ["webhook-", "x-webhook-"];
+/// Name prefixes of further reserved headers.
+const RESERVED_PREFIXES: [&str; 2] = ["webhook-", "x-webhook-"];
 
-/// What is sent beside ours.
+/// Reads the custom headers.
 pub(super) fn read_headers(table: &mut Table<'_, '_>) -> HeaderMap {
     let mut headers = HeaderMap::new();
-    let expected = "a table of texts, such as { \"X-Api-Key\" = \"…\" }";
+    let expected = "a table of strings, such as { \"X-Api-Key\" = \"…\" }";
     let given = table.read("headers", expected, |value| {
         let fields = value.as_table()?.iter();
         fields
@@ -51,12 +51,16 @@ pub(super) fn read_headers(table: &mut Table<'_, '_>) -> HeaderMap {
         let Ok(key) = HeaderName::try_from(&name) else {
             table.fault(
                 &place,
-                format_args!("headers: \"{name}\" is no header's name"),
+                format_args!("headers: \"{name}\" is not a valid header name"),
             );
             continue;
         };
         let text = key.as_str();
-        if OURS.contains(&text) || OUR_PREFIXES.iter().any(|ours| text.starts_with(ours)) {
+        if RESERVED.contains(&text)
+            || RESERVED_PREFIXES
+                .iter()
+                .any(|prefix| text.starts_with(prefix))
+        {
             table.fault(&place, format_args!("headers: {name} is set by the system"));
             continue;
         }
@@ -66,16 +70,16 @@ pub(super) fn read_headers(table: &mut Table<'_, '_>) -> HeaderMap {
             table.fault(&place, problem);
             continue;
         };
-        // Most likely it is a key.
+        // Most likely an API key.
         value.set_sensitive(true);
         if headers.insert(key, value).is_some() {
-            table.fault(&place, format_args!("headers: {name} is there twice"));
+            table.fault(&place, format_args!("headers: {name} is set twice"));
         }
     }
     headers
 }
 
-/// When the circuit opens, and how often it is probed.
+/// Reads the circuit breaker rule.
 pub(super) fn read_rule<'t>(
     table: &mut Table<'t, '_>,
     place: &Range<usize>,

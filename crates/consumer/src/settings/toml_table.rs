@@ -1,4 +1,4 @@
-//! A TOML table whose every fault is told with its line.
+//! TOML table that reports every fault with its line.
 
 use std::{fmt, ops::Range};
 use toml::{
@@ -6,12 +6,12 @@ use toml::{
     de::{DeTable, DeValue},
 };
 
-/// What is wrong in a file, and where.
+/// Fault in a file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FileFault {
-    /// Counted from 1.
+    /// Line number, from 1.
     pub line: usize,
-    /// What to mend.
+    /// Description for the operator.
     pub problem: String,
 }
 
@@ -21,7 +21,7 @@ impl fmt::Display for FileFault {
     }
 }
 
-/// The faults of one file.
+/// Faults of one file.
 #[derive(Debug)]
 pub(super) struct Faults<'t> {
     text: &'t str,
@@ -44,19 +44,19 @@ impl<'t> Faults<'t> {
         });
     }
 
-    /// In the order of their lines.
+    /// Returns the faults in line order.
     pub(super) fn into_sorted(mut self) -> Vec<FileFault> {
         self.found.sort_by_key(|fault| fault.line);
         self.found
     }
 }
 
-/// A table that is read field by field. What was not asked for in the end is a
-/// fault, since it is most likely misspelt.
+/// Table that is read field by field. A field left unread is a fault, since it is most
+/// likely misspelt.
 pub(super) struct Table<'t, 'f> {
-    /// Whose it is, as its faults name it: `endpoint crm`.
-    pub(super) whose: String,
-    /// Where it begins.
+    /// Owner as named in faults, such as `endpoint crm`.
+    pub(super) owner: String,
+    /// Position in the file.
     pub(super) place: Range<usize>,
     fields: DeTable<'t>,
     faults: &'f mut Faults<'t>,
@@ -64,13 +64,13 @@ pub(super) struct Table<'t, 'f> {
 
 impl<'t, 'f> Table<'t, 'f> {
     pub(super) fn new(
-        whose: String,
+        owner: String,
         place: Range<usize>,
         fields: DeTable<'t>,
         faults: &'f mut Faults<'t>,
     ) -> Self {
         Self {
-            whose,
+            owner,
             place,
             fields,
             faults,
@@ -78,21 +78,21 @@ impl<'t, 'f> Table<'t, 'f> {
     }
 
     pub(super) fn fault(&mut self, place: &Range<usize>, problem: impl fmt::Display) {
-        self.faults.add(place, format!("{}: {problem}", self.whose));
+        self.faults.add(place, format!("{}: {problem}", self.owner));
     }
 
-    /// Whether it is there, right or wrong.
+    /// Returns true if the field is present, valid or not.
     pub(super) fn has(&self, name: &str) -> bool {
         self.fields.contains_key(name)
     }
 
-    /// The field's value as it stands.
+    /// Takes the field's raw value.
     pub(super) fn take(&mut self, name: &str) -> Option<Spanned<DeValue<'t>>> {
         self.fields.remove(name)
     }
 
-    /// Reads a field where it is there. `read` gives nothing for a wrong value,
-    /// and `expected` says what a right one is.
+    /// Reads a field if present. `read` returns `None` for an invalid value; `expected`
+    /// describes a valid one.
     pub(super) fn read<T>(
         &mut self,
         name: &str,
@@ -107,16 +107,16 @@ impl<'t, 'f> Table<'t, 'f> {
         read
     }
 
-    /// A text, and where it stands.
+    /// Reads a string and its position.
     pub(super) fn text(&mut self, name: &str) -> Option<(String, Range<usize>)> {
         let place = self.fields.get(name).map(Spanned::span)?;
-        let text = self.read(name, "a text in quotes", |value| {
+        let text = self.read(name, "a string in quotes", |value| {
             value.as_str().map(str::to_owned)
         })?;
         Some((text, place))
     }
 
-    /// A whole number within limits.
+    /// Reads a whole number within a range.
     pub(super) fn whole<N: TryFrom<i64> + PartialOrd + fmt::Display>(
         &mut self,
         name: &str,
@@ -131,33 +131,33 @@ impl<'t, 'f> Table<'t, 'f> {
         number.unwrap_or(default)
     }
 
-    /// `true` or `false`.
+    /// Reads a boolean.
     pub(super) fn flag(&mut self, name: &str, default: bool) -> bool {
         self.read(name, "true or false", DeValue::as_bool)
             .unwrap_or(default)
     }
 
-    /// A table within this one.
+    /// Creates a reader for a table inside this one.
     pub(super) fn within(
         &mut self,
         name: &str,
         place: &Range<usize>,
         fields: DeTable<'t>,
     ) -> Table<'t, '_> {
-        let whose = format!("{}: {name}", self.whose);
-        Table::new(whose, place.clone(), fields, self.faults)
+        let owner = format!("{}: {name}", self.owner);
+        Table::new(owner, place.clone(), fields, self.faults)
     }
 
-    /// Names what nobody asked for. `known` is what there is.
+    /// Reports fields left unread; `known` lists the valid ones.
     pub(super) fn finish(mut self, known: &str) {
         for (name, _) in std::mem::take(&mut self.fields) {
-            let problem = format!("there is no setting {}; there are {known}", name.get_ref());
+            let problem = format!("unknown setting {}; expected {known}", name.get_ref());
             self.fault(&name.span(), problem);
         }
     }
 }
 
-/// A number with or without a decimal point.
+/// Parses a number with or without a decimal point.
 pub(super) fn number(value: &DeValue<'_>) -> Option<f64> {
     match value {
         DeValue::Float(float) => float.as_str().replace('_', "").parse().ok(),

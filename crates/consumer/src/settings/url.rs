@@ -1,26 +1,26 @@
-//! Which URLs may be called?
+//! Validation of endpoint URLs.
 
 use reqwest::Url;
 use std::net::IpAddr;
 use wahook_domain::is_public;
 use wahook_runtime::settings::redact_url;
 
-/// A right value, for messages to people.
+/// Valid example, for messages.
 pub(super) const EXAMPLE: &str = "https://example.com/webhook";
 
-/// What an operator allows of all URLs.
+/// Kinds of URLs that the operator allows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Allowed {
     /// `WEBHOOK_ALLOW_HTTP`
     pub(crate) http: bool,
-    /// `WEBHOOK_BLOCK_PRIVATE`, turned around.
+    /// Negation of `WEBHOOK_BLOCK_PRIVATE`.
     pub(crate) private: bool,
 }
 
-/// Reads a URL; the error completes the sentence that its setting's name
-/// begins, and shows no secret.
+/// Parses a URL. The error continues a sentence that begins with the setting's name,
+/// and contains no secret.
 pub(super) fn read(text: &str, allowed: Allowed) -> Result<Url, String> {
-    let url = Url::parse(text).map_err(|error| format!("which is no URL ({error})"));
+    let url = Url::parse(text).map_err(|error| format!("which is not a valid URL ({error})"));
     let checked = url.and_then(|url| match fault_of(&url, allowed) {
         Some(fault) => Err(fault),
         None => Ok(url),
@@ -36,13 +36,14 @@ fn fault_of(url: &Url, allowed: Allowed) -> Option<String> {
         ("https", _) => None,
         ("http", _) if allowed.http || is_loopback(url) => None,
         ("http", _) => Some(
-            "but plain http carries events readable over the network: \
+            "but plain http sends events unencrypted: \
              use https, or set WEBHOOK_ALLOW_HTTP=true"
                 .to_owned(),
         ),
         (other, _) => Some(format!("but {other}: is neither https: nor http:")),
     }
 }
+
 fn is_loopback(url: &Url) -> bool {
     match ip_address(url) {
         Some(address) => address.to_canonical().is_loopback(),
@@ -52,9 +53,8 @@ fn is_loopback(url: &Url) -> bool {
     }
 }
 
-/// Where the host is an address: it is never looked up, so the resolver does
-/// not see it. In whichever form it was written (`0x7f.1`, `2130706433`), the
-/// URL's parser has made it one.
+/// Returns the host if it is an address in any notation, such as `0x7f.1` or
+/// `2130706433`. Addresses are not looked up, so the resolver does not check them.
 fn ip_address(url: &Url) -> Option<IpAddr> {
     match url.host()? {
         url::Host::Domain(_) => None,

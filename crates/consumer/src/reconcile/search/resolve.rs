@@ -1,77 +1,90 @@
-//! What does not add up is looked for again and again: most of it was only on
-//! its way from one place to another.
+//! Resolution of discrepancies by repeated checks, since most are messages in transit.
 
 use std::{ops::RangeInclusive, time::Duration};
 use tokio::time::{Instant, sleep};
 use wahook_queue::topology::work_queue;
 
-use super::{Search, Suspect, take};
-use crate::reconcile::{classify::Suspicion, patience::Watched};
+use super::{Search, UnresolvedDelivery, take_record};
+use crate::reconcile::{classify::Discrepancy, patience::QueueWatch};
 
-/// Between two looks.
+/// Pauses between two checks.
 const PAUSES: RangeInclusive<Duration> = Duration::from_millis(100)..=Duration::from_secs(2);
 
 impl Search<'_> {
-    /// Looks again for what does not add up, until it does, or as long as it
-    /// must be granted. Returns what is left, and whether that can be told.
-    pub(in crate::reconcile) async fn settle(&mut self) -> anyhow::Result<()> {
+    /// Checks the unresolved deliveries again until all are accounted for or certain,
+    /// or the grace period is over without progress.
+    pub(in crate::reconcile) async fn resolve(&mut self) -> anyhow::Result<()> {
         let mut pause = *PAUSES.start();
-        let mut settled_at = Instant::now();
+        let mut progress_at = Instant::now();
         loop {
             let now = Instant::now();
-            self.watch(now).await?;
-            let grace = self.question.grace;
-            let over = |case: &Suspect| now.saturating_duration_since(case.since) >= grace;
-            let stuck = self.cases.iter().all(over) && now.duration_since(settled_at) >= grace;
-            if self.cases.iter().all(|case| self.is_finding(case, now)) || stuck {
+            self.watch_queues(now).await?;
+            let grace = self.options.grace;
+            let is_late = |delivery: &UnresolvedDelivery| {
+                now.saturating_duration_since(delivery.since) >= grace
+            };
+            let mut unresolved = self.unresolved.iter();
+            let no_progress = now.duration_since(progress_at) >= grace;
+            let timed_out = no_progress && unresolved.clone().all(is_late);
+            if timed_out || unresolved.all(|delivery| self.is_finding(delivery, now)) {
                 return Ok(());
             }
             self.bar
-                .set_message(format!("{} to be settled", self.cases.len()));
+                .set_message(format!("{} unresolved", self.unresolved.len()));
             sleep(pause).await;
-            self.stop_when_told()?;
-            let (began, before) = (Instant::now(), self.cases.len());
-            self.judge_again().await?;
-            if self.cases.len() < before {
-                settled_at = Instant::now();
+            self.check_shutdown()?;
+            let (began, before) = (Instant::now(), self.unresolved.len());
+            self.classify_again().await?;
+            if self.unresolved.len() < before {
+                progress_at = Instant::now();
             }
-            // At most half of the time is spent looking.
+            // Checks take at most half of the time.
             pause = (pause * 2).max(began.elapsed()).min(*PAUSES.end());
         }
     }
 
-    /// Whether what is left of a case is certain.
-    pub(in crate::reconcile) fn is_finding(&self, case: &Suspect, now: Instant) -> bool {
-        let grace = self.question.grace;
-        let in_time = now.saturating_duration_since(case.since) >= grace;
-        let mut queues = self.queues_of(case);
-        // Where there is no work queue at all, it has another name than is known.
-        let known = self.queues_of(case).any(|queue| queue.depth.is_some());
-        in_time
-            && (matches!(case.doubt, Suspicion::Short { .. })
-                || known && queues.all(|queue| queue.rules_out(case.since, now, grace)))
+    /// Returns true if the delivery is certainly not accounted for.
+    pub(in crate::reconcile) fn is_finding(
+        &self,
+        delivery: &UnresolvedDelivery,
+        now: Instant,
+    ) -> bool {
+        let grace = self.options.grace;
+        let is_late = now.saturating_duration_since(delivery.since) >= grace;
+        let mut queues = self.queues_of(delivery);
+        // Without any known work queue, its message may be in a queue of unknown name.
+        let known = self.queues_of(delivery).any(|queue| queue.depth.is_some());
+        is_late
+            && (matches!(delivery.discrepancy, Discrepancy::WaitQueueShort { .. })
+                || known && queues.all(|queue| queue.rules_out(delivery.since, now, grace)))
     }
 
-    fn queues_of(&self, case: &Suspect) -> impl Iterator<Item = &Watched> {
+    fn queues_of(&self, delivery: &UnresolvedDelivery) -> impl Iterator<Item = &QueueWatch> {
         let watched = self.watched.iter();
-        watched.filter_map(|(endpoint, queue)| case.may_be_at(endpoint).then_some(queue))
+        watched.filter_map(|(endpoint, queue)| delivery.may_be_at(endpoint).then_some(queue))
     }
 
-    /// Looks at the work queues in which something doubtful may wait, and reads
-    /// those where that disturbs nobody.
-    async fn watch(&mut self, now: Instant) -> anyhow::Result<()> {
-        let grace = self.question.grace;
+    /// Inspects the work queues that may hold unresolved deliveries, and reads those
+    /// without consumers.
+    async fn watch_queues(&mut self, now: Instant) -> anyhow::Result<()> {
+        let grace = self.options.grace;
         for (endpoint, queue) in &mut self.watched {
-            let cases = self.cases.iter().filter(|case| case.may_be_at(endpoint));
-            let Some(youngest) = cases.clone().map(|case| case.since).max() else {
+            let unresolved = self
+                .unresolved
+                .iter()
+                .filter(|delivery| delivery.may_be_at(endpoint));
+            let Some(youngest) = unresolved.clone().map(|delivery| delivery.since).max() else {
                 continue;
             };
-            queue.note(self.inspector.depth(&work_queue(endpoint)).await?, now);
-            if queue.is_to_be_read(now.saturating_duration_since(youngest), grace) {
-                let wanted = cases.map(|case| case.id.clone()).collect();
-                let (evidence, inspector) = (&mut self.evidence, self.inspector);
+            queue.record(self.inspector.depth(&work_queue(endpoint)).await?, now);
+            if queue.needs_read(now.saturating_duration_since(youngest), grace) {
+                let wanted = unresolved.map(|delivery| delivery.id.clone()).collect();
+                let (broker_state, inspector) = (&mut self.broker_state, self.inspector);
                 queue.reads += 1;
-                if evidence.read_queue(inspector, endpoint, &wanted).await? {
+                if broker_state
+                    .read_queue(inspector, endpoint, &wanted)
+                    .await?
+                {
                     queue.read_at = Some(now);
                 }
             }
@@ -79,30 +92,33 @@ impl Search<'_> {
         Ok(())
     }
 
-    async fn judge_again(&mut self) -> anyhow::Result<()> {
-        let cases = std::mem::take(&mut self.cases);
-        let ids = cases.iter().map(|case| case.id.clone()).collect();
-        // The log first: a letter and a waiting result are there before, or
-        // instead of, what the log has of them.
+    async fn classify_again(&mut self) -> anyhow::Result<()> {
+        let unresolved = std::mem::take(&mut self.unresolved);
+        let ids = unresolved
+            .iter()
+            .map(|delivery| delivery.id.clone())
+            .collect();
+        // The log first: a dead letter or a waiting result exists before, or instead of,
+        // its record in the log.
         let mut recorded = self.look_up(&ids).await?;
         self.read_broker().await?;
-        for case in cases {
-            match &case.endpoint {
+        for delivery in unresolved {
+            match &delivery.endpoint {
                 Some(endpoint) => {
-                    let found = take(&mut recorded, &case.id, endpoint);
-                    self.consider(
-                        case.id.clone(),
+                    let found = take_record(&mut recorded, &delivery.id, endpoint);
+                    self.classify_delivery(
+                        delivery.id.clone(),
                         endpoint.clone(),
                         found.as_ref(),
-                        Some(&case),
+                        Some(&delivery),
                     );
                 }
                 None => {
-                    let found = recorded.remove(&case.id).unwrap_or_default();
-                    self.consider_event(case.id.clone(), found, Some(&case));
+                    let found = recorded.remove(&delivery.id).unwrap_or_default();
+                    self.classify_event(delivery.id.clone(), found, Some(&delivery));
                 }
             }
         }
-        self.count_the_waiting().await
+        self.check_wait_queues().await
     }
 }

@@ -2,7 +2,7 @@ use super::*;
 
 fn file() -> EndpointsFile {
     EndpointsFile {
-        path: "/nowhere/endpoints.toml".into(),
+        path: "/missing/endpoints.toml".into(),
         allowed: Allowed {
             http: false,
             private: true,
@@ -18,7 +18,7 @@ fn parse(text: &str) -> Result<Vec<EndpointSettings>, Vec<String>> {
 }
 
 #[test]
-fn a_name_and_a_url_are_enough_and_the_rest_has_the_defaults_of_the_one_endpoint() {
+fn a_name_and_a_url_suffice_and_the_other_fields_have_defaults() {
     let endpoints =
         parse("[[endpoint]]\nname = \"crm\"\nurl = \"https://crm.example/hook\"").unwrap();
     let [crm] = endpoints.as_slice() else {
@@ -35,7 +35,7 @@ fn a_name_and_a_url_are_enough_and_the_rest_has_the_defaults_of_the_one_endpoint
 }
 
 #[test]
-fn everything_can_be_said_of_an_endpoint() {
+fn every_field_of_an_endpoint_is_read() {
     let endpoints = parse(
         r#"
         [[endpoint]]
@@ -90,7 +90,7 @@ fn everything_can_be_said_of_an_endpoint() {
 }
 
 #[test]
-fn every_fault_is_told_at_once_with_its_line_and_its_endpoint() {
+fn all_faults_are_reported_at_once_with_line_and_endpoint() {
     let text = r#"
 colour = "red"
 [[endpoint]]
@@ -123,7 +123,7 @@ headers = { authorization = "Bearer hunter2" }
 "#;
     let faults = parse(text).unwrap_err();
     let expected = [
-        "line 2: the file: there is no setting colour",
+        "line 2: the file: unknown setting colour",
         "line 4: endpoint CRM: name must match [a-z0-9-]{1,32}",
         "line 5: endpoint CRM: url is \"http://crm.example/hook\", but plain http",
         "line 6: endpoint CRM: events: \"mess*\" may have a * only after one of _ . : -",
@@ -136,20 +136,20 @@ headers = { authorization = "Bearer hunter2" }
         "line 12: endpoint CRM: rate_limit must be",
         "line 13: endpoint CRM: headers: X-Webhook-Event is set by the system",
         "line 13: endpoint CRM: headers: Content-Type is set by the system",
-        "line 13: endpoint CRM: headers: \"a b\" is no header's name",
+        "line 13: endpoint CRM: headers: \"a b\" is not a valid header name",
         "line 13: endpoint CRM: headers: the value of ok must be printable ASCII",
         "line 14: endpoint CRM: enabled must be true or false",
         "line 15: endpoint CRM: circuit: failures must be",
         "line 15: endpoint CRM: circuit: longest_probe must not be shorter",
-        "line 15: endpoint CRM: circuit: there is no setting probes",
-        "line 16: endpoint CRM: there is no setting retires; there are name, url",
+        "line 15: endpoint CRM: circuit: unknown setting probes",
+        "line 16: endpoint CRM: unknown setting retires; expected name, url",
         "line 18: endpoint 2: name is missing",
         "line 19: endpoint 2: url is \"ftp://x\", but ftp:",
         "line 21: endpoint 2: secret_file is no-such-file, which can't be read",
         "line 23: endpoint bot: previous_secret is set without secret",
         "line 23: endpoint bot: url is missing",
-        "line 27: endpoint bot: name is that of another endpoint, too",
-        "line 26: endpoint bot: url has a login, and headers an Authorization",
+        "line 27: endpoint bot: name is already used by another endpoint",
+        "line 26: endpoint bot: url has credentials and headers has Authorization",
     ];
     for expected in expected {
         assert!(
@@ -163,7 +163,7 @@ headers = { authorization = "Bearer hunter2" }
 }
 
 #[test]
-fn a_syntax_fault_is_told_with_its_line_beside_the_others() {
+fn a_syntax_error_is_reported_with_its_line_among_other_faults() {
     let faults = parse("[[endpoint]]\nname = \"crm\"\nurl = \nretry_delay = 0\n").unwrap_err();
     assert!(
         faults.iter().any(|fault| fault.starts_with("line 3: ")),
@@ -176,20 +176,20 @@ fn a_syntax_fault_is_told_with_its_line_beside_the_others() {
 }
 
 #[test]
-fn a_file_without_endpoints_or_with_another_word_for_them_is_refused() {
-    let none = ["line 1: there is no [[endpoint]]"];
+fn a_file_without_endpoint_tables_is_rejected() {
+    let none = ["line 1: the file has no [[endpoint]]"];
     assert_eq!(parse("").unwrap_err(), none);
     let faults = parse("[[endpoints]]\nname = \"a\"\n[endpoint]\nname = \"b\"").unwrap_err();
-    let told = faults.join("\n");
+    let faults = faults.join("\n");
     assert!(
-        told.contains("line 1: the file: there is no setting endpoints"),
-        "{told}"
+        faults.contains("line 1: the file: unknown setting endpoints"),
+        "{faults}"
     );
-    assert!(told.contains("written as [[endpoint]]"), "{told}");
+    assert!(faults.contains("written as [[endpoint]]"), "{faults}");
 }
 
 #[test]
-fn a_secret_is_read_from_a_file_beside_the_endpoints() {
+fn a_secret_is_read_from_a_file_next_to_the_endpoints_file() {
     let folder = std::env::temp_dir().join(format!("wahook-secrets-{}", std::process::id()));
     fs::create_dir_all(&folder).unwrap();
     fs::write(folder.join("crm.secret"), "from a file\n").unwrap();
