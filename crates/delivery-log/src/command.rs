@@ -1,4 +1,4 @@
-//! The commands that carry results to the server.
+//! Builds the MongoDB commands that write results.
 
 use mongodb::bson::{self, RawDocumentBuf};
 use wahook_domain::{AttemptNumber, AttemptResult};
@@ -9,127 +9,127 @@ use crate::{
     merge::MERGE,
     payload::{Alteration, Form},
     verdict::Fault,
-    writer::{Places, Writer},
+    writer::{ArrayKeys, Writer},
 };
 
-/// A command is one BSON document, for which the server's limit is 16 MiB; a
+/// Target size of a command. The server's limit for a BSON document is 16 MiB; a
 /// single record with the largest payload stays below it.
 const COMMAND_BYTES: usize = 8 * 1024 * 1024;
 
-/// What each `update` statement holds beside its record and the pipeline.
+/// Bytes of an `update` statement in addition to its record and the pipeline.
 const UPDATE_OVERHEAD: usize = 256;
 
-/// What a command holds beside its statements, and for each its place.
+/// Bytes of a command in addition to its statements, array keys included.
 const COMMAND_OVERHEAD: usize = 4096;
 
-/// How a result gets into the log.
+/// Kind of write.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Way {
-    /// As a record of its own.
+pub(crate) enum WriteKind {
+    /// Inserts a new record.
     Insert,
-    /// Into the record that is there, or as a record of its own.
+    /// Updates the existing record, or inserts a new one.
     Merge,
 }
 
-/// One result on its way into the log.
+/// Write of a single result, as part of a command.
 #[derive(Debug)]
 pub(crate) struct Statement<'a> {
     pub(crate) result: &'a AttemptResult,
-    pub(crate) way: Way,
+    pub(crate) kind: WriteKind,
     form: Form,
     record: document::Document,
 }
 
 impl<'a> Statement<'a> {
-    /// A first attempt is expected to have no record yet.
+    /// Inserts a first attempt, which usually has no record yet; merges any other.
     pub(crate) fn new(result: &'a AttemptResult) -> Self {
-        let way = if result.attempt.number == AttemptNumber::FIRST {
-            Way::Insert
+        let kind = if result.attempt.number == AttemptNumber::FIRST {
+            WriteKind::Insert
         } else {
-            Way::Merge
+            WriteKind::Merge
         };
-        Self::formed(result, way, Form::AsSent)
+        Self::formed(result, kind, Form::AsSent)
     }
 
-    fn formed(result: &'a AttemptResult, way: Way, form: Form) -> Self {
+    fn formed(result: &'a AttemptResult, kind: WriteKind, form: Form) -> Self {
         let record = document::of_result(result, form);
         Self {
             result,
-            way,
+            kind,
             form,
             record,
         }
     }
 
-    /// Whether the payload is stored otherwise than it came.
+    /// Returns true if the stored payload differs from the received one.
     pub(crate) fn is_altered(&self) -> bool {
         !self.record.altered.is_empty()
     }
 
-    /// What to send after a fault, `None` where nothing is left to try.
+    /// Returns the statement to send after a fault, or `None` if all forms were tried.
     pub(crate) fn after(self, fault: &Fault) -> Option<Self> {
         match fault {
             Fault::RecordExists => Some(Self {
-                way: Way::Merge,
+                kind: WriteKind::Merge,
                 ..self
             }),
-            Fault::Refused { .. } => self.in_a_plainer_form(),
+            Fault::Rejected { .. } => self.in_simpler_form(),
         }
     }
 
-    fn in_a_plainer_form(self) -> Option<Self> {
+    fn in_simpler_form(self) -> Option<Self> {
         if self.form == Form::AsSent {
-            let plain = Self::formed(self.result, self.way, Form::PlainKeys);
+            let plain = Self::formed(self.result, self.kind, Form::PlainKeys);
             if plain.record.altered.contains(&Alteration::ReservedKey) {
                 return Some(plain);
             }
         }
-        (self.form != Form::LeftOut).then(|| Self::formed(self.result, self.way, Form::LeftOut))
+        (self.form != Form::Omitted).then(|| Self::formed(self.result, self.kind, Form::Omitted))
     }
 
     fn bytes(&self) -> usize {
         let record = self.record.bson.len();
-        match self.way {
-            Way::Insert => record,
-            Way::Merge => record + MERGE.as_bytes().len() + UPDATE_OVERHEAD,
+        match self.kind {
+            WriteKind::Insert => record,
+            WriteKind::Merge => record + MERGE.as_bytes().len() + UPDATE_OVERHEAD,
         }
     }
 }
 
-/// The commands that a write of these results begins with, as they go over the wire.
-/// What the server's answer asks for comes after them.
+/// Builds the first commands of a write of these results, in wire format.
+/// Commands that depend on the server's reply are not included.
 ///
 /// # Errors
-/// When what was written is not BSON, which would be a fault of ours.
+/// If the output is not valid BSON, which would be a bug.
 pub fn commands(results: &[AttemptResult]) -> Result<Vec<RawDocumentBuf>, bson::error::Error> {
     let statements = results.iter().map(Statement::new).collect();
     batches(statements).iter().map(Batch::command).collect()
 }
 
-/// Statements that go in one command.
+/// Statements of one command.
 #[derive(Debug)]
 pub(crate) struct Batch<'a> {
     pub(crate) statements: Vec<Statement<'a>>,
-    way: Way,
+    kind: WriteKind,
     bytes: usize,
 }
 
-/// Sorts statements into commands by their way, none longer than the server takes.
+/// Groups statements into commands by kind of write, each within the server's size limit.
 pub(crate) fn batches(statements: Vec<Statement<'_>>) -> Vec<Batch<'_>> {
     let (inserts, merges): (Vec<_>, Vec<_>) = statements
         .into_iter()
-        .partition(|statement| statement.way == Way::Insert);
+        .partition(|statement| statement.kind == WriteKind::Insert);
     let mut batches: Vec<Batch<'_>> = Vec::new();
-    // Inserts first: a merge into a record of the same call then finds it.
+    // Inserts first, so that a merge of the same call finds its record.
     for statement in inserts.into_iter().chain(merges) {
         let bytes = statement.bytes();
         match batches.last_mut() {
-            Some(batch) if batch.way == statement.way && batch.bytes + bytes <= COMMAND_BYTES => {
+            Some(batch) if batch.kind == statement.kind && batch.bytes + bytes <= COMMAND_BYTES => {
                 batch.bytes += bytes;
                 batch.statements.push(statement);
             }
             _ => batches.push(Batch {
-                way: statement.way,
+                kind: statement.kind,
                 bytes,
                 statements: vec![statement],
             }),
@@ -139,23 +139,23 @@ pub(crate) fn batches(statements: Vec<Statement<'_>>) -> Vec<Batch<'_>> {
 }
 
 impl Batch<'_> {
-    /// The command, which asks that the majority has the write in its journal.
-    /// Not ordered, so one refused statement does not hold up the others.
+    /// Builds the command, with a journaled majority write concern.
+    /// Unordered, so that a rejected statement does not block the others.
     pub(crate) fn command(&self) -> Result<RawDocumentBuf, bson::error::Error> {
-        let (name, list) = match self.way {
-            Way::Insert => ("insert", "documents"),
-            Way::Merge => ("update", "updates"),
+        let (name, list) = match self.kind {
+            WriteKind::Insert => ("insert", "documents"),
+            WriteKind::Merge => ("update", "updates"),
         };
         let mut bytes = Vec::with_capacity(self.bytes + COMMAND_OVERHEAD);
         let mut command = Writer::begin(&mut bytes);
         command.text(name, COLLECTION);
         {
-            let (mut statements, mut places) = (command.array(list), Places::default());
+            let (mut statements, mut keys) = (command.array(list), ArrayKeys::default());
             for statement in &self.statements {
                 let record = &statement.record.bson;
-                match self.way {
-                    Way::Insert => statements.written(places.next(), record),
-                    Way::Merge => merge(&mut statements.document(places.next()), statement),
+                match self.kind {
+                    WriteKind::Insert => statements.encoded(keys.next(), record),
+                    WriteKind::Merge => merge(&mut statements.document(keys.next()), statement),
                 }
             }
         }
@@ -172,13 +172,13 @@ impl Batch<'_> {
     }
 }
 
-/// The record travels in `c`, whose values the server never reads as expressions.
+/// Passes the record in `c`, whose values the server never evaluates as expressions.
 fn merge(update: &mut Writer<'_>, statement: &Statement<'_>) {
     let result = statement.result;
     let id = document::key(&result.event_id, &result.endpoint);
     update.document("q").text("_id", &id);
-    update.written_array("u", MERGE.as_bytes());
-    update.document("c").written("new", &statement.record.bson);
+    update.encoded_array("u", MERGE.as_bytes());
+    update.document("c").encoded("new", &statement.record.bson);
     update.bool("upsert", true);
 }
 
@@ -217,7 +217,7 @@ mod tests {
     }
 
     #[test]
-    fn every_command_asks_for_the_journals_of_the_majority() {
+    fn every_command_requests_a_journaled_majority_write() {
         let results = [result("a", 1, 0), result("b", 2, 0)];
         let batches = batches(statements(&results));
         let names = batches.iter().map(|batch| {
@@ -233,7 +233,7 @@ mod tests {
     }
 
     #[test]
-    fn no_command_is_longer_than_the_server_takes_and_no_result_is_left_out() {
+    fn commands_stay_below_the_server_limit_and_contain_every_result() {
         let long = 15 << 20;
         let mut results = vec![result("long", 1, long), result("long", 2, long)];
         results.extend((0..7_000).map(|event| result(&format!("e{event}"), event % 3 + 1, 900)));

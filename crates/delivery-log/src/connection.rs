@@ -1,4 +1,4 @@
-//! The connection to MongoDB.
+//! Connects to MongoDB.
 
 use std::time::Duration;
 
@@ -15,38 +15,39 @@ use thiserror::Error;
 
 use crate::LogUnavailable;
 
-/// The collection's name is part of the product: users query it by this name.
+/// Name of the collection. Users query it, so the name is part of the public contract.
 pub(crate) const COLLECTION: &str = "webhooklogs";
 
-/// How long one command may take. A server that is frozen, or whose majority is
-/// gone, answers nothing at all, so every wait has an end of its own.
+/// Time limit of one command. A frozen server, or one without a majority, never
+/// replies, so every wait has its own limit.
 pub(crate) const ANSWER_LIMIT: Duration = Duration::from_secs(5);
 
-/// Where the URI says nothing. Results wait in the broker while the log is away,
-/// so it is better to know soon than to wait long.
+/// Default connect timeout, if the URI has none. Results wait in the broker while the
+/// log is unavailable, so a short timeout is better.
 const CONNECT_LIMIT: Duration = Duration::from_secs(2);
+/// Default pool size, if the URI has none.
 const POOL_SIZE: u32 = 8;
 
-/// The delivery log in MongoDB (4.4 or newer). Cheap to clone; the clones share
-/// one connection pool.
+/// Delivery log in MongoDB 4.4 or newer. Cheap to clone; clones share one
+/// connection pool.
 #[derive(Debug, Clone)]
 pub struct MongoLog {
     pub(crate) database: Database,
 }
 
-/// The settings can't be used, whatever the state of the server.
+/// Invalid settings, independent of the server's state.
 #[derive(Debug, Error)]
 pub enum LogSettingsError {
-    #[error("the MongoDB URI is not usable: {0}")]
+    #[error("invalid MongoDB URI: {0}")]
     Uri(#[source] Box<ServerError>),
     #[error(
-        "{0:?} is no MongoDB database name (1 to 63 bytes, none of / \\ . \" $ * < > : | ?, no space)"
+        "{0:?} is not a MongoDB database name (1 to 63 bytes, none of / \\ . \" $ * < > : | ?, no space)"
     )]
     Database(String),
 }
 
 impl LogSettingsError {
-    /// Whether the database's name is at fault, and not the URI.
+    /// Returns true if the database name is invalid, false if the URI is.
     #[must_use]
     pub fn is_database(&self) -> bool {
         matches!(self, Self::Database(_))
@@ -54,10 +55,10 @@ impl LogSettingsError {
 }
 
 impl MongoLog {
-    /// Says whether the settings can be used, without a look at any server.
+    /// Validates the settings without connecting.
     ///
     /// # Errors
-    /// When the URI does not parse or the database's name is not one.
+    /// If the URI or the database name is invalid.
     pub fn check(uri: &str, database: &str) -> Result<(), LogSettingsError> {
         if !is_database_name(database) {
             return Err(LogSettingsError::Database(database.to_owned()));
@@ -67,14 +68,14 @@ impl MongoLog {
             .map_err(|error| LogSettingsError::Uri(Box::new(error)))
     }
 
-    /// Reads the settings and starts to look for the server in the background.
+    /// Validates the settings and starts connecting in the background.
     ///
-    /// Never waits for a server. (A `mongodb+srv` URI is resolved through DNS
-    /// here, since its answer is part of the settings.) Time limits, pool size and
-    /// application name in the URI win over ours; its write concern never does.
+    /// Never waits for a server. A `mongodb+srv` URI is resolved through DNS here,
+    /// because the DNS reply is part of the settings. Timeouts, pool size and
+    /// application name of the URI override the defaults; its write concern is ignored.
     ///
     /// # Errors
-    /// When the URI does not parse or the database's name is not one.
+    /// If the URI or the database name is invalid.
     pub async fn connect(uri: &str, database: &str) -> Result<Self, LogSettingsError> {
         if !is_database_name(database) {
             return Err(LogSettingsError::Database(database.to_owned()));
@@ -94,17 +95,17 @@ impl MongoLog {
         })
     }
 
-    /// Asks the server for a sign of life.
+    /// Pings the server.
     ///
     /// # Errors
-    /// When there is none within 5 s.
+    /// If it does not reply within 5 s.
     pub async fn ping(&self) -> Result<(), LogUnavailable> {
         within_limit(self.database.run_raw_command(rawdoc! { "ping": 1 })).await?;
         Ok(())
     }
 
-    /// The collection as reads must see it: at the primary, and nothing that a
-    /// change of primary could take back, whatever the URI prefers.
+    /// Returns the collection for reads from the primary with read concern `majority`,
+    /// so that no failover rolls back what was read. Overrides the URI.
     pub(crate) fn confirmed_records(&self) -> Collection<RawDocumentBuf> {
         let options = CollectionOptions::builder()
             .read_concern(ReadConcern::majority())
@@ -114,7 +115,7 @@ impl MongoLog {
     }
 }
 
-/// Awaits one exchange with the server, no longer than [`ANSWER_LIMIT`].
+/// Awaits one exchange with the server, for at most [`ANSWER_LIMIT`].
 pub(crate) async fn within_limit<T>(
     exchange: impl IntoFuture<Output = Result<T, ServerError>>,
 ) -> Result<T, LogUnavailable> {
@@ -134,7 +135,7 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn unusable_settings_are_refused_and_no_server_is_waited_for() {
+    async fn invalid_settings_are_rejected_without_waiting_for_a_server() {
         for uri in [
             "",
             "localhost",
@@ -152,13 +153,13 @@ mod tests {
                 "{name}"
             );
         }
-        // Nothing listens on port 1, and that is no fault of the settings.
+        // Nothing listens on port 1, but the settings are valid.
         let log = MongoLog::connect("mongodb://127.0.0.1:1/?w=0", "whatsapp-api").await;
         assert!(log.is_ok());
     }
 
     #[tokio::test]
-    async fn neither_an_error_nor_the_log_shows_the_password() {
+    async fn password_is_shown_neither_in_errors_nor_in_debug_output() {
         let uri = "mongodb://user:hunter2@ss@localhost:port/?w=majority";
         let error = MongoLog::connect(uri, "whatsapp-api").await.unwrap_err();
         assert!(

@@ -1,4 +1,4 @@
-//! How many deliveries ended how, counted by the server.
+//! Counts deliveries by outcome, on the server.
 
 use std::time::Duration;
 
@@ -7,45 +7,44 @@ use wahook_domain::{Status, UnixMillis};
 
 use crate::{LogUnavailable, MongoLog, connection::COLLECTION};
 
-/// The server gives up after this: a count over too long a time may not keep it
-/// from its work.
+/// Time limit on the server, so that a count over a long period does not slow down
+/// its other work.
 const COUNT_LIMIT: Duration = Duration::from_secs(60);
 
-/// What deliveries are told apart by.
+/// Grouping of the counts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum CountBy {
-    /// The event's name.
+    /// By event name.
     Event,
-    /// Their status.
+    /// By delivery status.
     Status,
-    /// The endpoint.
+    /// By endpoint.
     Endpoint,
 }
 
-/// How many there are of one kind.
+/// Numbers of deliveries in one group.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Counts {
-    /// Which: the name of an event, a status, an endpoint.
+    /// Event name, status or endpoint that identifies the group.
     pub kind: String,
     /// Delivered.
     pub success: u64,
-    /// Given up.
+    /// Failed for good.
     pub failed: u64,
-    /// Neither yet.
+    /// Still being retried.
     pub retrying: u64,
-    /// Those of the delivered that needed one attempt only.
+    /// Delivered with a single attempt.
     pub at_first_attempt: u64,
-    /// Attempts beside the first of each.
+    /// Attempts in addition to the first of each delivery.
     pub retries: u64,
 }
 
 impl MongoLog {
-    /// Counts the deliveries of the events that were accepted at `since` or
-    /// later, and before `until`. Reads the index on `createdAt`, and each
-    /// record within.
+    /// Counts the deliveries of events accepted at or after `since` and before
+    /// `until`. Reads the index on `createdAt` and every record in the range.
     ///
     /// # Errors
-    /// When the server is away, or needs more than a minute.
+    /// If the server is unavailable or needs more than 60 s.
     pub async fn count(
         &self,
         since: UnixMillis,
@@ -64,7 +63,7 @@ impl MongoLog {
             }
             Ok(counts)
         };
-        // A frozen server does not keep to its own limit.
+        // A frozen server does not enforce its own limit.
         let limit = COUNT_LIMIT + Duration::from_secs(5);
         match tokio::time::timeout(limit, all).await {
             Ok(counts) => counts,
@@ -82,7 +81,7 @@ fn pipeline(since: UnixMillis, until: UnixMillis, by: CountBy) -> [Document; 2] 
     };
     let has = |status: Status| doc! { "$eq": ["$status", status.as_str()] };
     let number_of = |condition: Document| doc! { "$sum": { "$cond": [condition, 1, 0] } };
-    // What users keep beside our records has no attempts, but may count retries.
+    // Documents that users added have no attempts, but may count retries.
     let retries = doc! { "$cond": [
         { "$isArray": "$attempts" },
         { "$subtract": [{ "$size": { "$ifNull": ["$attempts", []] } }, 1] },

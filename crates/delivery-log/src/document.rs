@@ -1,8 +1,8 @@
-//! A record as MongoDB keeps it.
+//! Encodes a delivery record as a MongoDB document.
 //!
-//! Users read these documents with their own queries, so names, order and types
-//! are a contract. The fields of an attempt are stored in the order in which the
-//! domain compares them, because the server compares documents field by field.
+//! Users query these documents, so names, order and types are a contract. The
+//! fields of an attempt are stored in the order in which the domain compares
+//! them, because the server compares documents field by field.
 
 use std::{borrow::Cow, collections::BTreeSet};
 
@@ -13,27 +13,27 @@ use wahook_domain::{
 
 use crate::{
     payload::{self, Alteration, Form},
-    writer::{Places, Writer},
+    writer::{ArrayKeys, Writer},
 };
 
-/// What a record takes beside its payload, about.
-const ROOM: usize = 1024;
+/// Approximate bytes of a record in addition to its payload.
+const RECORD_OVERHEAD: usize = 1024;
 
-/// The `_id` of a record.
+/// Returns the `_id` of a record.
 pub(crate) fn key(id: &EventId, endpoint: &EndpointName) -> String {
     format!("{id}/{endpoint}")
 }
 
-/// A record of one result and nothing else.
+/// Record of a single result.
 #[derive(Debug)]
 pub(crate) struct Document {
     pub(crate) bson: Vec<u8>,
     pub(crate) altered: BTreeSet<Alteration>,
 }
 
-/// The record of this result alone, its payload in the given form.
+/// Builds the record of a single result, with its payload in the given form.
 pub(crate) fn of_result(result: &AttemptResult, form: Form) -> Document {
-    let mut bson = Vec::with_capacity(result.body.len() + ROOM);
+    let mut bson = Vec::with_capacity(result.body.len() + RECORD_OVERHEAD);
     let mut record = Writer::begin(&mut bson);
     let body = result.body.parse();
     derived(&mut record, &DeliveryRecord::first(result));
@@ -43,16 +43,16 @@ pub(crate) fn of_result(result: &AttemptResult, form: Form) -> Document {
     let data = member(&body, "data").unwrap_or(&Node::Null);
     let altered = payload::write(&mut record, "payload", data, form);
     if !altered.is_empty() {
-        let (mut words, mut places) = (record.array("payloadAltered"), Places::default());
+        let (mut words, mut keys) = (record.array("payloadAltered"), ArrayKeys::default());
         for reason in &altered {
-            words.text(places.next(), reason.as_str());
+            words.text(keys.next(), reason.as_str());
         }
     }
     drop(record);
     Document { bson, altered }
 }
 
-/// What follows from the set of attempts.
+/// Writes the fields that are derived from the attempts.
 fn derived(to: &mut Writer<'_>, record: &DeliveryRecord) {
     to.text("_id", &key(&record.event_id, &record.endpoint));
     to.text("event", record.event.as_str());
@@ -70,7 +70,7 @@ fn derived(to: &mut Writer<'_>, record: &DeliveryRecord) {
     to.text("endpoint", record.endpoint.as_str());
 }
 
-/// In the order in which the domain compares the fields of an attempt.
+/// Writes an attempt, with its fields in the domain's order of comparison.
 fn attempt(to: &mut Writer<'_>, attempt: &Attempt) {
     date(to, "queuedAt", attempt.queued_at);
     to.integer("number", attempt.number.get().into());
@@ -82,7 +82,7 @@ fn attempt(to: &mut Writer<'_>, attempt: &Attempt) {
     to.text("webhookUrl", &attempt.webhook_url);
 }
 
-/// When the gateway sent the event, as text even where it sent a number.
+/// Returns the gateway's timestamp as text, even if the gateway sent a number.
 fn timestamp<'t>(body: &'t Node<'_>) -> Cow<'t, str> {
     match member(body, "timestamp") {
         Some(Node::Text(text)) => text.to_str().0,

@@ -1,9 +1,9 @@
-//! Deliveries as they end.
+//! Follows deliveries as they end, through a change stream.
 //!
-//! Followed by a change stream: no index has the time at which a delivery ended,
-//! one more would cost every write, and a search by the time of acceptance misses
-//! what ended long after it. A change stream reads what the server keeps for its
-//! replicas anyway, and asks nothing of the collection.
+//! No index contains the time at which a delivery ended. An additional index would
+//! slow down every write, and a search by the time of acceptance misses deliveries
+//! that end much later. A change stream reads the oplog, which the server writes
+//! anyway, and puts no load on the collection.
 
 use std::{
     collections::{HashSet, VecDeque},
@@ -28,81 +28,82 @@ use crate::{
     connection::{COLLECTION, within_limit},
 };
 
-/// How long the server may wait for something to tell, each time it is asked.
-const LISTEN: Duration = Duration::from_secs(1);
-/// Ends that are remembered, so that none is told twice.
+/// Maximum time that the server waits for a change before it replies.
+const MAX_WAIT: Duration = Duration::from_secs(1);
+/// Reported deliveries that are remembered, to report none twice.
 const REMEMBERED: usize = 10_000;
 
-// Codes of MongoDB's list of error codes.
+// MongoDB error codes.
 const NO_REPLICA_SET: i32 = 40573;
 const HISTORY_LOST: i32 = 286;
 
-/// A delivery that ended.
+/// Delivery that ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Ended {
-    /// The event's id.
+    /// Id of the event.
     pub event_id: String,
-    /// The event's name.
+    /// Name of the event.
     pub event: String,
-    /// Where it went.
+    /// Name of the endpoint.
     pub endpoint: String,
-    /// The endpoint's URL, as it may be shown.
+    /// URL of the endpoint, without secrets.
     pub webhook_url: String,
-    /// Delivered, or given up.
+    /// True if delivered, false if failed for good.
     pub delivered: bool,
-    /// The status code of the last answer, where there was one.
+    /// Status code of the last response, if there was one.
     pub status_code: Option<i32>,
-    /// Retries that its last round took.
+    /// Retries since the event was accepted or last redriven.
     pub retry_count: i32,
-    /// What went wrong.
+    /// Error of the last attempt.
     pub error: Option<String>,
-    /// When the event was accepted.
+    /// Time at which the event was accepted.
     pub accepted_at: UnixMillis,
-    /// When the delivery ended.
+    /// Time at which the delivery ended.
     pub ended_at: UnixMillis,
 }
 
-/// Which deliveries are meant; an empty part means all.
+/// Filter for deliveries; an empty list matches all.
 #[derive(Debug, Clone, Default)]
 pub struct EndedFilter {
     /// Names of events.
     pub events: Vec<String>,
     /// Names of endpoints.
     pub endpoints: Vec<String>,
-    /// `Some(true)` for the delivered, `Some(false)` for those given up.
+    /// `Some(true)` matches delivered events, `Some(false)` failed ones.
     pub delivered: Option<bool>,
 }
 
-/// Why deliveries can't be followed.
+/// Error while following deliveries.
 #[derive(Debug, Error)]
 pub enum FollowError {
-    /// For now; asking again goes on where it was.
+    /// Temporary error; the next call continues from the same position.
     #[error(transparent)]
     Log(#[from] LogUnavailable),
     #[error(
-        "MongoDB tells of changes as a replica set only; a single server can be one (--replSet)"
+        "MongoDB has change streams only as a replica set; start it with --replSet, a single server is enough"
     )]
     NoReplicaSet,
-    #[error("MongoDB's oplog does not reach back that far; ask for less time")]
+    #[error("MongoDB's oplog does not go back that far; use a shorter period")]
     HistoryLost,
 }
 
-/// Deliveries, in the order in which the log heard of their end.
+/// Stream of ended deliveries, in the order in which the log recorded them.
 pub struct Following {
     records: Collection<RawDocumentBuf>,
     pipeline: Vec<Document>,
     since: Option<UnixMillis>,
-    /// None after it broke; the next call makes it anew.
+    /// `None` after a failure; the next call opens it again.
     stream: Option<ChangeStream<ChangeStreamEvent<RawDocumentBuf>>>,
     reached: Option<ResumeToken>,
-    told: Told,
+    reported: RecentEnds,
 }
 
 impl MongoLog {
-    /// Follows the deliveries that end from now on, or have ended since.
+    /// Follows the deliveries that end from now on, or that ended at or after `since`.
     ///
     /// # Errors
-    /// When the server is away, is no replica set, or no longer knows.
+    /// If the server is unavailable, is not a replica set, or its oplog does not go
+    /// back to `since`.
     pub async fn follow(
         &self,
         since: Option<UnixMillis>,
@@ -114,7 +115,7 @@ impl MongoLog {
             since,
             stream: None,
             reached: None,
-            told: Told::default(),
+            reported: RecentEnds::default(),
         };
         following.stream = Some(following.open().await?);
         Ok(following)
@@ -122,11 +123,11 @@ impl MongoLog {
 }
 
 impl Following {
-    /// Waits for the next one. After [`FollowError::Log`] the next call goes on
-    /// where this one was.
+    /// Waits for the next delivery. After [`FollowError::Log`] the next call continues
+    /// from the same position.
     ///
     /// # Errors
-    /// When the server is away, or no longer knows what came next.
+    /// If the server is unavailable, or its oplog no longer contains the position.
     pub async fn next(&mut self) -> Result<Ended, FollowError> {
         loop {
             let mut stream = match self.stream.take() {
@@ -135,11 +136,11 @@ impl Following {
             };
             let change = within_limit(stream.next_if_any()).await;
             self.reached = stream.resume_token().or(self.reached.take());
-            let change = change.map_err(explained)?;
+            let change = change.map_err(classify)?;
             self.stream = Some(stream);
             let ended = change.and_then(|change| read(change.full_document.as_deref()?));
             if let Some(ended) = ended
-                && self.told.is_new(&ended)
+                && self.reported.is_new(&ended)
             {
                 return Ok(ended);
             }
@@ -152,7 +153,7 @@ impl Following {
             .watch()
             .pipeline(self.pipeline.clone())
             .full_document(FullDocumentType::UpdateLookup)
-            .max_await_time(LISTEN);
+            .max_await_time(MAX_WAIT);
         let watch = match (&self.reached, self.since) {
             (Some(token), _) => watch.resume_after(token.clone()),
             (None, Some(since)) => watch.start_at_operation_time(Timestamp {
@@ -161,11 +162,11 @@ impl Following {
             }),
             (None, None) => watch,
         };
-        within_limit(watch).await.map_err(explained)
+        within_limit(watch).await.map_err(classify)
     }
 }
 
-fn explained(error: LogUnavailable) -> FollowError {
+fn classify(error: LogUnavailable) -> FollowError {
     let code = match &error {
         LogUnavailable::Server(error) => code(error),
         _ => None,
@@ -184,7 +185,7 @@ fn code(error: &ServerError) -> Option<i32> {
     }
 }
 
-/// The server itself leaves out what nobody asked for, and every payload.
+/// Builds the pipeline that filters on the server and drops the payloads.
 fn pipeline(since: Option<UnixMillis>, filter: &EndedFilter) -> Vec<Document> {
     let (success, failed) = (Status::Success.as_str(), Status::Failed.as_str());
     let statuses = match filter.delivered {
@@ -218,7 +219,7 @@ fn pipeline(since: Option<UnixMillis>, filter: &EndedFilter) -> Vec<Document> {
     ]
 }
 
-/// None for what is no record of ours.
+/// Returns `None` if the document is not a delivery record.
 fn read(record: &RawDocument) -> Option<Ended> {
     let text = |name| record.get_str(name).ok().map(str::to_owned);
     let number = |name| record.get_i32(name).ok();
@@ -240,28 +241,28 @@ fn read(record: &RawDocument) -> Option<Ended> {
     })
 }
 
-/// The server looks a record up after its change: when the next change has come
-/// already, it tells the same end twice.
+/// Recently reported deliveries. The server looks a record up after its change; if
+/// the record has changed again by then, it reports the same end twice.
 #[derive(Debug, Default)]
-struct Told {
-    known: HashSet<(String, UnixMillis)>,
+struct RecentEnds {
+    keys: HashSet<(String, UnixMillis)>,
     by_age: VecDeque<(String, UnixMillis)>,
 }
 
-impl Told {
+impl RecentEnds {
     fn is_new(&mut self, ended: &Ended) -> bool {
         let end = (
             format!("{}/{}", ended.event_id, ended.endpoint),
             ended.ended_at,
         );
-        if !self.known.insert(end.clone()) {
+        if !self.keys.insert(end.clone()) {
             return false;
         }
         self.by_age.push_back(end);
         if self.by_age.len() > REMEMBERED
             && let Some(oldest) = self.by_age.pop_front()
         {
-            self.known.remove(&oldest);
+            self.keys.remove(&oldest);
         }
         true
     }

@@ -1,4 +1,4 @@
-//! Reading records back.
+//! Reads single records.
 
 use std::{collections::HashMap, sync::Arc};
 
@@ -9,7 +9,7 @@ use wahook_domain::{
 
 use crate::{LogUnavailable, MongoLog, connection::within_limit, document};
 
-/// Why a stored record can't be read.
+/// Reason why a stored record is unreadable.
 type Unreadable = String;
 
 pub(crate) async fn find(
@@ -32,11 +32,10 @@ pub(crate) async fn find(
 }
 
 impl MongoLog {
-    /// The records of these deliveries, in no order: those that are there, and whose shape is
-    /// ours.
+    /// Returns the existing, readable records of these deliveries, in no particular order.
     ///
     /// # Errors
-    /// When the server is away.
+    /// If the server is unavailable.
     pub async fn find_all(
         &self,
         deliveries: &[(EventId, EndpointName)],
@@ -85,11 +84,11 @@ fn read_attempts(stored: &RawArray) -> Result<Vec<Attempt>, Unreadable> {
     let mut attempts = Vec::new();
     for entry in stored {
         let entry = entry.map_err(|e| e.to_string())?;
-        let entry = entry.as_document().ok_or("an attempt is no document")?;
+        let entry = entry.as_document().ok_or("an attempt is not a document")?;
         attempts.push(read_attempt(entry)?);
     }
     if attempts.is_empty() {
-        return Err("it has no attempts".to_owned());
+        return Err("no attempts".to_owned());
     }
     Ok(attempts)
 }
@@ -101,13 +100,13 @@ fn read_attempt(stored: &RawDocument) -> Result<Attempt, Unreadable> {
         queued_at: date(stored, "queuedAt")?.ok_or("queuedAt is missing")?,
         number: number
             .and_then(AttemptNumber::new)
-            .ok_or("number is no attempt's number")?,
+            .ok_or("number is not an attempt number")?,
         started_at: date(stored, "startedAt")?.ok_or("startedAt is missing")?,
         duration_ms: integer(stored, "durationMs")?.ok_or("durationMs is missing")?,
         status_code: status_code
             .map(u16::try_from)
             .transpose()
-            .map_err(|_| "statusCode is no status code")?,
+            .map_err(|_| "statusCode is not a status code")?,
         error: text(stored, "error")?.map(str::to_owned),
         next_attempt_at: date(stored, "nextAttemptAt")?,
         webhook_url: Arc::from(text(stored, "webhookUrl")?.ok_or("webhookUrl is missing")?),
@@ -133,7 +132,7 @@ fn date(stored: &RawDocument, name: &str) -> Result<Option<UnixMillis>, Unreadab
     })
 }
 
-/// `None` for a value that is null or missing.
+/// Reads an optional field; `None` if it is null or missing.
 fn read<'a, T>(
     stored: &'a RawDocument,
     name: &str,
@@ -143,7 +142,7 @@ fn read<'a, T>(
         None | Some(RawBsonRef::Null) => Ok(None),
         Some(value) => match convert(value) {
             Some(value) => Ok(Some(value)),
-            None => Err(format!("{name} is of an unknown type")),
+            None => Err(format!("{name} has an unexpected type")),
         },
     }
 }

@@ -1,4 +1,4 @@
-//! The indexes that users' queries need, and how long records are kept.
+//! Creates the indexes for users' queries and for the retention of records.
 
 use std::time::Duration;
 
@@ -11,36 +11,37 @@ use crate::{LogUnavailable, MongoLog, connection::COLLECTION};
 
 const DAY_SECONDS: i64 = 24 * 60 * 60;
 
-// Codes of MongoDB's list of error codes.
+// MongoDB error codes.
 const NAMESPACE_NOT_FOUND: i32 = 26;
 const INDEX_NOT_FOUND: i32 = 27;
 const INVALID_OPTIONS: i32 = 72;
 
 impl MongoLog {
     /// Creates the missing indexes, and makes the server delete records
-    /// `retention_days` after their event was accepted; `None` and 0 keep them for
-    /// ever. The setting may change from one start to the next.
+    /// `retention_days` after their event was accepted; `None` and 0 keep them
+    /// indefinitely. The setting may change from one start to the next.
     ///
-    /// On a large collection without these indexes this takes minutes; deliveries
-    /// need not wait for it. Programs may do this at the same time.
+    /// Takes minutes on a large collection without these indexes; deliveries need not
+    /// wait for it. Several programs may call it at the same time.
     ///
     /// # Errors
-    /// When the server is away or refuses; doing it again is harmless.
+    /// If the server is unavailable or rejects a command. Safe to repeat.
     pub async fn prepare(&self, retention_days: Option<u32>) -> Result<(), LogUnavailable> {
-        // A server that is away is noticed here, within the limit of a ping.
+        // Detects an unavailable server within the time limit of a ping.
         self.ping().await?;
         let lifetime = retention_days.filter(|days| *days > 0).map(seconds);
         let existing = self.existing_indexes().await?;
         for step in plan(&existing, lifetime) {
-            self.carry_out(step).await?;
+            self.execute(step).await?;
         }
         Ok(())
     }
 
-    /// How long records are kept after their event was accepted; `None` for ever.
+    /// Returns the retention of records, counted from the acceptance of their event;
+    /// `None` if they are kept indefinitely.
     ///
     /// # Errors
-    /// When the server is away.
+    /// If the server is unavailable.
     pub async fn lifetime(&self) -> Result<Option<Duration>, LogUnavailable> {
         self.ping().await?;
         let by_age = Index::by_age(None);
@@ -63,7 +64,7 @@ impl MongoLog {
         Ok(indexes)
     }
 
-    async fn carry_out(&self, step: Step) -> Result<(), LogUnavailable> {
+    async fn execute(&self, step: Step) -> Result<(), LogUnavailable> {
         let run = |command: Document| self.database.run_command(command);
         let outcome = match &step {
             Step::Create(index) => run(index.creation()).await,
@@ -77,9 +78,9 @@ impl MongoLog {
             }
         };
         match outcome {
-            // Another program was quicker.
+            // Another program dropped the index first.
             Err(error) if has_code(&error, INDEX_NOT_FOUND) => Ok(()),
-            // Before MongoDB 5.1, only an index that has a lifetime can get another.
+            // Before MongoDB 5.1, a lifetime can be changed but not added.
             Err(error) if has_code(&error, INVALID_OPTIONS) => match step {
                 Step::Expire { name, lifetime } => {
                     run(removal(&name)).await?;
@@ -93,13 +94,13 @@ impl MongoLog {
     }
 }
 
-/// An index of the collection.
+/// Index of the collection.
 #[derive(Debug, Clone, PartialEq)]
 struct Index {
     name: String,
-    /// Fields and directions, whose order matters.
+    /// Fields and directions; their order matters.
     key: Vec<(String, i32)>,
-    /// In seconds; `None` when it deletes nothing.
+    /// Seconds until a record expires; `None` if records do not expire.
     lifetime: Option<i64>,
 }
 
@@ -110,23 +111,23 @@ enum Step {
     Expire { name: String, lifetime: i64 },
 }
 
-/// What is to be done to reach the indexes that the log wants. One index on
-/// `createdAt` sorts and expires: the server allows no second one on this key.
+/// Returns the steps from the existing to the required indexes. The same index on
+/// `createdAt` sorts and expires, because the server allows only one on this key.
 fn plan(existing: &[Index], lifetime: Option<i64>) -> Vec<Step> {
     let mut steps = Vec::new();
-    for wanted in Index::wanted(lifetime) {
-        let found = existing.iter().find(|index| index.key == wanted.key);
-        match (found, wanted.lifetime) {
-            (None, _) => steps.push(Step::Create(wanted)),
+    for required in Index::required(lifetime) {
+        let found = existing.iter().find(|index| index.key == required.key);
+        match (found, required.lifetime) {
+            (None, _) => steps.push(Step::Create(required)),
             (Some(found), lifetime) if found.lifetime == lifetime => {}
             (Some(found), Some(lifetime)) => steps.push(Step::Expire {
                 name: found.name.clone(),
                 lifetime,
             }),
-            // A lifetime can be changed in place, but not taken away.
+            // A lifetime can be changed in place, but not removed.
             (Some(found), None) => {
                 steps.push(Step::Drop(found.name.clone()));
-                steps.push(Step::Create(wanted));
+                steps.push(Step::Create(required));
             }
         }
     }
@@ -134,7 +135,7 @@ fn plan(existing: &[Index], lifetime: Option<i64>) -> Vec<Step> {
 }
 
 impl Index {
-    fn wanted(lifetime: Option<i64>) -> [Self; 3] {
+    fn required(lifetime: Option<i64>) -> [Self; 3] {
         let by = |field: &str| Self {
             name: format!("{field}_1_createdAt_-1"),
             key: vec![(field.to_owned(), 1), ("createdAt".to_owned(), -1)],
@@ -151,7 +152,7 @@ impl Index {
         }
     }
 
-    /// `None` for an index of a shape that none of ours can have.
+    /// Returns `None` for an index with a direction that is not an integer, such as `text`.
     fn read(stored: &Document) -> Option<Self> {
         let key = stored.get_document("key").ok()?.iter();
         let key = key.map(|(field, direction)| {
@@ -186,12 +187,12 @@ fn removal(name: &str) -> Document {
     doc! { "dropIndexes": COLLECTION, "index": name }
 }
 
-/// The server takes no more than 2^31 - 1 seconds, which is 68 years.
+/// Converts days to seconds, at most 2^31 - 1 (68 years), the server's limit.
 fn seconds(days: u32) -> i64 {
     (i64::from(days) * DAY_SECONDS).min(i32::MAX.into())
 }
 
-/// Shells and drivers write whole numbers in three types.
+/// Reads a whole number; shells and drivers write it in one of three types.
 #[expect(clippy::cast_possible_truncation, reason = "the fraction is checked")]
 fn integer(value: &Bson) -> Option<i64> {
     match value {
@@ -218,40 +219,40 @@ mod tests {
     }
 
     #[test]
-    fn an_empty_collection_gets_all_three_indexes_and_a_second_start_none() {
+    fn empty_collection_gets_all_three_indexes_and_a_second_start_none() {
         for lifetime in [None, Some(DAY_SECONDS)] {
-            let wanted = Index::wanted(lifetime);
-            let create = wanted.clone().map(Step::Create);
+            let required = Index::required(lifetime);
+            let create = required.clone().map(Step::Create);
             assert_eq!(plan(&[], lifetime), create);
-            assert_eq!(plan(&wanted, lifetime), []);
+            assert_eq!(plan(&required, lifetime), []);
         }
     }
 
     #[test]
-    fn the_lifetime_follows_the_setting_on_the_one_index_that_may_have_it() {
-        let with = |lifetime| Index::wanted(lifetime).map(|index| named("theirs", index));
+    fn lifetime_of_the_age_index_follows_the_setting() {
+        let with = |lifetime| Index::required(lifetime).map(|index| named("users_index", index));
         let expire = |lifetime| Step::Expire {
-            name: "theirs".to_owned(),
+            name: "users_index".to_owned(),
             lifetime,
         };
         assert_eq!(plan(&with(None), Some(60)), [expire(60)]);
         assert_eq!(plan(&with(Some(60)), Some(120)), [expire(120)]);
         let without = [
-            Step::Drop("theirs".to_owned()),
+            Step::Drop("users_index".to_owned()),
             Step::Create(Index::by_age(None)),
         ];
         assert_eq!(plan(&with(Some(60)), None), without);
     }
 
     #[test]
-    fn an_index_with_the_same_fields_in_another_order_is_another_index() {
-        let mut theirs = Index::wanted(None);
-        theirs[1].key.reverse();
-        assert_eq!(plan(&theirs, None).len(), 1);
+    fn index_with_the_same_fields_in_another_order_is_another_index() {
+        let mut reversed = Index::required(None);
+        reversed[1].key.reverse();
+        assert_eq!(plan(&reversed, None).len(), 1);
     }
 
     #[test]
-    fn the_longest_retention_stays_within_what_the_server_takes() {
+    fn longest_retention_stays_within_the_server_limit() {
         assert_eq!(seconds(1), 86_400);
         assert_eq!(seconds(u32::MAX), 2_147_483_647);
     }

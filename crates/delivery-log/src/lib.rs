@@ -1,20 +1,20 @@
-//! The delivery log: what became of every event, one record per event and
-//! endpoint, kept in MongoDB where users query it themselves.
+//! Delivery log: one record per event and endpoint, stored in MongoDB, where users
+//! query it.
 //!
-//! [`DeliveryLog`] says what a log must do, [`MongoLog`] does it. A write is
+//! [`DeliveryLog`] is the interface, [`MongoLog`] the implementation. Writes are
 //! idempotent and commutative: the same results in any order, any number of
-//! times, end in the same record, which is the one that
+//! times, produce the same record, which is the one that
 //! [`wahook_domain::DeliveryRecord`] derives from the set of attempts.
 //!
-//! How a write travels:
+//! Steps of a write:
 //!
-//! 1. `document` turns each result into the record of that result alone.
-//! 2. A first attempt is *inserted*: nearly every delivery succeeds at once, and
+//! 1. `document` builds a record from each single result.
+//! 2. First attempts are *inserted*: nearly every delivery succeeds at once, and
 //!    an insert costs the server a ninth of an update.
-//! 3. Whatever has a record already is *merged* by an `update` whose aggregation
-//!    pipeline (`merge`) is constant; the values travel as constants beside it.
-//! 4. `verdict` reads the server's answer, statement by statement, and `write`
-//!    sends again what the answer asks for.
+//! 3. Results with an existing record are *merged* by an `update` with a constant
+//!    aggregation pipeline (`merge`); the values are passed separately, as constants.
+//! 4. `verdict` reads the server's reply for each statement, and `write` retries
+//!    the statements that need it.
 
 mod command;
 mod connection;

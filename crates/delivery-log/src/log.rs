@@ -1,4 +1,4 @@
-//! What a delivery log must do.
+//! Interface of a delivery log.
 
 use std::{future::Future, time::Duration};
 
@@ -6,67 +6,67 @@ use mongodb::error::Error as ServerError;
 use thiserror::Error;
 use wahook_domain::{AttemptResult, DeliveryRecord, EndpointName, EventId};
 
-/// Where results of attempts are kept.
+/// Storage for the results of attempts.
 ///
-/// The seam exists so that the consumer can be tested against a log that is
-/// slow, absent or full without a database.
+/// Implemented by MongoDB and by the embedded store. Tests of the consumer use a log
+/// that is slow, absent or full, without a database.
 pub trait DeliveryLog: Send + Sync + 'static {
-    /// Writes all results durably, or says that the log could not take them now;
-    /// then none of them is promised, and writing all of them again is right.
+    /// Writes all results durably. After an error none of them is guaranteed to be
+    /// written, and the caller writes all of them again.
     ///
-    /// Idempotent and commutative. A result that the log can never take does not
+    /// Idempotent and commutative. A result that the log can never accept does not
     /// fail the others: it is counted in [`WriteReport::rejected`].
     fn write(
         &self,
         results: &[AttemptResult],
     ) -> impl Future<Output = Result<WriteReport, LogUnavailable>> + Send;
 
-    /// The record of one event at one endpoint, `None` where there is none yet.
+    /// Returns the record of an event and endpoint, `None` if there is none yet.
     fn find(
         &self,
         id: &EventId,
         endpoint: &EndpointName,
     ) -> impl Future<Output = Result<Option<DeliveryRecord>, LogUnavailable>> + Send;
 
-    /// Makes the log ready for its readers, and remembers for how many days records are
-    /// kept; `None` keeps them for ever. Repeating it changes nothing.
+    /// Prepares the log for readers and sets the retention in days; `None` keeps
+    /// records indefinitely. Idempotent.
     fn prepare(
         &self,
         retention_days: Option<u32>,
     ) -> impl Future<Output = Result<(), LogUnavailable>> + Send;
 
-    /// A sign of life: a write would most likely be taken.
+    /// Checks that the log is likely to accept a write.
     fn ping(&self) -> impl Future<Output = Result<(), LogUnavailable>> + Send;
 }
 
-/// What one [`DeliveryLog::write`] did.
+/// Outcome of a [`DeliveryLog::write`].
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct WriteReport {
-    /// Results that are in the log durably, repeated ones included.
+    /// Results that are durably in the log, repeated ones included.
     pub written: usize,
-    /// Those of the written whose payload is kept in another form than it came,
-    /// or not at all; the record names the reasons in `payloadAltered`.
+    /// Written results whose payload is stored in another form, or not at all; the
+    /// record contains the reasons in `payloadAltered`.
     pub altered: usize,
-    /// Results that the log refused for good; each was reported with its event's
+    /// Results that the log rejected permanently; each was logged with its event's
     /// id and the server's reason at level `error`.
     pub rejected: usize,
 }
 
-/// The log could not do it now. Trying again later is right.
+/// Temporary failure of the log; the caller should retry later.
 #[derive(Debug, Error)]
 pub enum LogUnavailable {
-    #[error("the delivery log gave no answer within {} s", .0.as_secs_f32())]
+    #[error("the delivery log did not reply within {} s", .0.as_secs_f32())]
     NoAnswer(Duration),
     #[error("the delivery log could not be reached: {0}")]
     Server(#[source] Box<ServerError>),
-    /// The server answered, but does not promise that the write will last.
+    /// The server replied, but did not confirm that the write is durable.
     #[error("the delivery log did not confirm the write: {0}")]
     Unconfirmed(String),
-    /// The record is there in a shape that this program never wrote.
-    #[error("the record {id} is unreadable: {reason}")]
+    /// The record exists, but in a format that no wahook program writes.
+    #[error("record {id} is unreadable: {reason}")]
     Unreadable { id: String, reason: String },
-    /// The file that a log is in can't be written or read.
-    #[error("the delivery log's file: {0}")]
+    /// The log's data file can't be written or read.
+    #[error("data file of the delivery log: {0}")]
     File(String),
 }
 

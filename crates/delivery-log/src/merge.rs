@@ -1,38 +1,38 @@
-//! How the server merges one more result into a record.
+//! Aggregation pipeline that merges a result into a record on the server.
 
 use std::sync::LazyLock;
 
 use mongodb::bson::{RawArrayBuf, RawDocumentBuf, rawdoc};
 
-/// The aggregation pipeline of every `update`.
+/// Constant aggregation pipeline of every `update`.
 ///
-/// It is constant. The record of the new result alone is the variable `$$new`,
-/// sent as a constant beside it, so no string of a payload is ever read as an
-/// expression, and nothing is computed from a record that another consumer may
-/// be changing: the server runs it on the stored record, under its lock.
+/// The variable `$$new` contains the record of the new result. It is sent separately,
+/// as a constant, so the server never evaluates a string of a payload as an
+/// expression. The server runs the pipeline on the stored record under its lock, so
+/// concurrent consumers do not overwrite each other's changes.
 ///
-/// It derives every field from the set of attempts exactly as the domain's
-/// `DeliveryRecord` does, and uses nothing newer than MongoDB 4.4 (hence no
-/// `$sortArray`). BSON orders attempts as the domain does, since the fields of an
-/// attempt are stored in the order of the domain's fields, and `null` sorts
-/// before numbers, strings and dates as `None` does before `Some`.
+/// Derives every field from the set of attempts exactly as the domain's
+/// `DeliveryRecord` does, and needs no more than MongoDB 4.4 (hence no
+/// `$sortArray`). BSON orders attempts as the domain does: the fields of an attempt
+/// are stored in the order of the domain's fields, and `null` sorts before numbers,
+/// strings and dates, as `None` does before `Some`.
 pub(crate) static MERGE: LazyLock<RawArrayBuf> = LazyLock::new(|| {
     let mut stages = RawArrayBuf::new();
-    stages.push(keep_what_is_known());
-    stages.push(add_the_attempt());
-    stages.push(choose_the_winner());
-    stages.push(derive_the_rest());
+    stages.push(keep_existing_fields());
+    stages.push(add_attempt());
+    stages.push(select_winner());
+    stages.push(derive_fields());
     stages.push(rawdoc! { "$unset": "winner" });
     stages
 });
 
-/// What is set once stays as it is; what users added stays too. A record that
-/// does not exist yet becomes that of the new result.
-fn keep_what_is_known() -> RawDocumentBuf {
+/// Keeps existing fields, including fields that users added. A missing record becomes
+/// that of the new result.
+fn keep_existing_fields() -> RawDocumentBuf {
     rawdoc! { "$replaceWith": { "$mergeObjects": ["$$new", "$$ROOT"] } }
 }
 
-fn add_the_attempt() -> RawDocumentBuf {
+fn add_attempt() -> RawDocumentBuf {
     let attempts_that = |compare: RawDocumentBuf| {
         rawdoc! { "$filter": { "input": "$attempts", "as": "attempt", "cond": compare } }
     };
@@ -49,9 +49,9 @@ fn add_the_attempt() -> RawDocumentBuf {
     } }
 }
 
-/// The greatest successful attempt, else the greatest: a success absorbs
-/// whatever comes after it, otherwise a later attempt outranks an earlier one.
-fn choose_the_winner() -> RawDocumentBuf {
+/// Selects the greatest successful attempt, or the greatest if none succeeded: a
+/// success takes precedence over later attempts, otherwise the latest attempt counts.
+fn select_winner() -> RawDocumentBuf {
     let successful = rawdoc! { "$filter": {
         "input": "$attempts", "as": "attempt", "cond": { "$eq": ["$$attempt.error", null] },
     } };
@@ -61,7 +61,7 @@ fn choose_the_winner() -> RawDocumentBuf {
     ] } } }
 }
 
-fn derive_the_rest() -> RawDocumentBuf {
+fn derive_fields() -> RawDocumentBuf {
     let delivered = rawdoc! { "$eq": ["$winner.error", null] };
     let final_failure = rawdoc! { "$eq": ["$winner.nextAttemptAt", null] };
     let finished = rawdoc! { "$or": [delivered.clone(), final_failure.clone()] };

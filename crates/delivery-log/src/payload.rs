@@ -1,4 +1,4 @@
-//! The event's data as a BSON document.
+//! Encodes the event's data as a BSON document.
 
 use std::{
     borrow::Cow,
@@ -7,29 +7,29 @@ use std::{
 
 use wahook_domain::json::{self, Node, Object, Text};
 
-use crate::writer::{Places, Writer};
+use crate::writer::{ArrayKeys, Writer};
 
-/// MongoDB takes documents of 16 MiB; the half MiB below is for the rest of the
-/// record, whose attempts grow.
+/// Largest stored payload. MongoDB accepts documents of up to 16 MiB; half a MiB is
+/// left for the rest of the record, whose attempts grow.
 const MAX_BYTES: usize = 15 * 1024 * 1024 + 512 * 1024;
 
-// MongoDB promises 100 levels. The event's data can't come near, and the record
-// adds a few levels around it, so no payload is ever too deep.
+// MongoDB supports 100 levels of nesting. The event's data has fewer, and the record
+// adds only a few, so no payload is too deep.
 const _: () = assert!(json::MAX_DEPTH <= 90);
 
-/// In which form a payload is offered to the server.
+/// Form in which a payload is sent to the server.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Form {
-    /// As near to what the gateway sent as BSON allows.
+    /// As close to the gateway's JSON as BSON allows.
     AsSent,
-    /// Without `$` at the start and `.` inside of keys, which servers before 5.0
-    /// refuse; both are replaced by their full-width twins.
+    /// Without `$` at the start and `.` inside keys, which servers before 5.0
+    /// reject; both are replaced by their full-width equivalents.
     PlainKeys,
-    /// Not at all.
-    LeftOut,
+    /// Omitted.
+    Omitted,
 }
 
-/// Why a stored payload differs from what was delivered.
+/// Reason why a stored payload differs from the delivered one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Alteration {
     LoneSurrogate,
@@ -40,7 +40,7 @@ pub(crate) enum Alteration {
 }
 
 impl Alteration {
-    /// The word that `payloadAltered` holds.
+    /// Returns the value for `payloadAltered`.
     pub(crate) fn as_str(self) -> &'static str {
         match self {
             Self::LoneSurrogate => "lone_surrogate",
@@ -52,10 +52,9 @@ impl Alteration {
     }
 }
 
-/// Writes the event's data as a member of `record`, typed as the Node.js driver
-/// types the same JSON: whole numbers that fit 32 bits are `int`, all others
-/// `double`. Says in what it differs; where it had to be left out, nothing is
-/// written.
+/// Writes the event's data as a field of `record`, with the types that the Node.js
+/// driver uses for the same JSON: whole numbers that fit 32 bits are `int`, all others
+/// `double`. Returns the alterations; writes nothing if the payload has to be omitted.
 pub(crate) fn write(
     record: &mut Writer<'_>,
     key: &str,
@@ -69,9 +68,9 @@ pub(crate) fn write(
         form,
         altered: BTreeSet::new(),
     };
-    // Its type and its key come before it.
-    let most = MAX_BYTES + key.len() + 2;
-    let written = record.attempt(most, |record| {
+    // Type and key precede the document.
+    let max_bytes = MAX_BYTES + key.len() + 2;
+    let written = record.try_write(max_bytes, |record| {
         encoder.object(&mut record.document(key), members);
     });
     if !written {
@@ -87,7 +86,7 @@ struct Encoder {
 
 impl Encoder {
     fn object(&mut self, to: &mut Writer<'_>, members: &Object<'_>) {
-        // Nearly all are like this, and need no second look.
+        // Fast path: nearly all objects need no change.
         if self.form == Form::AsSent && members.iter().all(|(key, _)| is_plain(key)) {
             for (key, value) in members.iter() {
                 self.value(to, key.form(), value);
@@ -107,16 +106,16 @@ impl Encoder {
             Node::Number(value) => number(to, key, *value),
             Node::Text(text) => to.text(key, &self.text(text)),
             Node::Array(items) => {
-                let (mut array, mut places) = (to.array(key), Places::default());
+                let (mut array, mut keys) = (to.array(key), ArrayKeys::default());
                 for item in items {
-                    self.value(&mut array, places.next(), item);
+                    self.value(&mut array, keys.next(), item);
                 }
             }
             Node::Object(members) => self.object(&mut to.document(key), members),
         }
     }
 
-    /// BSON strings are UTF-8, which has no lone surrogates.
+    /// Replaces lone surrogates, which UTF-8, and so BSON, does not allow.
     fn text<'t>(&mut self, text: &'t Text<'_>) -> Cow<'t, str> {
         let (text, had_lone_surrogates) = text.to_str();
         if had_lone_surrogates {
@@ -125,8 +124,8 @@ impl Encoder {
         text
     }
 
-    /// The keys of one object as they can be stored, in order and distinct: where
-    /// a change made two alike, the later one gets a `_` at its end.
+    /// Returns the keys of an object as they can be stored, in order and distinct: if
+    /// an alteration made two keys equal, the later one gets a `_` at its end.
     fn keys<'t>(&mut self, members: &'t Object<'_>) -> Vec<Cow<'t, str>> {
         let mut keys: Vec<_> = members.iter().map(|(key, _)| self.key(key)).collect();
         if !self.altered.is_empty() {
@@ -158,15 +157,15 @@ impl Encoder {
     }
 }
 
-/// Whether a key is stored as it is: its canonical form has no escape, and so
-/// stands for itself, without a NUL or a lone surrogate.
+/// Returns true if a key is stored unchanged: its canonical form has no escape, hence
+/// no NUL and no lone surrogate.
 fn is_plain(key: &Text<'_>) -> bool {
     !key.form().contains('\\')
 }
 
 #[expect(
     clippy::cast_possible_truncation,
-    reason = "the comparison tells whether anything was lost"
+    reason = "the comparison detects any loss"
 )]
 fn number(to: &mut Writer<'_>, key: &str, value: f64) {
     let whole = value as i32;

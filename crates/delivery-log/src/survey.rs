@@ -1,4 +1,4 @@
-//! Reading many records, each for how it stands and nothing more.
+//! Reads the state of many records, without payloads.
 
 use std::collections::BTreeSet;
 
@@ -10,30 +10,29 @@ use wahook_domain::{DeliveryRecord, EndpointName, EventId, Status, UnixMillis};
 
 use crate::{LogUnavailable, MongoLog, connection::within_limit, find};
 
-/// Records that the server sends at once.
+/// Records per batch of the server.
 const BATCH: u32 = 1_000;
 
-/// How a record stands.
+/// State of a record.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Surveyed {
-    /// It is delivered, and stays so.
+    /// Delivered; this state is final.
     Delivered(EventId, EndpointName),
-    /// It is not (yet). The record has its last attempt alone, which is the one
-    /// that decides.
+    /// Not (yet) delivered. The record contains only its last attempt, which
+    /// determines its state.
     Open(DeliveryRecord),
-    /// It is none of ours: users may keep documents of their own beside them.
+    /// Not a delivery record: users may store their own documents in the collection.
     Foreign,
 }
 
-/// Records as they come from the server, in no order.
+/// Cursor over records, in no particular order.
 pub struct Survey(Cursor<RawDocumentBuf>);
 
 impl MongoLog {
-    /// The records of the events that were accepted at `since` or later, and
-    /// before `until`.
+    /// Reads the records of events accepted at or after `since` and before `until`.
     ///
     /// # Errors
-    /// When the server is away.
+    /// If the server is unavailable.
     pub async fn survey(
         &self,
         since: UnixMillis,
@@ -44,13 +43,13 @@ impl MongoLog {
         self.look_up(doc! { "createdAt": window }).await
     }
 
-    /// The records of these events, at whichever endpoints.
+    /// Reads the records of these events, for all endpoints.
     ///
     /// # Errors
-    /// When the server is away.
+    /// If the server is unavailable.
     pub async fn survey_of(&self, ids: &[EventId]) -> Result<Vec<Surveyed>, LogUnavailable> {
-        // An id has no character that means anything in a pattern, and one with a
-        // fixed beginning is looked up in the index.
+        // Ids contain no special characters of regular expressions, and a pattern with
+        // a fixed prefix uses the index.
         let keys = ids.iter().filter_map(|id| {
             let pattern = format!("^{id}/").try_into().ok()?;
             let options = String::new().try_into().ok()?;
@@ -65,10 +64,10 @@ impl MongoLog {
         Ok(found)
     }
 
-    /// The endpoints of the events that were accepted last.
+    /// Returns the endpoints of the 1,000 newest records.
     ///
     /// # Errors
-    /// When the server is away.
+    /// If the server is unavailable.
     pub async fn recent_endpoints(&self) -> Result<BTreeSet<EndpointName>, LogUnavailable> {
         let records = self.confirmed_records();
         let query = records
@@ -90,7 +89,6 @@ impl MongoLog {
             .find(filter)
             .projection(doc! {
                 "status": 1, "event": 1, "createdAt": 1, "attempts": { "$slice": -1 },
-
             })
             .batch_size(BATCH);
         Ok(Survey(within_limit(query).await?))
@@ -98,10 +96,10 @@ impl MongoLog {
 }
 
 impl Survey {
-    /// The next record, `None` after the last.
+    /// Returns the next record, `None` after the last.
     ///
     /// # Errors
-    /// When the server is away, or a record of ours can't be read.
+    /// If the server is unavailable, or a delivery record is unreadable.
     pub async fn next(&mut self) -> Result<Option<Surveyed>, LogUnavailable> {
         if !within_limit(self.0.advance()).await? {
             return Ok(None);
@@ -125,7 +123,7 @@ fn read(stored: &RawDocument) -> Result<Surveyed, LogUnavailable> {
         })
 }
 
-/// What names a record of ours.
+/// Parses the `_id` of a delivery record.
 fn key(stored: &RawDocument) -> Option<(EventId, EndpointName)> {
     let (id, endpoint) = stored.get_str("_id").ok()?.split_once('/')?;
     Some((

@@ -1,4 +1,4 @@
-//! What the server's answer says about each statement of a command.
+//! Reads the server's reply for each statement of a command.
 
 use std::collections::BTreeMap;
 
@@ -7,25 +7,25 @@ use thiserror::Error;
 
 use crate::LogUnavailable;
 
-/// What became of a statement that was not carried out.
+/// Reason why a statement was not executed.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub(crate) enum Fault {
-    /// There is a record with this `_id` already (another consumer was quicker,
-    /// or this result was written before).
+    /// A record with this `_id` already exists: another consumer was faster, or this
+    /// result was written before.
     #[error("the record exists")]
     RecordExists,
-    /// The server will never take the statement as it is.
+    /// The server rejects the statement permanently in this form.
     #[error("{reason} (code {code})")]
-    Refused { code: i32, reason: String },
+    Rejected { code: i32, reason: String },
 }
 
 const DUPLICATE_KEY: i32 = 11000;
 
-/// The faults by statement index; a statement without one was carried out, and
-/// the majority of the servers has it in its journal.
+/// Returns the faults by statement index. A statement without a fault was executed
+/// and is in the journal of the majority of the servers.
 ///
 /// # Errors
-/// When the server can't promise that, or is in no state to judge a statement.
+/// If the server does not confirm that, or a fault is a temporary server state.
 pub(crate) fn read(
     reply: &Document,
     statements: usize,
@@ -40,12 +40,12 @@ pub(crate) fn read(
             faults.insert(index, fault);
         }
     }
-    // Each statement touches one record: a shorter count means that the server
-    // stopped half-way without naming a reason.
-    let carried_out = count(reply, "n");
-    if carried_out.is_none_or(|n| n + faults.len() != statements) {
+    // Each statement affects exactly one record: a lower count means that the server
+    // stopped half-way without a reason.
+    let executed = count(reply, "n");
+    if executed.is_none_or(|n| n + faults.len() != statements) {
         return Err(LogUnavailable::Unconfirmed(format!(
-            "{carried_out:?} of {statements} statements carried out, {} refused",
+            "{executed:?} of {statements} statements executed, {} rejected",
             faults.len()
         )));
     }
@@ -55,19 +55,19 @@ pub(crate) fn read(
 fn fault(error: &Document) -> Result<(usize, Fault), LogUnavailable> {
     let code = error.get_i32("code").unwrap_or_default();
     let reason = error.get_str("errmsg").unwrap_or_default().to_owned();
-    let Some(index) = count(error, "index").filter(|_| !is_passing(code)) else {
+    let Some(index) = count(error, "index").filter(|_| !is_temporary(code)) else {
         return Err(LogUnavailable::Unconfirmed(format!("{reason} ({code})")));
     };
-    let fault = if code == DUPLICATE_KEY && is_about_the_record_key(error) {
+    let fault = if code == DUPLICATE_KEY && is_record_key(error) {
         Fault::RecordExists
     } else {
-        Fault::Refused { code, reason }
+        Fault::Rejected { code, reason }
     };
     Ok((index, fault))
 }
 
-/// A unique index that users made may be violated too; that is no record of ours.
-fn is_about_the_record_key(error: &Document) -> bool {
+/// Returns true if the `_id` is the duplicate, false if a user's unique index is violated.
+fn is_record_key(error: &Document) -> bool {
     match error.get_document("keyPattern") {
         Ok(pattern) => pattern.keys().eq(["_id"]),
         Err(_) => true,
@@ -82,9 +82,9 @@ fn count(document: &Document, name: &str) -> Option<usize> {
     }
 }
 
-/// Whether an error code says that another server is the primary now, or none is.
+/// Returns true if an error code means that another server, or none, is primary now.
 pub(crate) fn is_change_of_primary(code: i32) -> bool {
-    // NotWritablePrimary and its kin, PrimarySteppedDown, ShutdownInProgress,
+    // NotWritablePrimary and its variants, PrimarySteppedDown, ShutdownInProgress,
     // InterruptedAtShutdown, InterruptedDueToReplStateChange.
     matches!(
         code,
@@ -92,16 +92,15 @@ pub(crate) fn is_change_of_primary(code: i32) -> bool {
     )
 }
 
-/// Whether an error code tells of the server's state and not of the statement.
-/// The names are those of MongoDB's list of error codes.
+/// Returns true if an error code describes a temporary state of the server, not a
+/// fault of the statement. The names are MongoDB's.
 ///
-/// Any other code is the statement's own: the list is of the passing ones because
-/// a lasting refusal that is taken for a passing one would hold up all results
-/// behind it for ever.
-fn is_passing(code: i32) -> bool {
-    let passing = matches!(
+/// Any code that is not listed counts as permanent: a permanent rejection that is
+/// treated as temporary would block all later results indefinitely.
+fn is_temporary(code: i32) -> bool {
+    let temporary = matches!(
         code,
-        // InternalError, UnknownError, OperationFailed: nobody knows.
+        // InternalError, UnknownError, OperationFailed: cause unknown.
         1 | 8 | 96
         // HostUnreachable, HostNotFound, NetworkTimeout, SocketException,
         // NetworkInterfaceExceededTimeLimit, FailedToSatisfyReadPreference.
@@ -115,12 +114,12 @@ fn is_passing(code: i32) -> bool {
         // ShardNotFound, StaleEpoch, StaleDbVersion, StaleConfig.
         | 70 | 150 | 249 | 13388
         // Unauthorized, AuthenticationFailed, ReauthenticationRequired: an
-        // operator can mend them, and then the results must still be there.
+        // operator can fix them, and the results must not be lost until then.
         | 13 | 18 | 391
         // UserWritesBlocked, ExceededMemoryLimit, OutOfDiskSpace, AtlasError.
         | 371 | 146 | 14031 | 8000
     );
-    passing || is_change_of_primary(code)
+    temporary || is_change_of_primary(code)
 }
 
 #[cfg(test)]
@@ -130,7 +129,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_write_that_the_majority_has_not_confirmed_is_no_write() {
+    fn write_without_majority_confirmation_is_unconfirmed() {
         let reply =
             doc! { "n": 1, "ok": 1, "writeConcernError": { "code": 64, "errmsg": "timeout" } };
         assert!(matches!(
@@ -140,7 +139,7 @@ mod tests {
     }
 
     #[test]
-    fn a_reply_that_leaves_a_statement_out_is_no_confirmation() {
+    fn reply_that_omits_a_statement_is_unconfirmed() {
         for reply in [
             doc! { "ok": 1 },
             doc! { "ok": 1, "n": 2 },
@@ -156,37 +155,37 @@ mod tests {
     }
 
     #[test]
-    fn the_fault_of_one_statement_is_told_from_the_state_of_the_server() {
+    fn fault_of_a_statement_is_distinguished_from_temporary_server_state() {
         let reply = |code: i32| {
             let error = doc! { "index": 1, "code": code, "errmsg": "why" };
             doc! { "ok": 1, "n": 1, "writeErrors": [error] }
         };
-        let refused = Fault::Refused {
+        let rejected = Fault::Rejected {
             code: 121,
             reason: "why".to_owned(),
         };
         assert_eq!(
             read(&reply(121), 2).unwrap(),
-            BTreeMap::from([(1, refused)])
+            BTreeMap::from([(1, rejected)])
         );
-        for passing in [91, 112, 189, 10107, 14031] {
-            let read = read(&reply(passing), 2);
+        for temporary in [91, 112, 189, 10107, 14031] {
+            let read = read(&reply(temporary), 2);
             assert!(
                 matches!(read, Err(LogUnavailable::Unconfirmed(_))),
-                "{passing}"
+                "{temporary}"
             );
         }
     }
 
     #[test]
-    fn only_a_duplicate_of_the_record_key_means_that_the_record_exists() {
+    fn only_a_duplicate_record_key_means_that_the_record_exists() {
         let reply = |pattern: Document| {
             let error = doc! { "index": 0, "code": DUPLICATE_KEY, "keyPattern": pattern };
             doc! { "ok": 1, "n": 0, "writeErrors": [error] }
         };
-        let ours = read(&reply(doc! { "_id": 1 }), 1).unwrap();
-        assert_eq!(ours.get(&0), Some(&Fault::RecordExists));
-        let theirs = read(&reply(doc! { "payload.id": 1 }), 1).unwrap();
-        assert!(matches!(theirs.get(&0), Some(Fault::Refused { .. })));
+        let by_record_key = read(&reply(doc! { "_id": 1 }), 1).unwrap();
+        assert_eq!(by_record_key.get(&0), Some(&Fault::RecordExists));
+        let by_other_key = read(&reply(doc! { "payload.id": 1 }), 1).unwrap();
+        assert!(matches!(by_other_key.get(&0), Some(Fault::Rejected { .. })));
     }
 }

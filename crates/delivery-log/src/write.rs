@@ -1,4 +1,4 @@
-//! How results get into the log.
+//! Writes results to MongoDB.
 
 use std::mem;
 
@@ -16,26 +16,27 @@ use crate::{
     verdict::{self, Fault},
 };
 
-/// A statement can be turned from an insert into a merge once, take a plainer
-/// form twice, and lose a race against another consumer now and then.
+/// Maximum rounds of commands per write. A statement can change from insert to merge
+/// once, take a simpler form twice, and lose a race against another consumer
+/// occasionally.
 const ROUNDS: usize = 12;
 
 impl DeliveryLog for MongoLog {
-    /// One command per 8 MiB and kind of write; see the crate's documentation.
+    /// Sends a command per 8 MiB and kind of write; see the crate's documentation.
     async fn write(&self, results: &[AttemptResult]) -> Result<WriteReport, LogUnavailable> {
         let mut report = WriteReport::default();
         let mut pending: Vec<_> = results.iter().map(Statement::new).collect();
         for _ in 0..ROUNDS {
             for batch in batches(mem::take(&mut pending)) {
                 let reply = self.send(&batch).await?;
-                settle(batch, &reply, &mut report, &mut pending)?;
+                apply_reply(batch, &reply, &mut report, &mut pending)?;
             }
             if pending.is_empty() {
                 return Ok(report);
             }
         }
         Err(LogUnavailable::Unconfirmed(format!(
-            "{} results are still contended after {ROUNDS} rounds",
+            "{} results still conflict with other writes after {ROUNDS} rounds",
             pending.len()
         )))
     }
@@ -58,8 +59,8 @@ impl DeliveryLog for MongoLog {
 }
 
 impl MongoLog {
-    /// A write is idempotent, so when its connection breaks (a primary stepped
-    /// down, a load balancer closed an idle socket) it is sent once more at once.
+    /// Sends a command, and once more if the connection breaks (a primary stepped
+    /// down, a load balancer closed an idle socket). Safe because writes are idempotent.
     async fn send(&self, batch: &Batch<'_>) -> Result<Document, LogUnavailable> {
         match self.send_once(batch).await {
             Err(LogUnavailable::Server(error)) if is_broken_connection(&error) => {
@@ -69,20 +70,20 @@ impl MongoLog {
         }
     }
 
-    /// The driver takes the command, some 100 KB, and makes copies of its own:
-    /// one that is kept for a second time would be one more for each batch.
+    /// Builds the command (about 100 KB) for each try. The driver takes ownership and
+    /// makes its own copies; keeping one for a retry would cost one more copy per batch.
     async fn send_once(&self, batch: &Batch<'_>) -> Result<Document, LogUnavailable> {
         let command = batch.command().map_err(ServerError::from)?;
         within_limit(self.database.run_raw_command(command)).await
     }
 }
 
-/// Counts what is done and keeps what must be sent again.
-fn settle<'a>(
+/// Counts finished statements and collects those to send again.
+fn apply_reply<'a>(
     batch: Batch<'a>,
     reply: &Document,
     report: &mut WriteReport,
-    again: &mut Vec<Statement<'a>>,
+    retries: &mut Vec<Statement<'a>>,
 ) -> Result<(), LogUnavailable> {
     let faults = verdict::read(reply, batch.statements.len())?;
     for (index, statement) in batch.statements.into_iter().enumerate() {
@@ -93,7 +94,7 @@ fn settle<'a>(
         };
         let result = statement.result;
         match statement.after(fault) {
-            Some(next) => again.push(next),
+            Some(next) => retries.push(next),
             None => {
                 report.rejected += 1;
                 report_rejection(result, fault);
@@ -109,7 +110,7 @@ fn report_rejection(result: &AttemptResult, fault: &Fault) {
         endpoint = %result.endpoint,
         attempt = result.attempt.number.get(),
         reason = %fault,
-        "the delivery log refuses this result for good"
+        "delivery log rejected this result permanently; this attempt is missing from the log"
     );
 }
 

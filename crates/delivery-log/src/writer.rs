@@ -1,11 +1,11 @@
-//! How is a document written? Once, into one buffer, with no tree before it:
-//! one is written for each delivery.
+//! Writes BSON straight into one buffer, without an intermediate tree: every delivery
+//! needs a document.
 
 use std::io::Write;
 
 use mongodb::bson::spec::ElementType;
 
-/// An object or array that is being written. It is ended when it is dropped.
+/// Writer of an object or array, which is completed on drop.
 pub(crate) struct Writer<'b> {
     bytes: &'b mut Vec<u8>,
     start: usize,
@@ -15,7 +15,7 @@ impl<'b> Writer<'b> {
     /// Begins a document at the end of `bytes`.
     pub(crate) fn begin(bytes: &'b mut Vec<u8>) -> Self {
         let start = bytes.len();
-        // Its length, which is known at its end.
+        // Placeholder for the length, which is written on drop.
         bytes.extend([0; 4]);
         Self { bytes, start }
     }
@@ -39,8 +39,8 @@ impl<'b> Writer<'b> {
         self.bytes.extend(value.to_le_bytes());
     }
 
-    /// `int` where it fits: shells and other languages show it more kindly than
-    /// `long`.
+    /// Writes an `int` if the value fits, else a `long`: shells and other languages
+    /// display `int` better.
     pub(crate) fn integer(&mut self, key: &str, value: i64) {
         if let Ok(value) = i32::try_from(value) {
             return self.int(key, value);
@@ -49,7 +49,7 @@ impl<'b> Writer<'b> {
         self.bytes.extend(value.to_le_bytes());
     }
 
-    /// In milliseconds since 1970.
+    /// Writes a date in milliseconds since 1970.
     pub(crate) fn date(&mut self, key: &str, millis: i64) {
         self.key(ElementType::DateTime, key);
         self.bytes.extend(millis.to_le_bytes());
@@ -72,31 +72,31 @@ impl<'b> Writer<'b> {
         Writer::begin(self.bytes)
     }
 
-    /// Lets `fill` write, and takes all of it back where it is longer than
-    /// `most` bytes; says whether it stays.
-    pub(crate) fn attempt(&mut self, most: usize, fill: impl FnOnce(&mut Self)) -> bool {
+    /// Runs `fill` and removes its output if that is longer than `max_bytes`. Returns
+    /// true if the output was kept.
+    pub(crate) fn try_write(&mut self, max_bytes: usize, fill: impl FnOnce(&mut Self)) -> bool {
         let before = self.bytes.len();
         fill(self);
-        let fits = self.bytes.len() - before <= most;
+        let fits = self.bytes.len() - before <= max_bytes;
         if !fits {
             self.bytes.truncate(before);
         }
         fits
     }
 
-    /// A document that is written already.
-    pub(crate) fn written(&mut self, key: &str, document: &[u8]) {
+    /// Copies an encoded document.
+    pub(crate) fn encoded(&mut self, key: &str, document: &[u8]) {
         self.key(ElementType::EmbeddedDocument, key);
         self.bytes.extend(document);
     }
 
-    /// An array that is written already.
-    pub(crate) fn written_array(&mut self, key: &str, array: &[u8]) {
+    /// Copies an encoded array.
+    pub(crate) fn encoded_array(&mut self, key: &str, array: &[u8]) {
         self.key(ElementType::Array, key);
         self.bytes.extend(array);
     }
 
-    /// Whoever calls this has no NUL in the key: it would end there.
+    /// Writes type and key. The key must not contain NUL, which would end it.
     fn key(&mut self, kind: ElementType, key: &str) {
         debug_assert!(!key.contains('\0'));
         self.bytes.push(kind as u8);
@@ -115,22 +115,22 @@ impl Drop for Writer<'_> {
     }
 }
 
-/// No document of ours comes near 2 GiB.
+/// Encodes a length; documents never come near 2 GiB.
 fn length(bytes: usize) -> [u8; 4] {
     i32::try_from(bytes).unwrap_or(i32::MAX).to_le_bytes()
 }
 
-/// The keys of an array: "0", "1", and so on.
+/// Generator of array keys: "0", "1", and so on.
 #[derive(Default)]
-pub(crate) struct Places {
+pub(crate) struct ArrayKeys {
     next: usize,
     text: Vec<u8>,
 }
 
-impl Places {
+impl ArrayKeys {
     pub(crate) fn next(&mut self) -> &str {
         self.text.clear();
-        // A vector takes whatever is written.
+        // Writing to a vector can't fail.
         let _ = write!(self.text, "{}", self.next);
         self.next += 1;
         std::str::from_utf8(&self.text).unwrap_or_default()
