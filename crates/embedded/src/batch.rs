@@ -1,4 +1,4 @@
-//! What is written in one transaction, and what follows from it once it is durable.
+//! Changes that are written in one transaction, and their outcomes after the commit.
 
 use rusqlite::Connection;
 use tokio::sync::oneshot;
@@ -12,15 +12,15 @@ use wahook_queue::{
 
 use crate::{messages, queues::Queues, records};
 
-/// Messages that begin to be ready in one transaction because their time has come.
-pub(crate) const DUE_AT_ONCE: usize = 500;
+/// Maximum number of due messages that one transaction moves to their queues.
+pub(crate) const MAX_DUE: usize = 500;
 
-/// A change that somebody waits for.
+/// Change to the data file that was requested.
 pub(crate) enum Change {
     Publish {
         message: Box<Stored>,
-        /// Where it goes; nowhere at all is fine too.
-        places: Vec<Place>,
+        /// Destinations; may be empty.
+        destinations: Vec<Destination>,
         confirm: oneshot::Sender<Result<(), PublishError>>,
     },
     Settle(Tag, Settlement),
@@ -30,39 +30,39 @@ pub(crate) enum Change {
     },
 }
 
-/// Where a message rests.
-pub(crate) enum Place {
-    /// In this queue.
+/// Destination of a published message.
+pub(crate) enum Destination {
+    /// Queue, immediately.
     Queue(String),
-    /// For so many milliseconds, and then in this queue.
+    /// Queue, after a delay in milliseconds.
     Wait(i64, String),
 }
 
-/// What a change has led to, true only once it is committed.
+/// Outcome of a change, valid only after the commit.
 pub(crate) enum Outcome {
-    /// New messages, by queue and number.
-    Kept(Vec<(String, i64)>),
-    /// A message is gone; perhaps it is a new one in another queue.
-    Ended(Option<(String, i64, Stored)>),
-    /// A message is back in its queue.
-    Returned(String, Stored),
-    /// Somebody has settled it before.
-    Unknown,
+    /// New messages, by queue and sequence number.
+    Published(Vec<(String, i64)>),
+    /// The message is removed; if it was dead-lettered, with its copy in the other queue.
+    Removed(Option<(String, i64, Stored)>),
+    /// The message is in its queue again.
+    Requeued(String, Stored),
+    /// The message was settled before.
+    AlreadySettled,
     Written,
 }
 
-/// What writing needs to know.
-pub(crate) struct Writing<'a> {
+/// Executes the changes of one transaction.
+pub(crate) struct BatchWriter<'a> {
     pub(crate) db: &'a Connection,
     pub(crate) topology: &'a Topology,
     pub(crate) queues: &'a Queues,
     pub(crate) now: UnixMillis,
-    /// The number of the next message.
+    /// Sequence number of the next message.
     pub(crate) next_seq: i64,
 }
 
 impl Change {
-    /// A publish, or its confirm where no queue takes it.
+    /// Creates a publish. Fails its confirm and returns `None` if no queue matches.
     pub(crate) fn publish(
         outgoing: Outgoing,
         confirm: oneshot::Sender<Result<(), PublishError>>,
@@ -71,28 +71,28 @@ impl Change {
         let (exchange, key) = outgoing.address();
         let queues = topology.route(exchange, key);
         if queues.is_empty() {
-            // Whoever asked may be gone.
+            // The publisher may be gone.
             let _ = confirm.send(Err(PublishError::Unroutable));
             return None;
         }
-        let mut places = Vec::with_capacity(queues.len());
+        let mut destinations = Vec::with_capacity(queues.len());
         for queue in queues {
             match topology.rules(queue).and_then(|rules| rules.wait_ms) {
-                // A queue that keeps nothing.
+                // A wait of zero drops the message.
                 Some(0) => {}
-                Some(millis) => places.push(Place::Wait(millis, key.to_owned())),
-                None => places.push(Place::Queue(queue.to_owned())),
+                Some(millis) => destinations.push(Destination::Wait(millis, key.to_owned())),
+                None => destinations.push(Destination::Queue(queue.to_owned())),
             }
         }
         Some(Self::Publish {
             message: Box::new(outgoing.into()),
-            places,
+            destinations,
             confirm,
         })
     }
 
-    /// It could not be written. A settlement is given back, to be written later: nobody
-    /// waits for it, and its message must not be handed out meanwhile.
+    /// Reports that the change could not be written. Returns a settlement, to be written
+    /// later: no caller waits for it, and its message must stay leased until then.
     pub(crate) fn fail(self, reason: &str) -> Option<(Tag, Settlement)> {
         match self {
             Self::Publish { confirm, .. } => {
@@ -108,12 +108,14 @@ impl Change {
     }
 }
 
-impl Writing<'_> {
-    pub(crate) fn carry_out(&mut self, change: &Change) -> rusqlite::Result<Outcome> {
+impl BatchWriter<'_> {
+    pub(crate) fn execute(&mut self, change: &Change) -> rusqlite::Result<Outcome> {
         match change {
             Change::Publish {
-                message, places, ..
-            } => self.keep(message, places),
+                message,
+                destinations,
+                ..
+            } => self.publish(message, destinations),
             Change::Settle(tag, settlement) => self.settle(*tag, *settlement),
             Change::Write { results, .. } => {
                 for result in results {
@@ -124,9 +126,9 @@ impl Writing<'_> {
         }
     }
 
-    /// Moves messages whose time has come to the ends of their queues.
+    /// Moves due messages to the ends of their queues.
     pub(crate) fn move_due(&mut self) -> rusqlite::Result<Vec<(String, i64, Stored)>> {
-        let due = messages::due(self.db, self.now, DUE_AT_ONCE)?;
+        let due = messages::due(self.db, self.now, MAX_DUE)?;
         let mut moved = Vec::with_capacity(due.len());
         for due in due {
             let seq = self.insert(&due.queue, &due.message)?;
@@ -136,64 +138,74 @@ impl Writing<'_> {
         Ok(moved)
     }
 
-    fn keep(&mut self, message: &Stored, places: &[Place]) -> rusqlite::Result<Outcome> {
-        let mut kept = Vec::with_capacity(places.len());
-        for place in places {
-            match place {
-                Place::Queue(queue) => kept.push((queue.clone(), self.insert(queue, message)?)),
-                Place::Wait(millis, queue) => {
+    fn publish(
+        &mut self,
+        message: &Stored,
+        destinations: &[Destination],
+    ) -> rusqlite::Result<Outcome> {
+        let mut published = Vec::with_capacity(destinations.len());
+        for destination in destinations {
+            match destination {
+                Destination::Queue(queue) => {
+                    published.push((queue.clone(), self.insert(queue, message)?));
+                }
+                Destination::Wait(millis, queue) => {
                     let due_at = UnixMillis::new(self.now.get().saturating_add(*millis));
                     messages::insert_waiting(self.db, due_at, queue, message)?;
                 }
             }
         }
-        Ok(Outcome::Kept(kept))
+        Ok(Outcome::Published(published))
     }
 
     fn settle(&mut self, tag: Tag, settlement: Settlement) -> rusqlite::Result<Outcome> {
         let Tag(seq) = tag;
         let Some(queue) = self.queues.queue_of(seq).map(str::to_owned) else {
-            return Ok(Outcome::Unknown);
+            return Ok(Outcome::AlreadySettled);
         };
         match settlement {
             Settlement::Ack => {
                 messages::delete(self.db, seq)?;
-                Ok(Outcome::Ended(None))
+                Ok(Outcome::Removed(None))
             }
-            Settlement::Reject => self.bury(seq, &queue, DeathReason::Rejected),
+            Settlement::Reject => self.dead_letter(seq, &queue, DeathReason::Rejected),
             Settlement::Requeue => {
                 let deliveries = messages::count_delivery(self.db, seq)?;
-                if self.is_too_many(&queue, deliveries) {
-                    return self.bury(seq, &queue, DeathReason::DeliveryLimit);
+                if self.exceeds_delivery_limit(&queue, deliveries) {
+                    return self.dead_letter(seq, &queue, DeathReason::DeliveryLimit);
                 }
                 Ok(match messages::find(self.db, seq)? {
-                    Some(resting) => Outcome::Returned(queue, resting.message),
-                    None => Outcome::Ended(None),
+                    Some(row) => Outcome::Requeued(queue, row.message),
+                    None => Outcome::Removed(None),
                 })
             }
         }
     }
 
-    /// Moves a message to its queue's dead letters; where it has none, the message ends.
-    pub(crate) fn bury(
+    /// Moves a message to the dead letters of its queue, or removes it if there is no
+    /// queue for dead letters.
+    pub(crate) fn dead_letter(
         &mut self,
         seq: i64,
         queue: &str,
         reason: DeathReason,
     ) -> rusqlite::Result<Outcome> {
-        let resting = messages::find(self.db, seq)?;
+        let row = messages::find(self.db, seq)?;
         messages::delete(self.db, seq)?;
         let rules = self.topology.rules(queue);
-        let Some((resting, letters)) = resting.zip(rules.and_then(|rules| rules.dead_letters))
-        else {
-            return Ok(Outcome::Ended(None));
+        let Some((row, dead_letters)) = row.zip(rules.and_then(|rules| rules.dead_letters)) else {
+            return Ok(Outcome::Removed(None));
         };
-        let letter = resting.message.died(queue, reason, self.now);
-        let seq = self.insert(letters, &letter)?;
-        Ok(Outcome::Ended(Some((letters.to_owned(), seq, letter))))
+        let dead_letter = row.message.died(queue, reason, self.now);
+        let seq = self.insert(dead_letters, &dead_letter)?;
+        Ok(Outcome::Removed(Some((
+            dead_letters.to_owned(),
+            seq,
+            dead_letter,
+        ))))
     }
 
-    pub(crate) fn is_too_many(&self, queue: &str, deliveries: i64) -> bool {
+    pub(crate) fn exceeds_delivery_limit(&self, queue: &str, deliveries: i64) -> bool {
         let rules = self.topology.rules(queue).unwrap_or_default();
         rules.delivery_limit.is_some_and(|limit| deliveries > limit)
     }

@@ -1,15 +1,15 @@
-//! Which queues there are: written down for those who look at the file from outside, since
-//! only the process that works on it knows its endpoints.
+//! Table of the declared queues, for other processes that open the file: the endpoints are
+//! configured only in the process that runs.
 
 use rusqlite::Connection;
 use wahook_queue::Topology;
 
-/// Another process works on the file from now on, and declares its own.
+/// Removes the queues of the previous process; the new one declares its own.
 pub(crate) fn forget(db: &Connection) -> rusqlite::Result<()> {
     db.execute("DELETE FROM queues", []).map(drop)
 }
 
-/// Adds those of a topology.
+/// Adds the queues of a topology.
 pub(crate) fn add(db: &Connection, topology: &Topology) -> rusqlite::Result<()> {
     let transaction = db.unchecked_transaction()?;
     for name in topology.queues() {
@@ -18,8 +18,7 @@ pub(crate) fn add(db: &Connection, topology: &Topology) -> rusqlite::Result<()> 
     transaction.commit()
 }
 
-/// Whether there is a queue of this name. A file in which none is written down yet takes
-/// everything.
+/// Returns true if the queue is declared, or if the table is still empty.
 pub(crate) fn has(db: &Connection, name: &str) -> rusqlite::Result<bool> {
     db.query_row(
         "SELECT EXISTS (SELECT 1 FROM queues WHERE name = ?) \

@@ -1,5 +1,5 @@
-//! The thread that owns the file: gathers requests, writes them in one transaction, answers
-//! them, hands out messages, and begins again.
+//! Thread that owns the data file: collects requests, writes them in one transaction,
+//! replies, delivers messages, and repeats.
 
 use std::{
     sync::{
@@ -22,27 +22,28 @@ use wahook_queue::{
 use wahook_runtime::clock;
 
 use crate::{
-    batch::{Change, Outcome, Writing},
+    batch::{BatchWriter, Change, Outcome},
     declared, messages,
     queues::{Queues, Ready},
     records,
 };
 
-/// Requests of one transaction, at the most.
-const MOST_AT_ONCE: usize = 1_024;
-/// Publishes that may wait for their confirms; more are refused.
+/// Maximum number of requests in one transaction.
+const MAX_REQUESTS: usize = 1_024;
+/// Maximum number of unconfirmed publishes; more are rejected.
 pub(crate) const MAX_UNCONFIRMED: usize = 8_192;
-/// How often is looked at what nobody asks for: whether the disk has room again, and whether
-/// another program has put something into the file.
+/// Interval for work without a request: probing a full disk, and reading messages that
+/// another process has written to the file.
 const TICK: Duration = Duration::from_millis(500);
-/// How often old records are removed.
+/// Interval between removals of expired records.
 const REMOVE_EVERY: Duration = Duration::from_secs(60);
-/// Messages that are read from the file at once.
-const READ_AT_ONCE: usize = 512;
-/// A wall clock that is off by more than this against the steady one was set.
-const CLOCK_WAS_SET: i64 = 1_000;
+/// Maximum number of messages per read of a queue.
+const READ_BATCH: usize = 512;
+/// Deviation of the wall clock from the monotonic clock, in milliseconds, above which the
+/// wall clock was set.
+const CLOCK_STEP_MS: i64 = 1_000;
 
-/// What the thread is asked for.
+/// Request to the store's thread.
 pub(crate) enum Request {
     Queue(Command),
     Write {
@@ -65,23 +66,22 @@ pub(crate) enum Request {
 pub(crate) struct Engine {
     db: Connection,
     requests: Receiver<Request>,
-    /// What messages that are handed out are given back to.
+    /// Receives the settlements of leased messages.
     shared: SharedQueue,
     link: watch::Sender<LinkState>,
-    /// Publishes that wait for their confirms.
     unconfirmed: Arc<AtomicUsize>,
     topology: Topology,
     queues: Queues,
     next_seq: i64,
-    /// The last message that was there when the file was opened: it and those before may
-    /// have been handed out then.
-    last_of_before: i64,
+    /// Last message in the file when it was opened. Messages up to it may have been
+    /// delivered by a previous process.
+    last_seq_at_open: i64,
     /// Settlements that could not be written yet.
     postponed: Vec<Change>,
     retention_days: Option<u32>,
     removed_at: Instant,
-    /// Why the last transaction failed.
-    trouble: Option<String>,
+    /// Error of the last transaction, if it failed.
+    write_error: Option<String>,
     clocks: (UnixMillis, Instant),
 }
 
@@ -104,7 +104,7 @@ impl Engine {
             db.query_row("SELECT max(seq) FROM messages", [], |row| row.get(0))?;
         let last = last.unwrap_or_default();
         if let Err(error) = declared::forget(&db) {
-            tracing::warn!(%error, "the names of the queues before can't be removed");
+            tracing::warn!(%error, "queue names of the previous process could not be removed");
         }
         Ok(Self {
             db,
@@ -115,16 +115,16 @@ impl Engine {
             topology: Topology::default(),
             queues: Queues::default(),
             next_seq: last + 1,
-            last_of_before: last,
+            last_seq_at_open: last,
             postponed: Vec::new(),
             retention_days: None,
             removed_at: Instant::now(),
-            trouble: None,
+            write_error: None,
             clocks: (clock::now(), Instant::now()),
         })
     }
 
-    /// Works until it is told to stop; then everything that was asked before is done.
+    /// Runs until [`Request::Stop`], after all earlier requests.
     pub(crate) fn run(mut self) {
         let mut stopping = false;
         while !stopping {
@@ -132,22 +132,22 @@ impl Engine {
             stopping = self.gather(&mut changes);
             let now = self.now();
             let result = self.write(changes, now);
-            self.note(result.err());
-            if self.trouble.is_none()
-                && let Err(error) = self.fill(now)
+            self.record_write_error(result.err());
+            if self.write_error.is_none()
+                && let Err(error) = self.refill(now)
             {
-                tracing::warn!(%error, "messages can't be read from the file");
+                tracing::warn!(%error, "messages could not be read from the data file");
             }
-            self.queues.hand_out(&self.shared);
+            self.queues.deliver(&self.shared);
         }
         if let Err(error) = self.db.execute_batch("PRAGMA wal_checkpoint(TRUNCATE)") {
-            tracing::debug!(%error, "no last checkpoint");
+            tracing::debug!(%error, "final checkpoint failed");
         }
     }
 
-    /// Waits for a request and takes what else is there; says whether it is told to stop.
+    /// Waits for a request and takes all that are pending. Returns true on a stop request.
     fn gather(&mut self, changes: &mut Vec<Change>) -> bool {
-        let mut next = match self.requests.recv_timeout(self.patience()) {
+        let mut next = match self.requests.recv_timeout(self.next_wait()) {
             Ok(request) => Some(request),
             Err(RecvTimeoutError::Timeout) => None,
             Err(RecvTimeoutError::Disconnected) => return true,
@@ -157,9 +157,9 @@ impl Engine {
             if matches!(request, Request::Stop) {
                 return true;
             }
-            changes.extend(self.take(request));
+            changes.extend(self.handle(request));
             taken += 1;
-            next = if taken < MOST_AT_ONCE {
+            next = if taken < MAX_REQUESTS {
                 self.requests.try_recv().ok()
             } else {
                 None
@@ -168,19 +168,20 @@ impl Engine {
         false
     }
 
-    /// Until the next message is due, and no longer than a tick.
-    fn patience(&self) -> Duration {
+    /// Returns the time until the next message is due, at most [`TICK`].
+    fn next_wait(&self) -> Duration {
         match messages::next_due(&self.db) {
             Ok(Some(due)) => due.since(clock::now()).min(TICK),
             _ => TICK,
         }
     }
 
-    /// Does at once what changes nothing in the file; what does is a change.
-    fn take(&mut self, request: Request) -> Option<Change> {
-        // Whoever waited for an answer may be gone.
+    /// Executes a request that does not change messages or records; returns any other as a
+    /// change.
+    fn handle(&mut self, request: Request) -> Option<Change> {
+        // The receiver of a reply may be gone.
         match request {
-            Request::Queue(command) => return self.command(command),
+            Request::Queue(command) => return self.handle_command(command),
             Request::Write { results, answer } => return Some(Change::Write { results, answer }),
             Request::Find {
                 id,
@@ -195,7 +196,7 @@ impl Engine {
                 let _ = answer.send(Ok(()));
             }
             Request::Ping(answer) => {
-                let _ = answer.send(match &self.trouble {
+                let _ = answer.send(match &self.write_error {
                     None => Ok(()),
                     Some(reason) => Err(LogUnavailable::File(reason.clone())),
                 });
@@ -205,12 +206,12 @@ impl Engine {
         None
     }
 
-    fn command(&mut self, command: Command) -> Option<Change> {
+    fn handle_command(&mut self, command: Command) -> Option<Change> {
         match command {
             Command::Declare(topology) => {
                 self.topology.absorb(&topology);
                 if let Err(error) = declared::add(&self.db, &topology) {
-                    tracing::warn!(%error, "the names of the queues can't be written down");
+                    tracing::warn!(%error, "queue names could not be stored for `dead redrive`");
                 }
             }
             Command::Publish(outgoing, confirm) => {
@@ -226,40 +227,40 @@ impl Engine {
             }
             Command::Depth(queue, answer) => {
                 let depth = messages::count(&self.db, &queue).unwrap_or_default();
-                let handed = self.queues.handed_out(&queue);
-                let _ = answer.send(depth.saturating_sub(handed));
+                let leased = self.queues.leased_count(&queue);
+                let _ = answer.send(depth.saturating_sub(leased));
             }
             Command::Take(queue, answer) => {
-                if let Err(error) = self.fill_one(&queue) {
-                    tracing::warn!(%error, "messages can't be read from the file");
+                if let Err(error) = self.refill_one(&queue) {
+                    tracing::warn!(%error, "messages could not be read from the data file");
                 }
-                // Where nobody waits any longer, the message goes back by itself.
-                let _ = answer.send(self.queues.take(&queue, &self.shared));
+                // If the receiver is gone, dropping the message requeues it.
+                let _ = answer.send(self.queues.lease_one(&queue, &self.shared));
             }
         }
         None
     }
 
-    /// Writes everything, or nothing; tells everybody.
+    /// Writes all changes in one transaction and replies to their callers.
     fn write(&mut self, changes: Vec<Change>, now: UnixMillis) -> rusqlite::Result<()> {
         let next_due = messages::next_due(&self.db).unwrap_or_default();
         let is_due = next_due.is_some_and(|due| due <= now);
-        let removes = self.is_time_to_remove();
-        if changes.is_empty() && !is_due && !removes && self.trouble.is_none() {
+        let removes = self.is_removal_due();
+        if changes.is_empty() && !is_due && !removes && self.write_error.is_none() {
             return Ok(());
         }
         let written = self.transaction(|engine| {
-            let mut writing = engine.writing(now);
+            let mut writer = engine.batch_writer(now);
             let moved = if is_due {
-                writing.move_due()?
+                writer.move_due()?
             } else {
                 Vec::new()
             };
             let mut outcomes = Vec::with_capacity(changes.len());
             for change in &changes {
-                outcomes.push(writing.carry_out(change)?);
+                outcomes.push(writer.execute(change)?);
             }
-            Ok((moved, outcomes, writing.next_seq))
+            Ok((moved, outcomes, writer.next_seq))
         });
         let (moved, outcomes, next_seq) = match written {
             Ok(written) => written,
@@ -273,7 +274,7 @@ impl Engine {
             self.queues.arrived(&queue, seq, &message);
         }
         for (change, outcome) in changes.into_iter().zip(outcomes) {
-            self.conclude(change, outcome);
+            self.apply_outcome(change, outcome);
         }
         if removes {
             self.remove_old(now)?;
@@ -286,8 +287,8 @@ impl Engine {
         work: impl FnOnce(&Self) -> rusqlite::Result<T>,
     ) -> rusqlite::Result<T> {
         self.db.execute_batch("BEGIN IMMEDIATE")?;
-        if self.trouble.is_some() {
-            // A disk that is full is found out only by writing.
+        if self.write_error.is_some() {
+            // Only a write detects that the disk is full.
             let probe = "INSERT INTO waiting (due_at, queue, properties, body) \
                          VALUES (0, '', '{}', zeroblob(8192)); \
                          DELETE FROM waiting WHERE queue = ''";
@@ -307,16 +308,16 @@ impl Engine {
     }
 
     fn roll_back(&self) {
-        // SQLite has done so by itself after some errors.
+        // After some errors SQLite has already rolled back.
         if !self.db.is_autocommit()
             && let Err(error) = self.db.execute_batch("ROLLBACK")
         {
-            tracing::warn!(%error, "a failed transaction can't be rolled back");
+            tracing::warn!(%error, "failed transaction could not be rolled back");
         }
     }
 
-    fn writing(&self, now: UnixMillis) -> Writing<'_> {
-        Writing {
+    fn batch_writer(&self, now: UnixMillis) -> BatchWriter<'_> {
+        BatchWriter {
             db: &self.db,
             topology: &self.topology,
             queues: &self.queues,
@@ -335,29 +336,29 @@ impl Engine {
             .collect();
     }
 
-    /// What follows from a change that is committed.
-    fn conclude(&mut self, change: Change, outcome: Outcome) {
+    /// Confirms a committed change and updates the queues in memory.
+    fn apply_outcome(&mut self, change: Change, outcome: Outcome) {
         match (change, outcome) {
             (
                 Change::Publish {
                     message, confirm, ..
                 },
-                Outcome::Kept(places),
+                Outcome::Published(destinations),
             ) => {
                 let _ = confirm.send(Ok(()));
-                for (queue, seq) in places {
+                for (queue, seq) in destinations {
                     self.queues.arrived(&queue, seq, &message);
                 }
             }
-            (Change::Settle(Tag(seq), _), Outcome::Ended(letter)) => {
+            (Change::Settle(Tag(seq), _), Outcome::Removed(dead_letter)) => {
                 self.queues.settled(seq);
-                if let Some((queue, seq, message)) = letter {
+                if let Some((queue, seq, message)) = dead_letter {
                     self.queues.arrived(&queue, seq, &message);
                 }
             }
-            (Change::Settle(Tag(seq), _), Outcome::Returned(queue, message)) => {
+            (Change::Settle(Tag(seq), _), Outcome::Requeued(queue, message)) => {
                 self.queues.settled(seq);
-                self.queues.returned(&queue, seq, message);
+                self.queues.requeued(&queue, seq, message);
             }
             (Change::Write { results, answer }, _) => {
                 let _ = answer.send(Ok(WriteReport {
@@ -369,65 +370,69 @@ impl Engine {
         }
     }
 
-    /// Reads what is next for those who have nothing left.
-    fn fill(&mut self, now: UnixMillis) -> rusqlite::Result<()> {
-        for (queue, cursor) in self.queues.hungry() {
-            self.fill_queue(&queue, cursor, READ_AT_ONCE, now)?;
+    /// Loads messages for all queues that need a refill.
+    fn refill(&mut self, now: UnixMillis) -> rusqlite::Result<()> {
+        for (queue, cursor) in self.queues.needing_refill() {
+            self.load(&queue, cursor, READ_BATCH, now)?;
         }
         Ok(())
     }
 
-    fn fill_one(&mut self, queue: &str) -> rusqlite::Result<()> {
-        // What is read may be dead, and not to be handed out.
-        while let Some(cursor) = self.queues.is_empty_after(queue) {
-            self.fill_queue(queue, cursor, 1, clock::now())?;
+    fn refill_one(&mut self, queue: &str) -> rusqlite::Result<()> {
+        // A loaded message may have been dead-lettered, so continue until one is ready.
+        while let Some(cursor) = self.queues.refill_cursor(queue) {
+            self.load(queue, cursor, 1, clock::now())?;
         }
         Ok(())
     }
 
-    /// What is from before this process may have been handed out then, and may be what ended
-    /// it. So that is counted, durably, before it is handed out again.
-    fn fill_queue(
+    /// Loads the next messages of a queue. A message from before this process may have been
+    /// delivered then, and may have caused the crash. Its delivery is therefore counted
+    /// durably before it is delivered again.
+    fn load(
         &mut self,
         queue: &str,
         cursor: i64,
-        most: usize,
+        max: usize,
         now: UnixMillis,
     ) -> rusqlite::Result<()> {
-        let (found, are_all) = messages::after(&self.db, queue, cursor, most)?;
-        let last_of_before = self.last_of_before;
-        let is_of_before = |seq| seq <= last_of_before;
-        let mut buried = Vec::new();
-        if found.iter().any(|resting| is_of_before(resting.seq)) {
-            let (letters, next_seq) = self.transaction(|engine| {
-                let mut writing = engine.writing(now);
-                let mut letters = Vec::new();
-                for resting in found.iter().filter(|resting| is_of_before(resting.seq)) {
-                    let deliveries = messages::count_delivery(&engine.db, resting.seq)?;
-                    if writing.is_too_many(queue, deliveries) {
+        let (found, are_all) = messages::after(&self.db, queue, cursor, max)?;
+        let last_seq_at_open = self.last_seq_at_open;
+        let may_have_been_delivered = |seq| seq <= last_seq_at_open;
+        let mut dead_lettered = Vec::new();
+        if found.iter().any(|row| may_have_been_delivered(row.seq)) {
+            let (dead_letters, next_seq) = self.transaction(|engine| {
+                let mut writer = engine.batch_writer(now);
+                let mut dead_letters = Vec::new();
+                for row in found.iter().filter(|row| may_have_been_delivered(row.seq)) {
+                    let deliveries = messages::count_delivery(&engine.db, row.seq)?;
+                    if writer.exceeds_delivery_limit(queue, deliveries) {
                         let reason = DeathReason::DeliveryLimit;
-                        letters.push((resting.seq, writing.bury(resting.seq, queue, reason)?));
+                        dead_letters.push((row.seq, writer.dead_letter(row.seq, queue, reason)?));
                     }
                 }
-                Ok((letters, writing.next_seq))
+                Ok((dead_letters, writer.next_seq))
             })?;
             self.next_seq = next_seq;
-            buried = letters.into_iter().map(|(seq, _)| seq).collect();
+            dead_lettered = dead_letters.into_iter().map(|(seq, _)| seq).collect();
         }
-        let ready = found.into_iter().map(|resting| {
+        let ready = found.into_iter().map(|row| {
             let ready = Ready {
-                seq: resting.seq,
-                redelivered: is_of_before(resting.seq) || resting.deliveries > 0,
-                message: resting.message,
+                seq: row.seq,
+                redelivered: may_have_been_delivered(row.seq) || row.deliveries > 0,
+                message: row.message,
             };
-            (ready.seq, (!buried.contains(&ready.seq)).then_some(ready))
+            (
+                ready.seq,
+                (!dead_lettered.contains(&ready.seq)).then_some(ready),
+            )
         });
         let ready = ready.collect();
-        self.queues.filled(queue, ready, are_all);
+        self.queues.loaded(queue, ready, are_all);
         Ok(())
     }
 
-    fn is_time_to_remove(&self) -> bool {
+    fn is_removal_due(&self) -> bool {
         self.retention_days.is_some() && self.removed_at.elapsed() >= REMOVE_EVERY
     }
 
@@ -443,33 +448,39 @@ impl Engine {
         Ok(())
     }
 
-    /// Tells operators when the file takes nothing, and when it does again.
-    fn note(&mut self, error: Option<rusqlite::Error>) {
-        let trouble = error.map(|error| error.to_string());
-        if trouble.is_some() == self.trouble.is_some() {
+    /// Logs when the data file becomes unwritable or writable, and updates the link state.
+    fn record_write_error(&mut self, error: Option<rusqlite::Error>) {
+        let write_error = error.map(|error| error.to_string());
+        if write_error.is_some() == self.write_error.is_some() {
             return;
         }
-        match &trouble {
+        match &write_error {
             Some(reason) => {
-                tracing::error!(reason, "the data file takes nothing: events are refused");
+                tracing::error!(reason, "data file not writable, rejecting events");
             }
-            None => tracing::info!("the data file takes events again"),
+            None => tracing::info!("data file writable again, accepting events"),
         }
-        self.link.send_modify(|link| link.blocked = trouble.clone());
-        self.trouble = trouble;
+        self.link
+            .send_modify(|link| link.blocked = write_error.clone());
+        self.write_error = write_error;
     }
 
-    /// The time, after putting right what was waited for by a clock that was set meanwhile.
+    /// Returns the wall clock time. If the clock was set, shifts the due times of waiting
+    /// messages first.
     fn now(&mut self) -> UnixMillis {
         let (wall, steady) = (clock::now(), Instant::now());
         let (wall_before, steady_before) = self.clocks;
         let passed = steady.saturating_duration_since(steady_before);
         let step = wall.get() - wall_before.plus(passed).get();
         self.clocks = (wall, steady);
-        if step.abs() > CLOCK_WAS_SET {
+        if step.abs() > CLOCK_STEP_MS {
             match messages::shift_waiting(&self.db, step) {
-                Ok(waiting) => tracing::warn!(step_ms = step, waiting, "the clock was set"),
-                Err(error) => tracing::warn!(%error, step_ms = step, "the clock was set"),
+                Ok(waiting) => {
+                    tracing::warn!(step_ms = step, waiting, "clock was set, due times adjusted");
+                }
+                Err(error) => {
+                    tracing::warn!(%error, step_ms = step, "clock was set, due times unchanged");
+                }
             }
         }
         wall

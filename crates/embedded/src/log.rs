@@ -1,4 +1,4 @@
-//! The delivery log, in the same file.
+//! Delivery log in the data file.
 
 use std::sync::mpsc;
 
@@ -8,7 +8,7 @@ use wahook_domain::{AttemptResult, DeliveryRecord, EndpointName, EventId};
 
 use crate::engine::Request;
 
-/// Writes into the table `webhooklogs`, and reads it. Clones share the file.
+/// Delivery log in the table `webhooklogs`. Clones share the file.
 #[derive(Clone)]
 pub struct EmbeddedLog {
     requests: mpsc::Sender<Request>,
@@ -19,7 +19,7 @@ impl EmbeddedLog {
         Self { requests }
     }
 
-    async fn ask<T>(
+    async fn send<T>(
         &self,
         request: impl FnOnce(oneshot::Sender<Result<T, LogUnavailable>>) -> Request,
     ) -> Result<T, LogUnavailable> {
@@ -33,7 +33,7 @@ impl EmbeddedLog {
 impl DeliveryLog for EmbeddedLog {
     async fn write(&self, results: &[AttemptResult]) -> Result<WriteReport, LogUnavailable> {
         let results = results.to_vec();
-        self.ask(|answer| Request::Write { results, answer }).await
+        self.send(|answer| Request::Write { results, answer }).await
     }
 
     async fn find(
@@ -42,7 +42,7 @@ impl DeliveryLog for EmbeddedLog {
         endpoint: &EndpointName,
     ) -> Result<Option<DeliveryRecord>, LogUnavailable> {
         let (id, endpoint) = (id.clone(), endpoint.clone());
-        self.ask(|answer| Request::Find {
+        self.send(|answer| Request::Find {
             id,
             endpoint,
             answer,
@@ -52,10 +52,10 @@ impl DeliveryLog for EmbeddedLog {
 
     async fn prepare(&self, retention_days: Option<u32>) -> Result<(), LogUnavailable> {
         let days = retention_days;
-        self.ask(|answer| Request::Retain { days, answer }).await
+        self.send(|answer| Request::Retain { days, answer }).await
     }
 
     async fn ping(&self) -> Result<(), LogUnavailable> {
-        self.ask(Request::Ping).await
+        self.send(Request::Ping).await
     }
 }

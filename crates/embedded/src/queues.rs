@@ -1,5 +1,4 @@
-//! What is known of the queues in memory: who wants messages, which are next, and which are
-//! handed out.
+//! State of the queues in memory: subscribers, ready messages and leased messages.
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
 
@@ -9,27 +8,27 @@ use wahook_queue::{
     local::{SharedQueue, Subscriber, SubscriberId, Tag},
 };
 
-/// Messages of one queue that are kept in memory, at the most, and bytes. More stay in the
-/// file alone until those are handed out.
-const MOST_READY: usize = 2_000;
-const MOST_READY_BYTES: usize = 16 << 20;
-/// When a queue is filled up from the file again.
-const FEW_READY: usize = 256;
+/// Maximum number of ready messages per queue in memory. More stay in the file.
+const MAX_READY: usize = 2_000;
+/// Maximum bytes of ready messages per queue in memory.
+const MAX_READY_BYTES: usize = 16 << 20;
+/// Number of ready messages below which a queue is refilled from the file.
+const REFILL_BELOW: usize = 256;
 
-/// All queues that somebody has used.
+/// Queues that were used since the start.
 #[derive(Default)]
 pub(crate) struct Queues {
     by_name: BTreeMap<String, Queue>,
-    handed: HashMap<i64, Handed>,
+    leased: HashMap<i64, Leased>,
 }
 
-/// A message that is handed out.
-struct Handed {
+/// Lease of a message.
+struct Leased {
     queue: String,
     subscriber: Option<SubscriberId>,
 }
 
-/// A message that can be handed out.
+/// Message that is ready for delivery.
 pub(crate) struct Ready {
     pub(crate) seq: i64,
     pub(crate) message: Stored,
@@ -39,10 +38,10 @@ pub(crate) struct Ready {
 struct Queue {
     ready: VecDeque<Ready>,
     ready_bytes: usize,
-    /// The last message that was ever ready: those in the file after it are still to come.
+    /// Last message that was loaded; messages after it are still in the file only.
     cursor: i64,
-    /// Whether there may be such.
-    behind: bool,
+    /// True if there may be such messages.
+    has_more: bool,
     subscribers: VecDeque<Subscribed>,
 }
 
@@ -52,14 +51,14 @@ struct Subscribed {
     messages: UnboundedSender<Received>,
 }
 
-/// What is known of a queue that nobody has used: there may be something in the file.
+/// Initial state of a queue, which may have messages in the file.
 impl Default for Queue {
     fn default() -> Self {
         Self {
             ready: VecDeque::new(),
             ready_bytes: 0,
             cursor: 0,
-            behind: true,
+            has_more: true,
             subscribers: VecDeque::new(),
         }
     }
@@ -88,14 +87,14 @@ impl Queues {
             .map_or(0, |queue| queue.subscribers.len())
     }
 
-    /// A new message is in the file. It is kept in memory too where it is next.
+    /// Adds a message that was written to the file, unless it has to wait for a refill.
     pub(crate) fn arrived(&mut self, queue: &str, seq: i64, message: &Stored) {
-        // Nobody subscribes to dead letters: they never take memory.
+        // Dead letters have no subscribers, so they never take memory.
         let Some(queue) = self.by_name.get_mut(queue) else {
             return;
         };
-        if queue.behind || queue.subscribers.is_empty() || queue.is_full() {
-            queue.behind = true;
+        if queue.has_more || queue.subscribers.is_empty() || queue.is_full() {
+            queue.has_more = true;
             return;
         }
         queue.cursor = seq;
@@ -106,29 +105,31 @@ impl Queues {
         });
     }
 
-    /// Those queues that have somebody to hand out to, few messages in memory, and perhaps
-    /// more in the file: each with the last one that was ready.
-    pub(crate) fn hungry(&self) -> Vec<(String, i64)> {
-        let is_hungry = |queue: &Queue| {
-            queue.behind && queue.ready.len() < FEW_READY && queue.subscribers.iter().any(is_free)
+    /// Returns the queues to refill, with their cursors: those with a free subscriber, few
+    /// ready messages, and possibly more in the file.
+    pub(crate) fn needing_refill(&self) -> Vec<(String, i64)> {
+        let needs_refill = |queue: &Queue| {
+            queue.has_more
+                && queue.ready.len() < REFILL_BELOW
+                && queue.subscribers.iter().any(has_capacity)
         };
-        let hungry = self.by_name.iter().filter(|(_, queue)| is_hungry(queue));
-        hungry
+        let needing_refill = self.by_name.iter().filter(|(_, queue)| needs_refill(queue));
+        needing_refill
             .map(|(name, queue)| (name.clone(), queue.cursor))
             .collect()
     }
 
-    /// The last one that was ready, where none is in memory and there may be more.
-    pub(crate) fn is_empty_after(&mut self, queue: &str) -> Option<i64> {
+    /// Returns the cursor if no message is ready and the file may have more.
+    pub(crate) fn refill_cursor(&mut self, queue: &str) -> Option<i64> {
         let queue = self.by_name.entry(queue.to_owned()).or_default();
-        (queue.ready.is_empty() && queue.behind).then_some(queue.cursor)
+        (queue.ready.is_empty() && queue.has_more).then_some(queue.cursor)
     }
 
-    /// Messages from the file, the next in order, and whether those are all. Those that are
-    /// `None` are in the file and are not to be handed out.
-    pub(crate) fn filled(&mut self, name: &str, found: Vec<(i64, Option<Ready>)>, are_all: bool) {
+    /// Adds the next messages from the file; `are_all` is true if there are no more. `None`
+    /// marks a message that must not be delivered.
+    pub(crate) fn loaded(&mut self, name: &str, found: Vec<(i64, Option<Ready>)>, are_all: bool) {
         let queue = self.by_name.entry(name.to_owned()).or_default();
-        queue.behind = !are_all;
+        queue.has_more = !are_all;
         for (seq, ready) in found {
             queue.cursor = seq;
             if let Some(ready) = ready {
@@ -137,76 +138,76 @@ impl Queues {
         }
     }
 
-    /// Hands out whatever can be.
-    pub(crate) fn hand_out(&mut self, shared: &SharedQueue) {
+    /// Delivers ready messages to free subscribers, in turn.
+    pub(crate) fn deliver(&mut self, shared: &SharedQueue) {
         for (name, queue) in &mut self.by_name {
             while !queue.ready.is_empty() {
-                let Some(place) = queue.subscribers.iter().position(is_free) else {
+                let Some(index) = queue.subscribers.iter().position(has_capacity) else {
                     break;
                 };
-                // The next one gets the next message.
-                queue.subscribers.rotate_left(place);
+                // Round robin: the first free subscriber gets the message.
+                queue.subscribers.rotate_left(index);
                 let Some(ready) = queue.pop() else { break };
                 let Some(subscriber) = queue.subscribers.front_mut() else {
                     break;
                 };
                 subscriber.free -= 1;
-                let handed = Handed {
+                let leased = Leased {
                     queue: name.clone(),
                     subscriber: Some(subscriber.id),
                 };
-                self.handed.insert(ready.seq, handed);
+                self.leased.insert(ready.seq, leased);
                 if subscriber.messages.send(ready.received(shared)).is_ok() {
                     queue.subscribers.rotate_left(1);
                 } else {
-                    // It has gone away; the message goes back by itself.
+                    // The subscriber is gone; dropping the message requeues it.
                     queue.subscribers.pop_front();
                 }
             }
         }
     }
 
-    /// Hands out one message of a queue without a subscription.
-    pub(crate) fn take(&mut self, name: &str, shared: &SharedQueue) -> Option<Received> {
+    /// Leases one message of a queue without a subscription.
+    pub(crate) fn lease_one(&mut self, name: &str, shared: &SharedQueue) -> Option<Received> {
         let ready = self.by_name.get_mut(name)?.pop()?;
-        let handed = Handed {
+        let leased = Leased {
             queue: name.to_owned(),
             subscriber: None,
         };
-        self.handed.insert(ready.seq, handed);
+        self.leased.insert(ready.seq, leased);
         Some(ready.received(shared))
     }
 
-    /// How many of a queue are handed out.
-    pub(crate) fn handed_out(&self, queue: &str) -> u32 {
-        let of_queue = self.handed.values().filter(|handed| handed.queue == queue);
+    /// Returns the number of leased messages of a queue.
+    pub(crate) fn leased_count(&self, queue: &str) -> u32 {
+        let of_queue = self.leased.values().filter(|leased| leased.queue == queue);
         of_queue.count().try_into().unwrap_or(u32::MAX)
     }
 
-    /// The queue of a message that is handed out.
+    /// Returns the queue of a leased message.
     pub(crate) fn queue_of(&self, seq: i64) -> Option<&str> {
-        self.handed.get(&seq).map(|handed| handed.queue.as_str())
+        self.leased.get(&seq).map(|leased| leased.queue.as_str())
     }
 
-    /// A message is no longer handed out.
+    /// Ends the lease of a message.
     pub(crate) fn settled(&mut self, seq: i64) {
-        let Some(handed) = self.handed.remove(&seq) else {
+        let Some(leased) = self.leased.remove(&seq) else {
             return;
         };
-        let Some(queue) = self.by_name.get_mut(&handed.queue) else {
+        let Some(queue) = self.by_name.get_mut(&leased.queue) else {
             return;
         };
         let subscriber = queue
             .subscribers
             .iter_mut()
-            .find(|subscriber| Some(subscriber.id) == handed.subscriber);
+            .find(|subscriber| Some(subscriber.id) == leased.subscriber);
         if let Some(subscriber) = subscriber {
             subscriber.free += 1;
         }
     }
 
-    /// A message that was handed out is the first of its queue again.
-    pub(crate) fn returned(&mut self, queue: &str, seq: i64, message: Stored) {
+    /// Puts a message at the head of its queue.
+    pub(crate) fn requeued(&mut self, queue: &str, seq: i64, message: Stored) {
         if let Some(queue) = self.by_name.get_mut(queue) {
             queue.ready_bytes += message.payload().len();
             queue.ready.push_front(Ready {
@@ -231,7 +232,7 @@ impl Queue {
     }
 
     fn is_full(&self) -> bool {
-        self.ready.len() >= MOST_READY || self.ready_bytes >= MOST_READY_BYTES
+        self.ready.len() >= MAX_READY || self.ready_bytes >= MAX_READY_BYTES
     }
 }
 
@@ -247,6 +248,6 @@ impl Ready {
     }
 }
 
-fn is_free(subscriber: &Subscribed) -> bool {
+fn has_capacity(subscriber: &Subscribed) -> bool {
     subscriber.free > 0
 }

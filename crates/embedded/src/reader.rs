@@ -1,5 +1,5 @@
-//! The log, read beside whoever works on the file: how many deliveries ended how, and which
-//! end now.
+//! Reads the log next to a running process: counts deliveries by outcome, and follows
+//! deliveries as they end.
 
 use std::{collections::BTreeSet, path::Path};
 
@@ -9,32 +9,31 @@ use wahook_domain::{Status, UnixMillis};
 
 use crate::{OpenError, open};
 
-/// How much later than others a delivery may be written that ended before them: results that
-/// were kept back are rare, and waited for no longer than some seconds.
+/// Maximum delay between the end of a delivery and its write to the log. Delayed results
+/// are rare, and late by a few seconds only.
 const LATE_MS: i64 = 30_000;
-/// Deliveries that are read at once.
-const READ_AT_ONCE: usize = 1_000;
+/// Maximum number of deliveries per read.
+const READ_BATCH: usize = 1_000;
 
-/// A connection for reading, which neither waits for a writer nor lets one wait.
+/// Read-only connection, which neither waits for a writer nor blocks one.
 pub struct LogReader {
     db: Connection,
 }
 
 impl LogReader {
-    /// Opens a file that is there.
+    /// Opens an existing file.
     ///
     /// # Errors
-    /// When there is none, or it is none of ours.
+    /// If the file does not exist or was not written by wahook.
     pub fn open(path: &Path) -> Result<Self, OpenError> {
-        let db = open::look(path)?;
+        let db = open::open_read_only(path)?;
         Ok(Self { db })
     }
 
-    /// Counts the deliveries of the events that were accepted at `since` or later, and before
-    /// `until`.
+    /// Counts the deliveries of events accepted at or after `since` and before `until`.
     ///
     /// # Errors
-    /// When the file can't be read.
+    /// If the file can't be read.
     pub fn count(
         &self,
         since: UnixMillis,
@@ -66,41 +65,42 @@ impl LogReader {
         counts.collect()
     }
 
-    /// Follows the deliveries that have ended at `since` or later.
+    /// Follows the deliveries that end at or after `since`.
     #[must_use]
-    pub fn follow(self, since: UnixMillis, filter: EndedFilter) -> Ends {
-        Ends {
+    pub fn follow(self, since: UnixMillis, filter: EndedFilter) -> EndedReader {
+        EndedReader {
             db: self.db,
             filter,
             since: since.get(),
             reached: since.get(),
-            told: BTreeSet::new(),
+            reported: BTreeSet::new(),
             version: None,
         }
     }
 }
 
-/// Deliveries in the order of their ends, as far as they are written.
-pub struct Ends {
+/// Reader of ended deliveries, in the order of their end.
+pub struct EndedReader {
     db: Connection,
     filter: EndedFilter,
     since: i64,
-    /// The latest end that was told.
+    /// Latest end that was reported.
     reached: i64,
-    /// What was told of the time that is still looked at.
-    told: BTreeSet<(i64, String)>,
-    /// The version of the file at the last look that found nothing more.
+    /// Deliveries that were reported and that the next query returns again.
+    reported: BTreeSet<(i64, String)>,
+    /// Version of the file at the last complete read.
     version: Option<i64>,
 }
 
-impl Ends {
-    /// Those that are new since the last call; some of them, where there are many. While the
-    /// file does not change a call costs next to nothing.
+impl EndedReader {
+    /// Returns deliveries that ended since the last call, at most 1,000. Cheap while the
+    /// file does not change.
     ///
     /// # Errors
-    /// When the file can't be read.
-    pub fn new_ones(&mut self) -> rusqlite::Result<Vec<Ended>> {
-        // It changes with each commit of others. Asked before the look, it misses none.
+    /// If the file can't be read.
+    pub fn read_new(&mut self) -> rusqlite::Result<Vec<Ended>> {
+        // Changes with each commit of another connection. Read before the query, so that
+        // no commit is missed.
         let version = self
             .db
             .query_row("PRAGMA data_version", [], |row| row.get(0))?;
@@ -108,7 +108,7 @@ impl Ends {
             return Ok(Vec::new());
         }
         let from = self.since.max(self.reached.saturating_sub(LATE_MS));
-        self.told = self.told.split_off(&(from, String::new()));
+        self.reported = self.reported.split_off(&(from, String::new()));
         let mut statement = self.db.prepare_cached(
             "SELECT completedAt, _id, eventId, event, endpoint, webhookUrl, status, statusCode, \
              retryCount, errorMessage, createdAt \
@@ -117,23 +117,23 @@ impl Ends {
         let mut rows = statement.query(params![from])?;
         let (mut ended, mut are_all) = (Vec::new(), true);
         while let Some(row) = rows.next()? {
-            if ended.len() >= READ_AT_ONCE {
+            if ended.len() >= READ_BATCH {
                 are_all = false;
                 break;
             }
             let (at, key): (i64, String) = (row.get(0)?, row.get(1)?);
-            if self.told.insert((at, key)) {
+            if self.reported.insert((at, key)) {
                 self.reached = self.reached.max(at);
                 ended.push(read(row, at)?);
             }
         }
         self.version = are_all.then_some(version);
-        ended.retain(|ended| is_wanted(ended, &self.filter));
+        ended.retain(|ended| matches(ended, &self.filter));
         Ok(ended)
     }
 }
 
-fn is_wanted(ended: &Ended, filter: &EndedFilter) -> bool {
+fn matches(ended: &Ended, filter: &EndedFilter) -> bool {
     let has = |wanted: &[String], name: &String| wanted.is_empty() || wanted.contains(name);
     has(&filter.events, &ended.event)
         && has(&filter.endpoints, &ended.endpoint)

@@ -1,5 +1,5 @@
-//! The delivery log's records in their table. What a record says is what the domain derives
-//! from its attempts; only the attempts are merged here.
+//! Queries on the table of delivery records. Merges attempts; the domain derives all other
+//! fields from them.
 
 use std::sync::Arc;
 
@@ -11,10 +11,10 @@ use wahook_domain::{
     json::{self, Node},
 };
 
-/// Records that are removed in one transaction, so that nobody waits for long.
-const REMOVED_AT_ONCE: i64 = 500;
+/// Maximum number of records removed in one transaction, so that writers do not wait long.
+const REMOVE_BATCH: i64 = 500;
 
-/// An attempt as it is stored, in the words of the MongoDB collection.
+/// Stored attempt, with the field names of the MongoDB collection.
 #[derive(Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct StoredAttempt {
@@ -28,7 +28,7 @@ struct StoredAttempt {
     webhook_url: String,
 }
 
-/// Writes a result into the record of its delivery, which it begins where there is none.
+/// Inserts the record of a delivery, or merges the result into the existing one.
 pub(crate) fn write(db: &Connection, result: &AttemptResult) -> rusqlite::Result<()> {
     let record = DeliveryRecord::first(result);
     if insert(db, &record, result)? {
@@ -41,7 +41,7 @@ pub(crate) fn write(db: &Connection, result: &AttemptResult) -> rusqlite::Result
     Ok(())
 }
 
-/// The record of one event at one endpoint.
+/// Returns the record of an event and endpoint.
 pub(crate) fn find(
     db: &Connection,
     id: &EventId,
@@ -54,9 +54,9 @@ pub(crate) fn find(
         .optional()
 }
 
-/// What was written into a record, attempt by attempt. Its row begins as [`read`] wants it,
-/// with key, id and endpoint after that. The body has what the log keeps of the event's, which
-/// is all that a log is made of.
+/// Returns the results of a record, by attempt. The row starts with the columns of [`read`],
+/// then key, id and endpoint. The body contains only the parts of the event's body that the
+/// log stores; a log needs no more.
 pub(crate) fn results(row: &Row<'_>, payload: &str) -> rusqlite::Result<Vec<AttemptResult>> {
     let (id, endpoint, timestamp): (String, String, String) =
         (row.get(4)?, row.get(5)?, row.get(7)?);
@@ -78,18 +78,18 @@ pub(crate) fn results(row: &Row<'_>, payload: &str) -> rusqlite::Result<Vec<Atte
     Ok(record.attempts().iter().map(result).collect())
 }
 
-/// Removes some of the records of events that were accepted before; says whether there may
+/// Removes a batch of records of events accepted before `moment`. Returns true if there may
 /// be more.
 pub(crate) fn remove_before(db: &Connection, moment: UnixMillis) -> rusqlite::Result<bool> {
     let mut statement = db.prepare_cached(
         "DELETE FROM webhooklogs WHERE rowid IN \
          (SELECT rowid FROM webhooklogs WHERE createdAt < ? LIMIT ?)",
     )?;
-    let removed = statement.execute([moment.get(), REMOVED_AT_ONCE])?;
-    Ok(i64::try_from(removed).is_ok_and(|removed| removed == REMOVED_AT_ONCE))
+    let removed = statement.execute([moment.get(), REMOVE_BATCH])?;
+    Ok(i64::try_from(removed).is_ok_and(|removed| removed == REMOVE_BATCH))
 }
 
-/// Says whether there was no record yet.
+/// Inserts a record unless it exists. Returns true if it was inserted.
 fn insert(
     db: &Connection,
     record: &DeliveryRecord,
@@ -152,8 +152,8 @@ fn key(id: &EventId, endpoint: &EndpointName) -> String {
     format!("{id}/{endpoint}")
 }
 
-/// The event's data as canonical JSON, and its time as text even where the gateway sent a
-/// number.
+/// Returns the event's data as canonical JSON, and its timestamp as text even if the gateway
+/// sent a number.
 fn sent_parts(result: &AttemptResult) -> (String, String) {
     let body = result.body.parse();
     let member = |name| match &body {

@@ -1,10 +1,9 @@
-//! The dead letters of a file that another process may be working on, for the command
-//! `dead`.
+//! Dead letters of a data file that another process may have open, for the command `dead`.
 //!
-//! SQLite lets several processes write, one after the other, and nobody keeps dead letters
-//! in memory. So a letter can be looked at and removed beside a running program; one that is
-//! redriven is put among those that wait, due at once, where the program looks twice a
-//! second.
+//! SQLite allows several processes to write, one at a time, and the running process keeps
+//! no dead letters in memory. So they can be read and removed next to it. A redrive inserts
+//! a waiting message that is due immediately; the running process checks for such messages
+//! twice a second.
 
 use std::{
     path::Path,
@@ -21,31 +20,31 @@ use wahook_queue::{
 
 use crate::{OpenError, declared, messages, open};
 
-/// Due before everything else.
-const AT_ONCE: UnixMillis = UnixMillis::new(0);
+/// Due time before that of any other message.
+const DUE_NOW: UnixMillis = UnixMillis::new(0);
 
-/// Opens the file beside whoever has it, for looking through queues and ending messages.
+/// Opens the file next to a running process, to read and remove messages.
 ///
 /// # Errors
-/// When the file is not there, or is none of ours.
-pub fn visit(path: &Path) -> Result<Broker, OpenError> {
+/// If the file does not exist or was not written by wahook.
+pub fn open_dead_letters(path: &Path) -> Result<Broker, OpenError> {
     if !path.exists() {
         return Err(OpenError::Missing(path.to_owned()));
     }
     let db = open::connect(path)?;
     let (link_sender, link) = watch::channel(LinkState::default());
     link_sender.send_modify(LinkState::connected);
-    let visitor = Arc::new_cyclic(|own| Visitor {
+    let store = Arc::new_cyclic(|own| DeadLetterStore {
         own: own.clone(),
         state: Mutex::new(State { db, cursor: 0 }),
         link,
         _link: link_sender,
     });
-    Ok(Broker::Local(visitor))
+    Ok(Broker::Local(store))
 }
 
-struct Visitor {
-    /// What messages that are taken are given back to.
+struct DeadLetterStore {
+    /// Receives the settlements of messages.
     own: std::sync::Weak<Self>,
     state: Mutex<State>,
     link: watch::Receiver<LinkState>,
@@ -54,39 +53,40 @@ struct Visitor {
 
 struct State {
     db: Connection,
-    /// The last message that was taken. Each is taken once, and stays where it is until it is
-    /// ended.
+    /// Last message that was read. Each message is read once, and stays in the file until
+    /// it is acked.
     cursor: i64,
 }
 
-impl LocalQueue for Visitor {
+impl LocalQueue for DeadLetterStore {
     fn submit(&self, command: Command) {
-        // Whoever waited for an answer may be gone.
+        // The receiver of a reply may be gone.
         match command {
             Command::Publish(outgoing, confirm) => {
-                let kept = self.state().keep_waiting(*outgoing);
-                let _ = confirm.send(match kept {
+                let scheduled = self.state().schedule(*outgoing);
+                let _ = confirm.send(match scheduled {
                     Ok(true) => Ok(()),
                     Ok(false) => Err(PublishError::Unroutable),
-                    Err(error) => Err(refused("redriven", &error)),
+                    Err(error) => Err(log_failure("redriven", &error)),
                 });
             }
             Command::Take(queue, answer) => {
-                let _ = answer.send(self.take(&queue));
+                let _ = answer.send(self.next_message(&queue));
             }
             Command::Depth(queue, answer) => {
                 let depth = messages::count(&self.state().db, &queue);
                 let _ = answer.send(depth.unwrap_or_else(|error| {
-                    refused("counted", &error);
+                    log_failure("counted", &error);
                     0
                 }));
             }
             Command::Settle(Tag(seq), Settlement::Ack) => {
                 if let Err(error) = messages::delete(&self.state().db, seq) {
-                    refused("removed", &error);
+                    log_failure("removed", &error);
                 }
             }
-            // What is not ended has never left its place, and nobody subscribes.
+            // Other settlements change nothing, because the message is still in the file;
+            // the command `dead` does not subscribe.
             _ => {}
         }
     }
@@ -96,8 +96,8 @@ impl LocalQueue for Visitor {
     }
 }
 
-impl Visitor {
-    fn take(&self, queue: &str) -> Option<Received> {
+impl DeadLetterStore {
+    fn next_message(&self, queue: &str) -> Option<Received> {
         let own: SharedQueue = self.own.upgrade()?;
         let mut state = self.state();
         match messages::after(&state.db, queue, state.cursor, 1) {
@@ -107,31 +107,31 @@ impl Visitor {
                 Some(Received::local(next.message, true, Tag(next.seq), own))
             }
             Err(error) => {
-                refused("read", &error);
+                log_failure("read", &error);
                 None
             }
         }
     }
 
-    /// Each step leaves the state whole.
+    /// Ignores poisoning: the state is consistent after each step.
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl State {
-    /// Says whether there is such a queue.
-    fn keep_waiting(&self, outgoing: Outgoing) -> rusqlite::Result<bool> {
+    /// Stores a message for a redrive. Returns false if its queue does not exist.
+    fn schedule(&self, outgoing: Outgoing) -> rusqlite::Result<bool> {
         let queue = outgoing.address().1.to_owned();
-        let is_there = declared::has(&self.db, &queue)?;
-        if is_there {
-            messages::insert_waiting(&self.db, AT_ONCE, &queue, &Stored::from(outgoing))?;
+        let is_declared = declared::has(&self.db, &queue)?;
+        if is_declared {
+            messages::insert_waiting(&self.db, DUE_NOW, &queue, &Stored::from(outgoing))?;
         }
-        Ok(is_there)
+        Ok(is_declared)
     }
 }
 
-fn refused(what: &str, error: &rusqlite::Error) -> PublishError {
-    tracing::error!(%error, "a message can't be {what}");
+fn log_failure(what: &str, error: &rusqlite::Error) -> PublishError {
+    tracing::error!(%error, "message could not be {what}");
     PublishError::Refused
 }
