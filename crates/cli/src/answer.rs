@@ -1,37 +1,37 @@
-//! What did the producer say to an event?
+//! Answers of the producer to events.
 
 use serde::{Deserialize, Serialize};
 use std::{fmt, time::Duration};
 use wahook_runtime::printable;
 
-/// How much of an answer that is no problem document is shown.
+/// Limit in characters for showing an answer that is not a problem document.
 const SHOWN_CHARS: usize = 300;
 
-/// What became of an event.
+/// Result of sending an event.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum Verdict {
-    /// The broker has it.
-    Taken(Taken),
-    /// It will never be taken as it is.
+    /// The broker has the event.
+    Accepted(Accepted),
+    /// The event was rejected; a retry does not help.
     Refused(Refusal),
-    /// It was not taken, but may be later.
+    /// The event was not accepted, but a retry may succeed.
     NotNow(Refusal),
 }
 
-/// The answer to an event that was taken.
+/// Answer to an accepted event.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
-pub(crate) struct Taken {
+pub(crate) struct Accepted {
     pub(crate) id: String,
     #[serde(default)]
     pub(crate) warnings: Vec<Fault>,
-    /// It had been taken before.
+    /// True if the event was accepted before.
     #[serde(default)]
     pub(crate) duplicate: bool,
-    /// 0 where no endpoint wants it.
+    /// Present, and 0, if no endpoint wants the event.
     pub(crate) endpoints: Option<u64>,
 }
 
-/// A problem document, as much of it as there is.
+/// Problem document; absent members are empty.
 #[derive(Debug, Clone, Default, PartialEq, Deserialize, Serialize)]
 pub(crate) struct Refusal {
     #[serde(default)]
@@ -42,12 +42,12 @@ pub(crate) struct Refusal {
     detail: String,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     errors: Vec<Fault>,
-    /// When to ask again, where the answer said so.
+    /// Delay from `Retry-After`.
     #[serde(skip)]
     pub(crate) retry_after: Option<Duration>,
 }
 
-/// What is wrong at one place of an event.
+/// Fault at one place of an event.
 #[derive(Debug, Clone, PartialEq, Deserialize, Serialize)]
 pub(crate) struct Fault {
     pointer: String,
@@ -55,34 +55,34 @@ pub(crate) struct Fault {
 }
 
 impl Verdict {
-    /// From the whole answer to one event.
-    pub(crate) fn of(status: u16, retry_after: Option<Duration>, body: &[u8]) -> Self {
+    /// Reads the answer to one event.
+    pub(crate) fn from_answer(status: u16, retry_after: Option<Duration>, body: &[u8]) -> Self {
         if matches!(status, 200 | 202)
-            && let Ok(taken) = serde_json::from_slice(body)
+            && let Ok(accepted) = serde_json::from_slice(body)
         {
-            return Self::Taken(taken);
+            return Self::Accepted(accepted);
         }
-        let mut refusal = Refusal::read(status, body);
+        let mut refusal = Refusal::parse(status, body);
         refusal.retry_after = retry_after;
         Self::refused(refusal)
     }
 
-    /// From one line of the answer to a batch.
-    pub(crate) fn of_line(line: &[u8]) -> Option<Self> {
+    /// Reads one line of the answer to a batch. Returns `None` if it is incomplete.
+    pub(crate) fn from_line(line: &[u8]) -> Option<Self> {
         #[derive(Deserialize)]
         struct Status {
             status: u16,
         }
         let Status { status } = serde_json::from_slice(line).ok()?;
         if matches!(status, 200 | 202) {
-            return serde_json::from_slice(line).ok().map(Self::Taken);
+            return serde_json::from_slice(line).ok().map(Self::Accepted);
         }
-        Some(Self::refused(Refusal::read(status, line)))
+        Some(Self::refused(Refusal::parse(status, line)))
     }
 
     fn refused(refusal: Refusal) -> Self {
-        // An answer 2xx or 3xx that is not the producer's comes from something
-        // between us and it, as one of 502 does.
+        // A 2xx or 3xx answer of another form comes from an intermediary, as a 502 does: a
+        // retry may succeed.
         let is_final = (400..500).contains(&refusal.status) && !matches!(refusal.status, 408 | 429);
         if is_final {
             Self::Refused(refusal)
@@ -93,8 +93,8 @@ impl Verdict {
 }
 
 impl Refusal {
-    /// For what the command itself refuses.
-    pub(crate) fn own(title: &str, detail: impl Into<String>) -> Self {
+    /// Creates a refusal by the command itself.
+    pub(crate) fn local(title: &str, detail: impl Into<String>) -> Self {
         Self {
             title: title.to_owned(),
             detail: detail.into(),
@@ -102,13 +102,13 @@ impl Refusal {
         }
     }
 
-    fn read(status: u16, body: &[u8]) -> Self {
-        let read = serde_json::from_slice::<Self>(body).ok();
-        match read.filter(|refusal| !refusal.title.is_empty()) {
+    fn parse(status: u16, body: &[u8]) -> Self {
+        let parsed = serde_json::from_slice::<Self>(body).ok();
+        match parsed.filter(|refusal| !refusal.title.is_empty()) {
             Some(refusal) => Self { status, ..refusal },
             None => Self {
                 status,
-                title: "The answer is not the producer's".to_owned(),
+                title: "The answer is not from the producer".to_owned(),
                 detail: String::from_utf8_lossy(body)
                     .chars()
                     .take(SHOWN_CHARS)
@@ -150,9 +150,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_problem_document_is_told_with_all_its_places() {
+    fn problem_document_is_shown_with_all_its_faults() {
         let body = br#"{"type":"/problems/invalid-event","title":"The JSON is not an event","status":422,"detail":"see errors","errors":[{"pointer":"/event","message":"is missing"},{"pointer":"","message":"must be an object"}]}"#;
-        let Verdict::Refused(refusal) = Verdict::of(422, None, body) else {
+        let Verdict::Refused(refusal) = Verdict::from_answer(422, None, body) else {
             panic!()
         };
         assert_eq!(
@@ -162,39 +162,49 @@ mod tests {
     }
 
     #[test]
-    fn what_something_between_answers_is_shown_and_is_never_taken_for_a_yes() {
-        let Verdict::NotNow(refusal) = Verdict::of(502, None, b"<h1>Bad\x1b[2J Gateway</h1>")
+    fn answer_of_an_intermediary_is_shown_and_never_counts_as_accepted() {
+        let Verdict::NotNow(refusal) =
+            Verdict::from_answer(502, None, b"<h1>Bad\x1b[2J Gateway</h1>")
         else {
             panic!()
         };
         assert_eq!(
             refusal.to_string(),
-            "502 The answer is not the producer's: <h1>Bad\\u{1b}[2J Gateway</h1>"
+            "502 The answer is not from the producer: <h1>Bad\\u{1b}[2J Gateway</h1>"
         );
         assert!(matches!(
-            Verdict::of(200, None, b"<h1>Sign in</h1>"),
+            Verdict::from_answer(200, None, b"<h1>Sign in</h1>"),
             Verdict::NotNow(_)
         ));
-        assert!(matches!(Verdict::of(302, None, b""), Verdict::NotNow(_)));
-        assert!(matches!(Verdict::of(401, None, b""), Verdict::Refused(_)));
+        assert!(matches!(
+            Verdict::from_answer(302, None, b""),
+            Verdict::NotNow(_)
+        ));
+        assert!(matches!(
+            Verdict::from_answer(401, None, b""),
+            Verdict::Refused(_)
+        ));
         for later in [408, 429, 500, 503] {
             assert!(matches!(
-                Verdict::of(later, None, b"{}"),
+                Verdict::from_answer(later, None, b"{}"),
                 Verdict::NotNow(_)
             ));
         }
     }
 
     #[test]
-    fn each_line_of_a_batch_has_a_verdict_of_its_own() {
-        let taken = Verdict::of_line(br#"{"status":200,"id":"a","warnings":[],"duplicate":true}"#);
-        assert!(matches!(taken, Some(Verdict::Taken(taken)) if taken.duplicate && taken.id == "a"));
-        let refused = Verdict::of_line(br#"{"status":400,"title":"The body is not JSON"}"#);
+    fn each_line_of_a_batch_has_its_own_verdict() {
+        let accepted =
+            Verdict::from_line(br#"{"status":200,"id":"a","warnings":[],"duplicate":true}"#);
+        assert!(
+            matches!(accepted, Some(Verdict::Accepted(event)) if event.duplicate && event.id == "a")
+        );
+        let refused = Verdict::from_line(br#"{"status":400,"title":"The body is not JSON"}"#);
         assert!(matches!(refused, Some(Verdict::Refused(_))));
-        let later = Verdict::of_line(br#"{"status":503,"title":"The event was not taken"}"#);
+        let later = Verdict::from_line(br#"{"status":503,"title":"The event was not accepted"}"#);
         assert!(matches!(later, Some(Verdict::NotNow(_))));
         for broken in [&b""[..], b"{}", br#"{"status":202}"#, br#"{"status":2"#] {
-            assert_eq!(Verdict::of_line(broken), None);
+            assert_eq!(Verdict::from_line(broken), None);
         }
     }
 }

@@ -1,4 +1,4 @@
-//! What the commands must know of a delivery log.
+//! Access to a delivery log.
 
 use std::future::Future;
 use wahook_delivery_log::{CountBy, Counts, EndedFilter, FollowError, Following, MongoLog};
@@ -7,22 +7,19 @@ use wahook_runtime::Settings;
 
 pub use wahook_delivery_log::Ended;
 
-/// A log that deliveries can be read from.
-///
-/// The seam exists because a log may be MongoDB or a file, and neither command
-/// has to know.
+/// Delivery log that the commands read, in MongoDB or in a file.
 pub trait Deliveries {
-    /// Deliveries as they end.
+    /// Stream of deliveries as they end.
     type Following: Follow;
 
-    /// Follows those that end from now on, or have ended since.
+    /// Follows the deliveries that end from now on, or that ended at or after `since`.
     fn follow(
         &self,
         since: Option<UnixMillis>,
         filter: &EndedFilter,
     ) -> impl Future<Output = Result<Self::Following, FollowError>>;
 
-    /// Counts those whose event was accepted at `since` or later, and before
+    /// Counts the deliveries whose event was accepted at `since` or later, and before
     /// `until`.
     fn count(
         &self,
@@ -32,25 +29,24 @@ pub trait Deliveries {
     ) -> impl Future<Output = anyhow::Result<Vec<Counts>>>;
 }
 
-/// The log of a program that keeps one itself, which is meant where no `MONGODB_URI` names
-/// another.
+/// Log that the program keeps itself, read if `MONGODB_URI` is not set.
 pub trait OwnLog: Sized {
-    /// What it is read through.
+    /// Reader of the log.
     type Deliveries: Deliveries;
 
-    /// Reads where it is; faults are noted in `settings`.
+    /// Reads the location of the log; faults are recorded in `settings`.
     fn read(settings: &mut Settings) -> Self;
 
-    /// Opens it.
+    /// Opens the log.
     ///
     /// # Errors
-    /// When there is none, or it can't be read.
+    /// If the log does not exist or can't be read.
     fn open(self) -> anyhow::Result<Self::Deliveries>;
 }
 
-/// Deliveries, in the order in which the log heard of their end.
+/// Stream of deliveries, in the order in which the log recorded their end.
 pub trait Follow {
-    /// Waits for the next one; after a [`FollowError::Log`] it may be asked again.
+    /// Waits for the next delivery. After [`FollowError::Log`] the call can be repeated.
     fn next(&mut self) -> impl Future<Output = Result<Ended, FollowError>>;
 }
 

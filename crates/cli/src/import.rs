@@ -1,5 +1,5 @@
-//! `wahook import`: all events of a file, each line once, however often the
-//! command is stopped, killed and typed again.
+//! `wahook import`: sends all events of a file, each line once, even if the command is
+//! stopped or killed and run again.
 
 mod batch_sender;
 mod batches;
@@ -25,40 +25,39 @@ use wahook_runtime::{Age, Shutdown, clock};
 
 use crate::{
     producer::Producer,
-    settings::{Access, To},
+    settings::{Access, ProducerOptions},
 };
-use batch_sender::BatchSender;
+use batch_sender::{BatchResult, BatchSender};
 use batches::{BATCH_LINES, Batch, read_ahead};
 use position::{Mark, Position, Tally};
 use progress::Progress;
 use refused::RefusedLines;
 use source::Source;
 
-/// What is imported.
 #[derive(Debug, Args)]
 pub struct ImportArguments {
-    /// One JSON object a line, packed by gzip or not; `-` for standard input
+    /// File with one JSON object per line, plain or gzip; `-` for standard input
     file: PathBuf,
-    /// Events a second [default: as fast as they are taken]
+    /// Events per second [default: as fast as they are accepted]
     #[arg(long, value_name = "PER_SECOND")]
     rate: Option<NonZeroU32>,
-    /// How long to go on trying while nothing is taken
+    /// Time limit for retries while nothing is accepted
     #[arg(long, value_name = "TIME", default_value = "5m")]
     patience: Age,
-    /// Where it is kept how far the import is [default: FILE.position; none for standard input]
+    /// File that stores the progress [default: FILE.position; none for standard input]
     #[arg(long, value_name = "FILE")]
     position: Option<PathBuf>,
-    /// Where refused lines are written, with their numbers and the reasons [default: FILE.refused]
+    /// File for rejected lines, with their numbers and the reasons [default: FILE.refused]
     #[arg(long, value_name = "FILE")]
     refused: Option<PathBuf>,
-    /// Forget how far it is, and begin anew
+    /// Ignore stored progress and start at the first line
     #[arg(long)]
     restart: bool,
     #[command(flatten)]
-    pub(crate) to: To,
+    pub(crate) producer: ProducerOptions,
 }
 
-/// Sends what was not sent yet; false where a line was ever refused.
+/// Sends all lines after the stored position. Returns false if any line was ever rejected.
 pub(crate) async fn run(
     arguments: ImportArguments,
     access: Access,
@@ -69,7 +68,7 @@ pub(crate) async fn run(
     let mut position = arguments.open_position(producer.address())?;
     let mark = position.mark.clone();
     let source =
-        begin(opened, mark.as_ref()).with_context(|| arguments.file.display().to_string())?;
+        start_after(opened, mark.as_ref()).with_context(|| arguments.file.display().to_string())?;
     let refused_bytes = mark.as_ref().map_or(0, |mark| mark.refused_bytes);
     let mut refused = RefusedLines::open(arguments.refused_path(), refused_bytes)?;
     let sent = send_all(
@@ -85,31 +84,31 @@ pub(crate) async fn run(
     let from = mark.map_or(0, |mark| mark.tally.lines());
     writeln!(stdout(), "{}", summary(&tally, from, refused.path()))?;
     sent.with_context(|| match &position.mark {
-        mark if position.is_kept() => {
+        mark if position.is_stored() => {
             let line = mark.as_ref().map_or(0, |mark| mark.line);
-            format!("it ended after line {line}; the same command goes on from there")
+            format!("stopped after line {line}; run the same command to continue")
         }
-        _ => "it did not come to the end".to_owned(),
+        _ => "the import did not finish".to_owned(),
     })?;
     Ok(tally.refused == 0)
 }
 
-/// At the line after the mark, once the line of the mark proves to be there.
-fn begin(opened: source::Opened, mark: Option<&Mark>) -> anyhow::Result<Source> {
+/// Starts at the line after the mark, if the line of the mark is unchanged.
+fn start_after(opened: source::Opened, mark: Option<&Mark>) -> anyhow::Result<Source> {
     let Some(mark) = mark else {
-        return Ok(opened.begin_at(1, 0)?);
+        return Ok(opened.start_at(1, 0)?);
     };
-    let mut source = opened.begin_at(mark.line, mark.start)?;
+    let mut source = opened.start_at(mark.line, mark.start)?;
     let line = source.next()?;
     ensure!(
         line.is_some_and(|line| line.fingerprint() == mark.sha256),
-        "line {} is no longer the one that was imported; begin anew with --restart",
+        "line {} is missing or has changed since it was imported; start from the first line with --restart",
         mark.line
     );
     Ok(source)
 }
 
-/// Batch after batch, each only once the one before it is settled and noted.
+/// Sends the batches in order, each one after the result of the previous one is stored.
 async fn send_all(
     arguments: &ImportArguments,
     source: Source,
@@ -122,17 +121,17 @@ async fn send_all(
     let mut progress = Progress::new(read, size);
     let mut sender = BatchSender::new(producer, position.begun_at, arguments.patience.get(), stop);
     let mut batches = read_ahead(source, arguments.batch_lines());
-    let (begun, mut pace) = (Instant::now(), Pace::default());
+    let (started, mut pace) = (Instant::now(), Pace::default());
     loop {
         let batch = unless_stopped(stop, batches.recv()).await?;
-        let Some(batch) = batch.transpose().context("reading")? else {
+        let Some(batch) = batch.transpose().context("can't read the lines")? else {
             return Ok(());
         };
-        let start = pace.reserve(begun.elapsed(), arguments.time_for(&batch));
-        unless_stopped(stop, sleep_until(begun + start)).await?;
-        let settled = sender.settle(&batch).await?;
-        let mark = keep(&batch, &settled, position, refused)?;
-        progress.advance(settled.tally.lines(), batch.read, mark.tally.refused)?;
+        let start = pace.reserve(started.elapsed(), arguments.time_for(&batch));
+        unless_stopped(stop, sleep_until(started + start)).await?;
+        let result = sender.send(&batch).await?;
+        let mark = store(&batch, &result, position, refused)?;
+        progress.advance(result.tally.lines(), batch.read, mark.tally.refused)?;
     }
 }
 
@@ -143,15 +142,16 @@ async fn unless_stopped<T>(stop: &Shutdown, wait: impl Future<Output = T>) -> an
     }
 }
 
-/// The refused lines first: a position without them would lose them.
-fn keep(
+/// Stores the result of a batch: the rejected lines before the position, so that a kill
+/// loses none of them.
+fn store(
     batch: &Batch,
-    settled: &batch_sender::Settled,
+    result: &BatchResult,
     position: &mut Position,
     refused: &mut RefusedLines,
 ) -> anyhow::Result<Mark> {
-    for (place, refusal) in &settled.refused {
-        if let Some(event) = batch.events.get(*place) {
+    for (index, refusal) in &result.refused {
+        if let Some(event) = batch.events.get(*index) {
             refused.add(&event.line, refusal)?;
         }
     }
@@ -161,8 +161,8 @@ fn keep(
         line: last.map_or(before.line, |line| line.number),
         start: last.map_or(before.start, |line| line.start),
         sha256: last.map_or(before.sha256, source::Line::fingerprint),
-        tally: before.tally.and(settled.tally),
-        refused_bytes: refused.keep()?,
+        tally: before.tally.plus(result.tally),
+        refused_bytes: refused.sync()?,
     };
     position.advance(mark.clone())?;
     Ok(mark)
@@ -176,8 +176,8 @@ impl ImportArguments {
     fn open_position(&self, to: &str) -> anyhow::Result<Position> {
         let path = match &self.position {
             Some(path) => path.clone(),
-            None if self.is_stdin() => return Ok(Position::unkept(clock::now())),
-            None => beside(&self.file, ".position"),
+            None if self.is_stdin() => return Ok(Position::in_memory(clock::now())),
+            None => with_suffix(&self.file, ".position"),
         };
         Position::open(&path, to, clock::now(), self.restart)
     }
@@ -186,17 +186,17 @@ impl ImportArguments {
         match &self.refused {
             Some(path) => path.clone(),
             None if self.is_stdin() => PathBuf::from("import.refused"),
-            None => beside(&self.file, ".refused"),
+            None => with_suffix(&self.file, ".refused"),
         }
     }
 
-    /// At a rate, no more than half a second's at once.
+    /// Returns the maximum size of a batch: with a rate, the lines of half a second.
     fn batch_lines(&self) -> usize {
         let rate = self.rate.map(|rate| rate.get() as usize / 2);
         rate.map_or(BATCH_LINES, |half| half.clamp(1, BATCH_LINES))
     }
 
-    /// What a batch takes at the rate.
+    /// Returns the duration of a batch at the rate.
     fn time_for(&self, batch: &Batch) -> Duration {
         let lines = u32::try_from(batch.events.len()).unwrap_or(u32::MAX);
         self.rate.map_or(Duration::ZERO, |rate| {
@@ -205,28 +205,28 @@ impl ImportArguments {
     }
 }
 
-fn beside(file: &Path, ending: &str) -> PathBuf {
+fn with_suffix(file: &Path, suffix: &str) -> PathBuf {
     let mut name = OsString::from(file);
-    name.push(ending);
+    name.push(suffix);
     name.into()
 }
 
 fn summary(tally: &Tally, from: u64, refused: &Path) -> String {
-    let mut text = format!("{} lines taken", tally.taken);
-    let mut add = |number: u64, what: &str| {
+    let mut text = format!("{} lines accepted", tally.accepted);
+    let mut add = |number: u64, kind: &str| {
         if number > 0 {
-            text += &format!(", {number} {what}");
+            text += &format!(", {number} {kind}");
         }
     };
-    add(tally.repeated, "of them repeats");
+    add(tally.repeated, "of them duplicates");
     add(tally.unwanted, "of them wanted by no endpoint");
     add(tally.warned, "of them with warnings");
     add(
         tally.refused,
-        &format!("refused (see {})", refused.display()),
+        &format!("rejected (see {})", refused.display()),
     );
     if from > 0 {
-        text += &format!("; {from} of all by earlier runs");
+        text += &format!("; {from} of all in earlier runs");
     }
     text
 }

@@ -1,9 +1,8 @@
-//! What a person types about events: send one, import many, watch them end,
-//! count them.
+//! Commands for events: `send`, `import`, `samples`, `tail` and `stats`.
 //!
-//! [`Command`] goes into whichever program carries it, [`run`] does it. Events go
-//! to the producer over HTTP, like everybody's; what became of them is read
-//! through [`Deliveries`], behind which there is a delivery log.
+//! A program includes [`Command`] in its command line and calls [`run`]. Events are sent
+//! to the producer over HTTP. Their deliveries are read from a delivery log, through
+//! [`Deliveries`].
 
 mod answer;
 mod deliveries;
@@ -30,61 +29,63 @@ pub use tail::TailArguments;
 
 use settings::WhichLog;
 
-/// What can be done with events.
+/// Commands for events, shell completions and manual pages.
 #[derive(Debug, Subcommand)]
 pub enum Command {
     /// Send one event and print its id
     ///
-    /// The exit status is 0 when it was taken, 1 when it was refused, 2 when
-    /// that can't be told: nobody answered, or not now.
+    /// Exit status: 0 when it was accepted, 1 when it was rejected, 2 when this is unknown:
+    /// no answer, or a temporary error.
     Send(SendArguments),
-    /// Send all events of a file, one JSON object a line; go on where it stopped
+    /// Send all events of a file, one JSON object per line
     ///
-    /// It can be stopped or killed at any moment: the same command goes on where
-    /// it was. The exit status is 0 when all lines were taken, 1 when some were
-    /// refused, 2 when it did not come to the end.
+    /// After an interruption, also a kill, the same command continues. Exit status: 0 when
+    /// all lines were accepted, 1 when some were rejected, 2 when the import did not finish.
     Import(ImportArguments),
     /// Send a documented sample of each kind of event
     ///
-    /// The exit status is that of `send`, the worst of all.
+    /// Exit status: the highest one that `send` would return for any of the samples.
     Samples(SamplesArguments),
     /// Show deliveries as they end
     ///
-    /// WAHOOK_DATA says in which file, or MONGODB_URI (MONGODB_DATABASE) where the log of a
-    /// pair is; that must be a replica set, which a single server can be.
+    /// Reads MongoDB if MONGODB_URI (and MONGODB_DATABASE) is set, else the file WAHOOK_DATA.
+    /// MongoDB must be a replica set; a single server can be one.
     Tail(TailArguments),
-    /// Count deliveries: how many succeed, and how many at the first attempt
+    /// Count deliveries, successes, and successes at the first attempt
     ///
-    /// WAHOOK_DATA says in which file, or MONGODB_URI (MONGODB_DATABASE) where the log of a
-    /// pair is.
+    /// Reads MongoDB if MONGODB_URI (and MONGODB_DATABASE) is set, else the file WAHOOK_DATA.
     Stats(StatsArguments),
-    /// Print what makes a shell complete commands and options
+    /// Print the completion script for a shell
     Completions(CompletionsArguments),
     /// Print the manual page, or write those of all commands
     Man(ManArguments),
 }
 
-/// Does it. `program` is the whole command line of which `command` is a part, `O` the log
-/// that it keeps itself.
+/// Runs a command. `program` returns the complete command line, of which `command` is a
+/// part. `O` is the program's own log.
 pub fn run<O: OwnLog>(command: Command, program: impl FnOnce() -> clap::Command) -> ExitCode {
     match command {
         Command::Send(arguments) => {
-            let to = arguments.to.clone();
-            check("wahook send", producer::reader(to), |producer, _| {
+            let options = arguments.producer.clone();
+            check("wahook send", producer::access(options), |producer, _| {
                 send::run(arguments, producer)
             })
         }
         Command::Import(arguments) => {
-            let to = arguments.to.clone();
-            check("wahook import", producer::reader(to), |producer, stop| {
-                import::run(arguments, producer, stop)
-            })
+            let options = arguments.producer.clone();
+            check(
+                "wahook import",
+                producer::access(options),
+                |producer, stop| import::run(arguments, producer, stop),
+            )
         }
         Command::Samples(arguments) => {
-            let to = arguments.to.clone();
-            check("wahook samples", producer::reader(to), |producer, stop| {
-                samples::run(arguments, producer, stop)
-            })
+            let options = arguments.producer.clone();
+            check(
+                "wahook samples",
+                producer::access(options),
+                |producer, stop| samples::run(arguments, producer, stop),
+            )
         }
         Command::Tail(arguments) => {
             check("wahook tail", WhichLog::<O>::read, |log, stop| async move {
@@ -107,8 +108,8 @@ pub fn run<O: OwnLog>(command: Command, program: impl FnOnce() -> clap::Command)
     }
 }
 
-/// The exit status is 0 for yes, 1 for no, 2 where it can't be told. Whoever
-/// reads the output and has read enough (`| head`) is no failure.
+/// Runs a command with exit status 0 for yes, 1 for no, 2 if undetermined. A reader that
+/// closes the pipe (`| head`) is not a failure.
 fn check<R, S, F>(name: &str, read: impl FnOnce(&mut Settings) -> Option<R>, run: S) -> ExitCode
 where
     S: FnOnce(R, Shutdown) -> F,
@@ -116,14 +117,14 @@ where
 {
     program::run_check(name, read, |read, stop| async move {
         match run(read, stop).await {
-            Err(error) if is_enough(&error) => Ok(true),
+            Err(error) if is_broken_pipe(&error) => Ok(true),
             ran => ran,
         }
     })
 }
 
-/// Of a pipe whose reader is gone.
-fn is_enough(error: &anyhow::Error) -> bool {
+/// Returns true if the reader has closed the pipe.
+fn is_broken_pipe(error: &anyhow::Error) -> bool {
     let cause = error.downcast_ref::<io::Error>();
     cause.is_some_and(|error| error.kind() == io::ErrorKind::BrokenPipe)
 }

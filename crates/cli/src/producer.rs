@@ -1,4 +1,4 @@
-//! The producer, as a gateway sees it.
+//! HTTP client of the producer.
 
 use anyhow::Context;
 use bytes::Bytes;
@@ -14,42 +14,41 @@ use wahook_runtime::Settings;
 
 use crate::{
     answer::{Refusal, Verdict},
-    settings::{Access, To},
+    settings::{Access, ProducerOptions},
 };
 
 const CONNECT_LIMIT: Duration = Duration::from_secs(5);
 /// The producer reads a body for at most 15 s and then waits for the broker.
 const ANSWER_LIMIT: Duration = Duration::from_secs(60);
 
-/// What reads where the producer is.
-pub(crate) fn reader(to: To) -> impl FnOnce(&mut Settings) -> Option<Access> {
-    |settings| to.read(settings)
+/// Returns the function that reads address and token of the producer.
+pub(crate) fn access(options: ProducerOptions) -> impl FnOnce(&mut Settings) -> Option<Access> {
+    |settings| options.read(settings)
 }
 
-/// Sends events.
 #[derive(Debug)]
 pub(crate) struct Producer {
     http: Client,
     events: Url,
-    /// As it may be shown.
+    /// Address without password.
     shown: String,
     authorization: Option<HeaderValue>,
 }
 
-/// What came of a batch.
+/// Result of sending a batch.
 #[derive(Debug)]
 pub(crate) enum BatchAnswer {
-    /// A verdict for each line, in order.
+    /// Verdict for each line, in order.
     Lines(Vec<Verdict>),
-    /// Less at once may be taken.
+    /// A smaller batch may be accepted.
     TooLarge(Refusal),
-    /// No batch will be taken.
+    /// Every batch would be rejected.
     Refused(Refusal),
-    /// Nothing was said of the single lines; later something may be.
+    /// No line has a verdict; a retry may succeed.
     NotNow(Refusal),
 }
 
-/// Nobody answered, or not to the end. Whether the events were taken is unknown.
+/// Missing or incomplete answer: the events may have been accepted or not.
 #[derive(Debug, thiserror::Error)]
 #[error("no answer from {shown}: {reason}")]
 pub(crate) struct NoAnswer {
@@ -58,7 +57,7 @@ pub(crate) struct NoAnswer {
 }
 
 impl Producer {
-    /// Opens no connection yet.
+    /// Creates the client. The first request opens the connection.
     pub(crate) fn new(access: &Access) -> anyhow::Result<Self> {
         let authorization = access.token.as_ref().map(|token| {
             let mut value = HeaderValue::from_str(&format!("Bearer {}", token.0))?;
@@ -69,27 +68,27 @@ impl Producer {
         let http = Client::builder()
             .connect_timeout(CONNECT_LIMIT)
             .timeout(ANSWER_LIMIT)
-            // A token is for whom it was given, and no one else.
+            // A redirect would send the token to another server.
             .redirect(redirect::Policy::none())
             .no_proxy()
             .build()
-            .context("an HTTP client")?;
+            .context("can't create an HTTP client")?;
         Ok(Self {
             http,
             events: access.url.events(),
             shown: access.url.to_string(),
             authorization: authorization.map_err(|_| {
-                anyhow::anyhow!("the token has a character that no header can hold")
+                anyhow::anyhow!("the token has a character that is invalid in a header")
             })?,
         })
     }
 
-    /// As it may be shown.
+    /// Returns the address without password.
     pub(crate) fn address(&self) -> &str {
         &self.shown
     }
 
-    /// Sends one event; without an id it gets one there.
+    /// Sends one event. Without `id`, the producer assigns one.
     pub(crate) async fn send(
         &self,
         event: String,
@@ -103,12 +102,12 @@ impl Producer {
             let answer = request.body(event).send().await?;
             let (status, retry_after) = (answer.status().as_u16(), retry_after(&answer));
             let body = answer.bytes().await?;
-            Ok(Verdict::of(status, retry_after, &body))
+            Ok(Verdict::from_answer(status, retry_after, &body))
         };
         sent.await.map_err(|error| self.no_answer(&error))
     }
 
-    /// Sends a batch of so many lines.
+    /// Sends a batch that has this number of lines.
     pub(crate) async fn send_batch(
         &self,
         ndjson: Bytes,
@@ -124,15 +123,15 @@ impl Producer {
             {
                 return Ok(BatchAnswer::Lines(verdicts));
             }
-            Ok(match Verdict::of(status, retry_after, &body) {
+            Ok(match Verdict::from_answer(status, retry_after, &body) {
                 Verdict::Refused(refusal) if refusal.status == 413 => {
                     BatchAnswer::TooLarge(refusal)
                 }
                 Verdict::Refused(refusal) => BatchAnswer::Refused(refusal),
                 Verdict::NotNow(refusal) => BatchAnswer::NotNow(refusal),
-                Verdict::Taken(_) => BatchAnswer::NotNow(Refusal::own(
-                    "The answer is not to all lines",
-                    "it was cut off, or is that to one event",
+                Verdict::Accepted(_) => BatchAnswer::NotNow(Refusal::local(
+                    "The answer does not cover all lines",
+                    "it was cut off, or is the answer to a single event",
                 )),
             })
         };
@@ -149,14 +148,14 @@ impl Producer {
     }
 
     fn no_answer(&self, error: &reqwest::Error) -> NoAnswer {
-        // Its own words are "error sending request", with the URL, which may
-        // hold a password; the last cause is what a person can act on.
+        // The error itself says "error sending request" and has the URL, which may contain
+        // a password. The innermost cause is what an operator can act on.
         let mut cause: &dyn std::error::Error = error;
-        while let Some(below) = cause.source() {
-            cause = below;
+        while let Some(inner) = cause.source() {
+            cause = inner;
         }
         let reason = if error.is_timeout() {
-            "it took too long".to_owned()
+            "timed out".to_owned()
         } else {
             cause.to_string()
         };
@@ -167,13 +166,13 @@ impl Producer {
     }
 }
 
-/// None unless there is one for each line: an answer that was cut is no answer.
+/// Returns a verdict for each line, or `None` if the answer is incomplete.
 fn read_lines(body: &[u8], lines: usize, retry_after: Option<Duration>) -> Option<Vec<Verdict>> {
     let answers = body.split(|byte| *byte == b'\n');
     let answers = answers.filter(|answer| !answer.is_empty());
     let verdicts: Option<Vec<Verdict>> = answers
         .map(|line| {
-            let mut verdict = Verdict::of_line(line)?;
+            let mut verdict = Verdict::from_line(line)?;
             if let Verdict::NotNow(refusal) = &mut verdict {
                 refusal.retry_after = retry_after;
             }
@@ -183,7 +182,7 @@ fn read_lines(body: &[u8], lines: usize, retry_after: Option<Duration>) -> Optio
     verdicts.filter(|verdicts| verdicts.len() == lines)
 }
 
-/// In seconds; the producer never sends a date.
+/// Reads `Retry-After` in seconds; the producer never sends a date.
 fn retry_after(answer: &Response) -> Option<Duration> {
     let value = answer.headers().get(RETRY_AFTER)?.to_str().ok()?;
     value.trim().parse().ok().map(Duration::from_secs)

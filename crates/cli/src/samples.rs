@@ -1,4 +1,4 @@
-//! `wahook samples`: one of each documented event.
+//! `wahook samples`: sends a sample of each documented event.
 
 use clap::{Args, builder::PossibleValuesParser};
 use std::io::{Write, stderr, stdout};
@@ -9,28 +9,27 @@ use wahook_runtime::Shutdown;
 use crate::{
     answer::Verdict,
     producer::Producer,
-    send::remark,
-    settings::{Access, To},
+    send::print_remarks,
+    settings::{Access, ProducerOptions},
 };
 
-/// Which samples.
 #[derive(Debug, Args)]
 pub struct SamplesArguments {
-    /// Only of these events
+    /// Send only samples of these events
     #[arg(value_name = "EVENT", value_parser = names())]
     events: Vec<String>,
-    /// Print them, one JSON object a line, and send nothing
+    /// Print the samples, one JSON object per line, instead of sending them
     #[arg(long)]
     list: bool,
     #[command(flatten)]
-    pub(crate) to: To,
+    pub(crate) producer: ProducerOptions,
 }
 
 fn names() -> PossibleValuesParser {
     PossibleValuesParser::new(KnownEvent::ALL.map(KnownEvent::as_str))
 }
 
-/// Sends them; false where one was refused.
+/// Sends the samples. Returns false if one was rejected.
 pub(crate) async fn run(
     arguments: SamplesArguments,
     access: Access,
@@ -50,27 +49,27 @@ pub(crate) async fn run(
         return Ok(true);
     }
     let producer = Producer::new(&access)?;
-    let mut all_taken = true;
+    let mut all_accepted = true;
     for (event, sample) in chosen {
         if stop.is_soft() {
             anyhow::bail!("stopped before {event}");
         }
-        // A new id each time: with that of its body, a sample that is sent
-        // twice would be taken for a repeat.
+        // A new id each time: with an id derived from the body, a sample that is sent twice
+        // would be a duplicate.
         let id = EventId::from(Uuid::now_v7());
         match producer.send(sample.to_owned(), Some(&id)).await? {
-            Verdict::Taken(taken) => {
-                writeln!(stdout(), "{event:<24}{}", taken.id)?;
-                remark(&taken, "  ")?;
+            Verdict::Accepted(accepted) => {
+                writeln!(stdout(), "{event:<24}{}", accepted.id)?;
+                print_remarks(&accepted, "  ")?;
             }
             Verdict::Refused(refusal) => {
-                all_taken = false;
-                writeln!(stderr(), "{event:<24}refused: {refusal}")?;
+                all_accepted = false;
+                writeln!(stderr(), "{event:<24}rejected: {refusal}")?;
             }
-            Verdict::NotNow(refusal) => anyhow::bail!("{event} was not taken: {refusal}"),
+            Verdict::NotNow(refusal) => anyhow::bail!("{event} was not accepted: {refusal}"),
         }
     }
-    Ok(all_taken)
+    Ok(all_accepted)
 }
 
 #[cfg(test)]
@@ -78,7 +77,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_samples_are_in_the_order_of_the_names() {
+    fn samples_are_in_the_order_of_their_names() {
         for (event, sample) in KnownEvent::ALL.into_iter().zip(samples()) {
             let expected = format!(r#"{{"event":"{event}","#);
             assert!(sample.starts_with(&expected), "{event}: {sample}");

@@ -1,4 +1,4 @@
-//! `wahook send`: one event.
+//! `wahook send`: sends one event.
 
 use anyhow::{Context, ensure};
 use clap::Args;
@@ -11,80 +11,79 @@ use uuid::Uuid;
 use wahook_domain::{EventId, EventName, json};
 
 use crate::{
-    answer::{Taken, Verdict},
+    answer::{Accepted, Verdict},
     producer::Producer,
-    settings::{Access, To},
+    settings::{Access, ProducerOptions},
 };
 
-/// The producer takes no larger event.
+/// Limit for the data in bytes; no producer accepts more.
 const LARGEST_BYTES: u64 = 16 << 20;
 
-/// What is sent.
 #[derive(Debug, Args)]
 pub struct SendArguments {
-    /// The event's name, such as message_create
+    /// Name of the event, such as message_create
     #[arg(value_name = "EVENT")]
     event: EventName,
-    /// Its data, a JSON object [default: {}]
+    /// Data of the event, a JSON object [default: {}]
     #[arg(long, value_name = "JSON")]
     data: Option<String>,
-    /// A file with its data; `-` for standard input
+    /// File with the data; `-` for standard input
     #[arg(long, value_name = "FILE", conflicts_with = "data")]
     file: Option<PathBuf>,
-    /// Its id, the same for a repeat [default: made of the event where it has a timestamp, else new]
+    /// Idempotency key, the same for a repeat [default: derived from the event with --timestamp, else new]
     #[arg(long)]
     id: Option<EventId>,
-    /// When it happened, such as 2026-01-31T12:00:00.000Z [default: now]
+    /// Time of the event, such as 2026-01-31T12:00:00.000Z [default: now]
     #[arg(long, value_name = "TIME")]
     timestamp: Option<String>,
     #[command(flatten)]
-    pub(crate) to: To,
+    pub(crate) producer: ProducerOptions,
 }
 
-/// Sends it; false where it was refused.
+/// Sends the event. Returns false if it was rejected.
 pub(crate) async fn run(arguments: SendArguments, access: Access) -> anyhow::Result<bool> {
     let producer = Producer::new(&access)?;
     let data = arguments.read_data()?;
     let event = body(&arguments.event, &data, arguments.timestamp.as_deref())?;
-    // Made here, so that it can be told when the answer is lost.
+    // Created here, so that it can be printed if the answer is lost.
     let id = match (arguments.id, &arguments.timestamp) {
         (Some(id), _) => Some(id),
         (None, Some(_)) => None,
         (None, None) => Some(EventId::from(Uuid::now_v7())),
     };
-    let again = match &id {
-        Some(id) => format!("the same command with --id {id} repeats it without doubling it"),
-        None => "the same command repeats it without doubling it".to_owned(),
+    let hint = match &id {
+        Some(id) => format!("run the same command with --id {id} to retry without a duplicate"),
+        None => "run the same command to retry without a duplicate".to_owned(),
     };
     let verdict = producer.send(event, id.as_ref()).await;
-    match verdict.with_context(|| format!("it may be taken or not; {again}"))? {
-        Verdict::Taken(taken) => {
-            writeln!(stdout(), "{}", taken.id)?;
-            remark(&taken, "")?;
+    match verdict.with_context(|| format!("unknown if the event was accepted; {hint}"))? {
+        Verdict::Accepted(accepted) => {
+            writeln!(stdout(), "{}", accepted.id)?;
+            print_remarks(&accepted, "")?;
             Ok(true)
         }
         Verdict::Refused(refusal) => {
-            writeln!(stderr(), "wahook send: refused: {refusal}")?;
+            writeln!(stderr(), "wahook send: rejected: {refusal}")?;
             Ok(false)
         }
-        Verdict::NotNow(refusal) => anyhow::bail!("not taken: {refusal}\n{again}"),
+        Verdict::NotNow(refusal) => anyhow::bail!("not accepted: {refusal}\n{hint}"),
     }
 }
 
-/// Says on standard error what is odd about an event that was taken.
-pub(crate) fn remark(taken: &Taken, indent: &str) -> anyhow::Result<()> {
+/// Prints the warnings about an accepted event to standard error.
+pub(crate) fn print_remarks(accepted: &Accepted, indent: &str) -> anyhow::Result<()> {
     let mut err = stderr();
-    for warning in &taken.warnings {
+    for warning in &accepted.warnings {
         writeln!(err, "{indent}warning: {warning}")?;
     }
-    if taken.duplicate {
+    if accepted.duplicate {
         writeln!(
             err,
-            "{indent}it was taken before, within the last ten minutes: not sent again"
+            "{indent}duplicate: accepted before, within the last ten minutes; not published again"
         )?;
     }
-    if taken.endpoints == Some(0) {
-        writeln!(err, "{indent}no endpoint wants it: delivered to nobody")?;
+    if accepted.endpoints == Some(0) {
+        writeln!(err, "{indent}no endpoint wants this event: not delivered")?;
     }
     Ok(())
 }
@@ -111,12 +110,12 @@ fn read(from: &mut impl Read) -> anyhow::Result<String> {
     from.take(LARGEST_BYTES + 1).read_to_string(&mut text)?;
     ensure!(
         text.len() as u64 <= LARGEST_BYTES,
-        "more than {LARGEST_BYTES} bytes, which no producer takes"
+        "more than {LARGEST_BYTES} bytes, which no producer accepts"
     );
     Ok(text)
 }
 
-/// The data stays as it was written: the producer alone brings events into form.
+/// Builds the event. The data stays as written: only the producer changes its form.
 fn body(event: &EventName, data: &str, timestamp: Option<&str>) -> anyhow::Result<String> {
     json::parse(data.as_bytes()).context("the data is not JSON")?;
     let event = serde_json::to_string(event.as_str())?;
@@ -145,7 +144,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_json_is_told_with_its_place_and_never_breaks_out_of_its_own() {
+    fn invalid_json_is_rejected_with_its_offset() {
         let name = EventName::parse("call").unwrap();
         for bad in [r#"{}, "id": 1"#, "", "{'a':1}"] {
             let error = body(&name, bad, None).unwrap_err();

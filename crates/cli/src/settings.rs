@@ -1,4 +1,4 @@
-//! Where are the producer and the log? From options, else from the environment.
+//! Address of the producer and location of the log, from options or the environment.
 
 use clap::Args;
 use std::{fmt, str::FromStr};
@@ -12,34 +12,34 @@ const DEFAULT_URL: &str = "http://127.0.0.1:8080";
 const EXAMPLE_LOG: &str = "mongodb://127.0.0.1:27017/?replicaSet=rs0";
 const DEFAULT_DATABASE: &str = "whatsapp-api";
 
-/// Where events are sent to.
+/// Options for access to the producer.
 #[derive(Debug, Clone, Args)]
-pub(crate) struct To {
-    /// The producer [default: WAHOOK_URL, else http://127.0.0.1:8080]
+pub(crate) struct ProducerOptions {
+    /// URL of the producer [default: WAHOOK_URL, else http://127.0.0.1:8080]
     #[arg(long, value_name = "URL")]
     url: Option<ProducerUrl>,
-    /// The producer's token [default: WAHOOK_TOKEN, or the file that WAHOOK_TOKEN_FILE names]
+    /// Token of the producer [default: WAHOOK_TOKEN, or the file that WAHOOK_TOKEN_FILE names]
     ///
-    /// Others on this machine can read a command line; the environment they can't.
+    /// Other users of the machine can read a command line, but not the environment.
     #[arg(long)]
     token: Option<Token>,
 }
 
-/// The same, once the environment was asked as well.
+/// Address and token of the producer, from options and environment.
 #[derive(Debug, Clone)]
 pub(crate) struct Access {
     pub(crate) url: ProducerUrl,
     pub(crate) token: Option<Token>,
 }
 
-impl To {
-    /// Fills in what no option says; faults are noted in `settings`.
+impl ProducerOptions {
+    /// Reads missing options from the environment; faults are recorded in `settings`.
     pub(crate) fn read(self, settings: &mut Settings) -> Option<Access> {
         let url = match self.url {
             Some(url) => Some(url),
             None => {
                 let default = DEFAULT_URL.parse().ok()?;
-                Some(settings.parsed("WAHOOK_URL", default, "a producer's address", DEFAULT_URL))
+                Some(settings.parsed("WAHOOK_URL", default, "the URL of a producer", DEFAULT_URL))
             }
         };
         let token = self
@@ -49,17 +49,17 @@ impl To {
     }
 }
 
-/// The beginning of a producer's addresses.
+/// Base URL of a producer.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct ProducerUrl(Url);
 
-/// A text that no producer can be reached by.
+/// Text that is not the base URL of a producer.
 #[derive(Debug, thiserror::Error)]
 #[error("not an address such as {DEFAULT_URL} (http or https, without ? and #)")]
 pub(crate) struct InvalidProducerUrl;
 
 impl ProducerUrl {
-    /// Where events are taken.
+    /// Returns the URL that accepts events.
     pub(crate) fn events(&self) -> Url {
         let mut url = self.0.clone();
         let path = format!("{}/v1/events", url.path().trim_end_matches('/'));
@@ -82,14 +82,14 @@ impl FromStr for ProducerUrl {
     }
 }
 
-/// Without a password.
+/// Shows the URL without password.
 impl fmt::Display for ProducerUrl {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(redact_url(self.0.as_str()).trim_end_matches('/'))
     }
 }
 
-/// A producer's token, which nothing shows.
+/// Token of a producer, never shown.
 #[derive(Clone)]
 pub(crate) struct Token(pub(crate) String);
 
@@ -107,16 +107,14 @@ impl fmt::Debug for Token {
     }
 }
 
-/// Which log is read.
 pub(crate) enum WhichLog<O> {
-    /// That of a pair.
     Mongo(LogSettings),
-    /// The program's own.
+    /// Log of the program itself.
     Own(O),
 }
 
 impl<O: OwnLog> WhichLog<O> {
-    /// A pair's where one is named. Faults are noted in `settings`.
+    /// Selects MongoDB if `MONGODB_URI` is set. Faults are recorded in `settings`.
     pub(crate) fn read(settings: &mut Settings) -> Option<Self> {
         if settings.is_given("MONGODB_URI") {
             LogSettings::read(settings).map(Self::Mongo)
@@ -126,7 +124,7 @@ impl<O: OwnLog> WhichLog<O> {
     }
 }
 
-/// Where the log is.
+/// Location of a log in MongoDB.
 #[derive(Debug)]
 pub(crate) struct LogSettings {
     uri: String,
@@ -134,7 +132,7 @@ pub(crate) struct LogSettings {
 }
 
 impl LogSettings {
-    /// Reads and checks it; faults are noted in `settings`.
+    /// Reads and checks the location; faults are recorded in `settings`.
     pub(crate) fn read(settings: &mut Settings) -> Option<Self> {
         let uri = settings.required("MONGODB_URI", EXAMPLE_LOG);
         let database = settings.parsed(
@@ -155,7 +153,7 @@ impl LogSettings {
         Some(Self { uri, database })
     }
 
-    /// Connects, and asks for a sign of life.
+    /// Connects and pings the server.
     pub(crate) async fn open(&self) -> anyhow::Result<MongoLog> {
         let log = MongoLog::connect(&self.uri, &self.database).await?;
         log.ping().await?;
@@ -172,7 +170,7 @@ mod tests {
     }
 
     #[test]
-    fn events_are_sent_below_the_producers_address() {
+    fn events_are_sent_below_the_base_url() {
         assert_eq!(events(DEFAULT_URL), "http://127.0.0.1:8080/v1/events");
         for url in ["https://example.com/hooks", "https://example.com/hooks/"] {
             assert_eq!(events(url), "https://example.com/hooks/v1/events");
@@ -189,8 +187,8 @@ mod tests {
     }
 
     #[test]
-    fn an_option_outranks_the_environment_and_no_token_is_shown() {
-        let nothing = To {
+    fn option_overrides_the_environment_and_the_token_is_never_shown() {
+        let nothing = ProducerOptions {
             url: None,
             token: None,
         };
@@ -203,7 +201,7 @@ mod tests {
         assert_eq!(access.url.to_string(), "https://example.com");
         assert_eq!(access.token.as_ref().unwrap().0, "s3cret");
         assert!(!format!("{access:?}").contains("s3cret"));
-        let given = To {
+        let given = ProducerOptions {
             url: Some("http://127.0.0.1:9".parse().unwrap()),
             token: Some(Token("other".to_owned())),
         };

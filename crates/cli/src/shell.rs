@@ -1,4 +1,4 @@
-//! What shells and `man` know of the command line, made from its definition.
+//! Shell completions and manual pages, generated from the definition of the command line.
 
 use anyhow::Context;
 use clap::Args;
@@ -11,19 +11,17 @@ use std::{
     process::ExitCode,
 };
 
-use crate::is_enough;
+use crate::is_broken_pipe;
 
-/// For which shell.
 #[derive(Debug, Args)]
 pub struct CompletionsArguments {
-    /// bash, elvish, fish, powershell or zsh
+    /// Shell: bash, elvish, fish, powershell or zsh
     shell: Shell,
 }
 
-/// Which pages.
 #[derive(Debug, Args)]
 pub struct ManArguments {
-    /// Write a page for each command into this folder, instead of printing the first
+    /// Write a page for each command into this folder instead of printing one
     #[arg(long, value_name = "FOLDER")]
     to: Option<PathBuf>,
 }
@@ -32,7 +30,7 @@ pub(crate) fn completions(arguments: CompletionsArguments, mut program: clap::Co
     let name = program.get_name().to_owned();
     let mut script = Vec::new();
     generate(arguments.shell, &mut program, name, &mut script);
-    end(
+    exit_code(
         "wahook completions",
         stdout().write_all(&script).map_err(Into::into),
     )
@@ -43,10 +41,10 @@ pub(crate) fn man(arguments: ManArguments, program: clap::Command) -> ExitCode {
         Some(folder) => write_pages(&folder, program),
         None => page(program).and_then(|page| Ok(stdout().write_all(&page)?)),
     };
-    end("wahook man", written)
+    exit_code("wahook man", written)
 }
 
-/// `wahook.1`, and `wahook-send.1` and so on beside it.
+/// Writes `wahook.1`, `wahook-send.1` and so on.
 fn write_pages(folder: &Path, program: clap::Command) -> anyhow::Result<()> {
     let written = fs::create_dir_all(folder).and_then(|()| generate_to(program, folder));
     written.with_context(|| folder.display().to_string())
@@ -54,18 +52,18 @@ fn write_pages(folder: &Path, program: clap::Command) -> anyhow::Result<()> {
 
 fn page(program: clap::Command) -> anyhow::Result<Vec<u8>> {
     let mut page = Vec::new();
-    // Its page would say nothing, and is not written beside the others either.
+    // The command `help` has no page: `generate_to` skips it too.
     let program = program.disable_help_subcommand(true);
     Man::new(program).render(&mut page)?;
     Ok(page)
 }
 
-fn end(name: &str, written: anyhow::Result<()>) -> ExitCode {
+fn exit_code(name: &str, written: anyhow::Result<()>) -> ExitCode {
     match written {
         Ok(()) => ExitCode::SUCCESS,
-        Err(error) if is_enough(&error) => ExitCode::SUCCESS,
+        Err(error) if is_broken_pipe(&error) => ExitCode::SUCCESS,
         Err(error) => {
-            // There is nobody else to tell.
+            // Ignored: there is no other output to report the error to.
             let _ = writeln!(stderr(), "{name}: {error:#}");
             ExitCode::FAILURE
         }

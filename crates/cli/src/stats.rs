@@ -1,4 +1,4 @@
-//! `wahook stats`: how many deliveries ended how.
+//! `wahook stats`: counts of deliveries by result.
 
 mod table;
 
@@ -14,34 +14,32 @@ use wahook_runtime::{Moment, clock};
 use crate::deliveries::Deliveries;
 use table::Report;
 
-/// Where nothing else is said.
+/// Default of `--since`.
 const DEFAULT_WINDOW: Duration = Duration::from_secs(24 * 60 * 60);
 
-/// What is counted.
 #[derive(Debug, Args)]
 pub struct StatsArguments {
-    /// Events accepted since: 90s, 30m, 2h or 7d ago, or a moment such as 2026-01-31T12:00:00Z [default: 24h]
+    /// Count events accepted since: 90s, 30m, 2h or 7d ago, or a time such as 2026-01-31T12:00:00Z [default: 24h]
     #[arg(long, value_name = "TIME")]
     since: Option<Moment>,
-    /// Events accepted before [default: now]
+    /// Count events accepted before [default: now]
     #[arg(long, value_name = "TIME")]
     until: Option<Moment>,
-    /// A row for each
+    /// Group the rows by this field
     #[arg(long, value_enum, default_value = "event")]
-    by: By,
-    /// One JSON object
+    by: GroupBy,
+    /// Print one JSON object
     #[arg(long)]
     json: bool,
 }
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
-enum By {
+enum GroupBy {
     Event,
     Status,
     Endpoint,
 }
 
-/// Counts and prints.
 pub(crate) async fn run(arguments: StatsArguments, log: &impl Deliveries) -> anyhow::Result<bool> {
     let now = clock::now();
     let since = arguments.since.map(|since| since.before(now));
@@ -49,9 +47,9 @@ pub(crate) async fn run(arguments: StatsArguments, log: &impl Deliveries) -> any
     let until = arguments.until.map_or(now, |until| until.before(now));
     ensure!(since < until, "--since must be before --until");
     let by = match arguments.by {
-        By::Event => CountBy::Event,
-        By::Status => CountBy::Status,
-        By::Endpoint => CountBy::Endpoint,
+        GroupBy::Event => CountBy::Event,
+        GroupBy::Status => CountBy::Status,
+        GroupBy::Endpoint => CountBy::Endpoint,
     };
     let report = Report::new(since, until, by, log.count(since, until, by).await?);
     let text = if arguments.json {

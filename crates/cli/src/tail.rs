@@ -1,4 +1,4 @@
-//! `wahook tail`: deliveries as they end.
+//! `wahook tail`: prints deliveries as they end.
 
 mod line;
 
@@ -13,44 +13,43 @@ use wahook_domain::{EndpointName, EventName};
 use wahook_runtime::{Moment, Shutdown, clock};
 
 use crate::deliveries::{Deliveries, Follow};
-use line::{Paint, for_people, for_programs};
+use line::{Paint, as_json, as_text};
 
-/// Between two tries to reach a log that was lost.
+/// Delay between attempts to reach an unavailable log.
 const PAUSE: Duration = Duration::from_secs(2);
 
-/// Which deliveries.
 #[derive(Debug, Args)]
 pub struct TailArguments {
-    /// Of these events (may be repeated)
+    /// Show only these events (may be repeated)
     #[arg(long, value_name = "NAME")]
     event: Vec<EventName>,
-    /// Those that ended so
+    /// Show only deliveries with this status
     #[arg(long)]
     status: Option<EndStatus>,
-    /// To these endpoints (may be repeated)
+    /// Show only these endpoints (may be repeated)
     #[arg(long, value_name = "NAME")]
     endpoint: Vec<EndpointName>,
-    /// Begin with what ended since: 90s, 10m or 2h ago, or a moment such as 2026-01-31T12:00:00Z [default: now]
+    /// Show deliveries that ended since: 90s, 10m or 2h ago, or a time such as 2026-01-31T12:00:00Z [default: now]
     #[arg(long, value_name = "TIME")]
     since: Option<Moment>,
-    /// End after so many
+    /// Stop after this number of deliveries
     #[arg(long, value_name = "COUNT")]
     limit: Option<u64>,
-    /// One JSON object a line
+    /// Print one JSON object per line
     #[arg(long)]
     json: bool,
 }
 
-/// How a delivery ends.
+/// Final status of a delivery.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum EndStatus {
     /// Delivered
     Success,
-    /// Given up, and now a dead letter
+    /// Given up and dead-lettered
     Failed,
 }
 
-/// Prints them until it is stopped.
+/// Prints deliveries until the limit or a stop.
 pub(crate) async fn run(
     arguments: TailArguments,
     log: &impl Deliveries,
@@ -59,9 +58,9 @@ pub(crate) async fn run(
     let now = clock::now();
     let since = arguments.since.map(|since| since.before(now));
     let mut following = log.follow(since, &arguments.filter()).await?;
-    let paint = Paint::when(is_colourful());
+    let paint = Paint::new(has_colours());
     let mut left = arguments.limit.unwrap_or(u64::MAX);
-    let mut is_away = false;
+    let mut is_unavailable = false;
     while left > 0 {
         let next = tokio::select! {
             next = following.next() => next,
@@ -70,22 +69,22 @@ pub(crate) async fn run(
         match next {
             Ok(ended) => {
                 let line = if arguments.json {
-                    for_programs(&ended)?
+                    as_json(&ended)?
                 } else {
-                    for_people(&ended, paint)
+                    as_text(&ended, paint)
                 };
                 writeln!(stdout(), "{line}")?;
                 left -= 1;
-                is_away = false;
+                is_unavailable = false;
             }
             Err(FollowError::Log(error)) => {
-                if !is_away {
+                if !is_unavailable {
                     writeln!(
                         stderr(),
-                        "wahook tail: {error}; it goes on when the log is back"
+                        "wahook tail: {error}; continues once the log is available"
                     )?;
                 }
-                is_away = true;
+                is_unavailable = true;
                 tokio::select! {
                     () = tokio::time::sleep(PAUSE) => {}
                     () = stop.soft() => return Ok(true),
@@ -107,8 +106,8 @@ impl TailArguments {
     }
 }
 
-/// On a terminal that was not asked to do without (<https://no-color.org>).
-fn is_colourful() -> bool {
+/// Returns true on a terminal, unless colours are disabled (<https://no-color.org>).
+fn has_colours() -> bool {
     let no_color = env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
     let is_dumb = env::var_os("TERM").is_some_and(|term| term == "dumb");
     stdout().is_terminal() && !no_color && !is_dumb

@@ -1,4 +1,4 @@
-//! One batch, until each of its lines is settled: taken, or refused for good.
+//! Sending of one batch, until each line is accepted or rejected.
 
 use anyhow::bail;
 use bytes::Bytes;
@@ -11,38 +11,37 @@ use super::{
     batches::{Batch, Event},
     patience::Patience,
     position::Tally,
-    stamp::add_with_time,
+    stamp::append_stamped,
 };
 use crate::{
     answer::{Refusal, Verdict},
     producer::{BatchAnswer, Producer},
 };
 
-/// Brings batches to the producer.
+/// Sends batches to the producer, with retries.
 pub(super) struct BatchSender<'a> {
     producer: &'a Producer,
-    /// When the import began.
+    /// Start of the import.
     begun_at: UnixMillis,
     patience: Patience,
-    /// What the producer has shown to be too much at once.
+    /// Smallest size that the producer rejected as too large.
     too_many_bytes: usize,
     stop: &'a Shutdown,
 }
 
-/// What became of a batch.
 #[derive(Debug, Default)]
-pub(super) struct Settled {
+pub(super) struct BatchResult {
     pub(super) tally: Tally,
-    /// By their place in the batch.
+    /// Rejected lines, by their index in the batch.
     pub(super) refused: Vec<(usize, Refusal)>,
 }
 
-/// Lines that must be sent again, and why.
+/// Lines to send again, by their index in the batch, and the latest reason.
 #[derive(Default)]
-struct Again {
-    places: Vec<usize>,
+struct Pending {
+    lines: Vec<usize>,
     reason: String,
-    asked: Option<Duration>,
+    retry_after: Option<Duration>,
 }
 
 impl<'a> BatchSender<'a> {
@@ -61,54 +60,55 @@ impl<'a> BatchSender<'a> {
         }
     }
 
-    /// Sends the batch, and what of it was not taken again and again. A line
-    /// that was taken unnoticed is sent twice, with the same id.
+    /// Sends the batch, and retries the lines that were not accepted. A line whose answer
+    /// was lost is sent again with the same id.
     ///
     /// # Errors
-    /// When the producer refuses the whole, or nothing is settled for too long.
-    pub(super) async fn settle(&mut self, batch: &Batch) -> anyhow::Result<Settled> {
-        let mut settled = Settled::default();
-        let mut open = Vec::new();
-        for (place, event) in batch.events.iter().enumerate() {
+    /// If the producer rejects the whole batch, or accepts and rejects no line for too long.
+    pub(super) async fn send(&mut self, batch: &Batch) -> anyhow::Result<BatchResult> {
+        let mut result = BatchResult::default();
+        let mut lines = Vec::new();
+        for (index, event) in batch.events.iter().enumerate() {
             if event.line.is_too_long() {
-                let refusal = Refusal::own("The line is too long", "it has more than 16 MiB");
-                settled.refuse(place, refusal);
+                let refusal = Refusal::local("The line is too long", "it has more than 16 MiB");
+                result.reject(index, refusal);
             } else {
-                open.push(place);
+                lines.push(index);
             }
         }
-        let mut rewarded = Instant::now();
+        let mut last_progress = Instant::now();
         loop {
-            let before = settled.tally.lines();
-            let again = self.round(batch, open, &mut settled).await?;
-            if again.places.is_empty() {
-                self.patience.is_rewarded();
-                return Ok(settled);
+            let before = result.tally.lines();
+            let pending = self.send_once(batch, lines, &mut result).await?;
+            if pending.lines.is_empty() {
+                self.patience.reset();
+                return Ok(result);
             }
-            if settled.tally.lines() > before {
-                self.patience.is_rewarded();
-                rewarded = Instant::now();
+            if result.tally.lines() > before {
+                self.patience.reset();
+                last_progress = Instant::now();
             }
-            let Some(wait) = self.patience.next(rewarded.elapsed(), again.asked) else {
-                bail!("gave up after a long wait (--patience): {}", again.reason);
+            let idle = last_progress.elapsed();
+            let Some(wait) = self.patience.next(idle, pending.retry_after) else {
+                bail!("gave up after a long wait (--patience): {}", pending.reason);
             };
             tokio::select! {
                 () = sleep(wait) => {}
-                () = self.stop.soft() => bail!("stopped while it waited: {}", again.reason),
+                () = self.stop.soft() => bail!("stopped before a retry: {}", pending.reason),
             }
-            open = again.places;
+            lines = pending.lines;
         }
     }
 
-    /// Sends each of these lines once.
-    async fn round(
+    /// Sends each of these lines once. Returns those to send again.
+    async fn send_once(
         &mut self,
         batch: &Batch,
-        open: Vec<usize>,
-        settled: &mut Settled,
-    ) -> anyhow::Result<Again> {
-        let mut again = Again::default();
-        let mut parts = vec![open];
+        lines: Vec<usize>,
+        result: &mut BatchResult,
+    ) -> anyhow::Result<Pending> {
+        let mut pending = Pending::default();
+        let mut parts = vec![lines];
         while let Some(part) = parts.pop() {
             let events: Vec<&Event> = events_at(batch, &part).collect();
             let bytes: usize = events.iter().map(|event| event.bytes()).sum();
@@ -119,8 +119,8 @@ impl<'a> BatchSender<'a> {
             let ndjson = self.ndjson(&events);
             match self.producer.send_batch(ndjson, part.len()).await {
                 Ok(BatchAnswer::Lines(verdicts)) => {
-                    for (place, verdict) in part.into_iter().zip(verdicts) {
-                        settled.note(place, verdict, &mut again);
+                    for (index, verdict) in part.into_iter().zip(verdicts) {
+                        result.record(index, verdict, &mut pending);
                     }
                 }
                 Ok(BatchAnswer::TooLarge(_)) if part.len() > 1 => {
@@ -128,21 +128,21 @@ impl<'a> BatchSender<'a> {
                     parts.extend(halves(part));
                 }
                 Ok(BatchAnswer::TooLarge(refusal)) => {
-                    for place in part {
-                        settled.refuse(place, refusal.clone());
+                    for index in part {
+                        result.reject(index, refusal.clone());
                     }
                 }
                 Ok(BatchAnswer::Refused(refusal)) => {
-                    bail!("{} refuses: {refusal}", self.producer.address())
+                    bail!("{} rejects the import: {refusal}", self.producer.address())
                 }
-                Ok(BatchAnswer::NotNow(refusal)) => again.all_of(part, &refusal),
+                Ok(BatchAnswer::NotNow(refusal)) => pending.add(part, &refusal),
                 Err(error) => {
-                    again.places.extend(part);
-                    again.reason = error.to_string();
+                    pending.lines.extend(part);
+                    pending.reason = error.to_string();
                 }
             }
         }
-        Ok(again)
+        Ok(pending)
     }
 
     fn ndjson(&self, events: &[&Event]) -> Bytes {
@@ -150,7 +150,7 @@ impl<'a> BatchSender<'a> {
         for event in events {
             let line = &event.line;
             if event.is_stamped {
-                add_with_time(&mut sent, &line.text, self.begun_at, line.number);
+                append_stamped(&mut sent, &line.text, self.begun_at, line.number);
             } else {
                 sent.extend_from_slice(&line.text);
             }
@@ -160,40 +160,40 @@ impl<'a> BatchSender<'a> {
     }
 }
 
-fn events_at<'a>(batch: &'a Batch, places: &'a [usize]) -> impl Iterator<Item = &'a Event> {
-    places.iter().filter_map(|place| batch.events.get(*place))
+fn events_at<'a>(batch: &'a Batch, lines: &'a [usize]) -> impl Iterator<Item = &'a Event> {
+    lines.iter().filter_map(|index| batch.events.get(*index))
 }
 
-/// The first half last: it is taken from the end.
+/// Splits a part. The first half comes last, because parts are taken from the end.
 fn halves(mut part: Vec<usize>) -> [Vec<usize>; 2] {
     let second = part.split_off(part.len() / 2);
     [second, mem::take(&mut part)]
 }
 
-impl Settled {
-    fn note(&mut self, place: usize, verdict: Verdict, again: &mut Again) {
+impl BatchResult {
+    fn record(&mut self, index: usize, verdict: Verdict, pending: &mut Pending) {
         match verdict {
-            Verdict::Taken(taken) => {
-                self.tally.taken += 1;
-                self.tally.repeated += u64::from(taken.duplicate);
-                self.tally.unwanted += u64::from(taken.endpoints == Some(0));
-                self.tally.warned += u64::from(!taken.warnings.is_empty());
+            Verdict::Accepted(accepted) => {
+                self.tally.accepted += 1;
+                self.tally.repeated += u64::from(accepted.duplicate);
+                self.tally.unwanted += u64::from(accepted.endpoints == Some(0));
+                self.tally.warned += u64::from(!accepted.warnings.is_empty());
             }
-            Verdict::Refused(refusal) => self.refuse(place, refusal),
-            Verdict::NotNow(refusal) => again.all_of(vec![place], &refusal),
+            Verdict::Refused(refusal) => self.reject(index, refusal),
+            Verdict::NotNow(refusal) => pending.add(vec![index], &refusal),
         }
     }
 
-    fn refuse(&mut self, place: usize, refusal: Refusal) {
+    fn reject(&mut self, index: usize, refusal: Refusal) {
         self.tally.refused += 1;
-        self.refused.push((place, refusal));
+        self.refused.push((index, refusal));
     }
 }
 
-impl Again {
-    fn all_of(&mut self, places: Vec<usize>, refusal: &Refusal) {
-        self.places.extend(places);
-        self.asked = self.asked.max(refusal.retry_after);
+impl Pending {
+    fn add(&mut self, lines: Vec<usize>, refusal: &Refusal) {
+        self.lines.extend(lines);
+        self.retry_after = self.retry_after.max(refusal.retry_after);
         self.reason = refusal.to_string();
     }
 }

@@ -1,23 +1,23 @@
-//! Lines in batches, read ahead of what is being sent by a thread of its own.
+//! Batches of lines, read ahead of the sender by a separate thread.
 
 use std::{io, thread};
 use tokio::sync::mpsc;
 
 use super::{
     source::{Line, Source},
-    stamp::{STAMP_BYTES, is_needed},
+    stamp::{STAMP_BYTES, needs_stamp},
 };
 
-/// The producer takes 1 MiB where nothing else is set, and 10,000 lines. Smaller
-/// batches cost hardly any throughput, and a kill repeats less.
+/// Maximum size of a batch. The producer accepts 1 MiB by default, and 10,000 lines.
+/// Smaller batches cost hardly any throughput, and a kill repeats fewer lines.
 const BATCH_BYTES: usize = 900_000;
 pub(super) const BATCH_LINES: usize = 2_000;
 
-/// What is sent at once.
+/// Lines that are sent in one request.
 #[derive(Debug, Default)]
 pub(super) struct Batch {
     pub(super) events: Vec<Event>,
-    /// Bytes of the file that are read with its last line.
+    /// Bytes of the file read up to the last line of the batch.
     pub(super) read: u64,
     bytes: usize,
 }
@@ -26,28 +26,28 @@ pub(super) struct Batch {
 #[derive(Debug)]
 pub(super) struct Event {
     pub(super) line: Line,
-    /// Whether it is given a time.
+    /// True if the line gets a timestamp.
     pub(super) is_stamped: bool,
 }
 
 impl Event {
     fn new(line: Line) -> Self {
-        let is_stamped = !line.is_too_long() && is_needed(&line.text);
+        let is_stamped = !line.is_too_long() && needs_stamp(&line.text);
         Self { line, is_stamped }
     }
 
-    /// What it takes in a batch, with the line's end.
+    /// Returns the size in a batch, line end included.
     pub(super) fn bytes(&self) -> usize {
         let stamp = if self.is_stamped { STAMP_BYTES } else { 0 };
         self.line.text.len() + stamp + 1
     }
 }
 
-/// Reads on while one batch is being sent and one waits: no more memory is
-/// needed, however long the file is. An error is the last that comes.
+/// Reads ahead while one batch is being sent and one waits, so memory does not depend on
+/// the size of the file. An error is the last item.
 pub(super) fn read_ahead(source: Source, most_lines: usize) -> mpsc::Receiver<io::Result<Batch>> {
     let (sender, receiver) = mpsc::channel(1);
-    // Not a task: whoever stops need not wait for a line from a terminal.
+    // A thread, not a task: a stop must not wait for a line from a terminal.
     thread::spawn(move || read(source, most_lines, &sender));
     receiver
 }
@@ -63,7 +63,7 @@ fn read(mut source: Source, most_lines: usize, sender: &mpsc::Sender<io::Result<
                     return;
                 }
                 if let Err(error) = ended {
-                    // Whoever no longer listens does not miss it.
+                    // Ignored: without a receiver the import has ended.
                     let _ = sender.blocking_send(Err(error));
                 }
                 return;

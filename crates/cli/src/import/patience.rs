@@ -1,13 +1,13 @@
-//! How long to wait before the next try, and when to give up.
+//! Backoff between retries, and the time limit for them.
 
 use std::time::Duration;
 
 const FIRST: Duration = Duration::from_secs(1);
 const LONGEST: Duration = Duration::from_secs(30);
-/// What an answer may ask for at the most.
-const LONGEST_ASKED: Duration = Duration::from_secs(60);
+/// Upper limit for `Retry-After`.
+const LONGEST_RETRY_AFTER: Duration = Duration::from_secs(60);
 
-/// Tries in a row that settled nothing.
+/// Backoff that gives up after a time without progress.
 #[derive(Debug)]
 pub(super) struct Patience {
     limit: Duration,
@@ -15,31 +15,31 @@ pub(super) struct Patience {
 }
 
 impl Patience {
-    /// Gives up when nothing was settled for `limit`.
+    /// Creates a backoff that gives up after `limit` without progress.
     pub(super) const fn new(limit: Duration) -> Self {
         Self { limit, tries: 0 }
     }
 
-    /// Something was settled.
-    pub(super) fn is_rewarded(&mut self) {
+    /// Restarts the backoff after progress.
+    pub(super) fn reset(&mut self) {
         self.tries = 0;
     }
 
-    /// The wait before the next try, `None` where there is none. `fruitless` is
-    /// the time since something was settled. The last try is at the limit.
+    /// Returns the delay before the next try, or `None` to give up. `idle` is the time since
+    /// the last progress. The last try is at the limit.
     pub(super) fn next(
         &mut self,
-        fruitless: Duration,
-        asked: Option<Duration>,
+        idle: Duration,
+        retry_after: Option<Duration>,
     ) -> Option<Duration> {
-        let left = self.limit.checked_sub(fruitless)?;
+        let left = self.limit.checked_sub(idle)?;
         if left.is_zero() {
             return None;
         }
         let doubled = FIRST.saturating_mul(1 << self.tries.min(16)).min(LONGEST);
         self.tries += 1;
-        let asked = asked.unwrap_or_default().min(LONGEST_ASKED);
-        Some(doubled.max(asked).min(left))
+        let retry_after = retry_after.unwrap_or_default().min(LONGEST_RETRY_AFTER);
+        Some(doubled.max(retry_after).min(left))
     }
 }
 
@@ -52,17 +52,17 @@ mod tests {
     }
 
     #[test]
-    fn each_try_waits_longer_until_something_is_settled() {
+    fn delay_doubles_until_there_is_progress() {
         let mut patience = Patience::new(seconds(600));
-        let mut next = |fruitless| patience.next(seconds(fruitless), None).unwrap();
+        let mut next = |idle| patience.next(seconds(idle), None).unwrap();
         let waits: Vec<_> = (0..7).map(|_| next(10).as_secs()).collect();
         assert_eq!(waits, [1, 2, 4, 8, 16, 30, 30]);
-        patience.is_rewarded();
+        patience.reset();
         assert_eq!(patience.next(seconds(0), None), Some(seconds(1)));
     }
 
     #[test]
-    fn an_answer_lengthens_the_wait_and_never_shortens_it() {
+    fn retry_after_lengthens_the_delay_and_never_shortens_it() {
         let mut patience = Patience::new(seconds(600));
         assert_eq!(
             patience.next(seconds(0), Some(seconds(5))),
@@ -73,11 +73,11 @@ mod tests {
             Some(seconds(2))
         );
         let day = Some(seconds(86_400));
-        assert_eq!(patience.next(seconds(0), day), Some(LONGEST_ASKED));
+        assert_eq!(patience.next(seconds(0), day), Some(LONGEST_RETRY_AFTER));
     }
 
     #[test]
-    fn the_last_try_is_at_the_limit() {
+    fn last_try_is_at_the_limit() {
         let mut patience = Patience::new(seconds(60));
         assert_eq!(
             patience.next(seconds(59), Some(seconds(9))),

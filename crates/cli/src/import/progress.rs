@@ -1,5 +1,4 @@
-//! How a long import shows that it goes on: a bar on a terminal, elsewhere a
-//! line now and then.
+//! Progress display of an import: a bar on a terminal, otherwise a line at intervals.
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use std::{
@@ -8,53 +7,52 @@ use std::{
 };
 use tokio::time::Instant;
 
-/// Between two lines where there is no terminal.
+/// Interval between lines without a terminal.
 const EVERY: Duration = Duration::from_secs(10);
 
-/// What is shown while lines are sent.
 pub(super) struct Progress {
     bar: Option<ProgressBar>,
     size: Option<u64>,
-    /// Bytes that earlier runs had read.
+    /// Bytes read by earlier runs.
     read_before: u64,
-    begun: Instant,
-    told: Instant,
+    started: Instant,
+    printed: Instant,
     lines: u64,
 }
 
 impl Progress {
-    /// `read` of `size` bytes have been read by earlier runs.
+    /// Creates the display; earlier runs have read `read` of `size` bytes.
     pub(super) fn new(read: u64, size: Option<u64>) -> Self {
         let now = Instant::now();
         Self {
             bar: stderr().is_terminal().then(|| bar(read, size)),
             size,
             read_before: read,
-            begun: now,
-            told: now,
+            started: now,
+            printed: now,
             lines: 0,
         }
     }
 
-    /// So many lines more are settled, and the file is read as far as this.
+    /// Adds finished lines. The file is read up to byte `read`.
     pub(super) fn advance(&mut self, lines: u64, read: u64, refused: u64) -> std::io::Result<()> {
         self.lines += lines;
-        let text = sentence(self.lines, refused, self.begun.elapsed());
+        let text = status_text(self.lines, refused, self.started.elapsed());
         if let Some(bar) = &self.bar {
             bar.set_position(read);
             bar.set_message(text);
-        } else if self.told.elapsed() >= EVERY {
-            self.told = Instant::now();
+        } else if self.printed.elapsed() >= EVERY {
+            self.printed = Instant::now();
             let now = read.saturating_sub(self.read_before);
             let left = self.size.map(|size| size.saturating_sub(read));
-            let left = left_after(now, left, self.begun.elapsed());
+            let left = time_left(now, left, self.started.elapsed());
             writeln!(stderr(), "{text}{}", left.as_deref().unwrap_or(""))?;
         }
         Ok(())
     }
 }
 
-/// However it ends, the bar goes before the last words come.
+/// Removes the bar before the final messages.
 impl Drop for Progress {
     fn drop(&mut self) {
         if let Some(bar) = &self.bar {
@@ -74,7 +72,7 @@ fn bar(read: u64, size: Option<u64>) -> ProgressBar {
             (bar, "{spinner} {msg}")
         }
     };
-    // The template is ours and right; a wrong one would leave the plain bar.
+    // The template is constant and valid; otherwise the default bar remains.
     if let Ok(style) = ProgressStyle::with_template(template) {
         bar.set_style(style);
     }
@@ -87,21 +85,21 @@ fn bar(read: u64, size: Option<u64>) -> ProgressBar {
     clippy::cast_precision_loss,
     reason = "no count comes near 2^53, and this one is rounded"
 )]
-fn sentence(lines: u64, refused: u64, elapsed: Duration) -> String {
+fn status_text(lines: u64, refused: u64, elapsed: Duration) -> String {
     let per_second = lines as f64 / elapsed.as_secs_f64().max(0.001);
     let refused = match refused {
         0 => String::new(),
-        refused => format!(", {refused} refused"),
+        refused => format!(", {refused} rejected"),
     };
     format!("{lines} lines, {per_second:.0}/s{refused}")
 }
 
-/// None while there is nothing to go by.
+/// Returns `None` without enough data for an estimate.
 #[expect(
     clippy::cast_precision_loss,
-    reason = "files of 2^53 bytes are no worry, and this is rounded"
+    reason = "no file has 2^53 bytes, and this is rounded"
 )]
-fn left_after(read: u64, left: Option<u64>, elapsed: Duration) -> Option<String> {
+fn time_left(read: u64, left: Option<u64>, elapsed: Duration) -> Option<String> {
     let left = left.filter(|_| read > 0)? as f64;
     let seconds = left / read as f64 * elapsed.as_secs_f64();
     Some(format!(", about {seconds:.0} s left"))
@@ -112,13 +110,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_line_tells_how_much_how_fast_and_how_long_yet() {
+    fn line_has_count_rate_rejected_and_time_left() {
         let ten = Duration::from_secs(10);
-        assert_eq!(sentence(12_000, 0, ten), "12000 lines, 1200/s");
-        assert_eq!(sentence(10, 3, ten), "10 lines, 1/s, 3 refused");
-        let left = left_after(500, Some(1_500), ten);
+        assert_eq!(status_text(12_000, 0, ten), "12000 lines, 1200/s");
+        assert_eq!(status_text(10, 3, ten), "10 lines, 1/s, 3 rejected");
+        let left = time_left(500, Some(1_500), ten);
         assert_eq!(left.unwrap(), ", about 30 s left");
-        assert_eq!(left_after(0, Some(9), ten), None);
-        assert_eq!(left_after(9, None, ten), None);
+        assert_eq!(time_left(0, Some(9), ten), None);
+        assert_eq!(time_left(9, None, ten), None);
     }
 }

@@ -1,4 +1,4 @@
-//! The lines that were refused, each with its number and the reasons.
+//! File of rejected lines, each with its number and the reasons.
 
 use anyhow::Context;
 use serde::Serialize;
@@ -11,12 +11,12 @@ use std::{
 use super::source::Line;
 use crate::answer::Refusal;
 
-/// A file that is there once a line is refused.
+/// File of rejected lines, created with the first one.
 #[derive(Debug)]
 pub(super) struct RefusedLines {
     path: PathBuf,
     file: Option<BufWriter<File>>,
-    /// What belongs to this import.
+    /// Length of the entries of this import.
     bytes: u64,
 }
 
@@ -29,8 +29,8 @@ struct Entry<'a> {
 }
 
 impl RefusedLines {
-    /// What an earlier run wrote beyond `bytes`, before it was killed, is
-    /// written again: those lines are sent again.
+    /// Opens the file and cuts it to `bytes`: a killed run may have written more, and sends
+    /// those lines again.
     pub(super) fn open(path: PathBuf, bytes: u64) -> anyhow::Result<Self> {
         let mut refused = Self {
             path,
@@ -38,7 +38,7 @@ impl RefusedLines {
             bytes: 0,
         };
         match OpenOptions::new().write(true).open(&refused.path) {
-            Ok(file) => refused.go_on(file, bytes),
+            Ok(file) => refused.resume(file, bytes),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
             Err(error) => Err(error),
         }
@@ -46,7 +46,7 @@ impl RefusedLines {
         Ok(refused)
     }
 
-    fn go_on(&mut self, mut file: File, bytes: u64) -> io::Result<()> {
+    fn resume(&mut self, mut file: File, bytes: u64) -> io::Result<()> {
         self.bytes = bytes.min(file.metadata()?.len());
         file.set_len(self.bytes)?;
         file.seek(SeekFrom::End(0))?;
@@ -58,7 +58,6 @@ impl RefusedLines {
         &self.path
     }
 
-    /// Adds a line.
     pub(super) fn add(&mut self, line: &Line, refusal: &Refusal) -> anyhow::Result<()> {
         let mut entry = serde_json::to_vec(&Entry {
             line: line.number,
@@ -78,11 +77,11 @@ impl RefusedLines {
         Ok(())
     }
 
-    /// Makes what was added last for good, and says how long the file is.
-    pub(super) fn keep(&mut self) -> anyhow::Result<u64> {
+    /// Makes the entries durable and returns the length of the file.
+    pub(super) fn sync(&mut self) -> anyhow::Result<u64> {
         if let Some(file) = &mut self.file {
-            let kept = file.flush().and_then(|()| file.get_ref().sync_data());
-            kept.with_context(|| self.path.display().to_string())?;
+            let synced = file.flush().and_then(|()| file.get_ref().sync_data());
+            synced.with_context(|| self.path.display().to_string())?;
         }
         Ok(self.bytes)
     }
@@ -99,21 +98,21 @@ mod tests {
             start: 0,
             text: b"{\xff".to_vec(),
         };
-        let refusal = Refusal::own("Why", "because");
+        let refusal = Refusal::local("Why", "because");
         refused.add(&line, &refusal).unwrap();
-        refused.keep().unwrap()
+        refused.sync().unwrap()
     }
 
     #[test]
-    fn what_a_killed_run_wrote_of_a_batch_is_not_there_twice() {
+    fn entries_of_a_killed_run_are_not_duplicated() {
         let path = env::temp_dir().join(format!("wahook-refused-{}", process::id()));
         let open = |bytes| RefusedLines::open(path.clone(), bytes).unwrap();
         let mut refused = open(0);
-        assert!(!path.exists(), "without a refused line there is no file");
-        let noted = add(&mut refused, 3);
+        assert!(!path.exists(), "without a rejected line there is no file");
+        let recorded = add(&mut refused, 3);
         add(&mut refused, 7);
         drop(refused);
-        let mut refused = open(noted);
+        let mut refused = open(recorded);
         add(&mut refused, 7);
         let text = fs::read_to_string(&path).unwrap();
         let entry = |number| {
@@ -123,8 +122,8 @@ mod tests {
         };
         assert_eq!(text, entry(3) + &entry(7));
         fs::remove_file(&path).unwrap();
-        // Whoever has taken the file away gets the rest of the lines in a new one.
-        assert_eq!(add(&mut open(noted), 9), entry(9).len() as u64);
+        // If the file was removed, the remaining lines go to a new one.
+        assert_eq!(add(&mut open(recorded), 9), entry(9).len() as u64);
         fs::remove_file(&path).unwrap();
     }
 }

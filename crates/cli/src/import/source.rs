@@ -1,4 +1,4 @@
-//! Where do the lines come from? A file, packed or not, or standard input.
+//! Lines of a file, plain or gzip, or of standard input.
 
 use anyhow::{Context, ensure};
 use flate2::read::MultiGzDecoder;
@@ -13,30 +13,30 @@ use std::{
     },
 };
 
-/// No producer takes a longer line, so no more of it is kept.
+/// Limit for a line in bytes. No producer accepts a longer one, so the rest is skipped.
 pub(super) const LONGEST_LINE: u64 = 16 << 20;
 const BUFFER: usize = 256 << 10;
 const GZIP: [u8; 2] = [0x1f, 0x8b];
 
-/// Lines, one after the other.
 pub(super) struct Source {
     reader: Box<dyn BufRead + Send>,
-    /// What has been read, in bytes as they lie in the file.
+    /// Bytes of the file that were read, before decompression.
     read: Arc<AtomicU64>,
-    /// The file's size, where it has one.
+    /// Size of the file, if it has one.
     size: Option<u64>,
-    /// Of the next line: its number, from 1, and where it begins, unpacked.
+    /// Number of the next line, from 1.
     number: u64,
+    /// Offset of the next line in bytes, decompressed.
     offset: u64,
 }
 
-/// One line, without its end.
+/// Line without its end.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Line {
     pub(super) number: u64,
-    /// Where it begins, in bytes, unpacked.
+    /// Offset in bytes, decompressed.
     pub(super) start: u64,
-    /// Cut where it is longer than [`LONGEST_LINE`].
+    /// Text, cut if it is longer than [`LONGEST_LINE`].
     pub(super) text: Vec<u8>,
 }
 
@@ -45,7 +45,7 @@ impl Line {
         self.text.len() as u64 > LONGEST_LINE
     }
 
-    /// Tells it from another one.
+    /// Returns the SHA-256 of the text, in hexadecimal.
     pub(super) fn fingerprint(&self) -> String {
         let digest = Sha256::digest(&self.text);
         digest.iter().map(|byte| format!("{byte:02x}")).collect()
@@ -53,30 +53,30 @@ impl Line {
 }
 
 impl Source {
-    /// `-` is standard input.
+    /// Opens a file; `-` is standard input.
     pub(super) fn open(path: &Path) -> anyhow::Result<Opened> {
         if path == Path::new("-") {
-            return Opened::of(stdin(), None).context("standard input");
+            return Opened::from_reader(stdin(), None).context("standard input");
         }
         let shown = || path.display().to_string();
         let mut file = File::open(path).with_context(shown)?;
         let metadata = file.metadata().with_context(shown)?;
         ensure!(!metadata.is_dir(), "{} is a folder", shown());
         if !metadata.is_file() {
-            return Opened::of(file, None).with_context(shown);
+            return Opened::from_reader(file, None).with_context(shown);
         }
         let size = Some(metadata.len());
         let mut head = Vec::new();
-        let looked = file.by_ref().take(2).read_to_end(&mut head);
-        looked.and_then(|_| file.rewind()).with_context(shown)?;
+        let peeked = file.by_ref().take(2).read_to_end(&mut head);
+        peeked.and_then(|_| file.rewind()).with_context(shown)?;
         if head == GZIP {
-            Opened::of(file, size).with_context(shown)
+            Opened::from_reader(file, size).with_context(shown)
         } else {
             Ok(Opened::Seekable(file, size))
         }
     }
 
-    /// The next line; `None` after the last one.
+    /// Returns the next line, or `None` after the last one.
     pub(super) fn next(&mut self) -> io::Result<Option<Line>> {
         let mut text = Vec::new();
         let mut limited = self.reader.by_ref().take(LONGEST_LINE + 1);
@@ -99,7 +99,7 @@ impl Source {
         Ok(Some(line))
     }
 
-    /// What has been read of the file, and all there is, where that is known.
+    /// Returns the bytes of the file that were read, and its size, if known.
     pub(super) fn progress(&self) -> (u64, Option<u64>) {
         (self.read.load(Ordering::Relaxed), self.size)
     }
@@ -119,25 +119,25 @@ impl Source {
     }
 }
 
-/// What was opened, before it is known where to begin.
+/// Opened input, before its start position is known.
 pub(super) enum Opened {
     Seekable(File, Option<u64>),
     Stream(Box<dyn BufRead + Send>, Arc<AtomicU64>, Option<u64>),
 }
 
 impl Opened {
-    /// Unpacks what is packed.
-    fn of(mut raw: impl Read + Send + 'static, size: Option<u64>) -> io::Result<Self> {
+    /// Detects gzip and decompresses it.
+    fn from_reader(mut raw: impl Read + Send + 'static, size: Option<u64>) -> io::Result<Self> {
         let mut head = Vec::new();
         raw.by_ref().take(2).read_to_end(&mut head)?;
-        let is_packed = head == GZIP;
+        let is_gzip = head == GZIP;
         let read = Arc::new(AtomicU64::new(0));
-        let counted = Counted {
+        let counted = CountingReader {
             inner: Cursor::new(head).chain(raw),
             read: Arc::clone(&read),
         };
         let counted = BufReader::with_capacity(BUFFER, counted);
-        let reader: Box<dyn BufRead + Send> = if is_packed {
+        let reader: Box<dyn BufRead + Send> = if is_gzip {
             Box::new(BufReader::with_capacity(
                 BUFFER,
                 MultiGzDecoder::new(counted),
@@ -148,13 +148,13 @@ impl Opened {
         Ok(Self::Stream(reader, read, size))
     }
 
-    /// Begins with the line of this number, which begins at this offset.
-    pub(super) fn begin_at(self, number: u64, offset: u64) -> io::Result<Source> {
+    /// Starts with the line of this number, at this offset.
+    pub(super) fn start_at(self, number: u64, offset: u64) -> io::Result<Source> {
         let (reader, read, size) = match self {
             Self::Seekable(mut file, size) => {
                 file.seek(SeekFrom::Start(offset))?;
                 let read = Arc::new(AtomicU64::new(offset));
-                let counted = Counted {
+                let counted = CountingReader {
                     inner: file,
                     read: Arc::clone(&read),
                 };
@@ -176,13 +176,12 @@ impl Opened {
     }
 }
 
-/// Counts what is read through it.
-struct Counted<R> {
+struct CountingReader<R> {
     inner: R,
     read: Arc<AtomicU64>,
 }
 
-impl<R: Read> Read for Counted<R> {
+impl<R: Read> Read for CountingReader<R> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let length = self.inner.read(buffer)?;
         self.read.fetch_add(length as u64, Ordering::Relaxed);
@@ -206,41 +205,41 @@ mod tests {
     }
 
     fn stream(bytes: &[u8]) -> Opened {
-        Opened::of(Cursor::new(bytes.to_vec()), None).unwrap()
+        Opened::from_reader(Cursor::new(bytes.to_vec()), None).unwrap()
     }
 
-    fn packed(text: &str) -> Vec<u8> {
-        let mut packer = GzEncoder::new(Vec::new(), Compression::fast());
-        packer.write_all(text.as_bytes()).unwrap();
-        packer.finish().unwrap()
+    fn gzip(text: &str) -> Vec<u8> {
+        let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
+        encoder.write_all(text.as_bytes()).unwrap();
+        encoder.finish().unwrap()
     }
 
     #[test]
-    fn lines_are_numbered_and_the_last_needs_no_end() {
+    fn lines_are_numbered_and_the_last_one_needs_no_end() {
         let expected = [(1, 0, "one"), (2, 4, ""), (3, 5, "three\r")]
             .map(|(number, start, text)| (number, start, text.to_owned()));
         assert_eq!(
-            lines(stream(b"one\n\nthree\r").begin_at(1, 0).unwrap()),
+            lines(stream(b"one\n\nthree\r").start_at(1, 0).unwrap()),
             expected
         );
-        // Two packed files behind each other are one, as for gunzip.
-        let twice = [packed("one\n\n"), packed("three\r")].concat();
-        assert_eq!(lines(stream(&twice).begin_at(1, 0).unwrap()), expected);
+        // Concatenated gzip files are one file, as for gunzip.
+        let twice = [gzip("one\n\n"), gzip("three\r")].concat();
+        assert_eq!(lines(stream(&twice).start_at(1, 0).unwrap()), expected);
         assert_eq!(
-            lines(stream(&twice).begin_at(3, 5).unwrap()),
+            lines(stream(&twice).start_at(3, 5).unwrap()),
             [(3, 5, "three\r".to_owned())]
         );
-        assert_eq!(lines(stream(b"").begin_at(1, 0).unwrap()), []);
+        assert_eq!(lines(stream(b"").start_at(1, 0).unwrap()), []);
     }
 
     #[test]
-    fn a_packed_file_that_is_cut_is_an_error_and_not_an_end() {
-        let whole = packed("one\ntwo\n");
-        let mut source = stream(&whole[..whole.len() - 9]).begin_at(1, 0).unwrap();
+    fn truncated_gzip_file_is_an_error() {
+        let whole = gzip("one\ntwo\n");
+        let mut source = stream(&whole[..whole.len() - 9]).start_at(1, 0).unwrap();
         let error = loop {
             match source.next() {
                 Ok(Some(_)) => {}
-                Ok(None) => panic!("taken for an end"),
+                Ok(None) => panic!("treated as the end"),
                 Err(error) => break error,
             }
         };
@@ -248,10 +247,10 @@ mod tests {
     }
 
     #[test]
-    fn of_a_line_without_end_no_more_is_kept_than_can_be_sent() {
+    fn too_long_line_is_cut_and_the_next_one_is_read() {
         let mut text = vec![b'x'; usize::try_from(LONGEST_LINE).unwrap() + 500_000];
         text.extend_from_slice(b"\nafter\n");
-        let mut source = stream(&text).begin_at(1, 0).unwrap();
+        let mut source = stream(&text).start_at(1, 0).unwrap();
         let long = source.next().unwrap().unwrap();
         assert!(long.is_too_long() && long.text.capacity() < 40 << 20);
         let after = source.next().unwrap().unwrap();

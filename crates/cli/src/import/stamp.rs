@@ -1,10 +1,9 @@
-//! What makes the id of a line the same each time it is sent?
+//! Timestamps that give a line the same id each time it is sent.
 //!
-//! The producer makes an event's id of its body, where it has a `timestamp`; to
-//! one without it gives the current time and a new id. So an import gives each
-//! event without a time one that depends on nothing but when the import began
-//! and on the line's number: a microsecond later for each line, so that two
-//! lines that say the same are still two events.
+//! The producer derives the id of an event with a `timestamp` from its body. An event
+//! without one gets the current time and a new id. So an import adds a timestamp to each
+//! event without one. The timestamp depends only on the start of the import and the number
+//! of the line: one microsecond more per line, so that two equal lines are two events.
 
 use jiff::Timestamp;
 use wahook_domain::{
@@ -12,23 +11,23 @@ use wahook_domain::{
     json::{self, Node},
 };
 
-/// What a stamp adds to a line, in bytes.
+/// Length that a timestamp adds to a line, in bytes.
 pub(super) const STAMP_BYTES: usize = r#","timestamp":"2024-10-01T12:00:00.000000Z""#.len();
 
-/// Whether the line is an event that the producer would give the current time.
-pub(super) fn is_needed(line: &[u8]) -> bool {
+/// Returns true if the line is an event to which the producer would add the current time.
+pub(super) fn needs_stamp(line: &[u8]) -> bool {
     match json::parse(line) {
         Ok(Node::Object(members)) => {
             !members.is_empty() && matches!(members.get("timestamp"), None | Some(Node::Null))
         }
-        // It is refused in any case, and with the place of the fault in it.
+        // Sent unchanged: the producer rejects it with the offset of the fault.
         _ => false,
     }
 }
 
-/// Adds an object's time to `sent`. The last of two members of one name counts,
-/// so a `null` before it is outranked.
-pub(super) fn add_with_time(sent: &mut Vec<u8>, line: &[u8], begun_at: UnixMillis, number: u64) {
+/// Appends the line with a timestamp to `sent`. The last of two members with the same name
+/// counts, so a `null` before it is ignored.
+pub(super) fn append_stamped(sent: &mut Vec<u8>, line: &[u8], begun_at: UnixMillis, number: u64) {
     let line = line.trim_ascii();
     sent.extend_from_slice(line.strip_suffix(b"}").unwrap_or(line));
     let time = time(begun_at, number);
@@ -52,11 +51,11 @@ mod tests {
 
     fn stamped(line: &str, number: u64) -> String {
         let mut sent = Vec::new();
-        add_with_time(&mut sent, line.as_bytes(), NOON, number);
+        append_stamped(&mut sent, line.as_bytes(), NOON, number);
         String::from_utf8(sent).unwrap()
     }
 
-    fn taken(sent: &str, now: i64) -> AcceptedEvent {
+    fn accepted(sent: &str, now: i64) -> AcceptedEvent {
         let context = Ingest {
             validation: Validation::Lenient,
             now: UnixMillis::new(now),
@@ -69,27 +68,27 @@ mod tests {
     }
 
     #[test]
-    fn a_stamped_line_has_one_id_whenever_it_is_sent_and_equal_lines_have_two() {
+    fn stamped_line_keeps_its_id_and_equal_lines_have_different_ids() {
         for line in [
             r#"{"event":"call"}"#,
             r#" {"event":"call","timestamp":null} "#,
             "{\"event\":\"call\",\"timestamp\":1e999}\r",
             r#"{"event":"call","data":{"timestamp":1}}"#,
         ] {
-            assert!(is_needed(line.as_bytes()), "{line}");
-            let first = taken(&stamped(line, 7), 1);
+            assert!(needs_stamp(line.as_bytes()), "{line}");
+            let first = accepted(&stamped(line, 7), 1);
             assert_eq!(
                 first.warnings.iter().find(|w| w.pointer == "/timestamp"),
                 None
             );
-            assert_eq!(first, taken(&stamped(line, 7), 2));
-            assert_ne!(first.id, taken(&stamped(line, 8), 1).id);
+            assert_eq!(first, accepted(&stamped(line, 7), 2));
+            assert_ne!(first.id, accepted(&stamped(line, 8), 1).id);
             assert_ne!(first.id.as_str(), "fresh");
         }
     }
 
     #[test]
-    fn the_time_is_that_of_the_import() {
+    fn timestamp_is_the_start_of_the_import_plus_the_line_number() {
         assert_eq!(
             stamped(r#"{"event":"call"}"#, 1_000_001),
             r#"{"event":"call","timestamp":"2024-10-01T12:00:01.000001Z"}"#
@@ -98,7 +97,7 @@ mod tests {
     }
 
     #[test]
-    fn what_has_a_time_or_is_no_event_stays_as_it_is() {
+    fn event_with_timestamp_and_invalid_line_stay_unchanged() {
         for line in [
             r#"{"event":"call","timestamp":"2024-10-01"}"#,
             r#"{"event":"call","timestamp":1727784000}"#,
@@ -108,7 +107,7 @@ mod tests {
             "{}",
             "",
         ] {
-            assert!(!is_needed(line.as_bytes()), "{line}");
+            assert!(!needs_stamp(line.as_bytes()), "{line}");
         }
     }
 }

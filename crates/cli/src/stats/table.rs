@@ -1,4 +1,4 @@
-//! The counts as a table, and as JSON.
+//! Counts of deliveries, as a table and as JSON.
 
 use serde::Serialize;
 use std::fmt;
@@ -6,7 +6,7 @@ use wahook_delivery_log::{CountBy, Counts};
 use wahook_domain::UnixMillis;
 use wahook_runtime::printable;
 
-/// All that was counted.
+/// Counts by kind, and their total.
 #[derive(Debug, Serialize)]
 pub(super) struct Report {
     since: String,
@@ -16,8 +16,7 @@ pub(super) struct Report {
     rows: Vec<Row>,
 }
 
-/// One line of the table. Rates are of 1, and of nothing where there is nothing
-/// to take them of.
+/// Line of the table. Rates are from 0 to 1, and `None` if no delivery has ended.
 #[derive(Debug, Default, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 struct Row {
@@ -27,15 +26,15 @@ struct Row {
     success: u64,
     failed: u64,
     retrying: u64,
-    /// Delivered ones among those that ended.
+    /// Share of the ended deliveries that succeeded.
     success_rate: Option<f64>,
-    /// Those delivered at the first attempt among those that ended.
+    /// Share of the ended deliveries that succeeded at the first attempt.
     first_attempt_rate: Option<f64>,
     retries: u64,
 }
 
 impl Report {
-    /// The largest kind first.
+    /// Sorts the kinds by deliveries, the largest first.
     pub(super) fn new(
         since: UnixMillis,
         until: UnixMillis,
@@ -63,14 +62,14 @@ impl Report {
                 CountBy::Status => "status",
                 CountBy::Endpoint => "endpoint",
             },
-            total: Row::of(&total),
-            rows: counts.iter().map(Row::of).collect(),
+            total: Row::from_counts(&total),
+            rows: counts.iter().map(Row::from_counts).collect(),
         }
     }
 }
 
 impl Row {
-    fn of(counts: &Counts) -> Self {
+    fn from_counts(counts: &Counts) -> Self {
         let ended = counts.success + counts.failed;
         Self {
             name: counts.kind.clone(),
@@ -125,7 +124,7 @@ impl Row {
     }
 }
 
-/// Cut and not rounded: 100 % means that not one failed.
+/// Formats a rate, rounded down: 100 % means that none failed.
 fn percent(rate: Option<f64>) -> String {
     match rate {
         Some(rate) => format!("{:.2} %", (rate * 10_000.0).floor() / 100.0),
@@ -154,7 +153,7 @@ mod tests {
     }
 
     #[test]
-    fn the_table_has_the_largest_first_and_the_sum_last() {
+    fn table_has_the_largest_kind_first_and_the_total_last() {
         let text = report().to_string();
         let lines: Vec<_> = text.lines().skip(2).collect();
         assert_eq!(
@@ -169,7 +168,7 @@ mod tests {
     }
 
     #[test]
-    fn programs_get_rates_of_one_and_none_of_nothing() {
+    fn json_rates_are_fractions_and_null_if_no_delivery_has_ended() {
         let json = serde_json::to_value(report()).unwrap();
         assert_eq!(json["total"]["successRate"], 29_999.0 / 30_000.0);
         assert_eq!(json["rows"][1]["name"], "call");
@@ -177,7 +176,7 @@ mod tests {
     }
 
     #[test]
-    fn a_hundred_percent_means_that_none_failed() {
+    fn rate_is_a_hundred_percent_only_if_none_failed() {
         assert_eq!(percent(rate(999_999, 1_000_000)), "99.99 %");
         assert_eq!(percent(rate(1, 1)), "100.00 %");
     }

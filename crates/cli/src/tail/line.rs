@@ -1,21 +1,21 @@
-//! How is a delivery that ended shown?
+//! Formats of an ended delivery: text and JSON.
 
 use serde::Serialize;
 use wahook_delivery_log::Ended;
 use wahook_domain::Status;
 use wahook_runtime::printable;
 
-/// Whether to colour.
+/// Colours, if enabled.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Paint(bool);
 
 impl Paint {
-    pub(super) const fn when(colourful: bool) -> Self {
-        Self(colourful)
+    pub(super) const fn new(enabled: bool) -> Self {
+        Self(enabled)
     }
 
-    /// A text in a colour of the terminal's own, by its SGR code.
-    fn over(self, code: u8, text: &str) -> String {
+    /// Colours a text with an SGR code of the terminal.
+    fn apply(self, code: u8, text: &str) -> String {
         if self.0 {
             format!("\x1b[{code}m{text}\x1b[0m")
         } else {
@@ -29,8 +29,8 @@ const GREEN: u8 = 32;
 const YELLOW: u8 = 33;
 const DIM: u8 = 2;
 
-/// When, how, what and where, the id, and what was remarkable about it.
-pub(super) fn for_people(ended: &Ended, paint: Paint) -> String {
+/// Formats time, status, event, endpoint and id, then retries and error.
+pub(super) fn as_text(ended: &Ended, paint: Paint) -> String {
     let colour = match (ended.delivered, ended.retry_count) {
         (true, 0) => GREEN,
         (true, _) => YELLOW,
@@ -39,10 +39,10 @@ pub(super) fn for_people(ended: &Ended, paint: Paint) -> String {
     let code = ended
         .status_code
         .map_or_else(|| "-".to_owned(), |code| code.to_string());
-    let outcome = paint.over(colour, &format!("{:<7} {code:>3}", status(ended)));
+    let outcome = paint.apply(colour, &format!("{:<7} {code:>3}", status(ended)));
     let line = format!(
         "{}  {outcome}  {:<24} {:<12} {}",
-        paint.over(DIM, &ended.ended_at.to_iso8601()),
+        paint.apply(DIM, &ended.ended_at.to_iso8601()),
         printable(&ended.event),
         printable(&ended.endpoint),
         printable(&ended.event_id),
@@ -61,7 +61,7 @@ pub(super) fn for_people(ended: &Ended, paint: Paint) -> String {
     }
 }
 
-/// Names as in the log's own records.
+/// JSON object with the member names of the log's records.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 struct Line<'a> {
@@ -77,8 +77,7 @@ struct Line<'a> {
     webhook_url: &'a str,
 }
 
-/// One JSON object.
-pub(super) fn for_programs(ended: &Ended) -> serde_json::Result<String> {
+pub(super) fn as_json(ended: &Ended) -> serde_json::Result<String> {
     serde_json::to_string(&Line {
         completed_at: ended.ended_at.to_iso8601(),
         status: status(ended),
@@ -122,9 +121,9 @@ mod tests {
     }
 
     #[test]
-    fn a_line_tells_when_how_and_why() {
+    fn text_has_time_status_retries_and_error() {
         assert_eq!(
-            for_people(&failed(), Paint::when(false)),
+            as_text(&failed(), Paint::new(false)),
             "2024-10-01T12:00:35.250Z  failed  500  call                     default      evt-1  3 retries, answered 500"
         );
         let delivered = Ended {
@@ -135,27 +134,27 @@ mod tests {
             ..failed()
         };
         assert_eq!(
-            for_people(&delivered, Paint::when(false)),
+            as_text(&delivered, Paint::new(false)),
             "2024-10-01T12:00:35.250Z  success 200  call                     default      evt-1"
         );
     }
 
     #[test]
-    fn colour_is_added_around_and_an_error_can_add_none_of_its_own() {
+    fn status_is_coloured_and_control_characters_of_an_error_are_escaped() {
         let hostile = Ended {
             error: Some("\x1b[2J".to_owned()),
             status_code: None,
             ..failed()
         };
-        let line = for_people(&hostile, Paint::when(true));
+        let line = as_text(&hostile, Paint::new(true));
         assert!(line.contains("\x1b[31mfailed    -\x1b[0m"), "{line:?}");
         assert!(line.ends_with("3 retries, \\u{1b}[2J"), "{line:?}");
     }
 
     #[test]
-    fn programs_get_the_names_of_the_log() {
+    fn json_has_the_member_names_of_the_log() {
         assert_eq!(
-            for_programs(&failed()).unwrap(),
+            as_json(&failed()).unwrap(),
             r#"{"completedAt":"2024-10-01T12:00:35.250Z","status":"failed","statusCode":500,"event":"call","endpoint":"default","eventId":"evt-1","retryCount":3,"errorMessage":"answered 500","createdAt":"2024-10-01T12:00:00.000Z","webhookUrl":"https://example.com/"}"#
         );
     }
