@@ -1,10 +1,10 @@
-// How are the next deliveries answered?
+// Controls for the answers to the next deliveries.
 
 import { ask } from "./feed.js";
 import { answer } from "./words.js";
 
 const field = (id) => document.getElementById(id);
-const said = field("rule");
+const ruleText = field("rule");
 
 export function start() {
   const buttons = {
@@ -21,10 +21,10 @@ export function start() {
   });
 }
 
-export function tell(rule) {
-  const what = answer(rule).replace(/^200$/, "200 at once");
-  said.textContent = rule.next === null ? `all: ${what}` : `the next ${rule.next}: ${what}`;
-  said.className = "";
+export function showRule(rule) {
+  const text = answer(rule).replace(/^200$/, "200 at once");
+  ruleText.textContent = rule.next === null ? `all: ${text}` : `the next ${rule.next}: ${text}`;
+  ruleText.className = "";
 }
 
 function number(id) {
@@ -38,9 +38,9 @@ function next() {
 
 async function change(method, rule) {
   try {
-    tell(await ask(method, "rule", rule));
+    showRule(await ask(method, "rule", rule));
   } catch (error) {
-    said.textContent = `not changed: ${error.message}`;
-    said.className = "bad";
+    ruleText.textContent = `not changed: ${error.message}`;
+    ruleText.className = "bad";
   }
 }

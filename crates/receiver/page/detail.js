@@ -1,4 +1,4 @@
-// What is known of one delivery?
+// Details of the selected delivery.
 
 import { ask } from "./feed.js";
 import { tree } from "./tree.js";
@@ -7,7 +7,7 @@ import { MARKS, answer, element, size, span, title } from "./words.js";
 const heading = document.getElementById("detail-title");
 const shown = document.getElementById("shown");
 
-/** What is drawn: the number, and how the answer stood. */
+/** Number and answer state of the delivery that is drawn. */
 let drawn = "";
 let curl = null;
 
@@ -23,7 +23,7 @@ export async function show(delivery) {
   }
   try {
     const detail = await ask("GET", `deliveries/${delivery.number}`);
-    // Meanwhile another one may have been selected.
+    // Another delivery may have been selected meanwhile.
     if (drawn === wanted) draw(detail);
   } catch (error) {
     if (drawn !== wanted) return;
@@ -33,7 +33,7 @@ export async function show(delivery) {
   }
 }
 
-/** To the clipboard; where there is none, into a field to copy from. */
+/** Copies to the clipboard, or shows a field to copy from if there is none. */
 export async function copyCurl() {
   if (curl !== null) await copy(curl, "the curl command");
 }
@@ -62,7 +62,7 @@ function facts(detail) {
   fact("request", `${detail.method} ${detail.target}`);
   fact("id", detail.id);
   fact("attempt", detail.attempt);
-  fact("since the last of this id", detail.gap_ms === null ? null : span(detail.gap_ms));
+  fact("since the last request with this id", detail.gap_ms === null ? null : span(detail.gap_ms));
   fact("answer", answer(detail.answer));
   return list;
 }
@@ -78,20 +78,20 @@ function buttons(detail) {
   if (detail.body.text !== null && detail.body.not_utf8_at === null) {
     all.push(copying("copy-body", "Copy body", detail.body.text));
   }
-  const said = element("span", { id: "copied", role: "status", class: "faint" });
-  return element("div", { class: "controls" }, ...all, download, said);
+  const status = element("span", { id: "copied", role: "status", class: "faint" });
+  return element("div", { class: "controls" }, ...all, download, status);
 }
 
 async function copy(text, what) {
-  const said = document.getElementById("copied");
+  const status = document.getElementById("copied");
   try {
     await navigator.clipboard.writeText(text);
-    said.textContent = `copied ${what.replace("the as", "as")}`;
+    status.textContent = `copied ${what.replace("the as", "as")}`;
   } catch {
     // Browsers have no clipboard for pages that are not on loopback.
     const field = element("textarea", { readonly: "", "aria-label": "copy from here" });
     field.value = text;
-    said.replaceChildren("press Ctrl-C: ", field);
+    status.replaceChildren("press Ctrl-C: ", field);
     field.select();
   }
 }
@@ -99,8 +99,8 @@ async function copy(text, what) {
 function signatures({ body, standard }) {
   const one = (name, { state, code, reason }) => {
     const [sign, quality, word] = MARKS[state];
-    const said = reason === "" ? word : `${word}: ${reason}`;
-    const value = element("dd", { class: quality, "data-code": code }, `${sign} ${said}`);
+    const text = reason === "" ? word : `${word}: ${reason}`;
+    const value = element("dd", { class: quality, "data-code": code }, `${sign} ${text}`);
     return [element("dt", { class: "mono" }, name), value];
   };
   return element("dl", { id: "signatures" }, ...one("X-Webhook-Signature", body), ...one("webhook-signature", standard));
@@ -109,11 +109,11 @@ function signatures({ body, standard }) {
 function body(detail) {
   const { text, not_utf8_at, cut } = detail.body;
   const parts = element("div", { id: "body" });
-  const note = (said, quality = "faint") => parts.append(element("p", { class: quality }, said));
+  const note = (message, quality = "faint") => parts.append(element("p", { class: quality }, message));
   if (cut !== null) note(cut, "bad");
   else note(size(detail.body_bytes));
   if (not_utf8_at !== null) {
-    note(`not UTF-8 from byte ${not_utf8_at} on: what is no character is shown as \ufffd`, "bad");
+    note(`not UTF-8 from byte ${not_utf8_at} on: invalid bytes are shown as \ufffd`, "bad");
   }
   if (text === null) note("too large to be shown here; download it");
   if (text === null || text === "") return parts;
@@ -129,7 +129,7 @@ function body(detail) {
   return parts;
 }
 
-/** Undefined where it is not JSON. */
+/** Returns undefined if the text is not JSON. */
 function parse(text) {
   try {
     return JSON.parse(text);

@@ -1,22 +1,22 @@
-// What does the receiver say, and is it there?
+// Connection to the receiver: updates and requests.
 
-const AGAIN_MS = 500;
+const RECONNECT_MS = 500;
 
-/** Hands each update to `onUpdate`; says to `onState` whether there is a connection. */
+/** Passes each update to `onUpdate`, and to `onState` true if connected, else false. */
 export function follow(onUpdate, onState) {
   const source = new EventSource("/_receiver/api/stream");
   source.onopen = () => onState(true);
   source.onmessage = (event) => onUpdate(JSON.parse(event.data));
   source.onerror = () => {
     onState(false);
-    // The browser connects again by itself, unless it was answered with an error.
+    // The browser reconnects by itself, except after an error response.
     if (source.readyState === EventSource.CLOSED) {
-      setTimeout(() => follow(onUpdate, onState), AGAIN_MS);
+      setTimeout(() => follow(onUpdate, onState), RECONNECT_MS);
     }
   };
 }
 
-/** The answer as JSON; throws with what the receiver says is wrong. */
+/** Returns the answer as JSON; throws an error with the reason from the receiver. */
 export async function ask(method, path, body) {
   const options = { method };
   if (body !== undefined) {
@@ -25,7 +25,7 @@ export async function ask(method, path, body) {
   }
   const answer = await fetch(`/_receiver/api/${path}`, options);
   const text = await answer.text();
-  const said = text === "" ? null : JSON.parse(text);
-  if (!answer.ok) throw new Error(said?.detail ?? `answered ${answer.status}`);
-  return said;
+  const data = text === "" ? null : JSON.parse(text);
+  if (!answer.ok) throw new Error(data?.detail ?? `answered ${answer.status}`);
+  return data;
 }

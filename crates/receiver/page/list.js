@@ -1,4 +1,4 @@
-// Which deliveries are shown, in which order, and which one is selected?
+// List of deliveries: order, filters and selection.
 
 import { ask } from "./feed.js";
 import { MARKS, answer, element, span, time, title, verdict } from "./words.js";
@@ -11,11 +11,11 @@ const count = document.getElementById("count");
 const eventFilter = document.getElementById("event");
 const textFilter = document.getElementById("text");
 
-/** By number; oldest first. The receiver bounds it. */
+/** Deliveries by number, oldest first. The receiver limits them. */
 let deliveries = new Map();
 const rows = new Map();
 const events = new Set();
-/** Whose content holds the text; null without a text. */
+/** Numbers of deliveries that contain the text; null without a text. */
 let found = null;
 let searching = null;
 let selected = null;
@@ -40,7 +40,7 @@ export function forgetAll() {
   select(null);
 }
 
-/** Puts what is new or has changed in its place and forgets those before `first`. */
+/** Adds new and changed deliveries, and removes those before `first`. */
 export function put(changed, first) {
   for (const delivery of changed) {
     deliveries.set(delivery.number, delivery);
@@ -58,7 +58,7 @@ export function put(changed, first) {
   draw();
 }
 
-/** The next one below (1) or above (-1) of the selected one, or the first. */
+/** Selects the next delivery below (1) or above (-1), or the first one. */
 export function step(by) {
   const shown = [...list.children].map((row) => Number(row.dataset.number));
   if (shown.length === 0) return;
@@ -90,7 +90,7 @@ function matches(delivery) {
   return found === null || found.has(delivery.number);
 }
 
-/** Newest first. Rows that stay are moved as little as can be. */
+/** Draws the list, newest first. Rows that stay are moved as little as possible. */
 function draw() {
   const shown = [...deliveries.values()].reverse().filter(matches);
   const numbers = new Set(shown.map(({ number }) => number));
@@ -107,7 +107,7 @@ function draw() {
     if (row === at) at = at.nextElementSibling;
     else list.insertBefore(row, at);
   }
-  // Whoever has scrolled down reads on where they were.
+  // Keep the position of a scrolled list.
   if (top > 0) list.scrollTop = top + list.scrollHeight - height;
   const all = deliveries.size;
   count.textContent = shown.length === all ? String(all) : `${shown.length} of ${all}`;
@@ -146,7 +146,7 @@ function addEvent(name) {
   eventFilter.insertBefore(element("option", { value: name }, name), after ?? null);
 }
 
-/** The receiver looks, since bodies are not here. */
+/** Searches at the receiver, because the page has no bodies. */
 function searchSoon() {
   if (searching !== null) return;
   searching = setTimeout(search, SEARCH_EVERY_MS);
@@ -158,7 +158,7 @@ async function search() {
     const answered = text === "" ? null : await ask("GET", `search?text=${encodeURIComponent(text)}`);
     found = answered === null ? null : new Set(answered.numbers);
   } catch {
-    // The receiver is away, which is said elsewhere; what was found stays.
+    // The receiver is unavailable, as #connection shows; the last result stays.
   }
   searching = null;
   if (textFilter.value !== text) searchSoon();

@@ -1,4 +1,4 @@
-// The page as a whole: what comes in, and what the keys do.
+// Main module of the page: applies updates and handles keys.
 
 import * as answers from "./answers.js";
 import * as detail from "./detail.js";
@@ -13,7 +13,7 @@ const text = document.getElementById("text");
 
 let run = null;
 let paused = false;
-/** What came since the last frame, or while it was paused; by number. */
+/** Deliveries since the last frame, or since the pause, by number. */
 let pending = new Map();
 let first = 0;
 let frame = null;
@@ -31,17 +31,17 @@ function onUpdate(update) {
   if (run !== null && run !== update.run) {
     pending.clear();
     list.forgetAll();
-    news.textContent = "The receiver was started anew.";
+    news.textContent = "The receiver was restarted.";
   }
   if (run !== update.run) announced = update.deliveries.at(-1)?.number ?? 0;
   run = update.run;
   first = update.first;
-  answers.tell(update.rule);
+  answers.showRule(update.rule);
   for (const delivery of update.deliveries) pending.set(delivery.number, delivery);
   for (const number of pending.keys()) {
     if (number < first) pending.delete(number);
   }
-  if (paused) tellPause();
+  if (paused) showPause();
   else frame ??= requestAnimationFrame(draw);
 }
 
@@ -58,18 +58,18 @@ function draw() {
   const fresh = came.filter(({ number }) => number > announced);
   if (fresh.length === 0) return;
   announced = fresh.at(-1).number;
-  const told = title(fresh.at(-1));
-  news.textContent = fresh.length === 1 ? `New delivery: ${told}` : `${fresh.length} new deliveries, the last: ${told}`;
+  const latest = title(fresh.at(-1));
+  news.textContent = fresh.length === 1 ? `New delivery: ${latest}` : `${fresh.length} new deliveries, latest: ${latest}`;
 }
 
 function togglePause() {
   paused = !paused;
   pause.setAttribute("aria-pressed", String(paused));
-  tellPause();
+  showPause();
   if (!paused) frame ??= requestAnimationFrame(draw);
 }
 
-function tellPause() {
+function showPause() {
   pause.textContent = paused ? `Resume (${pending.size} new)` : "Pause";
 }
 
@@ -92,8 +92,8 @@ const KEYS = {
   p: togglePause,
   c: detail.copyCurl,
 };
-/** Elsewhere these scroll, or are somebody else's. */
-const IN_THE_LIST_ONLY = new Set(["ArrowDown", "ArrowUp", "Home", "End"]);
+/** Outside the list these keys scroll, or belong to other controls. */
+const LIST_KEYS = new Set(["ArrowDown", "ArrowUp", "Home", "End"]);
 
 function onKey(event) {
   const { key, target } = event;
@@ -102,7 +102,7 @@ function onKey(event) {
     if (key === "Escape") target.blur();
     return;
   }
-  if (IN_THE_LIST_ONLY.has(key) && target.id !== "list" && target !== document.body) return;
+  if (LIST_KEYS.has(key) && target.id !== "list" && target !== document.body) return;
   if (!Object.hasOwn(KEYS, key)) return;
   event.preventDefault();
   KEYS[key]();

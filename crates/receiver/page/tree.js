@@ -1,8 +1,8 @@
-// A JSON value that can be folded. What is folded is not drawn, so that size does not matter.
+// JSON value as a tree of folds. Closed folds are not drawn, so large values stay fast.
 
 import { element } from "./words.js";
 
-/** So many members are drawn at once. */
+/** Members drawn at once. */
 const AT_ONCE = 200;
 
 export function tree(value) {
@@ -22,7 +22,7 @@ function node(key, value, open) {
     if (details.open && inner.childElementCount === 0) fill(inner, members, 0);
   });
   details.open = open || members.length <= 8;
-  // The event comes a moment later; what is open is there at once.
+  // The toggle event comes later; open folds are filled at once.
   if (details.open) fill(inner, members, 0);
   return element("li", {}, details);
 }

@@ -1,4 +1,4 @@
-// How is a thing said, and how is it put on the page? Only ever as text.
+// Texts and elements of the page. Values are inserted as text only.
 
 export function element(name, attributes = {}, ...children) {
   const made = document.createElement(name);
@@ -30,24 +30,24 @@ export function size(bytes) {
   return `${(bytes / 1024 / 1024).toFixed(1)} MiB`;
 }
 
-/** An answer, or a rule for answers. */
+/** Formats an answer, or a rule for answers. */
 export function answer({ status, retry_after_s, delay_ms, state }) {
-  let said = String(status);
-  if (retry_after_s !== null) said += `, Retry-After ${retry_after_s} s`;
-  if (delay_ms > 0) said += ` after ${span(delay_ms)}`;
-  if (state === "waiting") said += " (waiting)";
-  if (state === "abandoned") said += " (the sender left before)";
-  return said;
+  let text = String(status);
+  if (retry_after_s !== null) text += `, Retry-After ${retry_after_s} s`;
+  if (delay_ms > 0) text += ` after ${span(delay_ms)}`;
+  if (state === "waiting") text += " (waiting)";
+  if (state === "abandoned") text += " (the sender disconnected)";
+  return text;
 }
 
-/** A mark, its class, and the word for those who don't see it. */
+/** Mark, its class, and its word for screen readers. */
 export const MARKS = {
   valid: ["✓", "good", "valid"],
   invalid: ["✗", "bad", "not valid"],
   unknown: ["?", "unsure", "not checked"],
 };
 
-/** What is known of a delivery's signatures in one word. */
+/** Returns the common state of both signatures. */
 export function verdict({ body, standard }) {
   const states = [body.state, standard.state];
   if (states.includes("invalid")) return "invalid";

@@ -1,20 +1,18 @@
-//! What is answered, until when (pure).
+//! Rules for the answers to webhooks (pure).
 
 use std::time::Duration;
 
-/// How a webhook is answered.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Answer {
-    /// 200 to 599.
+    /// Status, 200 to 599.
     pub status: u16,
-    /// In seconds.
+    /// `Retry-After`, in seconds.
     pub retry_after: Option<u32>,
-    /// How long the sender waits for it.
     pub delay: Duration,
 }
 
 impl Answer {
-    /// At once, and without anything else.
+    /// Creates an answer without delay and `Retry-After`.
     #[must_use]
     pub const fn status(status: u16) -> Self {
         Self {
@@ -25,30 +23,27 @@ impl Answer {
     }
 }
 
-/// How the next webhooks are answered. 200, where nothing else was asked for.
+/// Rule for the answers to the next webhooks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Rule {
     pub(crate) answer: Answer,
-    /// For how many more; `None`: until it is changed.
+    /// Remaining webhooks; `None` until the rule is changed.
     pub(crate) left: Option<u32>,
 }
 
-/// What can't be asked for.
+/// Value of a rule that is out of range.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum InvalidRule {
-    /// A webhook's final answer is neither informational nor unknown.
     #[error("status must be from 200 to 599")]
     Status,
-    /// Nobody waits that long.
     #[error("delay_ms must be at most {} (10 minutes)", Rule::LONGEST_DELAY.as_millis())]
     Delay,
-    /// None at all would be the rule for nobody.
-    #[error("next must be at least 1; leave it out to mean all until it is changed")]
+    #[error("next must be at least 1; omit it for all requests until the rule is changed")]
     Next,
 }
 
 impl Rule {
-    /// All with 200, at once.
+    /// Default rule: 200 for all, without delay.
     pub(crate) const OK: Self = Self {
         answer: Answer::status(200),
         left: None,
@@ -56,7 +51,7 @@ impl Rule {
     const LONGEST_DELAY: Duration = Duration::from_secs(600);
 
     /// # Errors
-    /// When a value is out of its range.
+    /// If a value is out of range.
     pub(crate) fn new(answer: Answer, next: Option<u32>) -> Result<Self, InvalidRule> {
         if !(200..=599).contains(&answer.status) {
             return Err(InvalidRule::Status);
@@ -70,7 +65,7 @@ impl Rule {
         Ok(Self { answer, left: next })
     }
 
-    /// The answer for one webhook, and the rule for those after it.
+    /// Returns the answer for one webhook, and the rule for the following ones.
     #[must_use]
     pub(crate) const fn applied(self) -> (Answer, Self) {
         let then = match self.left {
@@ -90,7 +85,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_next_two_are_answered_otherwise_and_the_third_as_ever() {
+    fn rule_for_two_webhooks_ends_after_the_second() {
         let mut rule = Rule::new(Answer::status(500), Some(2)).unwrap();
         let statuses = [(); 3].map(|()| {
             let (answer, then) = rule.applied();
@@ -102,13 +97,13 @@ mod tests {
     }
 
     #[test]
-    fn without_a_number_it_holds_until_it_is_changed() {
+    fn rule_without_a_number_holds_until_it_is_changed() {
         let rule = Rule::new(Answer::status(503), None).unwrap();
         assert_eq!(rule.applied(), (Answer::status(503), rule));
     }
 
     #[test]
-    fn what_no_webhook_answers_is_refused() {
+    fn rule_out_of_range_is_rejected() {
         for status in [0, 100, 199, 600] {
             let refused = Rule::new(Answer::status(status), None);
             assert_eq!(refused, Err(InvalidRule::Status));

@@ -1,9 +1,8 @@
-//! A request as a `curl` command that sends the same bytes again, whatever
-//! they are (pure).
+//! A request as a `curl` command that sends the same bytes again (pure).
 //!
-//! It is going to be pasted into somebody's terminal, and what is in it may
-//! come from anybody. So no control character gets into it but a line end
-//! between quotes: the others could end a paste, or be keys to the shell.
+//! Users paste the command into a terminal, and any sender may have written its content.
+//! So it contains no control characters except line ends between quotes: others could end
+//! the paste, or act as keys of the shell.
 
 use std::fmt::Write as _;
 
@@ -11,17 +10,17 @@ use axum::http::{HeaderMap, Method, header};
 
 use crate::request::Request;
 
-/// Longer bodies come from the receiver itself: terminals, and the system's
-/// limit of 128 KiB for one argument, don't like them.
+/// Limit for a body in the command. The command fetches longer ones from the receiver,
+/// because of terminals and of the system's limit of 128 KiB for one argument.
 const INLINE_BYTES: usize = 32 << 10;
 
-/// The command that sends `request` to the receiver at `origin`, where it has
-/// this number. Any POSIX shell runs it.
+/// Returns the command for any POSIX shell that sends `request` again, to the receiver at
+/// `origin`, which stores the request under this number.
 pub(crate) fn command(request: &Request, number: u64, origin: &str) -> String {
     let body = request.body.as_ref();
     let (before, data) = if body.is_empty() {
-        let none_meant = matches!(request.method, Method::GET | Method::HEAD);
-        let data = if none_meant { "" } else { " --data-raw ''" };
+        let no_body = matches!(request.method, Method::GET | Method::HEAD);
+        let data = if no_body { "" } else { " --data-raw ''" };
         (String::new(), data.to_owned())
     } else if body.len() > INLINE_BYTES {
         let url = quoted(format!("{origin}/_receiver/api/deliveries/{number}/body").as_bytes());
@@ -65,8 +64,8 @@ fn target(target: &str, origin: &str) -> String {
     )
 }
 
-/// Those of the request, without those that belong to its connection, and
-/// without those that curl would add.
+/// Returns the header options: the headers of the request without those of its connection.
+/// Headers that curl would add are switched off.
 fn headers(headers: &HeaderMap) -> String {
     let of_connection = [
         header::HOST,
@@ -81,7 +80,7 @@ fn headers(headers: &HeaderMap) -> String {
             continue;
         }
         let line = match value.as_bytes() {
-            // How curl is told to send a header without a value.
+            // curl's notation for a header without a value.
             [] => format!("{name};").into_bytes(),
             value => [name.as_str().as_bytes(), b": ", value].concat(),
         };
@@ -96,13 +95,13 @@ fn headers(headers: &HeaderMap) -> String {
     options
 }
 
-/// Text that can be pasted as it is.
+/// Returns true for text that can be pasted unchanged.
 fn is_plain(bytes: &[u8]) -> bool {
     str::from_utf8(bytes).is_ok_and(|text| !text.chars().any(|c| c.is_control() && c != '\n'))
 }
 
-/// As one word for a shell. (No word that needs `printf` ends in a line end,
-/// which the shell would take away: those are header lines.)
+/// Quotes bytes as one word for a shell. (The shell would remove a line end after `printf`,
+/// but only header lines need `printf`, and they have none.)
 fn quoted(bytes: &[u8]) -> String {
     match str::from_utf8(bytes) {
         Ok(text) if is_plain(bytes) => format!("'{}'", text.replace('\'', r"'\''")),
@@ -110,13 +109,13 @@ fn quoted(bytes: &[u8]) -> String {
     }
 }
 
-/// A command that prints these bytes.
+/// Returns a shell command that prints these bytes.
 fn printed(bytes: &[u8]) -> String {
     let mut command = String::from("printf '");
     for (at, byte) in bytes.iter().enumerate() {
         let _infallible = match byte {
             b'%' => write!(command, "%%"),
-            // At the beginning it would be an option.
+            // A leading dash would start an option.
             b'-' if at == 0 => write!(command, "\\055"),
             b'\\' | b'\'' => write!(command, "\\{byte:03o}"),
             b' '..=b'~' => write!(command, "{}", char::from(*byte)),
@@ -148,7 +147,7 @@ mod tests {
         }
     }
 
-    /// What a shell hands to the program `curl`, which here prints it back.
+    /// Returns the arguments that a shell passes to `curl`.
     fn arguments(command: &str) -> Vec<Vec<u8>> {
         let script = format!("curl() {{ printf '%s\\0' \"$@\"; }}\n{command}");
         let ran = Command::new("sh")
@@ -166,7 +165,7 @@ mod tests {
         words
     }
 
-    /// What a shell pipes into it.
+    /// Returns the bytes that a shell pipes into `curl`.
     fn piped(command: &str) -> Vec<u8> {
         let script = format!("curl() {{ cat; }}\n{command}");
         let ran = Command::new("sh").args(["-c", &script]).output().unwrap();
@@ -175,7 +174,7 @@ mod tests {
     }
 
     #[test]
-    fn a_usual_delivery_is_readable() {
+    fn command_of_a_typical_delivery_is_readable() {
         let mut request = request("POST", "/webhook?a=1", br#"{"text":"it's"}"#);
         request
             .headers
@@ -200,7 +199,7 @@ mod tests {
     }
 
     #[test]
-    fn what_curl_would_add_or_take_for_its_own_is_prevented() {
+    fn curl_adds_no_headers_and_interprets_no_input() {
         let mut request = request("PUT", "/a/../[1]{2}", b"@/etc/passwd");
         request.headers.insert("x-empty", "".parse().unwrap());
         let words = arguments(&command(&request, 1, "http://h"));
@@ -232,7 +231,7 @@ mod tests {
     }
 
     #[test]
-    fn a_body_that_is_too_long_for_a_terminal_is_fetched_from_here() {
+    fn large_body_is_fetched_from_the_receiver() {
         let request = request("POST", "/", &[b'x'; INLINE_BYTES + 1]);
         let command = command(&request, 7, "http://127.0.0.1:4000");
         let start = "curl -sS 'http://127.0.0.1:4000/_receiver/api/deliveries/7/body' | curl -i";
@@ -241,7 +240,7 @@ mod tests {
     }
 
     #[test]
-    fn a_request_without_a_body_has_none() {
+    fn request_without_a_body_sends_none() {
         let get = command(&request("GET", "/", b""), 1, "http://h");
         assert!(!get.contains("--data"), "{get}");
         let head = command(&request("HEAD", "/x", b""), 1, "http://h");
@@ -257,7 +256,7 @@ mod tests {
         #![proptest_config(ProptestConfig::with_cases(64))]
 
         #[test]
-        fn a_shell_hands_on_any_body_as_it_is(body in proptest::collection::vec(any::<u8>(), 1..200)) {
+        fn shell_passes_any_body_unchanged(body in proptest::collection::vec(any::<u8>(), 1..200)) {
             let command = command(&request("POST", "/", &body), 1, "http://h");
             prop_assert!(is_plain(command.as_bytes()));
             prop_assert!(body.contains(&b'\n') || !command.contains('\n'));
@@ -269,7 +268,7 @@ mod tests {
         }
 
         #[test]
-        fn a_shell_hands_on_any_text_as_it_is(body in r#"[ -~\n'"$`\\!@%é😀\t-]{1,60}"#) {
+        fn shell_passes_any_text_unchanged(body in r#"[ -~\n'"$`\\!@%é😀\t-]{1,60}"#) {
             let command = command(&request("POST", "/", body.as_bytes()), 1, "http://h");
             if is_plain(body.as_bytes()) {
                 prop_assert_eq!(arguments(&command).pop().unwrap(), body.as_bytes());
@@ -279,7 +278,7 @@ mod tests {
         }
 
         #[test]
-        fn a_shell_hands_on_any_header_as_it_is(value in proptest::collection::vec(0x20..=0xff_u8, 1..60)) {
+        fn shell_passes_any_header_unchanged(value in proptest::collection::vec(0x20..=0xff_u8, 1..60)) {
             let Ok(header) = axum::http::HeaderValue::from_bytes(&value) else {
                 return Ok(());
             };

@@ -1,5 +1,4 @@
-//! What has changed, as server-sent events, until the program stops or the
-//! reader leaves.
+//! Changes as server-sent events, until the program stops or the client disconnects.
 
 use std::{convert::Infallible, pin::Pin, sync::Arc, time::Duration};
 
@@ -10,54 +9,54 @@ use wahook_runtime::Shutdown;
 
 use crate::state::State;
 
-/// Changes that come together go out together.
+/// Delay before an event, to combine changes.
 const GATHER: Duration = Duration::from_millis(25);
-/// A reader that has gone without a word is noticed by what can't be written.
-const SIGN_OF_LIFE: Duration = Duration::from_secs(15);
-/// How soon a browser connects again, in milliseconds.
+/// Interval of comments without data: a failed write detects a client that is gone.
+const KEEP_ALIVE: Duration = Duration::from_secs(15);
+/// Delay before a browser reconnects, in milliseconds.
 const RETRY_MS: u32 = 500;
 
-/// The body of the answer. `last_event_id` is what the reader has seen.
+/// Returns the body of the answer. `last_event_id` is the last event that the client has.
 pub(crate) fn body(state: Arc<State>, last_event_id: Option<&str>, shutdown: &Shutdown) -> Body {
-    let since = last_event_id.and_then(|id| seen(id, state.run()));
-    let follower = Follower {
+    let since = last_event_id.and_then(|id| step_of(id, state.run()));
+    let updates = Updates {
         steps: state.steps(),
         state,
         since: since.unwrap_or_default(),
-        greeted: false,
+        is_started: false,
         stop: Box::pin(shutdown.soft()),
     };
-    Body::from_stream(stream::unfold(follower, |mut follower| async {
-        let event = follower.next().await?;
-        Some((Ok::<_, Infallible>(event), follower))
+    Body::from_stream(stream::unfold(updates, |mut updates| async {
+        let event = updates.next().await?;
+        Some((Ok::<_, Infallible>(event), updates))
     }))
 }
 
-/// `RUN.STEP`, as the events' ids are. Of another run nothing was seen.
-fn seen(id: &str, run: &str) -> Option<u64> {
+/// Parses the id of an event, `RUN.STEP`. Returns `None` for another run.
+fn step_of(id: &str, run: &str) -> Option<u64> {
     let (of, step) = id.rsplit_once('.')?;
     (of == run).then(|| step.parse().ok())?
 }
 
-struct Follower {
+struct Updates {
     state: Arc<State>,
     steps: watch::Receiver<u64>,
     since: u64,
-    greeted: bool,
+    is_started: bool,
     stop: Pin<Box<dyn Future<Output = ()> + Send>>,
 }
 
-impl Follower {
+impl Updates {
     async fn next(&mut self) -> Option<Bytes> {
-        if !self.greeted {
-            self.greeted = true;
+        if !self.is_started {
+            self.is_started = true;
             return Some(self.update());
         }
         let since = self.since;
         tokio::select! {
-            // Its sender lives in the state, which is held here.
+            // Cannot fail: `state` owns the sender.
             _ = self.steps.wait_for(|step| *step > since) => {}
-            () = sleep(SIGN_OF_LIFE) => return Some(Bytes::from_static(b":\n\n")),
+            () = sleep(KEEP_ALIVE) => return Some(Bytes::from_static(b":\n\n")),
             () = &mut self.stop => return None,
         }
         sleep(GATHER).await;
@@ -68,7 +67,7 @@ impl Follower {
         let update = self.state.update_since(self.since);
         self.since = update.step;
         let (run, step) = (&update.run, update.step);
-        // Strings and numbers always have a JSON form; it has no line ends.
+        // Strings and numbers always serialize, and their JSON has no line ends.
         let data = serde_json::to_string(&update).unwrap_or_default();
         Bytes::from(format!(
             "retry: {RETRY_MS}\nid: {run}.{step}\ndata: {data}\n\n"
@@ -81,11 +80,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_steps_of_this_run_were_seen() {
-        assert_eq!(seen("a-1.17", "a-1"), Some(17));
-        assert_eq!(seen("b-2.17", "a-1"), None);
+    fn event_id_of_another_run_is_ignored() {
+        assert_eq!(step_of("a-1.17", "a-1"), Some(17));
+        assert_eq!(step_of("b-2.17", "a-1"), None);
         for other in ["", "17", "a-1.", "a-1.x"] {
-            assert_eq!(seen(other, "a-1"), None, "{other}");
+            assert_eq!(step_of(other, "a-1"), None, "{other}");
         }
     }
 }

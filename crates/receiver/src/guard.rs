@@ -1,26 +1,26 @@
-//! Who may see and steer the page (pure).
+//! Protection of the page against other web pages (pure).
 //!
-//! It has no password: whoever reaches the address may look. But a web page
-//! from elsewhere that the same person has open must not, and it could reach
-//! 127.0.0.1: by a name of its own that it makes point here (DNS rebinding),
-//! or by sending requests blindly.
+//! The page has no password: every client that reaches the address may read it. Web pages
+//! from other hosts in the same browser must not. They could reach 127.0.0.1 by a host name
+//! of theirs that resolves to it (DNS rebinding), or by requests whose answers they can't
+//! read.
 
 use std::net::IpAddr;
 
 use axum::http::{HeaderMap, header};
 
-/// Why a request to the page's own paths is refused.
+/// Reason for rejecting a request to the page's own paths.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum Refused {
     #[error(
-        "open it by its address or as localhost: a name may have been made to point here by somebody else"
+        "use the IP address or localhost: another host name may belong to a foreign page (DNS rebinding)"
     )]
     Name,
-    #[error("it comes from another web page")]
+    #[error("the request comes from another web page")]
     OtherPage,
 }
 
-/// A name in `Host` could be anybody's; an IP address can't be rebound.
+/// Returns the host if it is `localhost` or an IP address, which can't be rebound.
 pub(crate) fn admit_host(headers: &HeaderMap) -> Result<&str, Refused> {
     let host = headers
         .get(header::HOST)
@@ -38,8 +38,8 @@ pub(crate) fn admit_host(headers: &HeaderMap) -> Result<&str, Refused> {
     }
 }
 
-/// As [`admit_host`]; and a browser must say that our own page asks, where it
-/// says anything.
+/// Checks the host as [`admit_host`] does, and rejects requests that a browser marks as
+/// sent by another page.
 pub(crate) fn admit_own_page(headers: &HeaderMap) -> Result<(), Refused> {
     let host = admit_host(headers)?;
     let is = |name: &str, right: &dyn Fn(&[u8]) -> bool| {
@@ -84,7 +84,7 @@ mod tests {
     }
 
     #[test]
-    fn addresses_and_localhost_are_admitted_and_no_other_name() {
+    fn only_addresses_and_localhost_are_admitted() {
         for host in [
             "127.0.0.1:4000",
             "127.0.0.1",
@@ -113,7 +113,7 @@ mod tests {
     }
 
     #[test]
-    fn only_our_own_page_may_steer() {
+    fn only_requests_of_the_own_page_are_admitted() {
         let host = ("host", "127.0.0.1:4000");
         for right in [
             vec![host],

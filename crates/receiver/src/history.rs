@@ -1,5 +1,4 @@
-//! Which requests are still remembered, and what do they tell about the next
-//! one (pure but for the memory).
+//! Bounded history of requests, and evidence from it about new ones.
 
 use std::{collections::VecDeque, sync::Arc, time::Duration};
 
@@ -9,35 +8,34 @@ use crate::{
     verify::{Evidence, Verdict},
 };
 
-/// The latest requests are kept, so many at most.
+/// Maximum number of requests kept.
 pub const MAX_REQUESTS: usize = 1_000;
-/// And their bodies, headers and targets together take so much at most. (The
-/// latest one is kept in any case.)
+/// Maximum size of the bodies, headers and targets kept, in bytes. The latest request is
+/// kept in any case.
 pub const MAX_BYTES: usize = 64 << 20;
 
-/// One request with all that is known of it.
+/// Request with its verdict and its answer.
 #[derive(Debug, Clone)]
 pub(crate) struct Entry {
-    /// From 1, in order of arrival.
+    /// Number from 1, in order of arrival.
     pub(crate) number: u64,
     pub(crate) request: Arc<Request>,
     pub(crate) claims: Claims,
-    /// Since the last request of the same id.
+    /// Time since the last request with the same id.
     pub(crate) gap: Option<Duration>,
     pub(crate) verdict: Verdict,
     pub(crate) answer: Answer,
-    pub(crate) fate: Fate,
-    /// The step of the history at which it was last another one.
+    pub(crate) answer_state: AnswerState,
+    /// Step of the history at the last change of this entry.
     pub(crate) changed: u64,
 }
 
-/// Whether the answer has gone out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Fate {
-    /// It is being delayed.
+pub(crate) enum AnswerState {
+    /// The answer is delayed.
     Waiting,
     Given,
-    /// The sender did not wait for it.
+    /// The sender disconnected before the answer.
     Abandoned,
 }
 
@@ -50,7 +48,7 @@ pub(crate) struct History {
 }
 
 impl History {
-    /// What the earlier requests say about this one.
+    /// Returns the evidence from earlier requests about this one.
     pub(crate) fn evidence(&self, claims: &Claims, body: &[u8]) -> Evidence {
         let verified = || self.entries.iter().filter(|entry| entry.verdict.is_valid());
         Evidence {
@@ -62,14 +60,13 @@ impl History {
         }
     }
 
-    /// Remembers a request and forgets the oldest ones for it; returns its
-    /// number.
+    /// Adds a request and removes the oldest ones beyond the limits. Returns its number.
     pub(crate) fn add(
         &mut self,
         request: Arc<Request>,
         claims: Claims,
         verdict: Verdict,
-        (answer, fate): (Answer, Fate),
+        (answer, answer_state): (Answer, AnswerState),
     ) -> u64 {
         self.last_number += 1;
         let number = self.last_number;
@@ -83,25 +80,25 @@ impl History {
             gap,
             verdict,
             answer,
-            fate,
+            answer_state,
             changed,
         });
         while self.entries.len() > MAX_REQUESTS
             || (self.bytes > MAX_BYTES && self.entries.len() > 1)
         {
-            self.forget_oldest();
+            self.remove_oldest();
         }
         number
     }
 
-    /// Says what became of an answer; nothing, where the request is forgotten.
-    pub(crate) fn settle(&mut self, number: u64, fate: Fate) {
+    /// Sets the state of an answer. Does nothing if the request is no longer kept.
+    pub(crate) fn set_answer_state(&mut self, number: u64, answer_state: AnswerState) {
         let step = self.next_step();
         if let Some(entry) = self
             .position(number)
             .and_then(|at| self.entries.get_mut(at))
         {
-            entry.fate = fate;
+            entry.answer_state = answer_state;
             entry.changed = step;
         }
     }
@@ -120,15 +117,14 @@ impl History {
         self.entries.iter()
     }
 
-    /// The number of the oldest one that is remembered, or that of the next
-    /// one to come.
+    /// Returns the number of the oldest request kept, or of the next one if there is none.
     pub(crate) fn first(&self) -> u64 {
         self.entries
             .front()
             .map_or(self.last_number + 1, |entry| entry.number)
     }
 
-    /// Grows with every change.
+    /// Returns the current step, which grows with every change.
     pub(crate) const fn step(&self) -> u64 {
         self.step
     }
@@ -145,13 +141,13 @@ impl History {
         Some(request.arrived.since(last.request.arrived))
     }
 
-    fn forget_oldest(&mut self) {
+    fn remove_oldest(&mut self) {
         if let Some(oldest) = self.entries.pop_front() {
             self.bytes -= oldest.request.bytes();
         }
     }
 
-    /// Numbers have no gaps.
+    /// Returns the index of a request; numbers have no gaps.
     fn position(&self, number: u64) -> Option<usize> {
         let position = number.checked_sub(self.first())?;
         usize::try_from(position).ok()
@@ -184,7 +180,7 @@ mod tests {
             Arc::new(request),
             claims,
             verdict,
-            (Answer::status(200), Fate::Waiting),
+            (Answer::status(200), AnswerState::Waiting),
         )
     }
 
@@ -196,7 +192,7 @@ mod tests {
     }
 
     #[test]
-    fn the_gap_is_that_to_the_last_attempt_of_the_same_id() {
+    fn gap_is_the_time_since_the_last_request_with_the_same_id() {
         let mut history = History::default();
         for (id, at) in [
             ("a", 1_000),
@@ -213,7 +209,7 @@ mod tests {
     }
 
     #[test]
-    fn a_thousand_requests_are_kept_and_numbers_go_on() {
+    fn thousand_requests_are_kept_and_numbers_continue() {
         let mut history = History::default();
         for n in 0..1_010 {
             add(&mut history, "a", n, Vec::new(), Check::NoSecret);
@@ -233,7 +229,7 @@ mod tests {
     }
 
     #[test]
-    fn large_bodies_push_older_requests_out_but_never_the_latest() {
+    fn large_bodies_evict_older_requests_but_never_the_latest() {
         let mut history = History::default();
         for _ in 0..5 {
             add(&mut history, "a", 0, vec![0; 15 << 20], Check::NoSecret);
@@ -252,35 +248,35 @@ mod tests {
     }
 
     #[test]
-    fn what_verified_before_is_evidence() {
+    fn verified_requests_are_evidence() {
         let mut history = History::default();
         add(&mut history, "a", 0, b"1".to_vec(), Check::NoSecret);
         assert_eq!(history.evidence(&claims("a"), b"2"), Evidence::default());
         add(&mut history, "a", 0, b"1".to_vec(), Check::Valid);
-        let told = |id, body: &[u8]| {
+        let flags = |id, body: &[u8]| {
             let evidence = history.evidence(&claims(id), body);
             (
                 evidence.secret_has_verified,
                 evidence.same_id_had_another_body,
             )
         };
-        assert_eq!(told("a", b"2"), (true, true));
-        assert_eq!(told("a", b"1"), (true, false));
-        assert_eq!(told("b", b"2"), (true, false));
-        assert_eq!(told("", b"2"), (true, false));
+        assert_eq!(flags("a", b"2"), (true, true));
+        assert_eq!(flags("a", b"1"), (true, false));
+        assert_eq!(flags("b", b"2"), (true, false));
+        assert_eq!(flags("", b"2"), (true, false));
     }
 
     #[test]
-    fn an_answer_that_comes_later_changes_its_entry() {
+    fn answer_state_change_updates_the_entry() {
         let mut history = History::default();
         let number = add(&mut history, "a", 0, Vec::new(), Check::NoSecret);
         let before = history.step();
-        history.settle(number, Fate::Abandoned);
+        history.set_answer_state(number, AnswerState::Abandoned);
         let entry = history.get(number).unwrap();
         assert_eq!(
-            (entry.fate, entry.changed > before),
-            (Fate::Abandoned, true)
+            (entry.answer_state, entry.changed > before),
+            (AnswerState::Abandoned, true)
         );
-        history.settle(99, Fate::Given);
+        history.set_answer_state(99, AnswerState::Given);
     }
 }

@@ -1,42 +1,42 @@
-//! The HTTP behind the page, for other programs too.
+//! HTTP API of the page, also for other programs.
 //!
-//! All paths begin with `/_receiver/api`. Times are milliseconds since 1970,
-//! sizes are bytes. Errors are problem documents (RFC 9457). Requests whose
-//! `Host` is a name (other than `localhost`), or that a browser sends from
-//! another page, are answered 403.
+//! All paths begin with `/_receiver/api`. Times are milliseconds since 1970, sizes are
+//! bytes. Errors are problem documents (RFC 9457). Requests whose `Host` is a name other
+//! than `localhost`, or that a browser sends from another page, are answered 403.
 //!
 //! | | |
 //! |---|---|
-//! | `GET deliveries` | an *update* with all requests that are remembered |
-//! | `GET stream` | *updates* as server-sent events: first everything (or what the `Last-Event-ID` lacks), then each change |
-//! | `GET search?text=…` | `{"numbers": […]}`: whose body, target or headers hold the text, whatever the case of its ASCII letters |
-//! | `GET deliveries/17` | one *delivery* with `headers`, `body` and `curl`; 404 where it is not remembered |
-//! | `GET deliveries/17/body` | its bytes |
-//! | `DELETE deliveries` | forgets them; 204 |
-//! | `PUT rule` | a *rule*; the answer is the rule; 400 where it is no JSON of this shape, 415 where it is not sent as `application/json`, 422 where a value is out of its range |
-//! | `DELETE rule` | 200 for all again; the answer is that rule |
+//! | `GET deliveries` | *update* with all requests kept |
+//! | `GET stream` | *updates* as server-sent events: first all requests kept (or the changes since `Last-Event-ID`), then each change |
+//! | `GET search?text=…` | `{"numbers": […]}`: requests that contain the text in body, target or headers; the case of ASCII letters is ignored |
+//! | `GET deliveries/17` | one *delivery* with `headers`, `body` and `curl`; 404 if it is no longer kept |
+//! | `GET deliveries/17/body` | bytes of its body |
+//! | `DELETE deliveries` | removes all; 204 |
+//! | `PUT rule` | sets the *rule* and returns it; 400 if the JSON does not have this shape, 415 if it is not sent as `application/json`, 422 if a value is out of range |
+//! | `DELETE rule` | resets the rule to 200 for all, and returns it |
 //!
-//! An *update* has `run` (another one after each start), `step` (grows with
-//! every change), `first` (the number of the oldest delivery that is
-//! remembered: forget those below), `has_secret`, `rule`, and `deliveries`:
-//! those that are new or have changed, to be put in by their `number`.
+//! An *update* has `run` (differs after each start), `step` (grows with every change),
+//! `first` (number of the oldest delivery kept: discard those below), `has_secret`, `rule`,
+//! and `deliveries`: new and changed ones, to be stored by their `number`.
 //!
-//! A *delivery* is one request: `number` (from 1), `time_ms`, `method`,
-//! `target` (path and query), `event`, `id` and `attempt` as it says itself
-//! (each may be null), `gap_ms` (since the last request with this id, null
-//! for the first), `body_bytes`, `answer` (`status`, `retry_after_s`,
-//! `delay_ms`, and as `state` `waiting`, `given` or `abandoned` by the sender)
-//! and `signatures`: `body` (`X-Webhook-Signature`) and `standard`
-//! (`webhook-signature`), each with `state` (`valid`, `invalid`, `unknown`),
-//! `code` (one of those of [`Fault::code`](crate::verify::Fault::code), or
-//! `valid`, or `no-secret`) and `reason`, for a person. Alone it also has
-//! `headers` (pairs, in order), `curl` (a command for a shell) and `body`:
-//! `text` (null above 2 MiB; what is not UTF-8 in it is replaced by U+FFFD),
-//! `not_utf8_at` (where that begins, else null) and `cut` (why there is no
-//! body, else null).
+//! A *delivery* is one request:
 //!
-//! A *rule* has `status` (200 to 599), `retry_after_s` (or null), `delay_ms`
-//! (0 to 600000) and `next`: for so many requests, or null for all.
+//! - `number` (from 1), `time_ms`, `method`, `target` (path and query), `body_bytes`
+//! - `event`, `id` and `attempt`, as claimed by the request; null if absent
+//! - `gap_ms`: time since the last request with this id; null for the first
+//! - `answer`: `status`, `retry_after_s`, `delay_ms`, and `state`, which is `waiting`,
+//!   `given` or `abandoned` (by the sender)
+//! - `signatures`: `body` (`X-Webhook-Signature`) and `standard` (`webhook-signature`), each
+//!   with `state` (`valid`, `invalid`, `unknown`), `code` (a
+//!   [`Fault::code`](crate::verify::Fault::code), `valid` or `no-secret`) and `reason`, a
+//!   text
+//!
+//! `GET deliveries/17` adds `headers` (pairs, in order), `curl` (a shell command) and `body`:
+//! `text` (null above 2 MiB; invalid UTF-8 is replaced by U+FFFD), `not_utf8_at` (offset of
+//! the first invalid byte, else null) and `cut` (reason for a missing body, else null).
+//!
+//! A *rule* has `status` (200 to 599), `retry_after_s` (or null), `delay_ms` (0 to 600000)
+//! and `next` (number of requests, or null for all).
 
 use std::sync::Arc;
 
@@ -58,24 +58,23 @@ use crate::{
     feed,
     guard::{self, Refused},
     page,
-    search::holds,
+    search::contains_text,
     shape::{Detail, RuleShape, Update},
     state,
     webhook::Webhook,
 };
 
-/// What the handlers share.
 #[derive(Clone)]
 struct Shared {
     state: Arc<state::State>,
     shutdown: Shutdown,
 }
 
-/// The page at `/`, its files and this API below `/_receiver`; everything else
-/// is a webhook.
+/// Returns the router: the page at `/`, its files and this API below `/_receiver`, and
+/// webhooks at all other paths.
 pub(crate) fn router(state: Arc<state::State>, shutdown: Shutdown) -> Router {
     let webhook = Arc::new(Webhook::new(Arc::clone(&state), shutdown.clone()));
-    let take = move |request: Request| {
+    let receive = move |request: Request| {
         let webhook = Arc::clone(&webhook);
         async move { webhook.answer(request).await }
     };
@@ -88,7 +87,7 @@ pub(crate) fn router(state: Arc<state::State>, shutdown: Shutdown) -> Router {
         .route("/api/stream", get(stream))
         .route("/api/rule", axum::routing::put(set_rule).delete(end_rule))
         .route("/{file}", get(page::file))
-        .fallback(async || nothing_here())
+        .fallback(async || not_found())
         .layer(middleware::from_fn(only_own_page))
         .layer(middleware::map_response(page::guarded))
         .with_state(shared);
@@ -96,14 +95,14 @@ pub(crate) fn router(state: Arc<state::State>, shutdown: Shutdown) -> Router {
         .layer(middleware::from_fn(only_by_address))
         .layer(middleware::map_response(page::guarded));
     Router::new()
-        .route("/", index.fallback(take.clone()))
+        .route("/", index.fallback(receive.clone()))
         .nest("/_receiver", own)
-        .fallback(take)
+        .fallback(receive)
 }
 
-pub(crate) fn nothing_here() -> Problem {
-    let title = "There is nothing here";
-    let hint = "paths that begin with /_receiver are the page's own; use any other for a webhook";
+pub(crate) fn not_found() -> Problem {
+    let title = "The path does not exist";
+    let hint = "paths below /_receiver belong to the page; use any other path for a webhook";
     Problem::new(StatusCode::NOT_FOUND, "not-found", title, hint)
 }
 
@@ -144,18 +143,18 @@ async fn one(
     headers: HeaderMap,
 ) -> Result<Json<Detail>, Problem> {
     let host = guard::admit_host(&headers).map_err(forbidden)?;
-    let number = number.parse().map_err(|_| not_remembered())?;
+    let number = number.parse().map_err(|_| not_kept())?;
     let detail = shared.state.detail(number, &format!("http://{host}"));
-    detail.map(Json).ok_or_else(not_remembered)
+    detail.map(Json).ok_or_else(not_kept)
 }
 
-/// As a download: nothing that came from outside is ever shown as a page.
+/// Returns the body as a download, so that a browser never shows foreign content as a page.
 async fn bytes(
     State(shared): State<Shared>,
     Path(number): Path<String>,
 ) -> Result<Response, Problem> {
-    let number: u64 = number.parse().map_err(|_| not_remembered())?;
-    let request = shared.state.request(number).ok_or_else(not_remembered)?;
+    let number: u64 = number.parse().map_err(|_| not_kept())?;
+    let request = shared.state.request(number).ok_or_else(not_kept)?;
     let name = format!("attachment; filename=\"delivery-{number}.bin\"");
     let headers = [
         (header::CONTENT_TYPE, "application/octet-stream".to_owned()),
@@ -164,21 +163,21 @@ async fn bytes(
     Ok((headers, Body::from(request.body.clone())).into_response())
 }
 
-fn not_remembered() -> Problem {
-    let title = "The delivery is not remembered";
-    let hint = "only the latest 1,000 are, 64 MiB at most, and none from before the last start";
+fn not_kept() -> Problem {
+    let title = "The delivery is not kept";
+    let hint = "only the latest 1,000 deliveries since the start are kept, 64 MiB at most";
     Problem::new(StatusCode::NOT_FOUND, "not-remembered", title, hint)
 }
 
 #[derive(Deserialize)]
-struct Wanted {
+struct SearchQuery {
     #[serde(default)]
     text: String,
 }
 
-async fn search(State(shared): State<Shared>, Query(wanted): Query<Wanted>) -> Json<Value> {
+async fn search(State(shared): State<Shared>, Query(query): Query<SearchQuery>) -> Json<Value> {
     let requests = shared.state.requests().into_iter();
-    let found = requests.filter(|(_, request)| holds(request, wanted.text.as_bytes()));
+    let found = requests.filter(|(_, request)| contains_text(request, query.text.as_bytes()));
     let numbers: Vec<u64> = found.map(|(number, _)| number).collect();
     Json(json!({ "numbers": numbers }))
 }
@@ -190,17 +189,17 @@ async fn clear(State(shared): State<Shared>) -> StatusCode {
 
 async fn set_rule(
     State(shared): State<Shared>,
-    asked: Result<Json<RuleShape>, JsonRejection>,
+    body: Result<Json<RuleShape>, JsonRejection>,
 ) -> Result<Json<RuleShape>, Problem> {
-    let Json(asked) = asked.map_err(|rejection| {
+    let Json(shape) = body.map_err(|rejection| {
         let status = match rejection.status() {
             StatusCode::UNPROCESSABLE_ENTITY => StatusCode::BAD_REQUEST,
             status => status,
         };
-        let title = "The body is no rule";
+        let title = "The body is not a rule";
         Problem::new(status, "no-rule", title, rejection.body_text())
     })?;
-    let rule = Rule::try_from(asked).map_err(|error| {
+    let rule = Rule::try_from(shape).map_err(|error| {
         let title = "The rule is out of range";
         let status = StatusCode::UNPROCESSABLE_ENTITY;
         Problem::new(status, "rule-out-of-range", title, error.to_string())

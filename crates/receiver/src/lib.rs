@@ -1,6 +1,5 @@
-//! A test receiver that a person can look at: every request to it is answered,
-//! remembered for a while, and shown on a page, with whether its signatures
-//! verify and why not.
+//! Test receiver with a web page. The page shows the latest requests, and whether their
+//! signatures verify or why not.
 //!
 //! ```no_run
 //! # async fn example(shutdown: wahook_runtime::Shutdown) -> anyhow::Result<()> {
@@ -13,10 +12,9 @@
 //! # }
 //! ```
 //!
-//! `GET /` is the page, `/_receiver` is what it needs (see [`http_api`]); all
-//! else is a webhook: any path, any method. The latest [`MAX_REQUESTS`]
-//! requests are remembered, [`MAX_BYTES`] at most; none beyond the end of the
-//! program.
+//! `GET /` is the page, and `/_receiver` has its files and API (see [`http_api`]). Every
+//! other path, with any method, is a webhook. The latest [`MAX_REQUESTS`] requests are kept
+//! in memory, [`MAX_BYTES`] at most.
 
 mod answer;
 mod curl;
@@ -46,7 +44,7 @@ pub use state::Seen;
 use state::{Listener, State};
 pub use verify::Keys;
 
-/// A receiver that is yet to listen.
+/// Test receiver that does not listen yet.
 #[derive(Default)]
 pub struct Receiver {
     keys: Option<Keys>,
@@ -54,7 +52,8 @@ pub struct Receiver {
 }
 
 impl Receiver {
-    /// Verifies with these keys; without any, it says what is missing only.
+    /// Creates a receiver that verifies with these keys. Without keys it only detects
+    /// missing and malformed headers.
     #[must_use]
     pub fn new(keys: Option<Keys>) -> Self {
         Self {
@@ -63,19 +62,19 @@ impl Receiver {
         }
     }
 
-    /// Calls `listener` with every request, once it is recorded and before it
-    /// is answered.
+    /// Sets a callback for every request, called after it is recorded and before it is
+    /// answered.
     #[must_use]
-    pub fn telling(mut self, listener: impl Fn(&Seen<'_>) + Send + Sync + 'static) -> Self {
+    pub fn with_listener(mut self, listener: impl Fn(&Seen<'_>) + Send + Sync + 'static) -> Self {
         self.listener = Some(Box::new(listener));
         self
     }
 
-    /// Serves the page and the webhooks until `shutdown`. A stop ends the
-    /// page's streams and delayed answers at once.
+    /// Serves the page and the webhooks until `shutdown`, which ends the page's streams and
+    /// delayed answers at once.
     ///
     /// # Errors
-    /// When the listener has no address any more.
+    /// If the listener no longer has an address.
     pub async fn serve(self, listener: TcpListener, shutdown: Shutdown) -> io::Result<()> {
         let state = Arc::new(State::new(self.keys, self.listener));
         let router = http_api::router(state, shutdown.clone());
@@ -83,16 +82,16 @@ impl Receiver {
     }
 }
 
-/// The program: listens where the settings say, until `shutdown`.
+/// Runs the program: listens on the configured address until `shutdown`.
 ///
 /// # Errors
-/// When the address can't be listened on.
+/// If the address can't be bound.
 pub async fn run(settings: ReceiverSettings, shutdown: Shutdown) -> anyhow::Result<()> {
     let listener = settings.address.bind().await?;
     if !settings.address.is_loopback() {
         tracing::warn!(
             address = %settings.address,
-            "whoever reaches this address sees all deliveries and can change the answers"
+            "every client that reaches this address can see all deliveries and change the answers"
         );
     }
     if settings.keys.is_none() {

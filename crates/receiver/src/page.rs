@@ -1,5 +1,4 @@
-//! The page: its files, which are part of the program, and the headers that
-//! keep it to itself.
+//! Files of the page, compiled into the program, and its security headers.
 
 use axum::{
     extract::Path,
@@ -8,7 +7,7 @@ use axum::{
 };
 use wahook_runtime::problem::Problem;
 
-/// Nothing from elsewhere, nothing inline, and no text ever becomes markup.
+/// Content security policy: nothing from other hosts, nothing inline, no markup from text.
 const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; \
     connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'; \
     require-trusted-types-for 'script'; trusted-types 'none'";
@@ -30,7 +29,7 @@ const HEADERS: [(HeaderName, &str); 6] = [
 
 const JAVASCRIPT: &str = "text/javascript; charset=utf-8";
 
-/// Name, media type and content.
+/// Files of the page: name, media type and content.
 const FILES: [(&str, &str, &str); 9] = [
     (
         "page.css",
@@ -57,11 +56,11 @@ pub(crate) async fn index() -> Html<&'static str> {
 
 pub(crate) async fn file(Path(name): Path<String>) -> Result<Response, Problem> {
     let found = FILES.iter().find(|(file, _, _)| *file == name);
-    let (_, media_type, content) = found.ok_or_else(crate::http_api::nothing_here)?;
+    let (_, media_type, content) = found.ok_or_else(crate::http_api::not_found)?;
     Ok(([(header::CONTENT_TYPE, *media_type)], *content).into_response())
 }
 
-/// For every answer of the page's own paths.
+/// Adds the security headers to an answer of the page's own paths.
 pub(crate) async fn guarded(mut response: Response) -> Response {
     let headers = response.headers_mut();
     for (name, value) in HEADERS {

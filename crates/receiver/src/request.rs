@@ -1,41 +1,37 @@
-//! One request as it came, and what it says of itself.
+//! Request as received, and the values that it claims.
 
 use axum::body::Bytes;
 use axum::http::{HeaderMap, Method};
 use wahook_domain::{UnixMillis, json};
 
-/// A request to any path but the page's own.
+/// Request to any path except the page's own.
 #[derive(Debug)]
 pub struct Request {
-    /// When all of it was there.
+    /// Time at which it was complete.
     pub arrived: UnixMillis,
-    /// Any.
     pub method: Method,
     /// Path and query.
     pub target: String,
-    /// In the order in which their names came first.
+    /// Headers, in the order in which their names first occur.
     pub headers: HeaderMap,
-    /// Empty where it could not be taken whole.
+    /// Body; empty if it could not be read completely.
     pub body: Bytes,
-    /// Why the body could not be taken whole.
+    /// Reason why the body is missing.
     pub cut: Option<Cut>,
 }
 
-/// Why a body was not taken.
+/// Reason why a body is missing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum Cut {
-    /// More than is taken of any request.
-    #[error("the body is larger than the 15 MiB that are taken here; none of it was kept")]
+    #[error("the body is larger than the limit of 15 MiB; none of it was kept")]
     TooLarge,
-    /// The sender left.
     #[error("the connection broke before the end of the body; none of it was kept")]
     BrokenOff,
-    /// The sender waits for something.
-    #[error("the body did not come within 30 s; none of it was kept")]
+    #[error("the body did not arrive within 30 s; none of it was kept")]
     TooSlow,
 }
 
-/// What a request says of itself: for the list, to be taken with care.
+/// Values that a request claims, not verified.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Claims {
     /// `X-Webhook-Event`, else the body's `event`.
@@ -46,7 +42,7 @@ pub struct Claims {
     pub attempt: Option<u32>,
 }
 
-/// More of a text would not be read in a list.
+/// Limit for a claimed text.
 const CLAIM_CHARS: usize = 200;
 
 impl Request {
@@ -62,7 +58,7 @@ impl Request {
         }
     }
 
-    /// What keeping it costs.
+    /// Returns the size in memory.
     pub(crate) fn bytes(&self) -> usize {
         let headers = self.headers.iter();
         let headers: usize = headers
@@ -77,7 +73,7 @@ fn event_in(body: &[u8]) -> Option<String> {
         return None;
     };
     match members.get("event")? {
-        // It may be printed on a terminal, where controls would be obeyed.
+        // A terminal would interpret control characters.
         json::Node::Text(text) => {
             let text = text.to_str().0;
             let shown = text.chars().filter(|c| !c.is_control());
@@ -109,7 +105,7 @@ mod tests {
     }
 
     #[test]
-    fn the_headers_tell_event_id_and_attempt() {
+    fn event_id_and_attempt_are_read_from_the_headers() {
         let headers = [
             ("x-webhook-event", "call"),
             ("webhook-id", "evt_1"),
@@ -122,7 +118,7 @@ mod tests {
     }
 
     #[test]
-    fn a_foreign_request_may_claim_nothing_or_its_body_the_event() {
+    fn event_is_read_from_the_body_if_the_header_is_missing() {
         assert_eq!(request(&[], "hello").claims(), Claims::default());
         assert_eq!(request(&[], r#"{"event":1}"#).claims(), Claims::default());
         let claims = request(&[("x-webhook-attempt", "-1")], r#"{"event":"ready"}"#).claims();

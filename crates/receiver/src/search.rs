@@ -1,10 +1,10 @@
-//! Which requests hold a text (pure).
+//! Text search in requests (pure).
 
 use crate::request::Request;
 
-/// Whether target, headers or body hold these bytes, whatever the case of
-/// ASCII letters. Nothing is in everything.
-pub(crate) fn holds(request: &Request, text: &[u8]) -> bool {
+/// Returns true if target, headers or body contain these bytes. The case of ASCII letters
+/// is ignored. Every request contains an empty text.
+pub(crate) fn contains_text(request: &Request, text: &[u8]) -> bool {
     let in_header = || {
         let mut headers = request.headers.iter();
         headers.any(|(name, value)| {
@@ -32,7 +32,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_text_is_found_wherever_it_is_and_in_any_case() {
+    fn text_is_found_anywhere_and_in_any_ascii_case() {
         for (hay, needle, found) in [
             ("Hello", "hello", true),
             ("Hello", "LO", true),

@@ -1,10 +1,9 @@
-//! The receiver's settings, read and checked before it listens.
+//! Settings of the receiver.
 
 use wahook_runtime::{ListenAddress, Settings};
 
 use crate::verify::Keys;
 
-/// Everything that the receiver is told.
 #[derive(Debug)]
 pub struct ReceiverSettings {
     /// `RECEIVER_ADDRESS`
@@ -14,7 +13,7 @@ pub struct ReceiverSettings {
 }
 
 impl ReceiverSettings {
-    /// Reads everything; faults are noted in `settings`.
+    /// Reads all settings; faults are recorded in `settings`.
     pub fn read(settings: &mut Settings) -> Option<Self> {
         let address = settings.parsed(
             "RECEIVER_ADDRESS",
@@ -28,7 +27,7 @@ impl ReceiverSettings {
             Err(error) => {
                 settings.fault(
                     "WEBHOOK_SECRET",
-                    format!("is no secret: {error}"),
+                    format!("is not a valid secret: {error}"),
                     "the sender's secret",
                 );
                 None
@@ -50,14 +49,14 @@ mod tests {
     }
 
     #[test]
-    fn nothing_has_to_be_set_and_nobody_else_can_reach_it_then() {
+    fn default_address_is_loopback_and_no_setting_is_required() {
         let settings = read(&[]).unwrap();
         assert_eq!(settings.address.to_string(), "127.0.0.1:4000");
         assert!(settings.address.is_loopback() && settings.keys.is_none());
     }
 
     #[test]
-    fn a_fault_names_the_variable_and_never_the_secret() {
+    fn fault_names_the_variable_and_never_the_secret() {
         let faults = read(&[
             ("RECEIVER_ADDRESS", "4000"),
             ("WEBHOOK_SECRET", "whsec_not base64!"),

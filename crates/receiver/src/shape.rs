@@ -1,4 +1,4 @@
-//! The JSON that the page and programs get. [`crate::http_api`] documents it.
+//! JSON of the API, documented in [`crate::http_api`].
 
 use axum::http::{HeaderMap, HeaderValue};
 use serde::{Deserialize, Serialize};
@@ -7,14 +7,14 @@ use std::time::Duration;
 use crate::{
     answer::{Answer, InvalidRule, Rule},
     curl,
-    history::{Entry, Fate},
+    history::{AnswerState, Entry},
     verify::{Check, Verdict},
 };
 
-/// Bodies that are longer are not shown, only downloaded.
+/// Limit for bodies in the JSON; longer ones can only be downloaded.
 const SHOWN_BYTES: usize = 2 << 20;
 
-/// What has changed since a step; or everything.
+/// Changes since a step, or everything.
 #[derive(Debug, Serialize)]
 pub(crate) struct Update {
     pub(crate) run: String,
@@ -25,7 +25,7 @@ pub(crate) struct Update {
     pub(crate) deliveries: Vec<Summary>,
 }
 
-/// A rule, as it is asked for and as it is told.
+/// Rule, in requests and in answers.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct RuleShape {
@@ -103,15 +103,15 @@ impl From<&Entry> for Summary {
             attempt: claims.attempt,
             gap_ms: entry.gap.map(millis),
             body_bytes: entry.request.body.len(),
-            answer: AnswerShape::of(entry.answer, entry.fate),
+            answer: AnswerShape::new(entry.answer, entry.answer_state),
             signatures: Signatures::from(&entry.verdict),
         }
     }
 }
 
 impl Detail {
-    /// `origin` is where the page was opened.
-    pub(crate) fn of(entry: &Entry, origin: &str) -> Self {
+    /// Creates the detail. `origin` is the address at which the page was opened.
+    pub(crate) fn new(entry: &Entry, origin: &str) -> Self {
         let request = &entry.request;
         let fault = str::from_utf8(&request.body).err();
         let shown = request.body.len() <= SHOWN_BYTES;
@@ -129,15 +129,15 @@ impl Detail {
 }
 
 impl AnswerShape {
-    fn of(answer: Answer, fate: Fate) -> Self {
+    fn new(answer: Answer, state: AnswerState) -> Self {
         Self {
             status: answer.status,
             retry_after_s: answer.retry_after,
             delay_ms: millis(answer.delay),
-            state: match fate {
-                Fate::Waiting => "waiting",
-                Fate::Given => "given",
-                Fate::Abandoned => "abandoned",
+            state: match state {
+                AnswerState::Waiting => "waiting",
+                AnswerState::Given => "given",
+                AnswerState::Abandoned => "abandoned",
             },
         }
     }
@@ -159,7 +159,7 @@ impl From<&Check> for CheckShape {
             Check::NoSecret => (
                 "unknown",
                 "no-secret",
-                "no secret is set here: set WEBHOOK_SECRET to that of the sender".to_owned(),
+                "no secret is set: set WEBHOOK_SECRET to the secret of the sender".to_owned(),
             ),
             Check::Invalid(fault) => ("invalid", fault.code(), fault.to_string()),
         };

@@ -1,5 +1,4 @@
-//! What all requests share: the history, the rule for answers, and who is
-//! told of changes.
+//! State shared by all requests: the history, the rule for answers, and the listeners.
 
 use std::{
     fmt, process,
@@ -11,35 +10,32 @@ use wahook_runtime::clock;
 
 use crate::{
     answer::{Answer, Rule},
-    history::{Entry, Fate, History},
+    history::{AnswerState, Entry, History},
     request::{Claims, Request},
     shape::{Detail, RuleShape, Summary, Update},
     verify::{Evidence, Keys, Verdict, verify},
 };
 
-/// Called with every request, once it is recorded.
+/// Callback for every request, called after it is recorded.
 pub(crate) type Listener = Box<dyn Fn(&Seen<'_>) + Send + Sync>;
 
-/// What a listener is told.
+/// Request with its verdict and its answer, for a listener.
 #[derive(Debug)]
 pub struct Seen<'a> {
-    /// As it came.
     pub request: &'a Request,
-    /// What it says of itself.
     pub claims: &'a Claims,
-    /// Whether it is signed.
+    /// Result of the signature checks.
     pub verdict: &'a Verdict,
-    /// What it is answered.
     pub answer: Answer,
 }
 
 pub(crate) struct State {
     keys: Option<Keys>,
     listener: Option<Listener>,
-    /// Tells the numbers and steps of one start from those of the next.
+    /// Id of this start; numbers and steps are unique only within it.
     run: String,
     memory: Mutex<Memory>,
-    /// The history's step; its change wakes those who follow.
+    /// Step of the history; a change wakes the streams.
     step: watch::Sender<u64>,
 }
 
@@ -62,12 +58,12 @@ impl State {
         }
     }
 
-    /// Records a request; returns its number and how to answer it. `answer`
-    /// overrules the rule, for what is no whole request.
-    pub(crate) fn take(&self, request: Request, answer: Option<Answer>) -> (u64, Answer) {
+    /// Records a request. Returns its number and its answer. `answer` overrides the rule,
+    /// for incomplete requests.
+    pub(crate) fn receive(&self, request: Request, answer: Option<Answer>) -> (u64, Answer) {
         let claims = request.claims();
         let evidence = self.lock().history.evidence(&claims, &request.body);
-        // Outside of the lock, because hashing a large body takes a while.
+        // Outside the lock, because hashing a large body takes a while.
         let verdict = self.verify(&request, evidence);
         let request = Arc::new(request);
         let (number, answer) = self.record(&request, &claims, &verdict, answer);
@@ -83,9 +79,8 @@ impl State {
         (number, answer)
     }
 
-    /// Says what became of an answer.
-    pub(crate) fn settle(&self, number: u64, fate: Fate) {
-        self.change(|memory| memory.history.settle(number, fate));
+    pub(crate) fn set_answer_state(&self, number: u64, state: AnswerState) {
+        self.change(|memory| memory.history.set_answer_state(number, state));
     }
 
     pub(crate) fn clear(&self) {
@@ -99,7 +94,7 @@ impl State {
         });
     }
 
-    /// Everything that has changed since that step.
+    /// Returns all changes since this step.
     pub(crate) fn update_since(&self, step: u64) -> Update {
         let memory = self.lock();
         let changed = memory.history.iter().filter(|entry| entry.changed > step);
@@ -113,20 +108,20 @@ impl State {
         }
     }
 
-    /// `None` where the request is not remembered.
+    /// Returns the detail of a request, or `None` if it is no longer kept.
     pub(crate) fn detail(&self, number: u64, origin: &str) -> Option<Detail> {
-        // Cloned, because to print a large body takes a while.
+        // Cloned, because formatting a large body takes a while.
         let entry: Entry = self.lock().history.get(number)?.clone();
-        Some(Detail::of(&entry, origin))
+        Some(Detail::new(&entry, origin))
     }
 
-    /// `None` where the request is not remembered.
+    /// Returns a request, or `None` if it is no longer kept.
     pub(crate) fn request(&self, number: u64) -> Option<Arc<Request>> {
         let memory = self.lock();
         Some(Arc::clone(&memory.history.get(number)?.request))
     }
 
-    /// All requests that are remembered, oldest first.
+    /// Returns all requests kept, oldest first.
     pub(crate) fn requests(&self) -> Vec<(u64, Arc<Request>)> {
         let memory = self.lock();
         let entries = memory.history.iter();
@@ -166,13 +161,15 @@ impl State {
                 memory.rule = then;
                 answer
             });
-            let fate = if answer.delay.is_zero() {
-                Fate::Given
+            let state = if answer.delay.is_zero() {
+                AnswerState::Given
             } else {
-                Fate::Waiting
+                AnswerState::Waiting
             };
             let (request, claims, verdict) = (Arc::clone(request), claims.clone(), verdict.clone());
-            let number = memory.history.add(request, claims, verdict, (answer, fate));
+            let number = memory
+                .history
+                .add(request, claims, verdict, (answer, state));
             (number, answer)
         })
     }
@@ -182,10 +179,10 @@ impl State {
         let changed = change(&mut memory);
         let step = memory.history.step();
         drop(memory);
-        self.step.send_if_modified(|told| {
-            let forward = step > *told;
-            *told = step.max(*told);
-            forward
+        self.step.send_if_modified(|published| {
+            let is_newer = step > *published;
+            *published = step.max(*published);
+            is_newer
         });
         changed
     }

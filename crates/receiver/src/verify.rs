@@ -1,32 +1,32 @@
-//! Is a request signed as its receiver expects, and if not, why not?
+//! Verification of the signatures of a request, with the cause of a failure.
 //!
-//! Written against the documented schemes and not with the signer of the
-//! programs, so that the two can't be wrong together.
+//! Written from the documented schemes, without the signer of the other programs, so that
+//! both can't have the same fault.
 
 mod body_signature;
+mod cause;
 mod fault;
 mod keys;
 mod standard_webhooks;
-mod suspicion;
 
 use axum::http::HeaderMap;
 use wahook_domain::UnixMillis;
 
-pub use fault::{Fault, Suspicion};
+pub use fault::{Cause, Fault};
 pub use keys::Keys;
 
-/// What is known of one header of signatures.
+/// Result of the check of one signature header.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Check {
-    /// It is what the secret makes of this request.
+    /// The signature matches this request and the secret.
     Valid,
-    /// There is one, but no secret to check it with.
+    /// The header exists, but there is no secret to check it with.
     NoSecret,
-    /// It would be refused.
+    /// Receivers would reject the signature.
     Invalid(Fault),
 }
 
-/// Both ways in which a request proves where it comes from.
+/// Results of the checks of both signature headers.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Verdict {
     /// `X-Webhook-Signature`: hexadecimal HMAC-SHA256 of the body.
@@ -37,17 +37,17 @@ pub struct Verdict {
 }
 
 impl Verdict {
-    /// Whether both signatures are valid.
+    /// Returns true if both signatures are valid.
     #[must_use]
     pub fn is_valid(&self) -> bool {
         self.body_signature == Check::Valid && self.standard_webhooks == Check::Valid
     }
 }
 
-/// What earlier requests tell about one that does not verify.
+/// Evidence from earlier requests about one that does not verify.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Evidence {
-    /// Another attempt of the same id verified, with another body.
+    /// Another attempt with the same id verified, with another body.
     pub same_id_had_another_body: bool,
     /// A request has verified with this secret.
     pub secret_has_verified: bool,
@@ -68,22 +68,22 @@ pub fn verify(
         .iter()
         .any(|checked| matches!(checked, Ok(_) | Err(Fault::TimestampOff { .. })));
     let explain = |fault| match fault {
-        Fault::Wrong(Suspicion::Nothing) if one_proves_the_body && keys.is_some() => {
-            Fault::Wrong(Suspicion::HeadersAltered)
+        Fault::Wrong(Cause::Unknown) if one_proves_the_body && keys.is_some() => {
+            Fault::Wrong(Cause::HeadersAltered)
         }
-        Fault::Wrong(Suspicion::Nothing) => Fault::Wrong(suspicion::by_evidence(body, evidence)),
+        Fault::Wrong(Cause::Unknown) => Fault::Wrong(cause::by_evidence(body, evidence)),
         fault => fault,
     };
-    let judged = |checked: Result<Check, Fault>| {
+    let result = |checked: Result<Check, Fault>| {
         checked.unwrap_or_else(|fault| Check::Invalid(explain(fault)))
     };
     Verdict {
-        body_signature: judged(plain),
-        standard_webhooks: judged(standard),
+        body_signature: result(plain),
+        standard_webhooks: result(standard),
     }
 }
 
-/// The one value of a header. What is no text in it stays apart from all text.
+/// Returns the only value of a header, as text.
 fn only<'a>(headers: &'a HeaderMap, name: &'static str) -> Result<&'a str, Fault> {
     let mut values = headers.get_all(name).iter();
     match (values.next(), values.next()) {

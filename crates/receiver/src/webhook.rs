@@ -1,4 +1,4 @@
-//! The life of one request to a webhook's path.
+//! Handling of a request to a webhook's path.
 
 use std::{sync::Arc, time::Duration};
 
@@ -16,19 +16,19 @@ use wahook_runtime::{Shutdown, clock};
 
 use crate::{
     answer::Answer,
-    history::Fate,
+    history::AnswerState,
     request::{Cut, Request},
     state::State,
 };
 
-/// As large as the largest event that the producer can be told to take.
+/// Limit for a body in bytes: the largest event that the producer can be configured to accept.
 const MAX_BODY: usize = 15 << 20;
 const BODY_WITHIN: Duration = Duration::from_secs(30);
-/// So many bodies are read at once, further ones wait: this and [`MAX_BODY`]
-/// bound the memory for what is not in the history yet.
+/// Bodies read at once; further ones wait. Together with [`MAX_BODY`] this bounds the memory
+/// for requests that are not in the history yet.
 const BODIES_AT_ONCE: usize = 16;
 
-/// Takes requests and answers them as the rule says.
+/// Receives requests and answers them by the rule.
 #[derive(Debug)]
 pub(crate) struct Webhook {
     state: Arc<State>,
@@ -45,7 +45,7 @@ impl Webhook {
         }
     }
 
-    /// Records the request once all of it is here, then answers it.
+    /// Records the request once it is complete, then answers it.
     pub(crate) async fn answer(&self, request: axum::extract::Request) -> Response {
         let (head, body) = request.into_parts();
         let read = self.read(body).await;
@@ -53,12 +53,14 @@ impl Webhook {
             Ok(body) => (body, None),
             Err(cut) => (Bytes::new(), Some(cut)),
         };
-        let (number, answer) = self.state.take(record(head, body, cut), cut.map(refusal));
+        let (number, answer) = self
+            .state
+            .receive(record(head, body, cut), cut.map(refusal));
         if !answer.delay.is_zero() {
             let pending = Pending {
                 state: &self.state,
                 number,
-                fate: Fate::Abandoned,
+                answer_state: AnswerState::Abandoned,
             };
             self.wait(answer.delay, pending).await;
         }
@@ -66,7 +68,7 @@ impl Webhook {
     }
 
     async fn read(&self, body: Body) -> Result<Bytes, Cut> {
-        // It is never closed.
+        // The semaphore is never closed.
         let _permit = self.readers.acquire().await;
         let collected = timeout(BODY_WITHIN, Limited::new(body, MAX_BODY).collect()).await;
         match collected {
@@ -75,33 +77,33 @@ impl Webhook {
                 Err(Cut::TooLarge)
             }
             Ok(Err(error)) => {
-                tracing::debug!(error, "a body broke off");
+                tracing::debug!(error, "request body interrupted");
                 Err(Cut::BrokenOff)
             }
             Err(_elapsed) => Err(Cut::TooSlow),
         }
     }
 
-    /// A stop does not wait for what is only being delayed.
+    /// Waits for the delay; a stop ends it.
     async fn wait(&self, delay: Duration, mut pending: Pending<'_>) {
         tokio::select! {
             () = sleep(delay) => {}
             () = self.shutdown.soft() => {}
         }
-        pending.fate = Fate::Given;
+        pending.answer_state = AnswerState::Given;
     }
 }
 
-/// An answer that is being delayed. When the sender leaves, this is dropped.
+/// Delayed answer. Dropped when the sender disconnects.
 struct Pending<'a> {
     state: &'a State,
     number: u64,
-    fate: Fate,
+    answer_state: AnswerState,
 }
 
 impl Drop for Pending<'_> {
     fn drop(&mut self) {
-        self.state.settle(self.number, self.fate);
+        self.state.set_answer_state(self.number, self.answer_state);
     }
 }
 

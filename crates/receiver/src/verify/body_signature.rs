@@ -3,8 +3,8 @@
 
 use axum::http::HeaderMap;
 
-use super::suspicion::{self, Trial};
-use super::{Check, Fault, Keys, Suspicion, keys::hmac, only};
+use super::cause::{self, Trial};
+use super::{Cause, Check, Fault, Keys, keys::hmac, only};
 
 pub(super) const HEADER: &str = "x-webhook-signature";
 
@@ -16,31 +16,29 @@ pub(super) fn check(headers: &HeaderMap, body: &[u8], keys: Option<&Keys>) -> Re
     if hmac(keys.plain(), &[body]) == given {
         return Ok(Check::Valid);
     }
-    if body.len() > suspicion::SEARCHED_BYTES {
-        return Err(Fault::Wrong(Suspicion::Nothing));
+    if body.len() > cause::SEARCHED_BYTES {
+        return Err(Fault::Wrong(Cause::Unknown));
     }
     let head = signed_head(headers);
     let decoded = keys.is_encoded().then(|| Trial {
-        suspicion: Suspicion::SecretDecoded,
+        cause: Cause::SecretDecoded,
         key: keys.standard().to_vec(),
         head: Vec::new(),
         body: body.to_vec(),
     });
     let other = [keys.plain(), keys.standard()].map(|key| Trial {
-        suspicion: Suspicion::OtherScheme,
+        cause: Cause::OtherScheme,
         key: key.to_vec(),
         head: head.clone(),
         body: body.to_vec(),
     });
-    let trials = suspicion::common(keys, keys.plain(), &[], body)
+    let trials = cause::common(keys, keys.plain(), &[], body)
         .chain(decoded)
         .chain(other);
-    Err(Fault::Wrong(suspicion::find(trials, |tried| {
-        *tried == given
-    })))
+    Err(Fault::Wrong(cause::find(trials, |tried| *tried == given)))
 }
 
-/// What `webhook-signature` covers before the body.
+/// Returns the content that `webhook-signature` covers before the body.
 fn signed_head(headers: &HeaderMap) -> Vec<u8> {
     let value = |name| headers.get(name).map_or(&b""[..], |value| value.as_bytes());
     [value("webhook-id"), b".", value("webhook-timestamp"), b"."].concat()
@@ -52,16 +50,16 @@ fn digest(given: &str) -> Result<[u8; 32], Fault> {
         .split_once('=')
         .is_some_and(|(_, rest)| rest.len() == 64 && is_hex(rest))
     {
-        return Err(Fault::Form("a name and = stand before them"));
+        return Err(Fault::Form("a name and = precede the digits"));
     }
     if given.len() != 64 {
-        return Err(Fault::Form("it has another length"));
+        return Err(Fault::Form("wrong length"));
     }
     if !is_hex(given) {
-        return Err(Fault::Form("there are other characters in it"));
+        return Err(Fault::Form("invalid characters"));
     }
     if given.bytes().any(|byte| byte.is_ascii_uppercase()) {
-        return Err(Fault::Form("some are in upper case"));
+        return Err(Fault::Form("some digits are in upper case"));
     }
     let mut bytes = [0; 32];
     let nibble = |digit: u8| match digit {

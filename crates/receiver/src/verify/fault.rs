@@ -1,41 +1,40 @@
-//! Why a signature would be refused, for a person and for programs.
+//! Reasons for a signature to be rejected, as text and as code.
 
-/// Why a receiver would refuse the request.
+/// Reason for a receiver to reject the request.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Fault {
-    /// There is no such header.
-    #[error("the header {0} is missing; has the sender no WEBHOOK_SECRET?")]
+    #[error("the header {0} is missing: check that the sender has a WEBHOOK_SECRET")]
     Missing(&'static str),
-    /// There are several, and receivers differ in which one they take.
-    #[error("the header {0} is there more than once")]
+    /// The header occurs several times, and receivers differ in the one they use.
+    #[error("the header {0} occurs more than once")]
     Repeated(&'static str),
-    /// It has bytes beyond ASCII.
+    /// The header has bytes beyond ASCII.
     #[error("the header {0} has bytes that are not ASCII")]
     NotText(&'static str),
-    /// `X-Webhook-Signature` in another form.
-    #[error("it is not 64 lowercase hexadecimal digits: {0}")]
+    /// `X-Webhook-Signature` is malformed.
+    #[error("the signature is not 64 lowercase hexadecimal digits: {0}")]
     Form(&'static str),
-    /// `webhook-signature` in another form.
-    #[error("none of its parts is v1, followed by Base64 of 32 bytes: v1,K5oZ…")]
+    /// `webhook-signature` is malformed.
+    #[error("no part of the header is v1, followed by Base64 of 32 bytes, such as v1,K5oZ…")]
     NoVersion1,
-    /// `webhook-timestamp` in another form.
+    /// `webhook-timestamp` is malformed.
     #[error("webhook-timestamp is not a number of seconds since 1970{0}")]
     Timestamp(&'static str),
-    /// The signature is right, but receivers would take it for a replay.
-    #[error("the signature is right, but webhook-timestamp is {seconds} s {}: receivers allow 300 s. Is a clock wrong, or was the request sent again later?", if *.late { "old" } else { "in the future" })]
+    /// The signature is right, but receivers would treat the request as a replay.
+    #[error("the signature is right, but webhook-timestamp is {seconds} s {}: receivers allow 300 s. Either a clock is wrong, or the request was sent again later", if *.late { "old" } else { "in the future" })]
     TimestampOff {
-        /// How far off it is.
+        /// Difference in seconds.
         seconds: u64,
-        /// Older than the request's arrival.
+        /// True if it is older than the arrival of the request.
         late: bool,
     },
-    /// It is a signature, but not of this request with this secret.
+    /// The signature does not match this request and this secret.
     #[error("{0}")]
-    Wrong(Suspicion),
+    Wrong(Cause),
 }
 
 impl Fault {
-    /// For programs; it never changes.
+    /// Returns the code for programs, which never changes.
     #[must_use]
     pub const fn code(&self) -> &'static str {
         match self {
@@ -44,77 +43,77 @@ impl Fault {
             Self::NotText(_) | Self::Form(_) | Self::NoVersion1 => "malformed",
             Self::Timestamp(_) => "timestamp-malformed",
             Self::TimestampOff { .. } => "timestamp-off",
-            Self::Wrong(suspicion) => suspicion.code(),
+            Self::Wrong(cause) => cause.code(),
         }
     }
 }
 
-/// What most likely happened, where a signature is not that of the request.
-/// Those down to `OtherScheme` are certain: so changed, the signature is right.
+/// Most probable cause of a wrong signature. Causes up to `OtherScheme` are certain: with
+/// that change the signature matches.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub enum Suspicion {
-    /// Not looked into yet.
-    #[error("it is wrong")]
-    Nothing,
-    /// Signed as `JSON.stringify` prints it, sent otherwise.
+pub enum Cause {
+    /// No cause was determined yet.
+    #[error("the signature is wrong")]
+    Unknown,
+    /// The body was signed as `JSON.stringify` prints it, but sent in another form.
     #[error(
-        "the JSON was printed anew after it was signed: it is the signature of this body as JSON.stringify prints it. Does a proxy parse and print bodies?"
+        "the JSON was printed again after it was signed: the signature is that of this body as JSON.stringify prints it. Look for a proxy that parses and prints bodies"
     )]
     Reserialised,
-    /// White space at the end makes the difference.
-    #[error("a line end was added to the body, or taken away, after it was signed")]
+    /// The body differs by white space at the end.
+    #[error("a line end was added to the body, or removed, after it was signed")]
     LineEnd,
     /// The sender's secret differs from ours by a line end, spaces or quotes.
     #[error(
-        "the sender's secret is this one with a line end, spaces or quotes around it: look at the file or the line that sets it"
+        "the secret of the sender and this one differ by a line end, spaces or quotes around them: check the files or lines that set them"
     )]
     SecretSpaced,
-    /// Keyed by what `whsec_` encodes, where its text was meant.
+    /// The key is the bytes that `whsec_` encodes instead of the text.
     #[error(
-        "it is keyed by the bytes that the secret encodes; X-Webhook-Signature is keyed by the text of the secret, whsec_ included"
+        "the key is the decoded secret; the key of X-Webhook-Signature is the text of the secret, whsec_ included"
     )]
     SecretDecoded,
-    /// Keyed by the text, where what `whsec_` encodes was meant.
+    /// The key is the text instead of the bytes that `whsec_` encodes.
     #[error(
-        "it is keyed by the text of the secret; webhook-signature is keyed by the bytes that follow whsec_ in Base64"
+        "the key is the text of the secret; the key of webhook-signature is the decoded Base64 after whsec_"
     )]
     SecretAsText,
-    /// Made in the way of the other header.
+    /// The signature is that of the other header's scheme.
     #[error(
-        "it is made in the way of the other header: X-Webhook-Signature covers the body alone, webhook-signature covers id.timestamp.body"
+        "the signature is made by the scheme of the other header: X-Webhook-Signature covers only the body, webhook-signature covers id.timestamp.body"
     )]
     OtherScheme,
     /// The other signature proves body and secret.
     #[error(
-        "the other signature verifies, so body and secret are right: webhook-id, webhook-timestamp or this header was changed on the way"
+        "the other signature verifies, so body and secret are right: webhook-id, webhook-timestamp or this header was changed in transit"
     )]
     HeadersAltered,
     /// Another attempt with this id had another body.
     #[error(
-        "the body was changed after it was signed: another attempt with this webhook-id verified, and its body is another one"
+        "the body was changed after it was signed: another attempt with this webhook-id verified, with another body"
     )]
     BodyDiffers,
-    /// The body is not as it leaves the consumer.
+    /// The body does not have the form in which the consumer sends it.
     #[error(
-        "the body was changed after it was signed, most likely: it is not JSON in the form in which wahook sends it"
+        "the body was probably changed after it was signed: it is not JSON in the form in which wahook sends it"
     )]
     BodyNotCanonical,
-    /// Others verify.
+    /// Other requests verify.
     #[error(
-        "it is signed with another secret (a second sender?), or the body was changed to other JSON after it was signed: other deliveries do verify with this secret"
+        "the request is signed with another secret, perhaps by a second sender, or the body was changed to other JSON after it was signed: other deliveries verify with this secret"
     )]
     SecretOrBody,
-    /// Nothing speaks for this secret.
+    /// No request has verified with this secret.
     #[error(
-        "it is signed with another secret, most likely: compare WEBHOOK_SECRET here and at the sender. (A body that was changed on the way looks the same.)"
+        "the request is probably signed with another secret: compare WEBHOOK_SECRET here and at the sender. (A body that was changed in transit looks the same.)"
     )]
     OtherSecret,
 }
 
-impl Suspicion {
+impl Cause {
     const fn code(self) -> &'static str {
         match self {
-            Self::Nothing => "wrong",
+            Self::Unknown => "wrong",
             Self::Reserialised => "json-reserialised",
             Self::LineEnd => "line-end",
             Self::SecretSpaced => "secret-spaced",

@@ -1,4 +1,4 @@
-//! What the two headers are keyed by.
+//! Keys of the two signature headers.
 
 use std::fmt;
 
@@ -12,39 +12,39 @@ use wahook_domain::{InvalidSecret, Secret};
 
 const PREFIX: &str = "whsec_";
 
-/// Secrets are met with and without padding.
+/// Base64 with or without padding: both occur in secrets.
 const ANY_PADDING: GeneralPurpose = GeneralPurpose::new(
     &alphabet::STANDARD,
     GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent),
 );
 
-/// The secret that the sender should have. It is never shown.
+/// Secret that the sender should have, never shown.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Keys {
     text: String,
-    /// What follows `whsec_`, where the secret has that form.
+    /// Decoded bytes after `whsec_`, if the secret has that form.
     decoded: Option<Vec<u8>>,
 }
 
 impl Keys {
-    /// Takes a secret exactly as given.
+    /// Creates the keys from a secret, exactly as given.
     ///
     /// # Errors
-    /// When it is empty, or `whsec_` is not followed by Base64.
+    /// If it is empty, or `whsec_` is not followed by Base64.
     pub fn new(text: String) -> Result<Self, InvalidSecret> {
-        // The consumer takes a secret by the same rule.
+        // The consumer accepts secrets by the same rule.
         Secret::new(text.clone())?;
         let encoded = text.strip_prefix(PREFIX);
         let decoded = encoded.and_then(|encoded| ANY_PADDING.decode(encoded).ok());
         Ok(Self { text, decoded })
     }
 
-    /// The key of `X-Webhook-Signature`.
+    /// Returns the key of `X-Webhook-Signature`.
     pub(super) fn plain(&self) -> &[u8] {
         self.text.as_bytes()
     }
 
-    /// The key of `webhook-signature`.
+    /// Returns the key of `webhook-signature`.
     pub(super) fn standard(&self) -> &[u8] {
         self.decoded.as_deref().unwrap_or(self.text.as_bytes())
     }
@@ -53,7 +53,7 @@ impl Keys {
         self.decoded.is_some()
     }
 
-    /// The same secret as files, shells and settings like to hand it on.
+    /// Returns variants of the secret that files, shells and settings often produce.
     pub(super) fn mistaken(&self) -> impl Iterator<Item = Vec<u8>> {
         let text = &self.text;
         let added = [

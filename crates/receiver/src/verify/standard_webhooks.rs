@@ -1,16 +1,16 @@
 //! `webhook-signature` of the [Standard Webhooks](https://www.standardwebhooks.com)
-//! specification: `v1,<Base64>` of the HMAC-SHA256 of `id.timestamp.body`, one
-//! for each live secret, with spaces between.
+//! specification: `v1,<Base64>` of the HMAC-SHA256 of `id.timestamp.body`, one for each
+//! valid secret, separated by spaces.
 
 use axum::http::HeaderMap;
 use base64::prelude::{BASE64_STANDARD, Engine as _};
 use wahook_domain::UnixMillis;
 
-use super::suspicion::{self, Trial};
-use super::{Check, Fault, Keys, Suspicion, keys::hmac, only};
+use super::cause::{self, Trial};
+use super::{Cause, Check, Fault, Keys, keys::hmac, only};
 
 pub(super) const HEADER: &str = "webhook-signature";
-/// How far a timestamp may be off, in seconds: what the libraries allow.
+/// Tolerance for the timestamp in seconds, as in the libraries.
 const TOLERANCE: u64 = 300;
 
 pub(super) fn check(
@@ -35,25 +35,25 @@ pub(super) fn check(
     if is_given(&hmac(keys.standard(), &[head.as_bytes(), body])) {
         return in_time(seconds, arrived);
     }
-    if body.len() > suspicion::SEARCHED_BYTES {
-        return Err(Fault::Wrong(Suspicion::Nothing));
+    if body.len() > cause::SEARCHED_BYTES {
+        return Err(Fault::Wrong(Cause::Unknown));
     }
     let as_text = keys.is_encoded().then(|| Trial {
-        suspicion: Suspicion::SecretAsText,
+        cause: Cause::SecretAsText,
         key: keys.plain().to_vec(),
         head: head.clone().into_bytes(),
         body: body.to_vec(),
     });
     let other = [keys.plain(), keys.standard()].map(|key| Trial {
-        suspicion: Suspicion::OtherScheme,
+        cause: Cause::OtherScheme,
         key: key.to_vec(),
         head: Vec::new(),
         body: body.to_vec(),
     });
-    let trials = suspicion::common(keys, keys.standard(), head.as_bytes(), body)
+    let trials = cause::common(keys, keys.standard(), head.as_bytes(), body)
         .chain(as_text)
         .chain(other);
-    Err(Fault::Wrong(suspicion::find(trials, is_given)))
+    Err(Fault::Wrong(cause::find(trials, is_given)))
 }
 
 fn in_time(seconds: i64, arrived: UnixMillis) -> Result<Check, Fault> {
@@ -71,9 +71,9 @@ fn in_time(seconds: i64, arrived: UnixMillis) -> Result<Check, Fault> {
 fn seconds(timestamp: &str) -> Result<i64, Fault> {
     let digits = timestamp.bytes().all(|byte| byte.is_ascii_digit());
     match timestamp.parse() {
-        // In seconds that would be the year 33658.
+        // A value of 1e12 seconds is in the year 33658.
         Ok(seconds) if digits && seconds < 1_000_000_000_000 => Ok(seconds),
-        Ok(_) if digits => Err(Fault::Timestamp(", but of milliseconds, it seems")),
+        Ok(_) if digits => Err(Fault::Timestamp(", but probably of milliseconds")),
         _ => Err(Fault::Timestamp("")),
     }
 }

@@ -8,7 +8,7 @@ const ENCODED: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
 const NOW: UnixMillis = UnixMillis::new(1_727_784_000_500);
 const BODY: &[u8] = br#"{"event":"ready","data":{},"timestamp":"2024-10-01T12:00:00.000Z"}"#;
 
-/// A request as it is to be looked at; signed by hand.
+/// Request to verify, signed without the programs' signer.
 struct Request {
     headers: HeaderMap,
     body: Vec<u8>,
@@ -22,7 +22,7 @@ fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-/// Signed as the documentation says, with these two keys.
+/// Returns a request signed as documented, with these two keys.
 fn signed(plain: &[u8], standard: &[u8], body: &[u8]) -> Request {
     let mut request = Request {
         headers: HeaderMap::new(),
@@ -58,7 +58,7 @@ impl Request {
         )
     }
 
-    /// The codes of both faults; "valid" where there is none.
+    /// Returns the codes of both checks.
     fn codes(&self) -> [&'static str; 2] {
         codes(&self.verified(SECRET, Evidence::default()))
     }
@@ -73,7 +73,7 @@ fn codes(verdict: &Verdict) -> [&'static str; 2] {
 }
 
 #[test]
-fn what_is_signed_as_documented_is_valid() {
+fn request_signed_as_documented_is_valid() {
     assert_eq!(by_secret(SECRET).codes(), ["valid", "valid"]);
     assert!(
         by_secret(SECRET)
@@ -107,7 +107,7 @@ fn what_is_signed_as_documented_is_valid() {
 }
 
 #[test]
-fn an_encoded_secret_is_the_text_of_one_header_and_the_bytes_of_the_other() {
+fn encoded_secret_is_text_for_one_header_and_bytes_for_the_other() {
     let bytes = BASE64_STANDARD.decode(&ENCODED[6..]).unwrap();
     let right = signed(ENCODED.as_bytes(), &bytes, BODY);
     assert!(right.verified(ENCODED, Evidence::default()).is_valid());
@@ -117,7 +117,7 @@ fn an_encoded_secret_is_the_text_of_one_header_and_the_bytes_of_the_other() {
 }
 
 #[test]
-fn while_secrets_rotate_one_right_signature_is_enough() {
+fn one_right_signature_is_enough_during_a_rotation() {
     let mut request = by_secret(SECRET);
     let right = request.headers["webhook-signature"].to_str().unwrap();
     let old = by_secret("the old one").headers["webhook-signature"].clone();
@@ -127,7 +127,7 @@ fn while_secrets_rotate_one_right_signature_is_enough() {
 }
 
 #[test]
-fn without_a_secret_nothing_can_be_said_but_what_is_missing() {
+fn missing_headers_are_detected_without_a_secret() {
     let mut request = by_secret(SECRET);
     let verdict = |request: &Request| {
         verify(
@@ -145,13 +145,13 @@ fn without_a_secret_nothing_can_be_said_but_what_is_missing() {
 }
 
 #[test]
-fn a_malformed_header_is_told_from_a_wrong_one() {
+fn malformed_header_is_distinguished_from_a_wrong_one() {
     let digits = hex(&hmac(SECRET.as_bytes(), &[BODY]));
-    for (value, told) in [
+    for (value, expected) in [
         (format!("sha256={digits}"), "a name and ="),
         (digits.to_uppercase(), "upper case"),
-        (digits[..62].to_owned(), "another length"),
-        (format!("{}zz", &digits[..62]), "other characters"),
+        (digits[..62].to_owned(), "wrong length"),
+        (format!("{}zz", &digits[..62]), "invalid characters"),
     ] {
         let mut request = by_secret(SECRET);
         request.set("x-webhook-signature", &value);
@@ -160,7 +160,7 @@ fn a_malformed_header_is_told_from_a_wrong_one() {
         let Check::Invalid(fault) = verdict.body_signature else {
             panic!("{value} is not valid");
         };
-        assert!(fault.to_string().contains(told), "{fault}");
+        assert!(fault.to_string().contains(expected), "{fault}");
     }
     for value in ["", "v1", "v1,?", "v1,AAAA", "v2,AAAA"] {
         let mut request = by_secret(SECRET);
@@ -174,7 +174,7 @@ fn a_malformed_header_is_told_from_a_wrong_one() {
 }
 
 #[test]
-fn a_timestamp_may_be_five_minutes_off_and_not_a_second_more() {
+fn timestamp_may_be_five_minutes_off_and_not_a_second_more() {
     let at = |arrived_s: i64| {
         let request = by_secret(SECRET);
         let arrived = UnixMillis::new(arrived_s * 1_000);
@@ -190,7 +190,7 @@ fn a_timestamp_may_be_five_minutes_off_and_not_a_second_more() {
     for right in [1_727_783_700, 1_727_784_300] {
         assert_eq!(at(right).0, ["valid", "valid"]);
     }
-    for (off, told) in [
+    for (off, expected) in [
         (1_727_783_699, "301 s in the future"),
         (1_727_784_301, "301 s old"),
     ] {
@@ -199,7 +199,7 @@ fn a_timestamp_may_be_five_minutes_off_and_not_a_second_more() {
         let Check::Invalid(fault) = verdict.standard_webhooks else {
             panic!("it is off");
         };
-        assert!(fault.to_string().contains(told), "{fault}");
+        assert!(fault.to_string().contains(expected), "{fault}");
     }
     for value in ["1727784000500", "2024-10-01", "-1", "+1", ""] {
         let mut request = by_secret(SECRET);
@@ -209,7 +209,7 @@ fn a_timestamp_may_be_five_minutes_off_and_not_a_second_more() {
 }
 
 #[test]
-fn json_that_was_printed_anew_is_recognised() {
+fn reserialised_json_is_recognised() {
     let mut request = by_secret(SECRET);
     request.body =
         br#"{"event": "ready", "data": {}, "timestamp": "2024-10-01T12:00:00.000Z"}"#.to_vec();
@@ -217,7 +217,7 @@ fn json_that_was_printed_anew_is_recognised() {
 }
 
 #[test]
-fn a_line_end_that_came_or_went_is_recognised() {
+fn added_or_removed_line_end_is_recognised() {
     let mut request = by_secret(SECRET);
     request.body.extend(b"\n");
     assert_eq!(request.codes(), ["line-end", "line-end"]);
@@ -228,7 +228,7 @@ fn a_line_end_that_came_or_went_is_recognised() {
 }
 
 #[test]
-fn a_secret_with_something_around_it_is_recognised() {
+fn secret_with_a_line_end_or_quotes_is_recognised() {
     for mistaken in [format!("{SECRET}\n"), format!("\"{SECRET}\"")] {
         let request = by_secret(&mistaken);
         assert_eq!(request.codes(), ["secret-spaced", "secret-spaced"]);
@@ -236,7 +236,7 @@ fn a_secret_with_something_around_it_is_recognised() {
 }
 
 #[test]
-fn one_scheme_in_the_place_of_the_other_is_recognised() {
+fn swapped_schemes_are_recognised() {
     let body = hmac(SECRET.as_bytes(), &[BODY]);
     let standard = hmac(SECRET.as_bytes(), &[b"evt_1.1727784000.", BODY]);
     let mut request = by_secret(SECRET);
@@ -249,7 +249,7 @@ fn one_scheme_in_the_place_of_the_other_is_recognised() {
 }
 
 #[test]
-fn where_one_signature_is_right_the_headers_were_changed() {
+fn changed_header_is_recognised_if_the_other_signature_is_right() {
     let mut request = by_secret(SECRET);
     request.set("webhook-id", "evt_2");
     assert_eq!(request.codes(), ["valid", "headers-altered"]);
@@ -259,7 +259,7 @@ fn where_one_signature_is_right_the_headers_were_changed() {
 }
 
 #[test]
-fn another_secret_is_suspected_until_something_speaks_for_this_one() {
+fn other_secret_is_reported_until_a_request_has_verified() {
     let other = by_secret("another secret");
     assert_eq!(other.codes(), ["other-secret", "other-secret"]);
     let known = Evidence {
@@ -271,23 +271,23 @@ fn another_secret_is_suspected_until_something_speaks_for_this_one() {
 }
 
 #[test]
-fn a_changed_body_is_told_by_its_form_or_by_another_attempt() {
+fn changed_body_is_recognised_by_its_form_or_by_another_attempt() {
     let mut request = by_secret(SECRET);
     request.body = br#"{"event":"call","data":{},"timestamp":"2024-10-01T12:00:00.000Z"}"#.to_vec();
-    let seen = Evidence {
+    let evidence = Evidence {
         same_id_had_another_body: true,
         secret_has_verified: true,
     };
-    let verdict = request.verified(SECRET, seen);
-    let differs = Check::Invalid(Fault::Wrong(Suspicion::BodyDiffers));
+    let verdict = request.verified(SECRET, evidence);
+    let differs = Check::Invalid(Fault::Wrong(Cause::BodyDiffers));
     assert_eq!(verdict.body_signature, differs);
     request.body = br#"{ "event": "call" "#.to_vec();
     let verdict = request.verified(SECRET, Evidence::default());
-    let broken = Check::Invalid(Fault::Wrong(Suspicion::BodyNotCanonical));
+    let broken = Check::Invalid(Fault::Wrong(Cause::BodyNotCanonical));
     assert_eq!(verdict.standard_webhooks, broken);
 }
 
 #[test]
-fn a_secret_is_never_shown() {
+fn secret_is_never_shown() {
     assert_eq!(format!("{:?}", keys("hunter2hunter2")), "[redacted]");
 }

@@ -1,42 +1,41 @@
-//! Which small change would make a wrong signature right?
+//! Search for a small change that makes a wrong signature match.
 
 use wahook_domain::json;
 
-use super::{Evidence, Keys, Suspicion, keys::hmac};
+use super::{Cause, Evidence, Keys, keys::hmac};
 
-/// Each change costs a hash of the whole body, and there are a dozen.
+/// Limit for bodies to search: each of about a dozen changes hashes the whole body.
 pub(super) const SEARCHED_BYTES: usize = 1 << 20;
 
-/// A change to try.
 pub(super) struct Trial {
-    pub(super) suspicion: Suspicion,
+    pub(super) cause: Cause,
     pub(super) key: Vec<u8>,
-    /// What is signed before the body.
+    /// Content signed before the body.
     pub(super) head: Vec<u8>,
     pub(super) body: Vec<u8>,
 }
 
-/// The first that makes one of the given signatures.
+/// Returns the cause of the first trial that makes one of the given signatures.
 pub(super) fn find(
     trials: impl Iterator<Item = Trial>,
     is_given: impl Fn(&[u8; 32]) -> bool,
-) -> Suspicion {
+) -> Cause {
     let mut trials = trials;
     trials
         .find(|trial| is_given(&hmac(&trial.key, &[&trial.head, &trial.body])))
-        .map_or(Suspicion::Nothing, |trial| trial.suspicion)
+        .map_or(Cause::Unknown, |trial| trial.cause)
 }
 
-/// What can happen to both headers: to the body on the way, to the secret at
-/// the sender.
+/// Returns the trials for both headers: changes of the body in transit, and of the secret
+/// at the sender.
 pub(super) fn common(
     keys: &Keys,
     key: &[u8],
     head: &[u8],
     body: &[u8],
 ) -> impl Iterator<Item = Trial> {
-    let of_body = |suspicion, body: Vec<u8>| Trial {
-        suspicion,
+    let of_body = |cause, body: Vec<u8>| Trial {
+        cause,
         key: key.to_vec(),
         head: head.to_vec(),
         body,
@@ -48,12 +47,12 @@ pub(super) fn common(
     ];
     let bodies: Vec<Trial> = ends
         .into_iter()
-        .map(|end| of_body(Suspicion::LineEnd, end))
-        .chain(canonical(body).map(|printed| of_body(Suspicion::Reserialised, printed)))
+        .map(|end| of_body(Cause::LineEnd, end))
+        .chain(canonical(body).map(|printed| of_body(Cause::Reserialised, printed)))
         .collect();
     let (head, body) = (head.to_vec(), body.to_vec());
     let secrets = keys.mistaken().map(move |key| Trial {
-        suspicion: Suspicion::SecretSpaced,
+        cause: Cause::SecretSpaced,
         key,
         head: head.clone(),
         body: body.clone(),
@@ -61,21 +60,21 @@ pub(super) fn common(
     bodies.into_iter().chain(secrets)
 }
 
-/// What is most likely where no change helps.
-pub(super) fn by_evidence(body: &[u8], evidence: Evidence) -> Suspicion {
+/// Returns the most probable cause if no trial matches.
+pub(super) fn by_evidence(body: &[u8], evidence: Evidence) -> Cause {
     if evidence.same_id_had_another_body {
-        return Suspicion::BodyDiffers;
+        return Cause::BodyDiffers;
     }
     if canonical(body).is_none_or(|printed| printed != body) {
-        return Suspicion::BodyNotCanonical;
+        return Cause::BodyNotCanonical;
     }
     if evidence.secret_has_verified {
-        return Suspicion::SecretOrBody;
+        return Cause::SecretOrBody;
     }
-    Suspicion::OtherSecret
+    Cause::OtherSecret
 }
 
-/// As `JSON.stringify(JSON.parse(body))` prints it.
+/// Returns the body as `JSON.stringify(JSON.parse(body))` prints it.
 fn canonical(body: &[u8]) -> Option<Vec<u8>> {
     let node = json::parse(body).ok()?;
     let mut printed = Vec::with_capacity(body.len());
