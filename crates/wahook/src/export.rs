@@ -1,14 +1,14 @@
-//! `wahook export`: from one process to the pair. What is queued in the file goes to RabbitMQ,
-//! what is logged to MongoDB.
+//! `wahook export`: moves queued messages from the data file to RabbitMQ, and copies the log
+//! to MongoDB.
 //!
-//! A message leaves the file when the broker has confirmed it, never before: a kill at any
-//! moment loses none, and leaves no more copies than were in flight. The log is copied, and
-//! stays; a record that is there already is merged with, as a consumer would.
+//! A message is removed from the file only after the broker has confirmed it. An export that
+//! is killed loses no message and duplicates at most those in flight. The log stays in the
+//! file; records are merged with existing ones, as by a consumer.
 
 mod bar;
 mod log;
-mod proof;
 mod queued;
+mod reconciliation;
 mod route;
 mod tally;
 mod target;
@@ -22,42 +22,41 @@ use std::{
 };
 use wahook_consumer::{ConsumerSettings, DeliverySettings};
 use wahook_domain::UnixMillis;
-use wahook_embedded::{Contents, Shelf};
+use wahook_embedded::{Contents, MessageTable};
 use wahook_runtime::{Settings, Shutdown, clock};
 
 use crate::StandaloneSettings;
 use bar::Bar;
-use proof::Proof;
+use reconciliation::Reconciliation;
 use tally::Tally;
 use target::Target;
 
-/// Where to, and how.
+/// Options of `wahook export`.
 #[derive(Debug, Args)]
 pub struct ExportArguments {
-    /// The broker, amqp://user:password@host:5672/%2f [default: AMQP_URL]
+    /// Broker address, amqp://user:password@host:5672/%2f [default: AMQP_URL]
     ///
-    /// Others on this machine can read a command line; the environment they can't.
+    /// Other users of the machine can read command lines, but not environment variables.
     #[arg(long, value_name = "URL")]
     to: Option<String>,
-    /// The log, mongodb://user:password@host:27017/?replicaSet=rs0 [default: MONGODB_URI]
+    /// MongoDB server, mongodb://user:password@host:27017/?replicaSet=rs0 [default: MONGODB_URI]
     #[arg(long, value_name = "URI")]
     mongo: Option<String>,
-    /// Its database [default: MONGODB_DATABASE, else whatsapp-api]
+    /// Database of the delivery log [default: MONGODB_DATABASE, else whatsapp-api]
     #[arg(long, value_name = "NAME")]
     database: Option<String>,
-    /// Only count what is in the file: nothing is connected to, nothing moves
+    /// Count the contents of the file; connect to nothing, move nothing
     #[arg(long)]
     dry_run: bool,
 }
 
-/// The same, once the environment was asked as well.
+/// Options and settings of an export.
 #[derive(Debug)]
 pub struct Export {
     data: PathBuf,
     work: Work,
 }
 
-/// What is to be done.
 #[derive(Debug)]
 enum Work {
     Count(DeliverySettings),
@@ -65,7 +64,7 @@ enum Work {
 }
 
 impl ExportArguments {
-    /// Reads the settings that the pair will have; faults are noted in `settings`.
+    /// Reads the settings of the future consumer; faults are recorded in `settings`.
     pub fn read(self, settings: &mut Settings) -> Option<Export> {
         let options = [
             ("AMQP_URL", self.to),
@@ -88,22 +87,22 @@ impl ExportArguments {
     }
 }
 
-/// Exports. Says whether all that is in the file is where it belongs.
+/// Runs an export. Returns true if it is complete and the broker's counts are consistent.
 ///
 /// # Errors
-/// When the file is in use, or broker or database can't be reached, or are lost for longer
-/// than is waited. Then the same command goes on where it was.
+/// If the file is in use, or broker or database can't be reached at the start, or are
+/// unavailable for too long. The same command then continues.
 pub async fn run(export: Export, stop: Shutdown) -> anyhow::Result<bool> {
-    // What it blocks for is one transaction at a time, and nobody shares its thread.
+    // Blocking is acceptable: one transaction at a time, and no other task uses the thread.
     let contents = Contents::open(&export.data)?;
-    let since = oldest_kept(match &export.work {
+    let since = retention_start(match &export.work {
         Work::Count(delivery) => delivery.log_retention_days,
-        Work::Move(pair) => pair.delivery.log_retention_days,
+        Work::Move(consumer) => consumer.delivery.log_retention_days,
     });
-    let tally = Tally::of(&contents.amounts(since)?);
+    let tally = Tally::new(&contents.amounts(since)?);
     match export.work {
-        Work::Count(_) => say(&tally.counted()).map(|()| true),
-        Work::Move(pair) => move_all(&contents, since, tally, pair, stop).await,
+        Work::Count(_) => print_line(&tally.counted()).map(|()| true),
+        Work::Move(consumer) => move_all(&contents, since, tally, consumer, stop).await,
     }
 }
 
@@ -111,65 +110,65 @@ async fn move_all(
     contents: &Contents,
     since: UnixMillis,
     mut tally: Tally,
-    pair: ConsumerSettings,
+    consumer: ConsumerSettings,
     stop: Shutdown,
 ) -> anyhow::Result<bool> {
-    let mut target = Target::reach(pair, &contents.queues()?).await?;
-    let mut proof = Proof::begin(&target).await?;
+    let mut target = Target::connect(consumer, &contents.queues()?).await?;
+    let mut reconciliation = Reconciliation::begin(&target).await?;
     let bar = Bar::new(tally.in_the_file());
-    // The log first: whatever is delivered from then on adds to a record that is whole.
+    // The log first: later deliveries then add to a complete record.
     let moved = async {
         log::copy(contents, since, &target, &mut tally.records, &bar, &stop).await?;
-        for shelf in [Shelf::Waiting, Shelf::Queues] {
-            let moving = queued::Moving {
+        for table in [MessageTable::Waiting, MessageTable::Queued] {
+            let export = queued::MessageExport {
                 contents,
                 target: &mut target,
                 tally: &mut tally,
-                proof: &mut proof,
+                reconciliation: &mut reconciliation,
                 bar: &bar,
             };
-            moving.all(shelf, &stop).await?;
+            export.move_table(table, &stop).await?;
         }
         anyhow::Ok(())
     };
     let moved = moved.await;
     bar.end();
-    let proven = match &moved {
-        Ok(()) => Some(proof.end(&target).await?),
+    let report = match &moved {
+        Ok(()) => Some(reconciliation.finish(&target).await?),
         Err(_) => None,
     };
-    target.leave().await;
-    say(&tally.to_string())?;
+    target.close().await;
+    print_line(&tally.to_string())?;
     moved?;
-    let mut adds_up = tally.adds_up();
-    if let Some(proven) = proven {
-        say(&proven.to_string())?;
-        adds_up &= proven.holds();
+    let mut is_complete = tally.is_complete();
+    if let Some(report) = report {
+        print_line(&report.to_string())?;
+        is_complete &= report.is_consistent();
     }
-    let end = if adds_up {
-        "all that was queued has left the file; its log is there still"
+    let end = if is_complete {
+        "export complete: no messages left in the file; it keeps its copy of the log"
     } else {
-        "it does not add up: see LEFT, and the broker's figures; what is left is still in the file"
+        "export incomplete: see LEFT and the broker's counts; what is left is still in the file"
     };
-    say(end)?;
-    Ok(adds_up)
+    print_line(end)?;
+    Ok(is_complete)
 }
 
-/// What is older is about to be removed, here and there.
-fn oldest_kept(retention_days: Option<u32>) -> UnixMillis {
+/// Returns the start of the retention period; older records are about to expire.
+fn retention_start(retention_days: Option<u32>) -> UnixMillis {
     retention_days.map_or(UnixMillis::new(i64::MIN), |days| {
         clock::now().minus(Duration::from_secs(u64::from(days) * 24 * 60 * 60))
     })
 }
 
-fn not_stopped(stop: &Shutdown) -> anyhow::Result<()> {
+fn ensure_running(stop: &Shutdown) -> anyhow::Result<()> {
     ensure!(
         !stop.is_soft(),
-        "stopped before the end: the same command goes on where it was"
+        "stopped before the end; run the same command to continue"
     );
     Ok(())
 }
 
-fn say(text: &str) -> anyhow::Result<()> {
+fn print_line(text: &str) -> anyhow::Result<()> {
     Ok(writeln!(stdout(), "{text}")?)
 }

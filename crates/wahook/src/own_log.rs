@@ -1,4 +1,4 @@
-//! The log in the file, for the commands that read one.
+//! Delivery log in the data file, for the commands `tail` and `stats`.
 
 use anyhow::Context;
 use std::{collections::VecDeque, path::PathBuf, time::Duration};
@@ -6,15 +6,15 @@ use tokio::time::sleep;
 use wahook_cli::{Deliveries, Ended, Follow, OwnLog};
 use wahook_delivery_log::{CountBy, Counts, EndedFilter, FollowError, LogUnavailable};
 use wahook_domain::UnixMillis;
-use wahook_embedded::{Ends, LogReader};
+use wahook_embedded::{EndedReader, LogReader};
 use wahook_runtime::{Settings, clock};
 
 use crate::StandaloneSettings;
 
-/// Between two looks at whether the file has changed.
-const PAUSE: Duration = Duration::from_millis(200);
+/// Interval between checks for changes of the file.
+const POLL_INTERVAL: Duration = Duration::from_millis(200);
 
-/// `WAHOOK_DATA`, whether a process works on it or not.
+/// Data file (`WAHOOK_DATA`), which a running process may have open.
 pub struct FileLog(PathBuf);
 
 impl OwnLog for FileLog {
@@ -26,7 +26,7 @@ impl OwnLog for FileLog {
 
     fn open(self) -> anyhow::Result<Self> {
         self.reader()
-            .context("no MONGODB_URI is set, and in its place")?;
+            .context("MONGODB_URI is not set, and WAHOOK_DATA can't be read")?;
         Ok(self)
     }
 }
@@ -48,7 +48,7 @@ impl Deliveries for FileLog {
         let reader = LogReader::open(&self.0).map_err(unavailable)?;
         let since = since.unwrap_or_else(clock::now);
         Ok(Following {
-            ends: reader.follow(since, filter.clone()),
+            reader: reader.follow(since, filter.clone()),
             next: VecDeque::new(),
         })
     }
@@ -63,9 +63,9 @@ impl Deliveries for FileLog {
     }
 }
 
-/// Deliveries as they end.
+/// Stream of deliveries as they end.
 pub struct Following {
-    ends: Ends,
+    reader: EndedReader,
     next: VecDeque<Ended>,
 }
 
@@ -75,9 +75,9 @@ impl Follow for Following {
             if let Some(ended) = self.next.pop_front() {
                 return Ok(ended);
             }
-            let new = self.ends.new_ones().map_err(unavailable)?;
+            let new = self.reader.read_new().map_err(unavailable)?;
             if new.is_empty() {
-                sleep(PAUSE).await;
+                sleep(POLL_INTERVAL).await;
             }
             self.next.extend(new);
         }

@@ -1,5 +1,5 @@
-//! The settings: those of producer and consumer, without broker and database, and where the
-//! data is.
+//! Settings of `wahook`: those of producer and consumer without broker and database, and
+//! the path of the data file.
 
 use std::{convert::Infallible, fmt, path::PathBuf, str::FromStr};
 
@@ -11,28 +11,27 @@ use wahook_runtime::Settings;
 
 use crate::banner::reachable;
 
-/// What the commands read, which is no misspelling where the program runs.
-const OF_COMMANDS: [&str; 2] = ["WAHOOK_URL", "WAHOOK_TOKEN"];
+/// Variables of the commands, so that they are not reported as misspelt.
+const COMMAND_VARIABLES: [&str; 2] = ["WAHOOK_URL", "WAHOOK_TOKEN"];
 
-/// Everything that the program is told.
+/// Settings of `wahook`.
 #[derive(Debug)]
 pub struct StandaloneSettings {
-    /// `WAHOOK_DATA`
+    /// Path of the data file (`WAHOOK_DATA`).
     pub data: PathBuf,
-    /// What is taken from whom.
+    /// Settings of the producer.
     pub intake: EventServiceSettings,
-    /// What is delivered to whom.
+    /// Settings of the consumer.
     pub delivery: DeliverySettings,
-    /// The test receiver, where there is no other webhook.
+    /// Test receiver, if no webhook is configured.
     pub receiver: Option<ReceiverSettings>,
 }
 
 impl StandaloneSettings {
-    /// Reads everything; faults are noted in `settings`, and then there is no
-    /// result.
+    /// Reads all settings; faults are recorded in `settings`.
     pub fn read(settings: &mut Settings) -> Option<Self> {
         let data = Self::read_data(settings);
-        for name in OF_COMMANDS {
+        for name in COMMAND_VARIABLES {
             settings.is_given(name);
         }
         let receiver = (!has_webhook(settings)).then(|| Self::read_receiver(settings));
@@ -46,8 +45,8 @@ impl StandaloneSettings {
         })
     }
 
-    /// Makes the test receiver the webhook. Without a secret that somebody else
-    /// verifies with, one that nobody knows does.
+    /// Configures the test receiver as the webhook. Generates a random secret if none
+    /// is set.
     fn read_receiver(settings: &mut Settings) -> Option<ReceiverSettings> {
         let secret = format!("{}{}", Uuid::now_v7().simple(), Uuid::now_v7().simple());
         settings.assume("WEBHOOK_SECRET", secret);
@@ -57,15 +56,15 @@ impl StandaloneSettings {
         Some(receiver)
     }
 
-    /// Where there is no webhook, makes it the test receiver, whether there is one or not: for
-    /// commands that send it nothing.
+    /// Sets the webhook to the URL of the test receiver if none is configured. For commands
+    /// that send no requests.
     pub fn assume_webhook(settings: &mut Settings) {
         if !has_webhook(settings) {
             Self::read_receiver(settings);
         }
     }
 
-    /// Reads only where the data is.
+    /// Reads only the path of the data file.
     pub fn read_data(settings: &mut Settings) -> PathBuf {
         let default = DataFile(PathBuf::from("wahook.db"));
         let data = settings.parsed(
@@ -110,7 +109,7 @@ mod tests {
     }
 
     #[test]
-    fn a_webhook_is_enough_and_neither_broker_nor_database_is_asked_for() {
+    fn webhook_url_is_sufficient_without_broker_and_database() {
         let settings = read(&[("WEBHOOK_URL", "https://example.com/hook")]).unwrap();
         assert_eq!(settings.data, PathBuf::from("wahook.db"));
         assert_eq!(settings.intake.listen.to_string(), "127.0.0.1:8080");
@@ -118,7 +117,7 @@ mod tests {
     }
 
     #[test]
-    fn without_a_webhook_the_test_receiver_is_the_webhook_and_has_the_secret() {
+    fn test_receiver_with_secret_is_the_webhook_if_none_is_configured() {
         let settings = read(&[("RECEIVER_ADDRESS", "127.0.0.1:4444")]).unwrap();
         let endpoint = &settings.delivery.endpoints.list[0];
         assert_eq!(&*endpoint.shown_url, "http://127.0.0.1:4444/webhook");
@@ -128,7 +127,7 @@ mod tests {
     }
 
     #[test]
-    fn the_faults_of_all_parts_are_named_at_once() {
+    fn faults_of_all_parts_are_reported_at_once() {
         let refused = read(&[
             ("PRODUCER_LISTEN", "0.0.0.0:8080"),
             ("WEBHOOK_URL", "example.com"),

@@ -1,5 +1,5 @@
-//! The log, from the file into MongoDB. Each record is written as a consumer writes results,
-//! so it merges with whatever is there, and then read back.
+//! Copies the log from the file to MongoDB. Records are written as results, like a consumer
+//! does, so they merge with existing ones; then they are read back.
 
 use anyhow::Context;
 use std::{collections::BTreeMap, time::Instant};
@@ -11,23 +11,23 @@ use wahook_runtime::Shutdown;
 
 use super::{
     bar::Bar,
-    not_stopped,
+    ensure_running,
     tally::Count,
-    target::{AT_LOG, PATIENCE, PAUSE, Target},
+    target::{LOG_SETTING, RETRY_INTERVAL, Target, UNAVAILABLE_LIMIT},
 };
 
-/// Records that are compared, written and read back together.
-const AT_ONCE: usize = 200;
+/// Number of records that are compared, written and read back together.
+const BATCH: usize = 200;
 
 type Key = (EventId, EndpointName);
 
-/// A record of the file.
-struct Ours {
+/// Record of the data file.
+struct FileRecord {
     record: DeliveryRecord,
     results: Vec<AttemptResult>,
 }
 
-/// Copies all records of events that were accepted at `since` or later.
+/// Copies all records of events accepted at or after `since`.
 pub(super) async fn copy(
     contents: &Contents,
     since: UnixMillis,
@@ -39,86 +39,88 @@ pub(super) async fn copy(
     bar.at("records");
     let mut after = String::new();
     loop {
-        not_stopped(stop)?;
-        let logged = contents.records(&after, since, AT_ONCE)?;
+        ensure_running(stop)?;
+        let logged = contents.records(&after, since, BATCH)?;
         let Some(last) = logged.last() else {
             return Ok(());
         };
         after.clone_from(&last.key);
         let read = logged.len();
-        let mut some = BTreeMap::new();
+        let mut batch = BTreeMap::new();
         for logged in logged {
-            match logged.results.and_then(Ours::of) {
-                Some(ours) => {
-                    let key = (ours.record.event_id.clone(), ours.record.endpoint.clone());
-                    some.insert(key, ours);
+            match logged.results.and_then(FileRecord::new) {
+                Some(own) => {
+                    let key = (own.record.event_id.clone(), own.record.endpoint.clone());
+                    batch.insert(key, own);
                 }
-                None => tracing::error!(key = logged.key, "a record can't be read"),
+                None => tracing::error!(key = logged.key, "unreadable record not exported"),
             }
         }
-        copy_some(&target.log, some, count).await.context(AT_LOG)?;
+        copy_batch(&target.log, batch, count)
+            .await
+            .context(LOG_SETTING)?;
         bar.advance(read);
     }
 }
 
-/// What MongoDB has as it is here is left alone, so that a second run writes nothing.
-async fn copy_some(
+/// Copies records, except those that MongoDB already contains: a second run writes nothing.
+async fn copy_batch(
     log: &MongoLog,
-    mut ours: BTreeMap<Key, Ours>,
+    mut records: BTreeMap<Key, FileRecord>,
     count: &mut Count,
 ) -> Result<(), LogUnavailable> {
-    count.already_there += take_those_that_are_there(log, &mut ours).await?;
-    let results: Vec<_> = ours
+    count.already_there += remove_existing(log, &mut records).await?;
+    let results: Vec<_> = records
         .values()
-        .flat_map(|ours| ours.results.clone())
+        .flat_map(|own| own.results.clone())
         .collect();
     if !results.is_empty() {
         write(log, &results).await?;
-        count.exported += take_those_that_are_there(log, &mut ours).await?;
+        count.exported += remove_existing(log, &mut records).await?;
     }
-    for (id, endpoint) in ours.keys() {
-        tracing::error!(%id, %endpoint, "a record is not in MongoDB as it is in the file");
+    for (id, endpoint) in records.keys() {
+        tracing::error!(%id, %endpoint, "record in MongoDB lacks attempts of the data file");
     }
     Ok(())
 }
 
-/// Says how many.
-async fn take_those_that_are_there(
+/// Removes the records that MongoDB contains completely, and returns their number.
+async fn remove_existing(
     log: &MongoLog,
-    ours: &mut BTreeMap<Key, Ours>,
+    records: &mut BTreeMap<Key, FileRecord>,
 ) -> Result<u64, LogUnavailable> {
-    let keys: Vec<_> = ours.keys().cloned().collect();
-    let begun = Instant::now();
-    let theirs = loop {
+    let keys: Vec<_> = records.keys().cloned().collect();
+    let started = Instant::now();
+    let stored = loop {
         match log.find_all(&keys).await {
-            Err(_) if begun.elapsed() < PATIENCE => sleep(PAUSE).await,
+            Err(_) if started.elapsed() < UNAVAILABLE_LIMIT => sleep(RETRY_INTERVAL).await,
             found => break found?,
         }
     };
-    let mut taken = 0;
-    for theirs in theirs {
-        let key = (theirs.event_id.clone(), theirs.endpoint.clone());
-        let has_all = |ours: &Ours| theirs.includes(&ours.record);
-        if ours.get(&key).is_some_and(has_all) {
-            ours.remove(&key);
-            taken += 1;
+    let mut removed = 0;
+    for stored in stored {
+        let key = (stored.event_id.clone(), stored.endpoint.clone());
+        let has_all = |own: &FileRecord| stored.includes(&own.record);
+        if records.get(&key).is_some_and(has_all) {
+            records.remove(&key);
+            removed += 1;
         }
     }
-    Ok(taken)
+    Ok(removed)
 }
 
 async fn write(log: &MongoLog, results: &[AttemptResult]) -> Result<(), LogUnavailable> {
-    let begun = Instant::now();
+    let started = Instant::now();
     loop {
         match log.write(results).await {
-            Err(_) if begun.elapsed() < PATIENCE => sleep(PAUSE).await,
+            Err(_) if started.elapsed() < UNAVAILABLE_LIMIT => sleep(RETRY_INTERVAL).await,
             written => return written.map(drop),
         }
     }
 }
 
-impl Ours {
-    fn of(results: Vec<AttemptResult>) -> Option<Self> {
+impl FileRecord {
+    fn new(results: Vec<AttemptResult>) -> Option<Self> {
         let mut record = DeliveryRecord::first(results.first()?);
         results.iter().for_each(|result| record.merge(result));
         Some(Self { record, results })

@@ -1,148 +1,156 @@
-//! What is queued, out of the file and into the broker: published, confirmed, and only then
-//! removed.
+//! Moves queued messages from the file to the broker: publish, confirm, then remove.
 
 use anyhow::bail;
 use futures_util::future::join_all;
 use wahook_domain::{EndpointName, QueuedEvent, WaitStep};
-use wahook_embedded::{Contents, Found, Place, Shelf};
+use wahook_embedded::{Contents, FoundMessage, MessageTable, Position};
 use wahook_queue::{Outgoing, PublishError, Stored, topology::endpoint_of};
 use wahook_runtime::{Shutdown, clock};
 
 use super::{
     bar::Bar,
-    not_stopped,
-    proof::Proof,
+    ensure_running,
+    reconciliation::Reconciliation,
     route::{Route, route},
     tally::{Count, Tally},
-    target::{AT_BROKER, Target},
+    target::{BROKER_SETTING, Target},
 };
 
-/// Messages in flight at once. A kill leaves no more than these both here and there.
+/// Messages in flight at once; a killed export duplicates at most as many.
 const IN_FLIGHT: usize = 128;
 
-/// All that moving needs.
-pub(super) struct Moving<'a> {
+/// Move of queued messages.
+pub(super) struct MessageExport<'a> {
     pub(super) contents: &'a Contents,
     pub(super) target: &'a mut Target,
     pub(super) tally: &'a mut Tally,
-    pub(super) proof: &'a mut Proof,
+    pub(super) reconciliation: &'a mut Reconciliation,
     pub(super) bar: &'a Bar,
 }
 
-/// What becomes of a message.
-enum Fate {
-    /// It is published, and gone from here once that is confirmed.
-    Goes(Box<Outgoing>),
-    /// Nothing is to be done for it any more.
-    IsDone,
-    /// It can't be read, and stays.
-    Stays(String),
+/// Action for a message of the file.
+enum Action {
+    /// Publish it, and remove it after the confirm.
+    Publish(Box<Outgoing>),
+    /// Remove it: its attempt is already in the log.
+    Remove,
+    /// Keep it, because it is unreadable.
+    Keep(String),
 }
 
-impl Moving<'_> {
-    /// Moves all that is on a shelf.
-    pub(super) async fn all(mut self, shelf: Shelf, stop: &Shutdown) -> anyhow::Result<()> {
-        self.bar.at(match shelf {
-            Shelf::Queues => "messages",
-            Shelf::Waiting => "retries",
+impl MessageExport<'_> {
+    /// Moves all messages of a table.
+    pub(super) async fn move_table(
+        mut self,
+        table: MessageTable,
+        stop: &Shutdown,
+    ) -> anyhow::Result<()> {
+        self.bar.at(match table {
+            MessageTable::Queued => "messages",
+            MessageTable::Waiting => "retries",
         });
-        let mut place = Place::START;
+        let mut position = Position::START;
         loop {
-            not_stopped(stop)?;
-            let found = self.contents.next(shelf, place, IN_FLIGHT)?;
+            ensure_running(stop)?;
+            let found = self.contents.next(table, position, IN_FLIGHT)?;
             let Some(last) = found.last() else {
                 return Ok(());
             };
-            place = last.place;
+            position = last.position;
             let count = found.len();
-            self.some(shelf, found).await?;
+            self.move_batch(table, found).await?;
             self.bar.advance(count);
         }
     }
 
-    /// Moves some at once; those that the broker has are gone from the file then, whatever
-    /// became of the others.
-    async fn some(&mut self, shelf: Shelf, found: Vec<Found>) -> anyhow::Result<()> {
-        let (mut going, mut gone) = (Vec::new(), Vec::new());
+    /// Moves a batch. Confirmed messages are removed from the file, even if others fail.
+    async fn move_batch(
+        &mut self,
+        table: MessageTable,
+        found: Vec<FoundMessage>,
+    ) -> anyhow::Result<()> {
+        let (mut outgoing, mut removable) = (Vec::new(), Vec::new());
         for found in found {
-            let (place, queue) = (found.place, found.queue.clone());
-            match self.fate(found).await? {
-                Fate::Goes(message) => going.push((place, queue, message)),
-                Fate::IsDone => {
-                    self.count(shelf, &queue).already_there += 1;
-                    gone.push(place);
+            let (position, queue) = (found.position, found.queue.clone());
+            match self.action(found).await? {
+                Action::Publish(message) => outgoing.push((position, queue, message)),
+                Action::Remove => {
+                    self.count(table, &queue).already_there += 1;
+                    removable.push(position);
                 }
-                Fate::Stays(reason) => {
-                    tracing::error!(%queue, reason, "a message stays in the file");
+                Action::Keep(reason) => {
+                    tracing::error!(%queue, reason, "unreadable message left in the file");
                 }
             }
         }
         let target = &*self.target;
-        let published = going.iter().map(|(_, _, message)| target.publish(message));
+        let published = outgoing
+            .iter()
+            .map(|(_, _, message)| target.publish(message));
         let mut failure = None;
-        for ((place, queue, _), confirmed) in going.iter().zip(join_all(published).await) {
+        for ((position, queue, _), confirmed) in outgoing.iter().zip(join_all(published).await) {
             match confirmed {
                 Ok(()) => {
-                    gone.push(*place);
-                    self.count(shelf, queue).exported += 1;
-                    if shelf == Shelf::Queues {
-                        self.proof.sent(queue);
+                    removable.push(*position);
+                    self.count(table, queue).exported += 1;
+                    if table == MessageTable::Queued {
+                        self.reconciliation.record_sent(queue);
                     }
                 }
                 Err(PublishError::Unroutable) => {
-                    tracing::error!(%queue, "a message stays in the file: its queue is gone");
+                    tracing::error!(%queue, "message left in the file: broker has no such queue");
                 }
                 Err(error) => failure = Some(error),
             }
         }
-        self.contents.remove(shelf, &gone)?;
+        self.contents.remove(table, &removable)?;
         match failure {
             None => Ok(()),
-            Some(error) => bail!("{AT_BROKER}: {error}; the same command goes on from here"),
+            Some(error) => bail!("{BROKER_SETTING}: {error}; run the same command to continue"),
         }
     }
 
-    async fn fate(&mut self, found: Found) -> anyhow::Result<Fate> {
+    async fn action(&mut self, found: FoundMessage) -> anyhow::Result<Action> {
         let message = match found.message {
             Ok(message) => message,
-            Err(error) => return Ok(Fate::Stays(error.to_string())),
+            Err(error) => return Ok(Action::Keep(error.to_string())),
         };
         let Some(due_at) = found.due_at else {
-            return self.of_queued(&found.queue, &message);
+            return self.queued_action(&found.queue, &message);
         };
         let recorded = self.recorded_wait(&found.queue, &message);
         let route = route(due_at, clock::now(), recorded, &self.target.waits);
         let message = match route {
-            Route::AtOnce => message.to_queue(&found.queue),
-            Route::After(step, left) => {
-                self.target.prepare(step).await?;
+            Route::Immediate => message.to_queue(&found.queue),
+            Route::Wait(step, left) => {
+                self.target.declare_wait(step).await?;
                 message.to_wait(step, left, &found.queue)
             }
         };
-        Ok(Fate::Goes(Box::new(message)))
+        Ok(Action::Publish(Box::new(message)))
     }
 
-    fn count(&mut self, shelf: Shelf, queue: &str) -> &mut Count {
-        match shelf {
-            Shelf::Queues => self.tally.of_queue(queue),
-            Shelf::Waiting => &mut self.tally.waiting,
+    fn count(&mut self, table: MessageTable, queue: &str) -> &mut Count {
+        match table {
+            MessageTable::Queued => self.tally.of_queue(queue),
+            MessageTable::Waiting => &mut self.tally.waiting,
         }
     }
 
-    /// A message may have been with a webhook when the process ended. Where the log has its
-    /// attempt, all that follows from it is in the file as well, and to send it once more
-    /// would double it.
-    fn of_queued(&self, queue: &str, message: &Stored) -> anyhow::Result<Fate> {
+    /// Returns the action for a message in a queue. It may have been in delivery when the
+    /// process ended. If the log has its attempt, the file also has any retry or dead letter
+    /// that follows, and publishing it would deliver it twice.
+    fn queued_action(&self, queue: &str, message: &Stored) -> anyhow::Result<Action> {
         if let Some((endpoint, event)) = delivery(queue, message)
             && let Some(record) = self.contents.find(&event.id, &endpoint)?
             && record.covers(&event)
         {
-            return Ok(Fate::IsDone);
+            return Ok(Action::Remove);
         }
-        Ok(Fate::Goes(Box::new(message.to_queue(queue))))
+        Ok(Action::Publish(Box::new(message.to_queue(queue))))
     }
 
-    /// Which wait a message is in, as far as the log knows.
+    /// Returns the wait of a message according to the log.
     fn recorded_wait(&self, queue: &str, message: &Stored) -> Option<WaitStep> {
         let (endpoint, event) = delivery(queue, message)?;
         let record = self.contents.find(&event.id, &endpoint).ok()??;
@@ -150,7 +158,7 @@ impl Moving<'_> {
     }
 }
 
-/// Only what is on its way to an endpoint is one.
+/// Reads endpoint and event; `None` unless the queue is that of an endpoint.
 fn delivery(queue: &str, message: &Stored) -> Option<(EndpointName, QueuedEvent)> {
     Some((endpoint_of(queue)?, message.content().ok()?))
 }

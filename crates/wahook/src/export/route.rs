@@ -1,24 +1,24 @@
-//! Where does a message of the file go at the broker?
+//! Chooses the queue at the broker for a waiting message.
 
 use std::time::Duration;
 use wahook_domain::{UnixMillis, WaitStep};
 
-/// The way of one message.
+/// Route of a waiting message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Route {
-    /// Into its queue.
-    AtOnce,
-    /// Through the wait queue of a step, for as long as is left.
-    After(WaitStep, Duration),
+    /// To its queue.
+    Immediate,
+    /// Through the wait queue of a step, for the remaining time.
+    Wait(WaitStep, Duration),
 }
 
-/// The way of a message that is due at `due_at`.
+/// Returns the route of a message that is due at `due_at`.
 ///
-/// `recorded` is the wait that the log knows it is in: that wait's queue is where whoever
-/// verifies looks for it, whatever is left of it. Without one, the shortest of `known` that is
-/// long enough; where none is, a wait as long as what is left. So none is early, and one that
-/// is behind others is late by less than its step. (A wait that is longer than any rule makes
-/// comes of a clock that was wrong, and is cut.)
+/// `recorded` is the wait according to the log. Its queue is preferred, because `reconcile`
+/// looks for the message there. Otherwise the route uses the shortest of the `known` waits
+/// that is long enough, or else a coarse one. So no message is early, and one behind others
+/// is late by less than its step. The remaining time is limited to the longest wait; a
+/// longer one comes from a wrong clock.
 pub(super) fn route(
     due_at: UnixMillis,
     now: UnixMillis,
@@ -27,18 +27,18 @@ pub(super) fn route(
 ) -> Route {
     let left = due_at.since(now).min(WaitStep::LONGEST.duration());
     if left.is_zero() {
-        return Route::AtOnce;
+        return Route::Immediate;
     }
     let is_enough = |step: &WaitStep| step.duration() >= left;
     let step = recorded
         .filter(is_enough)
         .or_else(|| known.iter().copied().filter(is_enough).min())
-        .unwrap_or_else(|| coarse(left));
-    Route::After(step, left)
+        .unwrap_or_else(|| coarse_step(left));
+    Route::Wait(step, left)
 }
 
-/// Few, so that few queues are made: powers of two of a minute.
-fn coarse(left: Duration) -> WaitStep {
+/// Returns the shortest sufficient wait of 1, 2, 4, … minutes, to declare few queues.
+fn coarse_step(left: Duration) -> WaitStep {
     let mut millis = 60_000;
     while u128::try_from(millis).is_ok_and(|millis: u128| millis < left.as_millis()) {
         millis *= 2;
@@ -63,19 +63,19 @@ mod tests {
     }
 
     #[test]
-    fn what_is_due_goes_at_once() {
-        assert_eq!(after(0, None), Route::AtOnce);
-        assert_eq!(after(-86_400_000, Some(5_000)), Route::AtOnce);
+    fn due_message_goes_to_its_queue() {
+        assert_eq!(after(0, None), Route::Immediate);
+        assert_eq!(after(-86_400_000, Some(5_000)), Route::Immediate);
     }
 
     #[test]
-    fn the_rest_is_waited_where_the_log_says_and_never_less_than_the_rest() {
+    fn waiting_message_uses_the_recorded_wait_if_it_is_long_enough() {
         let rest = Duration::from_millis(7_000);
-        assert_eq!(after(7_000, Some(20_000)), Route::After(step(20_000), rest));
-        assert_eq!(after(7_000, Some(7_000)), Route::After(step(7_000), rest));
-        // A log that knows of no such long wait is not believed.
-        assert_eq!(after(7_000, Some(5_000)), Route::After(step(10_000), rest));
-        assert_eq!(after(7_000, None), Route::After(step(10_000), rest));
+        assert_eq!(after(7_000, Some(20_000)), Route::Wait(step(20_000), rest));
+        assert_eq!(after(7_000, Some(7_000)), Route::Wait(step(7_000), rest));
+        // A recorded wait that is too short is ignored.
+        assert_eq!(after(7_000, Some(5_000)), Route::Wait(step(10_000), rest));
+        assert_eq!(after(7_000, None), Route::Wait(step(10_000), rest));
         for left in [
             1,
             4_999,
@@ -86,7 +86,7 @@ mod tests {
             i64::MAX >> 1,
         ] {
             for recorded in [None, Some(1), Some(600_000)] {
-                let Route::After(step, rest) = after(left, recorded) else {
+                let Route::Wait(step, rest) = after(left, recorded) else {
                     panic!("{left} is left");
                 };
                 assert!(step.duration() >= rest, "{left} {recorded:?}: {step:?}");

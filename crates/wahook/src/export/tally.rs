@@ -1,21 +1,21 @@
-//! What was in the file, and what has become of it.
+//! Counts of an export: contents of the file, and exported items.
 
 use std::fmt;
 use wahook_embedded::Amounts;
 use wahook_queue::topology::{DEAD_QUEUE, RESULTS_QUEUE};
 
-/// Of one kind.
+/// Counts of one kind of item.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(super) struct Count {
     in_the_file: u64,
-    /// Confirmed where they belong.
+    /// Items that broker or MongoDB confirmed.
     pub(super) exported: u64,
-    /// Not needed there: of messages, those whose attempt is in the log; of records, those
-    /// that are there as they are here.
+    /// Items that need no export: messages whose attempt is in the log, and records that
+    /// MongoDB already contains.
     pub(super) already_there: u64,
 }
 
-/// Of all kinds.
+/// Counts of all kinds of items.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Tally {
     pub(super) queued: Count,
@@ -26,7 +26,7 @@ pub(super) struct Tally {
 }
 
 impl Tally {
-    pub(super) fn of(amounts: &Amounts) -> Self {
+    pub(super) fn new(amounts: &Amounts) -> Self {
         let mut tally = Self::default();
         for (queue, messages) in &amounts.queues {
             tally.of_queue(queue).in_the_file += messages;
@@ -48,11 +48,11 @@ impl Tally {
         self.rows().iter().map(|(_, count)| count.in_the_file).sum()
     }
 
-    pub(super) fn adds_up(&self) -> bool {
+    pub(super) fn is_complete(&self) -> bool {
         self.rows().iter().all(|(_, count)| count.left() == 0)
     }
 
-    /// How much there is, without a word on what became of it.
+    /// Formats the contents of the file only.
     pub(super) fn counted(&self) -> String {
         let rows = self.rows();
         let rows = rows.iter().map(|(name, count)| {
@@ -102,14 +102,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_kind_is_counted_apart_and_all_must_be_gone_for_it_to_add_up() {
+    fn export_is_complete_if_nothing_of_any_kind_is_left() {
         let queues = [
             ("wahook.deliver.a", 5),
             ("wahook.deliver.b", 2),
             (DEAD_QUEUE, 3),
             (RESULTS_QUEUE, 1),
         ];
-        let mut tally = Tally::of(&Amounts {
+        let mut tally = Tally::new(&Amounts {
             queues: queues.map(|(name, n)| (name.to_owned(), n)).into(),
             waiting: 4,
             records: 6,
@@ -121,12 +121,12 @@ mod tests {
             count.exported = count.in_the_file;
         }
         tally.records.already_there = 5;
-        assert!(!tally.adds_up());
+        assert!(!tally.is_complete());
         let table = tally.to_string();
         let last = table.lines().last().unwrap();
         let last: Vec<_> = last.split_whitespace().collect();
         assert_eq!(last, ["log", "records", "6", "0", "5", "1"]);
         tally.records.exported = 1;
-        assert!(tally.adds_up());
+        assert!(tally.is_complete());
     }
 }

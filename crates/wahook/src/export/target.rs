@@ -1,4 +1,4 @@
-//! The broker and the database that are exported to.
+//! Broker and database that receive the export.
 
 use anyhow::{Context, bail};
 use std::{
@@ -15,51 +15,58 @@ use wahook_queue::{
     topology::{DEAD_QUEUE, RESULTS_QUEUE, endpoint_of, work_queue},
 };
 
-/// As the broker lists its connections.
-const NAME: &str = "wahook export";
-/// How long one publish may wait for its confirm before it is repeated.
+/// Name of the broker connections.
+const CONNECTION_NAME: &str = "wahook export";
+/// Time limit for a publisher confirm before the publish is retried.
 const CONFIRM_LIMIT: Duration = Duration::from_secs(5);
-/// How long a broker or database that was reached once may be away.
-pub(super) const PATIENCE: Duration = Duration::from_secs(60);
-/// Between two tries.
-pub(super) const PAUSE: Duration = Duration::from_millis(500);
-/// The settings that name them.
-pub(super) const AT_BROKER: &str = "AMQP_URL (--to)";
-pub(super) const AT_LOG: &str = "MONGODB_URI (--mongo)";
+/// Maximum time that broker or database may be unavailable during the export.
+pub(super) const UNAVAILABLE_LIMIT: Duration = Duration::from_secs(60);
+/// Interval between retries.
+pub(super) const RETRY_INTERVAL: Duration = Duration::from_millis(500);
+/// Settings of broker and database, for error messages.
+pub(super) const BROKER_SETTING: &str = "AMQP_URL (--to)";
+pub(super) const LOG_SETTING: &str = "MONGODB_URI (--mongo)";
 const CLOSE_LIMIT: Duration = Duration::from_secs(2);
 
-/// Both, reached once and made ready.
+/// Connections to broker and database.
 pub(super) struct Target {
     uri: BrokerUri,
     pub(super) log: MongoLog,
     publisher: Publisher,
     task: PublisherTask,
-    /// Waits that have a queue.
+    /// Waits that have a queue at the broker.
     pub(super) waits: Vec<WaitStep>,
-    /// The queues whose figures can prove something.
+    /// Queues to reconcile.
     pub(super) queues: Vec<String>,
 }
 
 impl Target {
-    /// Connects to both, and declares what the pair needs, and what `queues` need beside it.
-    pub(super) async fn reach(pair: ConsumerSettings, queues: &[String]) -> anyhow::Result<Self> {
-        let log = MongoLog::connect(&pair.mongodb_uri, &pair.mongodb_database).await?;
-        log.ping().await.context(AT_LOG)?;
-        let endpoints = &pair.delivery.endpoints.list;
+    /// Connects, and declares the consumer's topology and the `queues` of the file.
+    pub(super) async fn connect(
+        consumer: ConsumerSettings,
+        queues: &[String],
+    ) -> anyhow::Result<Self> {
+        let log = MongoLog::connect(&consumer.mongodb_uri, &consumer.mongodb_database).await?;
+        log.ping().await.context(LOG_SETTING)?;
+        let endpoints = &consumer.delivery.endpoints.list;
         let of_queues = queues.iter().filter_map(|queue| endpoint_of(queue));
-        // Endpoints that the settings no longer have.
-        let left: BTreeSet<EndpointName> = of_queues
+        // Endpoints that are no longer configured.
+        let unconfigured: BTreeSet<EndpointName> = of_queues
             .filter(|name| endpoints.iter().all(|known| known.name != *name))
             .collect();
-        let uri = pair.broker;
-        let needed = topology(endpoints, &left, []);
+        let uri = consumer.broker;
+        let needed = topology(endpoints, &unconfigured, []);
         declare(&uri, &needed).await?;
-        let (publisher, task) =
-            Publisher::start(uri.clone(), NAME, Topology::default(), CONFIRM_LIMIT);
+        let (publisher, task) = Publisher::start(
+            uri.clone(),
+            CONNECTION_NAME,
+            Topology::default(),
+            CONFIRM_LIMIT,
+        );
         let work_queues = endpoints
             .iter()
             .map(|e| &e.name)
-            .chain(&left)
+            .chain(&unconfigured)
             .map(work_queue);
         let others = [DEAD_QUEUE, RESULTS_QUEUE].map(str::to_owned);
         Ok(Self {
@@ -72,8 +79,8 @@ impl Target {
         })
     }
 
-    /// Makes sure that there is a queue for a wait.
-    pub(super) async fn prepare(&mut self, wait: WaitStep) -> anyhow::Result<()> {
+    /// Declares the queue of a wait unless it exists.
+    pub(super) async fn declare_wait(&mut self, wait: WaitStep) -> anyhow::Result<()> {
         if !self.waits.contains(&wait) {
             declare(&self.uri, &topology(&[], [], [wait])).await?;
             self.waits.push(wait);
@@ -81,27 +88,29 @@ impl Target {
         Ok(())
     }
 
-    /// A look at the queues, on a connection of its own: the one before may be gone.
+    /// Opens an inspector on a new connection, since an earlier one may be closed.
     pub(super) async fn inspect(&self) -> anyhow::Result<Inspector> {
-        Inspector::open(&self.uri, NAME).await.context(AT_BROKER)
+        Inspector::open(&self.uri, CONNECTION_NAME)
+            .await
+            .context(BROKER_SETTING)
     }
 
-    /// Publishes until the broker has it; gives up where no queue takes it, and once nothing
-    /// was confirmed for too long.
+    /// Publishes a message, with retries. Fails if no queue matches, or after
+    /// [`UNAVAILABLE_LIMIT`] without a confirm.
     pub(super) async fn publish(&self, message: &Outgoing) -> Result<(), PublishError> {
-        let begun = Instant::now();
+        let started = Instant::now();
         loop {
             match self.publisher.publish(message.clone()).await {
                 Ok(()) => return Ok(()),
                 Err(PublishError::Unroutable) => return Err(PublishError::Unroutable),
-                Err(error) if begun.elapsed() >= PATIENCE => return Err(error),
-                Err(_) => sleep(PAUSE).await,
+                Err(error) if started.elapsed() >= UNAVAILABLE_LIMIT => return Err(error),
+                Err(_) => sleep(RETRY_INTERVAL).await,
             }
         }
     }
 
-    /// Says goodbye to the broker.
-    pub(super) async fn leave(self) {
+    /// Closes the connection to the broker.
+    pub(super) async fn close(self) {
         self.task.close(CLOSE_LIMIT).await;
     }
 }
@@ -112,9 +121,9 @@ fn waits_of(endpoint: &EndpointSettings) -> Vec<WaitStep> {
 
 async fn declare(uri: &BrokerUri, topology: &Topology) -> anyhow::Result<()> {
     let broker = Broker::from(uri.clone());
-    match ConsumerConnection::connect(&broker, NAME, topology).await {
-        Ok(intake) => intake.close().await,
-        Err(error) => bail!("{AT_BROKER}: {uri} can't be used: {error}"),
+    match ConsumerConnection::connect(&broker, CONNECTION_NAME, topology).await {
+        Ok(connection) => connection.close().await,
+        Err(error) => bail!("{BROKER_SETTING}: {uri} can't be used: {error}"),
     }
     Ok(())
 }
