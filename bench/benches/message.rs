@@ -1,9 +1,9 @@
-//! What does each step of a message's way cost? `make bench-micro`.
+//! Cost of each step in the path of a message (`make bench-micro`).
 //!
-//! Times are of one call; where a step reads or writes a body, the rate is of its bytes. The
-//! bodies are of 400 bytes (as most events), 4,096 bytes, and 400 bytes in a form that must be
-//! printed anew (`awkward`: numbers, escapes, key order). Everything runs on one thread, with
-//! nothing but the step itself in the loop.
+//! Times are per call. For a step that reads or writes a body, the rate counts its bytes. Bodies
+//! have 400 bytes (as most events), 4,096 bytes, or about 400 bytes with a different canonical
+//! form (`awkward`: numbers, escapes, key order). Everything runs on one thread, with only the
+//! step itself in the loop.
 
 use std::hint::black_box;
 
@@ -34,8 +34,8 @@ fn main() -> anyhow::Result<()> {
     Ok(())
 }
 
-/// The canonical form, with checks and id, as the producer makes it; and the check of a
-/// queued body, as the consumer makes it.
+/// Canonical form with checks and id, as in the producer, and check of a queued body, as in the
+/// consumer.
 fn bodies(criterion: &mut Criterion) -> anyhow::Result<()> {
     let samples = [
         ("400 B", fixed::event(1, USUAL)),
@@ -66,7 +66,7 @@ fn bodies(criterion: &mut Criterion) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Both signatures, keys prepared, with one secret.
+/// Both signatures with one secret and prepared keys.
 fn signatures(criterion: &mut Criterion) -> anyhow::Result<()> {
     let signer = fixed::signer()?;
     let mut group = criterion.benchmark_group("signature");
@@ -85,7 +85,7 @@ fn signatures(criterion: &mut Criterion) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// A message of 400 bytes to and from AMQP. Reading includes the check of its body.
+/// Encoding and decoding of a 400-byte message. Decoding includes the check of its body.
 fn messages(criterion: &mut Criterion) -> anyhow::Result<()> {
     let event = fixed::queued(&fixed::event(1, USUAL))?;
     let carried = Carried::write(&Outgoing::event(&event))?;
@@ -100,8 +100,8 @@ fn messages(criterion: &mut Criterion) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// What follows from an answer 503 with `Retry-After`, and what is counted of a delivery that
-/// succeeds at once.
+/// Decision on a 503 with `Retry-After`, and metrics of a delivery that succeeds at the first
+/// attempt.
 fn decisions(criterion: &mut Criterion) -> anyhow::Result<()> {
     let delivery = Delivery::new()?;
     let busy = Outcome::Answered {
@@ -118,7 +118,7 @@ fn decisions(criterion: &mut Criterion) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// The command that carries 1 and 64 records of 400-byte events; the rate is of records.
+/// Commands that carry 1 and 64 records of 400-byte events. The rate counts records.
 fn log(criterion: &mut Criterion) -> anyhow::Result<()> {
     let mut group = criterion.benchmark_group("log");
     for records in [1, BATCH] {
@@ -140,14 +140,14 @@ fn results(count: usize) -> anyhow::Result<Vec<AttemptResult>> {
     (0..count).map(one).collect()
 }
 
-/// All that the programs themselves do for an event of 400 bytes; the log's command comes
-/// after it, see above.
+/// All work of the programs themselves for an event of 400 bytes, without the log's command
+/// (see above).
 fn whole_ways(criterion: &mut Criterion) -> anyhow::Result<()> {
-    let mut group = criterion.benchmark_group("whole way");
+    let mut group = criterion.benchmark_group("whole path");
     let acceptance = Acceptance::new()?;
     acceptance
         .take(Bytes::from(fixed::event(0, USUAL)))
-        .context("the first event")?;
+        .context("cannot send the first event")?;
     let mut number = 0;
     group.bench_function("accept", |bencher| {
         let fresh = || {

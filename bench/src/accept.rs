@@ -1,9 +1,8 @@
-//! The way of one event through the producer, from its request to its answer.
+//! Path of one event through the producer, from the request to the answer.
 //!
-//! It is the producer's own router, so token, headers, body, canonical form, id, duplicates,
-//! publish, metrics and answer are all in it. The queue below confirms at once, after it has
-//! written the message as AMQP carries it. Not in it: reading HTTP from a socket and writing
-//! it, lapin's frames and its thread, the broker.
+//! Runs the producer's own router: token, headers, body, canonical form, id, duplicates,
+//! publish, metrics and answer. The queue below encodes each message as AMQP and confirms it
+//! at once. Excluded: HTTP over sockets, lapin's frames and thread, the broker.
 
 use std::{hint::black_box, sync::Arc, time::Duration};
 
@@ -29,22 +28,22 @@ use crate::wire::Carried;
 
 const TOKEN: &str = "0123456789abcdef0123456789abcdef";
 const BEARER: &str = "Bearer 0123456789abcdef0123456789abcdef";
-/// The producer's own default, in bytes.
+/// Default limit of the producer, in bytes.
 const MAX_BODY_BYTES: usize = 1 << 20;
-/// Nothing waits here; the producer's own limit.
+/// Confirm timeout of the producer; never reached here.
 const CONFIRM_LIMIT: Duration = Duration::from_secs(5);
 
-/// A producer without its sockets.
+/// Producer without sockets.
 pub struct Acceptance {
     service: TowerToHyperService<Router>,
     runtime: Runtime,
 }
 
 impl Acceptance {
-    /// It runs on the thread that asks it.
+    /// Builds a producer that runs on the calling thread.
     ///
     /// # Errors
-    /// When there is no runtime to be had.
+    /// If the runtime cannot be built.
     pub fn new() -> anyhow::Result<Self> {
         let runtime = Builder::new_current_thread().enable_time().build()?;
         let broker = Broker::Local(Arc::new(Confirming(watch::Sender::default())));
@@ -63,10 +62,10 @@ impl Acceptance {
         })
     }
 
-    /// Takes one event, which must not have been taken before, and returns the answer's body.
+    /// Sends one new event and returns the body of the answer.
     ///
     /// # Errors
-    /// When it is not answered 202.
+    /// If the answer is not 202.
     pub fn take(&self, event: Bytes) -> anyhow::Result<Bytes> {
         let request = Request::post("/v1/events")
             .header(header::HOST, "127.0.0.1:8080")
@@ -87,16 +86,16 @@ impl Acceptance {
     }
 }
 
-/// A queue that writes each message as AMQP carries it and has it at once.
+/// Queue that encodes each message as AMQP and confirms it at once.
 struct Confirming(watch::Sender<LinkState>);
 
 impl LocalQueue for Confirming {
     fn submit(&self, command: Command) {
-        // Nothing else is asked by a producer but to declare what there is.
+        // A producer sends only publishes and declarations.
         if let Command::Publish(message, done) = command {
             let carried = black_box(Carried::write(&message));
             let answer = carried.map(drop).map_err(|_| PublishError::Refused);
-            // Whoever asked may have gone.
+            // The caller may be gone.
             let _ = done.send(answer);
         }
     }

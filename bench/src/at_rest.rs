@@ -1,4 +1,4 @@
-//! What a program costs that has nothing to do yet.
+//! Size, start time and memory of idle programs.
 
 use std::fs;
 use std::time::{Duration, Instant};
@@ -9,12 +9,12 @@ use crate::lab::{Lab, Subject};
 use crate::run::ONE_PROCESS;
 use crate::sink::{Behaviour, Sink};
 
-/// One program, once it is ready.
+/// Figures of one program once it is ready.
 pub(crate) struct AtRest {
     pub(crate) name: &'static str,
-    /// Of its executable.
+    /// Size of the executable.
     pub(crate) file_mib: f64,
-    /// From its start to the first answer that it is ready, asked every 20 ms.
+    /// Time from the start to the first ready answer, polled every 20 ms.
     pub(crate) ready_after: Duration,
     pub(crate) resident_mib: f64,
 }
@@ -33,7 +33,7 @@ impl AtRest {
     }
 }
 
-/// Producer, consumer, and all in one.
+/// Measures the producer, the consumer and the single process.
 pub(crate) async fn all(lab: &Lab) -> anyhow::Result<Vec<AtRest>> {
     let sink = Sink::start(Behaviour::default(), Instant::now()).await?;
     let mut all = Vec::new();

@@ -1,11 +1,11 @@
-//! The way of one message through the consumer, from the broker's bytes to the log's.
+//! Path of one message through the consumer, from the broker's bytes to the log's bytes.
 //!
-//! It follows `consumer/src/delivery.rs` step by step, over the same functions: decode and
-//! check, headers with both signatures, what the answer says, the decision, the retry's
-//! message, the metrics, the result, and the command that carries results to MongoDB. Not in
-//! it: the HTTP client and its connections, lapin's frames and its thread, the tasks and
-//! channels between the steps, the circuit and the rate limit, the driver's own copies of a
-//! command, broker and database.
+//! Follows `consumer/src/delivery.rs` step by step, over the same functions: decode and check,
+//! headers with both signatures, evaluation of the answer, retry decision, retry message,
+//! metrics, result, and the command that carries results to MongoDB. Excluded: the HTTP client
+//! and its connections, lapin's frames and thread, the tasks and channels between the steps,
+//! the circuit breaker and the rate limit, the driver's own copies of a command, broker and
+//! database.
 
 use std::{hint::black_box, sync::Arc, time::Duration};
 
@@ -30,15 +30,15 @@ use crate::{
     wire::Carried,
 };
 
-/// Results that go to the log together.
+/// Results per write to the log.
 pub const BATCH: usize = 64;
 
-/// How long each request is said to have taken.
+/// Assumed duration of each request.
 const TOOK: Duration = Duration::from_millis(12);
-/// Room for all headers at once, as the consumer makes it.
+/// Header capacity to reserve, as in the consumer.
 const HEADERS: usize = 12;
 
-/// What a webhook answers.
+/// Answer of a webhook.
 #[derive(Debug, Clone)]
 pub struct Answer {
     status: StatusCode,
@@ -46,7 +46,7 @@ pub struct Answer {
 }
 
 impl Answer {
-    /// It took the event.
+    /// Returns a 200 without headers.
     #[must_use]
     pub fn taken() -> Self {
         Self {
@@ -55,7 +55,7 @@ impl Answer {
         }
     }
 
-    /// It is busy, and asks for a minute.
+    /// Returns a 503 with `Retry-After: 60`.
     #[must_use]
     pub fn busy() -> Self {
         let minute = (RETRY_AFTER, HeaderValue::from_static("60"));
@@ -66,7 +66,7 @@ impl Answer {
     }
 }
 
-/// A consumer of one endpoint without its sockets.
+/// Consumer of one endpoint, without sockets.
 pub struct Delivery {
     endpoint: EndpointName,
     shown_url: Arc<str>,
@@ -76,10 +76,10 @@ pub struct Delivery {
 }
 
 impl Delivery {
-    /// With one secret and the usual retry rule.
+    /// Builds a consumer with one secret and the default retry rule.
     ///
     /// # Errors
-    /// Never: all that is set is right.
+    /// Never: all values are valid.
     pub fn new() -> anyhow::Result<Self> {
         let endpoint = EndpointName::default();
         let retry_rule = RetryRule::new(3, 5_000)?;
@@ -93,10 +93,10 @@ impl Delivery {
         })
     }
 
-    /// Delivers one message, and returns what is written down of it.
+    /// Delivers one message and returns its result for the log.
     ///
     /// # Errors
-    /// When the message is poison.
+    /// If the message cannot be decoded.
     pub fn deliver(&self, message: &Carried, answer: &Answer) -> anyhow::Result<AttemptResult> {
         let event = message.read()?;
         let in_flight = InFlightGuard::new(&self.metrics.in_flight);
@@ -110,7 +110,7 @@ impl Delivery {
         self.conclude(event, &outcome)
     }
 
-    /// The headers and the body of a request.
+    /// Returns the headers and the body of the request.
     #[must_use]
     pub fn request(&self, event: &QueuedEvent) -> (HeaderMap, Bytes) {
         let mut headers = HeaderMap::with_capacity(HEADERS);
@@ -135,13 +135,13 @@ impl Delivery {
         Ok(self.result(event, outcome.status_code(), error, next_attempt_at))
     }
 
-    /// What follows from an attempt.
+    /// Returns the retry decision.
     #[must_use]
     pub fn decide(&self, attempt: AttemptNumber, outcome: &Outcome) -> Decision {
         self.retry_rule.decide(attempt, outcome)
     }
 
-    /// What is counted of one delivery that succeeds at once.
+    /// Counts one delivery that succeeds at the first attempt.
     pub fn count(&self, outcome: &Outcome) {
         drop(InFlightGuard::new(&self.metrics.in_flight));
         self.metrics.first_begun(TOOK);
@@ -177,12 +177,12 @@ impl Delivery {
     }
 }
 
-/// The bytes that carry these results to MongoDB.
+/// Returns the number of bytes that carry these results to MongoDB.
 ///
 /// # Errors
-/// Never: what is written is BSON.
+/// Never: the results are valid BSON.
 pub fn written(results: &[AttemptResult]) -> anyhow::Result<usize> {
-    let commands = commands(results).context("the log's commands")?;
+    let commands = commands(results).context("cannot build the log's commands")?;
     Ok(commands
         .iter()
         .map(|command| command.as_bytes().len())
@@ -208,7 +208,7 @@ mod tests {
     }
 
     #[test]
-    fn a_busy_webhook_gets_its_minute() {
+    fn retry_after_of_a_busy_webhook_sets_the_next_attempt() {
         let result = attempted(&Answer::busy());
         let minute = NOW.plus(TOOK).plus(Duration::from_secs(60));
         assert_eq!(result.attempt.next_attempt_at, Some(minute));

@@ -1,19 +1,19 @@
-//! What the benchmarks send: a message as a gateway would, with its number and the time of
-//! its sending, filled up to the wanted size.
+//! Events of the benchmarks: a gateway's message with a number and the time of sending, padded
+//! to the requested size.
 
 use std::time::Duration;
 
-/// What an event tells of itself.
+/// Number and send time of an event.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Sent {
     pub(crate) number: u64,
-    /// Since the run's epoch.
+    /// Time since the epoch of the run.
     pub(crate) at: Duration,
 }
 
 const HEAD: &str = r#"{"event":"message_create","data":{"n":"#;
 
-/// About `bytes` long once it has its timestamp, and never shorter than needed.
+/// Returns a body of `bytes` bytes, or longer if the fixed parts need more.
 pub(crate) fn body(sent: Sent, bytes: usize) -> String {
     let Sent { number, at } = sent;
     let nanos = at.as_nanos();
@@ -27,7 +27,7 @@ pub(crate) fn body(sent: Sent, bytes: usize) -> String {
     body + end
 }
 
-/// Reads only what it needs: the sink must not cost more than what is measured.
+/// Reads the number and the time only: the sink must cost less than the programs under test.
 pub(crate) fn parse(body: &[u8]) -> Option<Sent> {
     let rest = body.strip_prefix(HEAD.as_bytes())?;
     let (number, rest) = digits(rest)?;
@@ -49,7 +49,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_event_tells_its_number_and_time_and_has_its_size() {
+    fn event_body_carries_number_and_time_and_has_the_requested_size() {
         let sent = Sent {
             number: 17,
             at: Duration::from_nanos(123_456),

@@ -1,4 +1,4 @@
-//! The events that are measured with, and what they are measured at.
+//! Fixed events, time and secret of the micro-benchmarks and instruction counts.
 
 use anyhow::Context;
 use bytes::Bytes;
@@ -8,16 +8,16 @@ use wahook_domain::{
     ingest,
 };
 
-/// The moment at which everything happens: 2026-01-01.
+/// Fixed time of all steps: 2026-01-01.
 pub const NOW: UnixMillis = UnixMillis::new(1_767_225_600_000);
 
-/// The size of most events, in bytes.
+/// Size of a typical event, in bytes.
 pub const USUAL: usize = 400;
-/// The size of a long one, in bytes.
+/// Size of a long event, in bytes.
 pub const LONG: usize = 4096;
 
-/// An event as a gateway sends it, of exactly `bytes` where that is room enough; events of
-/// different numbers have different ids.
+/// Returns an event as a gateway sends it, of exactly `bytes` bytes if the fixed parts fit.
+/// Different numbers give different ids.
 #[must_use]
 pub fn event(number: u32, bytes: usize) -> String {
     let head = format!(
@@ -30,8 +30,8 @@ pub fn event(number: u32, bytes: usize) -> String {
     event + end
 }
 
-/// An event of some 400 bytes that must be printed otherwise than it came: numbers, escapes,
-/// keys and spaces that JavaScript prints in a form of its own.
+/// Event of about 400 bytes with a different canonical form: numbers, escapes, keys and spaces
+/// that JavaScript prints in another way.
 pub const AWKWARD: &str = concat!(
     r#"{ "timestamp" : 1767225600000.0, "data" : { "10" : 1.0, "9" : 1e21, "#,
     r#""ratio" : 0.1e-6, "minus" : -0, "large" : 9007199254740993, "#,
@@ -42,7 +42,7 @@ pub const AWKWARD: &str = concat!(
     r#""event" : "message_create", "extra" : [ [ [ ] ] ] }"#,
 );
 
-/// The circumstances of a request without an idempotency key.
+/// Ingest parameters of a request without an idempotency key.
 #[must_use]
 pub const fn circumstances() -> Ingest {
     Ingest {
@@ -52,12 +52,12 @@ pub const fn circumstances() -> Ingest {
     }
 }
 
-/// An accepted event, before its first attempt.
+/// Returns an accepted event before its first attempt.
 ///
 /// # Errors
-/// When `raw` is no event.
+/// If `raw` is not an event.
 pub fn queued(raw: &str) -> Result<QueuedEvent, Rejection> {
-    // Unused where the event has a time, as all here have.
+    // Unused: all events here have a time, which determines the id.
     let fresh_id = || EventId::from(Uuid::nil());
     let event = ingest(raw.as_bytes(), circumstances(), fresh_id)?;
     Ok(QueuedEvent {
@@ -71,19 +71,19 @@ pub fn queued(raw: &str) -> Result<QueuedEvent, Rejection> {
     })
 }
 
-/// A body that is canonical already.
+/// Returns the canonical body of an event.
 ///
 /// # Errors
-/// When `raw` is no event.
+/// If `raw` is not an event.
 pub fn canonical(raw: &str) -> Result<Bytes, Rejection> {
     Ok(queued(raw)?.body.bytes())
 }
 
-/// Signs with one secret of 32 characters.
+/// Returns a signer with one secret of 32 characters.
 ///
 /// # Errors
-/// Never: the secret is one.
+/// Never: the secret is valid.
 pub fn signer() -> anyhow::Result<Signer> {
     let secret = Secret::new("0123456789abcdef0123456789abcdef".to_owned());
-    Signer::new(secret?, None).context("a signer")
+    Signer::new(secret?, None).context("cannot build the signer")
 }

@@ -1,4 +1,4 @@
-//! What is measured, and what it runs on.
+//! Programs under test and the servers that they run on.
 
 use std::net::SocketAddr;
 use std::process::Stdio;
@@ -19,7 +19,7 @@ const DATABASE: &str = "wahook-bench";
 const BROKER_MEMORY: &str = "6GB";
 const UP_WITHIN: Duration = Duration::from_secs(30);
 
-/// The two that are compared.
+/// Program under test: the real programs or the floor.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Subject {
     Wahook,
@@ -37,19 +37,19 @@ impl Subject {
     }
 }
 
-/// The servers, for all runs.
+/// RabbitMQ and MongoDB for all runs.
 pub(crate) struct Lab {
     pub(crate) servers: Servers,
     floor: std::path::PathBuf,
 }
 
-/// What takes events in.
+/// Process that accepts events.
 pub(crate) struct Ingest {
     process: Process,
     pub(crate) address: SocketAddr,
 }
 
-/// What delivers them.
+/// Process that delivers events.
 pub(crate) struct Drain(Process);
 
 enum Process {
@@ -68,7 +68,7 @@ impl Drain {
         self.0.pid()
     }
 
-    /// The floor does not tell.
+    /// Waits until the consumer is ready. The floor has no readiness check.
     pub(crate) async fn wait_ready(&self) {
         if let Process::Wahook(consumer) = &self.0 {
             consumer.wait_ready(UP_WITHIN).await;
@@ -94,7 +94,7 @@ impl Process {
                 program.terminate();
                 program.wait_exit(UP_WITHIN).await;
             }
-            // It knows no orderly stop.
+            // The floor has no orderly stop.
             Self::Floor(process) => process.kill9().await?,
         }
         Ok(())
@@ -102,14 +102,14 @@ impl Process {
 }
 
 impl Lab {
-    /// Starts the servers; all queues are there before anybody is measured.
+    /// Starts the servers and declares all queues before the first measurement.
     pub(crate) async fn open() -> anyhow::Result<Self> {
-        let own = std::env::current_exe().context("where this program is")?;
+        let own = std::env::current_exe().context("cannot find the path of this program")?;
         let lab = Self {
             servers: Servers::start().await,
             floor: own.with_file_name("wahook-floor"),
         };
-        // The tests' limit is below what a million queued events take.
+        // The memory limit of the tests is too low for a million queued events.
         let limit = ["set_vm_memory_high_watermark", "absolute", BROKER_MEMORY];
         lab.servers.rabbitmq.ctl(&limit).await?;
         let sink = Sink::start(Behaviour::default(), Instant::now()).await?;
@@ -158,15 +158,14 @@ impl Lab {
             ("WEBHOOK_URL", &url),
             ("WEBHOOK_SECRET", SECRET),
             ("WEBHOOK_CONCURRENCY", &concurrency),
-            // What each failed attempt writes would be measured too.
+            // Log lines of failed attempts would distort the measurement.
             ("RUST_LOG", "warn,wahook_runtime=info"),
         ])
         .await;
         Ok(Drain(Process::Wahook(consumer)))
     }
 
-    /// What takes events in and delivers them as well: the whole system in one process, with
-    /// its file in an empty folder of its own.
+    /// Starts the whole system in one process, with its data file in an empty folder.
     pub(crate) async fn one_process(&self, sink: &Sink) -> anyhow::Result<Ingest> {
         let (intake, ops) = (free_port()?, free_port()?);
         let program = Program::standalone(&[
@@ -184,22 +183,22 @@ impl Lab {
         })
     }
 
-    /// No event is queued and nothing is logged.
+    /// Purges the queues and drops the log.
     pub(crate) async fn clear(&self) -> anyhow::Result<()> {
         for subject in Subject::BOTH {
-            // It may not be there yet.
+            // The queue may not exist yet.
             let purge = ["purge_queue", subject.queue()];
             let _missing = self.servers.rabbitmq.ctl(&purge).await;
         }
         let client = self.servers.mongod.client().await;
-        // A consumer makes it anew, with its indexes. Records that are deleted one by one
-        // would be tidied up while the next run is measured.
+        // The next consumer creates the collection again, with its indexes. After deletes of
+        // single records MongoDB would clean up during the next run.
         client
             .database(DATABASE)
             .collection::<Document>("webhooklogs")
             .drop()
             .await?;
-        // Nor does a run pay for the pages that the one before it has left to write.
+        // Writes the dirty pages of the previous run, at no cost to the next.
         let admin = client.database("admin");
         admin.run_command(doc! { "fsync": 1 }).await?;
         Ok(())
@@ -214,7 +213,7 @@ impl Lab {
                 .stdout(Stdio::null())
                 .stderr(Stdio::inherit());
         });
-        process.with_context(|| format!("{}", self.floor.display()))
+        process.with_context(|| format!("cannot start {}", self.floor.display()))
     }
 }
 
@@ -222,10 +221,10 @@ async fn listens(address: SocketAddr, process: &Guarded) -> anyhow::Result<()> {
     let end = Instant::now() + UP_WITHIN;
     while TcpStream::connect(address).await.is_err() {
         if let Some(status) = process.exit_status() {
-            bail!("the floor ended with {status}");
+            bail!("wahook-floor exited with {status}");
         }
         if Instant::now() > end {
-            bail!("the floor does not listen within {UP_WITHIN:?}");
+            bail!("wahook-floor did not listen within {UP_WITHIN:?}");
         }
         sleep(Duration::from_millis(10)).await;
     }

@@ -1,8 +1,8 @@
-//! What does one message cost the programs themselves, apart from sockets and servers?
+//! Cost of one message in the programs themselves, without sockets and servers.
 //!
-//! Fixed events, and the way of one message as functions over the programs' own: for the
-//! micro-benchmarks (`benches/message.rs`) and for counting instructions
-//! (`wahook-instructions`). Times and ids come in as values, so that each run does the same.
+//! Fixed events, and the path of one message over the programs' own functions, for the
+//! micro-benchmarks (`benches/message.rs`) and for instruction counts (`wahook-instructions`).
+//! Times and ids are parameters, so each run does the same work.
 
 pub mod accept;
 pub mod deliver;

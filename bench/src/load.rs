@@ -1,4 +1,4 @@
-//! Who sends the events, as cheaply as it can be done.
+//! Load generator with minimal cost per event.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -17,27 +17,26 @@ use tokio::time::{interval, sleep_until};
 
 use crate::event::{self, Sent};
 
-/// One run's load.
+/// Load of one run.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Load {
     pub(crate) to: SocketAddr,
-    /// What the times in the events count from.
+    /// Origin of the times in the events.
     pub(crate) epoch: Instant,
     pub(crate) events: u64,
-    /// Of each event's body.
+    /// Size of each event's body.
     pub(crate) bytes: usize,
 }
 
-/// What one request holds.
+/// Content of one request.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Shape {
-    /// One event.
     Single,
-    /// So many events, a line each.
+    /// Number of events, one per line.
     Batch(u64),
 }
 
-/// Each of `connections` sends one request after the other; returns the time that all took.
+/// Sends requests one after the other on each connection and returns the total time.
 pub(crate) async fn closed_loop(
     load: Load,
     shape: Shape,
@@ -82,7 +81,7 @@ impl Shape {
         }
     }
 
-    /// A batch is cut off where the load ends.
+    /// Returns the body of one request. The last batch may be shorter.
     fn body(self, load: &Load, first: u64) -> String {
         let at = load.epoch.elapsed();
         let end = first.saturating_add(self.events()).min(load.events);
@@ -91,7 +90,7 @@ impl Shape {
     }
 }
 
-/// Sends at this rate, whatever the answers do.
+/// Sends at a fixed rate, independent of the answers.
 pub(crate) async fn open_loop(load: Load, per_second: u32) -> anyhow::Result<()> {
     let mut tick = interval(Duration::from_secs(1) / per_second);
     let mut connections = Vec::new();
@@ -117,7 +116,7 @@ pub(crate) async fn open_loop(load: Load, per_second: u32) -> anyhow::Result<()>
 async fn connect(to: SocketAddr) -> anyhow::Result<SendRequest<Full<Bytes>>> {
     let stream = TcpStream::connect(to)
         .await
-        .context("the load's connection")?;
+        .context("cannot connect the load generator")?;
     stream.set_nodelay(true)?;
     let (sender, connection) = http1::handshake(TokioIo::new(stream)).await?;
     tokio::spawn(connection);
@@ -137,7 +136,7 @@ async fn post(
     let answer = connection.send_request(request).await?;
     let status = answer.status();
     let said = answer.into_body().collect().await?.to_bytes();
-    // A batch is answered line by line.
+    // A batch with refused lines is answered 207.
     let is_taken = status == StatusCode::ACCEPTED || status == StatusCode::OK;
     ensure!(
         is_taken,

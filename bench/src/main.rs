@@ -1,5 +1,5 @@
-//! `wahook-bench`: how fast is it, how fast could it be, and what does it cost? `make bench`
-//! builds what it needs.
+//! `wahook-bench`: rates and costs of the programs, next to the floor. `make bench` builds the
+//! required programs.
 
 mod at_rest;
 mod event;
@@ -23,23 +23,23 @@ use lab::{Lab, Subject};
 use scenarios::{ALL, Scale, Scenario};
 use table::Row;
 
-/// Measures the programs and the floor below them, on private servers.
+/// Measure the programs and the floor on private servers
 #[derive(Debug, Parser)]
 #[command(name = "wahook-bench", version)]
 struct Arguments {
-    /// Only this scenario (may be repeated)
+    /// Run only this scenario (repeatable)
     #[arg(long, value_name = "NAME")]
     only: Vec<String>,
     /// List the scenarios
     #[arg(long)]
     list: bool,
-    /// Print what rates up to 100,000 events a second need, on paper
+    /// Print the calculated resources for up to 100,000 events/s
     #[arg(long)]
     model: bool,
-    /// Runs of each scenario
+    /// Number of runs per scenario
     #[arg(long, default_value_t = 3)]
     runs: u32,
-    /// Percent of each run's events; 100 is what the figures stand for
+    /// Percentage of events per run; published figures use 100
     #[arg(long, default_value_t = 100)]
     scale: u32,
     /// Write the table to this file
@@ -79,7 +79,7 @@ async fn run(arguments: &Arguments) -> anyhow::Result<()> {
     let (mut rows, mut failed) = (Vec::new(), Vec::new());
     for scenario in chosen {
         bar.set_message(scenario.what);
-        // What takes half an hour to measure is not lost for one scenario.
+        // One failed scenario must not discard half an hour of results.
         let row = match measure(&lab, scenario, arguments, &bar).await {
             Ok(row) => row,
             Err(error) => {
@@ -103,12 +103,12 @@ async fn run(arguments: &Arguments) -> anyhow::Result<()> {
         std::fs::write(path, &table).with_context(|| path.display().to_string())?;
     }
     if !failed.is_empty() {
-        bail!("not measured: {}", failed.join(", "));
+        bail!("scenarios not measured: {}", failed.join(", "));
     }
     Ok(())
 }
 
-/// Floor and programs take turns, so that what disturbs the machine disturbs both.
+/// Alternates floor and programs, so that disturbances of the machine affect both.
 async fn measure(
     lab: &Lab,
     scenario: &'static Scenario,
@@ -134,7 +134,7 @@ async fn measure(
 fn chosen(names: &[String]) -> anyhow::Result<Vec<&'static Scenario>> {
     for name in names {
         if !ALL.iter().any(|scenario| scenario.name == name) {
-            bail!("there is no scenario {name}; --list names them all");
+            bail!("unknown scenario {name}; see --list");
         }
     }
     let is_chosen =
@@ -144,7 +144,7 @@ fn chosen(names: &[String]) -> anyhow::Result<Vec<&'static Scenario>> {
 
 fn progress(runs: u64) -> ProgressBar {
     let bar = ProgressBar::new(runs);
-    // The template is ours and right; a wrong one would leave the plain bar.
+    // The template is constant and valid; an invalid one would leave the default bar.
     if let Ok(style) = ProgressStyle::with_template("{bar:20} {pos}/{len}  {elapsed}  {msg}") {
         bar.set_style(style);
     }

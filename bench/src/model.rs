@@ -1,35 +1,36 @@
-//! How much of everything does a rate need? On paper, from measured costs; pure.
-//! `docs/scaling.md` shows the table and says what is assumed.
+//! Capacity model: resources per event rate, calculated from measured costs. Pure.
+//! `docs/performance/scaling.md` shows the table and states the assumptions.
 
 use std::fmt::Write;
 
-/// What was measured, and what is assumed of what could not be.
+/// Measured costs, and assumptions for the rest.
 #[derive(Debug, Clone, Copy)]
 struct Inputs {
-    /// Microseconds of one core for each event, or each delivery.
+    /// Microseconds of one core per event or per delivery.
     producer: f64,
     broker_in: f64,
     consumer: f64,
     broker_out: f64,
     log: f64,
-    /// What a follower in the broker's cluster spends of what the leader does.
+    /// Cost of a follower in the broker's cluster, as a fraction of the leader's cost.
     follower: f64,
-    /// How busy a core may be before queues build up.
+    /// Utilisation of a core above which queues build up.
     busy: f64,
-    /// Attempts for each event.
+    /// Attempts per event.
     attempts: f64,
-    /// Events a second that one quorum queue takes in, or hands out and settles, alone.
+    /// Events per second that one quorum queue accepts, or delivers and settles, if it does
+    /// nothing else.
     queue_in: f64,
     queue_out: f64,
-    /// Results a second that one primary of the log takes, whatever its cores.
+    /// Results per second that one primary of the log accepts, independent of its cores.
     primary: f64,
     /// Bytes of an event on the wire, with properties, headers and frames.
     bytes: f64,
-    /// How often an event's bytes pass the broker's network: in, to two followers, out.
+    /// Passes of an event's bytes through the broker's network: in, to two followers, out.
     passes: f64,
 }
 
-/// `docs/scaling.md` names where each is from.
+/// `docs/performance/scaling.md` names the source of each value.
 const INPUTS: Inputs = Inputs {
     producer: 29.0,
     broker_in: 52.0,
@@ -48,19 +49,18 @@ const INPUTS: Inputs = Inputs {
 
 const RATES: [u32; 8] = [100, 1_000, 5_000, 10_000, 15_000, 25_000, 50_000, 100_000];
 
-/// What one rate needs.
+/// Resources for one rate.
 #[derive(Debug, Clone, Copy, PartialEq)]
 struct Needs {
     producer_cores: f64,
     consumer_cores: f64,
-    /// Of all three nodes.
+    /// Cores of all three nodes together.
     broker_cores: f64,
     log_cores: f64,
-    /// Queues that one endpoint's events must be spread over.
+    /// Queues needed for the events of one endpoint.
     queues: f64,
-    /// Shards of the log.
     shards: f64,
-    /// Through the broker's network, in Mbit/s.
+    /// Traffic of the broker's network, in Mbit/s.
     network: f64,
 }
 
@@ -80,14 +80,15 @@ impl Inputs {
         }
     }
 
-    /// A queue is one process of the broker's: what it does at the same time, it does in turns.
+    /// Returns the events per second of one queue. A queue is one process in the broker, so
+    /// accepting and delivering take turns.
     fn per_queue(&self) -> f64 {
         let turn = 1.0 / self.queue_in + self.attempts / self.queue_out;
         self.busy / turn
     }
 }
 
-/// The table of `docs/scaling.md`.
+/// Returns the table of `docs/performance/scaling.md`.
 pub(crate) fn table() -> String {
     let mut text = "| events/s | producer cores | consumer cores | broker cores (3 nodes) | MongoDB cores | queues per endpoint | MongoDB shards | broker network, Mbit/s |\n\
          |---|---|---|---|---|---|---|---|\n"
@@ -114,13 +115,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_document_shows_what_the_model_says() {
-        let document = include_str!("../../docs/scaling.md");
+    fn scaling_page_contains_the_model_table() {
+        let document = include_str!("../../docs/performance/scaling.md");
         assert!(document.contains(&table()), "{}", table());
     }
 
     #[test]
-    fn everything_grows_with_the_rate_and_nothing_is_ever_zero() {
+    fn needs_grow_with_the_rate_and_start_at_one_queue_and_shard() {
         let needs = RATES.map(|rate| INPUTS.needs(rate.into()));
         for pair in needs.windows(2) {
             assert!(pair[0].consumer_cores < pair[1].consumer_cores);
@@ -130,7 +131,7 @@ mod tests {
     }
 
     #[test]
-    fn one_core_that_may_be_wholly_busy_does_what_its_cost_says() {
+    fn fully_busy_core_handles_the_inverse_of_its_cost() {
         let inputs = Inputs {
             busy: 1.0,
             attempts: 1.0,

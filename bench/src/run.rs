@@ -1,4 +1,4 @@
-//! One run of one kind, and its figures.
+//! Runs of each kind and their figures.
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
@@ -10,23 +10,23 @@ use crate::lab::{Lab, Subject};
 use crate::load::{self, Load, Shape};
 use crate::sink::{Behaviour, Sink};
 
-/// What the figures call the process that is producer, consumer and store.
-pub(crate) const ONE_PROCESS: &str = "one process";
+/// Label of the process that is producer, consumer and store.
+pub(crate) const ONE_PROCESS: &str = "single process";
 
-/// What one run has shown.
+/// Figures of one run.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Figures {
-    /// Events a second, over the whole run.
+    /// Events per second over the whole run.
     pub(crate) per_second: f64,
-    /// Processor time in microseconds an event, by process.
+    /// CPU time per event in microseconds, by process.
     pub(crate) cpu: BTreeMap<&'static str, f64>,
-    /// The most resident memory in MiB, by program.
+    /// Peak resident memory in MiB, by program.
     pub(crate) peak_memory: BTreeMap<&'static str, f64>,
-    /// From the sending of an event to its arrival: p50, p99, p99.9.
+    /// Time from sending an event to its arrival: p50, p99, p99.9.
     pub(crate) latency: Option<[Duration; 3]>,
 }
 
-/// What drains and how much of it.
+/// Parameters of a drain or end-to-end run.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Draining {
     pub(crate) consumers: usize,
@@ -36,7 +36,7 @@ pub(crate) struct Draining {
     pub(crate) bytes: usize,
 }
 
-/// Events to confirms; nobody consumes.
+/// Sends events until their confirms, without a consumer.
 pub(crate) async fn ingest(
     lab: &Lab,
     subject: Subject,
@@ -55,7 +55,7 @@ pub(crate) async fn ingest(
     meter.read(events, took)
 }
 
-/// Events that are queued beforehand, to the webhook.
+/// Delivers previously queued events to the webhook.
 pub(crate) async fn drain(
     lab: &Lab,
     subject: Subject,
@@ -96,7 +96,7 @@ pub(crate) async fn drain(
     Ok(figures)
 }
 
-/// Through producer, broker and consumer to the webhook.
+/// Sends events through producer, broker and consumer to the webhook.
 pub(crate) async fn end_to_end(
     lab: &Lab,
     subject: Subject,
@@ -125,7 +125,7 @@ pub(crate) async fn end_to_end(
     Ok(figures)
 }
 
-/// The same, where one process is all there is.
+/// Sends events through the single process to the webhook.
 pub(crate) async fn one_process(lab: &Lab, events: u64) -> anyhow::Result<Figures> {
     let epoch = Instant::now();
     let sink = Sink::start(Behaviour::default(), epoch).await?;
@@ -139,7 +139,7 @@ pub(crate) async fn one_process(lab: &Lab, events: u64) -> anyhow::Result<Figure
     all_the_way(lab, load, &sink, &[(ONE_PROCESS, process.pid())]).await
 }
 
-/// From the first event's sending to the last one's arrival.
+/// Measures from the first send to the last arrival.
 async fn all_the_way(
     lab: &Lab,
     load: Load,
@@ -153,7 +153,7 @@ async fn all_the_way(
     meter.read(load.events, sink.last().saturating_duration_since(start))
 }
 
-/// Few events at a steady rate: how long does each take?
+/// Measures the latency of events at a low, steady rate.
 pub(crate) async fn latency(
     lab: &Lab,
     subject: Subject,
@@ -192,7 +192,7 @@ fn quantile(sorted: &[Duration], permille: usize) -> Duration {
         .unwrap_or_default()
 }
 
-/// What the processes have used since it was started.
+/// CPU time of processes since the start of the meter.
 struct Meter {
     before: Vec<(&'static str, u32, Duration)>,
 }
@@ -212,7 +212,7 @@ impl Meter {
         Ok(Self { before })
     }
 
-    /// Also what these have used since they were started.
+    /// Adds processes, counted from their own start.
     fn with(mut self, programs: &[(&'static str, u32)]) -> Self {
         let new = programs
             .iter()
@@ -243,7 +243,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_quantile_is_the_value_that_so_many_do_not_exceed() {
+    fn quantile_is_not_exceeded_by_the_given_share() {
         let sorted: Vec<_> = (1..=1_000).map(Duration::from_millis).collect();
         assert_eq!(quantile(&sorted, 500), Duration::from_millis(500));
         assert_eq!(quantile(&sorted, 999), Duration::from_millis(999));

@@ -1,4 +1,4 @@
-//! What is measured.
+//! Scenarios of the benchmark.
 
 use std::time::Duration;
 
@@ -9,7 +9,7 @@ use crate::load::Shape;
 use crate::run::{self, Draining, Figures};
 use crate::sink::Behaviour;
 
-/// How much of everything, in percent: 100 is what the figures stand for.
+/// Percentage of events per run; published figures use 100.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Scale(pub(crate) u32);
 
@@ -20,14 +20,14 @@ impl Scale {
 }
 
 pub(crate) struct Scenario {
-    /// For the command line.
+    /// Name on the command line.
     pub(crate) name: &'static str,
-    /// For the table.
+    /// Label in the tables.
     pub(crate) what: &'static str,
     kind: Kind,
-    /// Where the floor has no such thing.
+    /// True if the floor has no counterpart.
     pub(crate) only_wahook: bool,
-    /// Takes minutes and asks for a bound, not for a median: one run will do.
+    /// True if one run suffices: it takes minutes and checks a bound, not a median.
     pub(crate) once: bool,
 }
 
@@ -62,7 +62,7 @@ const fn slow(millis: u64) -> Behaviour {
     }
 }
 
-/// 400-byte events to an instant webhook, with the concurrency that is the default.
+/// 400-byte events to an instant webhook, at the default concurrency.
 const USUAL: Draining = Draining {
     consumers: 1,
     concurrency: 128,
@@ -107,10 +107,10 @@ pub(crate) const ALL: &[Scenario] = &[
             ..USUAL
         }),
     ),
-    // As many at once as leave a delay of 50 ms no say: 41,000 a second.
+    // Enough requests in flight that a delay of 50 ms is no limit: 41,000 events/s.
     both(
         "drain-wide",
-        "drain, 2,048 at once",
+        "drain, 2,048 in flight",
         Kind::Drain(Draining {
             concurrency: 2_048,
             ..USUAL
@@ -118,7 +118,7 @@ pub(crate) const ALL: &[Scenario] = &[
     ),
     both(
         "drain-50ms",
-        "drain, webhook takes 50 ms, 2,048 at once",
+        "drain, 50 ms webhook, 2,048 in flight",
         Kind::Drain(Draining {
             concurrency: 2_048,
             behaviour: slow(50),
@@ -127,7 +127,7 @@ pub(crate) const ALL: &[Scenario] = &[
     ),
     both(
         "drain-500ms",
-        "drain, webhook takes 500 ms, 1,024 at once",
+        "drain, 500 ms webhook, 1,024 in flight",
         Kind::Drain(Draining {
             concurrency: 1_024,
             behaviour: slow(500),
@@ -161,7 +161,7 @@ pub(crate) const ALL: &[Scenario] = &[
             ..USUAL
         }),
     ),
-    // Memory must not grow with what is queued: compare the two peaks.
+    // Memory must not grow with the queue: compare the two peaks.
     Scenario {
         only_wahook: true,
         once: true,
@@ -195,7 +195,7 @@ pub(crate) const ALL: &[Scenario] = &[
         only_wahook: true,
         ..both(
             "one-process",
-            "end to end in one process, on its file",
+            "end to end, single process on its file",
             Kind::OneProcess { events: 50_000 },
         )
     },
@@ -203,19 +203,19 @@ pub(crate) const ALL: &[Scenario] = &[
         only_wahook: true,
         ..both(
             "failures",
-            "end to end, a tenth fails once",
+            "end to end, 10 % fail once",
             Kind::EndToEnd(Draining {
                 behaviour: FAILING,
                 ..USUAL
             }),
         )
     },
-    both("latency", "latency at 200 a second", Kind::Latency(INSTANT)),
+    both("latency", "latency at 200 events/s", Kind::Latency(INSTANT)),
     Scenario {
         only_wahook: true,
         ..both(
             "latency-failures",
-            "latency at 200 a second, a tenth fails once",
+            "latency at 200 events/s, 10 % fail once",
             Kind::Latency(FAILING),
         )
     },
@@ -236,7 +236,7 @@ impl Scenario {
         matches!(self.kind, Kind::Latency(_))
     }
 
-    /// How many there are where `wanted` are asked for.
+    /// Returns the number of runs if `wanted` are requested.
     pub(crate) fn runs(&self, wanted: u32) -> u32 {
         if self.once { wanted.min(1) } else { wanted }
     }

@@ -1,4 +1,4 @@
-//! The webhook of the benchmarks: it counts, and costs as little as it can.
+//! Webhook of the benchmarks: counts requests at minimal cost.
 
 use std::convert::Infallible;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -20,15 +20,15 @@ use tokio::time::sleep;
 
 use crate::event;
 
-/// How long nothing may arrive before a run counts as broken.
+/// Longest time without an arrival before a run fails.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// What the webhook does.
+/// Behaviour of the webhook.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Behaviour {
-    /// Before each answer.
+    /// Delay before each answer.
     pub(crate) delay: Duration,
-    /// The first attempt of every tenth event is answered 500.
+    /// Answers the first attempt of every tenth event with 500.
     pub(crate) fails_a_tenth: bool,
 }
 
@@ -44,15 +44,16 @@ struct Seen {
     behaviour: Behaviour,
     epoch: Instant,
     succeeded: AtomicU64,
-    /// In nanoseconds after `epoch`: the first post and the last success.
+    /// First request, in nanoseconds after `epoch`.
     first: AtomicU64,
+    /// Last success, in nanoseconds after `epoch`.
     last: AtomicU64,
-    /// From the sending of an event to the arrival of its first attempt.
+    /// Times from sending an event to the arrival of its first attempt.
     latencies: Mutex<Vec<Duration>>,
 }
 
 impl Sink {
-    /// `epoch` is what the times in the events count from.
+    /// Starts the webhook. `epoch` is the origin of the times in the events.
     pub(crate) async fn start(behaviour: Behaviour, epoch: Instant) -> anyhow::Result<Self> {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
         let seen = Arc::new(Seen {
@@ -74,8 +75,8 @@ impl Sink {
         format!("http://{}/webhook", self.address)
     }
 
-    /// Waits for so many successes; returns the time between the first post and the last of
-    /// them.
+    /// Waits for `count` successes and returns the time from the first request to the last
+    /// success.
     pub(crate) async fn wait_for(&self, count: u64) -> anyhow::Result<Duration> {
         let mut seen = (0, Instant::now());
         loop {
@@ -86,7 +87,7 @@ impl Sink {
             if succeeded > seen.0 {
                 seen = (succeeded, Instant::now());
             } else if seen.1.elapsed() > PATIENCE {
-                bail!("{succeeded} of {count} arrived, and then none for {PATIENCE:?}");
+                bail!("{succeeded} of {count} events arrived, then none for {PATIENCE:?}");
             }
             sleep(Duration::from_millis(2)).await;
         }
@@ -96,12 +97,12 @@ impl Sink {
         ))
     }
 
-    /// When the last success was.
+    /// Returns the time of the last success.
     pub(crate) fn last(&self) -> Instant {
         self.seen.epoch + Duration::from_nanos(self.seen.last.load(Ordering::Relaxed))
     }
 
-    /// Of all first attempts, sorted.
+    /// Returns the latencies of all first attempts, sorted.
     pub(crate) fn latencies(&self) -> Vec<Duration> {
         let latencies = self.seen.latencies.lock();
         let mut latencies = latencies.unwrap_or_else(PoisonError::into_inner).clone();

@@ -1,4 +1,4 @@
-//! The figures of all runs, as a table.
+//! Markdown tables of all figures.
 
 use std::collections::BTreeMap;
 use std::fmt::Write;
@@ -36,7 +36,7 @@ impl Row {
         ]
     }
 
-    /// p50, p99 and p99.9 in milliseconds, each the median of all runs.
+    /// Returns p50, p99 and p99.9 in milliseconds, each the median of all runs.
     fn latency(&self, subject: Subject) -> String {
         let of_part = |part: usize| {
             self.values(subject, |figures| {
@@ -51,8 +51,8 @@ impl Row {
         format!("{p50} / {p99} / {p999}")
     }
 
-    /// Each run's rate by that of the floor's run just before it: the machine's own speed
-    /// changes within a minute.
+    /// Returns the rate of each run divided by the rate of the floor's preceding run, since the
+    /// speed of the machine changes within a minute.
     fn ratios(&self) -> Vec<f64> {
         let of = |subject| self.runs.get(&subject).into_iter().flatten();
         let pairs = of(Subject::Wahook).zip(of(Subject::Floor));
@@ -63,7 +63,7 @@ impl Row {
         ratios
     }
 
-    /// Of the medians: producer + consumer, broker, mongod; or the one process.
+    /// Returns the median CPU times: producer + consumer / broker / mongod, or one figure.
     fn cpu(&self, subject: Subject) -> String {
         let of = |names: &[&str]| {
             let values = self.values(subject, |figures| {
@@ -113,7 +113,7 @@ impl Row {
     }
 }
 
-/// Two scenarios of which one should not be slower than the other by more than it must.
+/// Two scenarios whose rates are compared.
 struct Comparison {
     what: &'static str,
     this: &'static str,
@@ -127,24 +127,24 @@ const COMPARISONS: [Comparison; 4] = [
         to: "ingest",
     },
     Comparison {
-        what: "a webhook that takes 50 ms to an instant one, 2,048 at once",
+        what: "50 ms webhook to instant webhook, 2,048 in flight",
         this: "drain-50ms",
         to: "drain-wide",
     },
     Comparison {
-        what: "2 consumers to one",
+        what: "2 consumers to 1",
         this: "drain-2",
         to: "drain",
     },
     Comparison {
-        what: "4 consumers to one",
+        what: "4 consumers to 1",
         this: "drain-4",
         to: "drain",
     },
 ];
 
 impl Comparison {
-    /// Of the medians.
+    /// Returns the ratios of the median rates.
     fn cells(&self, rows: &[Row]) -> [String; 3] {
         let ratio = |subject| {
             let rate = |name| {
@@ -165,18 +165,18 @@ impl Comparison {
 
 pub(crate) fn markdown(rows: &[Row], at_rest: &[AtRest], about: &str) -> String {
     let mut text = format!(
-        "# Benchmarks\n\nWhat `make bench` measured, on {about}. Load, webhook, broker, database and the programs\n\
-         share the machine, so the ratios matter more than the figures. The **floor** is `wahook-floor`: the same\n\
-         crates, and nothing but accept → confirmed publish → answer, and consume → POST → ack. Medians, and in\n\
-         brackets the lowest and the highest of all runs; each ratio is of two runs one after the other.\n\n\
-         | scenario | wahook, events/s | floor, events/s | ratio | wahook, µs CPU an event | floor, µs |\n\
+        "# Benchmarks\n\nResults of `make bench` on {about}. Load generator, webhook, broker, database and\n\
+         programs share the machine, so ratios matter more than absolute figures. The **floor** is `wahook-floor`:\n\
+         the same crates, reduced to accept → confirmed publish → answer, and consume → POST → ack. Cells show the\n\
+         median and, in brackets, the lowest and highest of all runs. Each ratio compares two consecutive runs.\n\n\
+         | scenario | wahook, events/s | floor, events/s | ratio | wahook, µs CPU per event | floor, µs CPU per event |\n\
          |---|---|---|---|---|---|\n"
     );
     for row in rows.iter().filter(|row| !row.scenario.is_about_latency()) {
         let _infallible = writeln!(text, "| {} |", row.cells().join(" | "));
     }
-    text += "\nCPU: producer + consumer / broker / mongod, or the one process.\n\n\
-             | one beside the other, events/s | wahook | floor |\n|---|---|---|\n";
+    text += "\nCPU: producer + consumer / broker / mongod, or the single process.\n\n\
+             | ratio of rates | wahook | floor |\n|---|---|---|\n";
     for comparison in COMPARISONS {
         let _infallible = writeln!(text, "| {} |", comparison.cells(rows).join(" | "));
     }
@@ -184,8 +184,8 @@ pub(crate) fn markdown(rows: &[Row], at_rest: &[AtRest], about: &str) -> String 
     for row in rows.iter().filter(|row| row.scenario.is_about_latency()) {
         let _infallible = writeln!(text, "| {} |", row.latency_cells().join(" | "));
     }
-    text += "\nFrom the sending of the event to the arrival of its first attempt.\n\n\
-             | the most memory, MiB | producer | consumer | one process |\n|---|---|---|---|\n";
+    text += "\nLatency is the time from sending an event to the arrival of its first attempt.\n\n\
+             | peak memory, MiB | producer | consumer | single process |\n|---|---|---|---|\n";
     for row in rows {
         let cell = |program| row.peak_memory(program).filter(|mib| *mib > 0.0);
         let cell = |program| cell(program).map_or("–".to_owned(), |mib| format!("{mib:.1}"));
@@ -198,7 +198,7 @@ pub(crate) fn markdown(rows: &[Row], at_rest: &[AtRest], about: &str) -> String 
             cell(ONE_PROCESS)
         );
     }
-    text += "\n| at rest | its file, MiB | ready after, ms | memory, MiB |\n|---|---|---|---|\n";
+    text += "\n| idle program | executable, MiB | start to ready, ms | memory, MiB |\n|---|---|---|---|\n";
     for program in at_rest {
         let AtRest {
             name,

@@ -1,5 +1,5 @@
-//! A message as AMQP carries it: its properties in the bytes that lapin writes and reads, by
-//! lapin's own functions, and its payload, which is shared and not copied.
+//! Message in its AMQP form: properties encoded and decoded by lapin's own functions, and a
+//! payload that is shared, not copied.
 
 use anyhow::{Context, bail};
 use bytes::Bytes;
@@ -7,7 +7,7 @@ use lapin::protocol::basic::{gen_properties, parse_properties};
 use wahook_domain::QueuedEvent;
 use wahook_queue::{Outgoing, message};
 
-/// A message on the wire.
+/// Message on the wire.
 #[derive(Debug, Clone)]
 pub struct Carried {
     properties: Vec<u8>,
@@ -15,30 +15,32 @@ pub struct Carried {
 }
 
 impl Carried {
-    /// Writes it.
+    /// Encodes the properties and shares the payload.
     ///
     /// # Errors
-    /// Never: a vector takes whatever is written.
+    /// Never: a vector accepts all bytes.
     pub fn write(message: &Outgoing) -> anyhow::Result<Self> {
         let properties = gen_properties::<Vec<u8>>(message.properties())(Vec::new().into());
-        let (properties, _) = properties.context("properties")?.into_inner();
+        let (properties, _) = properties
+            .context("cannot encode the properties")?
+            .into_inner();
         Ok(Self {
             properties,
             payload: message.payload().clone(),
         })
     }
 
-    /// Reads it, as the consumer does.
+    /// Decodes the message as the consumer does.
     ///
     /// # Errors
-    /// When it is no event's.
+    /// If the message is not an event.
     pub fn read(&self) -> anyhow::Result<QueuedEvent> {
         let (rest, properties) = match parse_properties(self.properties.as_slice()) {
             Ok(parsed) => parsed,
-            Err(error) => bail!("properties: {error}"),
+            Err(error) => bail!("cannot decode the properties: {error}"),
         };
         if !rest.is_empty() {
-            bail!("{} bytes after the properties", rest.len());
+            bail!("{} extra bytes after the properties", rest.len());
         }
         Ok(message::decode(&properties, self.payload.clone())?)
     }
@@ -50,7 +52,7 @@ mod tests {
     use crate::fixed;
 
     #[test]
-    fn what_was_written_is_read() {
+    fn encoded_message_is_decoded_unchanged() {
         let event = fixed::queued(&fixed::event(7, fixed::USUAL)).unwrap();
         let carried = Carried::write(&Outgoing::event(&event)).unwrap();
         assert_eq!(carried.read().unwrap(), event);

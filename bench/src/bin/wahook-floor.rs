@@ -1,9 +1,8 @@
-//! `wahook-floor`: only what physics asks, with the same crates. `wahook-bench` measures it
-//! beside the real programs, so that each of their figures stands as a ratio.
+//! `wahook-floor`: minimal programs over the same crates, the baseline of `wahook-bench`.
 //!
-//! - `wahook-floor ingest`: accept a request, publish its body, or each of its lines where it is
-//!   a batch, answer 202 at the last confirm.
-//! - `wahook-floor drain`: take a message, POST its body, acknowledge it.
+//! - `wahook-floor ingest`: accepts a request, publishes its body (of a batch, each line), and
+//!   answers 202 after the last confirm.
+//! - `wahook-floor drain`: takes a message, sends its body by POST, acknowledges it.
 //!
 //! No checks, no signature, no retries, no log, no metrics, no reconnecting.
 
@@ -36,11 +35,11 @@ const QUEUE: &str = "floor";
 const PERSISTENT: u8 = 2;
 const BATCH: &str = "application/x-ndjson";
 
-/// The floor of the benchmarks: the same crates, and nothing but the least that is needed.
+/// Baseline of the benchmarks: same crates, minimal work
 #[derive(Debug, Parser)]
 #[command(name = "wahook-floor")]
 struct Arguments {
-    /// The broker
+    /// URL of the broker
     #[arg(long)]
     amqp_url: String,
     #[command(subcommand)]
@@ -49,18 +48,18 @@ struct Arguments {
 
 #[derive(Debug, Subcommand)]
 enum Part {
-    /// Requests to confirmed publishes
+    /// Publish the bodies of requests, with confirms
     Ingest {
-        /// The port on 127.0.0.1
+        /// Port on 127.0.0.1
         #[arg(long)]
         port: u16,
     },
-    /// Messages to POSTs
+    /// Deliver messages by POST
     Drain {
-        /// Where to
+        /// URL of the webhook
         #[arg(long)]
         url: String,
-        /// Requests in flight
+        /// Maximum number of requests in flight
         #[arg(long)]
         concurrency: u16,
     },
@@ -106,7 +105,7 @@ async fn ingest(channel: Channel, address: SocketAddr) -> anyhow::Result<()> {
         tokio::spawn(async move {
             let service = service_fn(|request| answer(channel.clone(), request));
             let served = http1::Builder::new().serve_connection(TokioIo::new(stream), service);
-            // A connection that its client has closed.
+            // Fails only if the client closes the connection.
             let _closed = served.await;
         });
     }
@@ -161,7 +160,7 @@ async fn confirmed(publish: PublisherConfirm) -> anyhow::Result<()> {
 }
 
 async fn drain(channel: Channel, url: String, concurrency: u16) -> anyhow::Result<()> {
-    // Fails when a provider is there already, which is just as good.
+    // Fails only if a provider is installed already.
     let _present = rustls::crypto::ring::default_provider().install_default();
     let client = reqwest::Client::builder()
         .no_proxy()

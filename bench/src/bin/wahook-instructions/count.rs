@@ -1,4 +1,4 @@
-//! How many instructions is it?
+//! Instruction counts per path, by valgrind's callgrind.
 
 use std::{
     env,
@@ -9,11 +9,11 @@ use anyhow::{Context, bail, ensure};
 
 use crate::path::Path;
 
-/// Events of the shorter run; the longer has twice as many. Whole batches of the log, and
-/// enough of them that what is not the same for each (a table that grows) weighs little.
+/// Events of the shorter run; the longer run has twice as many. A multiple of the log's batch
+/// size, and large enough that irregular costs (a growing table) have little weight.
 const EVENTS: u32 = 1024;
 
-/// The instructions of one event on this path.
+/// Returns the instructions per event on this path.
 pub(crate) fn by_event(path: Path) -> anyhow::Result<u64> {
     let (shorter, longer) = (begin(path, EVENTS)?, begin(path, 2 * EVENTS)?);
     let (shorter, longer) = (shorter.instructions()?, longer.instructions()?);
@@ -23,7 +23,7 @@ pub(crate) fn by_event(path: Path) -> anyhow::Result<u64> {
     Ok(more / u64::from(EVENTS))
 }
 
-/// The compiler that built this: the one that cargo uses here.
+/// Returns the version of the compiler that cargo uses here.
 pub(crate) fn compiler() -> anyhow::Result<String> {
     let rustc = env::var("RUSTC").unwrap_or_else(|_| "rustc".to_owned());
     let output = Command::new(&rustc).arg("--version").output();
@@ -32,13 +32,13 @@ pub(crate) fn compiler() -> anyhow::Result<String> {
     Ok(String::from_utf8(output.stdout)?.trim().to_owned())
 }
 
-/// A run under valgrind; the two of a path go side by side.
+/// Run under valgrind. Both runs of a path are parallel.
 struct Counting(std::process::Child);
 
-/// Nothing of the environment reaches the run: its size would move the stack, and a setting
-/// might change what the allocator does.
+/// Starts a run with an environment of `PATH` only: its size would move the stack, and a
+/// variable might change the allocator.
 fn begin(path: Path, events: u32) -> anyhow::Result<Counting> {
-    let this = env::current_exe().context("where this program is")?;
+    let this = env::current_exe().context("cannot find the path of this program")?;
     let child = Command::new("valgrind")
         .env_clear()
         .env("PATH", env::var_os("PATH").unwrap_or_default())
@@ -48,7 +48,7 @@ fn begin(path: Path, events: u32) -> anyhow::Result<Counting> {
         .stdout(Stdio::null())
         .stderr(Stdio::piped())
         .spawn()
-        .context("valgrind (deploy/local/install.sh valgrind installs it)")?;
+        .context("cannot start valgrind; install it with deploy/local/install.sh valgrind")?;
     Ok(Counting(child))
 }
 
@@ -59,12 +59,12 @@ impl Counting {
         ensure!(output.status.success(), "the run failed:\n{said}");
         match collected(&said) {
             Some(instructions) => Ok(instructions),
-            None => bail!("valgrind did not say what it collected:\n{said}"),
+            None => bail!("valgrind printed no total:\n{said}"),
         }
     }
 }
 
-/// From callgrind's line `==17== Collected : 1234`.
+/// Parses callgrind's line `==17== Collected : 1234`.
 fn collected(said: &str) -> Option<u64> {
     let line = said.lines().find(|line| line.contains("Collected : "))?;
     line.rsplit(' ').next()?.parse().ok()
@@ -75,7 +75,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_callgrind_collected_is_read() {
+    fn callgrind_total_is_parsed() {
         let said = "==17== Events    : Ir\n==17== Collected : 123456\n==17== \n";
         assert_eq!(collected(said), Some(123_456));
         assert_eq!(collected("==17== Events    : Ir\n"), None);

@@ -1,4 +1,4 @@
-//! What was committed, and is it still so?
+//! Committed figures and their comparison with new counts.
 
 use std::{collections::BTreeMap, fmt};
 
@@ -7,24 +7,25 @@ use toml::de::{DeTable, DeValue};
 
 use crate::path::Path;
 
-/// What a figure may be off, up or down, in percent.
+/// Allowed deviation of a figure, up or down, in percent.
 pub(crate) const TOLERANCE_PERCENT: u64 = 5;
 
 const HEAD: &str = "\
-# Instructions of one 400-byte event, without sockets and servers (docs/hot-path.md). `make
-# instructions` fails where one is more than 5 % off; `make instructions-renew` writes them.
+# Instructions per 400-byte event, without sockets and servers (docs/performance/hot-path.md).
+# `make instructions` fails if a count deviates by more than 5 %; `make instructions-renew`
+# writes this file.
 ";
 
-/// Instructions by path.
+/// Instructions per event, by path.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Figures {
-    /// Whose code was counted, as it calls itself.
+    /// Version of the compiler that built the counted code.
     pub(crate) compiler: String,
     by_path: BTreeMap<Path, u64>,
 }
 
 impl Figures {
-    /// None yet.
+    /// Returns an empty set of figures.
     pub(crate) fn of(compiler: String) -> Self {
         Self {
             compiler,
@@ -40,16 +41,16 @@ impl Figures {
         let instructions = self.by_path.get(&path).copied();
         instructions.with_context(|| {
             let name = path.name();
-            format!("there is no figure for {name}; make instructions-renew writes it")
+            format!("no figure for {name}; run make instructions-renew")
         })
     }
 
-    /// Reads what [`Figures::fmt`] wrote.
+    /// Parses the output of [`Figures::fmt`].
     pub(crate) fn parse(text: &str) -> anyhow::Result<Self> {
         let table = DeTable::parse(text)?;
         let value = |key: &str| table.get_ref().get(key).map(toml::Spanned::get_ref);
         let Some(DeValue::String(compiler)) = value("compiler") else {
-            return Err(anyhow!("there must be a text `compiler`"));
+            return Err(anyhow!("the key `compiler` must be a string"));
         };
         let mut figures = Self::of(compiler.to_string());
         for path in Path::ALL {
@@ -71,14 +72,15 @@ impl fmt::Display for Figures {
     }
 }
 
-/// How a count stands to its figure.
+/// Result of comparing a count with its figure.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) enum Verdict {
     /// Within the tolerance.
     Held,
-    /// Above it, by so many percent.
+    /// More instructions than committed, by this percentage.
     Dearer(f64),
-    /// Below it: also to be committed, or it could be lost again unnoticed.
+    /// Fewer instructions than committed, by this percentage. Fails too: without a new figure
+    /// the gain could be lost unnoticed.
     Cheaper(f64),
 }
 
@@ -88,7 +90,7 @@ impl Verdict {
         if off.saturating_mul(100) <= committed.saturating_mul(TOLERANCE_PERCENT) {
             return Self::Held;
         }
-        #[expect(clippy::cast_precision_loss, reason = "for people, to a tenth")]
+        #[expect(clippy::cast_precision_loss, reason = "display only, one decimal")]
         let percent = 100.0 * off as f64 / committed.max(1) as f64;
         if counted > committed {
             Self::Dearer(percent)
@@ -101,7 +103,7 @@ impl Verdict {
 impl fmt::Display for Verdict {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Held => f.write_str("held"),
+            Self::Held => f.write_str("ok"),
             Self::Dearer(percent) => write!(f, "{percent:.1} % more"),
             Self::Cheaper(percent) => write!(f, "{percent:.1} % less"),
         }
@@ -113,7 +115,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn five_percent_either_way_are_held() {
+    fn deviation_up_to_five_percent_is_accepted() {
         for counted in [9_500, 10_000, 10_500] {
             assert_eq!(Verdict::of(10_000, counted), Verdict::Held);
         }
@@ -123,7 +125,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_written_is_read() {
+    fn printed_figures_are_parsed_unchanged() {
         let mut figures = Figures::of("rustc 1.95.0 (59807616e 2026-04-14)".to_owned());
         figures.put(Path::Accept, 17);
         let read = Figures::parse(&figures.to_string()).unwrap();

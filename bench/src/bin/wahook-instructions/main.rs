@@ -1,12 +1,12 @@
-//! `wahook-instructions`: how many instructions does one event cost, and are they still as
-//! many as was committed? `make instructions` builds what it needs.
+//! `wahook-instructions`: counts the instructions per event and compares them with the
+//! committed figures. `make instructions` builds the required programs.
 //!
-//! Time differs from run to run and from machine to machine, instructions hardly do. Each path
-//! runs under valgrind's callgrind, once with some events and once with twice as many; what
-//! the second costs more, by event, is the path's own, without start and end.
+//! Times differ between runs and machines; instruction counts hardly do. Each path runs under
+//! valgrind's callgrind, once with some events and once with twice as many. The difference,
+//! per event, is the cost of the path without start and end.
 //!
-//! A figure belongs to a compiler, to this build's profile and to the libraries in
-//! `Cargo.lock`: whoever changes one of them writes the figures anew in the same commit.
+//! Figures depend on the compiler, the build profile and the libraries in `Cargo.lock`. A
+//! change of one of them includes new figures in the same commit.
 
 mod count;
 mod figures;
@@ -20,7 +20,7 @@ use clap::{Parser, Subcommand};
 use figures::{Figures, TOLERANCE_PERCENT, Verdict};
 use path::Path;
 
-/// Counts the instructions that one event costs and compares them with the committed figures.
+/// Count the instructions per event and compare them with the committed figures
 #[derive(Debug, Parser)]
 #[command(name = "wahook-instructions", version)]
 struct Arguments {
@@ -30,22 +30,22 @@ struct Arguments {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Count, compare, and fail where a figure is off
+    /// Count, compare, and fail if a figure deviates
     Check {
-        /// The committed figures
+        /// File of committed figures
         #[arg(value_name = "FILE")]
         figures: PathBuf,
     },
-    /// Count, and write the figures anew
+    /// Count and rewrite the figures
     Renew {
-        /// Where to
+        /// File to write
         #[arg(value_name = "FILE")]
         figures: PathBuf,
     },
-    /// Only go a path so many times, as valgrind is asked to
+    /// Run one path only, for use under valgrind
     Run {
         path: Path,
-        /// Events
+        /// Number of events
         events: u32,
     },
 }
@@ -86,10 +86,7 @@ fn counted() -> anyhow::Result<Figures> {
 }
 
 fn check(committed: &Figures, counted: &Figures) -> anyhow::Result<()> {
-    println!(
-        "{:<8} {:>12} {:>12}",
-        "an event", "committed", "instructions"
-    );
+    println!("{:<8} {:>12} {:>12}", "path", "committed", "counted");
     let mut off = Vec::new();
     for path in Path::ALL {
         let before = committed.get(path)?;
@@ -106,15 +103,15 @@ fn check(committed: &Figures, counted: &Figures) -> anyhow::Result<()> {
     let off = off.join(", ");
     if committed.compiler != counted.compiler {
         bail!(
-            "{off}: more than {TOLERANCE_PERCENT} % off, but the figures are those of {}, and this is {}. \
-             With the first they must hold; a change of the compiler writes them anew: make instructions-renew",
+            "{off}: deviation above {TOLERANCE_PERCENT} %, but the figures belong to {} and the compiler here is {}; \
+             check with the first, or run make instructions-renew after a change of the compiler",
             committed.compiler,
             counted.compiler,
         );
     }
     bail!(
-        "{off}: more than {TOLERANCE_PERCENT} % off. Where an event has become dearer, find out why \
-         (docs/hot-path.md says how); where that is meant, or it has become cheaper, commit the new \
-         figures: make instructions-renew"
+        "{off}: deviation above {TOLERANCE_PERCENT} %; if an event costs more, find the cause \
+         (see docs/performance/hot-path.md); if that is intended, or it costs less, commit new \
+         figures with make instructions-renew"
     )
 }

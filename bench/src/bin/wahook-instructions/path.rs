@@ -1,4 +1,4 @@
-//! Which ways of an event are counted, and what goes them.
+//! Paths of an event that are counted, and the code that runs them.
 
 use std::hint::black_box;
 
@@ -12,7 +12,7 @@ use wahook_bench::{
 };
 use wahook_queue::Outgoing;
 
-/// The way of an event of 400 bytes.
+/// Path of an event of 400 bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, ValueEnum)]
 pub(crate) enum Path {
     /// From the request to the message and the answer
@@ -26,7 +26,7 @@ pub(crate) enum Path {
 impl Path {
     pub(crate) const ALL: [Self; 3] = [Self::Accept, Self::Deliver, Self::Retry];
 
-    /// As it is called in the file of figures and by whoever runs one.
+    /// Returns the name in the figures file and on the command line.
     pub(crate) const fn name(self) -> &'static str {
         match self {
             Self::Accept => "accept",
@@ -35,7 +35,7 @@ impl Path {
         }
     }
 
-    /// Goes it so many times.
+    /// Runs the path for this number of events.
     pub(crate) fn run(self, events: u32) -> anyhow::Result<()> {
         match self {
             Self::Accept => accept(events),
@@ -54,7 +54,7 @@ fn accept(events: u32) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Results go to the log by [`BATCH`], as they do under load.
+/// Delivers events and writes their results in batches of [`BATCH`], as under load.
 fn deliver(events: u32, answer: &Answer) -> anyhow::Result<()> {
     let delivery = Delivery::new()?;
     let event = fixed::queued(&fixed::event(0, USUAL))?;
@@ -75,7 +75,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_path_can_be_gone() {
+    fn every_path_runs() {
         for path in Path::ALL {
             path.run(2 * u32::try_from(BATCH).unwrap()).unwrap();
         }
