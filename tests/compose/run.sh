@@ -1,14 +1,14 @@
 #!/usr/bin/env bash
-# Proves the images and docker-compose.yml with a real Docker Engine: build, up, three consumers, an
-# event through, one consumer killed, down. Starts an engine of its own, which nobody else sees and
-# which is gone afterwards; the base images are local stand-ins (standins.sh). Needs root.
+# Tests the images and docker-compose.yml with a real Docker Engine: build, up, deliver an event,
+# scale to three consumers, kill one, down. Starts a private engine and removes it afterwards. The
+# base images are local stand-ins (standins.sh). Requires root.
 set -euo pipefail
 
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
 cd "$root"
 work=$(mktemp -d "${TMPDIR:-/tmp}/wahook-compose.XXXXXX")
 export DOCKER_HOST=unix://$work/sock COMPOSE_PROJECT_NAME=wahook-test
-# Everything but Grafana, which nothing here can stand in for.
+# All services except Grafana, which has no local stand-in.
 services=(producer consumer rabbitmq mongo prometheus demo)
 producer=http://127.0.0.1:8080
 engine=
@@ -28,15 +28,15 @@ main() {
   wait_for "an event is delivered" event_goes_through
   say "three consumers"
   compose up -d --scale consumer=3 "${services[@]}"
-  wait_for "Prometheus finds three consumers by DNS" sees_consumers 3
+  wait_for "Prometheus discovers three consumers by DNS" sees_consumers 3
   say "one consumer is killed"
   docker kill "$(compose ps -q consumer | head -n 1)" > /dev/null
   wait_for "an event is delivered" event_goes_through
-  wait_for "Prometheus sees no more than are left" sees_consumers 2
+  wait_for "Prometheus sees only the two remaining consumers" sees_consumers 2
   say "down"
   compose down -v
   [ -z "$(docker ps -aq)" ] || fail "containers are left"
-  say "all of it works"
+  say "all checks passed"
 }
 
 start_engine() {
@@ -52,7 +52,7 @@ start_engine() {
   fail "no Docker Engine can run here (see above)"
 }
 
-# At most 40 MB above its base; runs with nothing to write to and no rights; listens within a second.
+# Checks an image: at most 40 MB above its base, runs read-only and unprivileged, listens within 1 s.
 check_image() {
   local name=$1 port=$2 image=${COMPOSE_PROJECT_NAME}_$1 base added id logs
   base=$(docker image inspect -f '{{.Size}}' debian:bookworm-slim)
@@ -62,21 +62,21 @@ check_image() {
   id=$(docker run -d --read-only --cap-drop ALL --security-opt no-new-privileges --network none \
     -e AMQP_URL=amqp://127.0.0.1:1 -e "MONGODB_URI=mongodb://127.0.0.1:1" \
     -e WEBHOOK_URL=https://example.com/ -e PRODUCER_TOKEN=0123456789abcdef0123456789abcdef "$image")
-  wait_for "$name answers its own health check" docker exec "$id" "wahook-$name" health
+  wait_for "$name passes its health check" docker exec "$id" "wahook-$name" health
   docker exec "$id" "wahook-$name" health --ready > /dev/null 2>&1 && fail "$name is ready without a broker"
   logs=$(docker logs "$id" 2>&1)
   started=$(docker inspect -f '{{.State.StartedAt}}' "$id")
   listening=$(docker logs -t "$id" 2>&1 | awk '/listening on/ {print $1; exit}')
-  [ -n "$listening" ] || fail "$name never listened: $logs"
+  [ -n "$listening" ] || fail "$name does not listen: $logs"
   took=$((($(date -d "$listening" +%s%N) - $(date -d "$started" +%s%N)) / 1000000))
   [ "$took" -lt 1000 ] || fail "$name took $took ms to listen"
   docker rm -f "$id" > /dev/null
-  say "$name adds $added MB to its base, listens on $port after $took ms, read-only, without rights"
+  say "$name adds $added MB to its base, listens on $port after $took ms, read-only, unprivileged"
 }
 
 producer_is_ready() { compose exec -T producer wahook-producer health --ready; }
 
-# The webhook says which events it has answered 200.
+# The demo webhook logs the status of each answer.
 event_goes_through() {
   local id=proof-$RANDOM$RANDOM
   curl -sf -m 5 "$producer/v1/events" -H "Authorization: Bearer $token" -H "Idempotency-Key: $id" -H "Content-Type: application/json" \

@@ -1,11 +1,11 @@
 #!/usr/bin/env bash
-# Makes local images under the names of the base images, from Debian's packages, the Rust on this
-# machine and the mongod of the tests: for a Docker Engine that can pull nothing.
+# Builds local images under the names of the base images, from Debian packages, the local Rust
+# toolchain and the mongod of the tests, for a Docker Engine that can't pull images.
 #
-#   standins.sh FOLDER      DOCKER_HOST says where the engine is
+#   standins.sh FOLDER      DOCKER_HOST is the address of the engine
 #
-# What is not the real thing: RabbitMQ is Debian's 3.10, MongoDB 6.0 with a stand-in for mongosh,
-# Prometheus Debian's 2.42. Grafana has none.
+# Differences to the real images: RabbitMQ is Debian's 3.10, MongoDB is 6.0 with a stand-in for
+# mongosh, Prometheus is Debian's 2.42. Grafana has no stand-in.
 set -euo pipefail
 
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
@@ -15,7 +15,7 @@ cargo_home=${CARGO_HOME:-$HOME/.cargo}
 
 main() {
   local slim=$work/slim all=$work/all
-  say "debootstrap, twice"
+  say "debootstrap (two root file systems)"
   bootstrap "$slim"
   bootstrap "$all" --include="$packages"
   add_rust "$all"
@@ -46,7 +46,7 @@ bootstrap() {
   rm -rf "$target"/var/cache/apt/archives/*.deb "$target"/var/lib/apt/lists/*
 }
 
-# The toolchain and the packages that are here already, so that the build needs no network.
+# Copies the local toolchain and downloaded packages, so that the build needs no network.
 add_rust() {
   local toolchain
   toolchain=$(cd "$root" && rustc --print sysroot)

@@ -1,5 +1,5 @@
-// What ECMAScript itself makes of a text. For each line, a text in base64, prints
-// JSON.stringify(JSON.parse(text)) in base64; an empty line where the text is refused.
+// ECMAScript reference for the canonical form. Reads texts in base64, one per line, and prints
+// JSON.stringify(JSON.parse(text)) of each in base64, or an empty line if the text is not valid.
 'use strict';
 
 const readline = require('node:readline');

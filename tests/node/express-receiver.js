@@ -1,4 +1,4 @@
-// A receiver as users write it: Express and its JSON body parser.
+// Receiver with Express and its JSON body parser, for the tests of the documented verifier.
 //
 //   node express-receiver.js express|express4
 'use strict';
@@ -15,6 +15,6 @@ app.post('/webhook', (req, res) => {
 const server = app.listen(0, '127.0.0.1', () => {
   console.log(`listening on http://127.0.0.1:${server.address().port}`);
 });
-// The default of 5 s ends connections under requests where the machine is busy; that is
-// another test's business.
+// On a busy machine the default of 5 s can close a connection during a request. Other tests cover
+// that case.
 server.keepAliveTimeout = 60_000;

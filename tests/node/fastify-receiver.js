@@ -1,7 +1,7 @@
-// A receiver as users write it: Fastify, with a parser that keeps the bytes.
+// Receiver with Fastify and a body parser that keeps the raw bytes.
 'use strict';
 
-// Fastify's own parser refuses bodies with a key `__proto__`; events are users' data.
+// The JSON parser of Fastify rejects bodies with a key `__proto__`, but events may contain that key.
 const fastify = require('fastify')({ bodyLimit: 2 * 1024 * 1024 });
 const { verify } = require('./verifiers');
 

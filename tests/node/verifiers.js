@@ -1,7 +1,7 @@
-// How users verify a delivery: the documented way, which recomputes the signature over
-// JSON.stringify of the parsed body, and with the libraries for Standard Webhooks.
+// Signature checks for the receivers: the documented verifier, which signs JSON.stringify of the
+// parsed body, and the libraries for Standard Webhooks.
 //
-// Takes the secret from WEBHOOK_SECRET; a plain one is given to the libraries as raw.
+// The secret is WEBHOOK_SECRET. The libraries read a plain secret in their raw format.
 'use strict';
 
 const crypto = require('node:crypto');
@@ -12,7 +12,7 @@ const format = secret.startsWith('whsec_') ? undefined : { format: 'raw' };
 
 function verifyWebhookSignature(payload, signature) {
   const computed = crypto.createHmac('sha256', secret).update(JSON.stringify(payload)).digest('hex');
-  // Throws on any other length, as the documented verifier does.
+  // Throws if the lengths differ, like the documented verifier.
   return crypto.timingSafeEqual(Buffer.from(signature), Buffer.from(computed));
 }
 
@@ -24,7 +24,7 @@ function attempt(check) {
   }
 }
 
-/** Prints what each verifier says of a delivery, as one line of JSON; returns the status to answer. */
+/** Prints the verdict of each verifier as one line of JSON. Returns the status of the answer. */
 function verify({ parsed, bytes, headers }) {
   const verdicts = {
     documented: attempt(() => verifyWebhookSignature(parsed, headers['x-webhook-signature'])),

@@ -1,7 +1,6 @@
-// The log as users read it: their mongoose model and their queries, on MONGODB_URI and
-// MONGODB_DATABASE. Prints what they find as one line of JSON, once with the model as they
-// have it and once with `_id` declared as the string that it is, which `save` and `validate`
-// ask for.
+// Reads the log with the mongoose model and the queries of existing applications, on MONGODB_URI and
+// MONGODB_DATABASE. Prints the results as one line of JSON: once with that model, and once with `_id`
+// declared as a string (its actual type), which `save` and `validate` require.
 'use strict';
 
 const mongoose = require('mongoose');
@@ -35,7 +34,7 @@ function seen(entry) {
 }
 
 async function read(Log) {
-  // Creates the model's indexes; fails where one of the same name is another.
+  // Creates the indexes of the model. Fails if a different index has the same name.
   await Log.init();
   const lastTen = await Log.find().sort({ createdAt: -1 }).limit(10);
   const [newest, oldest] = [lastTen.at(0).createdAt, lastTen.at(-1).createdAt];

@@ -1,7 +1,7 @@
-"""A receiver as users write it: the libraries for Standard Webhooks, in Python.
+"""Receiver with the Python libraries for Standard Webhooks.
 
-Takes the secret from WEBHOOK_SECRET; a plain one is given to the libraries as bytes.
-Prints, for each delivery, what each verifier says, as one line of JSON.
+The secret is WEBHOOK_SECRET. The libraries get a plain secret as bytes.
+Prints the verdict of each verifier as one line of JSON per delivery.
 """
 
 import hashlib
@@ -55,7 +55,7 @@ class Receiver(BaseHTTPRequestHandler):
         self.end_headers()
 
     def log_message(self, *_):
-        """The verdict says it all."""
+        """Logs nothing: the verdict is printed instead."""
 
 
 server = ThreadingHTTPServer(("127.0.0.1", 0), Receiver)

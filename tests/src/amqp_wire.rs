@@ -1,7 +1,7 @@
-//! How does a program speak to the broker that heeds none of the rules of ours?
+//! AMQP client that writes and reads messages byte by byte.
 //!
-//! A client that writes and reads messages byte by byte, so that a test can publish what
-//! no library would and see what the broker really keeps.
+//! Tests use it to publish messages that no library would, and to see exactly what the broker
+//! stores.
 
 mod properties;
 
@@ -18,7 +18,7 @@ const HEARTBEAT: u8 = 8;
 const FRAME_END: u8 = 0xce;
 const BASIC: u16 = 60;
 
-/// What the broker sends while nothing is wrong, as (class, method).
+/// Methods that the broker sends in normal operation, as (class, method).
 const START: (u16, u16) = (10, 10);
 const TUNE: (u16, u16) = (10, 30);
 const OPENED: (u16, u16) = (10, 41);
@@ -28,14 +28,14 @@ const CONFIRMED: (u16, u16) = (BASIC, 80);
 const GOT: (u16, u16) = (BASIC, 71);
 const GOT_NONE: (u16, u16) = (BASIC, 72);
 
-/// A connection with one channel, in confirm mode.
+/// Connection with one channel in confirm mode.
 #[derive(Debug)]
 pub struct AmqpWire {
     stream: TcpStream,
     frame_max: usize,
 }
 
-/// A message, as the broker keeps it.
+/// Message as stored by the broker.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct WireMessage {
     pub properties: Properties,
@@ -43,12 +43,12 @@ pub struct WireMessage {
 }
 
 impl AmqpWire {
-    /// Connects to a URL of the harness, `amqp://guest:guest@127.0.0.1:PORT/VHOST`.
+    /// Connects to a URL of the form `amqp://guest:guest@127.0.0.1:PORT/VHOST`.
     pub async fn connect(url: &str) -> anyhow::Result<Self> {
         let (address, vhost) = url
             .split_once('@')
             .and_then(|(_, rest)| rest.split_once('/'))
-            .with_context(|| format!("no address of the harness: {url}"))?;
+            .with_context(|| format!("unsupported AMQP URL: {url}"))?;
         let vhost = if vhost == "%2f" { "/" } else { vhost };
         let mut stream = TcpStream::connect(address).await?;
         stream.write_all(b"AMQP\x00\x00\x09\x01").await?;
@@ -67,7 +67,9 @@ impl AmqpWire {
         ];
         wire.call(0, (10, 11), &parts.map(Vec::as_slice)).await?;
         let tune = wire.expect(TUNE).await?;
-        let (limits, _heartbeat) = tune.split_at_checked(6).context("a short tune")?;
+        let (limits, _heartbeat) = tune
+            .split_at_checked(6)
+            .context("truncated Connection.Tune")?;
         wire.frame_max = number(limits.get(2..).unwrap_or_default()).try_into()?;
         wire.call(0, (10, 31), &[limits, &[0, 0]]).await?;
         let open = [&short(vhost.as_bytes())?, &[0][..], &[0]];
@@ -80,8 +82,8 @@ impl AmqpWire {
         Ok(wire)
     }
 
-    /// Publishes to an exchange (`""` for straight into the queue that the routing key
-    /// names); returns once the broker has confirmed it.
+    /// Publishes to an exchange (`""` publishes to the queue named by the routing key);
+    /// returns after the publisher confirm.
     pub async fn publish(
         &mut self,
         exchange: &str,
@@ -105,7 +107,7 @@ impl AmqpWire {
         Ok(())
     }
 
-    /// Takes the first message out of a queue, for good.
+    /// Removes and returns the first message of a queue.
     pub async fn get(&mut self, queue: &str) -> anyhow::Result<Option<WireMessage>> {
         const NO_ACK: u8 = 1;
         let queue = short(queue.as_bytes())?;
@@ -117,7 +119,9 @@ impl AmqpWire {
             (other, _) => bail!("expected {GOT:?}, got {other:?}"),
         }
         let header = self.frame(HEADER).await?;
-        let length = usize::try_from(number(header.get(4..12).context("a short header")?))?;
+        let length = usize::try_from(number(
+            header.get(4..12).context("truncated content header")?,
+        ))?;
         let properties = Properties::decode(header.get(12..).unwrap_or_default())?;
         let mut body = Vec::new();
         while body.len() < length {
@@ -147,7 +151,7 @@ impl AmqpWire {
         Ok(self.stream.write_all(&frame).await?)
     }
 
-    /// The arguments of the method that has to come next.
+    /// Reads the next method and returns its arguments; fails on another method.
     async fn expect(&mut self, wanted: (u16, u16)) -> anyhow::Result<Vec<u8>> {
         let (id, arguments) = self.method().await?;
         let shown = String::from_utf8_lossy(&arguments);
@@ -157,7 +161,7 @@ impl AmqpWire {
 
     async fn method(&mut self) -> anyhow::Result<((u16, u16), Vec<u8>)> {
         let payload = self.frame(METHOD).await?;
-        let (id, arguments) = payload.split_first_chunk().context("a short method")?;
+        let (id, arguments) = payload.split_first_chunk().context("truncated method")?;
         let [class, class_end, method, method_end] = *id;
         let class = u16::from_be_bytes([class, class_end]);
         let method = u16::from_be_bytes([method, method_end]);
@@ -173,7 +177,7 @@ impl AmqpWire {
             self.stream.read_exact(&mut payload).await?;
             ensure!(
                 self.stream.read_u8().await? == FRAME_END,
-                "no end of a frame"
+                "missing frame end"
             );
             match kind {
                 HEARTBEAT => {}
@@ -190,7 +194,7 @@ fn short(text: &[u8]) -> anyhow::Result<Vec<u8>> {
     Ok(bytes)
 }
 
-/// A whole number, most significant byte first.
+/// Decodes a big-endian number.
 fn number(bytes: &[u8]) -> u64 {
     bytes
         .iter()

@@ -1,9 +1,8 @@
-//! A real browser that a test looks through and types into: Debian's Chromium, headless, driven
-//! by its own chromedriver.
+//! Headless Chromium (Debian's package), driven by its chromedriver.
 //!
-//! The protocol (W3C WebDriver) is JSON over HTTP, and a handful of its commands is all that the
-//! tests need. The clients that there are bring a library under the MPL, which `deny.toml` does
-//! not allow, and a hundred others.
+//! The protocol (W3C WebDriver) is JSON over HTTP, and the tests need only a few commands. The
+//! existing client crates depend on a library under the MPL, which `deny.toml` does not allow,
+//! and on a hundred others.
 
 use std::fs::File;
 use std::io::{BufRead, BufReader};
@@ -22,14 +21,14 @@ use crate::folder::{RunFolder, tail};
 use crate::guard::Guarded;
 use crate::or_fail;
 
-/// On a busy machine Chromium takes seconds to start.
+/// Start-up limit; on a busy machine Chromium takes seconds to start.
 const STARTS_WITHIN: Duration = Duration::from_secs(90);
-/// Any command, and all that a page does by itself.
+/// Limit for a change of the page.
 const SOON: Duration = Duration::from_secs(30);
-/// How chromedriver names an element.
+/// WebDriver's key for an element id.
 const ELEMENT: &str = "element-6066-11e4-a52e-4f735466cecf";
 
-/// The keys that are no characters, as WebDriver writes them.
+/// WebDriver codes of keys without a character.
 pub mod keys {
     pub const CONTROL: &str = "\u{e009}";
     pub const DOWN: &str = "\u{e015}";
@@ -40,24 +39,24 @@ pub mod keys {
     pub const UP: &str = "\u{e013}";
 }
 
-/// What a person would call the window.
+/// Size and colour scheme of the window.
 #[derive(Debug, Clone, Copy)]
 pub enum Screen {
     Desktop,
     DarkDesktop,
-    /// So many CSS pixels wide. Chromium's own windows can't be that narrow, so it is emulated,
-    /// with touch.
+    /// Width in CSS pixels. Emulated, with touch, because Chromium's windows cannot be so
+    /// narrow.
     Phone(u32),
 }
 
-/// One window with a profile of its own. Dropping it kills the browser.
+/// Browser window with a separate profile. Dropping it kills the browser.
 #[derive(Debug)]
 pub struct Browser {
     http: reqwest::Client,
     session: String,
     log: std::path::PathBuf,
     _driver: Guarded,
-    /// After the driver: it is removed once nobody writes into it.
+    /// Declared last: removed after the driver has ended.
     _folder: RunFolder,
 }
 
@@ -73,18 +72,19 @@ impl Browser {
         self.command("url", json!({ "url": url })).await;
     }
 
-    /// What the body of a function returns in the page; its arguments are `arguments`.
+    /// Runs `script` as a function body in the page and returns its result. The script reads
+    /// `arguments`.
     pub async fn run(&self, script: &str, arguments: &[Value]) -> Value {
         let command = json!({ "script": script, "args": arguments });
         self.command("execute/sync", command).await
     }
 
-    /// The value of an expression in the page.
+    /// Returns the value of an expression in the page.
     pub async fn value(&self, expression: &str) -> Value {
         self.run(&format!("return ({expression});"), &[]).await
     }
 
-    /// Waits until an expression in the page is true, or anything but false, null, 0 and "".
+    /// Waits until an expression in the page is truthy and returns its value.
     pub async fn wait(&self, expression: &str) -> Value {
         let what = format!("in the page: {expression}");
         eventually(SOON, &what, || async {
@@ -94,14 +94,14 @@ impl Browser {
         .await
     }
 
-    /// Waits until the text of what a selector finds has `part` in it.
+    /// Waits until the text of the selected element contains `part`.
     pub async fn wait_text(&self, css: &str, part: &str) {
         let (css, part) = (json!(css), json!(part));
         let found = format!("document.querySelector({css})?.textContent.includes({part})");
         self.wait(&found).await;
     }
 
-    /// The text of what a selector finds, as it is in the document.
+    /// Returns the text content of the selected element.
     pub async fn text(&self, css: &str) -> String {
         let css = json!(css);
         let value = self
@@ -110,14 +110,14 @@ impl Browser {
         value.as_str().unwrap_or_default().to_owned()
     }
 
-    /// A click where the element is seen; fails the test where it is not.
+    /// Clicks a visible element; fails the test if it is not visible.
     pub async fn click(&self, css: &str) {
         let element = self.element(css).await;
         self.command(&format!("element/{element}/click"), json!({}))
             .await;
     }
 
-    /// Types into a field, over what it held.
+    /// Replaces the content of a field.
     pub async fn fill(&self, css: &str, text: &str) {
         let element = self.element(css).await;
         self.command(&format!("element/{element}/clear"), json!({}))
@@ -127,7 +127,7 @@ impl Browser {
             .await;
     }
 
-    /// Chooses an option of a list as a person does, who sees its name.
+    /// Selects an option of a list by its visible name.
     pub async fn choose(&self, css: &str, name: &str) {
         let element = self.element(css).await;
         let typed = json!({ "text": name });
@@ -135,7 +135,7 @@ impl Browser {
             .await;
     }
 
-    /// Types on the keyboard, wherever the focus is.
+    /// Types into the focused element.
     pub async fn press(&self, text: &str) {
         let active = or_fail(
             "the focus",
@@ -151,7 +151,7 @@ impl Browser {
             .await;
     }
 
-    /// What is in the clipboard, pasted into a field by the keyboard.
+    /// Returns the clipboard's text, pasted into a temporary field by the keyboard.
     pub async fn clipboard(&self) -> String {
         let field = "const field = document.createElement('textarea'); field.id = 'pasted'; \
              document.body.append(field); field.focus();";
@@ -163,7 +163,7 @@ impl Browser {
         pasted.as_str().unwrap_or_default().to_owned()
     }
 
-    /// A PNG of what is seen.
+    /// Returns a PNG of the visible page.
     pub async fn screenshot(&self) -> Vec<u8> {
         let taken = self.send(reqwest::Method::GET, "screenshot", None).await;
         let taken = or_fail("a screenshot", taken);
@@ -200,7 +200,7 @@ impl Browser {
         let mut driver = Guarded::spawn("chromedriver", |command| {
             command
                 .args(["--port=0", "--allowed-ips=127.0.0.1"])
-                // Chromium keeps to it, too.
+                // Inherited by Chromium.
                 .env("HOME", folder.path())
                 .env("XDG_CONFIG_HOME", folder.path())
                 .env("XDG_CACHE_HOME", folder.path())
@@ -216,8 +216,8 @@ impl Browser {
             .no_proxy()
             .build()?;
         let url = format!("http://127.0.0.1:{port}/session");
-        let asked = capabilities(folder.path(), screen);
-        let started = send(&http, reqwest::Method::POST, &url, Some(asked)).await;
+        let capabilities = capabilities(folder.path(), screen);
+        let started = send(&http, reqwest::Method::POST, &url, Some(capabilities)).await;
         let started = started.with_context(|| tail(&log, 5))?;
         let id = started.get("sessionId").and_then(Value::as_str);
         let id = id.context("no session")?;
@@ -235,11 +235,11 @@ fn capabilities(folder: &Path, screen: Screen) -> Value {
     let profile = format!("--user-data-dir={}", folder.join("profile").display());
     let mut arguments = vec![
         "--headless=new",
-        // Tests run as root in containers, where there is neither a sandbox nor much of /dev/shm.
+        // Tests run as root in containers, without a sandbox and with a small /dev/shm.
         "--no-sandbox",
         "--disable-dev-shm-usage",
         "--disable-gpu",
-        // The browser ends with its driver, however that ends.
+        // Ends the browser with its driver, even if the driver is killed.
         "--remote-debugging-pipe",
         "--window-size=1280,900",
         "--no-first-run",
@@ -264,7 +264,8 @@ fn capabilities(folder: &Path, screen: Screen) -> Value {
     json!({ "capabilities": { "alwaysMatch": { "goog:chromeOptions": options } } })
 }
 
-/// Reads what it prints to the end, so that it never blocks on that.
+/// Returns the port that chromedriver prints. Reads all of the output, so that chromedriver
+/// never blocks on a full pipe.
 async fn port_of(stdout: ChildStdout) -> anyhow::Result<u16> {
     let (found, port) = oneshot::channel();
     thread::spawn(move || {
@@ -281,7 +282,7 @@ async fn port_of(stdout: ChildStdout) -> anyhow::Result<u16> {
         }
     });
     port.await
-        .context("chromedriver ended without a word of its port")
+        .context("chromedriver ended without printing its port")
 }
 
 async fn send(
@@ -298,8 +299,8 @@ async fn send(
     }
     let answer = request.send().await?;
     let status = answer.status();
-    let said: Value = serde_json::from_str(&answer.text().await?)?;
-    let value = said.get("value").cloned().unwrap_or_default();
+    let content: Value = serde_json::from_str(&answer.text().await?)?;
+    let value = content.get("value").cloned().unwrap_or_default();
     if !status.is_success() {
         let message = value
             .get("message")

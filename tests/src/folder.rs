@@ -1,11 +1,11 @@
-//! Where does a server keep its data?
+//! Data folders of servers.
 
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::{env, fs, io, process, thread};
 
-/// The folder of one server. A temporary one is removed with its owner, except after a
-/// panic: then it stays for the post-mortem, and its path is printed.
+/// Folder of one server. A temporary folder is removed on drop, except after a panic: then
+/// it is kept for analysis and its path is printed.
 #[derive(Debug)]
 pub struct RunFolder {
     path: PathBuf,
@@ -13,7 +13,7 @@ pub struct RunFolder {
 }
 
 impl RunFolder {
-    /// A new, empty folder under the system's folder for temporary files.
+    /// Creates an empty folder in the system's temporary folder.
     pub fn temporary(name: &str) -> io::Result<Self> {
         static NEXT: AtomicU32 = AtomicU32::new(0);
         loop {
@@ -33,7 +33,7 @@ impl RunFolder {
         }
     }
 
-    /// A folder that keeps its content from run to run; made where it is missing.
+    /// Opens a folder that keeps its content between runs; creates it if missing.
     pub fn lasting(path: impl Into<PathBuf>) -> io::Result<Self> {
         let path = path.into();
         fs::create_dir_all(&path)?;
@@ -51,7 +51,7 @@ impl RunFolder {
         self.temporary
     }
 
-    /// The path of `name` in this folder.
+    /// Returns the path of `name` in this folder.
     pub fn join(&self, name: &str) -> PathBuf {
         self.path.join(name)
     }
@@ -70,7 +70,7 @@ impl Drop for RunFolder {
     }
 }
 
-/// The last `lines` lines of a log file; empty when there is no such file.
+/// Returns the last `lines` lines of a log file, or an empty string if it does not exist.
 pub fn tail(path: &Path, lines: usize) -> String {
     let content = fs::read(path).unwrap_or_default();
     let content = String::from_utf8_lossy(&content);

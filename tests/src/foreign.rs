@@ -1,4 +1,4 @@
-//! Receivers that others wrote: a real program with a real library for verifying.
+//! Receivers in other languages, with third-party verification libraries.
 
 use std::process::Stdio;
 use std::time::Duration;
@@ -13,23 +13,22 @@ use crate::{or_fail, output, workspace};
 
 const READY_WITHIN: Duration = Duration::from_secs(30);
 
-/// A program in a language of its own, and where it finds its libraries.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Language {
     Node,
     Python,
 }
 
-/// A running receiver. It prints what it thinks of each delivery.
+/// Running receiver that prints a verdict on each delivery.
 #[derive(Debug)]
 pub struct ForeignReceiver {
     url: String,
-    said: mpsc::UnboundedReceiver<String>,
+    lines: mpsc::UnboundedReceiver<String>,
     _process: Guarded,
 }
 
 impl Language {
-    /// Starts a program in this language's folder.
+    /// Starts a program in the folder of this language.
     pub fn spawn(self, arguments: &[&str], settings: &[(&str, &str)]) -> anyhow::Result<Guarded> {
         let (program, folder, libraries) = match self {
             Self::Node => ("node", "tests/node", "tests/node/node_modules"),
@@ -38,7 +37,7 @@ impl Language {
         let libraries = workspace().join(libraries);
         anyhow::ensure!(
             libraries.is_dir(),
-            "there is no {}: run `make install`",
+            "{} is missing: run `make install`",
             libraries.display()
         );
         let process = Guarded::spawn(program, |command| {
@@ -54,7 +53,7 @@ impl Language {
 }
 
 impl ForeignReceiver {
-    /// Starts a receiver and waits until it listens; fails the test when it does not.
+    /// Starts a receiver and waits until it listens; fails the test if it does not.
     pub async fn start(language: Language, arguments: &[&str], secret: &str) -> Self {
         let started = Self::try_start(language, arguments, secret).await;
         or_fail(format_args!("{arguments:?}"), started)
@@ -66,20 +65,20 @@ impl ForeignReceiver {
         secret: &str,
     ) -> anyhow::Result<Self> {
         let mut process = language.spawn(arguments, &[("WEBHOOK_SECRET", secret)])?;
-        let stdout = process.take_stdout().context("it has no output")?;
-        let (sender, said) = mpsc::unbounded_channel();
+        let stdout = process.take_stdout().context("no stdout")?;
+        let (sender, lines) = mpsc::unbounded_channel();
         let mut url = output::follow(stdout, move |line| {
-            // Nobody listens any more when the test has ended.
+            // Fails after the end of the test.
             let _ended = sender.send(line.to_owned());
         });
         let listening = url.wait_for(Option::is_some);
         let base = timeout(READY_WITHIN, listening).await??.clone();
         let mut receiver = Self {
             url: format!("{}/webhook", base.context("no URL")?),
-            said,
+            lines,
             _process: process,
         };
-        // The line that names the URL.
+        // Skip the line with the URL.
         receiver.line(READY_WITHIN).await?;
         Ok(receiver)
     }
@@ -88,18 +87,18 @@ impl ForeignReceiver {
         &self.url
     }
 
-    /// What it says of the next delivery, as JSON.
+    /// Returns the verdict on the next delivery, as JSON.
     pub async fn next(&mut self, deadline: Duration) -> Value {
-        let said = async {
+        let verdict = async {
             let line = self.line(deadline).await?;
             serde_json::from_str(&line).with_context(|| line)
         };
-        or_fail("the receiver's verdict", said.await)
+        or_fail("the receiver's verdict", verdict.await)
     }
 
     async fn line(&mut self, deadline: Duration) -> anyhow::Result<String> {
-        let line = timeout(deadline, self.said.recv()).await;
-        line.with_context(|| format!("nothing within {deadline:?}"))?
+        let line = timeout(deadline, self.lines.recv()).await;
+        line.with_context(|| format!("no output within {deadline:?}"))?
             .context("the receiver has ended")
     }
 }

@@ -1,9 +1,9 @@
-//! How does a child process never outlive its parent?
+//! Child processes that never outlive their parent.
 //!
-//! A small watchdog shell holds one end of a pipe whose other end is ours alone. When we
-//! are gone, for whatever reason, the pipe breaks and the watchdog kills the child. The
-//! child itself starts as a shell that waits for a word from us before it becomes the
-//! program, so that there is no moment at which it runs unwatched.
+//! A watchdog shell holds one end of a pipe, and only this process holds the other. When this
+//! process ends for any reason, the pipe breaks and the watchdog kills the child. The child
+//! starts as a shell that waits for a line on its standard input before it becomes the program,
+//! so that it never runs without a watchdog.
 
 use std::ffi::OsStr;
 use std::io::{self, Write};
@@ -20,10 +20,10 @@ use nix::unistd::Pid;
 use tokio::sync::watch;
 
 const GATE: &str = r#"read -r _ || exit 125; exec "$@" </dev/null"#;
-/// The terminal's signals are for us; the watchdog has to be there until we are not.
+/// Ignores the terminal's signals: the watchdog must outlive this process.
 const WATCHDOG: &str = r#"trap "" HUP INT TERM; read -r _; kill -9 -"$1" "$1""#;
 
-/// A running child in a process group of its own. Dropping it kills the group.
+/// Child in a separate process group. Dropping it kills the group.
 #[derive(Debug)]
 pub struct Guarded {
     pid: Pid,
@@ -32,7 +32,7 @@ pub struct Guarded {
     stdout: Option<ChildStdout>,
     stderr: Option<ChildStderr>,
     reaper: Option<JoinHandle<()>>,
-    /// Breaks when this process ends: the watchdog is waiting for that.
+    /// Watched by the watchdog; breaks when this process ends.
     _lifeline: ChildStdin,
 }
 
@@ -82,7 +82,7 @@ impl Guarded {
         })
     }
 
-    /// The program's own process id, not that of a shell around it.
+    /// Process id of the program itself, not of a shell around it.
     pub fn pid(&self) -> u32 {
         self.pid.as_raw().unsigned_abs()
     }
@@ -92,9 +92,9 @@ impl Guarded {
         *lock(&self.exit)
     }
 
-    /// Sends a signal to the program itself. Nothing happens when it has ended.
+    /// Sends a signal to the program itself. Does nothing after its end.
     pub fn signal(&self, signal: Signal) -> io::Result<()> {
-        // Held so that the process can't be reaped, and its number given away, meanwhile.
+        // The lock prevents that the process is reaped and its id reused meanwhile.
         let exit = lock(&self.exit);
         if exit.is_none() {
             kill(self.pid, signal)?;
@@ -107,27 +107,27 @@ impl Guarded {
         let status = exited.wait_for(Option::is_some).await;
         match status.map(|status| *status) {
             Ok(Some(status)) => Ok(status),
-            _ => bail!("the exit of process {} was not seen", self.pid),
+            _ => bail!("the exit status of process {} was not read", self.pid),
         }
     }
 
     pub async fn wait_within(&self, limit: Duration) -> anyhow::Result<ExitStatus> {
         tokio::time::timeout(limit, self.wait())
             .await
-            .with_context(|| format!("process {} still runs after {limit:?}", self.pid))?
+            .with_context(|| format!("process {} is still running after {limit:?}", self.pid))?
     }
 
-    /// SIGKILL, and waits until the process is gone.
+    /// Sends SIGKILL and waits until the process has ended.
     pub async fn kill9(&self) -> anyhow::Result<()> {
         self.signal(Signal::SIGKILL)?;
         self.wait_within(Duration::from_secs(10)).await?;
         Ok(())
     }
 
-    /// SIGTERM; SIGKILL and an error when it hasn't ended within `limit`.
+    /// Sends SIGTERM. After `limit` it sends SIGKILL and returns an error.
     pub async fn terminate(&self, limit: Duration) -> anyhow::Result<ExitStatus> {
         self.signal(Signal::SIGTERM)?;
-        // A frozen process would not notice otherwise.
+        // A frozen process would not handle the signal otherwise.
         self.signal(Signal::SIGCONT)?;
         let ended = self.wait_within(limit).await;
         if ended.is_err() {
@@ -136,12 +136,12 @@ impl Guarded {
         ended
     }
 
-    /// Where `configure` asked for a pipe.
+    /// Returns the pipe if `configure` requested one.
     pub fn take_stdout(&mut self) -> Option<ChildStdout> {
         self.stdout.take()
     }
 
-    /// Where `configure` asked for a pipe.
+    /// Returns the pipe if `configure` requested one.
     pub fn take_stderr(&mut self) -> Option<ChildStderr> {
         self.stderr.take()
     }
@@ -152,7 +152,7 @@ impl Drop for Guarded {
         {
             let exit = lock(&self.exit);
             if exit.is_none() {
-                // The only error is that it has just ended by itself.
+                // Fails only if the process has just ended.
                 let _ended = killpg(self.pid, Signal::SIGKILL);
             }
         }
@@ -169,15 +169,15 @@ fn reap(
     exit: &Mutex<Option<ExitStatus>>,
     announce: &watch::Sender<Option<ExitStatus>>,
 ) {
-    // Waits without reaping: until `child.wait` below, the number can't be anyone else's,
-    // neither for the watchdog nor for `signal`.
+    // Waits without reaping: until `child.wait` below, the id cannot be reused, so the watchdog
+    // and `signal` cannot hit another process.
     while waitid(Id::Pid(pid), WaitPidFlag::WEXITED | WaitPidFlag::WNOWAIT)
         .is_err_and(|error| error == nix::Error::EINTR)
     {}
     let mut exit = lock(exit);
     let _already_gone = watchdog.kill();
     let _status = watchdog.wait();
-    // What the program started and left behind goes with it.
+    // Kills the remaining processes of the group.
     let _none_left = killpg(pid, Signal::SIGKILL);
     let status = child.wait().ok();
     *exit = status;

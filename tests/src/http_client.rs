@@ -1,12 +1,12 @@
-//! What do the tests send their own requests with?
+//! HTTP client of the tests.
 
 use std::time::Duration;
 
 use anyhow::Context;
 
-/// A client that gives up after 10 s, follows no redirects and ignores proxy settings.
+/// Builds a client with a timeout of 10 s, without redirects and proxies.
 pub fn http_client() -> anyhow::Result<reqwest::Client> {
-    // Fails when a provider is there already, which is just as good.
+    // Fails harmlessly if a provider is already installed.
     let _present = rustls::crypto::ring::default_provider().install_default();
     reqwest::Client::builder()
         .timeout(Duration::from_secs(10))

@@ -1,8 +1,8 @@
-//! Real servers, real programs and a real receiver for the end-to-end tests.
+//! Harness of the end-to-end tests: servers, programs and receivers.
 //!
-//! Everything runs on loopback, in a folder of its own, on ports of its own, and is gone
-//! when its owner is gone, even by `kill -9`. A part that fails says why and fails the test.
-//! Methods named `try_…` return the failure instead.
+//! Every process runs on loopback with its own folder and ports, and ends with the test
+//! process, even after `kill -9`. A failure in the harness fails the test with its cause;
+//! methods named `try_…` return the failure instead.
 
 pub mod amqp_wire;
 pub mod browser;
@@ -25,7 +25,7 @@ pub mod raw_http;
 pub mod raw_receiver;
 pub mod receiver;
 pub mod small_disk;
-/// The domain's own generator: it draws the same documents for both.
+/// Document generator, shared with the tests of the domain crate.
 #[path = "../../crates/domain/tests/spelled/mod.rs"]
 pub mod spelled;
 pub mod tcp_proxy;
@@ -35,8 +35,8 @@ use std::env;
 use std::fmt::Display;
 use std::path::{Path, PathBuf};
 
-/// The folder that holds `.local` and the workspace's `Cargo.toml`: the one that cargo runs
-/// this in, else the one that it was built in.
+/// Returns the workspace folder, with `.local` and `Cargo.toml`: the one set by cargo at run
+/// time, or else at build time.
 pub fn workspace() -> PathBuf {
     let built_in = env!("CARGO_MANIFEST_DIR");
     let crate_folder = env::var_os("CARGO_MANIFEST_DIR").unwrap_or_else(|| built_in.into());
@@ -44,7 +44,7 @@ pub fn workspace() -> PathBuf {
     crate_folder.parent().unwrap_or(crate_folder).to_owned()
 }
 
-/// Fails the test with the whole story of the error.
+/// Returns the value, or fails the test with the error and its causes.
 #[track_caller]
 #[expect(clippy::panic, reason = "a broken harness can only fail its test")]
 pub fn or_fail<T>(what: impl Display, result: anyhow::Result<T>) -> T {

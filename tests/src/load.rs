@@ -1,4 +1,4 @@
-//! A steady stream of events, and the ids that were answered 202.
+//! Steady stream of events, with the ids of accepted ones.
 
 use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -13,10 +13,10 @@ use crate::http_client::http_client;
 use crate::or_fail;
 use crate::program::Program;
 
-/// Between two requests of a sender that was refused.
+/// Pause of a sender after a refused event.
 const PAUSE: Duration = Duration::from_millis(50);
 
-/// Senders at work. Each posts one event after the other, with a pause between.
+/// Running senders. Each posts one event after the other.
 #[derive(Debug)]
 pub struct Load {
     shared: Arc<Shared>,
@@ -32,13 +32,13 @@ struct Shared {
 }
 
 impl Load {
-    /// Starts `senders` that pause for `pause` after each event and post `most` events
-    /// together at the most.
+    /// Starts `senders` that pause for `pause` after each event and post at most `most` events
+    /// in total.
     pub fn start(producer: &Program, senders: usize, pause: Duration, most: u64) -> Self {
         Self::start_at(&producer.base_url(), senders, pause, most)
     }
 
-    /// The same, to whoever listens at this URL at each moment.
+    /// Starts senders to a URL, independent of the program that listens there.
     pub fn start_at(base_url: &str, senders: usize, pause: Duration, most: u64) -> Self {
         let shared = Arc::new(Shared::default());
         let mut tasks = JoinSet::new();
@@ -53,23 +53,23 @@ impl Load {
         }
     }
 
-    /// How many were answered 202 so far.
+    /// Returns the number of events answered 202 so far.
     pub fn accepted(&self) -> usize {
         self.shared.accepted().len()
     }
 
-    /// How many were answered otherwise, or not at all, so far.
+    /// Returns the number of events answered otherwise, or not at all, so far.
     pub fn refused(&self) -> u64 {
         self.shared.refused.load(Ordering::Relaxed)
     }
 
-    /// Waits until all are posted; returns the ids that were answered 202.
+    /// Waits until all events are posted; returns the ids answered 202.
     pub async fn finish(mut self) -> BTreeSet<String> {
         while self.senders.join_next().await.is_some() {}
         self.shared.accepted().clone()
     }
 
-    /// Posts no more; returns the ids that were answered 202.
+    /// Stops the senders; returns the ids answered 202.
     pub async fn stop(self) -> BTreeSet<String> {
         self.shared.stop.store(true, Ordering::Relaxed);
         self.finish().await

@@ -1,4 +1,4 @@
-//! A real, private MongoDB that a test may kill, freeze and restart.
+//! Private MongoDB process that a test can kill, freeze and restart.
 
 use std::env;
 use std::path::PathBuf;
@@ -21,29 +21,29 @@ use crate::{or_fail, workspace};
 
 const READY_WITHIN: Duration = Duration::from_secs(60);
 const STOPPED_WITHIN: Duration = Duration::from_secs(30);
-/// The error code of an initiation that was done before.
+/// Error code of a repeated initiation of the replica set.
 const ALREADY_INITIALIZED: i32 = 23;
 
-/// A running (or killed, and not yet restarted) mongod: a replica set of one.
+/// mongod that runs, or was killed and can be restarted: a replica set of one.
 #[derive(Debug)]
 pub struct Mongod {
     /// `None` between a kill or stop and the restart.
     process: Mutex<Option<Guarded>>,
     port: u16,
-    /// Where its data is, if not on the same disk as everything.
+    /// Separate disk for the data, if any.
     disk: Option<SmallDisk>,
-    /// After the process, so that it is gone before the folder is removed.
+    /// Declared last: removed after the process has ended.
     folder: RunFolder,
 }
 
 impl Mongod {
-    /// A fresh, empty server; fails the test when it doesn't come up.
+    /// Starts an empty server; fails the test if it does not start.
     pub async fn start() -> Self {
         let started = async { Self::try_start(RunFolder::temporary("mongod")?).await };
         or_fail("mongod did not start", started.await)
     }
 
-    /// A fresh server whose data is on a disk of its own, which can be filled.
+    /// Starts an empty server with its data on a separate disk that can be filled.
     pub async fn start_on_small_disk(megabytes: u32) -> Self {
         let started = async {
             let folder = RunFolder::temporary("mongod")?;
@@ -53,13 +53,13 @@ impl Mongod {
         or_fail("mongod did not start", started.await)
     }
 
-    /// The disk that it was started on.
+    /// Returns the separate disk; fails the test if there is none.
     pub fn disk(&self) -> &SmallDisk {
-        let disk = self.disk.as_ref().context("it has no disk of its own");
+        let disk = self.disk.as_ref().context("it has no separate disk");
         or_fail("mongod", disk)
     }
 
-    /// Starts a server in `folder`, with the data that it finds there.
+    /// Starts a server in `folder` with the data in it.
     pub async fn try_start(folder: RunFolder) -> anyhow::Result<Self> {
         Self::start_in(folder, None).await
     }
@@ -78,7 +78,7 @@ impl Mongod {
                         folder,
                     });
                 }
-                // Most likely another process was quicker to take the port.
+                // Most likely another process has taken the port.
                 Err(_) if tries_left > 0 => {}
                 Err(error) => return Err(error),
             }
@@ -93,7 +93,7 @@ impl Mongod {
         self.port
     }
 
-    /// `None` while it does not run.
+    /// Process id; `None` while the server does not run.
     pub fn pid(&self) -> Option<u32> {
         self.process().as_ref().map(Guarded::pid)
     }
@@ -103,27 +103,27 @@ impl Mongod {
         or_fail("a client for mongod", client.map_err(Into::into))
     }
 
-    /// SIGKILL; returns when the process is gone.
+    /// Sends SIGKILL; returns after the process has ended.
     pub async fn kill9(&self) {
         or_fail("kill -9 of mongod", self.try_kill9().await);
     }
 
-    /// An orderly stop; returns when the process has ended.
+    /// Stops the server in order; returns after the process has ended.
     pub async fn stop(&self) {
         or_fail("stop of mongod", self.try_stop().await);
     }
 
-    /// The same port and the same data; returns when it is the primary again.
+    /// Restarts the server on the same port with the same data; returns when it is primary.
     pub async fn restart(&self) {
         or_fail("restart of mongod", self.try_restart().await);
     }
 
-    /// SIGSTOP: connections stay open, nothing is answered any more.
+    /// Sends SIGSTOP: connections stay open, but nothing is answered.
     pub fn freeze(&self) {
         or_fail("freeze of mongod", self.signal(Signal::SIGSTOP));
     }
 
-    /// SIGCONT: ends a freeze.
+    /// Sends SIGCONT to end a freeze.
     pub fn thaw(&self) {
         or_fail("thaw of mongod", self.signal(Signal::SIGCONT));
     }
@@ -149,7 +149,7 @@ impl Mongod {
         Ok(())
     }
 
-    /// Whether the process runs, frozen or not.
+    /// Returns true while the process runs, frozen or not.
     pub fn is_running(&self) -> bool {
         self.process()
             .as_ref()
@@ -158,7 +158,7 @@ impl Mongod {
 
     fn signal(&self, signal: Signal) -> anyhow::Result<()> {
         let process = self.process();
-        let process = process.as_ref().context("it does not run")?;
+        let process = process.as_ref().context("it is not running")?;
         Ok(process.signal(signal)?)
     }
 
@@ -175,13 +175,13 @@ fn uri(port: u16) -> String {
     format!("mongodb://127.0.0.1:{port}/?directConnection=true")
 }
 
-/// The one that `deploy/local/install.sh` fetches, or the one that `MONGOD_BIN` names.
+/// Returns `MONGOD_BIN`, or the executable that `deploy/local/install.sh` downloads.
 fn executable() -> anyhow::Result<PathBuf> {
     let fetched = workspace().join(".local/mongod/bin/mongod");
     let path = env::var_os("MONGOD_BIN").map_or(fetched, PathBuf::from);
     if !path.is_file() {
         bail!(
-            "there is no {}; deploy/local/install.sh fetches it",
+            "{} is missing; deploy/local/install.sh downloads it",
             path.display()
         );
     }
@@ -216,13 +216,13 @@ async fn launch(
     })?;
     let ready = tokio::select! {
         ready = become_primary(port) => ready,
-        status = process.wait() => Err(anyhow::anyhow!("it ended with {}", status?)),
+        status = process.wait() => Err(anyhow::anyhow!("mongod ended with {}", status?)),
     };
     ready.with_context(|| format!("its last output:\n{}", tail(&log, 5)))?;
     Ok(process)
 }
 
-/// Makes the server the one member of its replica set and waits until it takes writes.
+/// Makes the server the only member of its replica set and waits until it is primary.
 async fn become_primary(port: u16) -> anyhow::Result<()> {
     let mut options = ClientOptions::parse(uri(port)).await?;
     options.server_selection_timeout = Some(Duration::from_secs(1));
@@ -253,7 +253,7 @@ async fn join_replica_set(admin: &Database, host: &str) -> mongodb::error::Resul
         Err(error) if error_code(&error) == Some(ALREADY_INITIALIZED) => {}
         Err(error) => return Err(error),
     }
-    // The data is from an earlier run, which may have been on another port.
+    // The data is from an earlier run, possibly on another port.
     let known = admin.run_command(doc! { "replSetGetConfig": 1 }).await?;
     if known.to_string().contains(&format!("\"{host}\"")) {
         return Ok(());

@@ -1,4 +1,4 @@
-//! What does a program write, and where does it say that it listens?
+//! Reads the output of a program line by line and finds the URL that it listens on.
 
 use std::io::{BufRead, BufReader, Read};
 use std::thread;
@@ -7,9 +7,9 @@ use tokio::sync::watch;
 
 const LISTENING: &str = "listening on http://";
 
-/// Hands each line (with its line end) to `on_line` as it is written, on a thread of its own,
-/// until the pipe ends. The result turns into the URL of the first server that the program
-/// says it opened; its sender is gone once the pipe has ended.
+/// Passes each line (with its line end) to `on_line` as it is written, on a separate thread,
+/// until the pipe ends. The receiver gets the first logged server URL; its sender is dropped
+/// at the end of the pipe.
 pub fn follow(
     pipe: impl Read + Send + 'static,
     mut on_line: impl FnMut(&str) + Send + 'static,
@@ -59,14 +59,14 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn the_first_address_counts_and_every_line_is_handed_on() {
+    async fn the_first_address_is_reported_and_every_line_is_passed_on() {
         let written = "listening on http://127.0.0.1:1\nlistening on http://127.0.0.1:2\nend";
         let (sender, lines) = std::sync::mpsc::channel();
         let mut url = follow(written.as_bytes(), move |line| {
             sender.send(line.to_owned()).unwrap();
         });
         assert_eq!(lines.iter().collect::<String>(), written);
-        // Ends in an error, because the sender is gone.
+        // Fails at the end of the pipe, when the sender is dropped.
         while url.changed().await.is_ok() {}
         assert_eq!(url.borrow().as_deref(), Some("http://127.0.0.1:1"));
     }

@@ -1,4 +1,4 @@
-//! A producer, consumers, a receiver and the log, wired together on real servers.
+//! Producer, consumers, receiver and log, connected on real servers.
 
 use std::sync::Mutex;
 use std::sync::PoisonError;
@@ -18,12 +18,12 @@ use crate::program::Program;
 use crate::rabbitmq::RabbitMq;
 use crate::receiver::Receiver;
 
-/// What every pair signs with.
+/// Webhook secret of every test.
 pub const SECRET: &str = "a secret that only the tests know";
 
 const READY_WITHIN: Duration = Duration::from_secs(30);
 
-/// The servers below a pair.
+/// Servers of a producer and its consumers.
 #[derive(Debug)]
 pub struct Servers {
     pub rabbitmq: RabbitMq,
@@ -36,7 +36,7 @@ impl Servers {
         Self { rabbitmq, mongod }
     }
 
-    /// Which ones they are, for a report: `RabbitMQ 3.10.8, MongoDB 6.0.5`.
+    /// Returns the versions for a report: `RabbitMQ 3.10.8, MongoDB 6.0.5`.
     pub async fn versions(&self) -> anyhow::Result<String> {
         let rabbitmq = self.rabbitmq.ctl(&["version"]).await?;
         let admin = self.mongod.client().await.database("admin");
@@ -45,7 +45,8 @@ impl Servers {
         Ok(format!("RabbitMQ {}, MongoDB {mongod}", rabbitmq.trim()))
     }
 
-    /// A pair on the broker's default virtual host and the database `wahook-test`.
+    /// Starts a producer and a consumer on the default virtual host and the database
+    /// `wahook-test`.
     pub async fn pair(&self, receiver: Receiver, settings: &[(&str, &str)]) -> Pair {
         let place = Place {
             amqp_url: self.rabbitmq.amqp_url(),
@@ -56,7 +57,7 @@ impl Servers {
     }
 }
 
-/// Where a pair has its queues and its log.
+/// Addresses of the queues and the log.
 #[derive(Debug, Clone)]
 pub struct Place {
     pub amqp_url: String,
@@ -64,7 +65,7 @@ pub struct Place {
     pub database: String,
 }
 
-/// One producer, one consumer or more, and what they deliver to.
+/// Producer, one or more consumers, and their receiver.
 #[derive(Debug)]
 pub struct Pair {
     pub receiver: Receiver,
@@ -76,7 +77,7 @@ pub struct Pair {
     log: Collection<Document>,
 }
 
-/// What the producer answered.
+/// Answer of the producer.
 #[derive(Debug)]
 pub struct Answered {
     pub status: StatusCode,
@@ -85,7 +86,7 @@ pub struct Answered {
 }
 
 impl Answered {
-    /// The body as JSON.
+    /// Returns the body as JSON.
     #[track_caller]
     pub fn json(&self) -> Value {
         or_fail(
@@ -94,13 +95,13 @@ impl Answered {
         )
     }
 
-    /// The id of an event that was taken.
+    /// Returns the id of an accepted event; fails the test if it was refused.
     #[track_caller]
     pub fn accepted_id(&self) -> String {
         let accepted = || {
             ensure!(
                 self.status == StatusCode::ACCEPTED,
-                "answered {}",
+                "the answer is {}, not 202",
                 self.status
             );
             let id = self
@@ -115,8 +116,8 @@ impl Answered {
 }
 
 impl Pair {
-    /// Starts one consumer and one producer and waits until both are ready. The settings
-    /// go to both, over those that make the pair.
+    /// Starts one consumer and one producer and waits until both are ready. Both get
+    /// `settings`, which override the addresses and the secret.
     pub async fn start(place: Place, receiver: Receiver, settings: &[(&str, &str)]) -> Self {
         let settings: Vec<_> = settings.iter().map(owned).collect();
         let consumer = launch_consumer(&place, &receiver, &settings).await;
@@ -144,7 +145,7 @@ impl Pair {
         self.add_consumer_with(&[]).await;
     }
 
-    /// The same, with these settings over those of the pair.
+    /// Starts another consumer with additional settings.
     pub async fn add_consumer_with(&self, settings: &[(&str, &str)]) {
         let usual = self.settings.iter().cloned();
         let settings: Vec<_> = usual.chain(settings.iter().map(owned)).collect();
@@ -156,23 +157,22 @@ impl Pair {
             .push(consumer);
     }
 
-    /// Takes the consumer that was started last out of the pair.
+    /// Removes and returns the last started consumer.
     pub fn take_consumer(&self) -> Program {
         let consumer = self
             .consumers
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
             .pop();
-        or_fail("the pair", consumer.context("no consumer is left"))
+        or_fail("the consumers", consumer.context("no consumer is left"))
     }
 
-    /// POSTs one event.
     pub async fn post(&self, event: &Value) -> Answered {
         self.post_with(&[("content-type", "application/json")], event.to_string())
             .await
     }
 
-    /// POSTs anything.
+    /// POSTs any body.
     pub async fn post_with(&self, headers: &[(&str, &str)], body: impl Into<String>) -> Answered {
         or_fail(
             "POST /v1/events",
@@ -198,17 +198,15 @@ impl Pair {
         })
     }
 
-    /// The log's collection.
     pub fn log(&self) -> &Collection<Document> {
         &self.log
     }
 
-    /// Where the pair has its queues and its log.
     pub fn place(&self) -> &Place {
         &self.place
     }
 
-    /// The document of an event as it is now.
+    /// Returns the current record of an event.
     pub async fn record(&self, id: &str) -> Option<Document> {
         let found = self
             .log
@@ -217,14 +215,14 @@ impl Pair {
         or_fail("the log", found.map_err(Into::into))
     }
 
-    /// Waits for the document of an event to be as it should.
+    /// Waits until the record of an event matches `is_right`.
     pub async fn wait_record(
         &self,
         id: &str,
         deadline: Duration,
         is_right: impl Fn(&Document) -> bool,
     ) -> Document {
-        let what = format!("the right record of {id}");
+        let what = format!("the expected record of {id}");
         eventually(deadline, &what, || async {
             self.record(id).await.filter(&is_right)
         })

@@ -1,4 +1,4 @@
-//! Which port may a server take?
+//! Free ports for servers.
 
 use std::collections::hash_map::RandomState;
 use std::hash::{BuildHasher, Hasher};
@@ -6,13 +6,13 @@ use std::io;
 use std::net::{Ipv4Addr, TcpListener};
 use std::ops::Range;
 
-/// Below the ephemeral ports of Linux (32768 and up), on purpose: a server that is down for
-/// a moment must find its port still free, and a client that keeps on trying an ephemeral
-/// port may be given that very port as its own end and so connect to itself.
+/// Range below the ephemeral ports of Linux (32768 and up): a restarted server must find its
+/// port still free, and a client that keeps connecting to an ephemeral port can get that port
+/// as its own source port and connect to itself.
 const PORTS: Range<u16> = 12_000..32_000;
 
-/// A port of 127.0.0.1 that was free a moment ago. Another process may still be quicker:
-/// who starts a server on it has to be ready to try again with another one.
+/// Returns a port of 127.0.0.1 that was free a moment ago. Another process can still take it:
+/// callers retry with another port.
 pub fn free_port() -> io::Result<u16> {
     let mut seed = RandomState::new().build_hasher().finish();
     for _ in 0..200 {

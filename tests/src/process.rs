@@ -1,20 +1,20 @@
-//! What does a process cost?
+//! Processor time and memory of a process.
 
 use std::fs;
 use std::time::Duration;
 
 use anyhow::Context;
 
-/// Of `/proc/PID/stat`: a hundredth of a second on every Linux that Rust runs on.
+/// Unit of times in `/proc/PID/stat`: 10 ms on every Linux that Rust supports.
 const TICK: Duration = Duration::from_millis(10);
 
-/// The processor time that it has used, in user and kernel mode.
+/// Returns the processor time used in user and kernel mode.
 pub fn cpu(pid: u32) -> anyhow::Result<Duration> {
     let stat = fs::read_to_string(format!("/proc/{pid}/stat"))?;
     parse_cpu(&stat).context("/proc/PID/stat")
 }
 
-/// Its resident memory and the most that it ever was, in KiB.
+/// Returns the current and the peak resident memory, in KiB.
 pub fn memory(pid: u32) -> anyhow::Result<(u64, u64)> {
     let status = fs::read_to_string(format!("/proc/{pid}/status"))?;
     let value = |name: &str| {
@@ -26,7 +26,7 @@ pub fn memory(pid: u32) -> anyhow::Result<(u64, u64)> {
 }
 
 fn parse_cpu(stat: &str) -> Option<Duration> {
-    // The name, in brackets, may hold anything.
+    // The name in parentheses can contain any character.
     let (_, rest) = stat.rsplit_once(')')?;
     let mut fields = rest.split_whitespace().skip(11);
     let user: u32 = fields.next()?.parse().ok()?;

@@ -1,4 +1,4 @@
-//! The real programs, as separate processes that a test may kill.
+//! Programs under test, as separate processes that a test can kill.
 
 mod command;
 mod executable;
@@ -26,7 +26,7 @@ pub use metrics::Metrics;
 
 const LISTENING_WITHIN: Duration = Duration::from_secs(20);
 
-/// A running (or ended) producer, consumer or receiver.
+/// Running or ended program.
 #[derive(Debug)]
 pub struct Program {
     name: ProgramName,
@@ -34,7 +34,7 @@ pub struct Program {
     stderr: Arc<Mutex<String>>,
     base_url: watch::Receiver<Option<String>>,
     client: reqwest::Client,
-    /// Its working folder: empty, so that no `.env` adds settings.
+    /// Working folder; empty, so that no `.env` adds settings.
     _folder: RunFolder,
 }
 
@@ -63,7 +63,7 @@ impl Program {
         Self::listening(ProgramName::Standalone, settings).await
     }
 
-    /// The same, in sight of a disk that can be filled.
+    /// Starts the standalone system in the namespace of a disk that can be filled.
     pub async fn standalone_on(disk: &SmallDisk, settings: &[(&str, &str)]) -> Self {
         let name = ProgramName::Standalone;
         let launched = try_launch(name, Some(disk), settings).await;
@@ -73,7 +73,7 @@ impl Program {
         program
     }
 
-    /// Starts the program without waiting for anything: for tests of its refusal to start.
+    /// Starts a program without waiting, for tests of its refusal to start.
     pub async fn launch(name: ProgramName, settings: &[(&str, &str)]) -> Self {
         or_fail(name, try_launch(name, None, settings).await)
     }
@@ -91,49 +91,52 @@ impl Program {
             listening = base_url.wait_for(Option::is_some) => {
                 listening.context("its stderr ended").map(|_| ())
             }
-            ended = self.process.wait() => bail!("it ended with {}", ended?),
+            ended = self.process.wait() => bail!("the program ended with {}", ended?),
             () = tokio::time::sleep(LISTENING_WITHIN) => {
                 bail!("not listening within {LISTENING_WITHIN:?}")
             }
         }
     }
 
-    /// Of the first server that it opened, e.g. `http://127.0.0.1:12345`.
+    /// URL of the first server that the program opened, e.g. `http://127.0.0.1:12345`.
     pub fn base_url(&self) -> String {
         let base_url = self.base_url.borrow().clone();
-        or_fail(self.name, base_url.context("it listens nowhere yet"))
+        or_fail(
+            self.name,
+            base_url.context("the program does not listen yet"),
+        )
     }
 
     pub fn pid(&self) -> u32 {
         self.process.pid()
     }
 
-    /// SIGKILL; returns when the process is gone.
+    /// Sends SIGKILL; returns after the process has ended.
     pub async fn kill9(&self) {
         or_fail(self.name, self.process.kill9().await);
     }
 
-    /// SIGTERM; returns at once.
+    /// Sends SIGTERM; returns at once.
     pub fn terminate(&self) {
         self.signal(Signal::SIGTERM);
     }
 
-    /// SIGINT; returns at once.
+    /// Sends SIGINT; returns at once.
     pub fn interrupt(&self) {
         self.signal(Signal::SIGINT);
     }
 
-    /// SIGHUP: it reads its file of endpoints again; returns at once.
+    /// Sends SIGHUP, which reloads the endpoints file; returns at once.
     pub fn hang_up(&self) {
         self.signal(Signal::SIGHUP);
     }
 
-    /// SIGSTOP: it neither runs nor notices.
+    /// Sends SIGSTOP to freeze the program.
     pub fn freeze(&self) {
         self.signal(Signal::SIGSTOP);
     }
 
-    /// SIGCONT: ends a freeze.
+    /// Sends SIGCONT to end a freeze.
     pub fn thaw(&self) {
         self.signal(Signal::SIGCONT);
     }
@@ -142,17 +145,17 @@ impl Program {
         self.process.exit_status().is_none()
     }
 
-    /// Returns when it has ended and its last words are read.
+    /// Waits until the program has ended and its standard error is read.
     pub async fn wait_exit(&self, deadline: Duration) -> ExitStatus {
         let ended = self.process.wait_within(deadline).await;
         let mut base_url = self.base_url.clone();
-        // Its sender goes with the end of the pipe.
-        let last_words = async { while base_url.changed().await.is_ok() {} };
-        let _still_held = tokio::time::timeout(deadline, last_words).await;
+        // The sender is dropped at the end of the pipe.
+        let rest_of_stderr = async { while base_url.changed().await.is_ok() {} };
+        let _still_held = tokio::time::timeout(deadline, rest_of_stderr).await;
         or_fail(self.name, ended.with_context(|| self.stderr_so_far()))
     }
 
-    /// Everything that it has written to standard error.
+    /// Returns the standard error so far.
     pub fn stderr_so_far(&self) -> String {
         let stderr = self.stderr.lock();
         stderr.unwrap_or_else(PoisonError::into_inner).clone()
@@ -175,16 +178,16 @@ impl Program {
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
         let stderr = self.stderr_so_far();
-        let story = anyhow::anyhow!("not ready within {deadline:?}: {last}\n{stderr}");
-        or_fail(self.name, Err::<(), _>(story));
+        let failure = anyhow::anyhow!("not ready within {deadline:?}: {last}\n{stderr}");
+        or_fail(self.name, Err::<(), _>(failure));
     }
 
-    /// What `/metrics` says now.
+    /// Returns the current samples of `/metrics`.
     pub async fn metrics(&self) -> Metrics {
         or_fail(self.name, self.try_metrics().await)
     }
 
-    /// Waits until what `/metrics` says is enough.
+    /// Waits until the samples of `/metrics` match `is_enough`.
     pub async fn wait_metrics(
         &self,
         what: &str,
@@ -236,8 +239,7 @@ async fn try_launch(
     })?;
     let stderr = Arc::new(Mutex::new(String::new()));
     let pipe = process.take_stderr().context("no stderr")?;
-    // Beside what a test asks for: where a failed test's folder is kept, its programs' own
-    // words are kept with it.
+    // A copy for analysis: the folder of a failed test is kept.
     let mut file = fs::File::create(folder.join("stderr"))?;
     let base_url = output::follow(pipe, {
         let stderr = Arc::clone(&stderr);

@@ -1,4 +1,4 @@
-//! A real, private RabbitMQ that a test may kill, freeze and restart.
+//! Private RabbitMQ process that a test can kill, freeze and restart.
 
 mod node;
 
@@ -19,18 +19,18 @@ use crate::guard::Guarded;
 use crate::or_fail;
 use node::Node;
 
-/// A node comes up in 3 to 8 s on two cores; the rest is for a machine that is busy.
+/// A node starts in 3 to 8 s on two cores; the margin is for a busy machine.
 const READY_WITHIN: Duration = Duration::from_secs(90);
 const STOPPED_WITHIN: Duration = Duration::from_secs(30);
 
 #[derive(Debug, Clone, Default)]
 pub struct BrokerOptions {
-    /// Besides the broker itself, with all those that they need. Each costs start-up time.
+    /// Plugins to enable, with their dependencies. Each adds start-up time.
     pub plugins: Vec<String>,
 }
 
 impl BrokerOptions {
-    /// With the plugin that serves metrics.
+    /// Options with the Prometheus plugin and its dependencies.
     pub fn with_metrics() -> Self {
         let plugins = [
             "rabbitmq_prometheus",
@@ -43,19 +43,19 @@ impl BrokerOptions {
     }
 }
 
-/// A running (or killed, and not yet restarted) broker.
+/// Broker that runs, or was killed and can be restarted.
 #[derive(Debug)]
 pub struct RabbitMq {
     /// `None` between a kill or stop and the restart.
     beam: Mutex<Option<Guarded>>,
     epmd: Guarded,
     node: Node,
-    /// After the processes, so that they are gone before it is removed.
+    /// Declared last: removed after the processes have ended.
     folder: RunFolder,
 }
 
 impl RabbitMq {
-    /// A fresh broker without plugins; fails the test when it doesn't come up.
+    /// Starts an empty broker without plugins; fails the test if it does not start.
     pub async fn start() -> Self {
         Self::start_with(BrokerOptions::default()).await
     }
@@ -68,7 +68,7 @@ impl RabbitMq {
         or_fail("RabbitMQ did not start", started.await)
     }
 
-    /// Starts a broker in `folder`, with the data that it finds there.
+    /// Starts a broker in `folder` with the data in it.
     pub async fn try_start(folder: RunFolder, options: BrokerOptions) -> anyhow::Result<Self> {
         let mut tries_left = 3;
         loop {
@@ -83,7 +83,7 @@ impl RabbitMq {
                         folder,
                     });
                 }
-                // Most likely another process was quicker to take one of the ports.
+                // Most likely another process has taken one of the ports.
                 Err(_) if tries_left > 0 => {}
                 Err(error) => return Err(error),
             }
@@ -98,12 +98,12 @@ impl RabbitMq {
         self.node.amqp_port
     }
 
-    /// Of the Erlang VM; `None` while it does not run.
+    /// Process id of the Erlang VM; `None` while it does not run.
     pub fn pid(&self) -> Option<u32> {
         self.beam().as_ref().map(Guarded::pid)
     }
 
-    /// Where a broker that was started with [`BrokerOptions::with_metrics`] serves them.
+    /// Port of the metrics, served with [`BrokerOptions::with_metrics`].
     pub fn metrics_port(&self) -> u16 {
         self.node.metrics_port
     }
@@ -112,32 +112,32 @@ impl RabbitMq {
         &self.folder
     }
 
-    /// SIGKILL for the Erlang VM itself; returns when it is gone.
+    /// Sends SIGKILL to the Erlang VM; returns after the process has ended.
     pub async fn kill9(&self) {
         or_fail("kill -9 of RabbitMQ", self.try_kill9().await);
     }
 
-    /// An orderly stop; returns when the process has ended.
+    /// Stops the broker in order; returns after the process has ended.
     pub async fn stop(&self) {
         or_fail("stop of RabbitMQ", self.try_stop().await);
     }
 
-    /// The same node on the same port with the same data, ready for connections.
+    /// Restarts the node on the same port with the same data; returns when it is ready.
     pub async fn restart(&self) {
         or_fail("restart of RabbitMQ", self.try_restart().await);
     }
 
-    /// SIGSTOP: connections stay open, nothing is answered any more.
+    /// Sends SIGSTOP: connections stay open, but nothing is answered.
     pub fn freeze(&self) {
         or_fail("freeze of RabbitMQ", self.signal(Signal::SIGSTOP));
     }
 
-    /// SIGCONT: ends a freeze.
+    /// Sends SIGCONT to end a freeze.
     pub fn thaw(&self) {
         or_fail("thaw of RabbitMQ", self.signal(Signal::SIGCONT));
     }
 
-    /// What `rabbitmqctl` with these arguments printed. About 1 s each.
+    /// Runs `rabbitmqctl` and returns its output. Takes about 1 s.
     pub async fn ctl(&self, arguments: &[&str]) -> anyhow::Result<String> {
         let mut command = Command::new(self.node.installation.rabbitmqctl());
         self.node.environment(&mut command);
@@ -157,8 +157,8 @@ impl RabbitMq {
         Ok(String::from_utf8_lossy(&output.stdout).into_owned())
     }
 
-    /// Ready and unacknowledged messages by queue. The broker refreshes the figures of quorum
-    /// queues once a second, so await the wanted figure, and not its absence.
+    /// Returns ready and unacknowledged messages by queue. The broker refreshes the figures of
+    /// quorum queues once a second, so wait for the expected figure, not for its absence.
     pub async fn queue_depths(&self) -> BTreeMap<String, (u64, u64)> {
         let columns = [
             "list_queues",
@@ -193,7 +193,7 @@ impl RabbitMq {
         Ok(())
     }
 
-    /// Whether the Erlang VM runs, frozen or not.
+    /// Returns true while the Erlang VM runs, frozen or not.
     pub fn is_running(&self) -> bool {
         self.beam()
             .as_ref()
@@ -202,7 +202,7 @@ impl RabbitMq {
 
     fn signal(&self, signal: Signal) -> anyhow::Result<()> {
         let beam = self.beam();
-        let beam = beam.as_ref().context("it does not run")?;
+        let beam = beam.as_ref().context("it is not running")?;
         Ok(beam.signal(signal)?)
     }
 
@@ -226,7 +226,7 @@ async fn launch_beam(node: &Node, epmd: &Guarded) -> anyhow::Result<Guarded> {
     let end = Instant::now() + READY_WITHIN;
     while !speaks_amqp(node.amqp_port).await {
         let trouble = if let Some(status) = beam.exit_status() {
-            format!("it ended with {status}")
+            format!("the broker ended with {status}")
         } else if let Some(status) = epmd.exit_status() {
             format!("its epmd ended with {status}")
         } else if Instant::now() > end {
@@ -241,8 +241,8 @@ async fn launch_beam(node: &Node, epmd: &Guarded) -> anyhow::Result<Guarded> {
     Ok(beam)
 }
 
-/// An open port is not yet a broker: it must answer the protocol header with a method frame
-/// (`Connection.Start`).
+/// Returns true if the broker answers the protocol header with a method frame
+/// (`Connection.Start`); an open port alone is not enough.
 async fn speaks_amqp(port: u16) -> bool {
     let greeted = async {
         let mut stream = TcpStream::connect(("127.0.0.1", port)).await?;

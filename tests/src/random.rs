@@ -1,6 +1,6 @@
-//! How does a test make things up, the same ones in every run?
+//! Seeded random numbers, the same in every run.
 
-/// SplitMix64: small, and good enough to vary requests.
+/// SplitMix64 generator.
 #[derive(Debug, Clone)]
 pub struct Random(u64);
 
@@ -17,20 +17,20 @@ impl Random {
         mixed ^ (mixed >> 31)
     }
 
-    /// From `least` to `most`, both included.
+    /// Returns a number from `least` to `most`, both included.
     pub fn within(&mut self, least: usize, most: usize) -> usize {
         let choices = (most - least) as u64 + 1;
         least + usize::try_from(self.number() % choices).unwrap_or_default()
     }
 
-    /// One of them; fails the test when there is none.
+    /// Returns an element of the list; panics if it is empty.
     #[track_caller]
-    #[expect(clippy::indexing_slicing, reason = "the place is within the list")]
+    #[expect(clippy::indexing_slicing, reason = "the index is within the list")]
     pub fn one_of<'a, T: ?Sized>(&mut self, list: &[&'a T]) -> &'a T {
         list[self.within(0, list.len() - 1)]
     }
 
-    /// At most this many.
+    /// Returns at most `most` random bytes.
     pub fn bytes(&mut self, most: usize) -> Vec<u8> {
         let count = self.within(0, most);
         (0..count).map(|_| self.number().to_le_bytes()[0]).collect()

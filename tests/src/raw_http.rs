@@ -1,4 +1,4 @@
-//! How does a test send what no HTTP client would?
+//! HTTP client that sends arbitrary bytes.
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -8,36 +8,36 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
-/// No answer takes longer, except one that the test waits for on purpose.
+/// Upper limit of an exchange.
 const ANSWERED_WITHIN: Duration = Duration::from_secs(40);
 
-/// What a client does once it has sent everything.
+/// Behaviour of the client after its last byte.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Then {
-    /// It waits, and could send more.
+    /// Keeps the connection open in both directions.
     Wait,
-    /// It says that nothing more will come (a TCP half-close).
+    /// Closes its sending side (a TCP half-close).
     SayEnd,
 }
 
-/// One answer, as it came.
+/// Answer as received.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RawAnswer {
     pub status: u16,
-    /// The status line and the headers, in small letters.
+    /// Status line and headers, in lower case.
     pub head: String,
     pub body: String,
 }
 
-/// Sends these bytes and reads all answers until the server closes the connection. Where it
-/// resets it, what came before counts.
+/// Sends bytes and reads all answers until the server closes the connection. After a reset,
+/// returns the answers before it.
 pub async fn exchange(
     server: SocketAddr,
     request: &[u8],
     then: Then,
 ) -> anyhow::Result<Vec<RawAnswer>> {
     let mut stream = TcpStream::connect(server).await?;
-    // Both at once: a server that refuses a large request answers before it is all sent.
+    // Concurrently: a server can refuse a large request before all of it is sent.
     let (mut reader, mut writer) = stream.split();
     let send = async {
         let _refused_meanwhile = writer.write_all(request).await;
@@ -53,14 +53,14 @@ pub async fn exchange(
     parse_all(&answers)
 }
 
-/// Reads answers that lie one behind the other, each with a `Content-Length`.
+/// Parses consecutive answers, each with a `Content-Length`.
 pub fn parse_all(mut bytes: &[u8]) -> anyhow::Result<Vec<RawAnswer>> {
     let mut answers = Vec::new();
     while !bytes.is_empty() {
         let (answer, rest) = parse(bytes)
-            .with_context(|| format!("no answer: {}", String::from_utf8_lossy(bytes)))?;
+            .with_context(|| format!("invalid answer: {}", String::from_utf8_lossy(bytes)))?;
         bytes = rest;
-        // Only an interim answer: 100 Continue.
+        // Skips 100 Continue.
         if answer.status >= 200 {
             answers.push(answer);
         }
@@ -71,7 +71,7 @@ pub fn parse_all(mut bytes: &[u8]) -> anyhow::Result<Vec<RawAnswer>> {
 fn parse(bytes: &[u8]) -> anyhow::Result<(RawAnswer, &[u8])> {
     const END: &[u8] = b"\r\n\r\n";
     let end = bytes.windows(END.len()).position(|window| window == END);
-    let (head, rest) = bytes.split_at(end.context("the head has no end")? + END.len());
+    let (head, rest) = bytes.split_at(end.context("truncated head")? + END.len());
     let head = std::str::from_utf8(head)?.to_ascii_lowercase();
     let status = head.strip_prefix("http/1.1 ").and_then(|s| s.get(..3));
     let status = status.context("no status")?.parse()?;
@@ -79,7 +79,7 @@ fn parse(bytes: &[u8]) -> anyhow::Result<(RawAnswer, &[u8])> {
         .lines()
         .find_map(|line| line.strip_prefix("content-length: "));
     let length: usize = length.unwrap_or("0").parse()?;
-    ensure!(rest.len() >= length, "the body is cut off");
+    ensure!(rest.len() >= length, "truncated body");
     let (body, rest) = rest.split_at(length);
     let body = std::str::from_utf8(body)?.to_owned();
     Ok((RawAnswer { status, head, body }, rest))

@@ -1,4 +1,4 @@
-//! A receiver that answers with bytes, as no HTTP server would.
+//! Receiver with scripted raw bytes as responses.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -15,21 +15,21 @@ use tokio::time::sleep;
 
 use crate::or_fail;
 
-/// What is done with one request, step by step. After the last one the next request is
-/// read from the same connection.
+/// Step of the response to one request. After the last step the next request is read from
+/// the same connection.
 #[derive(Debug, Clone)]
 pub enum Step {
-    /// Said before the request's body is read. Comes first.
+    /// Written before the request's body is read. Must be the first step.
     Early(Bytes),
-    /// All of it in one write.
+    /// Written at once.
     Say(Bytes),
-    /// The same again and again, with a pause after each, until the other side is gone.
+    /// Written repeatedly, with a pause after each, until the client disconnects.
     Repeat(Bytes, Duration),
     Wait(Duration),
-    /// Silence, until the other side is gone.
+    /// Waits until the client disconnects.
     Hold,
     Close,
-    /// Closes so that the other side gets an error instead of an end.
+    /// Resets the connection.
     Reset,
 }
 
@@ -41,7 +41,7 @@ impl Step {
 
 type Script = dyn Fn(&str) -> Vec<Step> + Send + Sync;
 
-/// Lives until it is dropped.
+/// Running receiver; stops on drop.
 #[derive(Debug)]
 pub struct RawReceiver {
     address: SocketAddr,
@@ -49,7 +49,7 @@ pub struct RawReceiver {
     server: JoinHandle<()>,
 }
 
-/// How often each event was heard, and how often its steps were all done.
+/// Requests by event, and requests by event with all steps done.
 #[derive(Debug, Default)]
 struct Heard {
     requests: Mutex<BTreeMap<String, usize>>,
@@ -57,7 +57,7 @@ struct Heard {
 }
 
 impl RawReceiver {
-    /// Asks `script` for the steps, by the event's name.
+    /// Starts a receiver; `script` maps the event's name to the steps.
     pub async fn answering(script: impl Fn(&str) -> Vec<Step> + Send + Sync + 'static) -> Self {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await;
         Self::on(
@@ -66,7 +66,7 @@ impl RawReceiver {
         )
     }
 
-    /// On a socket that listens already.
+    /// Starts a receiver on an open listener.
     pub fn on(
         listener: TcpListener,
         script: impl Fn(&str) -> Vec<Step> + Send + Sync + 'static,
@@ -85,12 +85,12 @@ impl RawReceiver {
         format!("http://{}/webhook", self.address)
     }
 
-    /// How many requests with this event came.
+    /// Returns the number of requests with this event.
     pub fn requests(&self, event: &str) -> usize {
         count(&self.heard.requests, event)
     }
 
-    /// For how many of them the last step is done.
+    /// Returns the number of requests with this event and all steps done.
     pub fn finished(&self, event: &str) -> usize {
         count(&self.heard.finished, event)
     }
@@ -120,7 +120,7 @@ async fn serve(listener: TcpListener, heard: Arc<Heard>, script: Arc<Script>) {
             Ok((stream, _)) = listener.accept() => {
                 let (heard, script) = (Arc::clone(&heard), Arc::clone(&script));
                 connections.spawn(async move {
-                    // A broken connection is what the tests are about.
+                    // Broken connections are part of the tests.
                     let _broken = converse(stream, &heard, &*script).await;
                 });
             }
@@ -147,7 +147,7 @@ async fn converse(stream: TcpStream, heard: &Heard, script: &Script) -> anyhow::
     }
 }
 
-/// The event's name and the length of the body.
+/// Reads the head of a request; returns the event's name and the length of the body.
 async fn read_head(stream: &mut BufStream<TcpStream>) -> anyhow::Result<(String, usize)> {
     let (mut event, mut length) = (None, None);
     loop {
@@ -170,7 +170,7 @@ async fn read_head(stream: &mut BufStream<TcpStream>) -> anyhow::Result<(String,
     }
 }
 
-/// An error ends the connection.
+/// Runs a step; an error closes the connection.
 async fn act(step: Step, stream: &mut BufStream<TcpStream>) -> io::Result<()> {
     match step {
         Step::Early(bytes) | Step::Say(bytes) => say(stream, &bytes).await,

@@ -1,4 +1,4 @@
-//! A real webhook receiver that remembers every byte and answers as a test wants.
+//! Webhook receiver that records every post and answers by a script.
 
 mod answer;
 mod ledger;
@@ -27,7 +27,7 @@ pub use verdict::Verdict;
 
 type Script = dyn Fn(&Post) -> Answer + Send + Sync;
 
-/// Lives until it is dropped; then its port refuses connections and the open ones break.
+/// Running receiver. After a drop its port refuses connections and open connections break.
 #[derive(Debug)]
 pub struct Receiver {
     address: SocketAddr,
@@ -36,31 +36,31 @@ pub struct Receiver {
 }
 
 impl Receiver {
-    /// Answers everything with 200.
+    /// Starts a receiver that answers every post with 200.
     pub async fn start() -> Self {
         Self::answering(|_| Answer::status(200)).await
     }
 
-    /// Asks `script` for the answer to each post, once the post is in the ledger.
+    /// Starts a receiver; `script` returns the answer to each post after it is recorded.
     pub async fn answering(script: impl Fn(&Post) -> Answer + Send + Sync + 'static) -> Self {
         let script: Arc<Script> = Arc::new(script);
         let mut tries_left = 5;
         loop {
             tries_left -= 1;
             let port = or_fail("a port", crate::ports::free_port().map_err(Into::into));
-            let asked = Arc::clone(&script);
+            let answers = Arc::clone(&script);
             let address = (Ipv4Addr::LOCALHOST, port).into();
-            match Self::try_answering_on(address, move |post| asked(post)).await {
+            match Self::try_answering_on(address, move |post| answers(post)).await {
                 Ok(receiver) => return receiver,
-                // Most likely another test was quicker to take the port.
+                // Most likely another test has taken the port.
                 Err(_) if tries_left > 0 => {}
                 Err(error) => return or_fail("the receiver", Err(error.into())),
             }
         }
     }
 
-    /// Answers everything with 200 on an address that a test knows beforehand, for example
-    /// that of a receiver which was down for a while.
+    /// Starts a receiver on a given address, for example that of a dropped receiver. Answers
+    /// every post with 200.
     pub async fn start_on(address: SocketAddr) -> Self {
         Self::answering_on(address, |_| Answer::status(200)).await
     }
@@ -100,36 +100,36 @@ impl Receiver {
         format!("http://{}/webhook", self.address)
     }
 
-    /// All posts so far, in the order in which they were complete.
+    /// Returns all posts so far, in the order of their completion.
     pub fn posts(&self) -> Vec<Arc<Post>> {
         self.ledger.posts()
     }
 
-    /// How many posts there were so far.
+    /// Returns the number of posts so far.
     pub fn count(&self) -> usize {
         self.ledger.count()
     }
 
-    /// Forgets all posts so far: a long run would keep a million of them.
+    /// Deletes all posts so far; a long run would keep a million of them.
     pub fn forget(&self) {
         self.ledger.forget();
     }
 
-    /// All posts so far with this `webhook-id`.
+    /// Returns all posts so far with this `webhook-id`.
     pub fn posts_of(&self, id: &str) -> Vec<Arc<Post>> {
         let mut posts = self.posts();
         posts.retain(|post| post.id() == Some(id));
         posts
     }
 
-    /// Waits for `count` posts; fails the test when they aren't there within `deadline`.
+    /// Waits for `count` posts; fails the test after `deadline`.
     pub async fn wait_for(&self, count: usize, deadline: Duration) -> Vec<Arc<Post>> {
         let what = format!("{count} posts");
         self.wait_until(&what, deadline, |posts| posts.len() >= count)
             .await
     }
 
-    /// Waits until `is_enough` says so of all posts so far. It is asked after every post.
+    /// Waits until `is_enough` returns true; called with all posts after each post.
     pub async fn wait_until(
         &self,
         what: &str,
@@ -166,13 +166,13 @@ async fn serve(listener: TcpListener, ledger: Arc<Ledger>, script: Arc<Script>) 
 async fn serve_connection(stream: TcpStream, ledger: Arc<Ledger>, script: Arc<Script>) {
     let _latency_only = stream.set_nodelay(true);
     let service = service_fn(|request| respond(request, &ledger, script.as_ref()));
-    // A broken connection is what many tests are about; the ledger has what arrived.
+    // Many tests break connections; the ledger has the posts that arrived.
     let _broken = hyper::server::conn::http1::Builder::new()
         .serve_connection(TokioIo::new(stream), service)
         .await;
 }
 
-/// An error closes the connection without an answer.
+/// Records and answers a request. An error closes the connection without an answer.
 async fn respond(
     request: Request<Incoming>,
     ledger: &Ledger,
@@ -181,7 +181,7 @@ async fn respond(
     let (parts, body) = request.into_parts();
     #[expect(
         clippy::disallowed_methods,
-        reason = "what a clock outside of the programs says is the point"
+        reason = "the check needs a clock outside of the programs"
     )]
     let clock = SystemTime::now;
     let body = body.collect().await.map_err(io::Error::other)?.to_bytes();

@@ -1,8 +1,7 @@
-//! A disk that a test can fill, for one server alone.
+//! Disk for one server that a test can fill.
 //!
-//! It is a tmpfs in a mount namespace of its own, so that it needs no place on the system
-//! and is gone with its holder. Without root a user namespace allows that, where the system
-//! does.
+//! The disk is a tmpfs in a separate mount namespace: it leaves nothing on the system and
+//! ends with its holder process. Without root it needs user namespaces.
 
 use std::ffi::OsString;
 use std::fs;
@@ -16,11 +15,11 @@ use nix::unistd::Uid;
 use crate::guard::Guarded;
 
 const MOUNTED_WITHIN: Duration = Duration::from_secs(10);
-/// Mounts, says so by a file on the new disk, and stays.
+/// Mounts the disk, creates the file `.mounted` on it, and keeps it mounted.
 const HOLD: &str =
     r#"mount -t tmpfs -o size="$1"m wahook "$2" && : >"$2/.mounted" && exec sleep 86400"#;
 
-/// A mounted disk; it goes when this is dropped.
+/// Mounted disk; unmounted on drop.
 #[derive(Debug)]
 pub struct SmallDisk {
     holder: Guarded,
@@ -28,7 +27,7 @@ pub struct SmallDisk {
 }
 
 impl SmallDisk {
-    /// Mounts a disk of this size over `folder`, as its inhabitants see it.
+    /// Mounts a disk over `folder`, visible only to programs started with [`Self::enter`].
     pub async fn mount(folder: &Path, megabytes: u32) -> anyhow::Result<Self> {
         fs::create_dir_all(folder)?;
         let holder = Guarded::spawn("unshare", |command| {
@@ -49,7 +48,7 @@ impl SmallDisk {
         let mounted = async {
             while !disk.seen_from_outside().join(".mounted").exists() {
                 if let Some(status) = disk.holder.exit_status() {
-                    bail!("it ended with {status}");
+                    bail!("the process that holds the mount ended with {status}");
                 }
                 tokio::time::sleep(Duration::from_millis(20)).await;
             }
@@ -57,14 +56,13 @@ impl SmallDisk {
         };
         tokio::time::timeout(MOUNTED_WITHIN, mounted)
             .await
-            .context("it takes too long")?
+            .with_context(|| format!("not mounted within {MOUNTED_WITHIN:?}"))?
             .with_context(|| {
                 format!("cannot mount a disk of {megabytes} MB: neither root nor a user namespace?")
             })?;
         Ok(disk)
     }
 
-    /// Fills it to the last byte.
     pub fn fill(&self) -> anyhow::Result<()> {
         let mut file = fs::File::create(self.ballast())?;
         loop {
@@ -76,12 +74,12 @@ impl SmallDisk {
         }
     }
 
-    /// Takes back what filled it.
+    /// Removes the file that fills the disk.
     pub fn make_room(&self) -> anyhow::Result<()> {
         fs::remove_file(self.ballast()).context("making room on the disk")
     }
 
-    /// The command line before the program that is to see the disk.
+    /// Command prefix that runs a program in the namespace of the disk.
     pub(crate) fn enter(&self) -> Vec<OsString> {
         let target = self.holder.pid().to_string();
         let mut enter = vec!["nsenter", "--target", &target, "--mount"];

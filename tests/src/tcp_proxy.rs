@@ -1,4 +1,4 @@
-//! A network that a test can break: a TCP proxy between a program and its server.
+//! TCP proxy between a program and its server, to simulate network faults.
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::time::Duration;
@@ -12,22 +12,21 @@ use tokio::time::sleep;
 
 use crate::or_fail;
 
-/// What the network does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Network {
-    /// Hands on every byte at once.
+    /// Forwards every byte at once.
     Works,
-    /// Hands on each piece so much later.
+    /// Forwards every piece after this delay.
     Slow(Duration),
-    /// Hands on nothing; whoever is connected does not notice.
+    /// Forwards nothing; connections stay open.
     Silent,
-    /// Ends all connections in order and lets nobody in.
+    /// Closes all connections in order and refuses new ones.
     Cut,
-    /// Resets all connections and lets nobody in.
+    /// Resets all connections and refuses new ones.
     Reset,
 }
 
-/// Lives until it is dropped.
+/// Running proxy; stops on drop.
 #[derive(Debug)]
 pub struct TcpProxy {
     port: u16,
@@ -36,7 +35,7 @@ pub struct TcpProxy {
 }
 
 impl TcpProxy {
-    /// A proxy to a port of this machine.
+    /// Starts a proxy to a local port.
     pub async fn to(port: u16) -> Self {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await;
         let listener = or_fail("a proxy", listener.map_err(Into::into));
@@ -54,7 +53,6 @@ impl TcpProxy {
         self.port
     }
 
-    /// From now on it is like this.
     pub fn set(&self, network: Network) {
         self.network.send_replace(network);
     }
@@ -78,7 +76,7 @@ async fn serve(listener: TcpListener, target: SocketAddr, network: watch::Receiv
     }
 }
 
-/// Until either side ends, or the network is down.
+/// Forwards in both directions until either side ends or the network is down.
 async fn connect(mut client: TcpStream, target: SocketAddr, network: watch::Receiver<Network>) {
     if is_down(*network.borrow()) {
         return;
@@ -91,18 +89,18 @@ async fn connect(mut client: TcpStream, target: SocketAddr, network: watch::Rece
         let (from_client, to_client) = client.split();
         let (from_server, to_server) = server.split();
         tokio::select! {
-            () = hand_on(from_client, to_server, network.clone()) => false,
-            () = hand_on(from_server, to_client, network.clone()) => false,
+            () = forward(from_client, to_server, network.clone()) => false,
+            () = forward(from_server, to_client, network.clone()) => false,
             is_reset = down(network) => is_reset,
         }
     };
     if is_reset {
-        // What does not linger is reset as it is dropped.
+        // With zero linger, dropping a socket resets the connection.
         let _gone_already = (client.set_zero_linger(), server.set_zero_linger());
     }
 }
 
-async fn hand_on(
+async fn forward(
     mut from: ReadHalf<'_>,
     mut to: WriteHalf<'_>,
     mut network: watch::Receiver<Network>,
@@ -125,7 +123,7 @@ async fn hand_on(
     }
 }
 
-/// Whether it went down by a reset.
+/// Waits until the network is down; returns true for a reset.
 async fn down(mut network: watch::Receiver<Network>) -> bool {
     let down = network.wait_for(|network| is_down(*network)).await;
     down.is_ok_and(|network| *network == Network::Reset)

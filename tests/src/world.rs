@@ -1,4 +1,4 @@
-//! The servers that all tests of a suite share, and a place of its own for each.
+//! Servers shared by all tests of a suite, with a separate virtual host and database for each test.
 
 use std::collections::BTreeMap;
 use std::pin::Pin;
@@ -13,14 +13,14 @@ use crate::or_fail;
 use crate::pair::{Pair, Place, Servers};
 use crate::receiver::Receiver;
 
-/// What is shared.
+/// Servers of all tests, and the virtual host of each test by its name.
 #[derive(Debug)]
 struct World {
     servers: Servers,
     vhosts: BTreeMap<String, String>,
 }
 
-/// One test's part of the world.
+/// Access of one test to the shared servers.
 #[derive(Debug, Clone)]
 pub struct Test {
     world: Arc<World>,
@@ -29,7 +29,7 @@ pub struct Test {
 
 type Body = Box<dyn FnOnce(Test) -> Pin<Box<dyn Future<Output = ()>>> + Send>;
 
-/// Tests by name, in the order in which they were added.
+/// Tests by name, in the order of addition.
 #[derive(Default)]
 #[expect(missing_debug_implementations, reason = "they are closures")]
 pub struct Tests(Vec<(String, Body)>);
@@ -43,8 +43,8 @@ impl Tests {
             .push((name.into(), Box::new(move |test| Box::pin(body(test)))));
     }
 
-    /// Runs those that the command line asks for, so many at once unless it says otherwise,
-    /// on servers that are started once for all.
+    /// Runs the tests that the command line selects, `at_once` in parallel unless it sets
+    /// another number, on servers that are started once.
     pub fn run(self, at_once: usize) -> ExitCode {
         let mut arguments = Arguments::from_args();
         arguments.test_threads.get_or_insert(at_once);
@@ -55,7 +55,7 @@ impl Tests {
         let world = runtime.block_on(World::start(&self.names()));
         let trials = self.into_trials(Some((Arc::clone(&world), runtime.handle().clone())));
         let conclusion = libtest_mimic::run(&arguments, trials);
-        // The servers stop and their folders go before the process ends.
+        // Stops the servers and removes their folders before the process ends.
         drop(world);
         drop(runtime);
         conclusion.exit_code()
@@ -65,12 +65,12 @@ impl Tests {
         self.0.iter().map(|(name, _)| name.clone()).collect()
     }
 
-    /// Without a world they can only be listed.
+    /// Without a world the trials can only be listed.
     fn into_trials(self, world: Option<(Arc<World>, Handle)>) -> Vec<Trial> {
         let trial = |(name, body): (String, Body)| {
             let world = world.clone();
             Trial::test(name.clone(), move || {
-                let (world, runtime) = world.ok_or("no world to test in")?;
+                let (world, runtime) = world.ok_or("the servers are not started")?;
                 runtime.block_on(body(Test { world, name }));
                 Ok(())
             })
@@ -80,8 +80,8 @@ impl Tests {
 }
 
 impl World {
-    /// Starts the servers and makes a virtual host for each name, all in one call of the
-    /// broker's own program, which takes a second to start.
+    /// Starts the servers and creates a virtual host for each name, in one call of
+    /// `rabbitmqctl`, which takes a second to start.
     async fn start(names: &[String]) -> Arc<Self> {
         let servers = Servers::start().await;
         let vhosts: BTreeMap<_, _> = names
@@ -105,7 +105,7 @@ impl World {
 }
 
 impl Test {
-    /// Queues and a log that no other test uses.
+    /// Returns the virtual host and the database of this test.
     pub fn place(&self) -> Place {
         let vhost = self.world.vhosts.get(&self.name);
         let vhost = or_fail(&self.name, vhost.context("has no virtual host"));
@@ -117,7 +117,7 @@ impl Test {
         }
     }
 
-    /// A pair of its own.
+    /// Starts a producer and a consumer for this test.
     pub async fn pair(&self, receiver: Receiver, settings: &[(&str, &str)]) -> Pair {
         Pair::start(self.place(), receiver, settings).await
     }

@@ -1,4 +1,4 @@
-//! The canonical form of a body is what node itself prints of it, byte for byte.
+//! Comparison of the canonical form of a body with node's own output, byte for byte.
 
 #![allow(
     clippy::expect_used,
@@ -19,10 +19,10 @@ use wahook_domain::json::{self, JsonFaultKind};
 use wahook_tests::generated::{drawn, how_many, seed};
 use wahook_tests::spelled::{key, spelled_json};
 
-/// Deeper than any text here; an event may be `json::MAX_DEPTH` deep.
+/// Depth limit above the depth of every text here; the limit of events is `json::MAX_DEPTH`.
 const DEEP: u8 = u8::MAX;
 
-/// One process for all texts. It ends with its input.
+/// Node process for all texts. It ends at the end of its input.
 struct Node {
     process: Child,
     texts: ChildStdin,
@@ -48,7 +48,7 @@ impl Node {
         }
     }
 
-    /// `None` where it refuses the text.
+    /// Returns node's output, or `None` if node rejects the text.
     fn canonical(&mut self, text: &[u8]) -> Option<String> {
         writeln!(self.texts, "{}", STANDARD.encode(text)).unwrap();
         let answer = self.answers.next().unwrap().unwrap();
@@ -69,7 +69,7 @@ fn ours(text: &[u8], depth: u8) -> Result<String, JsonFaultKind> {
     Ok(String::from_utf8(printed).unwrap())
 }
 
-/// Where a text is too deep for an event, it still has to be read as node reads it.
+/// Compares both parsers. A text that is too deep for an event is compared with a higher limit.
 fn agree(node: &mut Node, text: &[u8]) -> Result<(), String> {
     let ours = match ours(text, json::MAX_DEPTH) {
         Err(JsonFaultKind::TooDeep(_)) => ours(text, DEEP),
@@ -98,7 +98,7 @@ fn every_case_is_printed_as_node_prints_it() {
 }
 
 #[test]
-fn drawn_documents_are_printed_as_node_prints_them() {
+fn random_documents_are_printed_as_node_prints_them() {
     let (seed, count) = (seed(), how_many());
     let mut node = Node::start();
     let (mut refused, mut deep) = (0, 0);
@@ -114,7 +114,7 @@ fn drawn_documents_are_printed_as_node_prints_them() {
     }
     node.stop();
     println!("{count} documents, {refused} refused by both, {deep} too deep for an event");
-    // Else they would prove little.
+    // A meaningful mix of valid, broken and deep texts.
     assert!(
         refused > count / 20 && refused < count / 2,
         "{refused} of {count}"
@@ -145,8 +145,8 @@ enum Damage {
 
 fn damage() -> impl Strategy<Value = Damage> {
     let place = any::<prop::sample::Index>;
-    let telling = prop::sample::select(b"\"\\{}[],:0-+.eEu \n\0\xff\xed\xa0".to_vec());
-    let byte = prop_oneof![telling, any::<u8>()];
+    let significant = prop::sample::select(b"\"\\{}[],:0-+.eEu \n\0\xff\xed\xa0".to_vec());
+    let byte = prop_oneof![significant, any::<u8>()];
     prop_oneof![
         1 => place().prop_map(Damage::Cut),
         2 => place().prop_map(Damage::Remove),
@@ -172,7 +172,7 @@ impl Damage {
     }
 }
 
-/// Around the depth that an event may have.
+/// Nesting around the depth limit of events.
 fn deep() -> impl Strategy<Value = Vec<u8>> {
     let level = prop_oneof![
         Just(("[".to_owned(), "]")),

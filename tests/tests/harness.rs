@@ -1,4 +1,4 @@
-//! The harness keeps what it promises; the other tests build on that.
+//! Tests of the harness.
 
 #![allow(
     clippy::cast_possible_truncation,
@@ -43,7 +43,7 @@ async fn channel(rabbitmq: &RabbitMq) -> (Connection, Channel) {
 }
 
 async fn ready_messages(rabbitmq: &RabbitMq, wanted: (u64, u64)) {
-    eventually(SOON, "the message is counted", || async {
+    eventually(SOON, "the expected queue depth", || async {
         let wanted = BTreeMap::from([("durable".to_owned(), wanted)]);
         (rabbitmq.queue_depths().await == wanted).then_some(())
     })
@@ -51,7 +51,7 @@ async fn ready_messages(rabbitmq: &RabbitMq, wanted: (u64, u64)) {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_killed_broker_comes_back_with_its_persistent_message() {
+async fn a_killed_broker_keeps_its_persistent_message_after_a_restart() {
     let rabbitmq = RabbitMq::start().await;
     let (_broken, first) = channel(&rabbitmq).await;
     let durable = QueueDeclareOptions {
@@ -84,7 +84,7 @@ async fn a_killed_broker_comes_back_with_its_persistent_message() {
 }
 
 #[tokio::test]
-async fn a_frozen_broker_takes_connections_but_is_silent_until_it_thaws() {
+async fn a_frozen_broker_accepts_connections_but_is_silent_until_thawed() {
     let rabbitmq = RabbitMq::start().await;
     let greeting = async || {
         let mut stream = TcpStream::connect(("127.0.0.1", rabbitmq.port()))
@@ -97,7 +97,7 @@ async fn a_frozen_broker_takes_connections_but_is_silent_until_it_thaws() {
     timeout(patience, greeting()).await.unwrap();
 
     rabbitmq.freeze();
-    // A thread that was running may still answer once after the signal.
+    // A running thread can answer once more after the signal.
     let silence = async || timeout(patience, greeting()).await.err();
     eventually(SOON, "silence", silence).await;
 
@@ -106,7 +106,7 @@ async fn a_frozen_broker_takes_connections_but_is_silent_until_it_thaws() {
 }
 
 #[tokio::test]
-async fn brokers_and_logs_that_start_at_once_do_not_clash() {
+async fn servers_started_concurrently_do_not_conflict() {
     let (one, two, three, four) = tokio::join!(
         RabbitMq::start(),
         RabbitMq::start(),
@@ -128,7 +128,7 @@ async fn a_frozen_mongod_times_out_and_a_thawed_one_answers() {
     ping().await.unwrap();
 
     mongod.freeze();
-    // A thread that was running may still answer once after the signal.
+    // A running thread can answer once more after the signal.
     let silence = async || timeout(Duration::from_millis(500), ping()).await.err();
     eventually(SOON, "silence", silence).await;
 
@@ -137,7 +137,7 @@ async fn a_frozen_mongod_times_out_and_a_thawed_one_answers() {
 }
 
 #[tokio::test]
-async fn a_killed_mongod_comes_back_as_primary_with_its_journaled_write() {
+async fn a_killed_mongod_is_primary_with_its_journaled_write_after_a_restart() {
     let mongod = Mongod::start().await;
     let notes = |client: mongodb::Client| {
         let journaled = mongodb::options::WriteConcern::builder()
@@ -162,8 +162,8 @@ async fn a_killed_mongod_comes_back_as_primary_with_its_journaled_write() {
     after.insert_one(doc! { "_id": 2 }).await.unwrap();
 }
 
-/// The parent of the next test: started by it as a process of its own, to be killed there.
-/// Without the variable there is nothing to do.
+/// Parent process of the next test, which starts it with the variable and kills it. Does
+/// nothing without the variable.
 #[test]
 fn parent_of_a_guarded_child() {
     if std::env::var_os("WAHOOK_GUARD_TRIAL").is_none() {
@@ -178,7 +178,7 @@ fn parent_of_a_guarded_child() {
 }
 
 #[tokio::test]
-async fn a_guarded_child_is_killed_when_its_parent_is() {
+async fn a_guarded_child_is_killed_with_its_parent() {
     let test_binary = std::env::current_exe().unwrap();
     let parent = Guarded::spawn(test_binary, |command| {
         command
@@ -205,7 +205,7 @@ async fn a_guarded_child_is_killed_when_its_parent_is() {
     .await;
 }
 
-/// The name of a living process; a zombie counts as gone.
+/// Returns the name of a running process; `None` for a zombie.
 fn command_name(pid: u32) -> Option<String> {
     let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
     let (name, rest) = stat.split_once('(')?.1.rsplit_once(')')?;
@@ -213,7 +213,7 @@ fn command_name(pid: u32) -> Option<String> {
 }
 
 #[tokio::test]
-async fn a_guarded_child_ends_with_its_guard_and_leaves_nobody_behind() {
+async fn a_guarded_child_and_its_descendants_end_with_the_guard() {
     let child = Guarded::spawn("sh", |command| {
         command
             .args(["-c", "sleep 600 & echo $!; wait"])
@@ -236,7 +236,7 @@ async fn a_guarded_child_ends_with_its_guard_and_leaves_nobody_behind() {
 }
 
 #[tokio::test]
-async fn a_program_that_ends_by_itself_is_seen_with_its_status() {
+async fn a_child_that_exits_is_reported_with_its_status() {
     let child = Guarded::spawn("sh", |command| {
         command.args(["-c", "exit 7"]);
     });
@@ -245,7 +245,7 @@ async fn a_program_that_ends_by_itself_is_seen_with_its_status() {
 }
 
 #[tokio::test]
-async fn the_receiver_keeps_every_byte_and_answers_by_script() {
+async fn the_receiver_records_every_byte_and_answers_by_script() {
     let receiver = Receiver::answering(|post| match post.attempt() {
         Some(1) => Answer::status(503).header("retry-after", "2").body("busy"),
         Some(2) => Answer::close(),
@@ -278,21 +278,21 @@ async fn the_receiver_keeps_every_byte_and_answers_by_script() {
     let posts = receiver.wait_for(4, SOON).await;
     assert!(posts.iter().all(|post| post.body == body));
     let attempts: Vec<_> = posts.iter().filter_map(|post| post.attempt()).collect();
-    // A client may repeat what was closed without an answer, on another connection.
+    // The client may repeat an unanswered request on another connection.
     assert_eq!((attempts.first(), attempts.last()), (Some(&1), Some(&4)));
     assert_eq!(receiver.posts_of("evt_1").len(), posts.len());
     assert!(receiver.posts_of("evt_2").is_empty());
 }
 
 #[tokio::test]
-async fn a_dropped_receiver_refuses_and_returns_on_its_address() {
+async fn a_dropped_receiver_refuses_connections_until_restarted_on_its_address() {
     let receiver = Receiver::start().await;
     let (address, url) = (receiver.address(), receiver.url());
     let client = http_client().unwrap();
     assert_eq!(client.post(&url).send().await.unwrap().status(), 200);
 
     drop(receiver);
-    eventually(SOON, "a refusal", || async {
+    eventually(SOON, "a refused connection", || async {
         let refused = client.post(&url).send().await.err()?;
         refused.is_connect().then_some(())
     })
@@ -305,13 +305,13 @@ async fn a_dropped_receiver_refuses_and_returns_on_its_address() {
 
 #[tokio::test]
 #[should_panic(expected = "not within 100ms: 1 posts; 0 posts arrived")]
-async fn waiting_in_vain_says_for_what() {
+async fn a_failed_wait_names_its_condition() {
     let receiver = Receiver::start().await;
     receiver.wait_for(1, Duration::from_millis(100)).await;
 }
 
 #[tokio::test]
-async fn a_server_takes_its_folder_with_it() {
+async fn a_dropped_server_removes_its_folder() {
     let folder = RunFolder::temporary("mongod").unwrap();
     let path = folder.path().to_owned();
     let mongod = Mongod::try_start(folder).await.unwrap();
@@ -321,7 +321,7 @@ async fn a_server_takes_its_folder_with_it() {
 }
 
 #[tokio::test]
-async fn a_lasting_folder_serves_the_next_server_on_another_port() {
+async fn a_lasting_folder_is_reused_by_a_server_on_another_port() {
     let folder = RunFolder::temporary("lasting").unwrap();
     let lasting = || RunFolder::lasting(folder.join("mongod")).unwrap();
     let first = Mongod::try_start(lasting()).await.unwrap();

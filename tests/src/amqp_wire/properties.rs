@@ -1,4 +1,4 @@
-//! The properties of a message, as bytes.
+//! Encoding of message properties.
 
 use std::collections::BTreeMap;
 
@@ -6,11 +6,11 @@ use anyhow::{Context, bail};
 
 use super::{number, short};
 
-/// Each property by the number of its flag, as it stands on the wire, but for the headers.
+/// Encoded value of each property except the headers, by the number of its flag.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Properties {
     values: BTreeMap<u32, Vec<u8>>,
-    /// The typed value of each header by its name. The broker keeps them in an order of its own.
+    /// Typed value of each header by its name. The broker does not keep their order.
     headers: Option<BTreeMap<Vec<u8>, Vec<u8>>>,
 }
 
@@ -22,14 +22,14 @@ const TIMESTAMP: u32 = 6;
 const FLAGS: std::ops::RangeInclusive<u32> = 2..=15;
 
 impl Properties {
-    /// Sets a property that is a short string, of any bytes: `message_id` is 7, `type` 5.
+    /// Sets a short string property, of any bytes: `message_id` is 7, `type` 5.
     #[must_use]
     pub fn with_text(mut self, flag: u32, text: &[u8]) -> Self {
         self.values.insert(flag, short(text).unwrap_or_default());
         self
     }
 
-    /// Adds a header of any name; `value` starts with the letter of its type.
+    /// Adds a header of any name; `value` starts with the character of its type.
     #[must_use]
     pub fn with_header(mut self, name: &[u8], value: &[u8]) -> Self {
         let headers = self.headers.get_or_insert_default();
@@ -37,14 +37,14 @@ impl Properties {
         self
     }
 
-    /// Without what the broker adds to a message on its way to the dead letters.
+    /// Removes the headers that the broker adds when it dead-letters a message.
     #[must_use]
     pub fn without_traces(mut self) -> Self {
         let traces: [&[u8]; 4] = [b"x-death", b"x-first-death", b"x-last-death", b"x-delivery"];
         if let Some(headers) = &mut self.headers {
             headers.retain(|name, _| !traces.iter().any(|trace| name.starts_with(trace)));
         }
-        // A message that came without headers has some now.
+        // The original message may have had no headers.
         self.headers = self.headers.filter(|headers| !headers.is_empty());
         self
     }
@@ -72,7 +72,7 @@ impl Properties {
                 }
                 DELIVERY_MODE | PRIORITY => 1,
                 TIMESTAMP => 8,
-                _ => 1 + usize::from(*bytes.first().context("a cut property")?),
+                _ => 1 + usize::from(*bytes.first().context("truncated property")?),
             };
             let value = take(&mut bytes, length)?.to_vec();
             properties.values.insert(flag, value);
@@ -81,7 +81,7 @@ impl Properties {
     }
 }
 
-/// A table of names and typed values, its length first.
+/// Encodes a table of names and typed values, with a length prefix.
 pub fn table(entries: impl IntoIterator<Item = (Vec<u8>, Vec<u8>)>) -> Vec<u8> {
     let entry = |(name, value): (Vec<u8>, Vec<u8>)| {
         let mut entry = short(&name).unwrap_or_default();
@@ -91,7 +91,7 @@ pub fn table(entries: impl IntoIterator<Item = (Vec<u8>, Vec<u8>)>) -> Vec<u8> {
     long_string(&entries.into_iter().flat_map(entry).collect::<Vec<_>>())
 }
 
-/// Bytes after their length.
+/// Encodes bytes with a length prefix.
 pub fn long_string(text: &[u8]) -> Vec<u8> {
     let length = u32::try_from(text.len()).unwrap_or_default();
     [&length.to_be_bytes(), text].concat()
@@ -110,9 +110,9 @@ fn headers(mut bytes: &[u8]) -> anyhow::Result<BTreeMap<Vec<u8>, Vec<u8>>> {
             Some(b'D') => 6,
             Some(b'l' | b'L' | b'd' | b'T') => 9,
             Some(b'S' | b'x' | b'F' | b'A') => {
-                5 + usize::try_from(number(bytes.get(1..5).context("a cut header")?))?
+                5 + usize::try_from(number(bytes.get(1..5).context("truncated header")?))?
             }
-            other => bail!("a header of type {other:?}"),
+            other => bail!("unsupported header type {other:?}"),
         };
         headers.insert(name, take(&mut bytes, length)?.to_vec());
     }
@@ -120,7 +120,9 @@ fn headers(mut bytes: &[u8]) -> anyhow::Result<BTreeMap<Vec<u8>, Vec<u8>>> {
 }
 
 fn take<'a>(bytes: &mut &'a [u8], length: usize) -> anyhow::Result<&'a [u8]> {
-    let (taken, rest) = bytes.split_at_checked(length).context("it is cut off")?;
+    let (taken, rest) = bytes
+        .split_at_checked(length)
+        .context("truncated properties")?;
     *bytes = rest;
     Ok(taken)
 }

@@ -1,4 +1,4 @@
-//! One of the programs as a command that an operator types.
+//! Command lines of the programs.
 
 use std::process::ExitStatus;
 use std::time::Duration;
@@ -11,18 +11,17 @@ use crate::folder::RunFolder;
 use crate::guard::Guarded;
 use crate::or_fail;
 
-/// Far longer than any command takes here.
+/// Generous limit for the run time of a command.
 const ENDS_WITHIN: Duration = Duration::from_secs(60);
 
-/// A command that runs.
 #[derive(Debug)]
 pub struct Command {
     process: Guarded,
-    /// Its working folder, without a `.env`, and what it prints.
+    /// Working folder without a `.env`; holds the command's output.
     folder: RunFolder,
 }
 
-/// A command that has ended.
+/// Result of a finished command.
 #[derive(Debug)]
 pub struct Ran {
     pub status: ExitStatus,
@@ -31,33 +30,31 @@ pub struct Ran {
 }
 
 impl Command {
-    /// Starts it with these settings and no others.
+    /// Starts a command with these settings and no others.
     pub async fn start(name: ProgramName, arguments: &[&str], settings: &[(&str, &str)]) -> Self {
         or_fail(name, try_start(name, arguments, settings).await)
     }
 
-    /// SIGKILL; returns when the process is gone.
+    /// Sends SIGKILL; returns after the process has ended.
     pub async fn kill9(&self) {
         or_fail("kill -9 of a command", self.process.kill9().await);
     }
 
-    /// SIGINT, as Ctrl-C sends it; returns at once.
+    /// Sends SIGINT, as Ctrl-C does; returns at once.
     pub fn interrupt(&self) {
         let sent = self.process.signal(Signal::SIGINT);
         or_fail("an interrupt", sent.map_err(Into::into));
     }
 
-    /// What it has printed.
     pub fn stdout_so_far(&self) -> String {
         self.read("stdout")
     }
 
-    /// What it has complained about.
     pub fn stderr_so_far(&self) -> String {
         self.read("stderr")
     }
 
-    /// Waits for its end.
+    /// Waits until the command has ended.
     pub async fn finish(self) -> Ran {
         let status = or_fail("a command", self.process.wait_within(ENDS_WITHIN).await);
         Ran {
@@ -73,7 +70,7 @@ impl Command {
 }
 
 impl Ran {
-    /// What it printed; fails the test when the command failed.
+    /// Returns the standard output; fails the test if the command failed.
     #[track_caller]
     pub fn printed(&self) -> &str {
         let failure = || anyhow::anyhow!("{}: {}{}", self.status, self.stdout, self.stderr);

@@ -1,4 +1,4 @@
-//! Which file is the program under test?
+//! Executables of the programs under test.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -14,7 +14,7 @@ pub enum ProgramName {
     Producer,
     Consumer,
     Receiver,
-    /// Producer, consumer and a store in one, and the command line.
+    /// Standalone system and command line.
     Standalone,
 }
 
@@ -35,15 +35,7 @@ impl ProgramName {
         }
     }
 
-    /// The crate that it is built from.
-    const fn package(self) -> &'static str {
-        match self {
-            Self::Producer | Self::Consumer | Self::Receiver => self.as_str(),
-            Self::Standalone => "wahook",
-        }
-    }
-
-    /// Where it is told where to listen, if it ever does.
+    /// Returns the setting of the listen address.
     pub const fn listen_variable(self) -> &'static str {
         match self {
             Self::Producer | Self::Standalone => "PRODUCER_LISTEN",
@@ -52,9 +44,9 @@ impl ProgramName {
         }
     }
 
-    /// Builds all programs once per process, so that a test never runs a stale one, and
-    /// returns where this one is. A debug build, or that of `WAHOOK_TEST_PROFILE`. Where
-    /// `WAHOOK_TEST_PROGRAMS` names a folder, the program in there is taken as it is.
+    /// Builds all programs once per process, so that tests never run a stale one, and returns
+    /// the path of this one. Uses the debug profile or `WAHOOK_TEST_PROFILE`. If
+    /// `WAHOOK_TEST_PROGRAMS` names a folder, returns the program in it without a build.
     pub fn executable(self) -> anyhow::Result<PathBuf> {
         if let Some(folder) = env::var_os("WAHOOK_TEST_PROGRAMS") {
             return Ok(std::path::absolute(folder)?.join(self.as_str()));
@@ -65,7 +57,7 @@ impl ProgramName {
             Ok(executables) => executables
                 .get(self.as_str())
                 .cloned()
-                .with_context(|| format!("cargo built no {self}")),
+                .with_context(|| format!("cargo did not build {self}")),
             Err(error) => Err(anyhow!("{error}")),
         }
     }
@@ -85,13 +77,13 @@ fn build() -> anyhow::Result<BTreeMap<String, PathBuf>> {
         .current_dir(crate::workspace())
         .stdin(Stdio::null());
     for name in ProgramName::ALL {
-        command.args(["--package", name.package()]);
+        command.args(["--package", name.as_str()]);
     }
     if let Ok(profile) = env::var("WAHOOK_TEST_PROFILE") {
         command.args(["--profile", &profile]);
     }
-    // What `cargo test` says of the tests' own crate is none of the programs' business, and
-    // would have some of what is below them compiled again, each time.
+    // `cargo test` sets these for the test crate. Inherited by the build, they would recompile
+    // some dependencies each time.
     for (name, _) in env::vars_os() {
         let text = name.to_string_lossy();
         if text.starts_with("CARGO_PKG_") || text.starts_with("CARGO_MANIFEST_") {
@@ -107,7 +99,7 @@ fn build() -> anyhow::Result<BTreeMap<String, PathBuf>> {
     Ok(messages.lines().filter_map(executable_of).collect())
 }
 
-/// The name and path in one of cargo's messages, where it is about an executable.
+/// Returns name and path if a message of cargo is about an executable.
 fn executable_of(message: &str) -> Option<(String, PathBuf)> {
     let message: Value = serde_json::from_str(message).ok()?;
     let path = message.get("executable")?.as_str()?;

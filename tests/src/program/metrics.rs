@@ -1,17 +1,17 @@
-//! What do the numbers of `/metrics` say?
+//! Parsed samples of `/metrics`.
 
 use std::collections::BTreeMap;
 
 use anyhow::Context;
 
-/// Samples by their full name, as in the exposition: `name{label="value"}`.
+/// Samples by full name, as in the exposition: `name{label="value"}`.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Metrics {
     samples: BTreeMap<String, f64>,
 }
 
 impl Metrics {
-    /// Reads the Prometheus text format.
+    /// Parses the Prometheus text format.
     pub fn parse(text: &str) -> anyhow::Result<Self> {
         let samples = text
             .lines()
@@ -19,7 +19,7 @@ impl Metrics {
             .filter(|line| !line.is_empty() && !line.starts_with('#'))
             .map(|line| {
                 let broken = || format!("not a sample: {line}");
-                // Without a timestamp the value is last; label values may hold spaces.
+                // Without a timestamp the value is last; label values can contain spaces.
                 let (name, value) = line.rsplit_once(' ').with_context(broken)?;
                 let value: f64 = value.parse().with_context(broken)?;
                 Ok((name.to_owned(), value))
@@ -28,17 +28,17 @@ impl Metrics {
         Ok(Self { samples })
     }
 
-    /// One sample by its full name, labels in the order of the exposition.
+    /// Returns a sample by its full name, with the labels in the order of the exposition.
     pub fn get(&self, full_name: &str) -> Option<f64> {
         self.samples.get(full_name).copied()
     }
 
-    /// The sum over all labels; 0 when there is no such metric.
+    /// Returns the sum over all labels; 0 for an unknown metric.
     pub fn sum(&self, name: &str) -> f64 {
         self.sum_where(name, &[])
     }
 
-    /// The sum over those samples that carry all of these labels.
+    /// Returns the sum of the samples with all of these labels.
     pub fn sum_where(&self, name: &str, labels: &[(&str, &str)]) -> f64 {
         self.samples
             .iter()
@@ -92,7 +92,7 @@ lag +Inf
     }
 
     #[test]
-    fn a_line_that_is_no_sample_is_an_error() {
+    fn a_line_without_a_value_is_an_error() {
         assert!(Metrics::parse("posts_total").is_err());
     }
 }

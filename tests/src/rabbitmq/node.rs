@@ -1,4 +1,4 @@
-//! What does a private node run with?
+//! Configuration and environment of a private node.
 
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
@@ -13,9 +13,9 @@ use crate::folder::RunFolder;
 use crate::guard::Guarded;
 use crate::ports::free_port;
 
-/// Limits that fit many brokers on one small machine, and queue figures (of `list_queues`)
-/// that are at most a second old instead of five. Given as Erlang terms, because reading
-/// the other format costs the start a second.
+/// Limits for many brokers on one small machine, and queue figures (of `list_queues`) that are
+/// at most one second old instead of five. Written as Erlang terms, because the other format
+/// makes the start a second slower.
 const CONFIG: &str = "[{rabbit, [{loopback_users, [<<\"guest\">>]},
           {disk_free_limit, 67108864},
           {vm_memory_high_watermark, {absolute, 1073741824}},
@@ -23,9 +23,9 @@ const CONFIG: &str = "[{rabbit, [{loopback_users, [<<\"guest\">>]},
           {quorum_tick_interval, 1000}]},
  {rabbitmq_prometheus, [{tcp_config, [{ip, \"127.0.0.1\"}, {port, METRICS_PORT}]}]}].
 ";
-/// Two schedulers that spin only for an instant: without any spinning the start-up, which
-/// reads a thousand small files, takes twice as long on a virtual machine; with the default
-/// an idle broker steals time from the programs under test.
+/// Two schedulers with very short spinning: without spinning the start-up, which reads a
+/// thousand small files, takes twice as long on a virtual machine; with the default an idle
+/// broker takes processor time from the programs under test.
 const VM_ARGUMENTS: &str = "+S 2:2 +sbwt very_short +sbwtdcpu very_short +sbwtdio very_short";
 const LOOPBACK_ONLY: &str = "-kernel inet_dist_use_interface {127,0,0,1} -start_epmd false";
 
@@ -33,7 +33,7 @@ const LOOPBACK_ONLY: &str = "-kernel inet_dist_use_interface {127,0,0,1} -start_
 pub(super) struct Node {
     pub(super) installation: Installation,
     pub(super) amqp_port: u16,
-    /// Of the plugin `rabbitmq_prometheus`, where it is enabled.
+    /// Port of the plugin `rabbitmq_prometheus`, if enabled.
     pub(super) metrics_port: u16,
     name: String,
     epmd_port: u16,
@@ -43,7 +43,7 @@ pub(super) struct Node {
 }
 
 impl Node {
-    /// Chooses the ports and writes the files of a node in `folder`.
+    /// Selects the ports and writes the files of a node in `folder`.
     pub(super) fn prepare(folder: &RunFolder, options: &BrokerOptions) -> anyhow::Result<Self> {
         let installation = Installation::find()?;
         let applications = folder.join("applications");
@@ -67,8 +67,9 @@ impl Node {
         })
     }
 
-    /// The port mapper of Erlang, which finds the node for `rabbitmqctl`. Its own, since a
-    /// shared one is started by the first node, for all users of the machine, and outlives it.
+    /// Starts a port mapper of Erlang, which `rabbitmqctl` needs to find the node. It is not
+    /// shared: a shared one is started by the first node, serves all users of the machine, and
+    /// outlives the node.
     pub(super) fn spawn_epmd(&self) -> io::Result<Guarded> {
         let output = fs::File::create(self.folder.join("log/epmd"))?;
         Guarded::spawn("epmd", |command| {
@@ -80,7 +81,7 @@ impl Node {
         })
     }
 
-    /// Every script on the way replaces itself, so that the child is the Erlang VM.
+    /// Starts the node. Each start script replaces itself, so the child is the Erlang VM.
     pub(super) fn spawn_beam(&self) -> anyhow::Result<Guarded> {
         let output = fs::File::create(self.output_file())?;
         let errors = output.try_clone()?;
@@ -99,20 +100,20 @@ impl Node {
         self.folder.join("log/output")
     }
 
-    /// The environment of the node and of all tools that talk to it, and nothing else.
+    /// Sets the complete environment of the node and its tools.
     pub(super) fn environment(&self, command: &mut Command) {
         let folder = |name: &str| self.folder.join(name);
         command
             .env_clear()
             .env("PATH", env::var_os("PATH").unwrap_or_default())
             .env("LANG", "C.UTF-8")
-            // The Erlang cookie is made and found here.
+            // Folder of the Erlang cookie.
             .env("HOME", &self.folder)
             .env("ERL_EPMD_ADDRESS", "127.0.0.1")
             .env("ERL_EPMD_PORT", self.epmd_port.to_string())
             .env("ERL_FLAGS", LOOPBACK_ONLY)
             .env("ERL_CRASH_DUMP_SECONDS", "0")
-            // Neither /etc/rabbitmq nor /var/lib/rabbitmq is read or written.
+            // Prevents any use of /etc/rabbitmq and /var/lib/rabbitmq.
             .env("RABBITMQ_CONF_ENV_FILE", "/dev/null")
             .env("RABBITMQ_CONFIG_FILE", folder("none"))
             .env("RABBITMQ_ADVANCED_CONFIG_FILE", folder("advanced.config"))
@@ -128,13 +129,13 @@ impl Node {
             .env("RABBITMQ_NODE_PORT", self.amqp_port.to_string())
             .env("RABBITMQ_DIST_PORT", self.distribution_port.to_string())
             .env("RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS", VM_ARGUMENTS)
-            // Makes the start script become the VM instead of waiting beside it.
+            // Makes the start script exec the VM instead of waiting for it.
             .env("RABBITMQ_ALLOW_INPUT", "true");
     }
 }
 
-/// The data belongs to the name, so a lasting folder has a lasting one. The others differ,
-/// so that two nodes that were given the same port mapper by accident notice it.
+/// Returns the node name. The data depends on the name, so a lasting folder has a fixed one.
+/// The others are unique, so that two nodes with the same port mapper by accident fail.
 fn node_name(folder: &RunFolder) -> String {
     static NEXT: AtomicU32 = AtomicU32::new(0);
     if folder.is_temporary() {
@@ -145,8 +146,8 @@ fn node_name(folder: &RunFolder) -> String {
     }
 }
 
-/// Where RabbitMQ's own scripts and applications are. The ones that Debian puts on the PATH
-/// insist on the system's user and folders, so they are not used.
+/// Folders of RabbitMQ's own scripts and applications. The scripts that Debian puts on the
+/// PATH require the system's user and folders, so they are not used.
 #[derive(Debug)]
 pub(super) struct Installation {
     scripts: PathBuf,
@@ -174,7 +175,7 @@ impl Installation {
                 });
             }
         }
-        bail!("rabbitmq-server is not installed; deploy/local/install.sh does that")
+        bail!("rabbitmq-server is not installed; run deploy/local/install.sh")
     }
 
     pub(super) fn rabbitmqctl(&self) -> PathBuf {
@@ -186,8 +187,8 @@ impl Installation {
     }
 }
 
-/// Fills `target` with links to the broker's own applications and the plugins wanted. Erlang
-/// searches each folder for each of the broker's modules: with all 70 of them a start takes
+/// Fills `target` with links to the broker's own applications and the wanted plugins. Erlang
+/// searches every folder for every module of the broker: with all 70 folders a start takes
 /// 12 s instead of 4 s.
 fn link_applications(plugins: &Path, wanted: &[String], target: &Path) -> anyhow::Result<PathBuf> {
     if target.exists() {
@@ -208,7 +209,7 @@ fn link_applications(plugins: &Path, wanted: &[String], target: &Path) -> anyhow
     Ok(target.to_owned())
 }
 
-/// What follows a plugin's name in the name of its folder or archive; nothing in a newer broker.
+/// Returns true for the version suffix of a plugin's folder or archive; newer brokers have none.
 fn is_version(rest: &str) -> bool {
     rest.is_empty() || rest.starts_with('-')
 }

@@ -1,4 +1,4 @@
-//! How may a receiver answer, or fail to?
+//! Scripted answers and failures of the receiver.
 
 use std::io;
 use std::time::Duration;
@@ -14,7 +14,6 @@ use tokio::time::sleep;
 
 pub(super) type AnswerBody = BoxBody<Bytes, io::Error>;
 
-/// What the receiver does with one post.
 #[derive(Debug, Clone)]
 pub struct Answer {
     status: u16,
@@ -27,13 +26,13 @@ pub struct Answer {
 #[derive(Debug, Clone, Copy)]
 enum Ending {
     Complete,
-    /// Status and headers promise a byte more than ever comes; then the connection breaks.
+    /// The body ends one byte before its announced length, then the connection breaks.
     BrokenOff,
-    /// The same, but the connection stays open and silent.
+    /// Like `BrokenOff`, but the connection stays open and silent.
     Stalled,
-    /// The connection closes without a status.
+    /// The connection closes without a response.
     Closed,
-    /// Nothing at all happens.
+    /// The connection stays open without a response.
     Silent,
 }
 
@@ -48,31 +47,31 @@ impl Answer {
         }
     }
 
-    /// Closes the connection without a word.
+    /// Closes the connection without a response.
     pub fn close() -> Self {
         Self::ending(Ending::Closed)
     }
 
-    /// Keeps the connection open and never answers.
+    /// Keeps the connection open without a response.
     pub fn silence() -> Self {
         Self::ending(Ending::Silent)
     }
 
-    /// Breaks the connection in the middle of the body.
+    /// Breaks the connection before the end of the body.
     #[must_use]
     pub fn broken_off(mut self) -> Self {
         self.ending = Ending::BrokenOff;
         self
     }
 
-    /// Sends the headers and all of the body but its end, which never comes.
+    /// Never sends the last byte of the body.
     #[must_use]
     pub fn stalled(mut self) -> Self {
         self.ending = Ending::Stalled;
         self
     }
 
-    /// An invalid name or value closes the connection.
+    /// Adds a header; an invalid name or value closes the connection.
     #[must_use]
     pub fn header(mut self, name: &str, value: &str) -> Self {
         self.headers.push((name.to_owned(), value.to_owned()));
@@ -129,7 +128,7 @@ fn body(bytes: Bytes, ending: Ending) -> AnswerBody {
     let end = end.then(async |ending| match ending {
         Ending::Stalled => std::future::pending().await,
         _ => {
-            // An error at once would take the headers with it: let them leave first.
+            // An immediate error would discard the headers: let them be sent first.
             tokio::task::yield_now().await;
             Err(io::Error::other("broken off on purpose"))
         }

@@ -1,4 +1,4 @@
-//! Which posts arrived, and when are there enough of them?
+//! List of received posts, with waiting.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -11,7 +11,7 @@ use super::Post;
 #[derive(Debug, Default)]
 pub(super) struct Ledger {
     posts: Mutex<Vec<Arc<Post>>>,
-    /// The number of posts; its change wakes those who wait.
+    /// Number of posts; a change wakes the waiting tests.
     count: watch::Sender<usize>,
 }
 

@@ -1,4 +1,4 @@
-//! What does the receiver know of a request?
+//! Recorded requests.
 
 use std::time::{Instant, SystemTime};
 
@@ -7,10 +7,10 @@ use hyper::{HeaderMap, Method};
 
 use super::Verdict;
 
-/// One complete POST, exactly as it arrived.
+/// Complete POST request as received.
 #[derive(Debug, Clone)]
 pub struct Post {
-    /// When its last byte was there.
+    /// Arrival of the last byte.
     pub arrived: Instant,
     pub arrived_at: SystemTime,
     pub method: Method,
@@ -20,12 +20,12 @@ pub struct Post {
 }
 
 impl Post {
-    /// `None` also where the value is not plain text.
+    /// Returns a header; `None` also if the value is not visible ASCII.
     pub fn header(&self, name: &str) -> Option<&str> {
         self.headers.get(name)?.to_str().ok()
     }
 
-    /// The event id: `webhook-id`.
+    /// Event id: `webhook-id`.
     pub fn id(&self) -> Option<&str> {
         self.header("webhook-id")
     }
@@ -40,7 +40,7 @@ impl Post {
         self.header("x-webhook-event")
     }
 
-    /// Checks both signatures as a receiver who knows `secret` does.
+    /// Checks both signatures with `secret`.
     pub fn verify(&self, secret: &str) -> Verdict {
         Verdict::on(self, secret)
     }

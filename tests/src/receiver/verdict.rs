@@ -1,7 +1,6 @@
-//! Is a post signed as its receiver expects?
+//! Signature checks of a post.
 //!
-//! Written against the documented schemes and not against our own signer, so that the two
-//! can't be wrong together.
+//! Implemented from the documented schemes, independent of the signer under test.
 
 use std::fmt;
 use std::time::UNIX_EPOCH;
@@ -12,7 +11,7 @@ use sha2::Sha256;
 
 use super::Post;
 
-/// How far a timestamp may be off, in seconds: what the Standard Webhooks libraries allow.
+/// Accepted clock difference in seconds, as in the Standard Webhooks libraries.
 const TOLERANCE: u64 = 300;
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -111,7 +110,7 @@ mod tests {
 
     use super::*;
 
-    /// The example of the Standard Webhooks specification.
+    /// Example from the Standard Webhooks specification.
     fn specified() -> Post {
         let mut headers = HeaderMap::new();
         headers.insert(
@@ -143,21 +142,21 @@ mod tests {
     }
 
     #[test]
-    fn a_changed_byte_is_noticed() {
+    fn a_changed_byte_is_detected() {
         let mut post = specified();
         post.body = Bytes::from_static(b"{\"test\": 2432232315}");
         assert_eq!(post.verify(SECRET).standard_webhooks, Err("wrong"));
     }
 
     #[test]
-    fn an_old_timestamp_is_noticed() {
+    fn an_old_timestamp_is_detected() {
         let mut post = specified();
         post.arrived_at += Duration::from_secs(TOLERANCE + 1);
         assert!(post.verify(SECRET).standard_webhooks.is_err());
     }
 
     #[test]
-    fn the_body_signature_is_that_of_rfc_4231() {
+    fn the_body_signature_matches_rfc_4231() {
         let mut post = specified();
         post.body = Bytes::from_static(b"what do ya want for nothing?");
         let signature = "5bdcc146bf60754e6a042426089575c75a003f089d2739839dec58b964ec3843";

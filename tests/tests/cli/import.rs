@@ -1,4 +1,4 @@
-//! Imports: from which files, how patiently, how far.
+//! `import`: sources, patience, interruption and continuation.
 
 use std::collections::BTreeSet;
 use std::fs::{self, OpenOptions};
@@ -16,19 +16,13 @@ use crate::world::{Test, Tests};
 use crate::{SOON, assert_status, run, start};
 
 pub(crate) fn add(tests: &mut Tests) {
+    tests.add("an_import_waits_until_the_producer_accepts_events", waits);
+    tests.add("an_import_out_of_patience_says_how_to_continue", gives_up);
     tests.add(
-        "an_import_waits_for_a_producer_that_takes_nothing_yet",
-        waits,
-    );
-    tests.add("an_import_that_waited_too_long_says_how_to_go_on", gives_up);
-    tests.add(
-        "packed_files_and_standard_input_are_imported_too",
+        "compressed_files_and_standard_input_are_imported",
         packed_and_piped,
     );
-    tests.add(
-        "an_import_that_is_interrupted_ends_after_what_is_settled",
-        interrupted,
-    );
+    tests.add("an_interrupted_import_can_be_continued", interrupted);
 }
 
 fn lines(range: std::ops::Range<u64>) -> String {
@@ -56,11 +50,13 @@ async fn waits(test: Test) {
     let refused = |metrics: &wahook_tests::program::Metrics| {
         metrics.sum("wahook_events_refused_total") >= 300.0
     };
-    producer.wait_metrics("a first try", SOON, refused).await;
+    producer
+        .wait_metrics("a first attempt", SOON, refused)
+        .await;
 
     let pair = test.pair(Receiver::start().await, &[]).await;
     let ran = import.finish().await;
-    assert!(ran.printed().starts_with("300 lines taken"), "{ran:?}");
+    assert!(ran.printed().starts_with("300 lines accepted"), "{ran:?}");
     pair.receiver.wait_for(300, SOON).await;
     assert_eq!(ids(&pair.receiver).len(), 300);
 }
@@ -86,13 +82,13 @@ async fn gives_up(test: Test) {
         .finish()
         .await;
     assert_status(&ran, 2);
-    for told in [
-        "the same command goes on from there",
+    for expected in [
+        "run the same command to continue",
         "--patience",
-        "503 The event was not taken",
+        "503 The event was not accepted",
         "start a consumer",
     ] {
-        assert!(ran.stderr.contains(told), "{told}: {ran:?}");
+        assert!(ran.stderr.contains(expected), "{expected}: {ran:?}");
     }
 }
 
@@ -108,15 +104,15 @@ async fn packed_and_piped(test: Test) {
     };
     fs::write(&file, pack(lines(0..100))).unwrap();
     run(&pair, &["import", path]).await.printed();
-    // What is added to a file is imported by the same command.
+    // The same command imports lines appended to the file.
     let mut longer = OpenOptions::new().append(true).open(&file).unwrap();
     longer
         .write_all(&pack("\n".to_owned() + &lines(100..150)))
         .unwrap();
     let ran = run(&pair, &["import", path]).await;
-    assert!(ran.printed().starts_with("150 lines taken"), "{ran:?}");
+    assert!(ran.printed().starts_with("150 lines accepted"), "{ran:?}");
     assert!(
-        ran.printed().ends_with("; 100 of all by earlier runs\n"),
+        ran.printed().ends_with("; 100 of all in earlier runs\n"),
         "{ran:?}"
     );
     pair.receiver.wait_for(150, SOON).await;
@@ -124,20 +120,23 @@ async fn packed_and_piped(test: Test) {
 
     let piped = pipe(&pair, lines(300..400)).await;
     assert!(piped.status.success(), "{piped:?}");
-    assert_eq!(String::from_utf8_lossy(&piped.stdout), "100 lines taken\n");
+    assert_eq!(
+        String::from_utf8_lossy(&piped.stdout),
+        "100 lines accepted\n"
+    );
     pair.receiver.wait_for(250, SOON).await;
     assert_eq!(ids(&pair.receiver).len(), 250);
 
-    // Another file of this name is not taken for the rest of this one.
+    // Another file of the same name is not a continuation.
     fs::write(&file, pack(lines(150..400))).unwrap();
     let other = run(&pair, &["import", path]).await;
     assert_status(&other, 2);
+    assert!(other.stderr.contains("with --restart"), "{other:?}");
+    let restarted = run(&pair, &["import", path, "--restart"]).await;
     assert!(
-        other.stderr.contains("begin anew with --restart"),
-        "{other:?}"
+        restarted.printed().starts_with("250 lines accepted"),
+        "{restarted:?}"
     );
-    let anew = run(&pair, &["import", path, "--restart"]).await;
-    assert!(anew.printed().starts_with("250 lines taken"), "{anew:?}");
 }
 
 async fn pipe(pair: &Pair, text: String) -> process::Output {
@@ -177,11 +176,14 @@ async fn interrupted(test: Test) {
     assert_status(&ran, 2);
     assert!(
         ran.stderr
-            .contains("the same command goes on from there: stopped"),
+            .contains("run the same command to continue: stopped"),
         "{ran:?}"
     );
     let ran = run(&pair, &["import", path]).await;
-    assert!(ran.printed().starts_with("1000 lines taken; "), "{ran:?}");
+    assert!(
+        ran.printed().starts_with("1000 lines accepted; "),
+        "{ran:?}"
+    );
     pair.receiver.wait_for(1_000, SOON).await;
     assert_eq!(ids(&pair.receiver).len(), 1_000);
 }

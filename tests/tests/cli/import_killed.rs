@@ -1,4 +1,4 @@
-//! Whenever an import is killed: no line is lost, and none becomes two events.
+//! `kill -9` of an import at any moment: no line is lost or becomes two events.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -21,13 +21,11 @@ const KILLS: usize = 12;
 const LONG: Duration = Duration::from_secs(60);
 
 pub(crate) fn add(tests: &mut Tests) {
-    tests.add(
-        "an_import_that_is_killed_again_and_again_takes_each_line_once",
-        killed,
-    );
+    tests.add("an_import_killed_repeatedly_sends_each_line_once", killed);
 }
 
-/// Every third line has a time of its own; the others say the same in tens.
+/// Returns line `n`. Every third line has a timestamp and a unique body; the others share their
+/// body with the rest of their ten lines.
 pub(crate) fn line(n: u64) -> String {
     if n.is_multiple_of(3) {
         format!(r#"{{"event":"test","data":{{"n":{n}}},"timestamp":"2024-10-01T12:00:00.000Z"}}"#)
@@ -54,7 +52,7 @@ async fn killed(test: Test) {
             let moment = Duration::from_millis(random.within(0, 1_200) as u64);
             tokio::time::sleep(moment).await;
         } else {
-            // While a batch is on its way, or just before it is noted.
+            // While a batch is in flight, or just before the position is saved.
             pair.receiver.wait_for(seen + 1, LONG).await;
         }
         import.kill9().await;
@@ -66,10 +64,10 @@ async fn killed(test: Test) {
     );
     let last = run(&pair, &["import", file]).await;
     assert_status(&last, 0);
-    let expected = format!("{LINES} lines taken");
+    let expected = format!("{LINES} lines accepted");
     assert!(last.stdout.starts_with(&expected), "{last:?}");
 
-    // A line that became two events has both in the queue before this one.
+    // Duplicates of a line are queued before this event.
     let end = pair.post(&json!({ "event": "end" })).await.accepted_id();
     let all_of = |posts: &[Arc<Post>]| {
         let ids: BTreeSet<_> = posts.iter().map(|post| post.id()).collect();
@@ -81,7 +79,7 @@ async fn killed(test: Test) {
     each_line_is_one_event(&pair).await;
     let nothing_new = run(&pair, &["import", file]).await;
     assert_status(&nothing_new, 0);
-    let expected = format!("{LINES} of all by earlier runs\n");
+    let expected = format!("{LINES} of all in earlier runs\n");
     assert!(nothing_new.stdout.ends_with(&expected), "{nothing_new:?}");
 }
 

@@ -1,4 +1,4 @@
-//! Lines that no producer takes do not stop the others, and are not forgotten.
+//! Refused lines are saved and do not stop the import.
 
 use std::fs;
 
@@ -11,7 +11,7 @@ use crate::{SOON, assert_status, run};
 
 pub(crate) fn add(tests: &mut Tests) {
     tests.add(
-        "refused_lines_are_written_with_their_numbers_and_reasons",
+        "refused_lines_are_saved_with_their_numbers_and_reasons",
         written,
     );
     tests.add("a_batch_that_is_too_large_is_sent_in_parts", in_parts);
@@ -36,7 +36,7 @@ async fn written(test: Test) {
     for run_number in 1..=2 {
         let ran = run(&pair, &["import", path]).await;
         assert_status(&ran, 1);
-        let expected = format!("2 lines taken, 2 refused (see {path}.refused)");
+        let expected = format!("2 lines accepted, 2 rejected (see {path}.refused)");
         assert!(ran.stdout.starts_with(&expected), "{run_number}: {ran:?}");
         let refused = read(&folder.join("events.ndjson.refused"));
         assert_eq!(refused.len(), 2, "{run_number}");
@@ -58,7 +58,7 @@ async fn written(test: Test) {
         .metrics()
         .await
         .sum("wahook_events_accepted_total");
-    assert_eq!(accepted, 2.0, "nothing was sent twice");
+    assert_eq!(accepted, 2.0, "lines were sent twice");
 }
 
 async fn in_parts(test: Test) {
@@ -74,7 +74,7 @@ async fn in_parts(test: Test) {
     let ran = run(&pair, &["import", file.to_str().unwrap()]).await;
     assert_status(&ran, 1);
     assert!(
-        ran.stdout.starts_with("299 lines taken, 1 refused"),
+        ran.stdout.starts_with("299 lines accepted, 1 rejected"),
         "{ran:?}"
     );
     let refused = read(&folder.join("events.ndjson.refused"));
@@ -94,14 +94,15 @@ async fn whole(test: Test) {
     let ran = run(&pair, &["import", file.to_str().unwrap()]).await;
     assert_status(&ran, 2);
     assert!(
-        ran.stderr.contains("refuses: 401 A token is needed"),
+        ran.stderr
+            .contains("rejects the import: 401 A token is needed"),
         "{ran:?}"
     );
     let path = file.to_str().unwrap();
     let with_token = ["import", path, "--token", "a-token-of-good-length"];
     run(&pair, &with_token).await.printed();
     pair.receiver.wait_for(1, SOON).await;
-    let nowhere = run(&pair, &["import", "/nonexistent"]).await;
-    assert_status(&nowhere, 2);
-    assert!(nowhere.stderr.contains("/nonexistent"), "{nowhere:?}");
+    let missing = run(&pair, &["import", "/nonexistent"]).await;
+    assert_status(&missing, 2);
+    assert!(missing.stderr.contains("/nonexistent"), "{missing:?}");
 }

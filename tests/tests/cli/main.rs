@@ -1,5 +1,5 @@
-//! The command line for events, on a real pair. Each test has its own producer, consumer,
-//! virtual host and database, on one real RabbitMQ and one real MongoDB for all.
+//! Commands of `wahook` against a real producer and consumer. Each test has its own producer,
+//! consumer, virtual host and database; RabbitMQ and MongoDB are shared.
 
 #![allow(
     clippy::cast_possible_truncation,
@@ -28,7 +28,7 @@ const SOON: Duration = Duration::from_secs(20);
 
 fn main() -> ExitCode {
     let mut tests = Tests::default();
-    // The long one first.
+    // The longest test first.
     import_killed::add(&mut tests);
     import::add(&mut tests);
     import_refusals::add(&mut tests);
@@ -38,7 +38,7 @@ fn main() -> ExitCode {
     tests.run(4)
 }
 
-/// Types a command that is told where the pair is.
+/// Starts a command with the addresses of the producer and the log.
 async fn start(pair: &Pair, arguments: &[&str]) -> Command {
     let url = pair.producer.base_url();
     let settings = [

@@ -1,4 +1,4 @@
-//! Single events and samples: what is printed, and the exit status.
+//! `send` and `samples`: output and exit status.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -14,14 +14,14 @@ use crate::world::{Test, Tests};
 use crate::{SOON, assert_status, run};
 
 pub(crate) fn add(tests: &mut Tests) {
-    tests.add("an_event_is_sent_and_its_id_is_printed_alone", sent);
+    tests.add("send_prints_only_the_id_of_the_event", sent);
     tests.add(
-        "a_refused_event_is_told_place_by_place_with_status_1",
+        "a_refused_event_is_reported_with_each_error_and_status_1",
         refused,
     );
     tests.add(
-        "what_can_not_be_told_has_status_2_and_says_how_to_repeat",
-        untold,
+        "an_unknown_result_has_status_2_and_says_how_to_repeat",
+        unknown_result,
     );
     tests.add(
         "a_token_comes_from_the_environment_a_file_or_an_option",
@@ -68,17 +68,17 @@ async fn sent(test: Test) {
     );
     let again = run(&pair, &from_file).await;
     assert_eq!(again.printed(), "order-7\n");
-    assert!(again.stderr.contains("taken before"), "{again:?}");
+    assert!(again.stderr.contains("accepted before"), "{again:?}");
 }
 
 async fn refused(test: Test) {
     let pair = test.pair(Receiver::start().await, &[]).await;
     let ran = run(&pair, &["send", "call", "--data", "[]"]).await;
     assert_status(&ran, 1);
-    let expected = "wahook send: refused: 422 The JSON is not an event: see errors: each has a \
+    let expected = "wahook send: rejected: 422 The JSON is not an event: see errors: each has a \
                     JSON pointer and what was expected there\n  /data must be an object, is an array\n";
     assert_eq!((ran.stdout.as_str(), ran.stderr.as_str()), ("", expected));
-    for (arguments, told) in [
+    for (arguments, expected) in [
         (["send", "Call"].as_slice(), "must match [a-z]"),
         (&["send", "call", "--data", "{,}"], "not JSON: expected"),
         (
@@ -96,26 +96,26 @@ async fn refused(test: Test) {
     ] {
         let ran = run(&pair, arguments).await;
         assert_status(&ran, 2);
-        assert!(ran.stderr.contains(told), "{ran:?}");
+        assert!(ran.stderr.contains(expected), "{ran:?}");
     }
     assert_eq!(pair.receiver.count(), 0);
 }
 
-async fn untold(test: Test) {
-    // Without a consumer no event can be taken.
+async fn unknown_result(test: Test) {
+    // Without a consumer no event can be accepted.
     let place = test.place();
     let producer = Program::producer(&[("AMQP_URL", &place.amqp_url)]).await;
     producer.wait_ready(SOON).await;
     let ran = send(&["--url", &producer.base_url(), "--id", "a"], &[]).await;
     assert_status(&ran, 2);
     assert!(
-        ran.stderr.contains("503 The event was not taken: "),
+        ran.stderr.contains("503 The event was not accepted: "),
         "{ran:?}"
     );
-    assert!(ran.stderr.contains("with --id a repeats it"), "{ran:?}");
+    assert!(ran.stderr.contains("with --id a to retry"), "{ran:?}");
 
-    let nobody = format!("http://user:hunter2@127.0.0.1:{}", free_port().unwrap());
-    let ran = send(&["--url", &nobody], &[]).await;
+    let unreachable = format!("http://user:hunter2@127.0.0.1:{}", free_port().unwrap());
+    let ran = send(&["--url", &unreachable], &[]).await;
     assert_status(&ran, 2);
     assert!(ran.stderr.contains("Connection refused"), "{ran:?}");
     assert!(
@@ -154,7 +154,7 @@ async fn token(test: Test) {
             ("WAHOOK_TOKEN", "another"),
         ),
     ] {
-        // It is let in, and only then told that there is no endpoint.
+        // The token is accepted; the event is refused because no endpoint is declared.
         let ran = send(arguments, &[settings]).await;
         assert_status(&ran, 2);
         assert!(ran.stderr.contains("start a consumer"), "{ran:?}");

@@ -1,4 +1,4 @@
-//! What shells and `man` are given is what they take.
+//! Shell completions and man pages, checked with real shells and `groff`.
 
 use std::fs;
 use std::process::{Command, Output};
@@ -20,7 +20,10 @@ const COMMANDS: [&str; 7] = [
 
 pub(crate) fn add(tests: &mut Tests) {
     tests.add("bash_completes_commands_and_options", bash);
-    tests.add("every_shell_gets_a_script_and_every_command_a_page", pages);
+    tests.add(
+        "every_shell_has_a_script_and_every_command_a_man_page",
+        pages,
+    );
 }
 
 fn wahook(arguments: &[&str]) -> Output {
@@ -38,7 +41,7 @@ fn text(output: &Output) -> String {
     String::from_utf8(output.stdout.clone()).unwrap()
 }
 
-/// What bash itself offers once it has loaded the script.
+/// Returns the completions that bash offers after it has loaded the script.
 fn offered(script: &str, words: &[&str]) -> String {
     let last = words.len() - 1;
     let ask = format!(
@@ -102,7 +105,7 @@ async fn pages(_: Test) {
             source.contains(".SH NAME") && source.contains(".SH SYNOPSIS"),
             "{name}"
         );
-        // With all its warnings; where there is none, the page's form is checked no further.
+        // With all warnings. Skipped if groff is not installed.
         let groff = Command::new("groff")
             .args(["-man", "-Tutf8", "-ww", "-z"])
             .arg(&page)

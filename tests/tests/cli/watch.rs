@@ -1,4 +1,4 @@
-//! Deliveries as they end, and counted.
+//! `tail` and `stats`.
 
 use futures_util::TryStreamExt;
 use mongodb::bson::{Document, doc};
@@ -13,19 +13,14 @@ use crate::world::{Test, Tests};
 use crate::{SOON, assert_status, run, start};
 
 pub(crate) fn add(tests: &mut Tests) {
-    tests.add("deliveries_are_shown_as_they_end", shown);
-    tests.add(
-        "a_log_that_was_away_for_a_while_is_followed_on",
-        followed_on,
-    );
-    tests.add(
-        "deliveries_are_counted_as_the_users_aggregate_counts",
-        counted,
-    );
-    tests.add("a_log_that_is_away_is_told_with_status_2", away);
+    tests.add("tail_shows_deliveries_as_they_end", shown);
+    tests.add("tail_continues_after_the_log_was_unreachable", followed_on);
+    tests.add("stats_equals_an_aggregate_of_the_collection", counted);
+    tests.add("an_unreachable_log_is_reported_with_status_2", unreachable);
 }
 
-/// `call` fails for good, `ready` at the first attempt only, all others succeed.
+/// Starts a producer and a consumer whose receiver rejects `call` always and `ready` at the first
+/// attempt.
 async fn mixed(test: &Test) -> Pair {
     let receiver = Receiver::answering(|post| {
         let fails = match post.event() {
@@ -62,12 +57,13 @@ async fn shown(test: Test) {
     let pair = mixed(&test).await;
     let call = ended(&pair, "call", "failed").await;
     let ready = ended(&pair, "ready", "success").await;
-    // Two have ended, and the third ends while it is waited for.
+    // Two deliveries have ended; the third ends while `tail` waits.
     let tail = start(&pair, &["tail", "--json", "--since", "1m", "--limit", "3"]).await;
     let group = ended(&pair, "group_join", "success").await;
-    let told = lines(&tail.finish().await);
+    let shown = lines(&tail.finish().await);
     let of = |field: &str| {
-        told.iter()
+        shown
+            .iter()
             .map(|line| line[field].clone())
             .collect::<Vec<_>>()
     };
@@ -89,8 +85,8 @@ async fn shown(test: Test) {
         (["--event", "group_join"], &group),
     ] {
         let only = ["tail", "--since", "1m", "--limit", "1", "--json"];
-        let told = lines(&run(&pair, &[&only[..], &filter].concat()).await);
-        assert_eq!(told[0]["eventId"], expected.as_str(), "{filter:?}");
+        let shown = lines(&run(&pair, &[&only[..], &filter].concat()).await);
+        assert_eq!(shown[0]["eventId"], expected.as_str(), "{filter:?}");
     }
     let plain = run(&pair, &["tail", "--since", "1m", "--limit", "1"]).await;
     assert!(
@@ -99,7 +95,7 @@ async fn shown(test: Test) {
     );
     assert!(
         !plain.printed().contains('\u{1b}'),
-        "no colour without a terminal"
+        "colours without a terminal"
     );
 }
 
@@ -122,20 +118,20 @@ async fn followed_on(test: Test) {
         ("MONGODB_DATABASE", &place.database),
     ];
     let tail = Command::start(ProgramName::Standalone, &arguments, &settings).await;
-    let is_told = || async { tail.stdout_so_far().contains(&first).then_some(()) };
-    eventually(SOON, "the first delivery", is_told).await;
+    let is_shown = || async { tail.stdout_so_far().contains(&first).then_some(()) };
+    eventually(SOON, "the first delivery", is_shown).await;
     proxy.set(Network::Cut);
     let is_noticed = || async {
         tail.stderr_so_far()
-            .contains("when the log is back")
+            .contains("once the log is available")
             .then_some(())
     };
-    eventually(SOON, "the loss of the log", is_noticed).await;
+    eventually(SOON, "the message on the lost log", is_noticed).await;
     let second = ended(&pair, "group_leave", "success").await;
     proxy.set(Network::Works);
-    let told = tail.finish().await;
-    assert_eq!(told.stderr.lines().count(), 1, "told once: {told:?}");
-    let ids: Vec<_> = lines(&told)
+    let ran = tail.finish().await;
+    assert_eq!(ran.stderr.lines().count(), 1, "one message: {ran:?}");
+    let ids: Vec<_> = lines(&ran)
         .iter()
         .map(|line| line["eventId"].clone())
         .collect();
@@ -219,14 +215,14 @@ async fn counted(test: Test) {
     );
 }
 
-async fn away(test: Test) {
+async fn unreachable(test: Test) {
     let pair = test.pair(Receiver::start().await, &[]).await;
-    let nobody = format!(
+    let unreachable = format!(
         "mongodb://127.0.0.1:{}",
         wahook_tests::ports::free_port().unwrap()
     );
     for command in ["tail", "stats"] {
-        let ran = alone(command, &[("MONGODB_URI", &nobody)]).await;
+        let ran = alone(command, &[("MONGODB_URI", &unreachable)]).await;
         assert_status(&ran, 2);
         assert!(ran.stderr.contains("could not be reached"), "{ran:?}");
         let ran = alone(command, &[]).await;

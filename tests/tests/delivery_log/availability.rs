@@ -1,4 +1,4 @@
-//! A server that is away, silent, or back again.
+//! Unavailable, silent and restarted servers.
 
 use std::{
     sync::Arc,
@@ -10,13 +10,13 @@ use wahook_domain::{EndpointName, EventId};
 use wahook_tests::mongod::Mongod;
 
 use crate::{
-    broken_line,
+    broken_connection,
     results::{attempt, delivered, event_with, result, written},
     server::{Log, server},
 };
 
 #[tokio::test]
-async fn a_log_without_a_server_says_so_soon() {
+async fn a_log_without_a_server_fails_within_10_s() {
     // Nothing listens on port 1.
     let log = MongoLog::connect("mongodb://127.0.0.1:1/", "whatsapp-api")
         .await
@@ -34,7 +34,7 @@ async fn a_log_without_a_server_says_so_soon() {
 }
 
 #[tokio::test]
-async fn a_frozen_server_is_given_up_and_written_to_again_when_it_thaws() {
+async fn a_write_to_a_frozen_server_times_out_and_succeeds_after_a_thaw() {
     let server = Arc::new(Mongod::start().await);
     let log = Log::on(&server, "frozen").await;
     let results = [delivered("e1", &event_with("{}"))];
@@ -50,7 +50,7 @@ async fn a_frozen_server_is_given_up_and_written_to_again_when_it_thaws() {
     assert_eq!(log.found("e1").await.unwrap().attempts.len(), 1);
 }
 
-/// The pool is full of dead connections then; the caller need not know.
+/// The pool is full of broken connections then, which must not fail the caller.
 #[tokio::test]
 async fn the_first_write_after_a_restart_of_the_server_succeeds() {
     let server = Arc::new(Mongod::start().await);
@@ -66,14 +66,14 @@ async fn the_first_write_after_a_restart_of_the_server_succeeds() {
     assert!(log.found("before").await.is_some());
 }
 
-/// A load balancer closes an idle socket, a primary steps down: the write may or
-/// may not have happened, and it is harmless to make it again.
+/// A closed idle socket or a primary that steps down leaves open whether the write
+/// has happened; a retry is harmless.
 #[tokio::test]
-async fn a_write_whose_connection_breaks_is_made_again_and_counts_once() {
+async fn a_write_whose_connection_breaks_is_retried_and_counts_once() {
     let server = server().await;
     for (command, number) in [("insert", 1), ("update", 2)] {
         let database = format!("broken_{command}");
-        let port = broken_line::that_breaks_once_behind(command, server.port());
+        let port = broken_connection::breaking_once_after(command, server.port());
         let uri = format!("mongodb://127.0.0.1:{port}/?directConnection=true");
         let log = MongoLog::connect(&uri, &database).await.unwrap();
         let write = result("e1", &event_with("{}"), attempt(number, None, None));

@@ -1,4 +1,4 @@
-//! What is acknowledged stays.
+//! Durability of acknowledged results.
 
 use std::{
     sync::{
@@ -18,13 +18,13 @@ use crate::{
 };
 
 #[tokio::test]
-async fn a_write_waits_for_the_journals_of_the_majority_whatever_the_uri_says() {
+async fn a_write_waits_for_the_journals_of_the_majority_regardless_of_the_uri() {
     let database = "concern";
     let reader = Log::named(database).await;
     let uri = reader.uri();
     let separator = if uri.contains('?') { '&' } else { '?' };
-    let careless = format!("{uri}{separator}w=0");
-    let log = MongoLog::connect(&careless, database).await.unwrap();
+    let weak = format!("{uri}{separator}w=0");
+    let log = MongoLog::connect(&weak, database).await.unwrap();
 
     reader
         .database
@@ -54,7 +54,7 @@ async fn a_write_waits_for_the_journals_of_the_majority_whatever_the_uri_says() 
     assert_eq!(concern.get_str("provenance").unwrap(), "clientSupplied");
 }
 
-/// Writers run until the server is killed under them.
+/// Kills the server while writers are running.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn no_acknowledged_result_is_lost_when_the_server_is_killed() {
     let server = Arc::new(Mongod::start().await);
@@ -73,7 +73,7 @@ async fn no_acknowledged_result_is_lost_when_the_server_is_killed() {
                         .map(|event| format!("e{writer}-{batch}-{event}"))
                         .collect();
                     let results: Vec<_> = ids.iter().map(|id| delivered(id, &body)).collect();
-                    // Once it is killed, an answer can only be an error.
+                    // After the kill every write fails.
                     if killed.load(Ordering::SeqCst) || log.log.write(&results).await.is_err() {
                         break;
                     }
@@ -88,7 +88,9 @@ async fn no_acknowledged_result_is_lost_when_the_server_is_killed() {
         Duration::from_secs(60),
         enough.wait_for(|count| *count >= 1_000),
     );
-    some.await.expect("results are acknowledged").unwrap();
+    some.await
+        .expect("1,000 acknowledged results within 60 s")
+        .unwrap();
     server.kill9().await;
     killed.store(true, Ordering::SeqCst);
     let mut kept = Vec::new();
@@ -101,7 +103,7 @@ async fn no_acknowledged_result_is_lost_when_the_server_is_killed() {
     for id in &kept {
         assert!(
             log.found(id).await.is_some(),
-            "{id} of {} was acknowledged",
+            "{id} was acknowledged (one of {}) and is lost",
             kept.len()
         );
     }

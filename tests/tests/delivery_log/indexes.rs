@@ -13,7 +13,7 @@ use crate::{
 const DAY: i64 = 86_400;
 
 impl Log {
-    /// Key and lifetime of every index, sorted by the key.
+    /// Returns key and lifetime of every index, sorted by the key.
     async fn indexes(&self) -> Vec<(String, Option<i64>)> {
         let list = doc! { "listIndexes": "webhooklogs" };
         let mut cursor = self.database.run_cursor_command(list).await.unwrap();
@@ -43,7 +43,7 @@ fn expected(lifetime: Option<i64>) -> Vec<(String, Option<i64>)> {
 }
 
 #[tokio::test]
-async fn retention_follows_the_setting_from_start_to_start() {
+async fn retention_follows_the_setting_at_every_start() {
     let log = Log::named("retention").await;
     for days in [
         None,
@@ -67,7 +67,7 @@ async fn retention_follows_the_setting_from_start_to_start() {
 }
 
 #[tokio::test]
-async fn indexes_that_users_have_already_are_taken_as_they_are() {
+async fn existing_indexes_of_users_are_reused() {
     let log = Log::named("theirs").await;
     let index = doc! { "key": { "createdAt": -1.0 }, "name": "newest first" };
     let create = doc! { "createIndexes": "webhooklogs", "indexes": [index] };
@@ -85,7 +85,7 @@ async fn indexes_that_users_have_already_are_taken_as_they_are() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn programs_may_prepare_the_log_at_the_same_time() {
+async fn concurrent_preparations_of_the_log_succeed() {
     let log = Arc::new(Log::named("together").await);
     for days in [Some(30), Some(7), None] {
         let programs: Vec<_> = (0..6)
@@ -104,9 +104,9 @@ async fn programs_may_prepare_the_log_at_the_same_time() {
     }
 }
 
-/// The log needs no indexes but its own to write.
+/// Writes need no index except that of `_id`.
 #[tokio::test]
-async fn a_log_that_was_never_prepared_takes_results() {
+async fn an_unprepared_log_accepts_results() {
     let log = Log::named("unprepared").await;
     let report = log.log.write(&[delivered("e1", &event_with("{}"))]).await;
     assert_eq!(report.unwrap(), written(1));

@@ -1,4 +1,4 @@
-//! The delivery log against a real MongoDB.
+//! Tests of the delivery log on a real MongoDB.
 
 #![allow(
     clippy::cast_possible_truncation,
@@ -10,7 +10,7 @@
 )]
 
 mod availability;
-mod broken_line;
+mod broken_connection;
 mod durability;
 mod indexes;
 mod orders;

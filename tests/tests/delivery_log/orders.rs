@@ -1,4 +1,4 @@
-//! Any order and any repetition of the same results.
+//! Order, repetition and concurrency of results.
 
 use std::sync::{
     Arc,
@@ -16,7 +16,7 @@ use crate::{
 };
 
 fn any_attempt() -> impl Strategy<Value = Attempt> {
-    // Narrow ranges, so that equal numbers, times and errors do occur.
+    // Narrow ranges, so that equal numbers, times and errors occur.
     let error = prop_oneof![
         Just(None),
         Just(Some(String::new())),
@@ -46,7 +46,7 @@ fn any_attempt() -> impl Strategy<Value = Attempt> {
     )
 }
 
-/// Results of one event, shuffled and repeated, and the sizes of their batches.
+/// Shuffled and repeated results of one event, with the sizes of their batches.
 fn any_history() -> impl Strategy<Value = (Vec<(Attempt, i64)>, Vec<usize>)> {
     let results = prop::collection::vec((any_attempt(), 0..3_i64), 1..7);
     let repeated = results.prop_flat_map(|results| {
@@ -81,7 +81,7 @@ fn assert_agrees(stored: &Document, record: &DeliveryRecord) {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn any_order_and_repetition_of_results_ends_in_the_record_that_the_domain_derives() {
+async fn any_order_and_repetition_of_results_yields_the_record_of_the_domain() {
     let log = Arc::new(Log::named("histories").await);
     let runtime = tokio::runtime::Handle::current();
     let property = tokio::task::spawn_blocking(move || {
@@ -122,7 +122,7 @@ async fn write_and_compare(
         assert_eq!(log.log.write(batch).await.unwrap(), written(batch.len()));
         rest = later;
     }
-    assert!(rest.is_empty(), "every result belongs to a batch");
+    assert!(rest.is_empty(), "every result is in a batch");
 
     let (first, others) = results.split_first().unwrap();
     let mut expected = DeliveryRecord::first(first);
@@ -133,9 +133,9 @@ async fn write_and_compare(
     assert_agrees(&log.stored(&id).await, &expected);
 }
 
-/// Upserts of one record collide on its key; the log must see to that itself.
+/// Concurrent upserts of one record collide on its key; the log must retry them.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn consumers_that_write_the_same_records_at_once_all_succeed() {
+async fn concurrent_writes_of_the_same_records_all_succeed() {
     let log = Arc::new(Log::named("collisions").await);
     let body = event_with("{}");
     let results: Vec<AttemptResult> = (0..40)

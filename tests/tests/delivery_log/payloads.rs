@@ -1,4 +1,4 @@
-//! Payloads that BSON or MongoDB finds hard to hold.
+//! Payloads that BSON or MongoDB cannot store directly.
 
 use mongodb::bson::{Bson, Document, bson, doc};
 use wahook_delivery_log::{DeliveryLog, WriteReport};
@@ -21,7 +21,7 @@ async fn payload_of(log: &Log, id: &str) -> (Document, Option<Bson>) {
 }
 
 #[tokio::test]
-async fn keys_and_strings_that_look_like_operators_are_stored_as_they_are() {
+async fn keys_and_strings_that_look_like_operators_are_stored_unchanged() {
     let log = Log::named("operators").await;
     let data = r#"{"a.b":1,"$set":{"x":"$name"},"":"","s":"$$ROOT","$ref":5,
         "list":[{"$inc":1},["$$new"]],"n":{"_id":[1],"$id":{"$literal":"$x"}}}"#;
@@ -30,7 +30,7 @@ async fn keys_and_strings_that_look_like_operators_are_stored_as_they_are() {
         "list": [{ "$inc": 1 }, ["$$new"]], "n": { "_id": [1], "$id": { "$literal": "$x" } },
     };
     let body = event_with(data);
-    // Inserted, merged into what is there, and merged into nothing.
+    // Inserted, merged into a record, and merged without a record.
     let writes = [
         delivered("e1", &body),
         result("e1", &body, attempt(2, None, None)),
@@ -46,7 +46,7 @@ async fn keys_and_strings_that_look_like_operators_are_stored_as_they_are() {
 }
 
 #[tokio::test]
-async fn numbers_get_the_types_that_the_node_driver_would_give_them() {
+async fn numbers_have_the_same_types_as_with_the_node_driver() {
     let log = Log::named("numbers").await;
     let data = r#"{"n":[0,-1,2147483647,-2147483648,2147483648,1.5,1e3,1e300,9007199254740993]}"#;
     log.log
@@ -68,7 +68,7 @@ async fn numbers_get_the_types_that_the_node_driver_would_give_them() {
 }
 
 #[tokio::test]
-async fn what_bson_cannot_hold_is_stored_in_its_nearest_form_and_flagged() {
+async fn text_that_bson_cannot_hold_is_stored_in_its_nearest_form_and_flagged() {
     let log = Log::named("nearest").await;
     let cases = [
         (
@@ -99,16 +99,16 @@ async fn what_bson_cannot_hold_is_stored_in_its_nearest_form_and_flagged() {
 }
 
 #[tokio::test]
-async fn a_nul_inside_of_a_string_is_no_difficulty() {
+async fn a_nul_inside_a_string_is_stored_unchanged() {
     let log = Log::named("nul").await;
     let write = delivered("e1", &event_with(r#"{"a":"x\u0000y"}"#));
     assert_eq!(log.log.write(&[write]).await.unwrap(), written(1));
     assert_eq!(payload_of(&log, "e1").await, (doc! { "a": "x\0y" }, None));
 }
 
-/// One command is one document of at most 16 MiB, so these take several.
+/// A command is a document of at most 16 MiB, so these results need several.
 #[tokio::test]
-async fn results_with_long_payloads_are_written_in_as_many_commands_as_it_takes() {
+async fn results_with_long_payloads_are_written_in_several_commands() {
     let log = Log::named("long").await;
     let body = event_with(&format!(r#"{{"s":"{}"}}"#, "x".repeat(3 << 20)));
     let results: Vec<_> = (0..6)
@@ -125,10 +125,10 @@ async fn results_with_long_payloads_are_written_in_as_many_commands_as_it_takes(
 }
 
 #[tokio::test]
-async fn a_payload_at_the_limit_is_stored_and_one_beyond_it_is_left_out_and_flagged() {
+async fn a_payload_at_the_limit_is_stored_and_a_larger_one_is_omitted_and_flagged() {
     let log = Log::named("limit").await;
-    // A document with one string member "s" takes 12 bytes besides its text:
-    // 4 length, 1 type, 2 key, 4 length, 1 NUL; and 1 at the end of the document.
+    // Overhead of a document with one string member "s": 4 length, 1 type, 2 key,
+    // 4 length, 1 NUL, and 1 at the end of the document.
     let longest = (15 << 20) + (512 << 10) - 13;
     let data = |length| event_with(&format!(r#"{{"s":"{}"}}"#, "x".repeat(length)));
     for (number, way) in [(1, "insert"), (2, "merge")] {
@@ -149,7 +149,7 @@ async fn a_payload_at_the_limit_is_stored_and_one_beyond_it_is_left_out_and_flag
 }
 
 #[tokio::test]
-async fn the_deepest_event_that_is_accepted_is_stored() {
+async fn the_deepest_accepted_event_is_stored() {
     let log = Log::named("deep").await;
     // The envelope is the first level, "data" the second.
     let inner = 62;

@@ -1,4 +1,4 @@
-//! The queries that users already have.
+//! Documented queries of users.
 
 use mongodb::{
     Cursor,
@@ -12,7 +12,7 @@ use crate::{
     server::Log,
 };
 
-/// 30 events, one a second: of ten, seven succeed, two fail and one is retrying.
+/// Log with 30 events, one per second: of ten, seven succeed, two fail and one is retrying.
 async fn filled(database: &str) -> Log {
     let log = Log::named(database).await;
     let body = event_with(r#"{"body":"hello"}"#);
@@ -96,7 +96,7 @@ async fn deliveries_are_counted_by_status() {
     );
 }
 
-/// Without the index each of these would read the whole collection.
+/// Without an index each query would read the whole collection.
 #[tokio::test]
 async fn every_documented_query_has_an_index() {
     let log = filled("planned").await;

@@ -1,4 +1,4 @@
-//! The record that users read.
+//! Documented form of a record.
 
 use std::slice;
 
@@ -65,9 +65,9 @@ async fn a_delivery_is_recorded_in_the_documented_shape() {
     assert_eq!(stored.to_string(), expected.to_string());
 }
 
-/// An insert and a merge are two ways to one record, down to the order of fields.
+/// An insert and a merge yield the same record, including the order of fields.
 #[tokio::test]
-async fn a_record_does_not_tell_which_way_it_was_written() {
+async fn inserted_and_merged_records_are_identical() {
     let log = Log::named("ways").await;
     let body = event_with(r#"{"text":"$name","n":{"$set":1}}"#);
     for (case, error, next) in [
@@ -81,14 +81,14 @@ async fn a_record_does_not_tell_which_way_it_was_written() {
             written(1)
         );
         let inserted = log.stored(case).await;
-        // The second write finds the record, so it is merged with itself.
+        // The record exists, so these writes are merges.
         assert_eq!(
             log.log.write(&[first.clone(), first]).await.unwrap(),
             written(2)
         );
         assert_eq!(log.stored(case).await.to_string(), inserted.to_string());
 
-        // A second attempt is merged into nothing.
+        // A second attempt is merged without a record.
         let second = result(&format!("{case}-2"), &body, attempt(2, error, next));
         log.log.write(slice::from_ref(&second)).await.unwrap();
         let merged = log.stored(&format!("{case}-2")).await;
@@ -99,7 +99,7 @@ async fn a_record_does_not_tell_which_way_it_was_written() {
 }
 
 #[tokio::test]
-async fn what_users_add_to_a_record_stays_there() {
+async fn fields_added_by_users_are_kept() {
     let log = Log::named("additions").await;
     let body = event_with("{}");
     log.log.write(&[delivered("e1", &body)]).await.unwrap();

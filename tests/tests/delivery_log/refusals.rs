@@ -1,4 +1,4 @@
-//! Statements that the server refuses.
+//! Writes that the server refuses.
 
 use mongodb::bson::{Document, bson, doc};
 use wahook_delivery_log::{DeliveryLog, LogUnavailable, WriteReport};
@@ -20,7 +20,7 @@ async fn with_validator(database: &str, validator: Document) -> Log {
 }
 
 #[tokio::test]
-async fn a_payload_that_the_server_refuses_is_left_out_and_the_delivery_is_recorded() {
+async fn a_refused_payload_is_omitted_and_the_delivery_is_recorded() {
     let validator = doc! { "payload.forbidden": { "$exists": false } };
     let log = with_validator("refused_payload", validator).await;
     let (good, bad) = (event_with("{}"), event_with(r#"{"forbidden":true}"#));
@@ -44,9 +44,9 @@ async fn a_payload_that_the_server_refuses_is_left_out_and_the_delivery_is_recor
     }
 }
 
-/// Servers before 5.0 refuse such keys; here a validator stands in for them.
+/// Servers before 5.0 refuse such keys; a validator simulates them here.
 #[tokio::test]
-async fn where_the_server_refuses_reserved_keys_their_plain_form_is_stored() {
+async fn refused_reserved_keys_are_stored_with_replacement_characters() {
     let key_is_reserved = doc! { "$regexMatch": { "input": "$$key.k", "regex": r"^\$|\." } };
     let keys = doc! { "$objectToArray": { "$ifNull": ["$payload", {}] } };
     let reserved = doc! { "$filter": { "input": keys, "as": "key", "cond": key_is_reserved } };
@@ -73,7 +73,7 @@ async fn where_the_server_refuses_reserved_keys_their_plain_form_is_stored() {
 }
 
 #[tokio::test]
-async fn a_result_that_cannot_be_stored_at_all_never_stops_the_others() {
+async fn a_rejected_result_does_not_stop_the_others() {
     let log = with_validator("rejected", doc! { "eventId": { "$ne": "bad" } }).await;
     let body = event_with("{}");
     let results = ["e1", "bad", "e2"].map(|id| delivered(id, &body));
@@ -87,16 +87,16 @@ async fn a_result_that_cannot_be_stored_at_all_never_stops_the_others() {
     assert!(log.found("bad").await.is_none());
 }
 
-/// A unique index that users made must not be taken for a race on the record.
+/// A conflict on a unique index of users must not be treated as a race on the record.
 #[tokio::test]
-async fn a_record_that_violates_an_index_of_the_users_is_rejected_at_once() {
+async fn a_record_that_violates_an_index_of_users_is_rejected_at_once() {
     let log = Log::named("unique").await;
     let index = doc! { "key": { "payload.id": 1 }, "name": "theirs", "unique": true };
     let create = doc! { "createIndexes": "webhooklogs", "indexes": [index] };
     log.database.run_command(create).await.unwrap();
     let body = event_with(r#"{"id":"same"}"#);
     log.log.write(&[delivered("e1", &body)]).await.unwrap();
-    // Without its payload there is no "payload.id" to be alike.
+    // Stored without its payload, the record has no conflicting "payload.id".
     let expected = WriteReport {
         written: 1,
         altered: 1,
@@ -117,9 +117,9 @@ async fn a_record_that_violates_an_index_of_the_users_is_rejected_at_once() {
     );
 }
 
-/// Someone's own tool may have rewritten a record.
+/// Tools of users may have rewritten a record.
 #[tokio::test]
-async fn a_record_in_a_foreign_shape_is_reported_and_never_stops_the_others() {
+async fn a_malformed_record_is_reported_and_does_not_stop_the_others() {
     let log = Log::named("foreign").await;
     let body = event_with("{}");
     let foreign = doc! { "_id": "e1/default", "event": "message_create", "attempts": "two" };

@@ -1,4 +1,4 @@
-//! Results of attempts, as a consumer would report them.
+//! Results of attempts in the form that a consumer writes.
 
 use std::sync::Arc;
 

@@ -1,4 +1,4 @@
-//! A MongoDB, and a log in it.
+//! Shared MongoDB with one log per test.
 
 use std::sync::{Arc, Weak};
 
@@ -11,8 +11,8 @@ use wahook_delivery_log::{DeliveryLog, MongoLog};
 use wahook_domain::{DeliveryRecord, EndpointName, EventId};
 use wahook_tests::mongod::Mongod;
 
-/// One server for all tests that leave it alone; each has a database of its own.
-/// It ends with the last test that uses it.
+/// Returns the server shared by all tests that do not stop it; each has its own database.
+/// The server stops with the last test that uses it.
 pub(crate) async fn server() -> Arc<Mongod> {
     static SERVER: Mutex<Weak<Mongod>> = Mutex::const_new(Weak::new());
     let mut shared = SERVER.lock().await;

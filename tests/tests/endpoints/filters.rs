@@ -1,4 +1,4 @@
-//! Who gets which event, signed by whom, and what nobody wants.
+//! Routing of events to endpoints, signatures, and events without an endpoint.
 
 use std::collections::BTreeSet;
 
@@ -19,14 +19,17 @@ pub(crate) fn add(tests: &mut Tests) {
         exactly,
     );
     tests.add(
-        "what_no_endpoint_wants_is_answered_202_with_0_endpoints",
-        unwanted,
+        "events_without_a_matching_endpoint_are_answered_202_with_0_endpoints",
+        unmatched,
     );
     tests.add(
-        "what_is_wanted_but_has_no_queue_is_answered_503",
+        "events_for_an_endpoint_without_a_queue_are_answered_503",
         missing_queue,
     );
-    tests.add("wanted_events_amid_many_unwanted_ones_are_all_taken", mixed);
+    tests.add(
+        "matched_events_among_many_unmatched_ones_are_all_delivered",
+        mixed,
+    );
 }
 
 const NAMES: [&str; 20] = [
@@ -43,7 +46,7 @@ const NAMES: [&str; 20] = [
     "disconnected",
     "call",
     "contact_changed",
-    // Of other gateways.
+    // Names of other gateways.
     "message",
     "messages_upsert",
     "message_x.y",
@@ -89,8 +92,8 @@ async fn exactly(test: Test) {
     for name in NAMES {
         ids.push((name, several.accepted(name).await));
     }
-    let expected = |wants: &dyn Fn(&str) -> bool| -> BTreeSet<String> {
-        let ids = ids.iter().filter(|(name, _)| wants(name));
+    let expected = |is_matched: &dyn Fn(&str) -> bool| -> BTreeSet<String> {
+        let ids = ids.iter().filter(|(name, _)| is_matched(name));
         ids.map(|(_, id)| id.clone()).collect()
     };
     let of_crm = expected(&|name| name.starts_with("message_") || name == "call");
@@ -133,7 +136,7 @@ async fn exactly(test: Test) {
             }
         }
     }
-    // Each has a record of its own.
+    // Each delivery has its own record.
     let counts = [
         ("crm", of_crm.len()),
         ("bot", of_bot.len()),
@@ -148,15 +151,15 @@ async fn exactly(test: Test) {
         Some(())
     };
     eventually(SOON, "the records of all three", done).await;
-    assert_eq!(crm.posts().len(), of_crm.len() * 2, "nothing came later");
-    assert_eq!(bot.posts().len(), of_bot.len() * 2, "nothing came later");
+    assert_eq!(crm.posts().len(), of_crm.len() * 2, "no later deliveries");
+    assert_eq!(bot.posts().len(), of_bot.len() * 2, "no later deliveries");
 }
 
 fn one(name: &str, url: &str, more: &str) -> String {
     format!("[[endpoint]]\nname = \"{name}\"\nurl = \"{url}\"\n{more}\n")
 }
 
-async fn unwanted(test: Test) {
+async fn unmatched(test: Test) {
     let receiver = Receiver::start().await;
     let endpoints = one("crm", &receiver.url(), "events = [\"message_*\"]");
     let several = Several::start(&test, 1, &endpoints).await;
@@ -175,7 +178,7 @@ async fn unwanted(test: Test) {
     assert_eq!(counts.sum("wahook_events_accepted_total"), 1.0);
     assert_eq!(counts.sum("wahook_events_refused_total"), 0.0);
 
-    // Once it is wanted it is delivered, also a repeat of what was not.
+    // After a change of the filter it is delivered, even as a repeat of an unmatched event.
     let repeat = json!({"event": "call", "timestamp": "2024-10-01T12:00:00.000Z"});
     let (_, answer) = several.post(&repeat).await;
     assert_eq!(answer["endpoints"], 0);
@@ -186,9 +189,9 @@ async fn unwanted(test: Test) {
             "events = [\"message_*\", \"call\"]",
         ))
         .await;
-    eventually(SOON, "calls are wanted", || async {
+    eventually(SOON, "a matching endpoint for calls", || async {
         let (status, answer) = several.post(&repeat).await;
-        // Between the declaration of the filter and that of the queue it is a 503.
+        // Between the declarations of filter and queue the answer is 503.
         (status == StatusCode::ACCEPTED && answer.get("endpoints").is_none()).then_some(())
     })
     .await;
@@ -212,7 +215,7 @@ async fn missing_queue(test: Test) {
     let (status, answer) = several.post(&json!({"event": "message_ack"})).await;
     assert_eq!(status, StatusCode::SERVICE_UNAVAILABLE, "{answer}");
     assert_eq!(answer["type"], "urn:wahook:problem:no-endpoint");
-    // What was not wanted is not wanted still.
+    // Unmatched events are answered as before.
     let (status, answer) = several.post(&json!({"event": "call"})).await;
     assert_eq!(
         (status, &answer["endpoints"]),
@@ -239,7 +242,7 @@ async fn mixed(test: Test) {
             .collect();
         (got == wanted).then_some(())
     };
-    eventually(SOON, "exactly the wanted events", is_all).await;
+    eventually(SOON, "exactly the matched events", is_all).await;
     let depth = several.depth("wahook.unwanted").await;
-    assert_eq!(depth, 0, "what nobody wants is kept nowhere");
+    assert_eq!(depth, 0, "unmatched events are not stored");
 }

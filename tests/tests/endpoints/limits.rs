@@ -1,4 +1,4 @@
-//! A rate limit is one for all consumers of an endpoint together.
+//! Rate limit shared by all consumers of an endpoint.
 
 use std::time::{Duration, Instant};
 
@@ -11,12 +11,12 @@ const SECOND: Duration = Duration::from_secs(1);
 
 pub(crate) fn add(tests: &mut Tests) {
     tests.add(
-        "three_consumers_together_keep_a_limit_of_20_a_second_for_a_minute",
+        "three_consumers_share_a_rate_limit_of_20_per_second",
         shared,
     );
 }
 
-/// The most arrivals in any second, wherever it begins.
+/// Returns the maximum number of arrivals in any interval of one second.
 pub(crate) fn most_in_a_second(arrivals: &[Instant]) -> usize {
     let within = |(n, first): (usize, &Instant)| {
         let later = &arrivals[n..];
@@ -46,7 +46,7 @@ async fn shared(test: Test) {
     );
     assert!(most <= 22, "{most} in a second");
     assert!(average >= 18.0, "{average} a second");
-    // They shared the work.
+    // Each consumer had its share.
     for consumer in &several.consumers {
         let made = consumer.metrics().await.sum("wahook_deliveries_total");
         assert!(made >= 250.0, "one of three made only {made}");

@@ -1,6 +1,6 @@
-//! Several endpoints, each by itself: filters, secrets, isolation, outages, limits, and
-//! changes without a restart. Each test has its own producer, consumers, virtual host and
-//! database, on one real RabbitMQ and one real MongoDB for all.
+//! Several endpoints: filters, secrets, isolation, outages, limits, and changes without a
+//! restart. Each test has its own producer, consumers, virtual host and database; all share one
+//! RabbitMQ and one MongoDB.
 
 #![allow(
     clippy::cast_possible_truncation,
@@ -24,7 +24,7 @@ use wahook_tests::world::{self, Tests};
 
 fn main() -> ExitCode {
     let mut tests = Tests::default();
-    // The long ones first, and those that want the machine for themselves last.
+    // Long tests first; tests that need the machine alone last.
     outages::add(&mut tests);
     filters::add(&mut tests);
     reloads::add(&mut tests);

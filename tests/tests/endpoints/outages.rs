@@ -1,4 +1,4 @@
-//! An endpoint that is down: with its circuit nothing is lost, without it the retry rule holds.
+//! Outages of an endpoint, with and without its circuit breaker.
 
 use std::collections::BTreeSet;
 use std::env;
@@ -17,21 +17,25 @@ const IN_THE_END: Duration = Duration::from_secs(120);
 
 pub(crate) fn add(tests: &mut Tests) {
     tests.add(
-        "with_its_circuit_an_endpoint_that_was_down_gets_everything_and_nothing_is_dead",
+        "an_endpoint_with_a_circuit_breaker_gets_every_event_after_an_outage",
         survived,
     );
     tests.add(
-        "without_its_circuit_every_event_is_dead_after_its_retries",
+        "events_without_a_circuit_breaker_are_dead_lettered_after_their_retries",
         exhausted,
     );
     tests.add(
-        "more_probes_than_the_broker_hands_a_message_out_end_no_event",
+        "more_probes_than_the_delivery_limit_dead_letter_no_event",
         many_probes,
     );
-    tests.add("a_paused_endpoint_is_shown_everywhere", shown);
+    tests.add(
+        "a_paused_endpoint_is_reported_in_metrics_log_and_readyz",
+        reported,
+    );
 }
 
-/// How long the endpoint is down; `WAHOOK_OUTAGE_SECONDS=180` for the whole of the promise.
+/// Returns the length of the outage, 40 s. The documented guarantee needs
+/// `WAHOOK_OUTAGE_SECONDS=180`.
 fn outage() -> Duration {
     let seconds = env::var("WAHOOK_OUTAGE_SECONDS").ok();
     Duration::from_secs(seconds.map_or(40, |text| text.parse().unwrap()))
@@ -41,7 +45,7 @@ async fn survived(test: Test) {
     const LIMIT: usize = 200;
     let receiver = Receiver::start().await;
     let address = receiver.address();
-    // Without the circuit an event would be dead after 3.5 s.
+    // Without the circuit breaker an event would be dead-lettered after 3.5 s.
     let endpoints = format!(
         r#"
         [[endpoint]]
@@ -66,7 +70,7 @@ async fn survived(test: Test) {
     let down_since = Instant::now();
     eventually(
         Duration::from_secs(30),
-        "both consumers pause it",
+        "pause of the endpoint by both consumers",
         async || {
             let open = total(&several.consumers, "wahook_circuit_open", &[]).await;
             (open == 2.0).then_some(())
@@ -110,7 +114,7 @@ async fn survived(test: Test) {
     let most = most_in_a_second(&arrivals);
     eprintln!(
         "down for {:?} under 50 events/s: {in_outage} waited, {attempts} attempts and {probes} probes meanwhile; \
-         caught up {caught_up:.1?} after its return, at most {most} in any second (limit {LIMIT})",
+         caught up {caught_up:.1?} after the outage, at most {most} in any second (limit {LIMIT})",
         outage()
     );
     assert!(most <= LIMIT * 11 / 10, "{most} in a second");
@@ -120,7 +124,7 @@ async fn survived(test: Test) {
         let all = accepted.len() + before.len();
         (statuses.get("success") >= Some(&(all as u64)) && statuses.len() == 1).then_some(())
     };
-    eventually(IN_THE_END, "every record says success", settled).await;
+    eventually(IN_THE_END, "status success of every record", settled).await;
 }
 
 async fn exhausted(test: Test) {
@@ -133,7 +137,7 @@ async fn exhausted(test: Test) {
     let several = Several::start_with(&test, 1, &endpoints, &off).await;
     several.batch("message_ack", 100).await;
     receiver.wait_for(400, Duration::from_secs(30)).await;
-    eventually(SOON, "100 records of failure", async || {
+    eventually(SOON, "100 records with status failed", async || {
         (several.statuses("crm").await == [("failed".to_owned(), 100)].into()).then_some(())
     })
     .await;
@@ -146,7 +150,7 @@ async fn exhausted(test: Test) {
     assert_eq!(counts.sum("wahook_circuit_opened_total"), 0.0);
 }
 
-/// The broker parks a message that it has handed out 100 times.
+/// The broker dead-letters a message after 100 deliveries.
 async fn many_probes(test: Test) {
     let receiver = Receiver::start().await;
     let address = receiver.address();
@@ -167,7 +171,7 @@ async fn many_probes(test: Test) {
     let consumer = &several.consumers[0];
     let enough = consumer.wait_metrics("probes", Duration::from_secs(90), |m| failed(m) > 130.0);
     enough.await;
-    // The first failures are dead, since they have no retry; those after wait.
+    // The first failures are dead-lettered, because there are no retries; later events wait.
     let dead = several.depth("wahook.dead").await;
     assert!(dead < 3, "{dead} dead letters");
     let receiver = Receiver::start_on(address).await;
@@ -177,8 +181,12 @@ async fn many_probes(test: Test) {
     eventually(SOON, "an empty queue", is_empty).await;
     assert_eq!(several.depth("wahook.dead").await, dead);
     let attempts: BTreeSet<_> = receiver.posts().iter().map(|post| post.attempt()).collect();
-    assert_eq!(attempts, [Some(1)].into(), "no probe was counted");
-    // Each POST is in the log all the same.
+    assert_eq!(
+        attempts,
+        [Some(1)].into(),
+        "probes do not count as attempts"
+    );
+    // The log has every attempt, probes included.
     let all = async || {
         let mut found = several.log().find(mongodb::bson::doc! {}).await.ok()?;
         let mut attempts = 0;
@@ -197,7 +205,7 @@ async fn many_probes(test: Test) {
     assert!(logged >= 130 + waited, "{logged} attempts");
 }
 
-async fn shown(test: Test) {
+async fn reported(test: Test) {
     let receiver = Receiver::answering(|_| Answer::status(500)).await;
     let healthy = Receiver::start().await;
     let endpoints = format!(
@@ -219,7 +227,7 @@ async fn shown(test: Test) {
     assert_eq!(
         counts.sum("wahook_circuit_open"),
         1.0,
-        "the other one is not paused"
+        "the other endpoint is not paused"
     );
     assert!(consumer.stderr_so_far().contains("endpoint paused"));
     let url = format!("{}/readyz", consumer.base_url());
@@ -229,7 +237,11 @@ async fn shown(test: Test) {
         .send()
         .await
         .unwrap();
-    assert_eq!(answer.status(), 200, "it works as it should");
+    assert_eq!(
+        answer.status(),
+        200,
+        "a paused endpoint does not affect readiness"
+    );
     let report: serde_json::Value = serde_json::from_str(&answer.text().await.unwrap()).unwrap();
     let detail = report["checks"]["endpoint_crm"]["detail"].as_str().unwrap();
     assert!(

@@ -1,4 +1,4 @@
-//! Changes without a restart.
+//! Reloads of the endpoints file.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -14,14 +14,17 @@ use crate::world::{Test, Tests};
 pub(crate) fn add(tests: &mut Tests) {
     tests.add("a_secret_is_rotated_without_a_restart", rotation);
     tests.add(
-        "endpoints_come_change_and_go_without_a_restart",
-        come_and_go,
+        "endpoints_are_added_changed_and_removed_without_a_restart",
+        added_and_removed,
     );
     tests.add(
-        "one_that_is_not_enabled_keeps_its_events_until_it_is",
+        "a_disabled_endpoint_keeps_its_events_until_it_is_enabled",
         disabled,
     );
-    tests.add("a_bad_file_changes_nothing_and_says_why", bad_file);
+    tests.add(
+        "an_invalid_file_is_reported_and_changes_nothing",
+        invalid_file,
+    );
 }
 
 fn one(name: &str, receiver: &Receiver, more: &str) -> String {
@@ -49,9 +52,12 @@ async fn rotation(test: Test) {
     assert_eq!(
         with_old.standard_webhooks,
         Ok(()),
-        "receivers who have the old one go on"
+        "receivers with the old secret still verify"
     );
-    assert!(with_old.body_signature.is_err(), "it has room for one");
+    assert!(
+        with_old.body_signature.is_err(),
+        "the header holds one signature"
+    );
 
     several
         .reload(&one("crm", &receiver, "secret = \"the new secret\""))
@@ -62,13 +68,13 @@ async fn rotation(test: Test) {
     until(&several, &receiver, without_old).await;
 }
 
-/// Posts until a delivery is as it should be: a reload takes effect a moment after it.
+/// Posts events until a delivery matches `is_right`: a reload takes effect after a moment.
 async fn until(
     several: &Several,
     receiver: &Receiver,
     is_right: impl Fn(&wahook_tests::receiver::Post) -> bool,
 ) -> Arc<wahook_tests::receiver::Post> {
-    eventually(SOON, "the right delivery", async || {
+    eventually(SOON, "the expected delivery", async || {
         let id = several.accepted("test").await;
         let of_it = |posts: &[Arc<wahook_tests::receiver::Post>]| {
             posts.iter().any(|post| post.id() == Some(&*id))
@@ -80,11 +86,11 @@ async fn until(
     .await
 }
 
-async fn come_and_go(test: Test) {
-    let mended = Arc::new(AtomicBool::new(false));
-    let is_mended = Arc::clone(&mended);
+async fn added_and_removed(test: Test) {
+    let recovered = Arc::new(AtomicBool::new(false));
+    let is_recovered = Arc::clone(&recovered);
     let leaving = Receiver::answering(move |_| {
-        Answer::status(if is_mended.load(Ordering::Relaxed) {
+        Answer::status(if is_recovered.load(Ordering::Relaxed) {
             200
         } else {
             500
@@ -103,25 +109,25 @@ async fn come_and_go(test: Test) {
     leaving.wait_for(1, SOON).await;
     first.wait_for(1, SOON).await;
 
-    // One goes, one gets another URL and other events, one comes.
+    // Removes one endpoint, changes the URL and the events of one, and adds one.
     let next =
         one("crm", &second, "events = [\"call\"]\nretry_delay = 700") + &one("added", &added, "");
     several.reload(&next).await;
-    eventually(SOON, "the new endpoint has its queue", async || {
+    eventually(SOON, "a queue of the new endpoint", async || {
         several.accepted("call").await;
         (!added.posts().is_empty() && !second.posts().is_empty()).then_some(())
     })
     .await;
     let unbound = several.accepted("message_create").await;
     added
-        .wait_until("what the others do not want", SOON, |posts| {
+        .wait_until("the event that matches no other endpoint", SOON, |posts| {
             posts.iter().any(|post| post.id() == Some(&*unbound))
         })
         .await;
-    mended.store(true, Ordering::Relaxed);
-    // The retry that waited when its endpoint was removed is made all the same.
+    recovered.store(true, Ordering::Relaxed);
+    // A retry that waits while its endpoint is removed is still delivered.
     leaving
-        .wait_until("its retry", SOON, |posts| {
+        .wait_until("the retry", SOON, |posts| {
             posts
                 .iter()
                 .filter(|post| post.id() == Some(&*early))
@@ -133,7 +139,7 @@ async fn come_and_go(test: Test) {
     assert!(leaving.posts_of(&unbound).is_empty());
     assert_eq!(several.depth("wahook.deliver.leaving").await, 0);
     assert!(first.posts_of(&unbound).is_empty() && second.posts_of(&unbound).is_empty());
-    // Until the last consumer has read the file, its calls may go to the old URL.
+    // Before the last consumer reloads, its calls go to the old URL.
     assert!(
         second
             .posts()
@@ -141,11 +147,11 @@ async fn come_and_go(test: Test) {
             .all(|post| post.event() == Some("call"))
     );
 
-    // And back again.
+    // Adds the removed endpoint again.
     several
         .reload(&(next + &one("leaving", &leaving, "")))
         .await;
-    eventually(SOON, "it is bound again", async || {
+    eventually(SOON, "a new binding of the endpoint", async || {
         let id = several.accepted("qr").await;
         let posts = added.wait_until("the event", SOON, |posts| {
             posts.iter().any(|post| post.id() == Some(&*id))
@@ -166,7 +172,7 @@ async fn disabled(test: Test) {
     several.accepted("test").await;
     receiver.wait_for(1, SOON).await;
     several.reload(&with(false)).await;
-    eventually(SOON, "its subscription ends", async || {
+    eventually(SOON, "the end of its subscription", async || {
         (several.consumers_of("wahook.deliver.crm").await == 0).then_some(())
     })
     .await;
@@ -178,7 +184,7 @@ async fn disabled(test: Test) {
     receiver.wait_for(51, SOON).await;
 }
 
-async fn bad_file(test: Test) {
+async fn invalid_file(test: Test) {
     let receiver = Receiver::start().await;
     let good = one("crm", &receiver, "");
     let several = Several::start(&test, 1, &good).await;
@@ -190,14 +196,14 @@ async fn bad_file(test: Test) {
         counts.sum_where("wahook_reloads_total", &[("result", "refused")]),
         1.0
     );
-    let said = consumer.stderr_so_far();
+    let stderr = consumer.stderr_so_far();
     for expected in [
-        "line 5: endpoint crm: there is no setting colour",
+        "line 5: endpoint crm: unknown setting colour",
         "line 7: endpoint CRM: name must match",
         "line 8: endpoint CRM: url is",
-        "nothing was changed",
+        "endpoints not reloaded",
     ] {
-        assert!(said.contains(expected), "{expected} is missing in:\n{said}");
+        assert!(stderr.contains(expected), "{expected} is not in:\n{stderr}");
     }
     several.accepted("test").await;
     receiver.wait_for(1, Duration::from_secs(5)).await;

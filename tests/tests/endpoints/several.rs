@@ -1,4 +1,4 @@
-//! One producer, and consumers that read their endpoints from one file.
+//! Producer and consumers with a shared endpoints file.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -23,7 +23,7 @@ use crate::world::Test;
 pub(crate) const SOON: Duration = Duration::from_secs(10);
 const READY_WITHIN: Duration = Duration::from_secs(30);
 
-/// Held by each test while it runs; one that measures how fast something is holds it alone.
+/// Read-locked by each test while it runs; write-locked by tests that measure speed.
 pub(crate) static MACHINE: RwLock<()> = RwLock::const_new(());
 
 pub(crate) struct Several {
@@ -35,12 +35,12 @@ pub(crate) struct Several {
     log: Collection<Document>,
     channel: Channel,
     _machine: Option<RwLockReadGuard<'static, ()>>,
-    /// Open as long as the channel is used.
+    /// Keeps the connection of the channel open.
     _connection: Connection,
 }
 
 impl Several {
-    /// Starts a producer and so many consumers with these endpoints.
+    /// Starts a producer and consumers with these endpoints.
     pub(crate) async fn start(test: &Test, consumers: usize, endpoints: &str) -> Self {
         Self::start_with(test, consumers, endpoints, &[]).await
     }
@@ -59,7 +59,7 @@ impl Several {
         }
     }
 
-    /// For whoever holds the machine alone already.
+    /// Starts without a lock, for tests that hold [`MACHINE`] exclusively.
     pub(crate) async fn start_alone(
         test: &Test,
         consumers: usize,
@@ -96,7 +96,7 @@ impl Several {
         several
     }
 
-    /// Another consumer, with a file of its own.
+    /// Starts another consumer with its own file.
     pub(crate) async fn another(&self, name: &str, endpoints: &str) -> Program {
         let file = self.folder.join(name);
         fs::write(&file, endpoints).unwrap();
@@ -120,12 +120,12 @@ impl Several {
         self.folder.join("endpoints.toml")
     }
 
-    /// Writes the file; nobody reads it yet.
+    /// Writes the file without a reload.
     pub(crate) fn write(&self, endpoints: &str) {
         fs::write(self.file(), endpoints).unwrap();
     }
 
-    /// Writes the file and has all consumers read it; returns when it is in effect, or refused.
+    /// Writes the file and reloads all consumers; returns when the file is in effect or refused.
     pub(crate) async fn reload(&self, endpoints: &str) {
         self.write(endpoints);
         for consumer in &self.consumers {
@@ -148,14 +148,14 @@ impl Several {
         (status, serde_json::from_str(&text).unwrap())
     }
 
-    /// POSTs an event that has to be taken; returns its id.
+    /// POSTs an event and returns its id; fails the test if the event is refused.
     pub(crate) async fn accepted(&self, name: &str) -> String {
         let (status, answer) = self.post(&json!({"event": name})).await;
         assert_eq!(status, StatusCode::ACCEPTED, "{name}: {answer}");
         answer["id"].as_str().unwrap().to_owned()
     }
 
-    /// POSTs so many events of one name as one batch.
+    /// POSTs `count` events of one name as one batch.
     pub(crate) async fn batch(&self, name: &str, count: usize) {
         let lines: Vec<_> = (0..count)
             .map(|n| json!({"event": name, "data": {"n": n}}).to_string())
@@ -165,7 +165,7 @@ impl Several {
         let request = request.header("content-type", "application/x-ndjson");
         let answer = request.send().await.unwrap();
         assert_eq!(answer.status(), StatusCode::ACCEPTED);
-        // The whole answer, so that all are confirmed.
+        // Reads the whole answer, so that all events are confirmed.
         answer.bytes().await.unwrap();
     }
 
@@ -173,12 +173,12 @@ impl Several {
         &self.log
     }
 
-    /// Messages that are ready in a queue.
+    /// Returns the number of ready messages in a queue.
     pub(crate) async fn depth(&self, queue: &str) -> u32 {
         self.queue(queue).await.message_count()
     }
 
-    /// Subscriptions to a queue.
+    /// Returns the number of subscriptions to a queue.
     pub(crate) async fn consumers_of(&self, queue: &str) -> u32 {
         self.queue(queue).await.consumer_count()
     }
@@ -194,7 +194,7 @@ impl Several {
         declared.await.unwrap()
     }
 
-    /// The records of an endpoint by their status.
+    /// Counts the records of an endpoint by status.
     pub(crate) async fn statuses(&self, endpoint: &str) -> BTreeMap<String, u64> {
         let log = &self.log;
         let mut counts = BTreeMap::new();
@@ -209,7 +209,7 @@ impl Several {
     }
 }
 
-/// Of all consumers.
+/// Returns the sum of a metric over all consumers.
 pub(crate) async fn total(consumers: &[Program], name: &str, labels: &[(&str, &str)]) -> f64 {
     let mut total = 0.0;
     for consumer in consumers {

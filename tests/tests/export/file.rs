@@ -1,4 +1,4 @@
-//! A file as a `wahook` leaves it, and the command that exports it.
+//! Data file as `wahook` leaves it, and the command that exports it.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -25,11 +25,11 @@ pub(crate) struct DataFile {
     folder: RunFolder,
 }
 
-/// The file while it is filled.
+/// Open data file that tests fill.
 pub(crate) struct Filling {
     store: Store,
     publisher: Publisher,
-    pub(crate) intake: ConsumerConnection,
+    pub(crate) connection: ConsumerConnection,
 }
 
 impl DataFile {
@@ -42,16 +42,16 @@ impl DataFile {
         self.folder.join("wahook.db")
     }
 
-    /// Opens it as a process does whose endpoint is the usual one.
+    /// Opens the file and declares the queues of the default endpoint.
     pub(crate) async fn fill(&self) -> Filling {
         let store = Store::open(&self.path()).unwrap();
         let steps = RetryRule::new(3, 5_000).unwrap().wait_steps();
         let (name, every) = (endpoint(), [EventPattern::Every]);
         let topology = Topology::deliveries([(&name, every.as_slice())], &steps);
-        let intake = ConsumerConnection::connect(&store.broker(), "test", &topology).await;
+        let connection = ConsumerConnection::connect(&store.broker(), "test", &topology).await;
         let (publisher, _) = Publisher::start(store.broker(), "test", topology, DEADLINE);
         Filling {
-            intake: intake.unwrap(),
+            connection: connection.unwrap(),
             store,
             publisher,
         }
@@ -63,16 +63,16 @@ impl DataFile {
         db
     }
 
-    pub(crate) fn count(&self, question: &str) -> i64 {
-        self.db().query_row(question, [], |row| row.get(0)).unwrap()
+    pub(crate) fn count(&self, query: &str) -> i64 {
+        self.db().query_row(query, [], |row| row.get(0)).unwrap()
     }
 
-    /// Messages of all kinds.
+    /// Returns the number of messages of all kinds.
     pub(crate) fn queued(&self) -> i64 {
         self.count("SELECT (SELECT count(*) FROM messages) + (SELECT count(*) FROM waiting)")
     }
 
-    /// Starts the export to a place, with the settings that its consumer has.
+    /// Starts the export to a place, with the settings of its consumer.
     pub(crate) async fn export(&self, place: &Place, arguments: &[&str]) -> Command {
         let data = self.path().display().to_string();
         let settings = [
@@ -87,7 +87,7 @@ impl DataFile {
         Command::start(ProgramName::Standalone, &arguments, &settings).await
     }
 
-    /// The same, to its end.
+    /// Exports to a place and waits for the end.
     pub(crate) async fn exported(&self, place: &Place) -> Ran {
         self.export(place, &[]).await.finish().await
     }
@@ -108,7 +108,7 @@ impl Filling {
     }
 }
 
-/// The figures of a row of the table that is printed in the end.
+/// Returns the figures of a row of the printed table.
 pub(crate) fn row(ran: &Ran, name: &str) -> Vec<u64> {
     let mut lines = ran.stdout.lines();
     let line = lines.find_map(|line| line.strip_prefix(name));
@@ -129,13 +129,13 @@ pub(crate) fn step(millis: i64) -> WaitStep {
 pub(crate) fn now() -> UnixMillis {
     #[expect(
         clippy::disallowed_methods,
-        reason = "what a clock outside of the programs says is the point"
+        reason = "the test needs a clock outside of the programs"
     )]
     let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
     UnixMillis::new(now.unwrap().as_millis() as i64)
 }
 
-/// With all that is hard to keep: odd keys, numbers and text.
+/// Builds an event with content that is hard to preserve: odd keys, numbers and text.
 pub(crate) fn event(name: &str, id: &str, attempt: u32) -> QueuedEvent {
     let body = format!(
         r#"{{"1":2,"event":"{name}","data":{{"id":"{id}","text":"ü \ud83d \\ €","n":1e+21}},"timestamp":"2024-10-01T12:00:00.000Z"}}"#
@@ -151,7 +151,7 @@ pub(crate) fn event(name: &str, id: &str, attempt: u32) -> QueuedEvent {
     }
 }
 
-/// What an attempt of an event came to; `next` is when another is due.
+/// Builds the result of an attempt; `next` is the due time of the next one.
 pub(crate) fn result(
     event: &QueuedEvent,
     error: Option<&str>,

@@ -1,5 +1,5 @@
-//! `kill -9` in the midst of an export, again and again: nothing is lost, and no more is
-//! there twice than was in flight.
+//! Repeated `kill -9` during an export: nothing is lost, and at most the messages in flight are
+//! duplicated.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::env;
@@ -15,21 +15,21 @@ use crate::SOON;
 use crate::file::{DataFile, WORK, endpoint, event, now, result, row, step};
 use wahook_tests::world::{Test, Tests};
 
-/// What is on its way at once, at the most.
+/// Maximum number of messages in flight.
 const IN_FLIGHT: usize = 128;
 const WAIT: &str = "wahook.wait.300000";
 
 pub(crate) fn add(tests: &mut Tests) {
-    tests.add("a_kill_9_at_any_moment_of_an_export_loses_nothing", killed);
+    tests.add("kill_9_at_any_moment_of_an_export_loses_nothing", killed);
 }
 
-/// `WAHOOK_KILLS`, else what every run of the tests can bear.
+/// Returns `WAHOOK_KILLS`, or a default that is short enough for every test run.
 fn kills() -> usize {
-    let asked = env::var("WAHOOK_KILLS").ok();
-    asked.and_then(|text| text.parse().ok()).unwrap_or(10)
+    let set = env::var("WAHOOK_KILLS").ok();
+    set.and_then(|text| text.parse().ok()).unwrap_or(10)
 }
 
-/// Enough that each kill finds an export at work: ids by the queue that they belong into.
+/// Fills the file with enough for an export per kill. Returns the ids by their queue.
 async fn filled(file: &DataFile) -> BTreeMap<&'static str, BTreeSet<String>> {
     let filling = file.fill().await;
     let many = kills() * 300;
@@ -47,10 +47,10 @@ async fn filled(file: &DataFile) -> BTreeMap<&'static str, BTreeSet<String>> {
     let retries =
         retries.map(|id| Outgoing::retry(&event("call", id, 1), &endpoint(), step(300_000)));
     filling.publish_all(retries).await;
-    let letters = expected[DEAD_QUEUE].iter();
-    let letters = letters
+    let dead_letters = expected[DEAD_QUEUE].iter();
+    let dead_letters = dead_letters
         .map(|id| Outgoing::dead_letter(&event("call", id, 4), &endpoint(), "answered 500", now()));
-    filling.publish_all(letters).await;
+    filling.publish_all(dead_letters).await;
     let results: Vec<_> = (0..many)
         .map(|n| result(&event("call", &format!("done-{n}"), 1), None, None))
         .collect();
@@ -66,7 +66,7 @@ async fn seen(place: &Place, queue: &str) -> Vec<String> {
     while let Some(message) = look.next().await.unwrap() {
         ids.push(message.id().unwrap().to_string());
     }
-    look.put_back().await;
+    look.requeue().await;
     inspector.close().await;
     ids
 }
@@ -82,29 +82,29 @@ async fn killed(test: Test) {
         .collection::<Document>("webhooklogs");
     let copied = || async { records.count_documents(doc! {}).await.unwrap() };
     let mut random = Random::seeded(11);
-    let mut in_the_midst = 0;
+    let mut interrupted = 0;
     for kill in 0..kills() {
         let (queued, logged) = (file.queued(), copied().await);
         let export = file.export(&place, &[]).await;
-        // Every third time while records are copied, as long as there are any; else once a
-        // message has gone.
+        // Every third time as soon as a record is copied or a message is moved, else as soon as
+        // a message is moved.
         let in_the_log = kill % 3 == 0;
-        eventually(SOON, "an export at work", || async {
-            let is_at_work = file.queued() < queued || in_the_log && copied().await > logged;
-            is_at_work.then_some(())
+        eventually(SOON, "an export in progress", || async {
+            let in_progress = file.queued() < queued || in_the_log && copied().await > logged;
+            in_progress.then_some(())
         })
         .await;
         let moment = Duration::from_millis(random.within(0, 40) as u64);
         tokio::time::sleep(moment).await;
         export.kill9().await;
-        in_the_midst += usize::from(file.queued() > 0);
+        interrupted += usize::from(file.queued() > 0);
     }
     let last = file.exported(&place).await;
     assert!(last.status.success(), "{last:?}");
     assert_eq!(file.queued(), 0);
     assert!(
-        in_the_midst >= kills() / 2,
-        "only {in_the_midst} kills in the midst"
+        interrupted >= kills() / 2,
+        "only {interrupted} kills interrupted an export"
     );
     let (mut lost, mut twice, mut all) = (Vec::new(), 0, 0);
     for (queue, ids) in &expected {
@@ -113,18 +113,21 @@ async fn killed(test: Test) {
         lost.extend(ids.difference(&distinct).cloned());
         assert!(
             distinct.is_subset(ids),
-            "{queue} has what does not belong there"
+            "{queue} has messages of another queue"
         );
         twice += found.len() - distinct.len();
         all += ids.len();
     }
     println!(
-        "{} kills, {in_the_midst} in the midst: {all} messages, {} lost, {twice} twice",
+        "{} kills, {interrupted} during an export: {all} messages, {} lost, {twice} duplicated",
         kills(),
         lost.len()
     );
     assert!(lost.is_empty(), "lost: {lost:?}");
-    assert!(twice <= kills() * IN_FLIGHT, "{twice} are there twice");
+    assert!(
+        twice <= kills() * IN_FLIGHT,
+        "{twice} messages are duplicated"
+    );
     let logged = row(&last, "log records")[0];
     assert_eq!(copied().await, logged);
 }

@@ -1,5 +1,5 @@
-//! `wahook export`: from the file of one process to a real RabbitMQ and a real MongoDB, where
-//! real programs of the pair go on.
+//! `wahook export`: from the data file of `wahook` to a real RabbitMQ and MongoDB, where a
+//! producer and a consumer continue.
 
 #![allow(
     clippy::cast_possible_truncation,
@@ -25,7 +25,7 @@ const SOON: Duration = Duration::from_secs(60);
 
 fn main() -> ExitCode {
     let mut tests = Tests::default();
-    // The long one first.
+    // The longest test first.
     killed::add(&mut tests);
     moved::add(&mut tests);
     records::add(&mut tests);

@@ -1,4 +1,4 @@
-//! A file with everything that there can be in it, and the pair that goes on with it.
+//! Export of a file with messages of every kind; a producer and a consumer continue with it.
 
 use std::collections::BTreeMap;
 use std::time::{Duration, SystemTime};
@@ -19,17 +19,23 @@ use crate::file::{DataFile, Filling, WORK, endpoint, event, now, result, row, st
 use wahook_tests::world::{Test, Tests};
 
 pub(crate) fn add(tests: &mut Tests) {
-    tests.add("the_pair_goes_on_with_all_that_was_queued", goes_on);
-    tests.add("a_moved_retry_waits_where_it_is_looked_for", waits_where);
-    tests.add("an_endpoint_that_is_gone_keeps_its_queue", gone_endpoint);
+    tests.add(
+        "a_consumer_continues_with_everything_that_was_queued",
+        goes_on,
+    );
+    tests.add(
+        "an_exported_retry_is_in_the_wait_queue_of_its_record",
+        waits_where,
+    );
+    tests.add("the_queue_of_a_removed_endpoint_is_kept", removed_endpoint);
 }
 
-/// What the receiver must get, once each: events with the attempt that is next, and not before
-/// when.
+/// Events that the receiver must get exactly once, with the number of the next attempt and its due
+/// time.
 type Expected = BTreeMap<String, (QueuedEvent, Option<UnixMillis>)>;
 
-/// A retry that waits: its first attempt failed, is recorded, and the next is due after a
-/// step.
+/// Publishes a waiting retry and records its failed first attempt. Returns the next attempt and
+/// its due time.
 async fn retry(filling: &Filling, id: &str, step_ms: i64) -> (QueuedEvent, UnixMillis) {
     let first = event("message_create", id, 1);
     let retry = Outgoing::retry(&first, &endpoint(), step(step_ms));
@@ -49,16 +55,16 @@ async fn retry(filling: &Filling, id: &str, step_ms: i64) -> (QueuedEvent, UnixM
 async fn filled(file: &DataFile) -> Expected {
     let filling = file.fill().await;
     let mut expected = Expected::new();
-    // What the process was about when it ended: one attempt is recorded and its message not
-    // yet ended, another message is on its way to the dead letters.
+    // State of a process at its end: one attempt is recorded but its message is not acked yet,
+    // another message is being dead-lettered.
     let done = event("call", "done", 1);
     filling.publish(Outgoing::event(&done)).await;
     filling.record(&[result(&done, None, None)]).await;
     filling
         .publish(Outgoing::event(&event("call", "rejected", 1)))
         .await;
-    let leased = filling.intake.take_one(WORK).await.unwrap().unwrap();
-    let rejected = filling.intake.take_one(WORK).await.unwrap().unwrap();
+    let leased = filling.connection.take_one(WORK).await.unwrap().unwrap();
+    let rejected = filling.connection.take_one(WORK).await.unwrap().unwrap();
     rejected.receipt.reject().await.unwrap();
 
     for n in 0..300 {
@@ -67,12 +73,12 @@ async fn filled(file: &DataFile) -> Expected {
             event.redriven_at = Some(event.accepted_at.plus(Duration::from_secs(n)));
         }
         filling
-            .publish(Outgoing::put_back(&event, &endpoint()))
+            .publish(Outgoing::republish(&event, &endpoint()))
             .await;
         expected.insert(event.id.to_string(), (event, None));
     }
     for n in 0..5 {
-        // The longer one is the first in the file.
+        // The longer wait is first in the file.
         let step = if n % 2 == 0 { 30_000 } else { 20_000 };
         let (next, due) = retry(&filling, &format!("waiting-{n}"), step).await;
         expected.insert(next.id.to_string(), (next, Some(due)));
@@ -81,8 +87,8 @@ async fn filled(file: &DataFile) -> Expected {
     expected.insert("overdue".to_owned(), (overdue, None));
     for n in 0..7 {
         let dead = event("ready", &format!("dead-{n}"), 4);
-        let letter = Outgoing::dead_letter(&dead, &endpoint(), "answered 500", now());
-        filling.publish(letter).await;
+        let dead_letter = Outgoing::dead_letter(&dead, &endpoint(), "answered 500", now());
+        filling.publish(dead_letter).await;
         filling
             .record(&[result(&dead, Some("answered 500"), None)])
             .await;
@@ -93,7 +99,7 @@ async fn filled(file: &DataFile) -> Expected {
             .publish(Outgoing::result(&result(&spilt, None, None)))
             .await;
     }
-    // Of what is leased nothing is settled: the store is gone first, as at a kill.
+    // The store is dropped before the leased message, as at a kill, so the lease stays unsettled.
     drop(filling);
     drop(leased);
     let overdue = "UPDATE waiting SET due_at = 1000 WHERE event_id = 'overdue'";
@@ -129,7 +135,7 @@ async fn goes_on(test: Test) {
     assert_eq!(depth(&place, DEAD_QUEUE).await, 8);
     assert_eq!(depth(&place, RESULTS_QUEUE).await, 4);
 
-    // A second run finds nothing to do.
+    // A second run has nothing to export.
     let again = file.exported(&place).await;
     assert!(again.status.success(), "{again:?}");
     assert_eq!(row(&again, "log records"), [14, 0, 14, 0], "{again:?}");
@@ -141,7 +147,7 @@ async fn goes_on(test: Test) {
     let receiver = Receiver::start().await;
     let pair = Pair::start(place, receiver, &[]).await;
     let posts = pair.receiver.wait_for(expected.len(), SOON).await;
-    assert_eq!(posts.len(), expected.len(), "each once");
+    assert_eq!(posts.len(), expected.len(), "a duplicate delivery");
     for post in &posts {
         let (event, due) = &expected[post.id().unwrap()];
         assert_eq!(post.body, event.body.bytes(), "{}", event.id);
@@ -152,7 +158,7 @@ async fn goes_on(test: Test) {
             assert!(post.arrived_at >= due, "{} came too early", event.id);
         }
     }
-    // Each has a record of success, those that were spilt and the one that was done too.
+    // All have a successful record: the received events, the spilt results and the recorded one.
     let success = doc! { "status": "success" };
     eventually(SOON, "all records", || async {
         let found = pair.log().count_documents(success.clone()).await.unwrap();
@@ -166,27 +172,30 @@ async fn goes_on(test: Test) {
         .as_document()
         .unwrap();
     let queued_at = expected["queued-13"].0.queued_at().get();
-    let known = round.get_datetime("queuedAt").unwrap().timestamp_millis();
-    assert_eq!(known, queued_at, "the round");
-    let letters = listed(&pair).await;
+    let recorded = round.get_datetime("queuedAt").unwrap().timestamp_millis();
+    assert_eq!(recorded, queued_at, "start of the round");
+    let dead_letters = listed(&pair).await;
     for n in 0..7 {
-        assert!(letters.contains(&format!("dead-{n}")), "{letters}");
+        assert!(
+            dead_letters.contains(&format!("dead-{n}")),
+            "{dead_letters}"
+        );
     }
-    assert!(letters.contains("rejected"), "{letters}");
-    assert!(letters.contains("answered 500"), "{letters}");
-    verified(pair.place()).await;
+    assert!(dead_letters.contains("rejected"), "{dead_letters}");
+    assert!(dead_letters.contains("answered 500"), "{dead_letters}");
+    reconciled(pair.place()).await;
 }
 
-/// Whoever verifies the pair finds everything.
-async fn verified(place: &Place) {
+/// Runs `wahook-consumer reconcile`, which must find no difference.
+async fn reconciled(place: &Place) {
     let settings = [
         ("AMQP_URL", place.amqp_url.as_str()),
         ("MONGODB_URI", &place.mongodb_uri),
         ("MONGODB_DATABASE", &place.database),
     ];
-    let arguments = ["verify", "--grace", "2s"];
-    let verify = Command::start(ProgramName::Consumer, &arguments, &settings).await;
-    verify.finish().await.printed();
+    let arguments = ["reconcile", "--grace", "2s"];
+    let reconcile = Command::start(ProgramName::Consumer, &arguments, &settings).await;
+    reconcile.finish().await.printed();
 }
 
 async fn listed(pair: &Pair) -> String {
@@ -198,7 +207,7 @@ async fn listed(pair: &Pair) -> String {
 async fn waits_where(test: Test) {
     let (place, file) = (test.place(), DataFile::new());
     let filling = file.fill().await;
-    // One that the log knows of, and one that waits for longer than any rule of today.
+    // One retry has a record; the other waits longer than any current retry rule allows.
     retry(&filling, "long", 300_000).await;
     let unknown = event("call", "unknown", 1);
     filling
@@ -211,14 +220,14 @@ async fn waits_where(test: Test) {
     assert_eq!(file.db().execute(elsewhere, []).unwrap(), 1);
     let ran = file.exported(&place).await;
     assert_eq!(row(&ran, "waiting"), [2, 2, 0, 0], "{ran:?}");
-    // 100 s are left of the one, and its record says which wait it is in.
+    // The first has 100 s left, and its record names its wait queue.
     assert_eq!(depth(&place, "wahook.wait.300000").await, 1);
     assert_eq!(depth(&place, "wahook.wait.120000").await, 0);
     assert_eq!(depth(&place, "wahook.wait.7680000").await, 1);
-    verified(&place).await;
+    reconciled(&place).await;
 }
 
-async fn gone_endpoint(test: Test) {
+async fn removed_endpoint(test: Test) {
     let (place, file) = (test.place(), DataFile::new());
     let filling = file.fill().await;
     filling

@@ -1,5 +1,5 @@
-//! The log: as a consumer would have written it, merged with what is there, and unchanged by
-//! a second run.
+//! Exported log: equal to records of a consumer, merged with existing records, and unchanged by a
+//! second run.
 
 use futures_util::TryStreamExt;
 use mongodb::Collection;
@@ -13,10 +13,10 @@ use wahook_tests::world::{Test, Tests};
 
 pub(crate) fn add(tests: &mut Tests) {
     tests.add(
-        "a_record_is_as_a_consumer_would_have_written_it",
+        "an_exported_record_equals_one_that_a_consumer_writes",
         as_written,
     );
-    tests.add("a_newer_record_at_mongodb_is_not_damaged", newer_stays);
+    tests.add("a_newer_record_in_mongodb_is_kept", newer_stays);
 }
 
 async fn collection(place: &Place) -> Collection<Document> {
@@ -63,17 +63,15 @@ async fn as_written(test: Test) {
     assert_eq!(row(&ran, "log records"), [450, 450, 0, 0], "{ran:?}");
     let moved = all(&collection(&place).await).await;
 
-    // What a consumer writes of the same results, in another database.
-    let beside = format!("{}-beside", place.database);
-    let log = MongoLog::connect(&place.mongodb_uri, &beside)
-        .await
-        .unwrap();
+    // Records that a consumer writes for the same results, in another database.
+    let other = format!("{}-other", place.database);
+    let log = MongoLog::connect(&place.mongodb_uri, &other).await.unwrap();
     log.write(&results).await.unwrap();
-    let beside = Place {
-        database: beside,
+    let other = Place {
+        database: other,
         ..place.clone()
     };
-    assert_eq!(moved, all(&collection(&beside).await).await);
+    assert_eq!(moved, all(&collection(&other).await).await);
 
     let again = file.exported(&place).await;
     assert_eq!(row(&again, "log records"), [450, 0, 450, 0], "{again:?}");
@@ -88,14 +86,14 @@ async fn newer_stays(test: Test) {
     let filling = file.fill().await;
     filling.record(std::slice::from_ref(&failed)).await;
     drop(filling);
-    // The pair has gone on already, and its user has added a word.
+    // A consumer has already continued, and a user has added a field.
     let log = MongoLog::connect(&place.mongodb_uri, &place.database)
         .await
         .unwrap();
     log.write(&[delivered]).await.unwrap();
     let records = collection(&place).await;
-    let word = doc! { "$set": { "note": "mine" } };
-    records.update_one(doc! {}, word).await.unwrap();
+    let note = doc! { "$set": { "note": "mine" } };
+    records.update_one(doc! {}, note).await.unwrap();
     let ran = file.exported(&place).await;
     assert!(ran.status.success(), "{ran:?}");
     let found = all(&records).await;

@@ -1,4 +1,4 @@
-//! What an export does not do, and how it says so.
+//! Refused exports and the dry run.
 
 use wahook_embedded::Store;
 use wahook_queue::Outgoing;
@@ -9,8 +9,11 @@ use crate::file::{DataFile, event};
 use wahook_tests::world::{Test, Tests};
 
 pub(crate) fn add(tests: &mut Tests) {
-    tests.add("a_file_that_is_in_use_or_not_there_is_refused", in_use);
-    tests.add("who_can_not_be_reached_is_named_without_its_password", away);
+    tests.add("a_file_that_is_in_use_or_missing_is_refused", in_use);
+    tests.add(
+        "an_unreachable_server_is_named_without_its_password",
+        unreachable,
+    );
     tests.add("a_dry_run_counts_and_moves_nothing", dry);
 }
 
@@ -35,16 +38,16 @@ async fn in_use(test: Test) {
     assert!(file.exported(&place).await.status.success());
 }
 
-async fn away(test: Test) {
+async fn unreachable(test: Test) {
     let (place, file) = (test.place(), DataFile::new());
     one_event(&file).await;
-    let nobody = format!("me:s3cret@127.0.0.1:{}", free_port().unwrap());
+    let address = format!("me:s3cret@127.0.0.1:{}", free_port().unwrap());
     let no_broker = Place {
-        amqp_url: format!("amqp://{nobody}/%2f"),
+        amqp_url: format!("amqp://{address}/%2f"),
         ..place.clone()
     };
     let no_log = Place {
-        mongodb_uri: format!("mongodb://{nobody}/"),
+        mongodb_uri: format!("mongodb://{address}/"),
         ..place.clone()
     };
     let malformed = Place {
@@ -59,10 +62,10 @@ async fn away(test: Test) {
         let ran = file.exported(place).await;
         assert_eq!(ran.status.code(), Some(2), "{ran:?}");
         assert!(ran.stderr.contains(named), "{ran:?}");
-        let told = format!("{}{}", ran.stdout, ran.stderr);
-        assert!(!told.contains("s3cret"), "{told}");
+        let output = format!("{}{}", ran.stdout, ran.stderr);
+        assert!(!output.contains("s3cret"), "{output}");
     }
-    // An option outranks the environment, and is not shown either.
+    // An option takes precedence over the environment, and its password is not shown either.
     let arguments = ["--to", no_broker.amqp_url.as_str()];
     let ran = file.export(&place, &arguments).await.finish().await;
     assert_eq!(ran.status.code(), Some(2), "{ran:?}");
@@ -74,11 +77,15 @@ async fn away(test: Test) {
 async fn dry(test: Test) {
     let (place, file) = (test.place(), DataFile::new());
     one_event(&file).await;
-    let nowhere = Place {
+    let unreachable = Place {
         amqp_url: "amqp://127.0.0.1:1".to_owned(),
         ..place
     };
-    let ran = file.export(&nowhere, &["--dry-run"]).await.finish().await;
+    let ran = file
+        .export(&unreachable, &["--dry-run"])
+        .await
+        .finish()
+        .await;
     let counted = ran.printed();
     let queued = counted.lines().find(|line| line.starts_with("queued"));
     assert_eq!(

@@ -1,4 +1,4 @@
-//! A broker that keeps messages from a consumer that it has subscribed.
+//! Subscriptions that the broker has lost while the consumer holds them.
 
 use serde_json::json;
 use wahook_tests::pair::{Pair, Servers};
@@ -6,35 +6,35 @@ use wahook_tests::receiver::Receiver;
 
 use crate::IN_THE_END;
 
-/// Makes the queue believe that whoever consumes from it has ended, while the channel and the
-/// consumer behind it believe that they are subscribed.
+/// Reports to the queue that its consumers have ended. The channel and the consumer program
+/// still hold the subscription.
 const FORGET: &str = "Queue = {'%2F_wahook.deliver.default', node()}, \
     {ok, {_, Consumers}, _} = ra:local_query(Queue, fun rabbit_fifo:query_consumers/1), \
     [{ok, ok, _} = ra:process_command(Queue, {down, Channel, noproc}) \
      || {_, Channel} <- maps:keys(Consumers)].";
-/// Makes the queue believe that the node of its consumers is out of reach. It is told at once
-/// that the node is there, but only the first time: from the second time on they are suspended
-/// for good.
+/// Reports to the queue that the node of its consumers is unreachable. The first time the queue
+/// detects at once that the node is there; from the second time on it suspends the consumers
+/// permanently.
 const SUSPEND: &str = "Queue = {'%2F_wahook.deliver.default', node()}, \
     [{ok, ok, _} = ra:process_command(Queue, {down, self(), noconnection}) || _ <- [1, 2]].";
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_subscription_that_the_broker_has_forgotten_is_begun_anew() {
-    is_begun_anew_after(FORGET).await;
+async fn a_consumer_resubscribes_after_the_broker_forgot_its_subscription() {
+    assert_resubscribes_after(FORGET).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_subscription_that_the_broker_has_suspended_for_good_is_begun_anew() {
-    is_begun_anew_after(SUSPEND).await;
+async fn a_consumer_resubscribes_after_the_broker_suspended_its_subscription() {
+    assert_resubscribes_after(SUSPEND).await;
 }
 
-async fn is_begun_anew_after(fault: &str) {
+async fn assert_resubscribes_after(fault: &str) {
     let servers = Servers::start().await;
     let pair = servers.pair(Receiver::start().await, &[]).await;
     deliver(&pair).await;
     servers.rabbitmq.ctl(&["eval", fault]).await.unwrap();
     deliver(&pair).await;
-    // Other endpoints, whose subscriptions are well, have not lost theirs.
+    // The connection, and with it the subscriptions of other endpoints, is kept.
     let metrics = pair.take_consumer().metrics().await;
     assert_eq!(metrics.sum("wahook_reconnects_total"), 0.0);
 }

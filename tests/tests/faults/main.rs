@@ -1,5 +1,5 @@
-//! What must not be lost when a part of the system dies under load. Each test has servers
-//! of its own, since it kills them.
+//! No losses when a part of the system fails under load. Each test has its own servers,
+//! because it kills them.
 
 #![allow(
     clippy::cast_possible_truncation,
@@ -27,13 +27,12 @@ use wahook_tests::receiver::{Answer, Post, Receiver};
 
 const SOON: Duration = Duration::from_secs(10);
 const IN_THE_END: Duration = Duration::from_secs(90);
-/// A quorum queue that was declared only seconds before the broker is killed can come back
-/// empty, or without a leader until the broker is started once more, because the node writes
-/// its table of queues with a delay: that is the broker's, and a test that kills it sooner
-/// measures nothing else.
+/// Time from the declaration of a quorum queue to a kill. The node writes its table of queues
+/// with a delay: after an earlier kill a queue can be empty, or without a leader until the next
+/// restart of the broker, independent of the programs under test.
 const BROKER_SETTLES: Duration = Duration::from_secs(12);
 
-/// The first attempt of every third event fails, so that the wait queues are never empty.
+/// Fails the first attempt of every third event, so that the wait queues are never empty.
 fn some_fail(post: &Post) -> Answer {
     let n = post
         .body
@@ -47,7 +46,7 @@ fn some_fail(post: &Post) -> Answer {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[expect(
     clippy::await_holding_lock,
-    reason = "nobody else takes the lock meanwhile"
+    reason = "no other task takes the lock meanwhile"
 )]
 async fn three_consumers_share_the_work_and_a_kill_9_of_one_loses_nothing() {
     let servers = Servers::start().await;
@@ -75,7 +74,7 @@ async fn three_consumers_share_the_work_and_a_kill_9_of_one_loses_nothing() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_kill_9_of_the_broker_under_load_loses_nothing_that_was_answered_202() {
+async fn a_kill_9_of_the_broker_under_load_loses_no_accepted_event() {
     let servers = Servers::start().await;
     let pair = servers
         .pair(Receiver::answering(some_fail).await, &[])
@@ -84,18 +83,18 @@ async fn a_kill_9_of_the_broker_under_load_loses_nothing_that_was_answered_202()
     let load = Load::start(&pair.producer, 16, Duration::from_millis(20), 20_000);
     for _ in 0..2 {
         let enough = load.accepted() + 1_500;
-        eventually(IN_THE_END, "some load", || async {
+        eventually(IN_THE_END, "load", || async {
             (load.accepted() > enough).then_some(())
         })
         .await;
         servers.rabbitmq.kill9().await;
-        eventually(SOON, "a refusal", || async {
+        eventually(SOON, "a refused event", || async {
             (load.refused() > 0).then_some(())
         })
         .await;
         servers.rabbitmq.restart().await;
         let after = load.accepted();
-        eventually(IN_THE_END, "acceptance again", || async {
+        eventually(IN_THE_END, "accepted events after the restart", || async {
             (load.accepted() > after).then_some(())
         })
         .await;
@@ -114,12 +113,12 @@ async fn mongodb_frozen_for_20_s_stops_no_delivery_and_everything_is_logged_afte
         .pair(Receiver::answering(some_fail).await, &[])
         .await;
     let load = Load::start(&pair.producer, 8, Duration::from_millis(20), 20_000);
-    eventually(IN_THE_END, "some load", || async {
+    eventually(IN_THE_END, "load", || async {
         (load.accepted() > 500).then_some(())
     })
     .await;
     servers.mongod.freeze();
-    // Deliveries pause for the 2 s that the log has to answer, then go on without it.
+    // Deliveries pause for the 2 s timeout of the log, then continue without it.
     sleep(Duration::from_secs(5)).await;
     let before = pair.receiver.posts().len();
     sleep(Duration::from_secs(15)).await;
@@ -140,7 +139,7 @@ async fn mongodb_frozen_for_20_s_stops_no_delivery_and_everything_is_logged_afte
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn while_an_alarm_is_up_the_producer_answers_503_and_the_consumer_goes_on() {
+async fn during_a_broker_alarm_the_producer_answers_503_and_the_consumer_continues() {
     let servers = Servers::start().await;
     let receiver = Receiver::answering(|_| Answer::status(200).after(Duration::from_millis(200)));
     let pair = servers
@@ -153,7 +152,7 @@ async fn while_an_alarm_is_up_the_producer_answers_503_and_the_consumer_goes_on(
         .ctl(&["set_vm_memory_high_watermark", "0"])
         .await
         .unwrap();
-    // The broker says that it blocks only once somebody publishes.
+    // The broker reports that it blocks only after a publish.
     post_until(&pair, |answer| {
         answer.body.contains("urn:wahook:problem:broker-blocked")
     })
@@ -168,7 +167,7 @@ async fn while_an_alarm_is_up_the_producer_answers_503_and_the_consumer_goes_on(
     assert_all_arrived(&servers, &pair, &accepted, SOON).await;
     eventually(
         IN_THE_END,
-        "an empty queue: acks must not hang under an alarm",
+        "an empty queue; acks must work during an alarm",
         || async {
             let depths = servers.rabbitmq.queue_depths().await;
             (depths["wahook.deliver.default"] == (0, 0)).then_some(())
@@ -184,7 +183,7 @@ async fn while_an_alarm_is_up_the_producer_answers_503_and_the_consumer_goes_on(
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn without_the_broker_the_answer_is_503_and_with_it_202_again() {
+async fn the_producer_answers_503_while_the_broker_is_down_and_202_afterwards() {
     let servers = Servers::start().await;
     let pair = servers.pair(Receiver::start().await, &[]).await;
     sleep(BROKER_SETTLES).await;
@@ -209,9 +208,9 @@ async fn without_the_broker_the_answer_is_503_and_with_it_202_again() {
     pair.wait_record(&id, SOON, |_| true).await;
 }
 
-/// Posts until the answer is what it should be.
+/// Posts events until an answer matches `is_right`.
 async fn post_until(pair: &Pair, is_right: impl Fn(&Answered) -> bool) -> Answered {
-    eventually(IN_THE_END, "the right answer", || async {
+    eventually(IN_THE_END, "the expected answer", || async {
         Some(pair.post(&json!({"event": "test"})).await).filter(&is_right)
     })
     .await

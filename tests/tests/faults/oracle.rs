@@ -1,4 +1,4 @@
-//! What must hold in the end.
+//! Final checks of receiver and log.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -8,7 +8,7 @@ use mongodb::bson::{Document, doc};
 use wahook_tests::eventually::eventually;
 use wahook_tests::pair::{Pair, SECRET, Servers};
 
-/// Every id that was answered 202 is in the receiver's ledger, signed, and nothing else is.
+/// Asserts that every accepted id has reached the receiver, and that every post is signed.
 pub(crate) async fn assert_all_arrived(
     servers: &Servers,
     pair: &Pair,
@@ -28,7 +28,7 @@ pub(crate) async fn assert_all_arrived(
     let waited = tokio::time::timeout(deadline, async {
         eventually(deadline * 2, &what, || async {
             {
-                // Counting thousands of posts must not starve what is counted.
+                // Counting thousands of posts must not starve the deliveries.
                 tokio::time::sleep(Duration::from_millis(250)).await;
                 missing().is_empty().then_some(())
             }
@@ -37,9 +37,9 @@ pub(crate) async fn assert_all_arrived(
     });
     if waited.await.is_err() {
         let missing = missing();
-        // First of all: what follows may fail too.
+        // Printed first: the calls below can fail too.
         eprintln!("lost: {missing:#?}");
-        eprintln!("the consumer: {}", state_of(pair).await);
+        eprintln!("consumer metrics: {}", state_of(pair).await);
         let depths = servers.rabbitmq.queue_depths().await;
         eprintln!("ready and unacknowledged: {depths:#?}");
         panic!(
@@ -53,7 +53,7 @@ pub(crate) async fn assert_all_arrived(
     }
 }
 
-/// What the consumer that was started last says of itself.
+/// Returns the metrics of the last started consumer.
 async fn state_of(pair: &Pair) -> String {
     let consumer = pair.take_consumer();
     let url = format!("{}/metrics", consumer.base_url());
@@ -63,17 +63,17 @@ async fn state_of(pair: &Pair) -> String {
     }
 }
 
-/// Every id that was answered 202 has ended well in the log, with the attempts that the
-/// ledger shows or more.
+/// Asserts that every accepted id has status `success` in the log, with at least the attempts
+/// that the receiver has recorded.
 pub(crate) async fn assert_all_logged(
     pair: &Pair,
     accepted: &BTreeSet<String>,
     deadline: Duration,
 ) {
     let count = accepted.len() as u64;
-    let what = format!("{count} records of success");
+    let what = format!("{count} records with status success");
     eventually(deadline, &what, || async {
-        // Events whose 202 was lost on the way count too, and end well as the others do.
+        // Includes events whose 202 was lost in transit.
         let success = pair
             .log()
             .count_documents(doc! {"status": "success"})
@@ -87,8 +87,8 @@ pub(crate) async fn assert_all_logged(
         if success < count || others > 0 {
             return None;
         }
-        // Those events can be enough while one that was answered 202 still waits for its
-        // retry's confirm, before which nothing of it is recorded.
+        // Such events can reach the count while an accepted event still waits for the confirm
+        // of its retry, before which its result is not recorded.
         let ids: Vec<&str> = accepted.iter().map(String::as_str).collect();
         let filter = doc! {"status": "success", "eventId": {"$in": ids}};
         let ours = pair.log().count_documents(filter).await.ok()?;
@@ -115,7 +115,7 @@ pub(crate) async fn assert_all_logged(
     for id in accepted {
         let record = records
             .get(id.as_str())
-            .unwrap_or_else(|| panic!("{id} is not in the log"));
+            .unwrap_or_else(|| panic!("{id} has no record in the log"));
         assert_eq!(record.get_str("status").ok(), Some("success"), "{record}");
         let logged = record.get_i32("retryCount").unwrap() + 1;
         assert!(logged >= i32::try_from(attempts[id]).unwrap(), "{record}");

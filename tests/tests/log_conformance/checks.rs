@@ -1,4 +1,4 @@
-//! What is promised.
+//! Checks of the log contract.
 
 use std::sync::Arc;
 
@@ -69,7 +69,7 @@ async fn write(at: &impl Readable, results: &[AttemptResult]) {
     assert_eq!((report.written, report.rejected), (results.len(), 0));
 }
 
-pub(crate) async fn what_is_written_is_found_and_nothing_else_is(at: &impl Readable) {
+pub(crate) async fn written_records_are_found_and_no_others(at: &impl Readable) {
     let results: Vec<_> = (0..300).map(|n| delivered(&format!("e{n}"), 1)).collect();
     write(at, &results).await;
     for result in &results {
@@ -80,7 +80,7 @@ pub(crate) async fn what_is_written_is_found_and_nothing_else_is(at: &impl Reada
     assert_eq!(at.count().await, 300);
 }
 
-pub(crate) async fn users_read_how_a_delivery_stands_by_the_documented_names(at: &impl Readable) {
+pub(crate) async fn a_record_has_the_documented_fields(at: &impl Readable) {
     write(
         at,
         &[failed("e1", 1), exhausted("e2", 4), delivered("e3", 2)],
@@ -115,10 +115,8 @@ pub(crate) async fn users_read_how_a_delivery_stands_by_the_documented_names(at:
     assert_eq!(retried, json!(NOON + 10_000));
 }
 
-pub(crate) async fn any_order_and_repetition_ends_in_the_record_that_the_domain_derives(
-    at: &impl Readable,
-) {
-    // All 24 orders of these four, the first of them once more at the end.
+pub(crate) async fn any_order_and_repetition_of_results_gives_the_same_record(at: &impl Readable) {
+    // All 24 orders of four results, with the first repeated at the end.
     for order in 0..24_usize {
         let id = format!("order-{order}");
         let mut left = vec![
@@ -145,7 +143,7 @@ pub(crate) async fn any_order_and_repetition_ends_in_the_record_that_the_domain_
     }
 }
 
-pub(crate) async fn delivered_stays_delivered(at: &impl Readable) {
+pub(crate) async fn a_delivered_record_stays_delivered(at: &impl Readable) {
     write(at, &[delivered("e1", 2)]).await;
     write(at, &[failed("e1", 1), exhausted("e1", 3)]).await;
     let record = found(at, "e1").await.unwrap();
@@ -182,7 +180,7 @@ pub(crate) async fn each_endpoint_has_a_record_of_its_own(at: &impl Readable) {
     assert_eq!(record.status(), Status::Failed);
 }
 
-pub(crate) async fn a_payload_is_what_was_sent(at: &impl Readable) {
+pub(crate) async fn the_payload_equals_the_data_that_was_sent(at: &impl Readable) {
     write(at, &[delivered("e1", 1)]).await;
     let payload = at.field("e1/default", "payload").await;
     assert_eq!(payload["body"], json!("hi"));
@@ -190,7 +188,7 @@ pub(crate) async fn a_payload_is_what_was_sent(at: &impl Readable) {
     assert_eq!(payload["n"][2], Value::Null);
 }
 
-pub(crate) async fn preparing_again_changes_nothing(at: &impl Readable) {
+pub(crate) async fn preparing_the_log_again_changes_nothing(at: &impl Readable) {
     write(at, &[delivered("e1", 1)]).await;
     for days in [None, Some(30), Some(30), None] {
         at.log().prepare(days).await.unwrap();

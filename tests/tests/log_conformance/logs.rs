@@ -1,4 +1,4 @@
-//! The two logs, and how their users read them.
+//! Both logs, and readers of their records.
 
 use mongodb::bson::{Bson, Document, doc};
 use serde_json::Value;
@@ -7,13 +7,13 @@ use wahook_embedded::{EmbeddedLog, Store};
 use wahook_tests::folder::RunFolder;
 use wahook_tests::pair::Place;
 
-/// A log, and the eyes of its users.
+/// Log with read access as its users have it.
 pub(crate) trait Readable {
     type Log: DeliveryLog;
 
     fn log(&self) -> &Self::Log;
 
-    /// One field of one record, as JSON.
+    /// Returns a field of a record as JSON.
     async fn field(&self, key: &str, name: &str) -> Value;
 
     async fn count(&self) -> u64;
@@ -86,9 +86,9 @@ impl InSqlite {
         }
     }
 
-    fn ask(&self, question: &str) -> rusqlite::types::Value {
+    fn select(&self, query: &str) -> rusqlite::types::Value {
         let db = rusqlite::Connection::open(self.folder.join("data.db")).unwrap();
-        db.query_row(question, [], |row| row.get(0)).unwrap()
+        db.query_row(query, [], |row| row.get(0)).unwrap()
     }
 }
 
@@ -101,8 +101,8 @@ impl Readable for InSqlite {
 
     async fn field(&self, key: &str, name: &str) -> Value {
         use rusqlite::types::Value as Sql;
-        let question = format!("SELECT {name} FROM webhooklogs WHERE _id = '{key}'");
-        match self.ask(&question) {
+        let query = format!("SELECT {name} FROM webhooklogs WHERE _id = '{key}'");
+        match self.select(&query) {
             Sql::Text(text) if name == "payload" => serde_json::from_str(&text).unwrap(),
             Sql::Text(text) => text.into(),
             Sql::Integer(number) => number.into(),
@@ -111,7 +111,7 @@ impl Readable for InSqlite {
     }
 
     async fn count(&self) -> u64 {
-        match self.ask("SELECT count(*) FROM webhooklogs") {
+        match self.select("SELECT count(*) FROM webhooklogs") {
             rusqlite::types::Value::Integer(count) => count.try_into().unwrap(),
             other => panic!("{other:?}"),
         }

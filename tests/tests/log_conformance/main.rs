@@ -1,4 +1,4 @@
-//! What a delivery log must do, asked of MongoDB and of the embedded store in the same words.
+//! Delivery log contract: the same tests for MongoDB and for the embedded store.
 
 #![allow(
     clippy::cast_possible_truncation,
@@ -32,14 +32,14 @@ fn main() -> ExitCode {
         };
     }
     on_both![
-        what_is_written_is_found_and_nothing_else_is,
-        users_read_how_a_delivery_stands_by_the_documented_names,
-        any_order_and_repetition_ends_in_the_record_that_the_domain_derives,
-        delivered_stays_delivered,
+        written_records_are_found_and_no_others,
+        a_record_has_the_documented_fields,
+        any_order_and_repetition_of_results_gives_the_same_record,
+        a_delivered_record_stays_delivered,
         a_redriven_delivery_is_retrying_again_and_keeps_its_history,
         each_endpoint_has_a_record_of_its_own,
-        a_payload_is_what_was_sent,
-        preparing_again_changes_nothing,
+        the_payload_equals_the_data_that_was_sent,
+        preparing_the_log_again_changes_nothing,
     ];
     tests.run(4)
 }

@@ -1,4 +1,4 @@
-//! Batches: one answer a line, and a bad line never hurts its neighbours.
+//! Batches: each line has its own answer, and an invalid line does not affect the others.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -13,7 +13,7 @@ pub(crate) const NDJSON: [(&str, &str); 1] = [("content-type", "application/x-nd
 
 pub(crate) fn add(tests: &mut Tests) {
     tests.add("a_batch_is_answered_line_by_line_in_order", in_order);
-    tests.add("a_bad_line_does_not_hurt_its_neighbours", bad_line);
+    tests.add("an_invalid_line_does_not_affect_its_neighbours", bad_line);
 }
 
 pub(crate) fn lines(body: &str) -> Vec<Value> {
@@ -40,7 +40,7 @@ async fn in_order(test: Test) {
         let body: Value = serde_json::from_slice(&post.body).unwrap();
         assert_eq!(
             body["data"]["n"], n,
-            "the id in line {n} is that line's event"
+            "line {n} must have the id of its event"
         );
     }
 }

@@ -1,4 +1,4 @@
-//! What ends in `wahook.dead`, and that nothing is stuck behind it.
+//! Dead letters in `wahook.dead`.
 
 use std::time::Duration;
 
@@ -13,10 +13,7 @@ use wahook_tests::receiver::{Answer, Receiver};
 use crate::world::{Test, Tests};
 
 pub(crate) fn add(tests: &mut Tests) {
-    tests.add(
-        "an_exhausted_delivery_ends_in_the_dead_letter_queue",
-        exhausted,
-    );
+    tests.add("an_exhausted_delivery_is_dead_lettered", exhausted);
 }
 
 pub(crate) async fn channel(pair: &Pair) -> (Connection, Channel) {
@@ -28,7 +25,7 @@ pub(crate) async fn channel(pair: &Pair) -> (Connection, Channel) {
     (connection, channel)
 }
 
-/// Takes one message out of the dead letters.
+/// Removes and returns one dead letter.
 async fn dead_letter(channel: &Channel, deadline: Duration) -> lapin::message::Delivery {
     let options = BasicGetOptions { no_ack: true };
     let get = || async {

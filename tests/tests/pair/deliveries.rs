@@ -1,4 +1,4 @@
-//! What arrives at the webhook and what the log says of it.
+//! Deliveries at the webhook and their records in the log.
 
 use std::time::Duration;
 
@@ -19,15 +19,18 @@ pub(crate) fn add(tests: &mut Tests) {
     for sample in wahook_domain::samples() {
         let event: Value = serde_json::from_str(sample).unwrap();
         let name = event["event"].as_str().unwrap().to_owned();
-        tests.add(format!("{name}_goes_through"), move |test| {
-            goes_through(test, sample)
+        tests.add(format!("{name}_is_delivered_unchanged"), move |test| {
+            delivered_unchanged(test, sample)
         });
     }
     tests.add("the_webhook_gets_the_canonical_bytes", canonical_bytes);
     tests.add("both_secrets_sign_during_a_rotation", rotation);
-    tests.add("without_a_secret_nothing_is_signed", unsigned);
-    tests.add("an_idempotency_key_becomes_the_id", idempotency_key);
-    tests.add("every_accepted_event_is_counted_on_both_sides", counted);
+    tests.add("deliveries_without_a_secret_are_unsigned", unsigned);
+    tests.add("an_idempotency_key_becomes_the_event_id", idempotency_key);
+    tests.add(
+        "every_accepted_event_is_counted_by_producer_and_consumer",
+        counted,
+    );
 }
 
 async fn signed_and_logged(test: Test) {
@@ -63,7 +66,7 @@ async fn signed_and_logged(test: Test) {
     assert_eq!(record.get_array("attempts").unwrap().len(), 1);
 }
 
-async fn goes_through(test: Test, sample: &'static str) {
+async fn delivered_unchanged(test: Test, sample: &'static str) {
     let pair = test
         .pair(
             Receiver::start().await,

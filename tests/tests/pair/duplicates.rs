@@ -1,4 +1,4 @@
-//! The same event again: answered 200, and not published a second time.
+//! Repeated events are answered 200 and not published again.
 
 use std::time::Duration;
 
@@ -19,22 +19,22 @@ pub(crate) fn add(tests: &mut Tests) {
         "a_repeated_event_is_answered_200_and_published_once",
         repeated,
     );
-    tests.add("of_many_equal_requests_at_once_one_publishes", at_once);
-    tests.add("a_repeat_after_a_failure_publishes", after_failure);
-    tests.add("each_line_of_a_batch_can_be_a_duplicate", in_a_batch);
+    tests.add("concurrent_equal_requests_publish_once", at_once);
+    tests.add("a_repeat_after_a_failure_is_published", after_failure);
+    tests.add("duplicate_lines_of_a_batch_are_answered_200", in_a_batch);
 }
 
 #[track_caller]
 fn assert_duplicate(answer: &Answered, id: &str) {
     assert_eq!(answer.status, StatusCode::OK, "{}", answer.body);
-    let said = answer.json();
+    let body = answer.json();
     assert_eq!(
-        (&said["id"], &said["duplicate"]),
+        (&body["id"], &body["duplicate"]),
         (&json!(id), &json!(true))
     );
 }
 
-/// How many the producer has published, and how many it called duplicates.
+/// Returns the numbers of published events and of duplicates.
 async fn counts(pair: &Pair) -> (f64, f64) {
     let counts = pair.producer.metrics().await;
     (
@@ -45,7 +45,7 @@ async fn counts(pair: &Pair) -> (f64, f64) {
 
 async fn repeated(test: Test) {
     let pair = test.pair(Receiver::start().await, &[]).await;
-    // Its id is made of its body.
+    // The id of an event with a timestamp is derived from its body.
     let dated = json!({"event": "test", "data": {}, "timestamp": "2024-10-01T12:00:00.000Z"});
     let first = pair.post(&dated).await;
     let id = first.accepted_id();
@@ -56,7 +56,7 @@ async fn repeated(test: Test) {
     pair.post_with(&key, EVENT).await.accepted_id();
     assert_duplicate(&pair.post_with(&key, EVENT).await, "order-17");
 
-    // Without a time and a key nothing tells a repeat from another event.
+    // Without a timestamp and a key a repeat cannot be recognized.
     let one = pair.post_with(&[], EVENT).await.accepted_id();
     assert_ne!(pair.post_with(&[], EVENT).await.accepted_id(), one);
 
@@ -77,7 +77,7 @@ async fn at_once(test: Test) {
 }
 
 async fn after_failure(test: Test) {
-    // No consumer has declared its queue yet: the broker takes no event.
+    // No consumer has declared its queue yet: the broker accepts no event.
     let producer = Program::producer(&[("AMQP_URL", &test.place().amqp_url)]).await;
     producer.wait_ready(Duration::from_secs(20)).await;
     let http = wahook_tests::http_client::http_client().unwrap();
@@ -109,13 +109,13 @@ async fn in_a_batch(test: Test) {
         .lines()
         .map(|line| serde_json::from_str(line).unwrap())
         .collect();
-    let said = |line: &Value| (line["status"].as_u64(), line["duplicate"].as_bool());
-    assert_eq!(said(&lines[0]), (Some(200), Some(true)));
-    // Which of the two equal ones comes first is the producer's choice.
-    let mut equal = [said(&lines[1]), said(&lines[2])];
+    let outcome = |line: &Value| (line["status"].as_u64(), line["duplicate"].as_bool());
+    assert_eq!(outcome(&lines[0]), (Some(200), Some(true)));
+    // The producer processes the two equal lines in any order.
+    let mut equal = [outcome(&lines[1]), outcome(&lines[2])];
     equal.sort_unstable();
     assert_eq!(equal, [(Some(200), Some(true)), (Some(202), None)]);
     assert_eq!(lines[1]["id"], lines[2]["id"]);
-    assert_eq!(said(&lines[3]), (Some(202), None));
+    assert_eq!(outcome(&lines[3]), (Some(202), None));
     assert_eq!(counts(&pair).await, (3.0, 2.0));
 }

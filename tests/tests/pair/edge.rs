@@ -1,4 +1,4 @@
-//! The producer's edge: packed bodies, slow clients, and many large bodies at once.
+//! HTTP edge of the producer: compressed bodies, slow clients, and many large bodies at once.
 
 use std::time::{Duration, Instant};
 
@@ -19,12 +19,12 @@ use crate::world::{Test, Tests};
 const SOON: Duration = Duration::from_secs(5);
 
 pub(crate) fn add(tests: &mut Tests) {
-    tests.add("a_gzipped_event_is_delivered_as_it_was", gzipped);
-    tests.add("a_request_that_dribbles_is_cut_off_with_408", dribbling);
-    tests.add("a_silent_connection_is_closed_without_a_word", silent);
+    tests.add("a_gzipped_event_is_delivered_unchanged", gzipped);
+    tests.add("a_slow_request_is_answered_408", dribbling);
+    tests.add("a_silent_connection_is_closed_without_an_answer", silent);
     tests.add(
-        "a_refusal_in_the_midst_of_a_body_ends_the_connection",
-        refused_in_the_midst,
+        "a_refusal_before_the_end_of_the_body_closes_the_connection",
+        refused_early,
     );
     tests.add(
         "many_slow_large_bodies_are_refused_before_memory_grows",
@@ -55,8 +55,8 @@ async fn gzipped(test: Test) {
     assert!(posts.iter().any(|post| post.body == other));
 }
 
-/// Sends these bytes, then one more every second until there is an answer; how long that
-/// took.
+/// Sends `start`, then one byte per second until the server answers. Returns the answer and
+/// its time.
 async fn dribble(pair: &Pair, start: &str) -> (RawAnswer, Duration) {
     let began = Instant::now();
     let mut stream = TcpStream::connect(server(pair)).await.unwrap();
@@ -81,7 +81,7 @@ async fn dribbling(test: Test) {
     let requests = [
         "POST /v1/events HTTP/1.1\r\nhost: x\r\nx: ",
         "POST /v1/events HTTP/1.1\r\nhost: x\r\ncontent-length: 1000\r\n\r\n",
-        // A thousand chunks of one byte each would be well-formed.
+        // Chunk of 1,000 bytes.
         "POST /v1/events HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\n\r\n3e8\r\n",
     ];
     for (answer, took) in join_all(requests.map(|start| dribble(&pair, start))).await {
@@ -111,8 +111,8 @@ async fn silent(test: Test) {
     assert!(began.elapsed() < Duration::from_secs(30));
 }
 
-/// A client that keeps its connection must know when the server does not.
-async fn refused_in_the_midst(test: Test) {
+/// Answers announce `connection: close` if the server closes the connection.
+async fn refused_early(test: Test) {
     let pair = test.pair(Receiver::start().await, &[]).await;
     let refused = |rest: &str| {
         format!("POST /v1/events HTTP/1.1\r\nhost: x\r\ncontent-type: text/plain\r\n{rest}")
@@ -125,7 +125,7 @@ async fn refused_in_the_midst(test: Test) {
     for rest in closing {
         let answers = exchange(server(&pair), refused(rest).as_bytes(), Then::Wait).await;
         let [answer] = &answers.unwrap()[..] else {
-            panic!("one answer to {rest}");
+            panic!("expected one answer to {rest}");
         };
         assert_eq!(answer.status, 415);
         assert!(answer.head.contains("connection: close"), "{answer:?}");
@@ -134,13 +134,13 @@ async fn refused_in_the_midst(test: Test) {
     let last = refused("connection: close\r\ncontent-length: 0\r\n\r\n");
     let answers = exchange(server(&pair), (whole + &last).as_bytes(), Then::Wait).await;
     let [first, second] = &answers.unwrap()[..] else {
-        panic!("two answers");
+        panic!("expected two answers");
     };
     assert!(!first.head.contains("connection: close"), "{first:?}");
     assert_eq!((first.status, second.status), (415, 415));
 }
 
-/// Clients that announce a body of 1 MiB, send half of it, and wait.
+/// Number of clients that announce a body of 1 MiB, send half of it, and wait.
 const CLIENTS: usize = 400;
 
 async fn slow_and_large(test: Test) {
@@ -158,13 +158,13 @@ async fn slow_and_large(test: Test) {
         let mut stream = TcpStream::connect(server(&pair)).await?;
         let head = "POST /v1/events HTTP/1.1\r\nhost: x\r\ncontent-length: 1048576\r\n\r\n";
         stream.write_all(head.as_bytes()).await?;
-        // Refused in the midst of it when there is no memory left.
+        // Fails when the memory budget is used up.
         let _refused = stream.write_all(&half).await;
         std::io::Result::Ok(stream)
     };
     let attackers = try_join_all((0..CLIENTS).map(|_| attack())).await.unwrap();
-    // Those that were not refused hold the budget: 128 times half a MiB.
-    let busy = eventually(SOON, "the rest is refused", || async {
+    // The accepted requests hold the whole budget: 128 times half a MiB.
+    let busy = eventually(SOON, "refusal of the other requests", || async {
         let (during, in_flight) = memory().await;
         (in_flight <= 128.0).then_some((during, in_flight))
     });
@@ -180,7 +180,7 @@ async fn slow_and_large(test: Test) {
     assert_eq!(refused.json()["type"], "urn:wahook:problem:busy");
 
     drop(attackers);
-    eventually(SOON, "a good event is taken again", || async {
+    eventually(SOON, "acceptance of a valid event", || async {
         let answer = pair.post(&json!({"event": "test"})).await;
         (answer.status == StatusCode::ACCEPTED).then_some(())
     })

@@ -1,4 +1,4 @@
-//! The command `health` asks a running program and says so by its exit status.
+//! Command `health`: reports the health of a running program by its exit status.
 
 use std::time::Duration;
 
@@ -8,7 +8,7 @@ use wahook_tests::receiver::Receiver;
 use crate::world::{Test, Tests};
 
 pub(crate) fn add(tests: &mut Tests) {
-    tests.add("health_is_asked_of_the_running_program", running);
+    tests.add("health_reports_the_state_of_a_running_program", running);
     tests.add(
         "a_program_without_a_broker_is_alive_and_not_ready",
         no_broker,

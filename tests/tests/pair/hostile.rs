@@ -1,5 +1,5 @@
-//! A thousand bad requests: each refused as it should be, none published, and the next good
-//! one taken.
+//! A thousand invalid requests: each is refused, none is published, and the next valid one is
+//! accepted.
 
 mod classes;
 
@@ -18,14 +18,14 @@ use classes::{ALL, Class};
 
 pub(crate) use classes::gzip;
 
-/// `PRODUCER_MAX_BODY_BYTES`: small, so that too large is soon too large.
+/// `PRODUCER_MAX_BODY_BYTES`; small, so that oversized bodies are cheap.
 const LIMIT: usize = 64 << 10;
 const OF_EACH_CLASS: usize = 36;
 const SEED: u64 = 1;
 
 pub(crate) fn add(tests: &mut Tests) {
     tests.add(
-        "a_thousand_bad_requests_are_refused_and_none_is_published",
+        "a_thousand_invalid_requests_are_refused_and_none_is_published",
         refused,
     );
 }
@@ -55,18 +55,18 @@ async fn refused(test: Test) {
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
     let good = ALL.len();
     let posts = pair.receiver.wait_for(good, Duration::from_secs(20)).await;
-    assert_eq!(posts.len(), good, "only the good ones are delivered");
+    assert_eq!(posts.len(), good, "only the valid events are delivered");
     let counts = pair.producer.metrics().await;
     assert_eq!(
         counts.sum("wahook_publish_confirm_seconds_count"),
         good as f64,
-        "only the good ones were published"
+        "only the valid events are published"
     );
     assert_eq!(counts.sum("wahook_requests_in_flight"), 0.0);
-    let said = pair.producer.stderr_so_far();
+    let stderr = pair.producer.stderr_so_far();
     assert!(
-        !said.contains("panicked") && !said.contains("ERROR"),
-        "{said}"
+        !stderr.contains("panicked") && !stderr.contains("ERROR"),
+        "{stderr}"
     );
 }
 
@@ -75,13 +75,13 @@ pub(crate) fn server(pair: &Pair) -> SocketAddr {
     url.strip_prefix("http://").unwrap().parse().unwrap()
 }
 
-/// Whether these answers fit.
+/// Checks the answers to a request of a class.
 fn check(class: &Class, answers: &[RawAnswer]) -> anyhow::Result<()> {
-    // Whoever says that nothing more will come may be taken at its word.
+    // After a half-close the server may close the connection without an answer.
     if answers.is_empty() && class.then == Then::SayEnd {
         return Ok(());
     }
-    let first = answers.first().context("not answered")?;
+    let first = answers.first().context("no answer")?;
     ensure!(class.statuses.contains(&first.status), "{first:?}");
     answers.iter().try_for_each(check_form)
 }
@@ -104,7 +104,7 @@ fn check_form(answer: &RawAnswer) -> anyhow::Result<()> {
             );
         }
     } else {
-        // What could not be read as HTTP; hyper answers it by itself.
+        // Invalid HTTP, answered by hyper itself.
         let is_bare = [400, 414, 431].contains(&answer.status) && answer.body.is_empty();
         ensure!(is_bare, "{answer:?}");
     }

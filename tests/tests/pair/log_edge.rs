@@ -1,5 +1,4 @@
-//! What the log finds hard to hold is delivered exactly, recorded, and flagged where the
-//! record differs.
+//! Payloads that the log cannot store exactly are delivered exactly, recorded, and flagged.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,25 +10,24 @@ use wahook_tests::receiver::{Post, Receiver};
 use crate::world::{Test, Tests};
 
 const SOON: Duration = Duration::from_secs(10);
-/// Megabytes pass through a reader and a writer that are not optimised, beside all other
-/// tests.
-const NOT_SO_SOON: Duration = Duration::from_secs(60);
-/// Arrays take six times as much in BSON as in JSON: this many ones are 2.9 MB there and
-/// more than MongoDB's 16 MiB here.
+/// Limit for several megabytes in an unoptimized build, in parallel with other tests.
+const LARGE_WITHIN: Duration = Duration::from_secs(60);
+/// Array length with 2.9 MB in JSON and more than MongoDB's 16 MiB in BSON, where arrays are
+/// six times as large.
 const TOO_MANY_ONES: usize = 1_450_000;
 
 pub(crate) fn add(tests: &mut Tests) {
     tests.add(
-        "what_the_log_cannot_hold_is_delivered_exactly_and_flagged",
+        "payloads_that_the_log_cannot_store_are_delivered_exactly_and_flagged",
         odd,
     );
     tests.add(
-        "a_payload_beyond_16_mib_is_delivered_and_left_out_of_the_log",
+        "a_payload_above_16_mib_is_delivered_and_omitted_from_the_log",
         too_large,
     );
 }
 
-/// Canonical data, what the log holds of it, and what it says was altered.
+/// Returns canonical data, the stored payload, and the expected `payloadAltered`.
 fn odd_payloads() -> Vec<(String, Document, Option<Bson>)> {
     let nested = |depth| (0..depth).fold("1".to_owned(), |inner, _| format!(r#"{{"a":{inner}}}"#));
     let nested_bson = |depth| (1..depth).fold(doc! { "a": 1 }, |inner, _| doc! { "a": inner });
@@ -48,7 +46,7 @@ fn odd_payloads() -> Vec<(String, Document, Option<Bson>)> {
             doc! { "n": [9223372036854775808.0, 123456789012345680000.0, f64::MAX, -2147483649.0] },
         ),
         as_it_is(r#"{"s":"a\u0000b"}"#, doc! { "s": "a\0b" }),
-        // "data" is the second level of the 64 that an event may have.
+        // "data" is the second of at most 64 levels.
         as_it_is(&nested(63), nested_bson(63)),
         as_it_is(&format!(r#"{{"s":"{long}"}}"#), doc! { "s": &long }),
         (
@@ -83,20 +81,23 @@ async fn too_large(test: Test) {
     let pair = test.pair(Receiver::start().await, &settings).await;
     let ones = vec!["1"; TOO_MANY_ONES].join(",");
     let data = format!(r#"{{"n":[{ones}]}}"#);
-    let record = delivered_exactly(&pair, &data, NOT_SO_SOON).await;
+    let record = delivered_exactly(&pair, &data, LARGE_WITHIN).await;
     assert_eq!(record.get("payload"), None);
     assert_eq!(record.get("payloadAltered"), Some(&bson!(["too_large"])));
 }
 
-/// Sends an event and gives its record, once it was delivered as it was sent.
+/// Posts an event, checks that it is delivered unchanged, and returns its record.
 async fn delivered_exactly(pair: &Pair, data: &str, within: Duration) -> Document {
     let event = event(data);
     let id = pair.post_with(&[], event.as_str()).await.accepted_id();
     let arrived = |posts: &[Arc<Post>]| posts.iter().any(|post| post.id() == Some(&id));
     pair.receiver.wait_until("the event", within, arrived).await;
     let posts = pair.receiver.posts_of(&id);
-    // Not assert_eq: some are megabytes.
-    assert!(posts[0].body == event.as_bytes(), "another body of {id}");
+    // Not assert_eq: some bodies have megabytes.
+    assert!(
+        posts[0].body == event.as_bytes(),
+        "the body of {id} differs"
+    );
     assert!(posts[0].verify(SECRET).is_valid());
     let record = pair.wait_record(&id, within, |_| true).await;
     assert_eq!(record.get_str("status").ok(), Some("success"));

@@ -1,4 +1,4 @@
-//! The log of a real pair, read with the mongoose model and the queries that users have.
+//! Log read with the mongoose model and the queries of users.
 
 use std::io::Read;
 use std::time::Duration;
@@ -12,10 +12,13 @@ use wahook_tests::receiver::{Answer, Post, Receiver};
 use crate::world::{Test, Tests};
 
 pub(crate) fn add(tests: &mut Tests) {
-    tests.add("users_read_the_log_with_their_mongoose_model", mongoose);
+    tests.add(
+        "the_log_is_readable_with_the_mongoose_model_of_users",
+        mongoose,
+    );
 }
 
-/// One is given up, one waits long for its retry, all others arrive.
+/// `call` fails for good, `message_ack` waits for a long retry, all others are delivered.
 fn by_event(post: &Post) -> Answer {
     match post.event() {
         Some("call") => Answer::status(500),
@@ -77,7 +80,7 @@ fn is_right(found: &Value, faults: &Value, url: &str) {
     }
     let by_status = json!({"success": 10, "failed": 1, "retrying": 1});
     assert_eq!(found["byStatus"], by_status);
-    // The model's own indexes are the log's: none is made twice under another name.
+    // The indexes of the model equal those of the log: none is created under a second name.
     let indexes = json!([
         "_id_",
         "createdAt_-1",

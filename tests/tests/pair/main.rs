@@ -1,5 +1,5 @@
-//! The pair, end to end: each test has its own producer, consumer, receiver, virtual host
-//! and database, on one real RabbitMQ and one real MongoDB for all.
+//! End-to-end tests of producer and consumer. Each test has its own producer, consumer,
+//! receiver, virtual host and database; all share one RabbitMQ and one MongoDB.
 
 #![allow(
     clippy::cast_possible_truncation,
@@ -21,20 +21,20 @@ mod log_edge;
 mod log_readers;
 mod openapi;
 mod poison;
+mod reconcile;
 mod redrive;
 mod refusals;
 mod retries;
 mod settings;
 mod stops;
 mod verifiers;
-mod verify;
 
 use std::process::ExitCode;
 
 use wahook_tests::world::{self, Tests};
 
 fn main() -> ExitCode {
-    // Most of them wait, for a retry or an answer.
+    // Most tests wait for a retry or an answer.
     all_tests().run(6)
 }
 
@@ -43,7 +43,7 @@ fn all_tests() -> Tests {
     deliveries::add(&mut tests);
     duplicates::add(&mut tests);
     verifiers::add(&mut tests);
-    verify::add(&mut tests);
+    reconcile::add(&mut tests);
     batches::add(&mut tests);
     refusals::add(&mut tests);
     edge::add(&mut tests);

@@ -1,5 +1,5 @@
-//! The OpenAPI document is what the producer does: Schemathesis, a program that others wrote,
-//! makes requests from it, right and wrong ones, and holds each answer against it.
+//! Conformance of the producer to its OpenAPI document: Schemathesis generates valid and invalid
+//! requests and checks each answer against the document.
 
 use std::io::Read;
 use std::process::Stdio;
@@ -13,7 +13,7 @@ use wahook_tests::workspace;
 use crate::world::{Test, Tests};
 
 const TOKEN: &str = "a-token-of-good-length";
-/// Several times as long as it takes.
+/// Several times the usual run time.
 const DONE_WITHIN: Duration = Duration::from_secs(300);
 
 pub(crate) fn add(tests: &mut Tests) {
@@ -25,7 +25,7 @@ async fn conforms(test: Test) {
     let pair = test.pair(Receiver::start().await, &settings).await;
     let folder = workspace().join(".local/schemathesis");
     assert!(folder.is_dir(), "run `make install` first: {folder:?}");
-    // It writes what it found into its working folder, and reads it the next time.
+    // Schemathesis keeps its findings in the working folder and reads them in the next run.
     let run = RunFolder::temporary("schemathesis").unwrap();
     let document = format!("{}/openapi.json", pair.producer.base_url());
     let authorization = format!("Authorization: Bearer {TOKEN}");
@@ -45,19 +45,19 @@ async fn conforms(test: Test) {
     })
     .unwrap();
     let mut stdout = schemathesis.take_stdout().unwrap();
-    let story = tokio::task::spawn_blocking(move || {
-        let mut story = String::new();
-        stdout.read_to_string(&mut story).map(|_| story)
+    let output = tokio::task::spawn_blocking(move || {
+        let mut output = String::new();
+        stdout.read_to_string(&mut output).map(|_| output)
     });
     let status = schemathesis.wait_within(DONE_WITHIN).await.unwrap();
-    let story = story.await.unwrap().unwrap();
-    assert!(status.success(), "{story}");
-    // It can also succeed by not testing: there are four operations, beside the document
-    // itself, which it does not count.
-    assert!(story.contains("4 selected / 4 total"), "{story}");
-    let said = pair.producer.stderr_so_far();
+    let output = output.await.unwrap().unwrap();
+    assert!(status.success(), "{output}");
+    // A run without tests would succeed too. There are four operations; the document itself is
+    // not counted.
+    assert!(output.contains("4 selected / 4 total"), "{output}");
+    let stderr = pair.producer.stderr_so_far();
     assert!(
-        !said.contains("panicked") && !said.contains("ERROR"),
-        "{said}"
+        !stderr.contains("panicked") && !stderr.contains("ERROR"),
+        "{stderr}"
     );
 }

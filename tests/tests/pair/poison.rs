@@ -1,5 +1,5 @@
-//! Messages that nobody of ours wrote, published straight into the work queue of a running
-//! pair: parked at once, unchanged, and at nobody else's cost.
+//! Foreign messages, published directly to the work queue of a running consumer: dead-lettered
+//! unchanged at once, without an effect on other messages.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -14,25 +14,25 @@ use crate::world::{Test, Tests};
 
 const WORK_QUEUE: &[u8] = b"wahook.deliver.default";
 const BODY: &[u8] = br#"{"event":"test","data":{},"timestamp":"2024-10-01T12:00:00.000Z"}"#;
-/// Sooner than the first retry would come, after 5 s. It takes milliseconds, but here the
-/// look itself may take a second on a busy machine.
-const PARKED_WITHIN: Duration = Duration::from_secs(4);
+/// Less than the delay of the first retry, 5 s. Dead-lettering takes milliseconds, but the check
+/// can take a second on a busy machine.
+const DEAD_LETTERED_WITHIN: Duration = Duration::from_secs(4);
 const MESSAGE_ID: u32 = 7;
 const TYPE: u32 = 5;
 const APP_ID: u32 = 3;
 
 pub(crate) fn add(tests: &mut Tests) {
     tests.add(
-        "a_poison_message_is_parked_unchanged_at_once_and_its_neighbours_are_delivered",
-        parked,
+        "a_poison_message_is_dead_lettered_unchanged_and_its_neighbours_are_delivered",
+        dead_lettered,
     );
     tests.add(
-        "odd_bytes_beside_a_good_envelope_are_no_poison",
-        odd_bytes_beside,
+        "odd_bytes_outside_a_valid_envelope_are_not_poison",
+        odd_bytes_outside,
     );
 }
 
-/// What the producer would have written.
+/// Returns a message as the producer publishes it.
 fn good(id: &str) -> WireMessage {
     WireMessage {
         properties: envelope(id.as_bytes(), b"test", &["1", "1", "1"].map(whole_number)),
@@ -40,7 +40,7 @@ fn good(id: &str) -> WireMessage {
     }
 }
 
-/// An envelope with these values for version, attempt and time of publishing.
+/// Returns an envelope with these values for version, attempt and time of publishing.
 fn envelope(id: &[u8], event: &[u8], headers: &[Vec<u8>]) -> Properties {
     let names = ["x-wahook-version", "x-attempt", "x-first-published-ms"];
     let properties = Properties::default()
@@ -121,12 +121,12 @@ fn poisons() -> Vec<(&'static str, WireMessage)> {
                 &[b"F".to_vec(), table([(b"y\xff".to_vec(), text(b"z"))])].concat(),
             ),
         ),
-        // Ten times what would overflow the stack of lapin's parser.
+        // Ten times the depth that overflows the stack of lapin's parser.
         (
             "a_header_nested_two_thousand_deep",
             good_with(b"deep", &nested(2_000)),
         ),
-        // What the broker adds to it makes it longer than any frame may be.
+        // The headers added by the broker make it longer than the maximum frame.
         (
             "a_header_as_long_as_a_frame",
             with(Properties::default().with_header(b"long", &text(&[b'x'; 131_000]))),
@@ -134,8 +134,8 @@ fn poisons() -> Vec<(&'static str, WireMessage)> {
     ]
 }
 
-async fn parked(test: Test) {
-    // Slow enough for the neighbours to be in flight while the poison is dealt with.
+async fn dead_lettered(test: Test) {
+    // Slow enough to keep the neighbours in flight while the poison message is handled.
     let slow = |_: &_| Answer::status(200).after(Duration::from_millis(300));
     let pair = test.pair(Receiver::answering(slow).await, &[]).await;
     let mut wire = AmqpWire::connect(&pair.place().amqp_url).await.unwrap();
@@ -158,7 +158,7 @@ async fn parked(test: Test) {
     assert_eq!(metrics.sum("wahook_reconnects_total"), 0.0);
 }
 
-async fn odd_bytes_beside(test: Test) {
+async fn odd_bytes_outside(test: Test) {
     let pair = test.pair(Receiver::start().await, &[]).await;
     let mut wire = AmqpWire::connect(&pair.place().amqp_url).await.unwrap();
     wire.publish("wahook.events", b"\xff.\xfe", &good("odd-key"))
@@ -176,14 +176,14 @@ async fn odd_bytes_beside(test: Test) {
 
 async fn dead_letter(pair: &Pair, name: &str) -> WireMessage {
     let what = format!("{name} among the dead letters");
-    eventually(PARKED_WITHIN, &what, || async {
+    eventually(DEAD_LETTERED_WITHIN, &what, || async {
         let mut wire = AmqpWire::connect(&pair.place().amqp_url).await.unwrap();
         wire.get("wahook.dead").await.unwrap()
     })
     .await
 }
 
-/// Each once, and nothing else.
+/// Asserts that each event arrives once, and nothing else.
 async fn only_these_arrive(pair: &Pair, ids: &BTreeSet<String>) {
     let posts = pair
         .receiver

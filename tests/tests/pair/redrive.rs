@@ -1,4 +1,4 @@
-//! What an operator does with dead letters, and that nothing is lost by it.
+//! Commands of operators for dead letters.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -15,29 +15,32 @@ use wahook_tests::receiver::{Answer, Receiver};
 use crate::world::{Test, Tests};
 
 const SOON: Duration = Duration::from_secs(10);
-/// Each event is dead after its first attempt.
+/// Dead-letters each event after its first attempt.
 const NO_RETRIES: (&str, &str) = ("WEBHOOK_RETRY_ATTEMPTS", "0");
 
 pub(crate) fn add(tests: &mut Tests) {
     tests.add(
-        "a_redriven_letter_is_delivered_with_its_id_and_its_record_keeps_the_history",
+        "a_redriven_event_is_delivered_with_its_id_and_its_record_keeps_the_history",
         delivered,
     );
     tests.add(
-        "a_redriven_letter_that_fails_again_is_retrying_and_then_dead_again",
+        "a_redriven_event_that_fails_again_is_retried_and_dead_lettered_again",
         fails_again,
     );
-    tests.add("only_the_chosen_letters_are_redriven", chosen);
-    tests.add("discarding_needs_a_choice_and_takes_no_other", discard);
-    tests.add("a_redrive_that_is_killed_loses_nothing", killed);
-    tests.add("an_undecodable_letter_is_listed_and_kept", undecodable);
+    tests.add("only_selected_dead_letters_are_redriven", selected);
+    tests.add(
+        "discard_requires_a_selection_and_removes_nothing_else",
+        discard,
+    );
+    tests.add("a_killed_redrive_loses_nothing", killed);
+    tests.add("an_undecodable_dead_letter_is_listed_and_kept", undecodable);
 }
 
-/// Fails while the switch is off.
-async fn mended_by(switch: &Arc<AtomicBool>) -> Receiver {
-    let mended = Arc::clone(switch);
+/// Starts a receiver that answers 500 until the switch is on.
+async fn recovered_by(switch: &Arc<AtomicBool>) -> Receiver {
+    let recovered = Arc::clone(switch);
     Receiver::answering(move |_| {
-        Answer::status(if mended.load(Ordering::Relaxed) {
+        Answer::status(if recovered.load(Ordering::Relaxed) {
             200
         } else {
             500
@@ -64,7 +67,7 @@ async fn listed(pair: &Pair) -> Vec<Value> {
         .collect()
 }
 
-/// Posts events of these names and waits until all are dead.
+/// Posts events of these names and waits until all have failed.
 async fn dead(pair: &Pair, names: &[&str]) -> Vec<String> {
     let mut ids = Vec::new();
     for name in names {
@@ -81,22 +84,22 @@ fn has_status(status: &'static str) -> impl Fn(&Document) -> bool {
 }
 
 async fn delivered(test: Test) {
-    let mended = Arc::new(AtomicBool::new(false));
+    let recovered = Arc::new(AtomicBool::new(false));
     let settings = [("WEBHOOK_RETRY_DELAY", "100")];
-    let pair = test.pair(mended_by(&mended).await, &settings).await;
+    let pair = test.pair(recovered_by(&recovered).await, &settings).await;
     let ids = dead(&pair, &["call"]).await;
     let id = ids[0].as_str();
 
-    let letters = listed(&pair).await;
-    assert_eq!(letters.len(), 1);
-    assert_eq!(letters[0]["id"], id);
-    assert_eq!(letters[0]["endpoint"], "default");
-    assert_eq!(letters[0]["attempts"], 4);
-    assert_eq!(letters[0]["reason"], "answered 500");
+    let dead_letters = listed(&pair).await;
+    assert_eq!(dead_letters.len(), 1);
+    assert_eq!(dead_letters[0]["id"], id);
+    assert_eq!(dead_letters[0]["endpoint"], "default");
+    assert_eq!(dead_letters[0]["attempts"], 4);
+    assert_eq!(dead_letters[0]["reason"], "answered 500");
     let shown = run(&pair, &["show", id]).await;
     assert!(shown.printed().contains(r#"{"event":"call","data":{},"#));
 
-    mended.store(true, Ordering::Relaxed);
+    recovered.store(true, Ordering::Relaxed);
     let redriven = run(&pair, &["redrive", "--all"]).await;
     assert_eq!(redriven.printed(), "1 of 1 dead letters redriven\n");
     let record = pair.wait_record(id, SOON, has_status("success")).await;
@@ -116,7 +119,7 @@ async fn fails_again(test: Test) {
         ("WEBHOOK_RETRY_DELAY", "1500"),
     ];
     let never = Arc::new(AtomicBool::new(false));
-    let pair = test.pair(mended_by(&never).await, &settings).await;
+    let pair = test.pair(recovered_by(&never).await, &settings).await;
     let ids = dead(&pair, &["call"]).await;
     run(&pair, &["redrive", "--all"]).await.printed();
     pair.wait_record(&ids[0], SOON, has_status("retrying"))
@@ -128,17 +131,19 @@ async fn fails_again(test: Test) {
     assert_eq!(listed(&pair).await.len(), 1);
 }
 
-async fn chosen(test: Test) {
-    let mended = Arc::new(AtomicBool::new(false));
-    let pair = test.pair(mended_by(&mended).await, &[NO_RETRIES]).await;
+async fn selected(test: Test) {
+    let recovered = Arc::new(AtomicBool::new(false));
+    let pair = test
+        .pair(recovered_by(&recovered).await, &[NO_RETRIES])
+        .await;
     dead(&pair, &["call", "ready", "call", "ready", "call"]).await;
-    mended.store(true, Ordering::Relaxed);
+    recovered.store(true, Ordering::Relaxed);
 
     let nothing = run(&pair, &["redrive"]).await;
     assert_eq!(nothing.status.code(), Some(1));
     assert!(nothing.stderr.contains("--all"), "{}", nothing.stderr);
-    let tried = run(&pair, &["redrive", "--event", "ready", "--dry-run"]).await;
-    assert_eq!(tried.printed(), "2 of 5 dead letters would be redriven\n");
+    let preview = run(&pair, &["redrive", "--event", "ready", "--dry-run"]).await;
+    assert_eq!(preview.printed(), "2 of 5 dead letters would be redriven\n");
     assert_eq!(
         run(&pair, &["redrive", "--older-than", "1h"])
             .await
@@ -166,11 +171,14 @@ async fn chosen(test: Test) {
 
 async fn discard(test: Test) {
     let never = Arc::new(AtomicBool::new(false));
-    let pair = test.pair(mended_by(&never).await, &[NO_RETRIES]).await;
+    let pair = test.pair(recovered_by(&never).await, &[NO_RETRIES]).await;
     let ids = dead(&pair, &["call", "ready"]).await;
     assert_eq!(run(&pair, &["discard"]).await.status.code(), Some(1));
-    let tried = run(&pair, &["discard", "--id", &ids[0], "--dry-run"]).await;
-    assert_eq!(tried.printed(), "1 of 2 dead letters would be discarded\n");
+    let preview = run(&pair, &["discard", "--id", &ids[0], "--dry-run"]).await;
+    assert_eq!(
+        preview.printed(),
+        "1 of 2 dead letters would be discarded\n"
+    );
     assert_eq!(listed(&pair).await.len(), 2);
     run(&pair, &["discard", "--id", &ids[0]]).await.printed();
     let left = listed(&pair).await;
@@ -179,32 +187,32 @@ async fn discard(test: Test) {
 }
 
 async fn killed(test: Test) {
-    const LETTERS: usize = 200;
-    let mended = Arc::new(AtomicBool::new(false));
-    // So many failures would pause the endpoint, and its events would wait.
+    const EVENTS: usize = 200;
+    let recovered = Arc::new(AtomicBool::new(false));
+    // The failures would pause the endpoint, and its events would wait.
     let settings = [NO_RETRIES, ("WEBHOOK_CIRCUIT", "off")];
-    let pair = test.pair(mended_by(&mended).await, &settings).await;
-    let ids: BTreeSet<String> = dead(&pair, &["call"; LETTERS]).await.into_iter().collect();
-    mended.store(true, Ordering::Relaxed);
+    let pair = test.pair(recovered_by(&recovered).await, &settings).await;
+    let ids: BTreeSet<String> = dead(&pair, &["call"; EVENTS]).await.into_iter().collect();
+    recovered.store(true, Ordering::Relaxed);
     let redrive = start(&pair, &["redrive", "--all", "--rate", "100"]).await;
-    pair.receiver.wait_for(LETTERS + 40, SOON).await;
+    pair.receiver.wait_for(EVENTS + 40, SOON).await;
     redrive.kill9().await;
-    // The broker puts the letters back as soon as it has noticed.
-    let rest = eventually(SOON, "the rest of the letters", || async {
+    // The broker requeues the dead letters once the connection is closed.
+    let rest = eventually(SOON, "the other dead letters", || async {
         let left = listed(&pair).await;
         (!left.is_empty()).then_some(left)
     })
     .await;
-    assert!(rest.len() < LETTERS, "{} letters are left", rest.len());
+    assert!(rest.len() < EVENTS, "{} dead letters are left", rest.len());
     run(&pair, &["redrive", "--all"]).await.printed();
     for id in &ids {
         pair.wait_record(id, SOON, has_status("success")).await;
     }
     assert!(listed(&pair).await.is_empty());
-    let twice = pair.receiver.posts().len() - 2 * LETTERS;
+    let twice = pair.receiver.posts().len() - 2 * EVENTS;
     assert!(
         twice <= 64,
-        "{twice} duplicates: more than were on their way at once"
+        "{twice} duplicates: more than the dead letters in flight"
     );
 }
 
@@ -216,13 +224,13 @@ async fn undecodable(test: Test) {
     let properties = lapin::BasicProperties::default().with_message_id("odd".into());
     let publish = channel.basic_publish("".into(), queue, options, b"\x1b[2J", properties);
     publish.await.unwrap().await.unwrap();
-    let letters = eventually(SOON, "the letter", || async {
-        Some(listed(&pair).await).filter(|letters| !letters.is_empty())
+    let dead_letters = eventually(SOON, "the dead letter", || async {
+        Some(listed(&pair).await).filter(|listed| !listed.is_empty())
     })
     .await;
-    assert_eq!(letters[0]["id"], "odd");
-    assert_eq!(letters[0]["endpoint"], "default", "x-death tells it");
-    let reason = letters[0]["reason"].as_str().unwrap();
+    assert_eq!(dead_letters[0]["id"], "odd");
+    assert_eq!(dead_letters[0]["endpoint"], "default", "from x-death");
+    let reason = dead_letters[0]["reason"].as_str().unwrap();
     assert!(reason.starts_with("undecodable: "), "{reason}");
     let redriven = run(&pair, &["redrive", "--all"]).await;
     assert_eq!(redriven.status.code(), Some(1));

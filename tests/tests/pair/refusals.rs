@@ -1,4 +1,4 @@
-//! What the producer does not take, and how it says so.
+//! Requests that the producer refuses, and its answers.
 
 use std::time::Duration;
 
@@ -13,12 +13,15 @@ use crate::world::{Test, Tests};
 
 pub(crate) fn add(tests: &mut Tests) {
     tests.add("every_refusal_is_a_problem_document", problem_documents);
-    tests.add("without_a_right_token_nothing_is_taken", tokens);
+    tests.add("requests_without_a_valid_token_are_answered_401", tokens);
     tests.add(
-        "lenient_names_deviations_and_strict_refuses_them",
+        "lenient_validation_warns_and_strict_validation_refuses",
         validation,
     );
-    tests.add("before_the_first_consumer_the_answer_is_503", no_endpoint);
+    tests.add(
+        "events_before_the_first_consumer_are_answered_503",
+        no_endpoint,
+    );
 }
 
 #[track_caller]
@@ -101,7 +104,7 @@ async fn problem_documents(test: Test) {
 
     pair.post(&json!({"event": "test"})).await.accepted_id();
     let posts = pair.receiver.wait_for(1, Duration::from_secs(5)).await;
-    assert_eq!(posts.len(), 1, "nothing that was refused is delivered");
+    assert_eq!(posts.len(), 1, "refused events are not delivered");
     let refused = pair.producer.metrics().await;
     for reason in [
         "not_json",

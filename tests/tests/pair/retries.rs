@@ -1,4 +1,4 @@
-//! The promised schedule, and what the log shows meanwhile.
+//! Retry schedule, and the records in the log meanwhile.
 
 use std::time::Duration;
 
@@ -11,11 +11,11 @@ use crate::world::{Test, Tests};
 
 pub(crate) fn add(tests: &mut Tests) {
     tests.add("three_failures_are_retried_after_5_10_and_20_s", schedule);
-    tests.add("retries_zero_means_one_attempt", no_retries);
-    tests.add("an_answer_that_takes_too_long_is_a_failure", too_slow);
+    tests.add("zero_retries_mean_one_attempt", no_retries);
+    tests.add("an_answer_after_the_timeout_is_a_failure", too_slow);
     tests.add("a_redirect_is_not_followed", redirect);
     tests.add(
-        "retry_after_lengthens_the_wait_to_a_declared_step",
+        "retry_after_extends_the_delay_to_the_next_step",
         retry_after,
     );
 }
@@ -146,9 +146,9 @@ async fn redirect(test: Test) {
 }
 
 async fn retry_after(test: Test) {
-    let asks = |_: &Post| Answer::status(429).header("retry-after", "7");
+    let busy = |_: &Post| Answer::status(429).header("retry-after", "7");
     let settings = [("WEBHOOK_RETRY_DELAY", "1000")];
-    let pair = test.pair(Receiver::answering(asks).await, &settings).await;
+    let pair = test.pair(Receiver::answering(busy).await, &settings).await;
     let id = pair.post(&json!({"event": "test"})).await.accepted_id();
     let record = pair
         .wait_record(&id, Duration::from_secs(5), is_retrying(0))
@@ -161,7 +161,7 @@ async fn retry_after(test: Test) {
     assert_eq!(
         next - ended,
         30_000,
-        "7 s is lengthened to the next step, 30 s"
+        "7 s is extended to the next step, 30 s"
     );
     let consumer = pair.take_consumer();
     consumer

@@ -1,4 +1,4 @@
-//! Faulty settings: all of them named at once, exit status 2, before any connection.
+//! Invalid settings: all are reported at once, with exit status 2, before any connection.
 
 use std::time::Duration;
 
@@ -9,13 +9,13 @@ use crate::world::{Test, Tests};
 
 pub(crate) fn add(tests: &mut Tests) {
     tests.add(
-        "faulty_settings_are_all_named_at_once_with_exit_status_2",
+        "all_invalid_settings_are_reported_at_once_with_exit_status_2",
         faulty,
     );
 }
 
 async fn faulty(_: Test) {
-    // A broker's address that would notice a connection.
+    // Listener in place of a broker, to detect a connection.
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let broker = format!("amqp://{}", listener.local_addr().unwrap());
     let consumer = [
@@ -48,7 +48,7 @@ async fn faulty(_: Test) {
     let connected = tokio::time::timeout(Duration::from_millis(100), listener.accept()).await;
     assert!(
         connected.is_err(),
-        "a program with faulty settings connected"
+        "a program with invalid settings connected"
     );
 }
 
@@ -56,12 +56,12 @@ async fn refuses(name: ProgramName, settings: &[(&str, &str)], named: &[&str]) {
     let program = Program::launch(name, settings).await;
     let status = program.wait_exit(Duration::from_secs(5)).await;
     assert_eq!(status.code(), Some(2));
-    let said = program.stderr_so_far();
+    let stderr = program.stderr_so_far();
     for variable in named {
-        let line = said
+        let line = stderr
             .lines()
             .find(|line| line.contains(&format!("{variable} ")));
-        let line = line.unwrap_or_else(|| panic!("{variable} is not named in:\n{said}"));
+        let line = line.unwrap_or_else(|| panic!("{variable} is not reported in:\n{stderr}"));
         assert!(line.contains(&format!("for example {variable}=")), "{line}");
     }
 }

@@ -1,4 +1,4 @@
-//! Stopping: in two steps, with nothing lost.
+//! Shutdown in two steps, without losses.
 
 use std::time::{Duration, Instant};
 
@@ -8,13 +8,16 @@ use wahook_tests::receiver::{Answer, Receiver};
 use crate::world::{Test, Tests};
 
 pub(crate) fn add(tests: &mut Tests) {
-    tests.add("a_stop_finishes_what_is_in_flight_and_exits_with_0", soft);
+    tests.add(
+        "a_stop_finishes_deliveries_in_flight_and_exits_with_0",
+        soft,
+    );
     tests.add(
         "a_second_signal_stops_at_once_and_the_event_is_delivered_later",
         hard,
     );
-    tests.add("the_end_of_the_grace_stops_at_once", grace);
-    tests.add("a_producer_stops_with_0", producer);
+    tests.add("an_expired_grace_period_stops_the_consumer", grace);
+    tests.add("an_interrupted_producer_exits_with_0", producer);
 }
 
 fn slow(delay: Duration) -> impl Future<Output = Receiver> {
@@ -33,7 +36,7 @@ async fn soft(test: Test) {
     );
     let record = pair.record(&id).await.unwrap();
     assert_eq!(record.get_str("status").ok(), Some("success"));
-    // It was acknowledged too: another consumer has nothing to do.
+    // The message is acknowledged: another consumer does not get it.
     pair.add_consumer().await;
     let other = pair.post(&json!({"event": "test"})).await.accepted_id();
     let posts = pair.receiver.wait_for(2, Duration::from_secs(5)).await;
@@ -55,7 +58,7 @@ async fn hard(test: Test) {
     assert_eq!(
         posts[1].id(),
         Some(id.as_str()),
-        "the broker handed it out again"
+        "the broker delivers it again"
     );
 }
 

@@ -1,5 +1,5 @@
-//! Receivers as users write them accept what the pair sends: Express and Fastify with the
-//! documented verifier, and the libraries for Standard Webhooks in node and Python.
+//! Verification of deliveries by typical receivers: Express and Fastify with the documented
+//! verifier, and the libraries for Standard Webhooks in node and Python.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -16,7 +16,7 @@ use wahook_tests::spelled::{key, spelled_json};
 use crate::batches::{NDJSON, lines};
 use crate::world::{Test, Tests};
 
-/// As the libraries make them: base64 after the prefix.
+/// Secret in the format of the libraries: base64 after the prefix.
 const BASE64_SECRET: &str = "whsec_C2FVsBQIhrscChlQIMV+b5sSYspob7oD";
 
 pub(crate) fn add(tests: &mut Tests) {
@@ -28,15 +28,15 @@ pub(crate) fn add(tests: &mut Tests) {
     ];
     for (name, language, arguments) in receivers {
         for (form, secret) in [("plain", SECRET), ("base64", BASE64_SECRET)] {
-            let name = format!("{name}_accepts_what_is_signed_with_a_{form}_secret");
+            let name = format!("{name}_accepts_deliveries_signed_with_a_{form}_secret");
             tests.add(name, move |test| accepts(test, language, arguments, secret));
         }
     }
-    tests.add("five_thousand_odd_events_pass_express", many);
+    tests.add("express_accepts_five_thousand_unusual_events", many);
 }
 
-/// What JavaScript prints otherwise than it was sent, or nearly does.
-const AWKWARD: [&str; 7] = [
+/// Events that JavaScript prints differently, or nearly so.
+const UNUSUAL: [&str; 7] = [
     r#"{"event":"test","data":{"n":[1.0,1e21,1e-7,-0.0,123456789012345678901,0.1,5e-324]}}"#,
     r#"{"event":"test","data":{"b":1,"2":2,"a":3,"1":4,"b":5,"4294967295":6}}"#,
     r#"{"event":"test","data":{"s":"\u00e9\u2028\u0007\/\ud83d\udc4d \ud83d lone"}}"#,
@@ -55,7 +55,7 @@ async fn accepts(
     let mut receiver = ForeignReceiver::start(language, arguments, secret).await;
     let pair = pair(test, &receiver, secret).await;
     let mut sent = BTreeSet::new();
-    for event in wahook_domain::samples().chain(AWKWARD) {
+    for event in wahook_domain::samples().chain(UNUSUAL) {
         sent.insert(pair.post_with(&[], event).await.accepted_id());
     }
     are_accepted(&mut receiver, sent, Duration::from_secs(10)).await;
@@ -65,21 +65,21 @@ async fn pair(test: Test, receiver: &ForeignReceiver, secret: &str) -> Pair {
     let settings = [
         ("WEBHOOK_URL", receiver.url()),
         ("WEBHOOK_SECRET", secret),
-        // What a verifier refuses must not come again and be counted twice.
+        // A retry of a refused delivery would be counted twice.
         ("WEBHOOK_RETRY_ATTEMPTS", "0"),
     ];
     test.pair(Receiver::start().await, &settings).await
 }
 
-/// Each of these events, once, by every verifier.
+/// Asserts that every verifier accepts each of these events once.
 async fn are_accepted(receiver: &mut ForeignReceiver, mut ids: BTreeSet<String>, each: Duration) {
     while !ids.is_empty() {
-        let said = receiver.next(each).await;
-        let verdicts = said["verdicts"].as_object().unwrap();
-        assert!(verdicts.len() >= 3, "{said}");
-        assert!(verdicts.values().all(|verdict| verdict == true), "{said}");
-        let id = said["id"].as_str().unwrap();
-        assert!(ids.remove(id), "{id} was not sent, or came again");
+        let verdict = receiver.next(each).await;
+        let verdicts = verdict["verdicts"].as_object().unwrap();
+        assert!(verdicts.len() >= 3, "{verdict}");
+        assert!(verdicts.values().all(|valid| valid == true), "{verdict}");
+        let id = verdict["id"].as_str().unwrap();
+        assert!(ids.remove(id), "{id} was not sent, or was delivered twice");
     }
 }
 
@@ -91,7 +91,7 @@ async fn many(test: Test) {
     let arguments = ["express-receiver.js", "express"];
     let mut receiver = ForeignReceiver::start(Node, &arguments, SECRET).await;
     let pair = pair(test, &receiver, SECRET).await;
-    let events: Vec<_> = drawn(seed, odd_event()).take(EVENTS).collect();
+    let events: Vec<_> = drawn(seed, unusual_event()).take(EVENTS).collect();
     let mut sent = BTreeSet::new();
     for batch in events.chunks(BATCH) {
         let answer = pair.post_with(&NDJSON, batch.join("\n")).await;
@@ -104,8 +104,8 @@ async fn many(test: Test) {
     are_accepted(&mut receiver, sent, Duration::from_secs(20)).await;
 }
 
-/// An event on one line.
-fn odd_event() -> impl Strategy<Value = String> {
+/// Unusual event on one line.
+fn unusual_event() -> impl Strategy<Value = String> {
     let members = || {
         vec((key(), spelled_json()), 0..4).prop_map(|members| {
             let member = |(key, value): &(String, String)| format!("{key}:{value}");

@@ -1,4 +1,4 @@
-//! What is promised.
+//! Checks of the queue contract.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -13,10 +13,10 @@ use crate::place::{Place, all, endpoint, event, is_silent, next, step, take, top
 const WORK: &str = "wahook.deliver.default";
 const SOON: Duration = Duration::from_secs(20);
 
-pub(crate) async fn confirmed_events_are_handed_out_in_order_and_unchanged_after_a_restart(
+pub(crate) async fn confirmed_events_are_delivered_in_order_and_unchanged_after_a_restart(
     place: &mut Place,
 ) {
-    place.intake(&all()).await.close().await;
+    place.connect(&all()).await.close().await;
     let sent: Vec<_> = (0..600)
         .map(|n| event("message_ack", &format!("evt-{n}")))
         .collect();
@@ -24,28 +24,28 @@ pub(crate) async fn confirmed_events_are_handed_out_in_order_and_unchanged_after
         place.publish(Outgoing::event(event)).await.unwrap();
     }
     place.restart().await;
-    let intake = place.intake(&all()).await;
-    let mut subscription = intake.subscribe(WORK, 10).await.unwrap();
+    let connection = place.connect(&all()).await;
+    let mut subscription = connection.subscribe(WORK, 10).await.unwrap();
     for expected in &sent {
         let received = next(&mut subscription).await;
         assert_eq!(&received.event().unwrap(), expected);
         received.receipt.ack().await.unwrap();
     }
     drop(subscription);
-    intake.close().await;
+    connection.close().await;
     place.restart().await;
-    let intake = place.intake(&all()).await;
-    assert!(intake.take_one(WORK).await.unwrap().is_none());
-    intake.close().await;
+    let connection = place.connect(&all()).await;
+    assert!(connection.take_one(WORK).await.unwrap().is_none());
+    connection.close().await;
 }
 
-pub(crate) async fn what_was_not_acknowledged_is_handed_out_again_and_says_so(place: &mut Place) {
-    let intake = place.intake(&all()).await;
+pub(crate) async fn unacked_messages_are_delivered_again_and_marked_redelivered(place: &mut Place) {
+    let connection = place.connect(&all()).await;
     for n in 0..4 {
         let event = event("call", &format!("evt-{n}"));
         place.publish(Outgoing::event(&event)).await.unwrap();
     }
-    let mut subscription = intake.subscribe(WORK, 3).await.unwrap();
+    let mut subscription = connection.subscribe(WORK, 3).await.unwrap();
     let mut held = Vec::new();
     for _ in 0..3 {
         let received = next(&mut subscription).await;
@@ -53,17 +53,17 @@ pub(crate) async fn what_was_not_acknowledged_is_handed_out_again_and_says_so(pl
         held.push(received);
     }
     subscription.cancel().await;
-    // One ack is that of one message.
+    // An ack settles one message only.
     held.remove(1).receipt.ack().await.unwrap();
     drop((held, subscription));
-    intake.close().await;
+    connection.close().await;
     for restarts in [false, true] {
         if restarts {
             place.restart().await;
         }
-        let intake = place.intake(&all()).await;
+        let connection = place.connect(&all()).await;
         let mut again = BTreeSet::new();
-        let mut subscription = intake.subscribe(WORK, 3).await.unwrap();
+        let mut subscription = connection.subscribe(WORK, 3).await.unwrap();
         let mut held = Vec::new();
         for _ in 0..3 {
             let received = next(&mut subscription).await;
@@ -77,13 +77,13 @@ pub(crate) async fn what_was_not_acknowledged_is_handed_out_again_and_says_so(pl
         let expected: BTreeSet<_> = ["evt-0", "evt-2", "evt-3"].map(str::to_owned).into();
         assert_eq!(again, expected);
         drop((held, subscription));
-        intake.close().await;
+        connection.close().await;
     }
 }
 
-pub(crate) async fn what_is_dropped_unsettled_is_handed_out_again_at_once(place: &mut Place) {
-    let intake = place.intake(&all()).await;
-    let mut subscription = intake.subscribe(WORK, 10).await.unwrap();
+pub(crate) async fn a_message_dropped_unsettled_is_redelivered_at_once(place: &mut Place) {
+    let connection = place.connect(&all()).await;
+    let mut subscription = connection.subscribe(WORK, 10).await.unwrap();
     for n in 0..2 {
         let event = event("call", &format!("evt-{n}"));
         place.publish(Outgoing::event(&event)).await.unwrap();
@@ -96,32 +96,32 @@ pub(crate) async fn what_is_dropped_unsettled_is_handed_out_again_at_once(place:
     assert!(again.redelivered);
     assert_eq!(again.event().unwrap().id, id);
     again.receipt.ack().await.unwrap();
-    intake.close().await;
+    connection.close().await;
 }
 
-pub(crate) async fn a_silent_subscription_with_its_hands_full_is_left_alone(place: &mut Place) {
-    let intake = place.intake(&all()).await;
-    let mut subscription = intake.subscribe(WORK, 1).await.unwrap();
+pub(crate) async fn a_silent_subscription_with_a_full_prefetch_is_not_replaced(place: &mut Place) {
+    let connection = place.connect(&all()).await;
+    let mut subscription = connection.subscribe(WORK, 1).await.unwrap();
     for n in 0..2 {
         let event = event("call", &format!("evt-{n}"));
         place.publish(Outgoing::event(&event)).await.unwrap();
     }
     let held = next(&mut subscription).await;
-    // Silence is asked about after 5 s, and what is owed again after 5 s more.
+    // A silent subscription is checked after 5 s, and replaced at the earliest 5 s later.
     let silent = tokio::time::timeout(Duration::from_secs(12), subscription.next()).await;
     assert!(silent.is_err());
     held.receipt.ack().await.unwrap();
     next(&mut subscription).await.receipt.ack().await.unwrap();
-    intake.close().await;
+    connection.close().await;
 }
 
-pub(crate) async fn no_more_than_the_prefetch_are_out_at_once(place: &mut Place) {
-    let intake = place.intake(&all()).await;
+pub(crate) async fn no_more_messages_than_the_prefetch_are_unacked(place: &mut Place) {
+    let connection = place.connect(&all()).await;
     for n in 0..5 {
         let event = event("call", &format!("evt-{n}"));
         place.publish(Outgoing::event(&event)).await.unwrap();
     }
-    let mut subscription = intake.subscribe(WORK, 2).await.unwrap();
+    let mut subscription = connection.subscribe(WORK, 2).await.unwrap();
     let first = next(&mut subscription).await;
     let _second = next(&mut subscription).await;
     assert!(is_silent(&mut subscription).await);
@@ -129,12 +129,12 @@ pub(crate) async fn no_more_than_the_prefetch_are_out_at_once(place: &mut Place)
     let third = next(&mut subscription).await;
     assert_eq!(third.event().unwrap().id.as_str(), "evt-2");
     assert!(is_silent(&mut subscription).await);
-    intake.close().await;
+    connection.close().await;
 }
 
-pub(crate) async fn a_retry_comes_back_at_its_delay_and_not_before(place: &mut Place) {
-    let intake = place.intake(&all()).await;
-    let mut subscription = intake.subscribe(WORK, 10).await.unwrap();
+pub(crate) async fn a_retry_is_delivered_after_its_delay_and_not_before(place: &mut Place) {
+    let connection = place.connect(&all()).await;
+    let mut subscription = connection.subscribe(WORK, 10).await.unwrap();
     let failed = event("call", "evt-1");
     let began = Instant::now();
     let retry = Outgoing::retry(&failed, &endpoint("default"), step(700));
@@ -150,53 +150,53 @@ pub(crate) async fn a_retry_comes_back_at_its_delay_and_not_before(place: &mut P
     assert_eq!(received.event().unwrap(), expected);
     assert!(!received.redelivered);
     received.receipt.ack().await.unwrap();
-    intake.close().await;
+    connection.close().await;
 }
 
-pub(crate) async fn a_rejected_message_is_a_dead_letter_and_otherwise_unchanged(place: &mut Place) {
-    let intake = place.intake(&all()).await;
+pub(crate) async fn a_rejected_message_is_dead_lettered_unchanged(place: &mut Place) {
+    let connection = place.connect(&all()).await;
     let poison = event("call", "evt-1");
     place.publish(Outgoing::event(&poison)).await.unwrap();
-    let received = take(&intake, WORK).await;
+    let received = take(&connection, WORK).await;
     received.receipt.reject().await.unwrap();
-    let letter = take(&intake, names::DEAD_QUEUE).await;
-    let read = letter.letter();
+    let dead_letter = take(&connection, names::DEAD_QUEUE).await;
+    let read = dead_letter.dead_letter();
     assert_eq!(read.payload, poison.body.bytes());
     assert_eq!(read.content.unwrap(), poison);
     assert_eq!(read.endpoint, Some(EndpointName::default()));
     assert!(read.moved_by_broker && read.died_at.is_some());
     assert!(read.reason.contains("rejected"), "{}", read.reason);
-    letter.receipt.ack().await.unwrap();
-    assert!(intake.take_one(WORK).await.unwrap().is_none());
-    intake.close().await;
+    dead_letter.receipt.ack().await.unwrap();
+    assert!(connection.take_one(WORK).await.unwrap().is_none());
+    connection.close().await;
 }
 
-pub(crate) async fn a_message_that_comes_back_too_often_is_a_dead_letter(place: &mut Place) {
-    let intake = place.intake(&all()).await;
+pub(crate) async fn a_message_redelivered_too_often_is_dead_lettered(place: &mut Place) {
+    let connection = place.connect(&all()).await;
     let deadly = event("call", "evt-1");
     place.publish(Outgoing::event(&deadly)).await.unwrap();
-    // The limit is how often it may come back.
+    // The delivery limit counts redeliveries only.
     for delivery in 0..=100 {
-        let received = take(&intake, WORK).await;
+        let received = take(&connection, WORK).await;
         assert_eq!(received.redelivered, delivery > 0, "delivery {delivery}");
         received.receipt.requeue().await.unwrap();
     }
-    let letter = take(&intake, names::DEAD_QUEUE).await;
-    let read = letter.letter();
+    let dead_letter = take(&connection, names::DEAD_QUEUE).await;
+    let read = dead_letter.dead_letter();
     assert!(read.reason.contains("too often"), "{}", read.reason);
     assert_eq!(read.content.unwrap(), deadly);
-    assert!(intake.take_one(WORK).await.unwrap().is_none());
-    intake.close().await;
+    assert!(connection.take_one(WORK).await.unwrap().is_none());
+    connection.close().await;
 }
 
-pub(crate) async fn each_endpoint_gets_what_it_wants_and_what_none_wants_is_known(
+pub(crate) async fn events_are_routed_by_filter_and_unwanted_events_are_detected(
     place: &mut Place,
 ) {
     let two = topology(&[
         ("crm", &["message_*"]),
         ("audit", &["message_ack", "ready"]),
     ]);
-    let intake = place.intake(&two).await;
+    let connection = place.connect(&two).await;
     let publish = ["message_ack", "message_create", "ready"];
     for name in publish {
         place
@@ -204,11 +204,14 @@ pub(crate) async fn each_endpoint_gets_what_it_wants_and_what_none_wants_is_know
             .await
             .unwrap();
     }
-    let nobodys = event("call", "evt-1");
-    let routed = place.publish(Outgoing::event(&nobodys)).await;
+    let unwanted = event("call", "evt-1");
+    let routed = place.publish(Outgoing::event(&unwanted)).await;
     assert_eq!(routed, Err(PublishError::Unroutable));
-    assert_eq!(place.publish(Outgoing::is_unwanted(&nobodys)).await, Ok(()));
-    let wanted = Outgoing::is_unwanted(&event("ready", "evt-2"));
+    assert_eq!(
+        place.publish(Outgoing::unwanted_query(&unwanted)).await,
+        Ok(())
+    );
+    let wanted = Outgoing::unwanted_query(&event("ready", "evt-2"));
     assert_eq!(place.publish(wanted).await, Err(PublishError::Unroutable));
     for (name, expected) in [
         ("crm", ["message_ack", "message_create"]),
@@ -216,49 +219,50 @@ pub(crate) async fn each_endpoint_gets_what_it_wants_and_what_none_wants_is_know
     ] {
         let queue = names::work_queue(&endpoint(name));
         for id in expected {
-            let received = take(&intake, &queue).await;
+            let received = take(&connection, &queue).await;
             assert_eq!(received.event().unwrap().id.as_str(), id);
             received.receipt.ack().await.unwrap();
         }
-        assert!(intake.take_one(&queue).await.unwrap().is_none());
+        assert!(connection.take_one(&queue).await.unwrap().is_none());
     }
-    intake.close().await;
+    connection.close().await;
 }
 
-pub(crate) async fn nothing_is_known_to_be_unwanted_before_endpoints_are_declared(
-    place: &mut Place,
-) {
+pub(crate) async fn no_event_is_unwanted_before_endpoints_are_declared(place: &mut Place) {
     let event = event("call", "evt-1");
     let routed = place.publish(Outgoing::event(&event)).await;
     assert_eq!(routed, Err(PublishError::Unroutable));
-    let asked = place.publish(Outgoing::is_unwanted(&event)).await;
-    assert_eq!(asked, Err(PublishError::Unroutable));
+    let queried = place.publish(Outgoing::unwanted_query(&event)).await;
+    assert_eq!(queried, Err(PublishError::Unroutable));
 }
 
-pub(crate) async fn what_replaces_another_topology_takes_its_filters_away(place: &mut Place) {
+pub(crate) async fn a_topology_that_replaces_another_removes_its_filters(place: &mut Place) {
     let before = topology(&[("default", &["ready", "call"])]);
-    let intake = place.intake(&before).await;
+    let connection = place.connect(&before).await;
     let kept = Outgoing::event(&event("ready", "evt-1"));
     place.publish(kept).await.unwrap();
     let after = topology(&[("default", &["call"])]).replacing(&before);
-    intake.declare(&after).await.unwrap();
+    connection.declare(&after).await.unwrap();
     let ready = event("ready", "evt-2");
     let publisher = place.publisher().await;
-    eventually(SOON, "that it is unwanted", || async {
-        publisher.publish(Outgoing::is_unwanted(&ready)).await.ok()
+    eventually(SOON, "the event to be unwanted", || async {
+        publisher
+            .publish(Outgoing::unwanted_query(&ready))
+            .await
+            .ok()
     })
     .await;
-    // What is queued stays.
-    let received = take(&intake, WORK).await;
+    // Queued messages stay.
+    let received = take(&connection, WORK).await;
     assert_eq!(received.event().unwrap().id.as_str(), "evt-1");
-    intake.close().await;
+    connection.close().await;
 }
 
 pub(crate) async fn a_cancelled_subscription_ends_and_leaves_the_rest_in_the_queue(
     place: &mut Place,
 ) {
-    let intake = place.intake(&all()).await;
-    let mut subscription = intake.subscribe(WORK, 10).await.unwrap();
+    let connection = place.connect(&all()).await;
+    let mut subscription = connection.subscribe(WORK, 10).await.unwrap();
     place
         .publish(Outgoing::event(&event("call", "evt-1")))
         .await
@@ -271,17 +275,17 @@ pub(crate) async fn a_cancelled_subscription_ends_and_leaves_the_rest_in_the_que
         .unwrap();
     let ended = tokio::time::timeout(SOON, subscription.next()).await;
     assert!(matches!(ended, Ok(Err(SubscriptionEnded::Cancelled))));
-    // What was handed out can still be acknowledged.
+    // A message delivered before can still be acked.
     received.receipt.ack().await.unwrap();
-    let left = take(&intake, WORK).await;
+    let left = take(&connection, WORK).await;
     assert_eq!(left.event().unwrap().id.as_str(), "evt-2");
     left.receipt.ack().await.unwrap();
-    intake.close().await;
+    connection.close().await;
 }
 
 pub(crate) async fn subscriptions_are_counted(place: &mut Place) {
-    let intake = place.intake(&all()).await;
-    let observer = intake.observe(WORK).await.unwrap();
+    let connection = place.connect(&all()).await;
+    let observer = connection.observe(WORK).await.unwrap();
     let count = |expected| {
         let observer = &observer;
         eventually(SOON, "the right count", move || async move {
@@ -289,21 +293,21 @@ pub(crate) async fn subscriptions_are_counted(place: &mut Place) {
         })
     };
     count(0).await;
-    let one = intake.subscribe(WORK, 1).await.unwrap();
-    let two = intake.subscribe(WORK, 1).await.unwrap();
+    let one = connection.subscribe(WORK, 1).await.unwrap();
+    let two = connection.subscribe(WORK, 1).await.unwrap();
     count(2).await;
     one.cancel().await;
     count(1).await;
     drop(two);
-    intake.close().await;
+    connection.close().await;
 }
 
-pub(crate) async fn a_dead_letter_and_a_result_rest_until_they_are_taken(place: &mut Place) {
-    let intake = place.intake(&all()).await;
+pub(crate) async fn dead_letters_and_results_stay_until_they_are_taken(place: &mut Place) {
+    let connection = place.connect(&all()).await;
     let (event, name) = (event("call", "evt-1"), endpoint("default"));
     let now = UnixMillis::new(1_727_784_035_000);
-    let letter = Outgoing::dead_letter(&event, &name, "answered 500", now);
-    place.publish(letter).await.unwrap();
+    let dead_letter = Outgoing::dead_letter(&event, &name, "answered 500", now);
+    place.publish(dead_letter).await.unwrap();
     let result = AttemptResult {
         event_id: event.id.clone(),
         endpoint: name.clone(),
@@ -322,17 +326,17 @@ pub(crate) async fn a_dead_letter_and_a_result_rest_until_they_are_taken(place: 
         },
     };
     place.publish(Outgoing::result(&result)).await.unwrap();
-    intake.close().await;
+    connection.close().await;
     place.restart().await;
-    let intake = place.intake(&all()).await;
-    let read = take(&intake, names::DEAD_QUEUE).await.letter();
+    let connection = place.connect(&all()).await;
+    let read = take(&connection, names::DEAD_QUEUE).await.dead_letter();
     assert_eq!(read.content.unwrap(), event);
     assert_eq!(
         (read.reason.as_str(), read.died_at),
         ("answered 500", Some(now))
     );
     assert!(!read.moved_by_broker);
-    let taken = take(&intake, names::RESULTS_QUEUE).await;
+    let taken = take(&connection, names::RESULTS_QUEUE).await;
     assert_eq!(taken.result().unwrap(), result);
-    intake.close().await;
+    connection.close().await;
 }

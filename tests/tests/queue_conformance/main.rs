@@ -1,4 +1,4 @@
-//! What a queue must do, asked of RabbitMQ and of the embedded store in the same words.
+//! Queue contract: the same tests for RabbitMQ and for the embedded store.
 
 #![allow(
     clippy::cast_possible_truncation,
@@ -14,14 +14,14 @@ mod place;
 
 use std::process::ExitCode;
 
-use place::{Place, which};
+use place::{Place, kinds};
 use wahook_tests::world::Tests;
 
 fn main() -> ExitCode {
     let mut tests = Tests::default();
     macro_rules! on_both {
         ($($check:ident),+ $(,)?) => {
-            $(for kind in which() {
+            $(for kind in kinds() {
                 let name = format!("{kind:?}: {}", stringify!($check));
                 tests.add(name, move |test| async move {
                     checks::$check(&mut Place::new(kind, &test.place())).await;
@@ -30,20 +30,20 @@ fn main() -> ExitCode {
         };
     }
     on_both![
-        confirmed_events_are_handed_out_in_order_and_unchanged_after_a_restart,
-        what_was_not_acknowledged_is_handed_out_again_and_says_so,
-        what_is_dropped_unsettled_is_handed_out_again_at_once,
-        a_silent_subscription_with_its_hands_full_is_left_alone,
-        no_more_than_the_prefetch_are_out_at_once,
-        a_retry_comes_back_at_its_delay_and_not_before,
-        a_rejected_message_is_a_dead_letter_and_otherwise_unchanged,
-        a_message_that_comes_back_too_often_is_a_dead_letter,
-        each_endpoint_gets_what_it_wants_and_what_none_wants_is_known,
-        nothing_is_known_to_be_unwanted_before_endpoints_are_declared,
-        what_replaces_another_topology_takes_its_filters_away,
+        confirmed_events_are_delivered_in_order_and_unchanged_after_a_restart,
+        unacked_messages_are_delivered_again_and_marked_redelivered,
+        a_message_dropped_unsettled_is_redelivered_at_once,
+        a_silent_subscription_with_a_full_prefetch_is_not_replaced,
+        no_more_messages_than_the_prefetch_are_unacked,
+        a_retry_is_delivered_after_its_delay_and_not_before,
+        a_rejected_message_is_dead_lettered_unchanged,
+        a_message_redelivered_too_often_is_dead_lettered,
+        events_are_routed_by_filter_and_unwanted_events_are_detected,
+        no_event_is_unwanted_before_endpoints_are_declared,
+        a_topology_that_replaces_another_removes_its_filters,
         a_cancelled_subscription_ends_and_leaves_the_rest_in_the_queue,
         subscriptions_are_counted,
-        a_dead_letter_and_a_result_rest_until_they_are_taken,
+        dead_letters_and_results_stay_until_they_are_taken,
     ];
     tests.run(4)
 }

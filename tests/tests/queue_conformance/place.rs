@@ -1,4 +1,4 @@
-//! Where a check has its queue.
+//! Queue of one check, on either backend.
 
 use std::time::Duration;
 
@@ -17,14 +17,13 @@ use wahook_tests::folder::RunFolder;
 
 const DEADLINE: Duration = Duration::from_secs(20);
 
-/// Which queue.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Kind {
     RabbitMq,
     Sqlite,
 }
 
-pub(crate) fn which() -> [Kind; 2] {
+pub(crate) fn kinds() -> [Kind; 2] {
     [Kind::RabbitMq, Kind::Sqlite]
 }
 
@@ -54,8 +53,7 @@ impl Place {
         }
     }
 
-    /// Everything is closed and opened anew. (What a broker that is killed keeps is the
-    /// subject of the fault tests.)
+    /// Closes the publisher and reopens the store. The fault tests cover a killed broker.
     pub(crate) async fn restart(&mut self) {
         if let Some((publisher, task)) = self.open.take() {
             drop(publisher);
@@ -85,7 +83,7 @@ impl Place {
         self.publisher().await.publish(message).await
     }
 
-    pub(crate) async fn intake(&self, topology: &Topology) -> ConsumerConnection {
+    pub(crate) async fn connect(&self, topology: &Topology) -> ConsumerConnection {
         let broker = self.broker();
         ConsumerConnection::connect(&broker, "conformance", topology)
             .await
@@ -97,12 +95,12 @@ pub(crate) fn endpoint(name: &str) -> EndpointName {
     EndpointName::parse(name).unwrap()
 }
 
-/// The delay of the first retry.
+/// Returns the delay of the first retry.
 pub(crate) fn step(millis: u32) -> WaitStep {
     RetryRule::new(1, millis).unwrap().wait_steps()[0]
 }
 
-/// Endpoints with their patterns.
+/// Builds a topology of endpoints with their patterns.
 pub(crate) fn topology(endpoints: &[(&str, &[&str])]) -> Topology {
     let endpoints: Vec<(EndpointName, Vec<EventPattern>)> = endpoints
         .iter()
@@ -115,7 +113,7 @@ pub(crate) fn topology(endpoints: &[(&str, &[&str])]) -> Topology {
     Topology::deliveries(wanted, &[step(700)])
 }
 
-/// The one endpoint that wants everything.
+/// Topology of one endpoint that receives every event.
 pub(crate) fn all() -> Topology {
     topology(&[("default", &["*"])])
 }
@@ -139,18 +137,18 @@ pub(crate) async fn next(subscription: &mut Subscription) -> Received {
     timeout(DEADLINE, subscription.next())
         .await
         .expect("a message in time")
-        .expect("a subscription that goes on")
+        .expect("an open subscription")
 }
 
-/// The message that a queue must have, perhaps only in a moment.
-pub(crate) async fn take(intake: &ConsumerConnection, queue: &str) -> Received {
+/// Takes the next message of a queue; waits until there is one.
+pub(crate) async fn take(connection: &ConsumerConnection, queue: &str) -> Received {
     wahook_tests::eventually::eventually(DEADLINE, queue, || async {
-        intake.take_one(queue).await.unwrap()
+        connection.take_one(queue).await.unwrap()
     })
     .await
 }
 
-/// Nothing comes while something else that was asked for later has come.
+/// Returns true if no message arrives within 300 ms.
 pub(crate) async fn is_silent(subscription: &mut Subscription) -> bool {
     timeout(Duration::from_millis(300), subscription.next())
         .await

@@ -1,4 +1,4 @@
-//! The buttons decide what the next deliveries are answered.
+//! Buttons that set the answer to the next deliveries.
 
 use std::time::{Duration, Instant};
 
@@ -19,7 +19,7 @@ async fn statuses<const N: usize>(stage: &Stage) -> [u16; N] {
 }
 
 #[tokio::test]
-async fn the_next_two_are_answered_500_and_then_all_is_well_again() {
+async fn the_next_two_are_answered_500_and_later_ones_200() {
     let stage = Stage::start().await;
     let page = stage.browser().await;
     page.fill("#next", "2").await;
@@ -33,7 +33,7 @@ async fn the_next_two_are_answered_500_and_then_all_is_well_again() {
 }
 
 #[tokio::test]
-async fn a_429_says_when_to_come_back() {
+async fn a_429_has_a_retry_after_header() {
     let stage = Stage::start().await;
     let page = stage.browser().await;
     page.fill("#retry-after", "7").await;
@@ -48,7 +48,7 @@ async fn a_429_says_when_to_come_back() {
 }
 
 #[tokio::test]
-async fn a_delayed_answer_is_seen_to_wait_and_an_impatient_sender_to_leave() {
+async fn a_delayed_answer_is_shown_as_waiting_and_a_sender_timeout_as_left() {
     let stage = Stage::start().await;
     let page = stage.browser().await;
     page.fill("#delay", "1.5").await;
@@ -63,7 +63,7 @@ async fn a_delayed_answer_is_seen_to_wait_and_an_impatient_sender_to_leave() {
     assert_eq!(answer.status(), 200);
     assert!(
         begin.elapsed() >= Duration::from_millis(1_500),
-        "it is delayed"
+        "the answer came too early"
     );
     page.wait("!document.querySelector('#delivery-1 .answer').textContent.includes('waiting')")
         .await;
@@ -77,12 +77,12 @@ async fn a_delayed_answer_is_seen_to_wait_and_an_impatient_sender_to_leave() {
         .post(stage.url("/"))
         .timeout(Duration::from_millis(300));
     impatient.send().await.unwrap_err();
-    page.wait_text("#delivery-2 .answer.bad", "the sender left before")
+    page.wait_text("#delivery-2 .answer.bad", "the sender disconnected")
         .await;
 }
 
 #[tokio::test]
-async fn all_are_answered_so_until_somebody_says_otherwise() {
+async fn an_answer_for_all_applies_until_it_is_changed() {
     let stage = Stage::start().await;
     let page = stage.browser().await;
     page.click("#always").await;
@@ -92,7 +92,7 @@ async fn all_are_answered_so_until_somebody_says_otherwise() {
     page.click("#answer-200").await;
     page.wait_text("#rule", "all: 200 at once").await;
     assert_eq!(statuses(&stage).await, [200]);
-    // A number that makes no sense changes nothing, and is told.
+    // An invalid number changes nothing and is reported.
     page.click("#always").await;
     page.fill("#next", "0").await;
     page.click("#answer-500").await;

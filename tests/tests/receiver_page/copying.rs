@@ -1,4 +1,4 @@
-//! A delivery that is copied as `curl` is the same when a real shell sends it again.
+//! Deliveries copied as `curl` commands, sent again by a real shell.
 
 use std::process::Command;
 
@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use super::stage::{Delivery, Stage};
 
 #[tokio::test]
-async fn copied_as_curl_a_shell_sends_the_same_bytes_again() {
+async fn a_copied_curl_command_sends_the_same_bytes_again() {
     let stage = Stage::start().await;
     let page = stage.browser().await;
     let text = json!({ "body": "it's \"50%\" $HOME `id` \\n !! \\u0007 é 👋\n@x" });
@@ -48,7 +48,7 @@ fn every_byte() -> Vec<u8> {
     (0..=255).rev().chain(0..=255).collect()
 }
 
-/// What the sender decided, without what belongs to its connection.
+/// Returns method, target and headers, without `Content-Length`.
 async fn sent(stage: &Stage, number: u64) -> (Value, Value, Vec<Value>) {
     let mut detail = stage.ask(&format!("deliveries/{number}")).await;
     let mut headers = detail["headers"].as_array().unwrap().clone();

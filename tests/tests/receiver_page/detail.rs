@@ -1,4 +1,4 @@
-//! What one delivery is made of, and whether its signatures verify, and why not.
+//! Detail view of one delivery, with the state of its signatures.
 
 use serde_json::json;
 use wahook_tests::browser::Browser;
@@ -7,7 +7,7 @@ use super::stage::{Delivery, SECRET, Stage};
 
 const BODY: &[u8] = br#"{"event":"ready","data":{},"timestamp":"2024-10-01T12:00:00.000Z"}"#;
 
-/// Selects the newest one and returns the codes of its two signatures.
+/// Selects a delivery and returns the codes of its two signatures.
 async fn codes(page: &Browser, number: u64) -> [String; 2] {
     page.wait(&format!("document.getElementById('delivery-{number}')"))
         .await;
@@ -26,7 +26,7 @@ async fn codes(page: &Browser, number: u64) -> [String; 2] {
 }
 
 #[tokio::test]
-async fn the_page_says_whether_both_signatures_verify_and_why_not() {
+async fn the_page_shows_the_state_of_both_signatures_and_the_reason() {
     let stage = Stage::start().await;
     let page = stage.browser().await;
     let right = || Delivery::signed("ready", "evt_1", BODY.to_vec(), SECRET, 0);
@@ -41,18 +41,18 @@ async fn the_page_says_whether_both_signatures_verify_and_why_not() {
         (
             other.clone(),
             ["other-secret", "other-secret"],
-            "another secret, most likely",
+            "probably signed with another secret",
         ),
         (right(), ["valid", "valid"], "✓ valid"),
         (
             right().body(*spaced),
             ["json-reserialised"; 2],
-            "printed anew",
+            "printed again",
         ),
         (
             right().body(*altered),
             ["body-altered"; 2],
-            "its body is another one",
+            "with another body",
         ),
         (
             right().body([BODY, b"\n"].concat()),
@@ -65,7 +65,7 @@ async fn the_page_says_whether_both_signatures_verify_and_why_not() {
             "s old: receivers allow 300 s",
         ),
         (bare, ["missing", "missing"], "is missing"),
-        (other, ["secret-or-body"; 2], "a second sender?"),
+        (other, ["secret-or-body"; 2], "a second sender"),
     ];
     for (number, (delivery, expected, reason)) in (1..).zip(rows) {
         stage.send(&delivery).await;
@@ -78,7 +78,7 @@ async fn the_page_says_whether_both_signatures_verify_and_why_not() {
 }
 
 #[tokio::test]
-async fn without_a_secret_the_page_says_so() {
+async fn the_page_shows_that_no_secret_is_set() {
     let stage = Stage::with(&[]).await;
     let page = stage.browser().await;
     stage
@@ -89,7 +89,7 @@ async fn without_a_secret_the_page_says_so() {
 }
 
 #[tokio::test]
-async fn the_body_is_a_tree_that_unfolds_and_its_bytes_are_there_too() {
+async fn the_body_is_shown_as_a_folded_tree_and_as_raw_text() {
     let stage = Stage::start().await;
     let page = stage.browser().await;
     let many: Vec<u32> = (0..1_000).collect();
@@ -101,7 +101,7 @@ async fn the_body_is_a_tree_that_unfolds_and_its_bytes_are_there_too() {
     page.click("#list li").await;
     page.wait_text("#body .tree", "Grüße 👋").await;
     page.wait_text("#body .tree", "none: null").await;
-    // A thousand members are not drawn until somebody wants them, and not all at once.
+    // A thousand members are drawn only after unfolding, and in parts.
     let leaves = "document.querySelectorAll('#body .tree .number').length";
     assert_eq!(page.value(leaves).await, 0);
     let summary = "[...document.querySelectorAll('#body .tree summary')].find((s) => s.textContent.includes('[1000]'))";
@@ -128,7 +128,7 @@ async fn the_body_is_a_tree_that_unfolds_and_its_bytes_are_there_too() {
 }
 
 #[tokio::test]
-async fn what_is_neither_json_nor_utf_8_is_shown_as_that() {
+async fn a_body_that_is_neither_json_nor_utf_8_is_marked_so() {
     let stage = Stage::start().await;
     let page = stage.browser().await;
     let odd = stage

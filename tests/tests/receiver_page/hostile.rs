@@ -1,4 +1,4 @@
-//! Whatever a delivery holds, it is text.
+//! Hostile deliveries: the page shows all content as text.
 
 use serde_json::json;
 use wahook_tests::browser::{Browser, Screen};
@@ -41,7 +41,7 @@ async fn a_hostile_delivery_is_shown_and_never_executed() {
 }
 
 #[tokio::test]
-async fn the_policy_lets_nothing_run_that_is_not_the_pages_own() {
+async fn the_content_security_policy_blocks_injected_code() {
     let stage = Stage::start().await;
     let page = stage.browser().await;
     let refused = page
@@ -59,7 +59,7 @@ async fn the_policy_lets_nothing_run_that_is_not_the_pages_own() {
             &[json!(MARKUP)],
         )
         .await;
-    // Neither markup nor a script nor a handler is made from text.
+    // Text cannot become markup, a script or a handler.
     assert_eq!(refused, json!(["TypeError", "TypeError", "TypeError"]));
     let elsewhere = page
         .run(
@@ -72,12 +72,12 @@ async fn the_policy_lets_nothing_run_that_is_not_the_pages_own() {
 }
 
 #[tokio::test]
-async fn a_page_from_elsewhere_can_neither_steer_nor_read() {
+async fn a_page_of_another_origin_can_neither_change_nor_read() {
     let stage = Stage::start().await;
     stage
         .send(&Delivery::event("ready", "evt_1", &json!({})))
         .await;
-    // Another port is another origin; what is there says nothing about what it may fetch.
+    // Another port is another origin. Its answers have no policy that limits fetches.
     let elsewhere = Program::producer(&[("AMQP_URL", "amqp://127.0.0.1:1")]).await;
     let page = Browser::open(&format!("{}/livez", elsewhere.base_url()), Screen::Desktop).await;
     page.wait_text("body", "ok").await;
@@ -94,7 +94,7 @@ async fn a_page_from_elsewhere_can_neither_steer_nor_read() {
             &[json!(api)],
         )
         .await;
-    // Neither is an answer readable nor, without asking first, a request heeded.
+    // No answer is readable, and requests without a CORS preflight have no effect.
     assert_eq!(
         tried,
         json!(["TypeError", "TypeError", "TypeError", "TypeError"])

@@ -1,4 +1,4 @@
-//! The HTTP behind the page: shapes, errors, limits, and who may ask.
+//! HTTP API of the page: formats, errors, limits and access.
 
 use std::time::Duration;
 
@@ -21,17 +21,17 @@ async fn rule(stage: &Stage, content_type: &str, body: &str) -> (StatusCode, Val
 }
 
 #[tokio::test]
-async fn a_rule_is_taken_or_refused_with_the_reason() {
+async fn a_rule_is_accepted_or_refused_with_a_reason() {
     let stage = Stage::start().await;
     let json = "application/json";
     let whole = r#"{"status":429,"retry_after_s":3,"delay_ms":0,"next":2}"#;
-    let (status, taken) = rule(&stage, json, whole).await;
+    let (status, accepted) = rule(&stage, json, whole).await;
     assert_eq!(
-        (status, taken),
+        (status, accepted),
         (StatusCode::OK, serde_json::from_str(whole).unwrap())
     );
     assert_eq!(stage.ask("deliveries").await["rule"]["next"], 2);
-    for (content_type, body, expected, told) in [
+    for (content_type, body, expected, reason) in [
         (json, "{", 400, "JSON"),
         (json, "{}", 400, "status"),
         (json, r#"{"status":200,"other":1}"#, 400, "other"),
@@ -42,7 +42,7 @@ async fn a_rule_is_taken_or_refused_with_the_reason() {
         let (status, problem) = rule(&stage, content_type, body).await;
         assert_eq!(status, expected, "{body}: {problem}");
         let detail = problem["detail"].as_str().unwrap();
-        assert!(detail.contains(told), "{told} in {detail}");
+        assert!(detail.contains(reason), "{reason} in {detail}");
     }
     let end = stage
         .http
@@ -55,7 +55,7 @@ async fn a_rule_is_taken_or_refused_with_the_reason() {
 }
 
 #[tokio::test]
-async fn a_name_that_points_here_and_other_pages_are_refused() {
+async fn foreign_host_names_and_origins_are_refused() {
     let stage = Stage::start().await;
     for (name, value) in [
         ("host", "evil.example:4000"),
@@ -79,7 +79,7 @@ async fn a_name_that_points_here_and_other_pages_are_refused() {
         .get(stage.url("/"))
         .header("host", "evil.example");
     assert_eq!(page.send().await.unwrap().status(), 403);
-    // A webhook may come by any name: from a container, or through a tunnel.
+    // Webhooks may use any host name, for example from a container or through a tunnel.
     let webhook = stage
         .http
         .post(stage.url("/hook"))
@@ -88,7 +88,7 @@ async fn a_name_that_points_here_and_other_pages_are_refused() {
 }
 
 #[tokio::test]
-async fn every_path_but_the_pages_own_is_a_webhook() {
+async fn every_path_outside_the_page_is_a_webhook() {
     let stage = Stage::start().await;
     for (method, path) in [
         ("POST", "/"),
@@ -125,7 +125,7 @@ async fn every_path_but_the_pages_own_is_a_webhook() {
     ] {
         let answer = stage.http.get(stage.url(path)).send().await.unwrap();
         if path.contains("..") {
-            // The client has resolved it: a webhook like any other.
+            // The client has resolved `..`, so this is a webhook.
             continue;
         }
         assert_eq!(answer.status(), 404, "{path}");
@@ -133,7 +133,7 @@ async fn every_path_but_the_pages_own_is_a_webhook() {
 }
 
 #[tokio::test]
-async fn a_body_above_the_limit_is_refused_and_shown_to_have_been() {
+async fn a_body_above_the_limit_is_refused_and_shown_as_refused() {
     let stage = Stage::start().await;
     let whole = Delivery::event("ready", "evt_1", &json!({})).body(vec![b'x'; 15 << 20]);
     assert_eq!(stage.send(&whole).await.status(), 200);

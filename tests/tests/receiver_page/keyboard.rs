@@ -1,4 +1,4 @@
-//! All of it without a mouse.
+//! Keyboard operation and accessibility of the page.
 
 use serde_json::json;
 use wahook_tests::browser::keys;
@@ -6,7 +6,7 @@ use wahook_tests::browser::keys;
 use super::stage::{Delivery, ROWS, Stage};
 
 #[tokio::test]
-async fn everything_is_reached_by_the_keyboard() {
+async fn every_function_works_with_the_keyboard() {
     let stage = Stage::start().await;
     let page = stage.browser().await;
     for id in ["evt_1", "evt_2", "evt_3"] {
@@ -35,7 +35,7 @@ async fn everything_is_reached_by_the_keyboard() {
     }
     page.press("/").await;
     page.wait("document.activeElement.id === 'text'").await;
-    // In a field the same keys are text.
+    // In a text field the same keys insert text.
     page.press("jkpc").await;
     assert_eq!(page.value("document.activeElement.value").await, "jkpc");
     page.press(keys::ESCAPE).await;
@@ -50,7 +50,7 @@ async fn everything_is_reached_by_the_keyboard() {
 }
 
 #[tokio::test]
-async fn the_focus_goes_through_all_controls_and_is_always_seen() {
+async fn the_focus_reaches_all_controls_and_is_always_visible() {
     let stage = Stage::start().await;
     let page = stage.browser().await;
     stage
@@ -66,7 +66,7 @@ async fn the_focus_goes_through_all_controls_and_is_always_seen() {
             .value("document.activeElement.id || document.activeElement.tagName")
             .await;
         let id = id.as_str().unwrap().to_owned();
-        // Some browsers go on from what was last shown, others from the top.
+        // Some browsers start at the last shown element, others at the top.
         if id == "BODY" {
             ends += 1;
             if ends == 2 {
@@ -77,7 +77,7 @@ async fn the_focus_goes_through_all_controls_and_is_always_seen() {
         let outline = page
             .value("getComputedStyle(document.activeElement).outlineStyle + getComputedStyle(document.activeElement).outlineWidth")
             .await;
-        assert_eq!(outline, "solid2px", "the focus is seen on {id}");
+        assert_eq!(outline, "solid2px", "the focus is not visible on {id}");
         seen.push(id);
     }
     for id in [
@@ -96,7 +96,7 @@ async fn the_focus_goes_through_all_controls_and_is_always_seen() {
     ] {
         assert!(seen.iter().any(|seen| seen == id), "{id} among {seen:?}");
     }
-    // Landmarks and names for those who hear the page.
+    // Landmarks and names for screen readers.
     for landmark in [
         "header",
         "main",

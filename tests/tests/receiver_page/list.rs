@@ -1,4 +1,4 @@
-//! What comes is seen at once, and what there is can be searched, held and cleared.
+//! List of deliveries: live updates, filters, pause and clear.
 
 use serde_json::json;
 use wahook_tests::browser::Screen;
@@ -6,7 +6,7 @@ use wahook_tests::browser::Screen;
 use super::stage::{Delivery, ROWS, Stage};
 
 #[tokio::test]
-async fn a_delivery_appears_by_itself_with_all_that_the_list_tells() {
+async fn a_new_delivery_appears_in_the_list_without_a_reload() {
     let stage = Stage::start().await;
     let page = stage.browser().await;
     page.wait_text("#empty", "Nothing here yet").await;
@@ -24,7 +24,7 @@ async fn a_delivery_appears_by_itself_with_all_that_the_list_tells() {
         oldest.contains("attempt 1") && !oldest.contains('+'),
         "{oldest}"
     );
-    // Whoever doesn't see the list is told.
+    // Screen readers announce it.
     page.wait_text("#news[aria-live=polite]", "New delivery: message_create")
         .await;
 }
@@ -48,7 +48,7 @@ async fn the_list_is_filtered_by_event_and_by_text_in_the_body() {
     page.fill("#text", "hedgehog").await;
     page.wait(&format!("{ROWS} === 1")).await;
     page.wait_text("#list li", "evt_1").await;
-    // What comes later is judged alike.
+    // The filter applies to later deliveries too.
     send("message_create", "evt_4", "another Hedgehog").await;
     send("message_create", "evt_5", "another cat").await;
     page.wait_text("#count", "2 of 5").await;
@@ -59,7 +59,7 @@ async fn the_list_is_filtered_by_event_and_by_text_in_the_body() {
 }
 
 #[tokio::test]
-async fn a_paused_list_holds_still_and_a_cleared_one_is_empty() {
+async fn a_paused_list_does_not_change_and_a_cleared_list_is_empty() {
     let stage = Stage::start().await;
     let page = stage.browser().await;
     let delivery = Delivery::event("ready", "evt_1", &json!({}));
@@ -88,7 +88,7 @@ async fn ten_thousand_deliveries_do_not_freeze_the_page() {
     const ALL: u64 = 10_000;
     let stage = Stage::start().await;
     let page = stage.browser().await;
-    // The longest that the page kept its own timer waiting.
+    // Longest delay of a timer of the page.
     page.run(
         "let last = performance.now(); window.longest = 0; setInterval(() => { \
          const now = performance.now(); window.longest = Math.max(window.longest, now - last); \
@@ -118,7 +118,7 @@ async fn ten_thousand_deliveries_do_not_freeze_the_page() {
 }
 
 #[tokio::test]
-async fn the_page_connects_again_by_itself_after_a_restart() {
+async fn the_page_reconnects_after_a_restart_of_the_receiver() {
     let stage = Stage::start().await;
     let page = stage.browser().await;
     let delivery = Delivery::event("ready", "evt_1", &json!({}));
@@ -128,7 +128,7 @@ async fn the_page_connects_again_by_itself_after_a_restart() {
     let address = stage.url("").replace("http://", "");
     stage.receiver.kill9().await;
     page.wait_text("#connection", "connection lost").await;
-    // What was seen stays, as long as nobody knows better.
+    // Without a connection the list stays as it was.
     assert_eq!(page.value(ROWS).await, 2);
 
     let again = Stage::with(&[("RECEIVER_ADDRESS", &address)]).await;
@@ -143,7 +143,7 @@ async fn the_page_connects_again_by_itself_after_a_restart() {
 }
 
 #[tokio::test]
-async fn a_phone_of_360_pixels_never_scrolls_sideways() {
+async fn a_screen_of_360_pixels_never_scrolls_sideways() {
     let stage = Stage::start().await;
     let page = stage.browser_on(Screen::Phone(360)).await;
     let long = "x".repeat(300);
@@ -169,6 +169,6 @@ async fn a_phone_of_360_pixels_never_scrolls_sideways() {
         .await;
     assert!(
         target.as_f64() >= Some(24.0),
-        "large enough for a finger: {target}"
+        "a button is too small for a finger: {target}"
     );
 }

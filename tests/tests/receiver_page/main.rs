@@ -1,4 +1,4 @@
-//! The test receiver's page, in a real browser, and the HTTP behind it.
+//! Page of the test receiver in a real browser, and its HTTP API.
 
 #![allow(
     clippy::cast_possible_truncation,

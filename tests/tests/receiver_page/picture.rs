@@ -1,4 +1,4 @@
-//! The picture in the README: `make picture-receiver` writes it.
+//! Contrast of the page; draws `docs/receiver.png` (`make picture-receiver`).
 
 use std::{env, fs};
 
@@ -20,11 +20,11 @@ async fn the_page_is_legible_in_light_and_in_dark() {
     stage
         .send(&Delivery::event("ready", "evt_0d31", &json!({})))
         .await;
-    let printed_anew = message("evt_7c02", "Hello!");
-    let spaced = String::from_utf8(printed_anew.body.clone())
+    let reserialised = message("evt_7c02", "Hello!");
+    let spaced = String::from_utf8(reserialised.body.clone())
         .unwrap()
         .replace("\":", "\": ");
-    stage.send(&printed_anew.body(spaced)).await;
+    stage.send(&reserialised.body(spaced)).await;
     let rule = stage.http.put(stage.url("/_receiver/api/rule"));
     let rule = rule.header("content-type", "application/json");
     rule.body(r#"{"status":500,"next":1}"#)
@@ -67,7 +67,7 @@ async fn the_page_is_legible_in_light_and_in_dark() {
     }
 }
 
-/// WCAG's ratio between a text and what is behind it.
+/// Script that returns the WCAG contrast ratio of a text to its background.
 const CONTRAST: &str = "
   let at = document.querySelector(arguments[0]);
   const light = (color) => color.match(/[\\d.]+/g).slice(0, 3)

@@ -1,4 +1,4 @@
-//! The receiver, what is sent to it, and a browser that looks at it.
+//! Running receiver, the deliveries sent to it, and a browser with its page.
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -12,10 +12,10 @@ use wahook_tests::http_client::http_client;
 use wahook_tests::program::Program;
 
 pub(crate) const SECRET: &str = "a secret that only the tests know";
-/// How many rows are in the list.
+/// Script expression for the number of rows in the list.
 pub(crate) const ROWS: &str = "document.querySelectorAll('#list li').length";
 
-/// The real program, and a client for it.
+/// Running receiver program with an HTTP client.
 pub(crate) struct Stage {
     pub(crate) receiver: Program,
     pub(crate) http: reqwest::Client,
@@ -41,7 +41,7 @@ impl Stage {
         self.browser_on(Screen::Desktop).await
     }
 
-    /// Returns once the page is connected.
+    /// Opens the page and waits until it is connected.
     pub(crate) async fn browser_on(&self, screen: Screen) -> Browser {
         let browser = Browser::open(&self.url("/"), screen).await;
         browser.wait_text("#connection", "connected").await;
@@ -59,7 +59,7 @@ impl Stage {
         request.send().await.unwrap()
     }
 
-    /// `GET` of the API, as JSON.
+    /// Returns the JSON answer of `GET /_receiver/api/{path}`.
     pub(crate) async fn ask(&self, path: &str) -> Value {
         let url = self.url(&format!("/_receiver/api/{path}"));
         let answer = self.http.get(url).send().await.unwrap();
@@ -73,7 +73,7 @@ impl Stage {
     }
 }
 
-/// One request as the consumer makes it; signed by hand, for what is sent to be changed after.
+/// Request in the form of the consumer. It is signed here, so that tests can change it afterwards.
 #[derive(Clone)]
 pub(crate) struct Delivery {
     pub(crate) headers: Vec<(&'static str, String)>,
@@ -90,11 +90,11 @@ impl Delivery {
         Self::signed(event, id, ordered.into_bytes(), SECRET, 0)
     }
 
-    /// Signed as if it were so many seconds later.
+    /// Builds a delivery signed with a timestamp `later_s` seconds from now.
     pub(crate) fn signed(event: &str, id: &str, body: Vec<u8>, secret: &str, later_s: i64) -> Self {
         #[expect(
             clippy::disallowed_methods,
-            reason = "a sender outside of the programs"
+            reason = "the sender is not one of the programs"
         )]
         let now = SystemTime::now()
             .duration_since(UNIX_EPOCH)

@@ -1,4 +1,4 @@
-//! From the producer through RabbitMQ and the consumer to the page.
+//! Delivery from the producer through RabbitMQ and the consumer to the page.
 
 use serde_json::json;
 use wahook_tests::pair::{SECRET as PAIR_SECRET, Servers};
@@ -7,7 +7,7 @@ use wahook_tests::receiver::Receiver;
 use super::stage::Stage;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn an_event_that_fails_once_is_seen_twice_with_both_signatures_valid() {
+async fn a_retried_event_is_shown_twice_with_valid_signatures() {
     let stage = Stage::with(&[("WEBHOOK_SECRET", PAIR_SECRET)]).await;
     let page = stage.browser().await;
     let servers = Servers::start().await;
@@ -18,7 +18,7 @@ async fn an_event_that_fails_once_is_seen_twice_with_both_signatures_valid() {
     let settings = settings
         .each_ref()
         .map(|(name, value)| (*name, value.as_str()));
-    // The pair brings a receiver of its own, to which nothing goes here.
+    // The default receiver gets no request; `WEBHOOK_URL` overrides its address.
     let pair = servers.pair(Receiver::start().await, &settings).await;
     page.click("#answer-500").await;
     page.wait_text("#rule", "the next 1: 500").await;

@@ -1,4 +1,4 @@
-//! Certificates, and the authority that signs them.
+//! Test certificates and their certificate authority.
 
 use std::fs;
 use std::sync::Arc;
@@ -9,7 +9,7 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use tokio_rustls::TlsAcceptor;
 use wahook_tests::folder::RunFolder;
 
-/// Trusted by a consumer whose `SSL_CERT_FILE` is its file.
+/// Certificate authority; a consumer trusts it if `SSL_CERT_FILE` is [`Authority::file`].
 pub(crate) struct Authority {
     issuer: Issuer<'static, KeyPair>,
     folder: RunFolder,
@@ -33,7 +33,7 @@ impl Authority {
         self.folder.join("authority.pem").display().to_string()
     }
 
-    /// A server's side of TLS, with a certificate that this authority signed.
+    /// Returns a TLS server configuration with a certificate signed by this authority.
     pub(crate) fn server(&self, params: &CertificateParams) -> ServerConfig {
         let key = KeyPair::generate().unwrap();
         let certificate = params.signed_by(&key, &self.issuer).unwrap();
@@ -47,7 +47,7 @@ pub(crate) fn self_signed(params: &CertificateParams) -> ServerConfig {
     config(certificate.der(), &key)
 }
 
-/// For this host and no other.
+/// Returns parameters of a certificate that is valid for `host` only.
 pub(crate) fn certificate_for(host: &str) -> CertificateParams {
     let mut params = CertificateParams::new([host.to_owned()]).unwrap();
     params.distinguished_name.push(DnType::CommonName, host);

@@ -1,4 +1,4 @@
-//! How an attempt has to end.
+//! Expected outcome of an attempt in the log and the metrics.
 
 use std::time::Duration;
 
@@ -8,16 +8,16 @@ use wahook_tests::pair::Pair;
 use wahook_tests::receiver::Receiver;
 use wahook_tests::world::Test;
 
-/// The default time limit of an attempt, with a second for the rest.
+/// Default timeout of an attempt, plus a second of overhead.
 pub(crate) const IN_TIME: Duration = Duration::from_secs(31);
 
-/// What log and metrics have to say of an attempt.
+/// Expected outcome of an attempt.
 #[derive(Debug, Clone)]
 pub(crate) struct Ending {
-    /// The metric's label.
+    /// Label `outcome` of the metric.
     pub(crate) outcome: &'static str,
     pub(crate) status: Option<i32>,
-    /// `None` where it is delivered. Of a text with `…` at its end only the beginning counts.
+    /// Error text, or `None` if delivered. A text that ends with `…` is a prefix.
     pub(crate) error: Option<String>,
 }
 
@@ -60,20 +60,20 @@ impl Ending {
         assert_eq!(record.get_str("status").unwrap(), status, "{record}");
         let code = self.status.map_or(Bson::Null, Bson::Int32);
         assert_eq!(record.get("statusCode"), Some(&code), "{record}");
-        let told = record.get_str("errorMessage").ok();
+        let recorded = record.get_str("errorMessage").ok();
         match self
             .error
             .as_deref()
             .map(|error| (error, error.strip_suffix('…')))
         {
-            Some((_, Some(beginning))) => {
+            Some((_, Some(prefix))) => {
                 assert!(
-                    told.is_some_and(|told| told.starts_with(beginning)),
+                    recorded.is_some_and(|text| text.starts_with(prefix)),
                     "{record}"
                 );
             }
-            Some((error, None)) => assert_eq!(told, Some(error)),
-            None => assert_eq!(told, None),
+            Some((error, None)) => assert_eq!(recorded, Some(error)),
+            None => assert_eq!(recorded, None),
         }
         let attempts = record.get_array("attempts").unwrap();
         assert_eq!(attempts.len(), 1, "{record}");
@@ -86,9 +86,10 @@ impl Ending {
     }
 }
 
-/// A pair that makes one attempt of each event, at `url`. Its receiver is called by none.
+/// Starts a producer and a consumer that attempts each event once, at `url`. The default receiver
+/// gets no request.
 pub(crate) async fn pair_to(test: &Test, url: &str, settings: &[(&str, &str)]) -> Pair {
-    // Each attempt is looked at by itself, also where nearly all of them fail.
+    // Without the circuit breaker, because most attempts fail.
     let mut all = vec![
         ("WEBHOOK_URL", url),
         ("WEBHOOK_RETRY_ATTEMPTS", "0"),
@@ -98,7 +99,7 @@ pub(crate) async fn pair_to(test: &Test, url: &str, settings: &[(&str, &str)]) -
     test.pair(Receiver::start().await, &all).await
 }
 
-/// Makes one attempt and looks at its record.
+/// Posts an event and asserts the record of its only attempt.
 pub(crate) async fn assert_ends(pair: &Pair, event: &str, ending: &Ending) {
     let id = pair.post(&json!({"event": event})).await.accepted_id();
     let deadline = IN_TIME + Duration::from_secs(10);
@@ -106,7 +107,7 @@ pub(crate) async fn assert_ends(pair: &Pair, event: &str, ending: &Ending) {
     ending.assert(&record);
 }
 
-/// Looks at the counts of attempts by outcome: these and no others.
+/// Asserts the number of attempts by outcome, and that there are no others.
 pub(crate) async fn assert_counts(pair: &Pair, counts: &[(&str, usize)]) {
     let consumer = pair.take_consumer();
     let metrics = consumer.metrics().await;
@@ -116,5 +117,9 @@ pub(crate) async fn assert_counts(pair: &Pair, counts: &[(&str, usize)]) {
         assert_eq!(counted, *count as f64, "{outcome}");
     }
     let all: usize = counts.iter().map(|(_, count)| count).sum();
-    assert_eq!(metrics.sum(total), all as f64, "and no others");
+    assert_eq!(
+        metrics.sum(total),
+        all as f64,
+        "attempts with other outcomes"
+    );
 }

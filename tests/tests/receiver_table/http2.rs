@@ -1,4 +1,4 @@
-//! HTTP/2, where all requests share a connection that the receiver can end or forget.
+//! HTTP/2: one connection for all requests, which the receiver closes or drops.
 
 use bytes::Bytes;
 use h2::Reason;
@@ -13,22 +13,22 @@ use crate::authority::{Authority, acceptor, certificate_for};
 use crate::ending::{Ending, assert_counts, assert_ends, pair_to};
 
 pub(crate) fn add(tests: &mut Tests) {
-    tests.add(
-        "a_connection_that_died_without_a_word_is_left_in_time",
-        |test| then_fine(test, First::Dies, broken_off("")),
-    );
-    tests.add("a_goaway_for_an_answer_costs_one_attempt", |test| {
+    tests.add("a_dead_http2_connection_is_replaced_in_time", |test| {
+        then_fine(test, First::Dies, broken_off(""))
+    });
+    tests.add("a_goaway_before_the_answer_fails_one_attempt", |test| {
         then_fine(test, First::GoesAway, broken_off("…"))
     });
-    tests.add("a_stream_reset_for_an_answer_costs_one_attempt", |test| {
-        then_fine(test, First::ResetsTheStream, broken_off(": …"))
-    });
-    tests.add("a_goaway_after_the_answer_costs_nothing", |test| {
+    tests.add(
+        "a_stream_reset_before_the_answer_fails_one_attempt",
+        |test| then_fine(test, First::ResetsTheStream, broken_off(": …")),
+    );
+    tests.add("a_goaway_after_the_answer_fails_no_attempt", |test| {
         then_fine(test, First::SaysGoodbye, Ending::delivered(200))
     });
 }
 
-/// What the first connection does with its first request. The next ones answer with 200.
+/// Reaction of the first connection to its first request. Later connections answer with 200.
 #[derive(Clone, Copy)]
 enum First {
     Dies,
@@ -64,7 +64,7 @@ async fn then_fine(test: Test, first: First, ending: Ending) {
 async fn serve(listener: TcpListener, tls: TlsAcceptor, first: First) {
     let mut connection = accept(&listener, &tls).await;
     let (_request, mut respond) = connection.accept().await.unwrap().unwrap();
-    // The dead one stays open, but nobody reads from it.
+    // The dead connection stays open, but is not read any more.
     let _dead = match first {
         First::Dies => Some(connection),
         First::GoesAway => {
@@ -98,7 +98,7 @@ async fn accept(listener: &TcpListener, tls: &TlsAcceptor) -> Served {
     h2::server::handshake(stream).await.unwrap()
 }
 
-/// Sends what is left to send.
+/// Sends the pending frames.
 async fn finish(mut connection: Served) {
     let _closed = std::future::poll_fn(|context| connection.poll_closed(context)).await;
 }

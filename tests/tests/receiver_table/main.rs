@@ -1,5 +1,5 @@
-//! Whatever a receiver does: the typed outcome in log and metrics, in time, in bounded
-//! memory, and the next delivery is fine.
+//! Misbehaving receivers: each attempt ends in time and in bounded memory, with its outcome in
+//! log and metrics, and the next delivery succeeds.
 
 #![allow(
     clippy::cast_possible_truncation,
@@ -32,6 +32,6 @@ fn main() -> ExitCode {
     http2::add(&mut tests);
     poison::add(&mut tests);
     retry_after::add(&mut tests);
-    // Nearly all of them wait; those that do so for 30 s come first.
+    // Most tests only wait. Those that wait for 30 s come first.
     tests.run(16)
 }

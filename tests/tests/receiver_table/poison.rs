@@ -1,5 +1,5 @@
-//! Connections that a receiver poisons: nothing that it says out of turn becomes the answer
-//! to the next event.
+//! Poisoned connections: bytes that a receiver sends without a request are never used as the
+//! answer to the next event.
 
 use std::time::Duration;
 
@@ -14,14 +14,20 @@ use crate::ending::{Ending, assert_counts, assert_ends, pair_to};
 use crate::rows::{FINE, fine, whole};
 
 pub(crate) fn add(tests: &mut Tests) {
-    tests.add("an_unasked_answer_is_never_the_next_events", unasked);
     tests.add(
-        "nor_is_it_when_many_events_share_the_connections",
+        "an_unsolicited_answer_is_not_used_for_the_next_event",
+        unsolicited,
+    );
+    tests.add(
+        "unsolicited_answers_are_not_used_when_events_share_connections",
         in_parallel,
     );
-    tests.add("nor_is_it_behind_an_early_answer_to_a_large_event", early);
     tests.add(
-        "a_connection_closed_after_the_answer_costs_no_delivery",
+        "an_answer_behind_an_early_one_is_not_used_for_the_next_event",
+        early,
+    );
+    tests.add(
+        "a_connection_closed_after_the_answer_fails_no_delivery",
         closed,
     );
 }
@@ -32,7 +38,7 @@ const BAD_WITH_BODY: &str = "HTTP/1.1 500 No\r\nContent-Length: 5\r\n\r\nsorry";
 const BAD_CHUNKED: &str =
     "HTTP/1.1 500 No\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nsorry\r\n0\r\n\r\n";
 
-/// The ways to say more than one answer, each under the name of an event.
+/// Ways to send more than one answer, by event name.
 fn poisons() -> Vec<(&'static str, Vec<Step>)> {
     let packet = |parts: &[&str]| vec![Step::say(parts.concat())];
     let later = |bytes: &'static str| {
@@ -55,7 +61,8 @@ fn poisons() -> Vec<(&'static str, Vec<Step>)> {
     ]
 }
 
-/// Answers the poisons by name, `fine` with 200 and all else with 500.
+/// Starts a receiver that plays the steps of [`poisons`], and answers `fine` with 200 and other
+/// events with 500.
 async fn poisoner() -> RawReceiver {
     let poisons = poisons();
     RawReceiver::answering(move |event| {
@@ -73,8 +80,8 @@ fn refused() -> Ending {
     Ending::answered("status_5xx", 500)
 }
 
-/// One event after another, so that each takes the connection of the one before.
-async fn unasked(test: Test) {
+/// Sequential events, so that each reuses the connection of its predecessor.
+async fn unsolicited(test: Test) {
     let receiver = poisoner().await;
     let pair = pair_to(&test, &receiver.url(), &[]).await;
     let rounds = 3;
@@ -82,7 +89,7 @@ async fn unasked(test: Test) {
         for (name, _) in poisons() {
             assert_ends(&pair, name, &refused()).await;
             let said = receiver.requests(name);
-            eventually(Duration::from_secs(5), "all of it is said", || async {
+            eventually(Duration::from_secs(5), "all bytes written", || async {
                 (receiver.finished(name) == said).then_some(())
             })
             .await;
@@ -112,7 +119,7 @@ async fn in_parallel(test: Test) {
     assert_counts(&pair, &[("status_5xx", 900)]).await;
 }
 
-/// The answer overtakes the request, which is still on its way, and another follows.
+/// The receiver answers before it has read the request, and sends a second answer after it.
 async fn early(test: Test) {
     let receiver = RawReceiver::answering(|event| match event {
         "large" => vec![Step::Early(BAD.into()), Step::say(GOOD)],
@@ -122,7 +129,7 @@ async fn early(test: Test) {
     let pair = pair_to(&test, &receiver.url(), &[]).await;
     for round in 1..=5 {
         post_large(&pair).await;
-        eventually(Duration::from_secs(5), "both are said", || async {
+        eventually(Duration::from_secs(5), "both answers written", || async {
             (receiver.finished("large") == round).then_some(())
         })
         .await;
@@ -140,7 +147,7 @@ async fn post_large(pair: &Pair) {
     assert_eq!(record.get_i32("statusCode").ok(), Some(500), "{record}");
 }
 
-/// The receiver closes without having said so; the next event finds the connection gone.
+/// The receiver closes without `Connection: close`; the next event meets a closed connection.
 async fn closed(test: Test) {
     let receiver = RawReceiver::answering(|_| {
         let mut steps = fine();

@@ -1,4 +1,4 @@
-//! Addresses at which there is no receiver, or where it must not be looked for.
+//! Unreachable and blocked addresses.
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -15,21 +15,21 @@ use crate::ending::{Ending, assert_counts, assert_ends, pair_to};
 use crate::rows::{FINE, fine};
 
 pub(crate) fn add(tests: &mut Tests) {
-    tests.add("a_connect_that_never_completes_ends_in_time", full_backlog);
-    tests.add("a_refused_port_is_called_so", refused);
-    tests.add("an_unknown_host_is_called_so", unknown_host);
-    tests.add("an_unreachable_network_is_called_so", unreachable);
+    tests.add("a_connect_that_never_completes_times_out", full_backlog);
+    tests.add("a_refused_port_is_recorded_as_connection_refused", refused);
+    tests.add("an_unknown_host_is_recorded_as_dns", unknown_host);
+    tests.add("an_unreachable_network_is_recorded_as_connect", unreachable);
     tests.add(
-        "a_name_of_a_private_address_is_blocked_on_demand",
+        "a_name_of_a_private_address_is_blocked_if_set",
         blocked_name,
     );
     tests.add(
-        "a_private_address_is_refused_at_start_on_demand",
+        "a_private_address_is_rejected_at_start_if_set",
         blocked_literal,
     );
 }
 
-/// Nobody accepts, and the kernel takes no more connections than it was told to hold.
+/// The listener accepts no connection, and its backlog in the kernel is full.
 async fn full_backlog(test: Test) {
     let socket = TcpSocket::new_v4().unwrap();
     socket.bind("127.0.0.1:0".parse().unwrap()).unwrap();
@@ -66,7 +66,7 @@ async fn unknown_host(test: Test) {
     assert_counts(&pair, &[("dns", 1)]).await;
 }
 
-/// No connection goes to the broadcast address, whatever the network.
+/// Connections to the broadcast address fail in every network.
 async fn unreachable(test: Test) {
     let pair = pair_to(&test, "https://255.255.255.255/webhook", &[]).await;
     let unreachable = Ending::failed("connect", "no connection: Network is unreachable");
@@ -97,6 +97,9 @@ async fn blocked_literal(test: Test) {
     let consumer = Program::launch(ProgramName::Consumer, &settings).await;
     let status = consumer.wait_exit(Duration::from_secs(5)).await;
     assert_eq!(status.code(), Some(2));
-    let said = consumer.stderr_so_far();
-    assert!(said.contains("127.0.0.1 is not a public address"), "{said}");
+    let stderr = consumer.stderr_so_far();
+    assert!(
+        stderr.contains("127.0.0.1 is not a public address"),
+        "{stderr}"
+    );
 }

@@ -1,4 +1,4 @@
-//! What a receiver that asks for time gets.
+//! `Retry-After` of the receiver.
 
 use std::time::{Duration, SystemTime};
 
@@ -11,10 +11,10 @@ use crate::ending::pair_to;
 use crate::rows::whole;
 
 pub(crate) fn add(tests: &mut Tests) {
-    tests.add("retry_after_is_heeded_within_bounds", heeded);
+    tests.add("retry_after_is_respected_within_bounds", respected);
 }
 
-/// Events by name, the answer to each, and the wait in seconds that follows.
+/// Event names, the answer to each, and the expected delay in seconds.
 fn cases() -> Vec<(&'static str, Step, i64)> {
     let busy = |wait: &str| whole("429 Slow Down", &format!("Retry-After: {wait}\r\n"));
     vec![
@@ -36,13 +36,13 @@ fn cases() -> Vec<(&'static str, Step, i64)> {
 fn in_50_seconds() -> String {
     #[expect(
         clippy::disallowed_methods,
-        reason = "the receiver's clock, not the programs'"
+        reason = "clock of the receiver, not of the programs"
     )]
     let now = SystemTime::now();
     httpdate::fmt_http_date(now + Duration::from_secs(50))
 }
 
-async fn heeded(test: Test) {
+async fn respected(test: Test) {
     let cases = cases();
     let script = cases.clone();
     let answer = move |event: &str| {

@@ -1,4 +1,4 @@
-//! What a receiver at a plain HTTP address can do.
+//! Answers of a receiver at a plain HTTP address.
 
 use std::io::Write;
 use std::time::Duration;
@@ -9,28 +9,28 @@ use wahook_tests::raw_receiver::Step;
 
 use crate::ending::Ending;
 
-/// One row of the table; its name is the name of the event that it answers.
+/// Row of the table; `name` is also the event name.
 pub(crate) struct Row {
     pub(crate) name: &'static str,
     pub(crate) steps: Vec<Step>,
     pub(crate) ending: Ending,
 }
 
-/// The event that every receiver answers with 200.
+/// Event that every receiver answers with 200.
 pub(crate) const FINE: &str = "fine";
 
 pub(crate) fn fine() -> Vec<Step> {
     vec![whole("200 OK", "")]
 }
 
-/// A whole answer without a body; `headers` each with its line's end.
+/// Complete answer without a body; each header ends with `\r\n`.
 pub(crate) fn whole(status: &str, headers: &str) -> Step {
     Step::say(format!(
         "HTTP/1.1 {status}\r\n{headers}Content-Length: 0\r\n\r\n"
     ))
 }
 
-/// The rows; `elsewhere` is where one of them redirects to.
+/// Returns the rows; one of them redirects to `elsewhere`.
 pub(crate) fn rows(elsewhere: &str) -> Vec<Row> {
     [
         slow(),
@@ -178,7 +178,7 @@ fn odd_bodies() -> Vec<Row> {
         ),
         row(
             "reset_within_the_body",
-            // A reset overtakes what was not read yet, and nobody can see that it was.
+            // A reset discards bytes that the client has not read yet.
             [half(), Step::Wait(Duration::from_secs(1)), Step::Reset],
             broken(),
         ),

@@ -1,4 +1,4 @@
-//! The rows that one receiver plays: each by itself, and all of them to one process.
+//! Rows of one receiver: each alone, and all of them against one process.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Weak};
@@ -13,21 +13,21 @@ use wahook_tests::world::{Test, Tests};
 use crate::ending::{Ending, assert_counts, assert_ends};
 use crate::rows::{FINE, Row, fine, rows};
 
-/// By how much the whole table may let the process grow.
+/// Maximum growth of the process during the whole table, in bytes.
 const MOST_GROWTH: f64 = 20e6;
-/// Good deliveries before the first measurement, so that pools and arenas are filled.
+/// Successful deliveries before the first measurement, which fill pools and arenas.
 const WARM_UP: usize = 300;
 
 pub(crate) fn add(tests: &mut Tests) {
-    tests.add("the_whole_table_leaves_one_process_as_it_was", whole_table);
+    tests.add("the_whole_table_does_not_grow_the_process", whole_table);
     for Row { name, .. } in rows("") {
-        tests.add(format!("{name}_ends_as_it_should"), move |test| {
+        tests.add(format!("{name}_has_the_expected_outcome"), move |test| {
             ends(test, name)
         });
     }
 }
 
-/// A receiver that plays every row, what delivers to it, and a host to which nothing goes.
+/// Producer and consumer with a receiver of all rows. The default receiver must get no request.
 struct Table {
     pair: Pair,
     receiver: RawReceiver,
@@ -59,7 +59,7 @@ impl Table {
         }
     }
 
-    /// One for all tests of a single row; it ends with the last of them.
+    /// Returns the table that all tests of a single row share; it stops with the last of them.
     async fn shared(test: &Test) -> Arc<Self> {
         static TABLE: Mutex<Weak<Table>> = Mutex::const_new(Weak::new());
         let mut shared = TABLE.lock().await;
@@ -71,7 +71,7 @@ impl Table {
         table
     }
 
-    /// Plays the row, and then a good delivery.
+    /// Delivers the event of the row, then one that succeeds.
     async fn play(&self, row: &Row) {
         assert_ends(&self.pair, row.name, &row.ending).await;
         assert_eq!(self.receiver.requests(row.name), 1, "{}", row.name);
@@ -102,7 +102,7 @@ async fn whole_table(test: Test) {
         growth / 1e6,
         before / 1e6
     );
-    assert!(growth < MOST_GROWTH, "grown by {growth} bytes");
+    assert!(growth < MOST_GROWTH, "the process grew by {growth} bytes");
 
     let mut counts = BTreeMap::from([("delivered", WARM_UP + table.rows.len())]);
     for row in &table.rows {

@@ -1,4 +1,4 @@
-//! Handshakes that fail, each followed by one that does not.
+//! Failing TLS handshakes, each followed by a successful one.
 
 use std::convert::Infallible;
 
@@ -18,28 +18,28 @@ use crate::authority::{Authority, acceptor, certificate_for, self_signed};
 use crate::ending::{Ending, IN_TIME, assert_counts, assert_ends, pair_to};
 
 pub(crate) fn add(tests: &mut Tests) {
-    tests.add("a_handshake_that_never_ends_ends_in_time", |test| {
+    tests.add("a_handshake_that_never_ends_times_out", |test| {
         silence(test)
     });
-    tests.add("an_expired_certificate_is_told_with_its_day", expired);
+    tests.add("an_expired_certificate_is_reported_with_its_date", expired);
     tests.add(
-        "a_certificate_that_is_not_valid_yet_is_told_with_its_day",
+        "a_certificate_that_is_not_valid_yet_is_reported_with_its_date",
         not_yet,
     );
     tests.add(
-        "a_certificate_for_another_host_is_told_with_both_names",
+        "a_certificate_for_another_host_is_reported_with_both_names",
         other_host,
     );
-    tests.add("a_self_signed_certificate_is_told_so", own_signature);
-    tests.add("a_server_of_tls_1_0_is_told_so", tls_1_0);
-    tests.add("a_server_that_refuses_our_tls_is_told_so", alert);
-    tests.add("a_server_without_tls_is_told_so", plain);
+    tests.add("a_self_signed_certificate_is_reported", own_signature);
+    tests.add("a_server_with_tls_1_0_only_is_reported", tls_1_0);
+    tests.add("a_handshake_failure_alert_is_reported", alert);
+    tests.add("a_server_without_tls_is_reported", plain);
 }
 
-/// What the first connection meets. The next ones meet a good server.
+/// Behaviour of the first connection. Later connections succeed.
 enum First {
     Tls(TlsAcceptor),
-    /// Says this to the client's hello, and is then silent.
+    /// Sent after the ClientHello; nothing follows.
     Bytes(Vec<u8>),
 }
 
@@ -145,24 +145,24 @@ async fn own_signature(test: Test) {
     .await;
 }
 
-/// A ServerHello of TLS 1.0, with a cipher suite of its time.
+/// ServerHello of TLS 1.0, with a cipher suite of that version.
 async fn tls_1_0(test: Test) {
     let mut hello = vec![22, 3, 1, 0, 42, 2, 0, 0, 38, 3, 1];
     hello.extend([7; 32]);
     hello.extend([0, 0, 0x2f, 0]);
-    let ending = refused("TLS failed: the server speaks neither TLS 1.2 nor TLS 1.3");
+    let ending = refused("TLS failed: the server supports neither TLS 1.2 nor TLS 1.3");
     fails(test, |_| First::Bytes(hello), ending).await;
 }
 
-/// What a server says that wants none of the versions or ciphers that it was offered.
+/// Alert of a server that supports none of the offered versions or ciphers.
 async fn alert(test: Test) {
     let handshake_failure = vec![21, 3, 1, 0, 2, 2, 40];
-    let ending = refused("TLS failed: the server refused (HandshakeFailure)");
+    let ending = refused("TLS failed: rejected by the server (HandshakeFailure)");
     fails(test, |_| First::Bytes(handshake_failure), ending).await;
 }
 
 async fn plain(test: Test) {
     let bad_request = b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n".to_vec();
-    let ending = refused("TLS failed: what the server answered is not TLS");
+    let ending = refused("TLS failed: the server's answer is not TLS");
     fails(test, |_| First::Bytes(bad_request), ending).await;
 }

@@ -1,5 +1,5 @@
-//! `kill -9` of the whole system under load, again and again: whatever was answered 202 is
-//! delivered or dead, and logged.
+//! Repeated `kill -9` of the whole system under load: each event answered 202 is delivered or a
+//! dead letter, and logged.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -14,16 +14,17 @@ use crate::system::System;
 
 const IN_THE_END: Duration = Duration::from_secs(120);
 const SENDERS: usize = 16;
-/// Events between a start and the next kill, at the least: it has worked in between.
+/// Minimum number of accepted events between a start and the next kill.
 const ENOUGH: usize = 40;
 
-/// `WAHOOK_KILLS`, else what every run of the tests can bear.
+/// Returns `WAHOOK_KILLS`, or a default that is short enough for every test run.
 fn kills() -> usize {
-    let asked = env::var("WAHOOK_KILLS").ok();
-    asked.and_then(|text| text.parse().ok()).unwrap_or(20)
+    let set = env::var("WAHOOK_KILLS").ok();
+    set.and_then(|text| text.parse().ok()).unwrap_or(20)
 }
 
-/// By the event's number: every third fails at first, every fiftieth always.
+/// Returns true if the receiver rejects the post: every third event at the first attempt, every
+/// fiftieth always.
 fn fails(post: &Post) -> bool {
     let n = number(post);
     n % 50 == 7 || (n.is_multiple_of(3) && post.attempt() == Some(1))
@@ -34,7 +35,7 @@ fn number(post: &Post) -> u64 {
     body["data"]["n"].as_u64().unwrap()
 }
 
-/// What must hold in the end, counted.
+/// Result of a run, in numbers of events.
 #[derive(Debug, Default)]
 struct Sum {
     kills: usize,
@@ -61,13 +62,13 @@ impl fmt::Display for Sum {
         write!(
             f,
             "{kills} kills: {accepted} accepted, {posts} posts, {delivered} delivered, {dead} dead; \
-             {lost} lost, {unlogged} not logged as they ended, {altered} altered"
+             {lost} lost, {unlogged} without the right record, {altered} altered"
         )
     }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_kill_9_at_any_moment_loses_nothing_that_was_answered_202() {
+async fn kill_9_at_any_moment_loses_no_event_that_was_answered_202() {
     let receiver =
         Receiver::answering(|post| Answer::status(if fails(post) { 500 } else { 200 })).await;
     let settings = [
@@ -85,19 +86,19 @@ async fn a_kill_9_at_any_moment_loses_nothing_that_was_answered_202() {
             (load.accepted() >= enough).then_some(())
         })
         .await;
-        // At another place of its work each time.
+        // Varies the moment of the kill.
         tokio::time::sleep(Duration::from_millis(kill as u64 * 37 % 101)).await;
         program.kill9().await;
         program = system.start().await;
     }
     let accepted = load.stop().await;
-    eventually(IN_THE_END, "nothing on its way", || async {
+    eventually(IN_THE_END, "all queues empty", || async {
         let queued = "SELECT count(*) FROM messages WHERE queue <> 'wahook.dead'";
         let waiting = "SELECT count(*) FROM waiting";
         (system.count(queued) + system.count(waiting) == 0).then_some(())
     })
     .await;
-    let sum = judge(&system, &receiver, &accepted);
+    let sum = evaluate(&system, &receiver, &accepted);
     println!("{sum}");
     assert!(sum.lost.is_empty(), "{sum}: lost {:?}", sum.lost);
     assert!(sum.unlogged.is_empty(), "{sum}: {:?}", sum.unlogged);
@@ -106,7 +107,7 @@ async fn a_kill_9_at_any_moment_loses_nothing_that_was_answered_202() {
     drop(program);
 }
 
-fn judge(system: &System, receiver: &Receiver, accepted: &BTreeSet<String>) -> Sum {
+fn evaluate(system: &System, receiver: &Receiver, accepted: &BTreeSet<String>) -> Sum {
     let posts = receiver.posts();
     let mut sum = Sum {
         kills: kills(),
@@ -126,12 +127,12 @@ fn judge(system: &System, receiver: &Receiver, accepted: &BTreeSet<String>) -> S
             ended_well.insert(id);
         }
     }
-    let letters = system.pairs("SELECT event_id, queue FROM messages WHERE queue = 'wahook.dead'");
-    let letters: BTreeSet<_> = letters.into_iter().map(|(id, _)| id).collect();
+    let dead = system.pairs("SELECT event_id, queue FROM messages WHERE queue = 'wahook.dead'");
+    let dead_letters: BTreeSet<_> = dead.into_iter().map(|(id, _)| id).collect();
     let records = system.pairs("SELECT eventId, status FROM webhooklogs");
     let records: BTreeMap<_, _> = records.into_iter().collect();
     for id in accepted {
-        let (delivered, dead) = (ended_well.contains(id.as_str()), letters.contains(id));
+        let (delivered, dead) = (ended_well.contains(id.as_str()), dead_letters.contains(id));
         sum.delivered += usize::from(delivered);
         sum.dead += usize::from(dead);
         if !delivered && !dead {

@@ -1,4 +1,4 @@
-//! The command `dead`, beside a process that runs.
+//! Command `dead` next to a running process.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -12,7 +12,7 @@ use wahook_tests::receiver::{Answer, Receiver};
 use crate::system::System;
 
 const SOON: Duration = Duration::from_secs(30);
-const LETTERS: &str = "SELECT count(*) FROM messages WHERE queue = 'wahook.dead'";
+const DEAD_LETTERS: &str = "SELECT count(*) FROM messages WHERE queue = 'wahook.dead'";
 
 async fn dead(system: &System, arguments: &[&str]) -> String {
     let arguments = [&["dead"], arguments].concat();
@@ -22,7 +22,7 @@ async fn dead(system: &System, arguments: &[&str]) -> String {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn letters_are_listed_redriven_and_discarded_beside_a_process_that_runs() {
+async fn dead_letters_are_listed_redriven_and_discarded_while_a_process_runs() {
     let works = Arc::new(AtomicBool::new(false));
     let answers = Receiver::answering({
         let works = Arc::clone(&works);
@@ -40,8 +40,8 @@ async fn letters_are_listed_redriven_and_discarded_beside_a_process_that_runs() 
     let _program = system.start().await;
     let load = Load::start_at(&system.events, 2, Duration::ZERO, 12);
     let accepted = load.finish().await;
-    eventually(SOON, "12 letters", || async {
-        (system.count(LETTERS) == 12).then_some(())
+    eventually(SOON, "12 dead letters", || async {
+        (system.count(DEAD_LETTERS) == 12).then_some(())
     })
     .await;
     let listed = dead(&system, &["list"]).await;
@@ -53,9 +53,9 @@ async fn letters_are_listed_redriven_and_discarded_beside_a_process_that_runs() 
         discarded.contains("2 of 2 dead letters discarded"),
         "{discarded}"
     );
-    assert_eq!(system.count(LETTERS), 10);
+    assert_eq!(system.count(DEAD_LETTERS), 10);
     works.store(true, Ordering::Relaxed);
-    // As if the endpoint was gone from the settings: its letters stay where they are.
+    // Without the endpoint's queue, as after its removal from the settings, dead letters are kept.
     let change = |queues: &str| assert_eq!(system.data().execute(queues, []).unwrap(), 1);
     change("DELETE FROM queues WHERE name = 'wahook.deliver.default'");
     let settings = system.borrowed();
@@ -66,16 +66,16 @@ async fn letters_are_listed_redriven_and_discarded_beside_a_process_that_runs() 
     );
     let refused = refused.await.finish().await;
     assert_eq!(refused.status.code(), Some(1), "{refused:?}");
-    let told = "10 of an endpoint that has no queue";
-    assert!(refused.stdout.contains(told), "{refused:?}");
-    assert_eq!(system.count(LETTERS), 10);
+    let reason = "10 of an endpoint that has no queue";
+    assert!(refused.stdout.contains(reason), "{refused:?}");
+    assert_eq!(system.count(DEAD_LETTERS), 10);
     change("INSERT INTO queues VALUES ('wahook.deliver.default')");
     let redriven = dead(&system, &["redrive", "--all"]).await;
     assert!(
         redriven.contains("10 of 10 dead letters redriven"),
         "{redriven}"
     );
-    assert_eq!(system.count(LETTERS), 0);
+    assert_eq!(system.count(DEAD_LETTERS), 0);
     let posts = receiver.wait_for(22, SOON).await;
     assert!(posts[12..].iter().all(|post| post.attempt() == Some(1)));
     let delivered = "SELECT count(*) FROM webhooklogs WHERE status = 'success' \

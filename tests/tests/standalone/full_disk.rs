@@ -1,4 +1,4 @@
-//! A disk that is full.
+//! Full disk.
 
 use std::time::Duration;
 
@@ -17,7 +17,7 @@ use crate::system::System;
 const SOON: Duration = Duration::from_secs(60);
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn on_a_full_disk_events_are_refused_nothing_is_lost_and_room_heals_it() {
+async fn a_full_disk_refuses_events_loses_none_and_recovers_with_free_space() {
     let folder = RunFolder::temporary("full-disk").unwrap();
     let disk = SmallDisk::mount(&folder.join("disk"), 32).await.unwrap();
     let data = folder.join("disk").join("wahook.db").display().to_string();
@@ -45,7 +45,7 @@ async fn on_a_full_disk_events_are_refused_nothing_is_lost_and_room_heals_it() {
         let url = format!("{}/v1/events", system.events);
         http.post(url).body(event).send().await.unwrap().status()
     };
-    eventually(SOON, "a refusal", || async {
+    eventually(SOON, "answer 503", || async {
         (post().await == StatusCode::SERVICE_UNAVAILABLE).then_some(())
     })
     .await;
@@ -53,12 +53,12 @@ async fn on_a_full_disk_events_are_refused_nothing_is_lost_and_room_heals_it() {
         let url = format!("{}/readyz", system.events);
         http.get(url).send().await.unwrap().status()
     };
-    eventually(SOON, "that operators are told", || async {
+    eventually(SOON, "/readyz to answer 503", || async {
         (ready().await == StatusCode::SERVICE_UNAVAILABLE).then_some(())
     })
     .await;
     disk.make_room().unwrap();
-    eventually(SOON, "room to heal it", || async {
+    eventually(SOON, "answer 202 after space is freed", || async {
         (post().await == StatusCode::ACCEPTED).then_some(())
     })
     .await;

@@ -1,4 +1,4 @@
-//! An event's way, a stop, and a file that is in use.
+//! Delivery, stop and restart, and a data file that is in use.
 
 use std::time::Duration;
 
@@ -42,7 +42,7 @@ async fn an_event_is_delivered_signed_retried_and_logged_on_one_file() {
         assert_eq!(post.body, posts[0].body);
     }
     assert!(posts[1].arrived - posts[0].arrived >= Duration::from_millis(299));
-    // Repeated within ten minutes, it is no new event.
+    // A repetition within ten minutes is a duplicate.
     assert_eq!(post(&system, &event).await["duplicate"], json!(true));
     let record = format!(
         "SELECT count(*) FROM webhooklogs WHERE eventId = '{id}' AND status = 'success' \
@@ -59,7 +59,7 @@ async fn an_event_is_delivered_signed_retried_and_logged_on_one_file() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_waits_at_a_stop_is_delivered_after_the_next_start() {
+async fn a_retry_that_waits_at_a_stop_is_delivered_after_the_next_start() {
     let answers = Receiver::answering(|post| {
         Answer::status(if post.attempt() == Some(1) { 500 } else { 200 })
     });
@@ -81,7 +81,7 @@ async fn what_waits_at_a_stop_is_delivered_after_the_next_start() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_second_process_on_the_same_file_is_refused_and_told_why() {
+async fn a_second_process_on_the_same_file_exits_with_the_reason() {
     let receiver = Receiver::start().await;
     let system = System::new(&receiver, &[]);
     let first = system.start().await;
@@ -93,13 +93,13 @@ async fn a_second_process_on_the_same_file_is_refused_and_told_why() {
     ]);
     let second = Program::launch(ProgramName::Standalone, &settings).await;
     assert_eq!(second.wait_exit(SOON).await.code(), Some(1));
-    let told = second.stderr_so_far();
-    assert!(told.contains("in use by another wahook"), "{told}");
+    let stderr = second.stderr_so_far();
+    assert!(stderr.contains("in use by another wahook"), "{stderr}");
     assert!(first.is_running());
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn without_any_webhook_an_event_is_on_the_receivers_page_with_both_signatures_valid() {
+async fn without_a_webhook_an_event_is_on_the_page_with_valid_signatures() {
     let page = format!("127.0.0.1:{}", free_port().unwrap());
     let elsewhere = Receiver::start().await;
     let mut system = System::new(&elsewhere, &[("RECEIVER_ADDRESS", &page)]);

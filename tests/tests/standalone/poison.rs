@@ -1,4 +1,4 @@
-//! A message that ends its process each time it is handed out.
+//! Message that crashes its process at each delivery.
 
 use std::time::Duration;
 
@@ -27,18 +27,18 @@ fn event(id: &str) -> QueuedEvent {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_message_that_ends_its_process_each_time_is_a_dead_letter_in_the_end() {
+async fn a_message_that_crashes_its_process_each_time_is_dead_lettered() {
     let folder = RunFolder::temporary("poison").unwrap();
     let (name, every) = (EndpointName::default(), [EventPattern::Every]);
     let topology = Topology::deliveries([(&name, every.as_slice())], &[]);
-    let mut handed_out = 0;
+    let mut deliveries = 0;
     loop {
         let store = Store::open(&folder.join("data.db")).unwrap();
         let broker = store.broker();
-        let intake = ConsumerConnection::connect(&broker, "test", &topology)
+        let connection = ConsumerConnection::connect(&broker, "test", &topology)
             .await
             .unwrap();
-        if handed_out == 0 {
+        if deliveries == 0 {
             let limit = Duration::from_secs(20);
             let (publisher, _) = Publisher::start(broker, "test", Topology::events(), limit);
             for id in ["deadly", "innocent"] {
@@ -48,20 +48,26 @@ async fn a_message_that_ends_its_process_each_time_is_a_dead_letter_in_the_end()
                     .unwrap();
             }
         }
-        let received = intake.take_one(WORK).await.unwrap().unwrap();
-        assert_eq!(received.redelivered, handed_out > 0);
+        let received = connection.take_one(WORK).await.unwrap().unwrap();
+        assert_eq!(received.redelivered, deliveries > 0);
         if received.event().unwrap().id.as_str() == "innocent" {
-            let letter = intake.take_one(DEAD_QUEUE).await.unwrap().unwrap().letter();
-            assert_eq!(letter.id.as_deref(), Some("deadly"));
-            assert!(letter.reason.contains("too often"), "{}", letter.reason);
+            let dead_letter = connection
+                .take_one(DEAD_QUEUE)
+                .await
+                .unwrap()
+                .unwrap()
+                .dead_letter();
+            assert_eq!(dead_letter.id.as_deref(), Some("deadly"));
+            let reason = &dead_letter.reason;
+            assert!(reason.contains("too often"), "{reason}");
             break;
         }
-        handed_out += 1;
-        assert!(handed_out <= 101, "it goes on for ever");
-        // The store is gone first: the message comes back no other way than by the file.
+        deliveries += 1;
+        assert!(deliveries <= 101, "the delivery limit has no effect");
+        // The store is dropped first, so that the message is redelivered only from the file.
         drop(store);
         drop(received);
     }
-    // Once in the process that took it, and 100 times after a start.
-    assert_eq!(handed_out, 101);
+    // The first delivery, and 100 redeliveries after a start.
+    assert_eq!(deliveries, 101);
 }

@@ -1,4 +1,4 @@
-//! One process on one file, at addresses that stay when it is started anew.
+//! Single process with its data file; its addresses survive a restart.
 
 use std::time::Duration;
 
@@ -22,19 +22,19 @@ impl System {
         let folder = RunFolder::temporary("standalone").unwrap();
         let (producer, consumer) = (free_port().unwrap(), free_port().unwrap());
         let data = folder.join("wahook.db").display().to_string();
-        let ours = [
+        let own = [
             ("WAHOOK_DATA", data),
             ("PRODUCER_LISTEN", format!("127.0.0.1:{producer}")),
             ("CONSUMER_LISTEN", format!("127.0.0.1:{consumer}")),
             ("WEBHOOK_URL", receiver.url()),
             ("WEBHOOK_SECRET", SECRET.to_owned()),
         ];
-        let ours = ours.map(|(name, value)| (name.to_owned(), value));
-        let theirs = settings
+        let own = own.map(|(name, value)| (name.to_owned(), value));
+        let others = settings
             .iter()
             .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
         Self {
-            settings: ours.into_iter().chain(theirs).collect(),
+            settings: own.into_iter().chain(others).collect(),
             events: format!("http://127.0.0.1:{producer}"),
             folder,
         }
@@ -51,23 +51,23 @@ impl System {
         program
     }
 
-    /// The file, as a user's shell opens it.
+    /// Opens the data file.
     pub(crate) fn data(&self) -> Connection {
         let data = Connection::open(self.folder.join("wahook.db")).unwrap();
         data.busy_timeout(READY_WITHIN).unwrap();
         data
     }
 
-    /// One number.
-    pub(crate) fn count(&self, question: &str) -> i64 {
+    /// Returns the integer that the query selects.
+    pub(crate) fn count(&self, query: &str) -> i64 {
         let data = self.data();
-        data.query_row(question, [], |row| row.get(0)).unwrap()
+        data.query_row(query, [], |row| row.get(0)).unwrap()
     }
 
-    /// Two columns of text.
-    pub(crate) fn pairs(&self, question: &str) -> Vec<(String, String)> {
+    /// Returns the two text columns that the query selects.
+    pub(crate) fn pairs(&self, query: &str) -> Vec<(String, String)> {
         let data = self.data();
-        let mut statement = data.prepare(question).unwrap();
+        let mut statement = data.prepare(query).unwrap();
         let rows = statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?)));
         rows.unwrap().map(Result::unwrap).collect()
     }

@@ -1,4 +1,4 @@
-//! `tail` and `stats` on the file, beside a process that runs and without one.
+//! `tail` and `stats` on the data file, with and without a running process.
 
 use std::time::Duration;
 
@@ -20,7 +20,7 @@ async fn run(system: &System, arguments: &[&str]) -> Ran {
     start(system, arguments).await.finish().await
 }
 
-/// Sends an event and waits for the end of its delivery.
+/// Sends an event and waits until its record has `status`.
 async fn ended(system: &System, event: &str, status: &str) -> String {
     let answer = http_client().unwrap();
     let answer = answer.post(format!("{}/v1/events", system.events));
@@ -30,7 +30,7 @@ async fn ended(system: &System, event: &str, status: &str) -> String {
     let id = answer["id"].as_str().unwrap().to_owned();
     let record =
         format!("SELECT count(*) FROM webhooklogs WHERE eventId = '{id}' AND status = '{status}'");
-    eventually(SOON, "the end", || async {
+    eventually(SOON, "the record", || async {
         (system.count(&record) == 1).then_some(())
     })
     .await;
@@ -45,7 +45,7 @@ fn lines(ran: &Ran) -> Vec<Value> {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn deliveries_are_followed_and_counted_on_the_file() {
+async fn tail_and_stats_read_the_data_file() {
     let answers = Receiver::answering(|post| {
         let fails = match post.event() {
             Some("call") => true,
@@ -66,7 +66,7 @@ async fn deliveries_are_followed_and_counted_on_the_file() {
     let program = system.start().await;
     let call = ended(&system, "call", "failed").await;
     let ready = ended(&system, "ready", "success").await;
-    // Two have ended, and the third ends while it is waited for.
+    // Two deliveries have ended; the third ends while `tail` waits.
     let all = ["tail", "--json", "--since", "1m", "--limit", "3"];
     let tail = start(&system, &all).await;
     eventually(SOON, "the first two", || async {
@@ -74,9 +74,10 @@ async fn deliveries_are_followed_and_counted_on_the_file() {
     })
     .await;
     let group = ended(&system, "group_join", "success").await;
-    let told = lines(&tail.finish().await);
+    let shown = lines(&tail.finish().await);
     let of = |field: &str| {
-        told.iter()
+        shown
+            .iter()
             .map(|line| line[field].clone())
             .collect::<Vec<_>>()
     };
@@ -89,12 +90,12 @@ async fn deliveries_are_followed_and_counted_on_the_file() {
         [json!("answered 500"), Value::Null, Value::Null]
     );
 
-    // A letter that is redriven and given up again ends anew.
+    // A redriven dead letter that fails again is shown a second time.
     let failed = [
         "tail", "--json", "--since", "1m", "--status", "failed", "--limit", "2",
     ];
     let tail = start(&system, &failed).await;
-    eventually(SOON, "the first end", || async {
+    eventually(SOON, "the first failure", || async {
         tail.stdout_so_far().contains(&call).then_some(())
     })
     .await;
@@ -107,7 +108,7 @@ async fn deliveries_are_followed_and_counted_on_the_file() {
     program.terminate();
     assert!(program.wait_exit(SOON).await.success());
 
-    // Also without a process.
+    // Without a running process.
     let counted = run(&system, &["stats", "--json"]).await;
     let counted: Value = serde_json::from_str(counted.printed()).unwrap();
     let row = |name: &str, success: u64, failed: u64, first: f64, retries: u64| {

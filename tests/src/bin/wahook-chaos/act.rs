@@ -1,4 +1,4 @@
-//! One row at play: its load, its faults, and its end.
+//! Execution of a row: its load, its faults and its end.
 
 mod evidence;
 
@@ -18,16 +18,16 @@ use crate::health;
 use crate::script::{Plan, Script};
 use crate::stage::{RETRIES, Stage};
 
-/// How long the system may take to be done with everything once the faults are over.
+/// Time limit for the system to finish all events once the faults are over.
 const DONE_WITHIN: Duration = Duration::from_secs(120);
 const PAUSE: Duration = Duration::from_millis(100);
 
-/// How much of everything.
+/// Extent of the fault matrix.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Size {
-    /// For every run of continuous integration.
+    /// Short form, for continuous integration.
     Short,
-    /// For people.
+    /// Full form, run manually.
     Long,
 }
 
@@ -44,11 +44,11 @@ pub(crate) struct Act<'a> {
     pub(crate) stage: &'a mut Stage,
     pub(crate) size: Size,
     pub(crate) random: Random,
-    /// Processes killed, or faults of another kind.
+    /// Number of injected faults, such as killed processes.
     pub(crate) kills: u32,
-    /// What else is worth a word in the table.
+    /// Additional note for the table.
     pub(crate) note: String,
-    /// Duplicates that one kill may cause.
+    /// Duplicates that one fault may cause.
     pub(crate) duplicates_per_kill: u64,
     pub(crate) plan: Plan,
     row: &'static str,
@@ -56,7 +56,7 @@ pub(crate) struct Act<'a> {
     gateway: Option<Gateway>,
     next_number: u64,
     accepted: BTreeSet<u64>,
-    /// Where the row's results are, if not where they always are.
+    /// Log of this row, if not the default log.
     other_log: Option<(Arc<Mongod>, Collection<Document>)>,
 }
 
@@ -81,18 +81,18 @@ impl<'a> Act<'a> {
         }
     }
 
-    /// What the webhook does in this row.
+    /// Sets the behaviour of the webhook for this row.
     pub(crate) fn webhook(&mut self, script: Script) {
         self.plan.script = script;
         self.stage.set_script(script);
     }
 
-    /// Begins to send.
+    /// Starts sending.
     pub(crate) fn send(&mut self, rate: Rate) -> anyhow::Result<()> {
         self.send_to(vec![self.stage.producer_url()], rate)
     }
 
-    /// Begins to send each event to all of these producers.
+    /// Starts sending each event to all of these producers.
     pub(crate) fn send_to(&mut self, producers: Vec<String>, rate: Rate) -> anyhow::Result<()> {
         self.plan.copies = u32::try_from(producers.len())?;
         let gateway = Gateway::start(self.row, producers, self.next_number, rate)?;
@@ -101,16 +101,16 @@ impl<'a> Act<'a> {
     }
 
     pub(crate) fn gateway(&self) -> anyhow::Result<&Gateway> {
-        self.gateway.as_ref().context("nothing is being sent")
+        self.gateway.as_ref().context("the gateway is not running")
     }
 
-    /// Sends all of a burst.
+    /// Sends a burst and waits until all of it is accepted.
     pub(crate) async fn send_burst(&mut self, events: u64) -> anyhow::Result<()> {
         self.send(Rate::burst(events))?;
         self.all_accepted().await
     }
 
-    /// Waits until all that is to be sent is accepted.
+    /// Waits until all events to send are accepted.
     pub(crate) async fn all_accepted(&mut self) -> anyhow::Result<()> {
         if let Some(gateway) = self.gateway.take() {
             let accepted = gateway.finish().await?;
@@ -119,7 +119,7 @@ impl<'a> Act<'a> {
         Ok(())
     }
 
-    /// Sends no more.
+    /// Stops sending.
     pub(crate) async fn stop_sending(&mut self) -> anyhow::Result<()> {
         if let Some(gateway) = self.gateway.take() {
             let accepted = gateway.stop().await?;
@@ -133,7 +133,7 @@ impl<'a> Act<'a> {
         self.accepted.extend(accepted);
     }
 
-    /// Waits until so many more are accepted.
+    /// Waits until `more` further events are accepted.
     pub(crate) async fn more_accepted(&self, more: usize) -> anyhow::Result<()> {
         let enough = self.gateway()?.accepted() + more;
         until("more events are accepted", || async {
@@ -142,7 +142,7 @@ impl<'a> Act<'a> {
         .await
     }
 
-    /// Waits until so many more posts have arrived.
+    /// Waits until `more` further posts have arrived.
     pub(crate) async fn more_posts(&self, more: usize) -> anyhow::Result<()> {
         let enough = self.stage.receiver.count() + more;
         until("more posts arrive", || async {
@@ -151,30 +151,30 @@ impl<'a> Act<'a> {
         .await
     }
 
-    /// Waits until a producer that has to be refused by something is.
+    /// Waits until the producer rejects an event.
     pub(crate) async fn some_refused(&self) -> anyhow::Result<()> {
         let before = self.gateway()?.refused();
-        until("an event is refused", || async {
+        until("an event is rejected", || async {
             Ok(self.gateway()?.refused() > before)
         })
         .await
     }
 
-    /// Waits until every event has ended in the log and no queue holds anything but dead
-    /// letters.
+    /// Waits until the log has a final state for every event and all queues except the dead
+    /// letters are empty.
     pub(crate) async fn all_done(&mut self) -> anyhow::Result<()> {
         self.stop_sending().await?;
         let wanted = self.accepted.len() as u64;
         let log = self.log().clone();
-        until(&format!("{wanted} events end in the log"), || async {
-            // A log that is away is asked again.
+        until(&format!("{wanted} events are final in the log"), || async {
+            // Retried while the log is unavailable.
             Ok(count_ended(&log, self.plan.is_redriven)
                 .await
                 .is_ok_and(|ended| ended >= wanted))
         })
         .await?;
         until("the queues are empty", || async {
-            // A queue that is just coming back is asked again.
+            // Retried while a queue is still recovering.
             let broker = health::broker(self.stage).await;
             Ok(broker.is_ok_and(|broker| broker.is_quiet()))
         })
@@ -188,7 +188,7 @@ impl<'a> Act<'a> {
         }
     }
 
-    /// The row's results will be on this server, which lives as long as the row.
+    /// Moves the log of this row to another server, which runs as long as the row.
     pub(crate) async fn log_on(&mut self, mongod: Mongod) -> Arc<Mongod> {
         let log = self.stage.log_on(&mongod).await;
         let mongod = Arc::new(mongod);
@@ -196,7 +196,7 @@ impl<'a> Act<'a> {
         mongod
     }
 
-    /// Leaves nothing of the row for the next one.
+    /// Removes dead letters and log records of this row.
     pub(crate) async fn sweep(self) -> anyhow::Result<()> {
         self.stage.command(&["dead", "discard", "--all"]).await?;
         self.stage.log().delete_many(doc! {}).await?;
@@ -215,7 +215,7 @@ async fn count_ended(log: &Collection<Document>, is_redriven: bool) -> anyhow::R
         .await?)
 }
 
-/// Waits until `is_so`, or fails with what was waited for.
+/// Waits until `is_so` returns true; fails with `what` after the time limit.
 pub(crate) async fn until<F>(what: &str, is_so: impl Fn() -> F) -> anyhow::Result<()>
 where
     F: Future<Output = anyhow::Result<bool>>,
@@ -230,13 +230,13 @@ where
     Ok(())
 }
 
-/// Waits until a program was ended by its failpoint.
+/// Waits until the failpoint of a program has killed it.
 pub(crate) async fn killed_by_itself(program: &Program) -> anyhow::Result<()> {
     use std::os::unix::process::ExitStatusExt;
     let status = program.wait_exit(Duration::from_secs(30)).await;
     if status.signal() != Some(9) {
         bail!(
-            "ended with {status} instead of at its failpoint: {}",
+            "exited with {status} instead of at its failpoint: {}",
             program.stderr_so_far()
         );
     }

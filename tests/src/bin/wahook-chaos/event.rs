@@ -1,19 +1,19 @@
-//! What does an event of a row look like, and which one is it?
+//! Ids and bodies of the events of a row.
 
-/// The id of a row's event, which is also its idempotency key.
+/// Returns the id of an event, which is also its idempotency key.
 pub(crate) fn id(row: &str, number: u64) -> String {
     format!("{row}_{number}")
 }
 
-/// The row and the number that an id was made of.
+/// Returns the row and the number in an id.
 pub(crate) fn parse(id: &str) -> Option<(&str, u64)> {
     let (row, number) = id.rsplit_once('_')?;
     Some((row, number.parse().ok()?))
 }
 
-/// The canonical body: what is sent to the producer is what has to arrive, to the byte.
+/// Returns the canonical body. The webhook must receive exactly these bytes.
 pub(crate) fn body(row: &str, number: u64) -> String {
-    // What is easily broken on the way: escapes, characters of two, three and four bytes.
+    // Escapes and characters of two, three and four bytes, which are easily damaged.
     format!(
         r#"{{"event":"message_create","data":{{"row":"{row}","n":{number},"body":"\u0007 \"é\" ✓ 😀 \\"}},"timestamp":"2026-01-01T00:00:00.000Z"}}"#
     )
@@ -24,7 +24,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_id_tells_its_row_and_number() {
+    fn id_is_parsed_to_its_row_and_number() {
         assert_eq!(parse(&id("broker-kill", 17)), Some(("broker-kill", 17)));
         assert_eq!(parse("0190a1b2"), None);
     }

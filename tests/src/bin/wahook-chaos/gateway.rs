@@ -1,4 +1,4 @@
-//! A gateway as it should be: it repeats an event, with the same key, until it is accepted.
+//! Correct gateway: repeats an event with the same idempotency key until it is accepted.
 
 use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -13,31 +13,31 @@ use wahook_tests::http_client::http_client;
 
 use crate::event;
 
-/// Between an answer that was not 202 and the next try.
+/// Pause between a rejected event and the next try.
 const PAUSE: Duration = Duration::from_millis(25);
-/// How long the last events may take to be accepted once no new ones are sent.
+/// Maximum time without an accepted event while events are pending.
 const LAST_ACCEPTED_WITHIN: Duration = Duration::from_secs(90);
 
-/// How much is sent.
+/// Load of a gateway.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Rate {
-    /// Events on their way at the same time.
+    /// Number of concurrent senders.
     pub(crate) senders: usize,
-    /// Of each sender, after each event.
+    /// Pause of a sender after each event.
     pub(crate) pause: Duration,
-    /// Of all senders, at the most.
+    /// Maximum number of events of all senders.
     pub(crate) events: u64,
 }
 
 impl Rate {
-    /// Until it is stopped.
+    /// Steady load until the gateway is stopped.
     pub(crate) const STEADY: Self = Self {
         senders: 8,
         pause: Duration::from_millis(8),
         events: u64::MAX,
     };
 
-    /// As fast as it goes.
+    /// As many events as fast as possible.
     pub(crate) const fn burst(events: u64) -> Self {
         Self {
             senders: 64,
@@ -47,7 +47,7 @@ impl Rate {
     }
 }
 
-/// Senders at work.
+/// Running senders.
 #[derive(Debug)]
 pub(crate) struct Gateway {
     shared: Arc<Shared>,
@@ -57,7 +57,7 @@ pub(crate) struct Gateway {
 #[derive(Debug)]
 struct Shared {
     row: String,
-    /// Each event goes to all of them at once.
+    /// Each event is sent to all of them at the same time.
     producers: Vec<String>,
     http: reqwest::Client,
     next: AtomicU64,
@@ -67,7 +67,7 @@ struct Shared {
 }
 
 impl Gateway {
-    /// Starts sending this row's events, from number `first` on.
+    /// Starts sending events of this row, beginning with number `first`.
     pub(crate) fn start(
         row: &str,
         producers: Vec<String>,
@@ -91,18 +91,18 @@ impl Gateway {
         Ok(Self { shared, senders })
     }
 
-    /// Events accepted so far.
+    /// Returns the number of events accepted so far.
     pub(crate) fn accepted(&self) -> usize {
         self.shared.accepted().len()
     }
 
-    /// Answers so far that were not 202 or 200, and those that never came.
+    /// Returns the number of answers other than 202 or 200, and of missing answers, so far.
     pub(crate) fn refused(&self) -> u64 {
         self.shared.refused.load(Ordering::Relaxed)
     }
 
-    /// Begins no new event; those begun are repeated until they are accepted. Returns the
-    /// numbers of all that are.
+    /// Starts no new event; repeats pending events until they are accepted. Returns the numbers of
+    /// all accepted events.
     pub(crate) async fn stop(self) -> anyhow::Result<BTreeSet<u64>> {
         self.shared.stop.store(true, Ordering::Relaxed);
         self.finish().await
@@ -117,7 +117,7 @@ impl Gateway {
                 seen = (self.accepted(), Instant::now());
             } else if seen.1.elapsed() > LAST_ACCEPTED_WITHIN {
                 return Err(anyhow::anyhow!(
-                    "nothing was accepted for {LAST_ACCEPTED_WITHIN:?}"
+                    "no event was accepted for {LAST_ACCEPTED_WITHIN:?}"
                 ));
             }
         }
@@ -157,9 +157,9 @@ impl Shared {
             .body(event::body(&self.row, number));
         let answer = request.send().await.context("no answer")?;
         let status = answer.status();
-        // Read to its end, so that the connection can be used again.
+        // Read to the end, so that the connection can be reused.
         answer.bytes().await?;
-        // 200: it was accepted before, and only that answer was lost.
+        // 200: an earlier request was accepted, but its answer was lost.
         Ok(status == StatusCode::ACCEPTED || status == StatusCode::OK)
     }
 

@@ -1,4 +1,4 @@
-//! Is everything as healthy as before?
+//! Compares the health of the system with its health before a row.
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
@@ -9,7 +9,8 @@ use wahook_tests::process;
 
 use crate::stage::Stage;
 
-/// Asks the broker for everything at once: each call of `rabbitmqctl` starts an Erlang.
+/// Erlang expression that queries all figures of the broker at once, because each call of
+/// `rabbitmqctl` starts an Erlang VM.
 const QUESTION: &str = r#"io:format("~p ~p~n",
     [length(rabbit_networking:connections()), length(rabbit_channel:list())]),
   [begin
@@ -19,12 +20,12 @@ const QUESTION: &str = r#"io:format("~p ~p~n",
      io:format("~s ~p ~p~n", [Name, Ready, Unacknowledged])
    end || Queue <- rabbit_amqqueue:list()],
   ok."#;
-/// Longer than the broker takes for it.
+/// Time limit for the broker to requeue the messages of a closed channel.
 const RETURNED_WITHIN: Duration = Duration::from_secs(10);
-/// A program may keep so much more than before.
+/// Permitted growth of a program's resident memory, as a factor.
 const RSS_GROWTH: f64 = 1.2;
 
-/// What the broker says of itself.
+/// Figures of the broker.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Broker {
     pub(crate) connections: u32,
@@ -33,7 +34,7 @@ pub(crate) struct Broker {
     pub(crate) queues: BTreeMap<String, (u64, u64)>,
 }
 
-/// The whole system at rest.
+/// Figures of the idle system.
 #[derive(Debug, Clone)]
 pub(crate) struct Health {
     broker: Broker,
@@ -54,7 +55,7 @@ impl Broker {
             .sum()
     }
 
-    /// Only dead letters rest.
+    /// Returns true if all queues except the dead letters are empty.
     pub(crate) fn is_quiet(&self) -> bool {
         let mut others = self
             .queues
@@ -65,8 +66,8 @@ impl Broker {
 }
 
 impl Health {
-    /// Messages that a closed channel held take a moment to be ready again, so what is
-    /// stuck is what is still there after a while.
+    /// Measures the idle system. Messages of a closed channel take a moment to become ready again,
+    /// so messages count as stuck only after a while.
     pub(crate) async fn at_rest(stage: &Stage) -> anyhow::Result<Self> {
         let end = Instant::now() + RETURNED_WITHIN;
         let mut broker = broker(stage).await?;
@@ -81,9 +82,8 @@ impl Health {
         })
     }
 
-    /// What is worse now than it was; empty when nothing is. The next time the producer is
-    /// compared with what it is now: it remembers what it has published, so it grows with
-    /// every row, up to its bound.
+    /// Returns the figures that are worse than before. The memory of the producer becomes the new
+    /// baseline: it keeps the ids of published events, so it grows with every row up to its bound.
     pub(crate) fn update(&mut self, now: &Self) -> Vec<String> {
         let worse = now.worse_than(self);
         self.producer = self.producer.max(now.producer);
@@ -115,7 +115,7 @@ impl Health {
         ] {
             if now as f64 > then as f64 * RSS_GROWTH {
                 let (now, then) = (now / 1024, then / 1024);
-                worse.push(format!("{name} keeps {now} MiB instead of {then}"));
+                worse.push(format!("{name} uses {now} MiB instead of {then}"));
             }
         }
         worse
@@ -124,7 +124,7 @@ impl Health {
 
 fn parse(answer: &str) -> anyhow::Result<Broker> {
     let mut lines = answer.lines();
-    let broken = || format!("not understood: {answer}");
+    let broken = || format!("unexpected answer of rabbitmqctl: {answer}");
     let number = |word: Option<&str>| word.and_then(|word| word.parse::<u64>().ok());
     let mut words = lines.next().unwrap_or_default().split(' ').map(Some);
     let mut next = || number(words.next().flatten()).with_context(broken);
@@ -149,7 +149,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_brokers_answer_is_read() {
+    fn answer_of_the_broker_is_parsed() {
         let broker = parse("3 5\nwahook.dead 7 0\nwahook.results 0 1\nok\n").unwrap();
         assert_eq!((broker.connections, broker.channels), (3, 5));
         assert_eq!(broker.queues["wahook.dead"], (7, 0));
@@ -158,7 +158,7 @@ mod tests {
     }
 
     #[test]
-    fn an_answer_of_another_kind_is_an_error() {
+    fn unexpected_answer_is_an_error() {
         assert!(parse("Error: nodedown").is_err());
         assert!(parse("3 5\nwahook.dead\nok").is_err());
     }

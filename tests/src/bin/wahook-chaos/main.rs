@@ -1,6 +1,6 @@
-//! `wahook-chaos`: the fault matrix. Real programs, a real broker, a real log; each row
-//! breaks one thing under load, and an oracle then counts what was lost, doubled, damaged
-//! or not written down. `make chaos` and `make chaos-short` build the programs for it.
+//! `wahook-chaos`: the fault matrix, with real programs, a real broker and a real log. Each row
+//! injects one fault under load; an oracle then counts events that are lost, duplicated, damaged
+//! or not logged. `make chaos` and `make chaos-short` build the programs for it.
 
 mod act;
 mod event;
@@ -28,21 +28,21 @@ use report::{Progress, Report, Result as RowResult};
 use rows::{ROWS, Row};
 use stage::Stage;
 
-/// Breaks one part of the system after the other under load, and counts what was lost.
-/// Exit status 0: nothing was, in any row.
+/// Injects one fault after another under load and counts lost events.
+/// Exit status 0: every row is as expected.
 #[derive(Debug, Parser)]
 #[command(name = "wahook-chaos", version)]
 struct Arguments {
-    /// The form that continuous integration runs: less of everything, under 6 minutes
+    /// Run the short form, as continuous integration does (under 6 minutes)
     #[arg(long)]
     short: bool,
-    /// Only this row (may be repeated)
+    /// Run only this row (may be repeated)
     #[arg(long, value_name = "NAME")]
     row: Vec<String>,
     /// List the rows
     #[arg(long)]
     list: bool,
-    /// Draws the same places of the kills again
+    /// Seed of an earlier run, to kill at the same points again
     #[arg(long)]
     seed: Option<u64>,
     /// Write the table to this file
@@ -95,17 +95,17 @@ async fn run(arguments: &Arguments) -> anyhow::Result<()> {
     let bad = report.bad_rows();
     ensure!(
         bad.is_empty(),
-        "not as it must be: {} (seed {seed})",
+        "failed rows: {} (seed {seed})",
         bad.join(", ")
     );
     Ok(())
 }
 
-/// The first row is always played: it says what healthy is.
+/// Returns the rows to run. The first row always runs, as the baseline for health.
 fn chosen(names: &[String], size: Size) -> anyhow::Result<Vec<&'static Row>> {
     for name in names {
         if !ROWS.iter().any(|row| row.name == name) {
-            bail!("there is no row {name}; --list names them all");
+            bail!("unknown row {name}; --list lists all rows");
         }
     }
     let is_chosen = |row: &Row| {
@@ -120,8 +120,8 @@ fn chosen(names: &[String], size: Size) -> anyhow::Result<Vec<&'static Row>> {
     Ok(chosen.map(|(_, row)| row).collect())
 }
 
-/// Plays a row to its end. An error is one of the stage itself: what goes wrong in a row is
-/// in its result.
+/// Runs a row to its end. Returns an error only for faults of the test environment; faults of the
+/// row are in its result.
 async fn play(
     stage: &mut Stage,
     row: &'static Row,
@@ -135,13 +135,13 @@ async fn play(
         (row.play)(&mut act).await?;
         act.all_done().await
     });
-    // A part of the harness that fails panics.
+    // The test harness panics on failure.
     let played = played
         .catch_unwind()
         .await
         .unwrap_or_else(|panic| Err(in_words(&*panic)));
     if played.is_err() {
-        // What the row has broken is mended first, so that only what is lost counts as lost.
+        // Repair the system first, so that only events that are really lost count as lost.
         act.stage.restore().await?;
         let _its_error_is_told = act.all_done().await;
     }
@@ -166,10 +166,10 @@ async fn play(
 fn in_words(panic: &(dyn Any + Send)) -> anyhow::Error {
     let words = panic.downcast_ref::<String>().map(String::as_str);
     let words = words.or_else(|| panic.downcast_ref::<&str>().copied());
-    anyhow!("{}", words.unwrap_or("a panic without words"))
+    anyhow!("{}", words.unwrap_or("panic without a message"))
 }
 
-#[expect(clippy::disallowed_methods, reason = "another seed for every run")]
+#[expect(clippy::disallowed_methods, reason = "a different seed for every run")]
 fn any_seed() -> u64 {
     let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH);
     since_epoch.unwrap_or_default().as_secs()

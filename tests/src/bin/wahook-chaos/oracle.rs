@@ -1,8 +1,7 @@
-//! Is everything as it must be in the end?
+//! Decides whether the results of a row are correct.
 //!
-//! It knows which events were accepted and how each must end, and compares that with what
-//! the webhook has seen, what the log says and which letters are dead. Nothing here waits
-//! or asks: it is given everything.
+//! Compares the accepted events and their expected results with the posts at the webhook, the
+//! log records and the dead letters. Pure functions: all input is passed in.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -10,71 +9,71 @@ use std::time::Duration;
 
 use crate::script::End;
 
-/// What one row has left behind.
+/// Results of a row.
 #[derive(Debug, Default)]
 pub(crate) struct Evidence {
-    /// The accepted events, and how each must end.
+    /// Accepted events and their expected results, by id.
     pub(crate) accepted: BTreeMap<String, Expected>,
-    /// What the webhook has seen of this row, in order.
+    /// Posts of this row at the webhook, in order.
     pub(crate) posts: Vec<Seen>,
-    /// What the log says, by id.
+    /// Log records, by id.
     pub(crate) records: BTreeMap<String, Record>,
     pub(crate) letters: Vec<Letter>,
 }
 
-/// One message among the dead letters.
+/// Dead letter.
 #[derive(Debug)]
 pub(crate) struct Letter {
     pub(crate) id: String,
-    /// Whether it was published to be kept. A quorum queue keeps everything, so no kill of
-    /// the broker would show that it was not; in another queue it would be lost.
+    /// True if it was published as persistent. A quorum queue also keeps other messages, so a kill
+    /// of the broker would not reveal the fault; another type of queue would lose them.
     pub(crate) is_persistent: bool,
 }
 
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Expected {
     pub(crate) end: End,
-    /// The posts of a run without any fault.
+    /// Number of posts in a run without faults.
     pub(crate) posts: u32,
 }
 
-/// One post at the webhook.
+/// Post at the webhook.
 #[derive(Debug)]
 pub(crate) struct Seen {
     pub(crate) id: String,
     pub(crate) attempt: u32,
-    /// Since the row began.
+    /// Time since the start of the row.
     pub(crate) at: Duration,
-    /// Whether it was answered 2xx.
+    /// True if it was answered 2xx.
     pub(crate) succeeded: bool,
-    /// Whether it has the bytes that were accepted.
+    /// True if its body equals the accepted bytes.
     pub(crate) intact: bool,
     pub(crate) signed: bool,
 }
 
-/// One document of the log.
+/// Document of the log.
 #[derive(Debug, Default)]
 pub(crate) struct Record {
     pub(crate) status: String,
-    /// The highest attempt that it knows.
+    /// Highest attempt number in the record.
     pub(crate) highest_attempt: u32,
 }
 
-/// What is wrong, by event. Empty sets are what is wanted.
+/// Faults by event id. All sets are empty in a correct run.
 #[derive(Debug, Default)]
 pub(crate) struct Verdict {
     pub(crate) events: usize,
-    /// Accepted, and neither delivered nor (where it must be) a dead letter.
+    /// Accepted, but neither delivered nor (if expected) a dead letter.
     pub(crate) lost: BTreeSet<String>,
-    /// Delivered or dead without having been accepted.
+    /// Delivered or dead-lettered without having been accepted.
     pub(crate) uninvited: BTreeSet<String>,
-    /// Not, or not rightly, in the log.
+    /// Missing or wrong in the log.
     pub(crate) unlogged: BTreeSet<String>,
-    /// With other bytes, without valid signatures, or not published to be kept.
+    /// Different bytes, invalid signatures, or not persistent.
     pub(crate) damaged: BTreeSet<String>,
-    /// Posts and letters beyond those of a run without any fault.
+    /// Posts and dead letters in excess of a run without faults.
     pub(crate) duplicates: u64,
-    /// The longest time between two posts in a row.
+    /// Longest time between two consecutive posts.
     pub(crate) longest_stall: Duration,
 }
 
@@ -149,13 +148,13 @@ impl Verdict {
     }
 }
 
-/// What is wrong, with a few examples each.
+/// Lists the faults, with a few examples each.
 impl fmt::Display for Verdict {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let faults = [
             ("lost", &self.lost),
-            ("never accepted, yet delivered", &self.uninvited),
-            ("not rightly in the log", &self.unlogged),
+            ("never accepted, but delivered", &self.uninvited),
+            ("missing or wrong in the log", &self.unlogged),
             ("damaged", &self.damaged),
         ];
         for (what, ids) in faults.iter().filter(|(_, ids)| !ids.is_empty()) {
@@ -199,7 +198,7 @@ mod tests {
         }
     }
 
-    /// One delivered event and one dead letter, all right.
+    /// Correct results of a delivered event and a dead letter.
     fn all_is_well() -> Evidence {
         Evidence {
             accepted: [
@@ -218,35 +217,35 @@ mod tests {
     }
 
     #[test]
-    fn what_ended_as_it_must_is_good() {
+    fn expected_results_are_good() {
         let verdict = judge(&all_is_well());
         assert!(verdict.is_good(), "{verdict}");
         assert_eq!((verdict.events, verdict.duplicates), (2, 0));
     }
 
     #[test]
-    fn an_event_that_was_never_posted_is_lost() {
+    fn event_without_a_post_is_lost() {
         let mut evidence = all_is_well();
         evidence.posts.remove(0);
         assert!(judge(&evidence).lost.contains("a"));
     }
 
     #[test]
-    fn an_event_that_was_posted_but_never_answered_well_is_lost() {
+    fn event_without_a_successful_post_is_lost() {
         let mut evidence = all_is_well();
         evidence.posts[0].succeeded = false;
         assert!(judge(&evidence).lost.contains("a"));
     }
 
     #[test]
-    fn an_exhausted_event_without_its_letter_is_lost() {
+    fn exhausted_event_without_a_dead_letter_is_lost() {
         let mut evidence = all_is_well();
         evidence.letters.clear();
         assert!(judge(&evidence).lost.contains("b"));
     }
 
     #[test]
-    fn what_nobody_sent_is_noticed_at_the_webhook_and_in_the_letters() {
+    fn unknown_events_are_found_at_the_webhook_and_in_the_dead_letters() {
         let mut evidence = all_is_well();
         evidence.posts.push(post("c", 1, true));
         evidence.letters.push(letter("d"));
@@ -255,7 +254,7 @@ mod tests {
     }
 
     #[test]
-    fn a_record_is_wrong_when_it_is_missing_unfinished_or_behind() {
+    fn missing_unfinished_or_outdated_record_is_wrong() {
         let faults: [fn(&mut Evidence); 3] = [
             |evidence| evidence.records.clear(),
             |evidence| evidence.records.get_mut("b").unwrap().status = "retrying".to_owned(),
@@ -269,7 +268,7 @@ mod tests {
     }
 
     #[test]
-    fn other_bytes_and_wrong_signatures_are_damage() {
+    fn different_bytes_and_invalid_signatures_are_damage() {
         for fault in [
             |post: &mut Seen| post.intact = false,
             |post: &mut Seen| {
@@ -283,14 +282,14 @@ mod tests {
     }
 
     #[test]
-    fn a_letter_that_was_not_published_to_be_kept_is_damage() {
+    fn non_persistent_dead_letter_is_damage() {
         let mut evidence = all_is_well();
         evidence.letters[0].is_persistent = false;
         assert!(judge(&evidence).damaged.contains("b"));
     }
 
     #[test]
-    fn posts_and_letters_beyond_the_expected_are_counted_as_duplicates() {
+    fn excess_posts_and_dead_letters_are_counted_as_duplicates() {
         let mut evidence = all_is_well();
         evidence.posts.push(post("a", 1, true));
         evidence.letters.push(letter("b"));
@@ -300,7 +299,7 @@ mod tests {
     }
 
     #[test]
-    fn the_longest_time_between_two_posts_is_a_stall() {
+    fn longest_time_between_two_posts_is_the_stall() {
         let mut evidence = all_is_well();
         evidence.posts[1].at = Duration::from_secs(3);
         evidence.posts[2].at = Duration::from_secs(4);

@@ -138,9 +138,9 @@ impl Report {
         };
         let mut text = format!(
             "# Faults\n\n\
-             What `{command}` measured, on {}. Each row breaks one thing under load, on real\n\
-             servers and real programs; afterwards an oracle compares what was answered 202 with what\n\
-             the webhook has seen, with the dead letters and with the log.\n\n\
+             Results of `{command}` on {}. Each row injects one fault under load, with\n\
+             real servers and programs. Then an oracle compares the events that were answered 202 with the\n\
+             requests to the webhook, the dead letters and the log.\n\n\
              | fault | times | events | lost | never accepted | not in the log | damaged | duplicates | longest stall |\n\
              |---|---|---|---|---|---|---|---|---|\n",
             self.versions
@@ -164,14 +164,14 @@ impl Report {
 }
 
 const EXPLAINED: &str = "
-**Lost**: accepted, and in the end neither answered 2xx by the webhook nor (where the webhook refuses for good) a dead letter.
-**Never accepted**: at the webhook or among the dead letters, though nothing of it was answered 202.
-**Not in the log**: without a record in its final state that has all attempts the webhook saw.
-**Damaged**: other bytes than were accepted, signatures that do not verify, or a dead letter that was not published to be kept.
-**Duplicates**: posts and letters beyond those of a run without faults; each has the same `webhook-id`.
-**Longest stall**: between two posts, whatever their event.
+**Lost**: accepted, but at the end neither answered 2xx by the webhook nor, if the webhook always rejects the event, dead-lettered.
+**Never accepted**: delivered or dead-lettered, although no request for it was answered 202.
+**Not in the log**: no record in the final state with every attempt that the webhook received.
+**Damaged**: a body that differs from the accepted bytes, a signature that does not verify, or a dead letter that is not persistent.
+**Duplicates**: requests and dead letters beyond those of a run without faults; each has the same `webhook-id`.
+**Longest stall**: longest time between two requests to the webhook, for any event.
 
-After each row the system must be as healthy as after the first: ready, no message stuck in any queue, no more connections and channels, and each program's memory within 20 %.
+After each row the system must be as healthy as after the first: ready, no message stuck in a queue, no additional connections or channels, and the memory of each program within 20 %.
 
 ";
 

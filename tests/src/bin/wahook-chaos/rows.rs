@@ -1,4 +1,4 @@
-//! The fault matrix, row by row.
+//! Rows of the fault matrix.
 
 mod backlog;
 mod broker;
@@ -16,13 +16,13 @@ use crate::gateway::Rate;
 
 type Play = for<'a> fn(&'a mut Act<'_>) -> BoxFuture<'a, anyhow::Result<()>>;
 
-/// One fault, and how it is made.
+/// Row of the fault matrix: a fault and the function that injects it.
 pub(crate) struct Row {
-    /// For the command line, and part of the ids of its events.
+    /// Name for the command line and prefix of the row's event ids.
     pub(crate) name: &'static str,
-    /// For the table.
+    /// Description of the fault, for the table.
     pub(crate) fault: &'static str,
-    /// Too long for the short form.
+    /// The row takes too long for the short form.
     pub(crate) only_long: bool,
     pub(crate) play: Play,
 }
@@ -51,14 +51,14 @@ impl Row {
     }
 }
 
-/// `play!(function)` as a [`Play`].
+/// Converts an async function to a [`Play`].
 macro_rules! play {
     ($function:path) => {
         |act| Box::pin($function(act))
     };
 }
 
-/// In the order of play; the first one shows what all others are compared with.
+/// All rows, in execution order. The first one is the baseline for all others.
 pub(crate) const ROWS: &[Row] = &[
     Row::new("nothing", "none", play!(no_fault)),
     Row::new(
@@ -150,7 +150,7 @@ pub(crate) const ROWS: &[Row] = &[
     Row::new("log-frozen", "MongoDB frozen (SIGSTOP)", play!(log::frozen)),
     Row::new(
         "log-killed",
-        "MongoDB killed, and away for a while",
+        "MongoDB killed, and unavailable for a while",
         play!(log::killed),
     ),
     Row::new(
@@ -200,8 +200,8 @@ pub(crate) const ROWS: &[Row] = &[
     ),
 ];
 
-/// More at once than in any other row, so that what the programs keep of it is what memory
-/// is compared with.
+/// Sends more events at once than any other row, because the memory of the programs after this
+/// row is the baseline.
 async fn no_fault(act: &mut Act<'_>) -> anyhow::Result<()> {
     act.send(Rate {
         senders: 256,

@@ -1,13 +1,13 @@
-//! What does the webhook do with an event, and how must it end for that?
+//! Scripted behaviour of the webhook, and the expected result of each event.
 
 use wahook_tests::receiver::Answer;
 
 use crate::oracle::Expected;
 
-/// The webhook's behaviour, known beforehand for each event by its number.
+/// Behaviour of the webhook, determined by the number of the event.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Script {
-    /// Most succeed at once; one in ten fails its first attempt, one in twenty-five all.
+    /// Every tenth event fails its first attempt, every twenty-fifth fails all; the rest succeed.
     Mixed,
     /// Every first attempt fails.
     FirstFails,
@@ -17,7 +17,7 @@ pub(crate) enum Script {
     Fails,
 }
 
-/// How an event has to end.
+/// Expected result of an event.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum End {
     /// Answered 2xx, "success" in the log.
@@ -27,7 +27,7 @@ pub(crate) enum End {
 }
 
 impl Script {
-    /// Whether this attempt is answered 2xx.
+    /// Returns true if this attempt is answered 2xx.
     pub(crate) fn succeeds(self, number: u64, attempt: u32) -> bool {
         match self {
             Self::Mixed if number % 25 == 7 => false,
@@ -46,7 +46,7 @@ impl Script {
         })
     }
 
-    /// How an event ends that may be attempted so often.
+    /// Returns the result of an event with this maximum of attempts.
     pub(crate) fn end(self, number: u64, attempts: u32) -> End {
         if (1..=attempts).any(|attempt| self.succeeds(number, attempt)) {
             End::Delivered
@@ -55,7 +55,7 @@ impl Script {
         }
     }
 
-    /// The attempts that it takes to get there.
+    /// Returns the number of attempts until this result.
     pub(crate) fn attempts(self, number: u64, attempts: u32) -> u32 {
         (1..=attempts)
             .find(|attempt| self.succeeds(number, *attempt))
@@ -63,22 +63,22 @@ impl Script {
     }
 }
 
-/// How the events of a row must end.
+/// Expected results of the events of a row.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Plan {
     pub(crate) script: Script,
-    /// First attempt and retries.
+    /// Maximum of attempts: the first one and the retries.
     pub(crate) attempts: u32,
-    /// How often each event is published.
+    /// Number of times that each event is published.
     pub(crate) copies: u32,
-    /// Exhausted first, then sent again and delivered.
+    /// All events are first exhausted, then redriven and delivered.
     pub(crate) is_redriven: bool,
-    /// The programs' clocks are wrong, and with them the timestamps that they sign.
+    /// The clocks of the programs are wrong, and so are the timestamps that they sign.
     pub(crate) clock_is_off: bool,
 }
 
 impl Plan {
-    /// Of a row that says nothing else.
+    /// Default plan of a row.
     pub(crate) fn usual(retries: u32) -> Self {
         Self {
             script: Script::Mixed,
@@ -108,7 +108,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_event_ends_as_its_attempts_do() {
+    fn result_of_an_event_follows_from_its_attempts() {
         assert_eq!(Script::Mixed.end(7, 4), End::Dead);
         assert_eq!(Script::Mixed.attempts(7, 4), 4);
         assert_eq!(Script::Mixed.end(13, 4), End::Delivered);
@@ -118,7 +118,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_redriven_is_delivered_after_all_its_attempts() {
+    fn redriven_event_is_delivered_after_all_its_attempts() {
         let mut plan = Plan::usual(3);
         plan.script = Script::Fails;
         let expected = plan.expected(1);

@@ -1,4 +1,4 @@
-//! What all rows are played on: one broker, one log, one webhook, and the programs.
+//! Test environment of all rows: one broker, one log, one webhook, and the programs.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -15,17 +15,18 @@ use wahook_tests::receiver::{Answer, Post, Receiver};
 use crate::event;
 use crate::script::Script;
 
-/// A quorum queue that was declared only seconds before the broker is killed can come back
-/// empty, because the node writes its table of queues with a delay: that is the broker's.
+/// Wait before the first kill of the broker. A quorum queue declared only seconds before a kill
+/// may be empty after the restart, because the node writes its table of queues with a delay. This
+/// is a property of the broker.
 const BROKER_SETTLES: Duration = Duration::from_secs(12);
 const READY_WITHIN: Duration = Duration::from_secs(60);
-/// Longer than a stop may take.
+/// Time limit for the stop of a program.
 const STOPPED_WITHIN: Duration = Duration::from_secs(60);
 const DATABASE: &str = "wahook-chaos";
 
-/// Retries after the first attempt, of every consumer that a row does not start otherwise.
+/// Retries after the first attempt, for every consumer with the default settings.
 pub(crate) const RETRIES: u32 = 3;
-/// For rows that need many events to wait for long: one retry, after 8 s.
+/// Settings for rows with many waiting events: one retry, after 8 s.
 pub(crate) const LONG_WAIT: [Setting; 2] = [
     ("WEBHOOK_RETRY_ATTEMPTS", "1"),
     ("WEBHOOK_RETRY_DELAY", "8000"),
@@ -44,14 +45,14 @@ pub(crate) struct Stage {
     settled_at: Instant,
 }
 
-/// A consumer, and what it was started with.
+/// Consumer and the settings that replaced its defaults.
 struct Consumer {
     program: Program,
     settings: Vec<(String, String)>,
 }
 
 impl Stage {
-    /// Starts everything; every queue that any row needs is declared.
+    /// Starts all servers and programs and declares every queue that a row needs.
     pub(crate) async fn set() -> anyhow::Result<Self> {
         let servers = Servers::start().await;
         let scripts = Arc::new(Mutex::new(vec![(Instant::now(), Script::Mixed)]));
@@ -77,18 +78,18 @@ impl Stage {
         Ok(stage)
     }
 
-    /// Returns once a kill of the broker can be survived by its queues.
+    /// Waits until the queues can survive a kill of the broker.
     pub(crate) async fn broker_settled(&self) {
         tokio::time::sleep_until(self.settled_at.into()).await;
     }
 
-    /// What the webhook does from now on.
+    /// Sets the behaviour of the webhook from now on.
     pub(crate) fn set_script(&self, script: Script) {
         let mut scripts = self.scripts.lock().unwrap_or_else(PoisonError::into_inner);
         scripts.push((Instant::now(), script));
     }
 
-    /// What the webhook did at that time.
+    /// Returns the behaviour of the webhook at `time`.
     pub(crate) fn script_at(&self, time: Instant) -> Script {
         let scripts = self.scripts.lock().unwrap_or_else(PoisonError::into_inner);
         let before = scripts.iter().rev().find(|(since, _)| *since <= time);
@@ -99,7 +100,7 @@ impl Stage {
         &self.log
     }
 
-    /// The log of a database on another server.
+    /// Returns the delivery log on another server.
     pub(crate) async fn log_on(
         &self,
         mongod: &wahook_tests::mongod::Mongod,
@@ -126,7 +127,7 @@ impl Stage {
         consumer.ok_or_else(|| anyhow::anyhow!("no consumer runs"))
     }
 
-    /// Starts a producer in the place of the one that has ended.
+    /// Starts a producer in place of one that has exited.
     pub(crate) async fn start_producer(&mut self) {
         self.producer = None;
         let amqp_url = self.servers.rabbitmq.amqp_url();
@@ -134,7 +135,7 @@ impl Stage {
         self.producer = Some(Program::producer(&settings).await);
     }
 
-    /// Starts one that may be gone before it listens, instead of the one that runs.
+    /// Replaces the running producer by one that may exit before it listens.
     pub(crate) async fn launch_producer(&mut self, settings: &[Setting<'_>]) -> Program {
         self.producer = None;
         let amqp_url = self.servers.rabbitmq.amqp_url();
@@ -142,12 +143,12 @@ impl Stage {
         Program::launch(ProgramName::Producer, &settings).await
     }
 
-    /// Another producer, on a port of its own.
+    /// Starts another producer on its own port.
     pub(crate) async fn second_producer(&self) -> Program {
         Program::producer(&[("AMQP_URL", &self.servers.rabbitmq.amqp_url())]).await
     }
 
-    /// Starts a consumer beside those that run; these settings replace the usual ones.
+    /// Starts an additional consumer; `settings` replace the defaults.
     pub(crate) async fn add_consumer(&mut self, settings: &[Setting<'_>]) {
         let own = |(name, value): &Setting<'_>| ((*name).to_owned(), (*value).to_owned());
         let all = self.consumer_settings(settings);
@@ -157,7 +158,7 @@ impl Stage {
         });
     }
 
-    /// Starts one that may be gone before it listens.
+    /// Starts a consumer that may exit before it listens.
     pub(crate) async fn launch_consumer(&self, settings: &[Setting<'_>]) -> Program {
         let all = self.consumer_settings(settings);
         Program::launch(ProgramName::Consumer, &borrowed(&all)).await
@@ -174,7 +175,7 @@ impl Stage {
             ("WEBHOOK_RETRY_DELAY", "300".to_owned()),
             ("WEBHOOK_CONCURRENCY", "32".to_owned()),
             ("WEBHOOK_TIMEOUT", "5000".to_owned()),
-            // Rows in which everything fails want the plain rule of retries.
+            // Rows in which every attempt fails need plain retries.
             ("WEBHOOK_CIRCUIT", "off".to_owned()),
         ];
         let others = others
@@ -184,26 +185,26 @@ impl Stage {
         all.map(|(name, value)| (name.to_owned(), value)).collect()
     }
 
-    /// One consumer with these settings, in the place of all that run.
+    /// Replaces all running consumers by one with these settings.
     pub(crate) async fn only_consumer(&mut self, settings: &[Setting<'_>]) {
         self.stop_consumers().await;
         self.add_consumer(settings).await;
     }
 
-    /// SIGTERM for all, and their end.
+    /// Stops all consumers with SIGTERM and waits for their exit.
     pub(crate) async fn stop_consumers(&mut self) {
         while let Some(consumer) = self.consumers.pop() {
             stop(&consumer.program).await;
         }
     }
 
-    /// The consumer that was started last, for its end.
+    /// Removes and returns the consumer that was started last.
     pub(crate) fn take_consumer(&mut self) -> anyhow::Result<Program> {
         let last = self.consumers.pop().map(|consumer| consumer.program);
         last.ok_or_else(|| anyhow::anyhow!("no consumer runs"))
     }
 
-    /// One producer and one consumer as they always are. What runs as it should goes on.
+    /// Restores one producer and one consumer with default settings. Keeps those that already run.
     pub(crate) async fn restore(&mut self) -> anyhow::Result<()> {
         let is_usual = |c: &Consumer| c.program.is_running() && c.settings.is_empty();
         let first = self.consumers.iter().position(is_usual);
@@ -225,12 +226,12 @@ impl Stage {
         Ok(())
     }
 
-    /// `wahook-consumer` with these arguments, to its end.
+    /// Runs `wahook-consumer` with these arguments and waits for its exit.
     pub(crate) async fn command(&self, arguments: &[&str]) -> anyhow::Result<Ran> {
         self.command_on(None, arguments).await
     }
 
-    /// The same, with the log on another server.
+    /// Runs `wahook-consumer` like [`Self::command`], with the log on another server.
     pub(crate) async fn command_on(
         &self,
         mongodb_uri: Option<String>,
@@ -265,7 +266,7 @@ impl Stage {
     }
 }
 
-/// SIGTERM, and its end with status 0.
+/// Stops a program with SIGTERM and expects exit status 0.
 pub(crate) async fn stop(program: &Program) {
     program.terminate();
     let status = program.wait_exit(STOPPED_WITHIN).await;

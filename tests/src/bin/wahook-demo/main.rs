@@ -1,5 +1,5 @@
-//! `wahook-demo`: a webhook that fails now and then, and a trickle of events to be delivered to
-//! it, so that the dashboards have something to show.
+//! `wahook-demo`: test webhook that sometimes fails, and a slow stream of sample events for it, so
+//! that the dashboards have data.
 
 mod trickle;
 mod webhook;
@@ -13,20 +13,20 @@ use clap::Parser;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 
-/// Answers webhooks, most of them well, and posts sample events to the producer.
+/// Receives webhooks, some of which it rejects, and posts sample events to the producer.
 #[derive(Debug, Parser)]
 #[command(name = "wahook-demo", version)]
 struct Arguments {
-    /// Where the webhook listens
+    /// Address on which the webhook listens
     #[arg(long, env = "DEMO_LISTEN", default_value = "0.0.0.0:4000")]
     listen: SocketAddr,
-    /// Where the producer takes events
+    /// Base URL of the producer
     #[arg(long, env = "DEMO_PRODUCER", default_value = "http://127.0.0.1:8080")]
     producer: String,
-    /// A file with the producer's token
+    /// File with the producer's token
     #[arg(long, env = "DEMO_TOKEN_FILE")]
     token_file: Option<PathBuf>,
-    /// Events a minute
+    /// Events per minute
     #[arg(long, env = "DEMO_EVENTS_PER_MINUTE", default_value_t = 120)]
     per_minute: u32,
 }

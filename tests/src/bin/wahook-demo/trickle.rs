@@ -1,4 +1,4 @@
-//! The gateway: one sample event after the other, for ever.
+//! Gateway that sends sample events indefinitely.
 
 use std::time::Duration;
 
@@ -13,7 +13,7 @@ pub(crate) async fn send(
     let http = http_client()?;
     let url = format!("{producer}/v1/events");
     let mut pause = tokio::time::interval(Duration::from_secs(60) / per_minute.max(1));
-    let mut told = false;
+    let mut is_reported = false;
     for n in 0_u64.. {
         pause.tick().await;
         let mut request = http.post(&url).body(sample(n).to_string());
@@ -22,17 +22,17 @@ pub(crate) async fn send(
         }
         let said = match request.send().await {
             Ok(answer) if answer.status().is_success() => {
-                told = false;
+                is_reported = false;
                 continue;
             }
             Ok(answer) => answer.status().to_string(),
             Err(error) => error.to_string(),
         };
-        // Once for each time that it fails, not once for each event.
-        if !told {
+        // Logs once per outage, not once per event.
+        if !is_reported {
             eprintln!("wahook-demo: {url}: {said}");
         }
-        told = true;
+        is_reported = true;
     }
     Ok(())
 }

@@ -1,5 +1,5 @@
-//! The webhook. What it answers follows from the event and the attempt alone, so that a retry
-//! mends what it can.
+//! Test webhook. The answer depends only on the event id and the attempt, so that retries of most
+//! failed events succeed.
 
 use std::convert::Infallible;
 use std::hash::{DefaultHasher, Hash, Hasher};
@@ -19,7 +19,7 @@ pub(crate) async fn serve(listener: TcpListener) -> anyhow::Result<()> {
         tokio::spawn(async move {
             let served =
                 http1::Builder::new().serve_connection(TokioIo::new(stream), service_fn(answer));
-            // A client that goes away is its own matter.
+            // Ignored: the client closed the connection.
             let _broken = served.await;
         });
     }
@@ -48,7 +48,7 @@ fn fate(headers: &HeaderMap) -> (StatusCode, Duration) {
     let first = text(headers, "x-webhook-attempt") == "1";
     let delay = 20 + drawn % 80 + if drawn.is_multiple_of(20) { 600 } else { 0 };
     let status = match drawn % 1_000 {
-        // One in two hundred is never taken, one in fifteen not at first.
+        // One in two hundred always fails, six in a hundred fail at the first attempt.
         0..5 => StatusCode::INTERNAL_SERVER_ERROR,
         5..50 if first => StatusCode::SERVICE_UNAVAILABLE,
         50..65 if first => StatusCode::TOO_MANY_REQUESTS,

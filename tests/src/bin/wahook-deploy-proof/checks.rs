@@ -1,38 +1,38 @@
-//! What each panel must show after the story. A panel without a check is a fault.
+//! Expected values of each panel after the scenario. A panel without a check is a fault.
 
 use crate::prometheus::Series;
 use crate::webhook::Count;
 
-/// Which part of the story a panel is asked about.
+/// Part of the scenario for which a panel is queried.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Part {
-    /// Up to when everything of the first two chapters had ended: here the webhook's own count is
+    /// Up to the end of all deliveries of the first two chapters, where the webhook's own count is
     /// exact.
     Settled,
-    /// All of it, with every fault.
+    /// The whole scenario, with every fault.
     Whole,
 }
 
-/// What must be true of a panel's values.
+/// Condition on the values of a panel.
 #[derive(Debug, Clone)]
 pub(crate) enum Check {
-    /// Its number is this one, within a share of it.
+    /// The number equals the first value, within a share of it.
     Equals(f64, f64),
-    /// Below each of these curves (a label's value) is an area of so many, within 5 % or 3.
+    /// The area below each of these curves (by label value) equals its number, within 5 % or 3.
     Areas(&'static str, Vec<(&'static str, f64)>),
-    /// Below all curves together is an area of so many, within 5 % or 3.
+    /// The area below all curves together equals this number, within 5 % or 3.
     Area(f64),
-    /// All values are between these two.
+    /// All values are between the two limits.
     Between(f64, f64),
-    /// All values are between these two, and the highest is at least this one.
+    /// All values are between the first two, and the highest is at least the third.
     Reaches(f64, f64, f64),
-    /// The lowest value is the first of these, the highest the second.
+    /// The lowest value equals the first, the highest the second.
     Spans(f64, f64),
-    /// p50, p95 and p99 are in this order, and the highest is between these two.
+    /// p50 <= p95 <= p99, and the highest value is between the two limits.
     Quantiles(f64, f64),
 }
 
-/// By the panel's dashboard and title.
+/// Returns the check for the panel of this dashboard and title.
 pub(crate) fn of(
     dashboard: &str,
     title: &str,
@@ -73,13 +73,13 @@ pub(crate) fn of(
             ];
             (Settled, Areas("outcome", wanted))
         }
-        ("delivery", "Attempt duration, all") => {
-            // Its widest bucket holds all attempts: the first ones, and one for each retry.
+        ("delivery", "Attempt duration, distribution") => {
+            // The widest bucket has all attempts: the first ones and one per retry.
             let attempts = count.first_attempts + first + second + third;
             (Settled, Areas("le", vec![("+Inf", attempts)]))
         }
         ("delivery", "Attempt duration") => (Settled, Quantiles(0.005, 5.0)),
-        ("delivery", "End-to-end time") => (Settled, Quantiles(0.005, 60.0)),
+        ("delivery", "End-to-end latency") => (Settled, Quantiles(0.005, 60.0)),
         ("delivery", "Retries by delay") => (
             Settled,
             Areas(
@@ -89,40 +89,40 @@ pub(crate) fn of(
         ),
         ("delivery", "Waiting for a retry") => (Settled, Reaches(0.0, ended, 3.0)),
         ("delivery", "Dead letters") => (Whole, Reaches(0.0, 1e6, count.dead)),
-        ("delivery", "Queue") => (Whole, Reaches(0.0, 1e6, 500.0)),
-        ("delivery", "Wait in the queue") => (Whole, Quantiles(60.0, 300.0)),
-        // 2 consumers with 16 each, all of them busy while the webhook hung.
-        ("delivery", "In flight against limit") => (Whole, Reaches(0.0, 32.0, 32.0)),
+        ("delivery", "Queue depth") => (Whole, Reaches(0.0, 1e6, 500.0)),
+        ("delivery", "Time in queue") => (Whole, Quantiles(60.0, 300.0)),
+        // Two consumers with 16 permits each, all in use while the webhook hangs.
+        ("delivery", "In flight and limit") => (Whole, Reaches(0.0, 32.0, 32.0)),
         ("delivery", "Events accepted") => (Settled, Area(accepted)),
-        ("delivery", "Events refused") => (Whole, Reaches(0.0, 1e3, 1.0)),
+        ("delivery", "Events rejected") => (Whole, Reaches(0.0, 1e3, 1.0)),
         ("delivery", "Log lag") => (Settled, Quantiles(0.001, 10.0)),
-        ("delivery", "Results by their way to the log") => (Whole, Reaches(0.0, 1e5, 100.0)),
+        ("delivery", "Log results by path") => (Whole, Reaches(0.0, 1e5, 100.0)),
         ("runtime", "Producers") => (Whole, Equals(1.0, 0.0)),
         ("runtime", "Consumers") => (Whole, Equals(2.0, 0.0)),
         ("runtime", "Versions") => (Whole, Equals(1.0, 0.0)),
-        ("runtime", "Consumers without log" | "Broker alarms") => (Whole, Between(0.0, 0.0)),
+        ("runtime", "Consumers without log access" | "Broker alarms") => (Whole, Between(0.0, 0.0)),
         ("runtime", "CPU") => (Whole, Reaches(0.0, 64.0, 0.001)),
         // In bytes: more than 1 MiB, less than 1 GiB.
         ("runtime", "Memory") => (Whole, Between(1_048_576.0, 1_073_741_824.0)),
         ("runtime", "Open files and sockets") => (Whole, Between(5.0, 2_000.0)),
         ("runtime", "Connections up") => (Whole, Spans(0.0, 1.0)),
-        // Two connections of a program, for the broker that was restarted.
+        // Two connections per program, because the broker is restarted.
         ("runtime", "Reconnects") => (Whole, Reaches(0.0, 1_000.0, 1.0)),
         ("runtime", "Log write errors") => (Whole, Reaches(0.0, 1_000.0, 0.01)),
-        ("runtime", "Confirm time") => (Settled, Quantiles(0.000_1, 5.0)),
-        ("runtime", "Blocked") => (Whole, Spans(0.0, 1.0)),
+        ("runtime", "Publisher confirm time") => (Settled, Quantiles(0.000_1, 5.0)),
+        ("runtime", "Publishing blocked") => (Whole, Spans(0.0, 1.0)),
         ("runtime", "Broker memory") => (Whole, Reaches(0.0, 1e12, 5e7)),
         ("runtime", "Broker disk") => (Whole, Reaches(0.0, 1e15, 6.7e7)),
         ("runtime", "Producer requests in flight") => (Whole, Between(0.0, 1_024.0)),
-        // What two consumers that were killed had in hand.
-        ("runtime", "Events handed out again") => (Whole, Reaches(0.0, 1e4, 0.1)),
+        // Unacked messages of the two killed consumers.
+        ("runtime", "Redelivered events") => (Whole, Reaches(0.0, 1e4, 0.1)),
         ("runtime", "Log writes") => (Settled, Quantiles(0.000_1, 5.0)),
         _ => return None,
     })
 }
 
 impl Check {
-    /// In words, for the table.
+    /// Returns the condition as text, for the table.
     pub(crate) fn says(&self) -> String {
         match self {
             Self::Equals(value, within) if *within > 0.0 => {
@@ -143,7 +143,7 @@ impl Check {
                     short(*least)
                 )
             }
-            Self::Spans(low, high) => format!("from {low} to {high}, both"),
+            Self::Spans(low, high) => format!("exactly {low} to {high}"),
             Self::Quantiles(low, high) => {
                 format!(
                     "p50 <= p95 <= p99, highest {} to {}",
@@ -154,32 +154,32 @@ impl Check {
         }
     }
 
-    /// Holds it against a panel's series: one list for each query, `step` seconds apart.
+    /// Checks the series of a panel: one list per query, with points `step` seconds apart.
     pub(crate) fn holds(&self, queries: &[Vec<Series>], step: f64) -> Result<(), String> {
         let all: Vec<f64> = queries.iter().flatten().flat_map(Series::values).collect();
         let (Some(lowest), Some(highest)) = (
             all.iter().copied().reduce(f64::min),
             all.iter().copied().reduce(f64::max),
         ) else {
-            return Err("it has no value".to_owned());
+            return Err("no value".to_owned());
         };
         let area = |of: &Series| of.values().sum::<f64>() * step;
         let total = || queries.iter().flatten().map(area).sum::<f64>();
         let near = |name: &str, is: f64, wanted: f64| {
             let tolerance = f64::max(wanted * 0.05, 3.0);
-            let told = format!("{name}: {} instead of {}", short(is), short(wanted));
+            let fault = format!("{name}: {} instead of {}", short(is), short(wanted));
             if (is - wanted).abs() <= tolerance {
                 Ok(())
             } else {
-                Err(told)
+                Err(fault)
             }
         };
         let within = |low: f64, high: f64| {
-            let told = format!("{} to {}", short(lowest), short(highest));
+            let fault = format!("{} to {}", short(lowest), short(highest));
             if lowest >= low && highest <= high {
                 Ok(())
             } else {
-                Err(told)
+                Err(fault)
             }
         };
         match self {
@@ -206,7 +206,7 @@ impl Check {
                 if spans {
                     Ok(())
                 } else {
-                    Err(format!("{lowest} to {highest} only"))
+                    Err(format!("only {lowest} to {highest}"))
                 }
             }
             Self::Reaches(low, high, least) => {
@@ -234,7 +234,7 @@ impl Check {
     }
 }
 
-/// The three quantiles at the n-th step.
+/// Returns the three quantiles at the n-th step.
 fn quantile_triple(queries: &[Vec<Series>], n: usize) -> Option<[f64; 3]> {
     let at = |query: usize| {
         let points = &queries.get(query)?.first()?.points;
@@ -245,7 +245,7 @@ fn quantile_triple(queries: &[Vec<Series>], n: usize) -> Option<[f64; 3]> {
     Some([at(0)?, at(1)?, at(2)?])
 }
 
-/// Few digits.
+/// Formats a value with few digits.
 pub(crate) fn short(value: f64) -> String {
     match value.abs() {
         0.0 => "0".to_owned(),

@@ -1,4 +1,4 @@
-//! The dashboards as Grafana reads them: panels, their queries, their variables.
+//! Reads the dashboards as Grafana does: panels, queries and variables.
 
 use std::fs;
 use std::path::Path;
@@ -14,7 +14,7 @@ pub(crate) struct Dashboard {
     pub(crate) json: Value,
 }
 
-/// What a query's variables stand for.
+/// Values of the variables in a query.
 #[derive(Debug, Clone)]
 pub(crate) struct Variables(Vec<(String, String)>);
 
@@ -36,7 +36,7 @@ impl Dashboard {
         Ok(all)
     }
 
-    /// All but the headlines.
+    /// Returns all panels except the row headlines.
     pub(crate) fn panels(&self) -> impl Iterator<Item = &Value> {
         let panels = self.json.get("panels").and_then(Value::as_array);
         panels
@@ -45,7 +45,7 @@ impl Dashboard {
             .filter(|panel| text(panel, "/type") != "row")
     }
 
-    /// The rows that the panels stand below.
+    /// Returns the row headlines.
     pub(crate) fn headlines(&self) -> Value {
         let panels = self.json.get("panels").and_then(Value::as_array);
         let rows = panels
@@ -56,8 +56,8 @@ impl Dashboard {
             .collect()
     }
 
-    /// The variables' values with everything chosen, and with each single value of one of them:
-    /// the ways in which an operator looks.
+    /// Returns the selections an operator can make: all values of all variables, and each single
+    /// value of one variable.
     pub(crate) async fn choices(
         &self,
         prometheus: &Prometheus,
@@ -106,7 +106,7 @@ impl Dashboard {
 }
 
 impl Variables {
-    /// A query as Grafana sends it, for a range of so many seconds, scraped each second.
+    /// Returns the query as Grafana sends it, for a range in seconds and a scrape interval of 1 s.
     pub(crate) fn substitute(&self, query: &str, range: f64) -> String {
         // At least four scrapes: Grafana's own rule for $__rate_interval.
         let query = query.replace("$__rate_interval", "4s");

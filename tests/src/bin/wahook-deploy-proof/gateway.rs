@@ -1,4 +1,4 @@
-//! The gateway of the story: it posts events at a pace, a part of them with a bad fate.
+//! Test gateway: posts events at a given pace, some of which the webhook does not accept at once.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -12,7 +12,7 @@ use wahook_tests::http_client::http_client;
 
 use crate::webhook::Fate;
 
-/// Of a hundred events, how many have which fate; the rest is fine.
+/// Number of events per fate in every hundred; the rest are [`Fate::Fine`].
 pub(crate) type Mix = &'static [(Fate, u64)];
 
 pub(crate) const CALM: Mix = &[(Fate::Flaky, 3), (Fate::Limited, 1)];
@@ -32,7 +32,7 @@ pub(crate) struct Gateway {
 
 #[derive(Debug)]
 struct Shared {
-    /// Milliseconds between two events; 0 for none.
+    /// Milliseconds between two events; 0 sends none.
     pause: AtomicU64,
     mix: Mutex<Mix>,
     accepted: AtomicU64,
@@ -70,7 +70,7 @@ impl Drop for Gateway {
 }
 
 async fn send(shared: Arc<Shared>, http: reqwest::Client, url: String) {
-    let mut under_way = JoinSet::new();
+    let mut in_flight = JoinSet::new();
     let mut tick = interval(Duration::from_millis(10));
     tick.set_missed_tick_behavior(MissedTickBehavior::Skip);
     let mut n = 0_u64;
@@ -86,19 +86,19 @@ async fn send(shared: Arc<Shared>, http: reqwest::Client, url: String) {
         );
         let event = json!({"event": "message_create", "data": {"n": n, "fate": fate.name()}});
         let (http, url, shared) = (http.clone(), url.clone(), Arc::clone(&shared));
-        under_way.spawn(async move {
+        in_flight.spawn(async move {
             let answer = http.post(&url).body(event.to_string()).send().await;
             if answer.is_ok_and(|answer| answer.status() == StatusCode::ACCEPTED) {
                 shared.accepted.fetch_add(1, Ordering::Relaxed);
             }
         });
-        while under_way.try_join_next().is_some() {}
+        while in_flight.try_join_next().is_some() {}
         n += 1;
         tokio::time::sleep(Duration::from_millis(pause)).await;
     }
 }
 
-/// The fates of a hundred events in a row are spread over them.
+/// Returns the fate of event `n`. The fates are spread evenly over every hundred events.
 fn fate(n: u64, mix: Mix) -> Fate {
     let mut place = n * 37 % 100;
     for (fate, share) in mix {

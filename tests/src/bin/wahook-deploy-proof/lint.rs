@@ -1,4 +1,4 @@
-//! The usual rules for dashboards: what an operator must be able to rely on in every panel.
+//! Rules that every dashboard and panel must follow.
 
 use std::collections::BTreeSet;
 
@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use crate::dashboards::{Dashboard, text};
 
-/// Every breach, in words.
+/// Returns a text for every violation.
 pub(crate) fn faults(dashboards: &[Dashboard]) -> Vec<String> {
     let mut faults = Vec::new();
     let mut uids = BTreeSet::new();
@@ -14,7 +14,7 @@ pub(crate) fn faults(dashboards: &[Dashboard]) -> Vec<String> {
         let mut fault = |what: String| faults.push(format!("{}: {what}", dashboard.name));
         let json = &dashboard.json;
         if text(json, "/uid").is_empty() || !uids.insert(text(json, "/uid").to_owned()) {
-            fault("has no uid of its own".to_owned());
+            fault("has no unique uid".to_owned());
         }
         if text(json, "/title").is_empty() || text(json, "/description").is_empty() {
             fault("has no title or no description".to_owned());
@@ -30,10 +30,10 @@ pub(crate) fn faults(dashboards: &[Dashboard]) -> Vec<String> {
             let title = text(panel, "/title");
             let mut fault = |what: &str| fault(format!("panel \"{title}\" {what}"));
             if title.is_empty() || !titles.insert(title) {
-                fault("has no title of its own");
+                fault("has no unique title");
             }
             if !ids.insert(panel.get("id").and_then(Value::as_u64)) {
-                fault("has no id of its own");
+                fault("has no unique id");
             }
             lint_panel(panel, &mut fault);
             used += &panel.to_string();
@@ -41,7 +41,7 @@ pub(crate) fn faults(dashboards: &[Dashboard]) -> Vec<String> {
         overlaps(dashboard, &mut fault);
         for name in variables {
             if !used.contains(&format!("${name}")) && !used.contains(&format!("${{{name}}}")) {
-                fault(format!("the variable {name} chooses nothing"));
+                fault(format!("the variable {name} is not used"));
             }
         }
     }
@@ -75,7 +75,7 @@ fn variables(json: &Value, fault: &mut impl FnMut(String)) -> Vec<String> {
 
 fn lint_panel(panel: &Value, fault: &mut impl FnMut(&str)) {
     if text(panel, "/description").len() < 15 {
-        fault("says not what it shows");
+        fault("has no description");
     }
     if text(panel, "/fieldConfig/defaults/unit").is_empty() {
         fault("has no unit");
@@ -83,7 +83,7 @@ fn lint_panel(panel: &Value, fault: &mut impl FnMut(&str)) {
     let targets = panel.get("targets").and_then(Value::as_array);
     let targets: Vec<&Value> = targets.into_iter().flatten().collect();
     if targets.is_empty() {
-        fault("asks nothing");
+        fault("has no query");
     }
     for target in targets {
         let expr = text(target, "/expr");
@@ -92,32 +92,32 @@ fn lint_panel(panel: &Value, fault: &mut impl FnMut(&str)) {
             .iter()
             .any(|part| text(part, "/datasource/uid") != "${datasource}")
         {
-            fault("does not use the chosen data source");
+            fault("does not use the selected data source");
         }
         let is_wahook = expr.contains("wahook_") || expr.contains("process_");
         let is_broker = expr.contains("rabbitmq_") || expr.contains("up{");
         if is_wahook && !is_broker && !(expr.contains("$job") && expr.contains("$instance")) {
-            fault("ignores the chosen job or instance");
+            fault("ignores the selected job or instance");
         }
         if expr.contains("endpoint=") && !expr.contains("$endpoint") {
-            fault("ignores the chosen endpoint");
+            fault("ignores the selected endpoint");
         }
         if counts.iter().any(|c| expr.contains(&format!("{c}{{")))
             && !expr.contains("rate(")
             && !expr.contains("increase(")
         {
-            fault("shows a counter as it stands");
+            fault("shows a counter without rate() or increase()");
         }
         for range in expr.split('[').skip(1) {
             if !range.starts_with("$__rate_interval]") && !range.starts_with("$__range]") {
-                fault("has a range of its own instead of $__rate_interval or $__range");
+                fault("has a fixed range instead of $__rate_interval or $__range");
             }
         }
         if text(panel, "/type") == "timeseries" && text(target, "/legendFormat").is_empty() {
             fault("has a curve without a legend");
         }
         if expr.contains("histogram_quantile") && !expr.contains("by (le") {
-            fault("makes a quantile of buckets that were not summed by le");
+            fault("computes a quantile of buckets that are not summed by le");
         }
     }
 }

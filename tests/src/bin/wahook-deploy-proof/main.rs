@@ -1,5 +1,5 @@
-//! `wahook-deploy-proof`: holds what `deploy/` says of Prometheus and Grafana against a real
-//! RabbitMQ, MongoDB and Prometheus and a running pair. `make test-deploy` runs it.
+//! `wahook-deploy-proof`: tests the alerts and dashboards of `deploy/` with real RabbitMQ, MongoDB
+//! and Prometheus servers and a running producer and consumers. `make test-deploy` runs it.
 
 mod checks;
 mod dashboards;
@@ -28,15 +28,15 @@ use dashboards::Dashboard;
 use prometheus::Firing;
 use story::{EXPECTED, Story};
 
-/// Runs producer and consumers under a scripted load with faults, watched by a real Prometheus;
-/// checks every panel of the dashboards and makes every alert fire.
+/// Runs producer and consumers under a scripted load with faults, scraped by a real Prometheus.
+/// Checks every dashboard panel and makes every alert fire.
 #[derive(Debug, Parser)]
 #[command(name = "wahook-deploy-proof", version)]
 struct Arguments {
-    /// Where the panels' data is written, for the picture
+    /// File for the panel data, from which the picture is drawn
     #[arg(long, default_value = "target/deploy-proof.json")]
     data: PathBuf,
-    /// Check only what needs no servers
+    /// Run only the checks that need no servers
     #[arg(long)]
     lint: bool,
 }
@@ -62,7 +62,7 @@ async fn prove(arguments: &Arguments) -> anyhow::Result<()> {
         .map(|dashboard| dashboard.panels().count())
         .sum();
     println!(
-        "{} dashboards with {panels} panels keep the rules",
+        "{} dashboards with {panels} panels comply with the rules",
         dashboards.len()
     );
     every_alert_is_expected(&deploy.join("prometheus/rules/alerts.yml"))?;
@@ -72,10 +72,10 @@ async fn prove(arguments: &Arguments) -> anyhow::Result<()> {
 
     let story = story::tell(&deploy.join("prometheus")).await?;
     let findings = panels::ask(&dashboards, &story).await?;
-    table(["panel", "value", "must be", ""], &findings.lines);
+    table(["panel", "value", "expected", ""], &findings.lines);
     let mut faults = findings.faults;
     let alerts = alerts(&story, &mut faults);
-    table(["alert", "about", "fired because", "after"], &alerts);
+    table(["alert", "subject", "fired during", "after"], &alerts);
     let data = json!({
         "seconds": story.ended - story.began,
         "chapters": story.watch.chapters(story.began),
@@ -91,7 +91,7 @@ async fn prove(arguments: &Arguments) -> anyhow::Result<()> {
         faults.join("\n  ")
     );
     println!(
-        "{panels} panels are right ({} more queries answered with variables chosen one by one), {} alerts fired for their fault and no other",
+        "{panels} panels are correct ({} more queries with each variable value selected on its own), {} alerts fired for their fault only",
         findings.asked,
         EXPECTED.len()
     );
@@ -107,7 +107,7 @@ fn of_each(dashboards: &[Dashboard], what: impl Fn(&Dashboard) -> Option<Value>)
         .collect()
 }
 
-/// An alert that nobody makes fire would be an alert that nobody knows to work.
+/// Fails if the scenario does not cover every alert: an alert that never fires is untested.
 fn every_alert_is_expected(rules: &Path) -> anyhow::Result<()> {
     let text = fs::read_to_string(rules)?;
     let named = text
@@ -117,12 +117,12 @@ fn every_alert_is_expected(rules: &Path) -> anyhow::Result<()> {
     let expected: BTreeSet<&str> = EXPECTED.iter().map(|(name, ..)| *name).collect();
     ensure!(
         named == expected,
-        "the rules have {named:?}, the story expects {expected:?}"
+        "alerts.yml has {named:?}, the scenario expects {expected:?}"
     );
     Ok(())
 }
 
-/// Each alert that fired, which must be each that is expected, for the fault that it is for.
+/// Table of the alerts that fired. Missing, unexpected and wrongly timed alerts are faults.
 fn alerts(story: &Story, faults: &mut Vec<String>) -> Vec<[String; 4]> {
     let first = story.watch.first();
     for (name, about, chapter) in EXPECTED {
@@ -131,15 +131,13 @@ fn alerts(story: &Story, faults: &mut Vec<String>) -> Vec<[String; 4]> {
             .get(&alert)
             .is_none_or(|(fired_in, _)| *fired_in != chapter)
         {
-            faults.push(format!("{alert:?} did not fire because {chapter}"));
+            faults.push(format!("{alert:?} did not fire during: {chapter}"));
         }
     }
     let line = |(alert, (chapter, after)): (Firing, (&str, Duration))| {
         let is_expected = |(name, about, _): &(&str, &str, &str)| Firing::of(name, about) == alert;
         if !EXPECTED.iter().any(is_expected) {
-            faults.push(format!(
-                "{alert:?} fired because {chapter}, which nobody expected"
-            ));
+            faults.push(format!("{alert:?} fired unexpectedly during: {chapter}"));
         }
         let after = format!("{:.0} s", after.as_secs_f64());
         [alert.name, alert.about, chapter.to_owned(), after]

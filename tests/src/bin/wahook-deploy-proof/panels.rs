@@ -1,4 +1,4 @@
-//! Every panel's every query, asked as Grafana asks it, in every choice of its variables.
+//! Runs every query of every panel as Grafana sends it, for every choice of the variables.
 
 use anyhow::Context;
 use serde_json::{Value, json};
@@ -8,12 +8,12 @@ use crate::dashboards::{Dashboard, Variables, text};
 use crate::prometheus::Series;
 use crate::story::Story;
 
-/// What came of it.
+/// Results of all panels.
 #[derive(Debug, Default)]
 pub(crate) struct Findings {
     pub(crate) lines: Vec<[String; 4]>,
     pub(crate) faults: Vec<String>,
-    /// For the picture: each panel with its series over the whole story.
+    /// Data for the picture: each panel with its series over the whole scenario.
     pub(crate) pictures: Vec<Value>,
     pub(crate) asked: usize,
 }
@@ -52,7 +52,7 @@ async fn check(
     else {
         findings
             .faults
-            .push(format!("{title}: nothing says what it must show"));
+            .push(format!("{title}: no check for this panel"));
         return Ok(());
     };
     let end = match part {
@@ -61,7 +61,7 @@ async fn check(
     };
     let answers = evaluate(panel, variables, story, end).await?;
     for (query, answer) in queries(panel).zip(&answers) {
-        // A query that shows only what is not zero may have nothing to show.
+        // A query that filters out zeros may have no result.
         if answer.is_empty() && !query.ends_with("> 0") {
             findings
                 .faults
@@ -70,11 +70,11 @@ async fn check(
     }
     let verdict = match check.holds(&answers, 1.0) {
         Ok(()) => "ok".to_owned(),
-        Err(told) => {
+        Err(fault) => {
             findings
                 .faults
-                .push(format!("{title}: {told}, but must be {}", check.says()));
-            told
+                .push(format!("{title}: {fault}, expected {}", check.says()));
+            fault
         }
     };
     let value = summary(&answers, text(panel, "/type") == "stat");
@@ -140,7 +140,7 @@ async fn evaluate(
     Ok(answers)
 }
 
-/// Each program's start must be marked, also that of the consumers that replaced the killed ones.
+/// Checks that every program start is annotated, including the consumers that replace killed ones.
 async fn annotations(
     dashboard: &Dashboard,
     variables: &Variables,
@@ -183,7 +183,7 @@ async fn annotations(
     Ok(())
 }
 
-/// How many different times a series names, those within 10 s of each other being one.
+/// Returns the number of different times in a series; times within 10 s count as one.
 fn starts(series: &Series) -> usize {
     let mut times: Vec<f64> = series.values().collect();
     times.sort_by(f64::total_cmp);

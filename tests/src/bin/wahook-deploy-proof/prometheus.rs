@@ -1,4 +1,4 @@
-//! A real Prometheus on the repository's own configuration, asked as Grafana would ask it.
+//! Real Prometheus server with the configuration of this repository, queried as Grafana does.
 
 use std::fs;
 use std::path::Path;
@@ -23,23 +23,23 @@ pub(crate) struct Prometheus {
     folder: RunFolder,
 }
 
-/// One series of an answer: what it is called in the legend, and its points in seconds.
+/// Series of an answer: its labels, and its points with times in seconds.
 #[derive(Debug, Clone)]
 pub(crate) struct Series {
     pub(crate) labels: Value,
     pub(crate) points: Vec<(f64, f64)>,
 }
 
-/// An alert that fires.
+/// Firing alert.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Firing {
     pub(crate) name: String,
-    /// What it is about: an endpoint or a job; empty for the whole system.
+    /// Subject: an endpoint or a job; empty for the whole system.
     pub(crate) about: String,
 }
 
 impl Prometheus {
-    /// Starts it on `deploy/prometheus`, scaled in time, with files in place of DNS.
+    /// Starts the server with `deploy/prometheus`, scaled in time, with files instead of DNS.
     pub(crate) async fn start(deploy: &Path) -> anyhow::Result<Self> {
         let folder = RunFolder::temporary("prometheus")?;
         fs::create_dir_all(folder.join("rules"))?;
@@ -72,7 +72,7 @@ impl Prometheus {
                 .arg("--log.level=warn")
                 .stderr(output);
         })
-        .context("prometheus (deploy/local/install.sh prometheus)")?;
+        .context("prometheus: deploy/local/install.sh prometheus installs it")?;
         let prometheus = Self {
             port,
             http: http_client()?,
@@ -101,10 +101,10 @@ impl Prometheus {
         }
     }
 
-    /// Says which addresses a name has now, as DNS would.
+    /// Sets the addresses of a job, in place of DNS.
     pub(crate) fn set_targets(&self, name: &str, addresses: &[String]) -> anyhow::Result<()> {
         let path = self.folder.join("targets").join(format!("{name}.json"));
-        // In one step: it is watched.
+        // Atomic, because Prometheus watches the file.
         let fresh = self.folder.join("targets").join(format!("{name}.new"));
         fs::write(&fresh, json!([{ "targets": addresses }]).to_string())?;
         Ok(fs::rename(fresh, path)?)
@@ -132,7 +132,7 @@ impl Prometheus {
         self.query("query_range", &parameters).await
     }
 
-    /// The values of a label, as a dashboard's variable asks for them.
+    /// Returns the values of a label, as a dashboard variable queries them.
     pub(crate) async fn label_values(
         &self,
         metric: &str,
@@ -178,7 +178,7 @@ impl Prometheus {
             .collect())
     }
 
-    /// The rules' own faults: a rule that can't be evaluated never fires.
+    /// Returns the errors of rules: a rule that can't be evaluated never fires.
     pub(crate) async fn rule_faults(&self) -> anyhow::Result<Vec<String>> {
         let answer = self.get("rules", &[]).await?;
         let groups = answer.get("groups").and_then(Value::as_array);
@@ -253,7 +253,7 @@ impl Series {
             .unwrap_or_default()
     }
 
-    /// Those that are numbers.
+    /// Returns the finite values.
     pub(crate) fn values(&self) -> impl Iterator<Item = f64> {
         self.points
             .iter()
@@ -262,10 +262,10 @@ impl Series {
     }
 }
 
-/// Seconds since 1970, as Prometheus counts.
+/// Seconds since 1970, as in Prometheus.
 #[expect(
     clippy::disallowed_methods,
-    reason = "the story happens on Prometheus' own clock"
+    reason = "times are compared with the clock of Prometheus"
 )]
 pub(crate) fn now() -> f64 {
     SystemTime::now()

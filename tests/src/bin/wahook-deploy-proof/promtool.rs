@@ -1,4 +1,4 @@
-//! `promtool check metrics`: does Prometheus' own linter find fault with what a program serves?
+//! Runs Prometheus' own linter, `promtool check metrics`, on the metrics of a program.
 
 use std::io::Write;
 use std::process::{Command, Stdio};
@@ -19,7 +19,7 @@ fn lint(metrics: &str) -> anyhow::Result<()> {
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
         .spawn()
-        .context("promtool (deploy/local/install.sh prometheus)")?;
+        .context("promtool: deploy/local/install.sh prometheus installs it")?;
     let mut stdin = promtool.stdin.take().context("no stdin")?;
     stdin.write_all(metrics.as_bytes())?;
     drop(stdin);

@@ -1,14 +1,14 @@
-//! The repository's configuration and rules, sixty times as fast, so that a test can wait for them.
+//! Makes the Prometheus configuration and rules sixty times as fast, so that a test can wait for
+//! alerts.
 //!
-//! The change is mechanical. In the rules each duration (of a range, an offset, a `for`) becomes a
-//! sixtieth: `[1h]` is `[60000ms]`, `for: 5m` is `for: 5000ms`. Nothing else changes, neither an
-//! expression nor a threshold. In the configuration 15 s between scrapes become 1 s, and a name that
-//! DNS would look up becomes a file that lists its addresses. The windows at their real lengths are
-//! what `promtool test rules` proves.
+//! In the rules each duration (range, offset, `for`) becomes a sixtieth: `[1h]` becomes `[60000ms]`,
+//! `for: 5m` becomes `for: 5000ms`. Expressions and thresholds stay the same. In the configuration
+//! the scrape interval of 15 s becomes 1 s, and DNS discovery becomes a file with addresses.
+//! `promtool test rules` tests the windows at their real lengths.
 
 pub(crate) const FASTER: u64 = 60;
 
-/// `rules/*.yml`.
+/// Scales the durations in `rules/*.yml`.
 pub(crate) fn rules(text: &str) -> String {
     let scaled = text.lines().map(|line| {
         let line = scale_after(line, "[", "]");
@@ -28,7 +28,7 @@ pub(crate) fn rules(text: &str) -> String {
     scaled.map(|line| line + "\n").collect()
 }
 
-/// `prometheus.yml`.
+/// Scales the intervals in `prometheus.yml` and replaces DNS discovery by files.
 pub(crate) fn config(text: &str) -> String {
     let mut out = String::new();
     let mut name = String::new();
@@ -52,7 +52,7 @@ pub(crate) fn config(text: &str) -> String {
     out
 }
 
-/// Scales each duration that stands between `before` and `after`.
+/// Scales each duration between `before` and `after`.
 fn scale_after(line: &str, before: &str, after: &str) -> String {
     let mut parts = line.split(before);
     let mut out = parts.next().unwrap_or_default().to_owned();
@@ -88,14 +88,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn durations_are_a_sixtieth_and_nothing_else_changes() {
+    fn durations_become_a_sixtieth_and_nothing_else_changes() {
         let text = "  - alert: A1h\n    expr: |\n      sum by (x) (rate(a{b=\"5m\"}[1h])) > 60\n      - (c offset 15m) > 0\n    for: 5m\n";
         let fast = "  - alert: A1h\n    expr: |\n      sum by (x) (rate(a{b=\"5m\"}[60000ms])) > 60\n      - (c offset 15000ms) > 0\n    for: 5000ms\n";
         assert_eq!(rules(text), fast);
     }
 
     #[test]
-    fn a_name_becomes_a_file() {
+    fn dns_discovery_becomes_file_discovery() {
         let text = "  - job_name: a\n    dns_sd_configs:\n      - names: [x]\n        type: A\n        port: 1\n        refresh_interval: 10s\n";
         let file = "  - job_name: a\n    file_sd_configs:\n      - files: [targets/a.json]\n        refresh_interval: 1s\n";
         assert_eq!(config(text), file);

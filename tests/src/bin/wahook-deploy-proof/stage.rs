@@ -1,4 +1,4 @@
-//! What the faults happen to, and how each of them is made.
+//! Servers and programs of the scenario, and the faults injected into them.
 
 use std::path::Path;
 use std::sync::{Arc, MutexGuard, PoisonError};
@@ -23,12 +23,12 @@ use crate::webhook::{Count, Webhook};
 const SETTINGS: [(&str, &str); 3] = [
     ("WEBHOOK_RETRY_DELAY", "1000"),
     ("WEBHOOK_CONCURRENCY", "16"),
-    // Where a part of the events fails for good, the last that are left all fail.
+    // Some events always fail. The last remaining ones all fail and would open the circuit.
     ("WEBHOOK_CIRCUIT", "off"),
 ];
 const WORK_QUEUE: &str = "wahook.deliver.default";
 
-/// Everything that the faults happen to.
+/// Servers and programs of the scenario.
 #[derive(Debug)]
 pub(crate) struct Stage {
     pub(crate) prometheus: Arc<Prometheus>,
@@ -58,7 +58,7 @@ impl Stage {
         scraped(&prometheus).await?;
         promtool::check_metrics(producer.clone()).await?;
         promtool::check_metrics(consumer_of(&pair)).await?;
-        println!("promtool finds no fault with the metrics of producer and consumer");
+        println!("promtool accepts the metrics of producer and consumer");
         let gateway = Gateway::start(format!("{producer}/v1/events"))?;
         Ok(Self {
             prometheus,
@@ -69,9 +69,9 @@ impl Stage {
         })
     }
 
-    /// Waits until every event that was accepted is delivered or dead, by the webhook's own count.
+    /// Waits until the webhook's count shows every accepted event as delivered or dead.
     pub(crate) async fn settle(&self) -> Count {
-        eventually(SOON, "everything is delivered or dead", || async {
+        eventually(SOON, "all events are delivered or dead", || async {
             let count = self.webhook.count();
             let ended = count.delivered + count.dead;
             (ended > 0.0 && (ended - whole(self.gateway.accepted())).abs() < 0.5).then_some(count)
@@ -91,9 +91,9 @@ impl Stage {
     pub(crate) async fn freeze_the_log(&self, watch: &Watch) -> anyhow::Result<()> {
         watch.chapter(FROZEN);
         self.servers.mongod.freeze();
-        let told = watch.fired(&expected(FROZEN), SOON * 2).await;
+        let fired = watch.fired(&expected(FROZEN), SOON * 2).await;
         self.servers.mongod.thaw();
-        told?;
+        fired?;
         watch.ended(&expected(FROZEN), SOON).await
     }
 
@@ -106,7 +106,7 @@ impl Stage {
         watch.ended(&expected(HANGS), SOON).await
     }
 
-    /// In front of consumers that pause: events then wait, and none dies.
+    /// Starts consumers with a circuit breaker, so that events wait and none is dead-lettered.
     pub(crate) async fn take_the_webhook_down(&self, watch: &Watch) -> anyhow::Result<()> {
         watch.chapter(DOWN);
         let before: Vec<Program> = self.consumers().drain(..).collect();
@@ -122,9 +122,9 @@ impl Stage {
         }
         self.webhook.go_down(true);
         self.gateway.pace(40, CALM);
-        let told = watch.fired(&expected(DOWN), SOON).await;
+        let fired = watch.fired(&expected(DOWN), SOON).await;
         self.webhook.go_down(false);
-        told?;
+        fired?;
         watch.ended(&expected(DOWN), SOON).await
     }
 
@@ -152,10 +152,11 @@ impl Stage {
         let listed = consumers(&self.pair);
         sleep(Duration::from_secs(3)).await;
         self.pair.take_consumer().kill9().await;
-        // Until the broker has handed what it had in hand to the other, and that was scraped.
+        // Wait until the broker has redelivered its unacked messages to the other consumer, and
+        // Prometheus has scraped that.
         sleep(Duration::from_secs(3)).await;
         self.pair.take_consumer().kill9().await;
-        // One of the two leaves the name, as a stopped container does; the other stays, and is down.
+        // One target is removed, as for a stopped container; the other stays and is down.
         let first = listed.get(..1).context("no consumer")?;
         self.prometheus.set_targets("wahook-consumer", first)?;
         self.gateway.pace(50, CALM);
@@ -185,8 +186,8 @@ impl Stage {
     }
 }
 
-/// Waits until every target was scraped and every rule evaluated, so that the story begins on
-/// known ground.
+/// Waits until every target is scraped and every rule is evaluated, so that the scenario starts
+/// from a known state.
 async fn scraped(prometheus: &Prometheus) -> anyhow::Result<()> {
     eventually(SOON, "five targets are up", || async {
         let up = prometheus
@@ -197,7 +198,7 @@ async fn scraped(prometheus: &Prometheus) -> anyhow::Result<()> {
         (up > 4.5).then_some(())
     })
     .await;
-    eventually(SOON, "no alert is left of the start", || async {
+    eventually(SOON, "no alert of the start fires", || async {
         prometheus.firing().await.ok().filter(Vec::is_empty)
     })
     .await;
@@ -232,7 +233,7 @@ fn address(base_url: &str) -> String {
 
 #[expect(
     clippy::cast_precision_loss,
-    reason = "a story has a few thousand events"
+    reason = "a scenario has a few thousand events"
 )]
 pub(crate) fn whole(count: u64) -> f64 {
     count as f64

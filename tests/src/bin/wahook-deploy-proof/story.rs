@@ -1,5 +1,5 @@
-//! The scripted load: a calm time, then one fault after the other, each of which must make its
-//! alerts fire, and no other alert.
+//! The scenario: load without faults, then one fault after another. Each fault must fire its alerts
+//! and no other alert.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -14,21 +14,21 @@ use crate::stage::{Stage, whole};
 use crate::watch::Watch;
 use crate::webhook::Count;
 
-/// For what is certain to come, on a machine that may be busy.
+/// Time limit for events that are certain to happen, on a machine that may be busy.
 pub(crate) const SOON: Duration = Duration::from_secs(40);
 
-const CALM_TIME: &str = "all is well";
-const FAILS: &str = "the webhook fails for a part of the events";
-const POISON: &str = "something else publishes into the work queue";
+const CALM_TIME: &str = "no fault";
+const FAILS: &str = "the webhook fails for some events";
+const POISON: &str = "an invalid message is in the work queue";
 pub(crate) const FROZEN: &str = "MongoDB is frozen";
-pub(crate) const HANGS: &str = "the webhook takes requests and does not answer";
+pub(crate) const HANGS: &str = "the webhook accepts requests and does not answer";
 pub(crate) const DOWN: &str = "the webhook answers 503 to everything";
 pub(crate) const ALARM: &str = "RabbitMQ has a memory alarm";
-pub(crate) const KILLED: &str = "all consumers are killed with -9";
-pub(crate) const RESTART: &str = "RabbitMQ is killed with -9, and started again";
-pub(crate) const BACKLOG: &str = "consumers are back, and the backlog is older than a minute";
+pub(crate) const KILLED: &str = "all consumers are killed (kill -9)";
+pub(crate) const RESTART: &str = "RabbitMQ is killed (kill -9) and restarted";
+pub(crate) const BACKLOG: &str = "consumers start with a backlog older than a minute";
 
-/// Which fault must make which alert fire, and about what. No other may.
+/// Alert, its subject (endpoint or job) and the fault that must fire it. No other alert may fire.
 pub(crate) const EXPECTED: [(&str, &str, &str); 19] = [
     ("WahookDeliveryBurnFast", "default", FAILS),
     ("WahookDeliveryBurnMedium", "default", FAILS),
@@ -51,13 +51,13 @@ pub(crate) const EXPECTED: [(&str, &str, &str); 19] = [
     ("WahookTargetDown", "rabbitmq-detailed", RESTART),
 ];
 
-/// What is left of it: the servers, still running, and what was counted.
+/// Result of the scenario: the servers, still running, and the counts.
 #[derive(Debug)]
 pub(crate) struct Story {
     pub(crate) prometheus: Arc<Prometheus>,
     pub(crate) watch: Watch,
     pub(crate) began: f64,
-    /// When everything of the first two chapters had ended, and what the webhook had counted then.
+    /// Time when all deliveries of the first two chapters had ended; `count` is of this time.
     pub(crate) settled: f64,
     pub(crate) count: Count,
     pub(crate) accepted: f64,
@@ -73,14 +73,14 @@ pub(crate) async fn tell(deploy: &Path) -> anyhow::Result<Story> {
     stage.gateway.pace(40, CALM);
     sleep(Duration::from_secs(40)).await;
     let fired = watch.first();
-    ensure!(fired.is_empty(), "while {CALM_TIME} there fired {fired:?}");
+    ensure!(fired.is_empty(), "alerts fired without a fault: {fired:?}");
 
     watch.chapter(FAILS);
     stage.gateway.pace(40, FAILING);
     sleep(Duration::from_secs(25)).await;
     stage.gateway.pace(0, CALM);
     let count = stage.settle().await;
-    // Two more scrapes.
+    // Time for two more scrapes.
     sleep(Duration::from_secs(3)).await;
     let (settled, accepted) = (now(), whole(stage.gateway.accepted()));
     watch.fired(&expected(FAILS), SOON).await?;
@@ -94,7 +94,7 @@ pub(crate) async fn tell(deploy: &Path) -> anyhow::Result<Story> {
     stage.raise_an_alarm(&watch).await?;
     stage.kill_consumers(&watch).await?;
     stage.restart_the_broker(&watch).await?;
-    // Last, since the consumers are replaced for it, which at this speed is an outage.
+    // Last, because the consumers are replaced, which at this speed is an outage.
     stage.take_the_webhook_down(&watch).await?;
     sleep(Duration::from_secs(12)).await;
     stage.gateway.pace(0, CALM);

@@ -1,4 +1,4 @@
-//! Which alert fired first during which chapter of the story?
+//! Records in which chapter of the scenario each alert fires first.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -13,7 +13,7 @@ use crate::prometheus::{Firing, Prometheus, now};
 
 const ASKED_EVERY: Duration = Duration::from_millis(250);
 
-/// Asks Prometheus all the time.
+/// Polls Prometheus for firing alerts.
 #[derive(Debug)]
 pub(crate) struct Watch {
     seen: Arc<Mutex<Seen>>,
@@ -46,7 +46,7 @@ impl Watch {
         Self { seen, task }
     }
 
-    /// What happens from now on is put down to this.
+    /// Starts a chapter: alerts that fire from now on belong to it.
     pub(crate) fn chapter(&self, name: &'static str) {
         let mut seen = lock(&self.seen);
         seen.chapter = name;
@@ -55,28 +55,28 @@ impl Watch {
         println!("-- {name}");
     }
 
-    /// What happened when, in seconds since `began`.
+    /// Returns the chapters with their start in seconds since `began`.
     pub(crate) fn chapters(&self, began: f64) -> Value {
         let seen = lock(&self.seen);
-        let told = seen
+        let chapters = seen
             .chapters
             .iter()
             .map(|(name, at)| json!({"name": name, "at": at - began}));
-        told.collect()
+        chapters.collect()
     }
 
-    /// Each alert that fired, in which chapter first and how long after its begin.
+    /// Returns each alert that fired, with its first chapter and the time since that chapter began.
     pub(crate) fn first(&self) -> BTreeMap<Firing, (&'static str, Duration)> {
         lock(&self.seen).first.clone()
     }
 
-    /// Waits until all of these have fired.
+    /// Waits until all `alerts` have fired.
     pub(crate) async fn fired(&self, alerts: &[Firing], within: Duration) -> anyhow::Result<()> {
         let fired = |seen: &Seen, alert: &Firing| seen.first.contains_key(alert);
         self.until(within, "fired", alerts, fired).await
     }
 
-    /// Waits until none of these fires any more.
+    /// Waits until none of `alerts` fires.
     pub(crate) async fn ended(&self, alerts: &[Firing], within: Duration) -> anyhow::Result<()> {
         let ended = |seen: &Seen, alert: &Firing| !seen.now.contains(alert);
         self.until(within, "ended", alerts, ended).await

@@ -1,4 +1,4 @@
-//! The webhook of the story: it answers as each event says, and keeps count by itself.
+//! Test webhook: answers as each event requests and counts the answers itself.
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use serde_json::Value;
 use wahook_tests::receiver::{Answer, Post, Receiver};
 
-/// What will come of an event.
+/// Scripted behaviour of the webhook for an event.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Fate {
     Fine,
@@ -16,11 +16,11 @@ pub(crate) enum Fate {
     Flaky,
     /// 429 at the first attempt.
     Limited,
-    /// 500 for ever.
+    /// 500 at every attempt.
     Down,
-    /// 404 for ever.
+    /// 404 at every attempt.
     Refused,
-    /// The connection is cut, for ever.
+    /// The connection is cut at every attempt.
     Cut,
 }
 
@@ -45,7 +45,7 @@ impl Fate {
         }
     }
 
-    /// The status that it answers; 0 for none.
+    /// Status of the answer; 0 for no answer.
     const fn status(self, attempt: u32) -> u16 {
         match (self, attempt) {
             (Self::Flaky, 1) => 503,
@@ -58,24 +58,24 @@ impl Fate {
     }
 }
 
-/// How the webhook is at the moment, and what it has answered so far.
+/// Current state of the webhook and its answers so far.
 #[derive(Debug, Default)]
 pub(crate) struct Webhook {
     hangs_until: Mutex<Option<Instant>>,
     slow: Mutex<Duration>,
     is_down: AtomicBool,
-    /// By event: the answer to each attempt.
+    /// Attempt number and status of each answer, by event id.
     answered: Mutex<BTreeMap<String, Vec<(u32, u16)>>>,
 }
 
-/// The webhook's own count.
+/// Counts of the webhook's answers.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Count {
     pub(crate) delivered: f64,
     pub(crate) dead: f64,
     pub(crate) first_attempts: f64,
     pub(crate) first_successes: f64,
-    /// By the number of the attempt that failed.
+    /// Failed attempts with a retry, by attempt number.
     pub(crate) retried: [f64; 3],
     pub(crate) status_5xx: f64,
     pub(crate) status_4xx: f64,
@@ -87,17 +87,17 @@ impl Webhook {
         Receiver::answering(move |post| webhook.answer(post)).await
     }
 
-    /// Answers nothing before so long from now.
+    /// Holds back all answers for this time.
     pub(crate) fn hang(&self, time: Duration) {
         *lock(&self.hangs_until) = Some(Instant::now() + time);
     }
 
-    /// Takes so much longer for each answer from now on.
+    /// Delays each answer by this time from now on.
     pub(crate) fn slow_down(&self, by: Duration) {
         *lock(&self.slow) = by;
     }
 
-    /// Answers 503 to everything, or no longer.
+    /// Starts or stops answering 503 to every request.
     pub(crate) fn go_down(&self, is_down: bool) {
         self.is_down.store(is_down, Ordering::Relaxed);
     }

@@ -1,4 +1,4 @@
-//! What does the user have to know to begin?
+//! Prints the addresses, the secret and a command that sends a first event.
 
 use wahook_tests::mongod::Mongod;
 use wahook_tests::rabbitmq::RabbitMq;
@@ -8,7 +8,7 @@ use crate::receiver::TestReceiver;
 use crate::service::Service;
 use crate::system::System;
 
-/// Without a timestamp of its own, so that each time it is a new event.
+/// Sample event without a timestamp, so that each request is a new event.
 const SAMPLE: &str = concat!(
     r#"{"event":"message_create","data":{"id":{"fromMe":false,"remote":"15551234567@c.us","#,
     r#""id":"3EB0C767D26A1B7F5C83","_serialized":"false_15551234567@c.us_3EB0C767D26A1B7F5C83"},"#,
@@ -16,7 +16,7 @@ const SAMPLE: &str = concat!(
     r#""to":"15557654321@c.us","fromMe":false,"hasMedia":false,"isForwarded":false}}"#,
 );
 
-/// Shows what is ours; what the user has set stays their secret.
+/// Prints the values of this run. Values set by the user may be secret and are not shown.
 pub(crate) fn print_banner(system: &System) {
     let url = |service: &Option<Service>| service.as_ref().map(Service::base_url);
     let producer = url(&system.producer).unwrap_or_default();

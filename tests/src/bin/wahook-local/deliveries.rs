@@ -1,4 +1,4 @@
-//! What does a delivery look like in one line?
+//! Formats deliveries as lines, from the test receiver or from the log.
 
 use std::collections::HashSet;
 use std::time::Duration;
@@ -13,10 +13,10 @@ use wahook_receiver::verify::{Check, Verdict};
 use crate::places::setting;
 
 const POLL_EVERY: Duration = Duration::from_millis(500);
-/// How far back each look at the log goes: attempts are written a little after they ended.
+/// Overlap of the polls of the log, because attempts are written shortly after they end.
 const OVERLAP_MS: i64 = 10_000;
 
-/// A request as the test receiver saw it and is about to answer it.
+/// Formats a request at the test receiver, with the answer it is about to get.
 pub(crate) fn received(seen: &Seen<'_>) -> String {
     let time = Timestamp::from_millisecond(seen.request.arrived.get());
     let attempt = seen.claims.attempt.map(|number| number.to_string());
@@ -42,8 +42,8 @@ fn verified(verdict: &Verdict) -> String {
     }
 }
 
-/// Prints the attempts that come into the log, for a receiver that isn't ours; what it makes
-/// of the signature only it knows. Returns only with an error.
+/// Prints new attempts in the log, for a receiver set by the user. Its check of the signature is
+/// not visible here. Returns only with an error.
 pub(crate) async fn follow_log(uri: &str) -> anyhow::Result<()> {
     let database = setting("MONGODB_DATABASE").unwrap_or_else(|| "whatsapp-api".to_owned());
     let client = Client::with_uri_str(uri).await?;
@@ -55,7 +55,7 @@ pub(crate) async fn follow_log(uri: &str) -> anyhow::Result<()> {
     loop {
         let since = (Timestamp::now().as_millisecond() - OVERLAP_MS).max(start);
         let recent = doc! { "updatedAt": { "$gte": DateTime::from_millis(since) } };
-        // The log may be down for a while; the deliveries go on meanwhile.
+        // Ignored: the log may be unavailable for a while; deliveries continue.
         if let Ok(mut records) = log.find(recent).await {
             while records.advance().await.unwrap_or(false) {
                 let record = records.deserialize_current().unwrap_or_default();

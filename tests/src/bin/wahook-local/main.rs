@@ -1,5 +1,5 @@
-//! `wahook-local`: the whole system on this machine, to be tried out. `make run` builds the
-//! programs and starts this.
+//! `wahook-local`: runs the whole system on this machine, for a trial. `make run` builds the
+//! programs and starts it.
 
 mod banner;
 mod deliveries;
@@ -17,25 +17,24 @@ use places::Places;
 use system::System;
 
 /// Starts RabbitMQ, MongoDB, a test receiver, the consumer and the producer on this
-/// machine, prints the command that sends a first event, shows each delivery on a
-/// page, and prints a line for it.
-/// Ctrl-C stops everything.
+/// machine. Prints a command that sends a first event, then a line for each delivery;
+/// deliveries are also shown on a page. Ctrl-C stops everything.
 #[derive(Debug, Parser)]
 #[command(name = "wahook-local", version, after_help = SETTINGS)]
 struct Arguments {}
 
 const SETTINGS: &str = "\
 Settings (environment, or .env in the working directory):
-  AMQP_URL        a broker of yours; else a private RabbitMQ is started
-  MONGODB_URI     a MongoDB of yours; else a private one is started
-  WEBHOOK_URL     a receiver of yours; else a test receiver is started
-  WEBHOOK_SECRET  for the signatures; else a random one
-All other settings of the producer and the consumer are handed on to them.
-Data and logs are kept in .local/run; remove that folder to start afresh.";
+  AMQP_URL        your broker; default: a private RabbitMQ is started
+  MONGODB_URI     your MongoDB; default: a private one is started
+  WEBHOOK_URL     your receiver; default: a test receiver is started
+  WEBHOOK_SECRET  secret for the signatures; default: a random one
+All other settings are passed to the producer and the consumer.
+Data and logs are kept in .local/run; remove that folder to reset.";
 
 fn main() -> ExitCode {
     Arguments::parse();
-    // Before there are any threads: it changes the environment of this process.
+    // Changes the environment of this process, so it runs before any thread is started.
     if let Err(error) = dotenvy::dotenv()
         && !error.not_found()
     {
@@ -70,10 +69,10 @@ async fn run() -> anyhow::Result<()> {
         worked = system.start_and_watch(&places) => worked,
         () = stop() => Ok(()),
     };
-    // Dropping what is left kills it, so that a second Ctrl-C is always quick.
+    // Dropping the system kills running processes, so a second Ctrl-C always stops quickly.
     let stopped = tokio::select! {
         stopped = system.stop() => stopped,
-        () = stop() => Err(anyhow::anyhow!("killed what was still running")),
+        () = stop() => Err(anyhow::anyhow!("second interrupt: killed the processes still running")),
     };
     worked.and(stopped)
 }

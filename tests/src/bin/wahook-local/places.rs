@@ -1,4 +1,4 @@
-//! Which folders, programs, ports and servers does this run use?
+//! Folders, programs, ports and settings of this run.
 
 use std::env;
 use std::fs::{self, File, TryLockError};
@@ -8,19 +8,19 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
 
-/// How far to look for a free port when the usual one is taken.
+/// Number of ports to try, from the default port on.
 const PORT_TRIES: u16 = 20;
 
 #[derive(Debug)]
 pub(crate) struct Places {
     folder: PathBuf,
     programs: PathBuf,
-    /// Held as long as this run lives.
+    /// Lock of the folder, held during the run.
     _lock: File,
 }
 
 impl Places {
-    /// Opens the run's folder for this process alone.
+    /// Opens and locks the folder of the run.
     pub(crate) fn open() -> anyhow::Result<Self> {
         let folder = wahook_tests::workspace().join(".local/run");
         fs::create_dir_all(&folder)?;
@@ -28,12 +28,14 @@ impl Places {
         match lock.try_lock() {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => {
-                bail!("it runs already ({} is in use)", folder.display())
+                bail!("already running ({} is in use)", folder.display())
             }
             Err(TryLockError::Error(error)) => return Err(error.into()),
         }
         let programs = env::current_exe()?;
-        let programs = programs.parent().context("no folder of programs")?;
+        let programs = programs
+            .parent()
+            .context("the path of this program has no folder")?;
         Ok(Self {
             folder,
             programs: programs.to_owned(),
@@ -45,27 +47,27 @@ impl Places {
         &self.folder
     }
 
-    /// The path of `name` in the run's folder.
+    /// Returns the path of `name` in the folder of the run.
     pub(crate) fn join(&self, name: &str) -> PathBuf {
         self.folder.join(name)
     }
 
-    /// The program that was built together with this one.
+    /// Returns the path of a program in the folder of this one.
     pub(crate) fn program(&self, name: &str) -> anyhow::Result<PathBuf> {
         let path = self.programs.join(name);
         if !path.is_file() {
-            bail!("there is no {}; `make run` builds it", path.display());
+            bail!("{} is missing; `make run` builds it", path.display());
         }
         Ok(path)
     }
 }
 
-/// A setting from the environment; an empty value counts as unset.
+/// Reads a setting from the environment. An empty value counts as unset.
 pub(crate) fn setting(name: &str) -> Option<String> {
     env::var(name).ok().filter(|value| !value.is_empty())
 }
 
-/// A setting that may also be in the file that `NAME_FILE` names.
+/// Reads a setting from `NAME` or from the file that `NAME_FILE` names.
 pub(crate) fn secret(name: &str) -> anyhow::Result<Option<String>> {
     if let Some(value) = setting(name) {
         return Ok(Some(value));
@@ -78,23 +80,23 @@ pub(crate) fn secret(name: &str) -> anyhow::Result<Option<String>> {
     Ok((!value.is_empty()).then(|| value.to_owned()))
 }
 
-/// 32 random bytes in hexadecimal.
+/// Returns 32 random bytes in hexadecimal.
 pub(crate) fn random_secret() -> anyhow::Result<String> {
     let mut bytes = [0_u8; 32];
     File::open("/dev/urandom")?.read_exact(&mut bytes)?;
     Ok(bytes.iter().map(|byte| format!("{byte:02x}")).collect())
 }
 
-/// `usual` on 127.0.0.1, or the next port that is free; says so when it is another one.
+/// Returns port `usual` on 127.0.0.1 or the next free one. Prints a line if it is another one.
 pub(crate) fn address_for(what: &str, usual: u16) -> anyhow::Result<SocketAddr> {
     for port in usual..usual.saturating_add(PORT_TRIES) {
         let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
         if TcpListener::bind(address).is_ok() {
             if port != usual {
-                println!("  port {usual} is taken: {what} uses {port}");
+                println!("  port {usual} is in use: {what} uses {port}");
             }
             return Ok(address);
         }
     }
-    bail!("no free port for {what} from {usual} on")
+    bail!("no free port for {what} in {PORT_TRIES} ports from {usual}")
 }

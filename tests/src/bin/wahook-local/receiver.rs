@@ -1,4 +1,4 @@
-//! The test receiver and its page, in this process.
+//! Runs the test receiver and its page in this process.
 
 use std::io;
 use std::net::SocketAddr;
@@ -14,7 +14,7 @@ use crate::deliveries;
 
 const STOPS_WITHIN: Duration = Duration::from_secs(5);
 
-/// Dropping it leaves it to the end of the process.
+/// Running test receiver. If dropped, it runs until the process exits.
 #[derive(Debug)]
 pub(crate) struct TestReceiver {
     address: SocketAddr,
@@ -23,13 +23,13 @@ pub(crate) struct TestReceiver {
 }
 
 impl TestReceiver {
-    /// Prints a line for each request.
+    /// Starts the receiver, which prints a line for each request.
     pub(crate) async fn start(address: SocketAddr, secret: String) -> anyhow::Result<Self> {
         let keys = Keys::new(secret).context("WEBHOOK_SECRET")?;
         let listener = TcpListener::bind(address).await?;
         let (shutdown, trigger) = Shutdown::manual();
-        let receiver =
-            Receiver::new(Some(keys)).telling(|seen| println!("{}", deliveries::received(seen)));
+        let receiver = Receiver::new(Some(keys))
+            .with_listener(|seen| println!("{}", deliveries::received(seen)));
         let server = tokio::spawn(receiver.serve(listener, shutdown));
         Ok(Self {
             address,
@@ -38,12 +38,12 @@ impl TestReceiver {
         })
     }
 
-    /// Where deliveries go.
+    /// Returns the URL for deliveries.
     pub(crate) fn url(&self) -> String {
         format!("http://{}/webhook", self.address)
     }
 
-    /// Where a person looks at them.
+    /// Returns the URL of the page that shows the deliveries.
     pub(crate) fn page(&self) -> String {
         format!("http://{}/", self.address)
     }

@@ -1,4 +1,4 @@
-//! How does one of our programs run here?
+//! Runs the producer or the consumer as a child process.
 
 use std::fs::File;
 use std::io::Write;
@@ -17,11 +17,11 @@ use wahook_tests::output::follow;
 use crate::places::{Places, setting};
 
 const READY_WITHIN: Duration = Duration::from_secs(60);
-/// Added to the program's own time for a stop, so that it can keep to it.
+/// Added to the shutdown grace of the program, so that it can use all of it.
 const STOP_MARGIN: Duration = Duration::from_secs(5);
 const DEFAULT_GRACE: u64 = 40;
 
-/// The producer or the consumer, with its log in a file and its warnings on our screen.
+/// Producer or consumer. Its log goes to a file, its warnings also to the terminal.
 #[derive(Debug)]
 pub(crate) struct Service {
     name: &'static str,
@@ -31,8 +31,8 @@ pub(crate) struct Service {
 }
 
 impl Service {
-    /// Starts the program with our environment and those of the `settings` that have a value,
-    /// and waits until it is ready.
+    /// Starts the program with the environment of this process and the `settings` that have a
+    /// value, and waits until it is ready.
     pub(crate) async fn start(
         places: &Places,
         name: &'static str,
@@ -62,12 +62,12 @@ impl Service {
         Ok(service)
     }
 
-    /// Empty until it listens.
+    /// Returns the base URL; empty until the program listens.
     pub(crate) fn base_url(&self) -> String {
         self.base_url.borrow().clone().unwrap_or_default()
     }
 
-    /// Returns only when the program ends by itself, which it should not.
+    /// Waits until the program exits by itself, which is an error.
     pub(crate) async fn ended_early(&self) -> anyhow::Error {
         match self.process.wait().await {
             Ok(status) => self.post_mortem(status),
@@ -75,7 +75,7 @@ impl Service {
         }
     }
 
-    /// Asks it to finish what it has begun and to end.
+    /// Stops the program and waits until it has drained and exited.
     pub(crate) async fn stop(&self) -> anyhow::Result<()> {
         let grace = setting("SHUTDOWN_GRACE").and_then(|seconds| seconds.parse().ok());
         let limit = Duration::from_secs(grace.unwrap_or(DEFAULT_GRACE)) + STOP_MARGIN;
@@ -89,7 +89,7 @@ impl Service {
     async fn wait_ready(&self) -> anyhow::Result<()> {
         let becoming_ready = timeout(READY_WITHIN, async {
             let mut base_url = self.base_url.clone();
-            // Without a sender it has ended, which the other branch tells better.
+            // Without a sender the program has exited; the other branch reports that.
             if base_url.wait_for(Option::is_some).await.is_err() {
                 std::future::pending::<()>().await;
             }
@@ -118,20 +118,20 @@ impl Service {
         let log = self.log.display();
         let last_lines = tail(&self.log, 12);
         anyhow::anyhow!(
-            "{} ended with {status}; the end of {log}:\n{last_lines}",
+            "{} exited with {status}; last lines of {log}:\n{last_lines}",
             self.name
         )
     }
 }
 
-/// Writes every line to the log and the worrying ones to the screen too.
+/// Writes every line to the log file, and warnings and errors also to the terminal.
 fn keep_and_warn(
     name: &'static str,
     log: &Path,
 ) -> anyhow::Result<impl FnMut(&str) + Send + use<>> {
     let mut file = File::create(log).with_context(|| log.display().to_string())?;
     Ok(move |line: &str| {
-        // A full disk must not stop the program that writes this log.
+        // Ignored: a full disk must not stop the program.
         let _kept = file.write_all(line.as_bytes());
         if ["WARN", "ERROR"].iter().any(|level| line.contains(level)) {
             println!("  [{name}] {}", line.trim_end());

@@ -1,4 +1,4 @@
-//! In which order does everything start and stop?
+//! Starts and stops all servers and programs in order.
 
 use std::time::Instant;
 
@@ -13,8 +13,8 @@ use crate::places::{Places, address_for, random_secret, secret, setting};
 use crate::receiver::TestReceiver;
 use crate::service::Service;
 
-/// What runs so far. Each part is there only while it runs, and only where it is ours: the
-/// user may have servers of their own.
+/// Running parts of the system. A part is `None` while it does not run, or if the user has
+/// configured their own server.
 #[derive(Debug, Default)]
 pub(crate) struct System {
     pub(crate) producer: Option<Service>,
@@ -22,17 +22,17 @@ pub(crate) struct System {
     pub(crate) receiver: Option<TestReceiver>,
     pub(crate) mongod: Option<Mongod>,
     pub(crate) rabbitmq: Option<RabbitMq>,
-    /// The random one, where the user has set none.
+    /// Random webhook secret, if the user has set none.
     pub(crate) secret: Option<String>,
 }
 
 impl System {
-    /// Starts everything and shows the deliveries; returns only with an error.
+    /// Starts everything and prints the deliveries. Returns only with an error.
     pub(crate) async fn start_and_watch(&mut self, places: &Places) -> anyhow::Result<()> {
         let folder = places.folder().display();
         println!("starting; data and logs are in {folder}");
         if let Err(error) = self.start_servers(places).await {
-            bail!("{error:#}\nIf the data of an earlier run is broken, remove {folder}.");
+            bail!("{error:#}\nIf the data of an earlier run is damaged, remove {folder}.");
         }
         self.start_receiver().await?;
         self.start_consumer(places).await?;
@@ -41,15 +41,15 @@ impl System {
         tokio::select! {
             error = ended_early(self.producer.as_ref()) => Err(error),
             error = ended_early(self.consumer.as_ref()) => Err(error),
-            // The test receiver shows its posts itself, and at once.
+            // The test receiver prints its posts itself, without delay.
             shown = self.follow_log(), if self.receiver.is_none() => shown,
         }
     }
 
-    /// Stops what runs: first what brings work, last what others depend on.
+    /// Stops all parts: first the sources of work, last the servers that others depend on.
     pub(crate) async fn stop(&mut self) -> anyhow::Result<()> {
         println!("\nstopping");
-        // The rest has to be stopped after an error too, so the first one waits.
+        // All parts are stopped even after an error, so the first error is kept.
         let mut result = Ok(());
         for service in [self.producer.take(), self.consumer.take()]
             .iter()
@@ -146,7 +146,7 @@ impl System {
     }
 }
 
-/// The address that the user has set, or a free one.
+/// Returns the address set by the user, or a free one.
 fn listen_on(variable: &str, what: &str, usual: u16) -> anyhow::Result<String> {
     match setting(variable) {
         Some(given) => Ok(given),

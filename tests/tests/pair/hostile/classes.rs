@@ -1,4 +1,4 @@
-//! Bad requests, by what is wrong with them.
+//! Classes of invalid requests.
 
 use std::io::Write;
 
@@ -8,10 +8,9 @@ use wahook_tests::raw_http::Then;
 
 use super::LIMIT;
 
-/// One way to be wrong.
 pub(super) struct Class {
     pub(super) name: &'static str,
-    /// The statuses that fit. None at all: the connection may also just end.
+    /// Accepted statuses.
     pub(super) statuses: &'static [u16],
     pub(super) then: Then,
     pub(super) make: fn(&mut Random) -> Vec<u8>,
@@ -31,21 +30,21 @@ const fn class(
 }
 
 pub(super) const ALL: &[Class] = &[
-    class("JSON that ends too early", &[400], |random| {
+    class("truncated JSON", &[400], |random| {
         let whole = sample(random);
         let end = random.within(0, whole.len() - 1);
         json(&whole.as_bytes()[..end])
     }),
-    class("JSON with something before or behind", &[400], |random| {
+    class("JSON with leading or trailing input", &[400], |random| {
         let noise = random.one_of(&["x", "}", "{}", ",", "\u{feff}", "\0", "//", "NaN"]);
         let event = sample(random);
         let around = [format!("{noise}{event}"), format!("{event}{noise}")];
         json(around[random.within(0, 1)].as_bytes())
     }),
-    class("a byte that JSON has nowhere", &[400], |random| {
+    class("bytes that are invalid in JSON", &[400], |random| {
         let bytes = [0x00, 0x01, 0x1f, 0x80, 0xc0, 0xf5, 0xff];
         let mut event = sample(random).as_bytes().to_vec();
-        // Within the name of the event: in a string of ASCII.
+        // Within the name of the event, an ASCII string.
         let place = random.within(10, 14);
         event.insert(place, bytes[random.within(0, bytes.len() - 1)]);
         json(&event)
@@ -60,32 +59,28 @@ pub(super) const ALL: &[Class] = &[
         let (open, close) = (open.repeat(depth), close.repeat(depth));
         json(format!("{{\"event\":\"test\",\"data\":{{\"a\":{open}1{close}}}}}").as_bytes())
     }),
-    class(
-        "numbers where none belongs, or that are none",
-        &[400, 422],
-        |random| {
-            let digits = "9".repeat(random.within(1, 30_000));
-            let number = random.one_of(&[
-                digits.as_str(),
-                "1e99999",
-                "-1e-99999",
-                "01",
-                "+1",
-                ".5",
-                "1.",
-                "0x1",
-                "--1",
-            ]);
-            json(format!("{{\"event\":{number},\"data\":{{}}}}").as_bytes())
-        },
-    ),
-    class("members of wrong types", &[422], |random| {
+    class("misplaced or malformed numbers", &[400, 422], |random| {
+        let digits = "9".repeat(random.within(1, 30_000));
+        let number = random.one_of(&[
+            digits.as_str(),
+            "1e99999",
+            "-1e-99999",
+            "01",
+            "+1",
+            ".5",
+            "1.",
+            "0x1",
+            "--1",
+        ]);
+        json(format!("{{\"event\":{number},\"data\":{{}}}}").as_bytes())
+    }),
+    class("event names of wrong types", &[422], |random| {
         let wrong = random.one_of(&[
             "null", "true", "1.5", "[]", "{}", "\"\"", "\"Test\"", "\"é\"",
         ]);
         json(format!("{{\"event\":{wrong},\"data\":{{}}}}").as_bytes())
     }),
-    class("data or time of wrong types", &[422], |random| {
+    class("data or timestamps of wrong types", &[422], |random| {
         let (member, wrong) = [
             ("data", "\"\""),
             ("data", "[{}]"),
@@ -95,7 +90,7 @@ pub(super) const ALL: &[Class] = &[
         ][random.within(0, 4)];
         json(format!("{{\"event\":\"test\",\"{member}\":{wrong}}}").as_bytes())
     }),
-    class("JSON, but no object", &[422], |random| {
+    class("JSON other than objects", &[422], |random| {
         json(
             random
                 .one_of(&[
@@ -142,13 +137,13 @@ pub(super) const ALL: &[Class] = &[
         }
         packed("gzip", &bytes)
     }),
-    class("gzip of what is no event", &[400, 422], |random| {
+    class("gzip of invalid events", &[400, 422], |random| {
         packed(
             "GZIP",
             &gzip(random.one_of(&["", "{", "{}", "[]"]).as_bytes()),
         )
     }),
-    class("encodings that are not supported", &[415], |random| {
+    class("unsupported encodings", &[415], |random| {
         let encodings = [
             "br",
             "deflate",
@@ -161,7 +156,7 @@ pub(super) const ALL: &[Class] = &[
         ];
         packed(random.one_of(&encodings), b"{\"event\":\"test\"}")
     }),
-    class("media types that are not supported", &[415], |random| {
+    class("unsupported media types", &[415], |random| {
         let types = [
             "text/plain",
             "application/x-www-form-urlencoded",
@@ -176,7 +171,7 @@ pub(super) const ALL: &[Class] = &[
         let media_type = format!("content-type: {}", random.one_of(&types));
         with_body(&[&media_type], b"{\"event\":\"test\"}")
     }),
-    class("bad idempotency keys", &[400], |random| {
+    class("invalid idempotency keys", &[400], |random| {
         let long = "x".repeat(random.within(129, 3_000));
         let key = random.one_of(&[
             "a b",
@@ -216,14 +211,14 @@ pub(super) const ALL: &[Class] = &[
         format!("POST {path} HTTP/1.1\r\nhost: x\r\nconnection: close\r\ncontent-length: 0\r\n\r\n")
             .into()
     }),
-    class("no HTTP at all", &[400], |random| {
+    class("random bytes instead of HTTP", &[400], |random| {
         let mut noise = random.bytes(2_000);
-        // Not the beginning of a method, which would be awaited to its end.
+        // Not a valid first byte of a method: the server would wait for its end.
         noise.insert(0, 0x16);
         noise.extend(b"\r\n\r\n");
         noise
     }),
-    class("broken heads", &[400], |random| {
+    class("malformed heads", &[400], |random| {
         let broken = [
             "no-colon",
             "space : x",
@@ -240,7 +235,7 @@ pub(super) const ALL: &[Class] = &[
         ];
         with_body(&[random.one_of(&broken)], b"{\"event\":\"test\"}")
     }),
-    class("broken request lines", &[400], |random| {
+    class("malformed request lines", &[400], |random| {
         let lines = [
             "POST /v1/events",
             "POST /v1/events HTTP/9.9",
@@ -252,7 +247,7 @@ pub(super) const ALL: &[Class] = &[
         ];
         format!("{}\r\nhost: x\r\n\r\n", random.one_of(&lines)).into()
     }),
-    class("heads that are too large", &[414, 431], |random| {
+    class("oversized heads", &[414, 431], |random| {
         let size = random.within(33_000, 200_000);
         match random.within(0, 2) {
             0 => with_body(&[&format!("x: {}", "x".repeat(size))], b"{}"),
@@ -260,7 +255,7 @@ pub(super) const ALL: &[Class] = &[
             _ => with_body(&vec!["x: y"; random.within(101, 2_000)], b"{}"),
         }
     }),
-    class("chunks that lie", &[400], |random| {
+    class("malformed chunks", &[400], |random| {
         let chunks = [
             "5\r\n{\"a\r\n",
             "zz\r\n{}\r\n0\r\n\r\n",
@@ -276,14 +271,14 @@ pub(super) const ALL: &[Class] = &[
         request.extend(random.one_of(&chunks).as_bytes());
         request
     })
-    .saying_end(),
-    class("bodies that end too early", &[400], |random| {
+    .with_half_close(),
+    class("truncated bodies", &[400], |random| {
         let mut request = with_body(&[], sample(random).as_bytes());
         request.truncate(request.len() - random.within(1, 50));
         request
     })
-    .saying_end(),
-    class("garbage behind a bad request", &[400, 422], |random| {
+    .with_half_close(),
+    class("garbage after an invalid request", &[400, 422], |random| {
         let bad = random.one_of(&["{}", "{\"event\":", "[]"]);
         let length = bad.len();
         let mut request = format!(
@@ -294,7 +289,7 @@ pub(super) const ALL: &[Class] = &[
         request.extend(b"\r\n\r\n");
         request
     }),
-    class("batches of nothing but bad lines", &[207], |random| {
+    class("batches of invalid lines", &[207], |random| {
         let lines = [
             "{}",
             "[]",
@@ -309,7 +304,7 @@ pub(super) const ALL: &[Class] = &[
             .collect();
         with_body(&["content-type: application/x-ndjson"], batch.as_bytes())
     }),
-    class("batches that can't be", &[400, 413], |random| {
+    class("invalid batches", &[400, 413], |random| {
         let (key, lines) = [
             ("idempotency-key: a", 1),
             ("x: y", 10_001 + random.within(0, 5_000)),
@@ -322,7 +317,7 @@ pub(super) const ALL: &[Class] = &[
 ];
 
 impl Class {
-    const fn saying_end(self) -> Self {
+    const fn with_half_close(self) -> Self {
         Self {
             then: Then::SayEnd,
             ..self

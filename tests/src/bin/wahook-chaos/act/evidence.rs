@@ -1,4 +1,4 @@
-//! What has a row left behind, at the webhook, in the log and among the dead letters?
+//! Collects the results of a row from the webhook, the log and the dead letters.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -16,11 +16,11 @@ use super::Act;
 use crate::event;
 use crate::oracle::{Evidence, Letter, Record, Seen};
 
-/// As AMQP writes it.
+/// AMQP delivery mode of persistent messages.
 const PERSISTENT: u8 = 2;
 
 impl Act<'_> {
-    /// What the row has left behind.
+    /// Collects the results of the row.
     pub(crate) async fn evidence(&self) -> anyhow::Result<Evidence> {
         let posts = self.stage.receiver.posts();
         Ok(Evidence {
@@ -35,7 +35,7 @@ impl Act<'_> {
         })
     }
 
-    /// Whether an operator would find the same: `wahook-consumer verify` must miss nothing.
+    /// Runs `wahook-consumer reconcile`, as an operator would; it must find no missing event.
     pub(crate) async fn verify(&self) -> anyhow::Result<()> {
         let folder = RunFolder::temporary("accepted")?;
         let file = folder.join("ids");
@@ -43,11 +43,12 @@ impl Act<'_> {
         fs::write(&file, ids.collect::<String>())?;
         let file = file.to_str().context("the folder's name")?;
         let mongod = self.other_log.as_ref().map(|(mongod, _)| mongod.uri());
-        let arguments = ["verify", "--accepted", file];
+        let arguments = ["reconcile", "--accepted", file];
         self.stage.command_on(mongod, &arguments).await.map(|_| ())
     }
 
-    /// A post of another row came late; it was judged there by what it should have been.
+    /// Converts a post of this row. Late posts of other rows are ignored, because their row has
+    /// already been checked.
     fn seen(&self, post: &Post) -> Option<Seen> {
         let id = post.id().unwrap_or_default();
         let (row, number) = event::parse(id).unwrap_or((self.row, u64::MAX));
@@ -82,7 +83,7 @@ impl Act<'_> {
         Ok(records)
     }
 
-    /// All that rest in the queue; they are back in it when the connection is closed.
+    /// Reads all dead letters; closing the connection requeues them.
     async fn letters(&self) -> anyhow::Result<Vec<Letter>> {
         let url = self.stage.servers.rabbitmq.amqp_url();
         let connection = Connection::connect(&url, ConnectionProperties::default()).await?;
@@ -92,7 +93,7 @@ impl Act<'_> {
         while let Some(message) = channel.basic_get("wahook.dead".into(), kept).await? {
             let id = message.properties.message_id().as_ref();
             letters.push(Letter {
-                id: id.map_or("without an id", |id| id.as_str()).to_owned(),
+                id: id.map_or("(no id)", |id| id.as_str()).to_owned(),
                 is_persistent: *message.properties.delivery_mode() == Some(PERSISTENT),
             });
         }

@@ -1,4 +1,4 @@
-//! Nobody consumes for a while; then everything comes at once.
+//! No consumer runs for a while; then the backlog is drained.
 
 use std::time::Duration;
 
@@ -9,7 +9,7 @@ use wahook_tests::process;
 use crate::act::Act;
 use crate::script::Script;
 
-/// Against the memory that draining a tenth of it took.
+/// Permitted peak memory, as a factor of the peak for a tenth of the events.
 const FLAT: f64 = 1.5;
 
 pub(super) async fn drained_flat(act: &mut Act<'_>) -> anyhow::Result<()> {
@@ -18,7 +18,7 @@ pub(super) async fn drained_flat(act: &mut Act<'_>) -> anyhow::Result<()> {
     let few = drain(act, events / 10).await?;
     let many = drain(act, events).await?;
     act.note = format!(
-        "consumer's peak {} MiB for {}, {} MiB for {events}",
+        "consumer's peak memory {} MiB for {} events, {} MiB for {events}",
         few / 1024,
         events / 10,
         many / 1024
@@ -27,7 +27,7 @@ pub(super) async fn drained_flat(act: &mut Act<'_>) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// The consumer's highest resident memory while it drains, in KiB.
+/// Drains a backlog and returns the consumer's peak resident memory in KiB.
 async fn drain(act: &mut Act<'_>, events: u64) -> anyhow::Result<u64> {
     act.stage.stop_consumers().await;
     act.send_burst(events).await?;
@@ -39,7 +39,7 @@ async fn drain(act: &mut Act<'_>, events: u64) -> anyhow::Result<u64> {
     let mut seen = 0;
     while act.stage.receiver.count() < enough {
         let still = act.stage.receiver.count();
-        // Waits for ever only as long as it gets on.
+        // No time limit while posts arrive; fails after 30 s without one.
         sleep(Duration::from_millis(50)).await;
         seen = if still == act.stage.receiver.count() {
             seen + 1
@@ -48,7 +48,7 @@ async fn drain(act: &mut Act<'_>, events: u64) -> anyhow::Result<u64> {
         };
         ensure!(
             seen < 600,
-            "{} posts to go, and none arrives",
+            "{} posts are missing and none arrives",
             enough - still
         );
         peak = peak.max(process::memory(pid)?.0);

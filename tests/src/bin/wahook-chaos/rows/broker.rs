@@ -1,4 +1,4 @@
-//! The broker dies, freezes, refuses, or misses a queue.
+//! Faults of the broker: killed, frozen, alarms, missing queue.
 
 use std::time::Duration;
 
@@ -9,9 +9,8 @@ use crate::gateway::Rate;
 use crate::script::Script;
 use crate::stage::LONG_WAIT;
 
-/// What a killed broker may hand out again: all that was unacknowledged (twice the
-/// consumer's concurrency), what was on its way from a wait queue to the work queue, and
-/// the retries of both.
+/// Messages that a killed broker may redeliver: all unacked ones (twice the consumer's
+/// concurrency), those moving from a wait queue to the work queue, and the retries of both.
 const DUPLICATES_PER_KILL: u64 = 400;
 
 pub(super) async fn idle(act: &mut Act<'_>) -> anyhow::Result<()> {
@@ -40,7 +39,7 @@ pub(super) async fn expiring(act: &mut Act<'_>) -> anyhow::Result<()> {
     let events = fill_the_wait_queue(act).await?;
     act.note = format!("{events} messages waiting");
     for _ in 0..act.size.pick(1, 3) {
-        // The first have come back.
+        // The first retries have been delivered.
         act.more_posts(usize::try_from(events / 10)?).await?;
         kill_and_restart(act).await?;
     }
@@ -60,7 +59,7 @@ pub(super) async fn restarts(act: &mut Act<'_>) -> anyhow::Result<()> {
     act.more_accepted(500).await
 }
 
-/// Longer than the 10 s in which a missing heartbeat is noticed.
+/// Freezes the broker for longer than the 10 s in which a missing heartbeat is detected.
 pub(super) async fn frozen(act: &mut Act<'_>) -> anyhow::Result<()> {
     act.duplicates_per_kill = DUPLICATES_PER_KILL;
     act.send(Rate::STEADY)?;
@@ -87,11 +86,11 @@ pub(super) async fn disk_alarm(act: &mut Act<'_>) -> anyhow::Result<()> {
     alarm(act, &up, &["set_disk_free_limit", "50MB"]).await
 }
 
-/// While it is up the producer answers 503, and the consumer delivers and acknowledges all
-/// that is there.
+/// Raises an alarm. Meanwhile the producer must answer 503, and the consumer must deliver and ack
+/// all messages in the queue.
 async fn alarm(act: &mut Act<'_>, up: &[&str], down: &[&str]) -> anyhow::Result<()> {
-    // What was published as the alarm came up is confirmed when it is over, and the gateway
-    // has repeated it.
+    // Events published when the alarm starts are confirmed only when it ends; the gateway has
+    // repeated them by then.
     act.duplicates_per_kill = Rate::STEADY.senders as u64;
     act.webhook(Script::Succeeds);
     act.stage.stop_consumers().await;
@@ -102,7 +101,7 @@ async fn alarm(act: &mut Act<'_>, up: &[&str], down: &[&str]) -> anyhow::Result<
     act.some_refused().await?;
     act.stage.add_consumer(&[]).await;
     act.more_posts(1_000).await?;
-    until("acks go on under the alarm", || async {
+    until("acks continue during the alarm", || async {
         let queues = act.stage.servers.rabbitmq.queue_depths().await;
         Ok(queues.get("wahook.deliver.default") == Some(&(0, 0)))
     })
@@ -112,7 +111,8 @@ async fn alarm(act: &mut Act<'_>, up: &[&str], down: &[&str]) -> anyhow::Result<
     act.more_accepted(500).await
 }
 
-/// The broker would drop what no queue takes, and confirm it.
+/// Deletes the work queue. Without `mandatory` the broker would drop unroutable messages and
+/// confirm them.
 pub(super) async fn queue_missing(act: &mut Act<'_>) -> anyhow::Result<()> {
     act.stage.stop_consumers().await;
     let broker = &act.stage.servers.rabbitmq;
@@ -136,14 +136,14 @@ async fn kill_and_restart(act: &mut Act<'_>) -> anyhow::Result<()> {
     act.stage.servers.rabbitmq.try_restart().await
 }
 
-/// Returns how many wait.
+/// Fills the wait queue and returns the number of waiting messages.
 async fn fill_the_wait_queue(act: &mut Act<'_>) -> anyhow::Result<u64> {
     let events = 5_000;
     act.webhook(Script::FirstFails);
     act.plan.attempts = 2;
     act.stage.only_consumer(&LONG_WAIT).await;
     act.send_burst(events).await?;
-    until("all are scheduled", || async {
+    until("all retries are scheduled", || async {
         let metrics = act.stage.consumer()?.metrics().await;
         Ok(metrics.sum("wahook_retries_scheduled_total") >= events as f64)
     })

@@ -1,4 +1,4 @@
-//! Consumers come and go, or do not know what time it is.
+//! Consumers are scaled up and down, or have a wrong clock.
 
 use crate::act::Act;
 use crate::gateway::Rate;
@@ -18,7 +18,7 @@ pub(super) async fn scaled_by_sigterm(act: &mut Act<'_>) -> anyhow::Result<()> {
 }
 
 pub(super) async fn scaled_by_kill(act: &mut Act<'_>) -> anyhow::Result<()> {
-    // Twice its concurrency was in its hands, and may be attempted again.
+    // Twice the concurrency was unacked and may be attempted again.
     act.duplicates_per_kill = 2 * 64;
     act.send(Rate::STEADY)?;
     for _ in 0..act.size.pick(2, 6) {
@@ -39,7 +39,7 @@ async fn scale_up(act: &mut Act<'_>) -> anyhow::Result<()> {
     act.more_posts(500).await
 }
 
-/// Forwards, then backwards.
+/// Steps the consumer's clock an hour forwards, then backwards.
 pub(super) async fn clock_steps(act: &mut Act<'_>) -> anyhow::Result<()> {
     act.plan.clock_is_off = true;
     act.send(Rate::STEADY)?;

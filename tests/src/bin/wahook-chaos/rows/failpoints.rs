@@ -1,4 +1,4 @@
-//! A program is killed at one exact place, started again, and killed there again.
+//! A program is killed at an exact point, restarted, and killed there again.
 
 use anyhow::ensure;
 use wahook_failpoint::Failpoint;
@@ -7,10 +7,10 @@ use crate::act::{Act, killed_by_itself, until};
 use crate::gateway::Rate;
 use crate::script::Script;
 
-/// So that a killed consumer leaves few messages behind, and gets on between two kills: the
-/// broker gives up on a message that it has handed out 100 times.
+/// Low, so that a killed consumer leaves few unacked messages and makes progress between two
+/// kills: the broker dead-letters a message after 100 deliveries.
 const CONCURRENCY: usize = 8;
-/// With this concurrency; see `prefetch` in `consumer/src/roster.rs`.
+/// Prefetched messages at this concurrency; see `prefetch` in `consumer/src/endpoint_set.rs`.
 const PREFETCHED: usize = 8 * CONCURRENCY;
 
 pub(super) async fn producer_published(act: &mut Act<'_>) -> anyhow::Result<()> {
@@ -53,7 +53,7 @@ pub(super) async fn retry_confirmed(act: &mut Act<'_>) -> anyhow::Result<()> {
     kill_consumers(act, Failpoint::RetryConfirmed, 2 * CONCURRENCY).await
 }
 
-/// First the results have to wait at the broker: MongoDB does not answer for a while.
+/// Freezes MongoDB first, so that results wait at the broker for the drainer.
 pub(super) async fn drained(act: &mut Act<'_>) -> anyhow::Result<()> {
     let kills = kills(act);
     act.stage.servers.mongod.freeze();
@@ -75,8 +75,8 @@ fn kills(act: &Act<'_>) -> u32 {
 }
 
 async fn kill_producers(act: &mut Act<'_>, place: Failpoint) -> anyhow::Result<()> {
-    // Each sender may have to repeat an event that is published already, and some events
-    // have more attempts than one.
+    // Each sender may repeat an event that is already published, and some events have more than
+    // one attempt.
     act.duplicates_per_kill = 2 * Rate::STEADY.senders as u64;
     act.send(Rate::STEADY)?;
     for _ in 0..kills(act) {
@@ -95,7 +95,7 @@ async fn kill_consumers(
     place: Failpoint,
     passages: usize,
 ) -> anyhow::Result<()> {
-    // What was prefetched may be attempted again, and so may the retry of each.
+    // Each prefetched message may be attempted again, and so may its retry.
     act.duplicates_per_kill = 2 * PREFETCHED as u64;
     let concurrency = CONCURRENCY.to_string();
     act.stage.stop_consumers().await;
@@ -109,7 +109,7 @@ async fn kill_consumers(
         killed_by_itself(&consumer).await?;
         act.kills += 1;
     }
-    ensure!(act.stage.servers.mongod.is_running(), "MongoDB has ended");
+    ensure!(act.stage.servers.mongod.is_running(), "MongoDB has exited");
     act.stage.restore().await
 }
 

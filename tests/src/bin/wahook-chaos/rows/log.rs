@@ -1,4 +1,4 @@
-//! MongoDB does not answer, dies, has no room, or is written to from two sides at once.
+//! Faults of MongoDB: frozen, killed, disk full, concurrent writes by two consumers.
 
 use std::time::Duration;
 
@@ -9,7 +9,7 @@ use crate::act::{Act, until};
 use crate::gateway::Rate;
 use crate::script::Script;
 
-/// Journal, oplog and indexes need 300 MB before there is any data.
+/// Disk size. Journal, oplog and indexes need 300 MB without any data.
 const DISK_MEGABYTES: u32 = 500;
 
 pub(super) async fn frozen(act: &mut Act<'_>) -> anyhow::Result<()> {
@@ -34,7 +34,7 @@ pub(super) async fn killed(act: &mut Act<'_>) -> anyhow::Result<()> {
     act.more_accepted(500).await
 }
 
-/// Deliveries do not wait for the log.
+/// Checks that deliveries do not wait for the log.
 async fn delivered_meanwhile(act: &mut Act<'_>) -> anyhow::Result<()> {
     sleep(Duration::from_secs(3)).await;
     act.more_posts(500).await?;
@@ -60,16 +60,16 @@ pub(super) async fn disk_full(act: &mut Act<'_>) -> anyhow::Result<()> {
     .await?;
     act.more_posts(500).await?;
     mongod.disk().make_room()?;
-    // It ends itself when it can't write its journal.
+    // MongoDB exits if it can't write its journal.
     if !mongod.is_running() {
-        act.note = "MongoDB ended itself".to_owned();
+        act.note = "MongoDB exited".to_owned();
     }
     mongod.try_restart().await?;
     act.more_accepted(500).await
 }
 
-/// Two producers that know nothing of each other take each event, and two consumers insert
-/// it at the same time.
+/// Sends each event to two independent producers, so that two consumers insert it at the same
+/// time.
 pub(super) async fn race(act: &mut Act<'_>) -> anyhow::Result<()> {
     act.webhook(Script::Succeeds);
     act.stage.add_consumer(&[]).await;

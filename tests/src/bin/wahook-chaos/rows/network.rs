@@ -1,4 +1,4 @@
-//! The network between the consumer and the broker.
+//! Faults of the network between the consumer and the broker.
 
 use std::time::Duration;
 
@@ -8,7 +8,7 @@ use wahook_tests::tcp_proxy::{Network, TcpProxy};
 use crate::act::Act;
 use crate::gateway::Rate;
 
-/// As when the broker is killed: what was unacknowledged is handed out again.
+/// Same as for a killed broker: unacked messages are redelivered.
 const DUPLICATES_PER_CUT: u64 = 400;
 
 pub(super) async fn broken(act: &mut Act<'_>) -> anyhow::Result<()> {
@@ -23,7 +23,7 @@ pub(super) async fn broken(act: &mut Act<'_>) -> anyhow::Result<()> {
             Network::Cut,
             Network::Slow(Duration::from_millis(50)),
             Network::Reset,
-            // Until both sides miss each other's heartbeats.
+            // Until both sides detect missing heartbeats.
             Network::Silent,
         ] {
             proxy.set(network);
@@ -38,6 +38,6 @@ pub(super) async fn broken(act: &mut Act<'_>) -> anyhow::Result<()> {
             act.more_posts(500).await?;
         }
     }
-    // Before the proxy goes.
+    // All events must be done before the proxy is dropped.
     act.all_done().await
 }

@@ -1,4 +1,4 @@
-//! An operator sends the dead letters again, and the command dies half way.
+//! The redrive of dead letters is killed before it completes.
 
 use std::time::Duration;
 

@@ -9,9 +9,9 @@ use crate::act::{Act, until};
 use crate::gateway::Rate;
 use crate::script::Script;
 
-/// With the circuit, nothing becomes a dead letter: events wait until it is back.
+/// With the circuit breaker no event is dead-lettered: events wait until the webhook recovers.
 pub(super) async fn down(act: &mut Act<'_>) -> anyhow::Result<()> {
-    // All that fail before the circuit opens, and the probes.
+    // Failed attempts before the circuit opens, and the probes.
     act.duplicates_per_kill = 500;
     act.plan.script = Script::Succeeds;
     act.stage.set_script(Script::Succeeds);
@@ -25,7 +25,7 @@ pub(super) async fn down(act: &mut Act<'_>) -> anyhow::Result<()> {
         Ok(metrics.sum("wahook_circuit_open") > 0.0)
     })
     .await?;
-    // The retries alone would be over after 2.1 s.
+    // Without the circuit breaker the retries would be exhausted after 2.1 s.
     sleep(Duration::from_secs(act.size.pick(6, 60))).await;
     act.stage.set_script(Script::Succeeds);
     act.more_posts(500).await?;

@@ -1,4 +1,4 @@
-//! A network that breaks off at the worst moment.
+//! Proxy that breaks a connection between a command and its answer.
 
 use std::{
     io::{self, Read, Write},
@@ -10,10 +10,10 @@ use std::{
     thread,
 };
 
-/// Passes everything on to the server at `port`, but breaks the first connection
-/// that carries `word` right behind it: the server gets the command, and its
-/// answer is lost. Returns the port to connect to.
-pub(crate) fn that_breaks_once_behind(word: &'static str, port: u16) -> u16 {
+/// Starts a proxy to the server at `port` that breaks the first connection that
+/// carries `word`: the server gets the command, and its answer is lost. Returns the
+/// proxy's port.
+pub(crate) fn breaking_once_after(word: &'static str, port: u16) -> u16 {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let own_port = listener.local_addr().unwrap().port();
     let broken = Arc::new(AtomicBool::new(false));
@@ -23,14 +23,14 @@ pub(crate) fn that_breaks_once_behind(word: &'static str, port: u16) -> u16 {
             let (from, to) = (server.try_clone().unwrap(), client.try_clone().unwrap());
             thread::spawn(move || io::copy(&mut &from, &mut &to));
             let broken = Arc::clone(&broken);
-            thread::spawn(move || pass_on(client, server, word.as_bytes(), &broken));
+            thread::spawn(move || forward(client, server, word.as_bytes(), &broken));
         }
     });
     own_port
 }
 
-/// An error here is a closed connection, and it ends the thread.
-fn pass_on(
+/// Forwards the client's bytes. An error is a closed connection and ends the thread.
+fn forward(
     mut client: TcpStream,
     mut server: TcpStream,
     word: &[u8],

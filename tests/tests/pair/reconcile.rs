@@ -1,5 +1,5 @@
-//! `verify` finds everything that is there and whatever is missing, and claims no loss
-//! where it can't tell.
+//! Command `reconcile`: finds every event, reports missing ones, and reports no loss that it
+//! cannot determine.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -20,7 +20,7 @@ use crate::dead_letters::channel;
 use crate::world::{Test, Tests};
 
 const SOON: Duration = Duration::from_secs(10);
-/// Long enough for these consumers, which are never busy for long.
+/// Long enough for these consumers, which hold no message for long.
 const GRACE: [&str; 2] = ["--grace", "2s"];
 const ONE_QUICK_RETRY: [(&str, &str); 2] = [
     ("WEBHOOK_RETRY_ATTEMPTS", "1"),
@@ -28,21 +28,24 @@ const ONE_QUICK_RETRY: [(&str, &str); 2] = [
 ];
 
 pub(crate) fn add(tests: &mut Tests) {
-    tests.add("everything_adds_up_wherever_it_is", everywhere);
-    tests.add("it_adds_up_while_load_runs", under_load);
-    tests.add("a_record_that_was_deleted_is_missed", deleted_record);
-    tests.add("a_letter_that_was_removed_is_missed", removed_letter);
-    tests.add("a_message_that_was_removed_is_missed", removed_message);
-    tests.add("a_retry_that_was_removed_is_missed", removed_retry);
-    tests.add("an_id_that_was_never_accepted_is_lost", never_accepted);
-    tests.add("what_consumers_may_hold_is_not_called_lost", held);
-    tests.add("events_of_a_paused_endpoint_add_up", paused);
-    tests.add("looking_uses_up_no_message", often);
-    tests.add("results_that_wait_in_the_broker_count", waiting_results);
-    tests.add("verify_says_when_it_cannot_tell", cannot_tell);
+    tests.add("events_in_every_state_are_accounted_for", everywhere);
+    tests.add("events_under_load_are_accounted_for", under_load);
+    tests.add("a_deleted_record_is_reported", deleted_record);
+    tests.add("a_removed_dead_letter_is_reported", removed_dead_letter);
+    tests.add("a_removed_message_is_reported", removed_message);
+    tests.add("a_removed_retry_is_reported", removed_retry);
+    tests.add(
+        "an_id_that_was_never_accepted_is_reported_lost",
+        never_accepted,
+    );
+    tests.add("prefetched_messages_are_not_reported_lost", held);
+    tests.add("events_of_a_paused_endpoint_are_accounted_for", paused);
+    tests.add("inspections_do_not_exhaust_the_delivery_limit", often);
+    tests.add("results_waiting_in_the_broker_are_counted", waiting_results);
+    tests.add("an_incomplete_reconciliation_exits_with_2", incomplete);
 }
 
-/// `call` is delivered, `ready` fails for good, `qr` waits for five minutes.
+/// Delivers `call`, fails `ready` for good, delays `qr` by five minutes.
 fn by_name(post: &Post) -> Answer {
     match post.event() {
         Some("call") => Answer::status(200),
@@ -57,7 +60,7 @@ async fn pair(test: &Test) -> Pair {
 }
 
 async fn run(pair: &Pair, arguments: &[&str]) -> Ran {
-    let arguments = [&["verify"], arguments].concat();
+    let arguments = [&["reconcile"], arguments].concat();
     let place = pair.place();
     let settings = [
         ("AMQP_URL", place.amqp_url.as_str()),
@@ -70,8 +73,8 @@ async fn run(pair: &Pair, arguments: &[&str]) -> Ran {
         .await
 }
 
-/// Verifies a window, or these ids; gives the status and what was printed.
-async fn verify(pair: &Pair, ids: Option<&[String]>, more: &[&str]) -> (Option<i32>, Value) {
+/// Reconciles the default window, or these ids. Returns the exit status and the output.
+async fn reconcile(pair: &Pair, ids: Option<&[String]>, more: &[&str]) -> (Option<i32>, Value) {
     let folder = RunFolder::temporary("accepted").unwrap();
     let file = folder.join("ids");
     let mut arguments = [&["--json"], more].concat();
@@ -88,7 +91,7 @@ async fn verify(pair: &Pair, ids: Option<&[String]>, more: &[&str]) -> (Option<i
     (ran.status.code(), printed)
 }
 
-/// Posts events of this name and waits until the log has them as they will stay.
+/// Posts events of this name and waits until their records have this status.
 async fn settled(pair: &Pair, name: &str, count: usize, status: &'static str) -> Vec<String> {
     let mut ids = Vec::new();
     for _ in 0..count {
@@ -112,7 +115,7 @@ fn total(printed: &Value) -> [u64; 4] {
     ["delivered", "failed", "retrying", "queued"].map(|place| total[place].as_u64().unwrap())
 }
 
-/// Kinds and ids of what does not add up.
+/// Returns kinds and ids of the findings.
 fn findings(printed: &Value) -> BTreeSet<(&str, &str)> {
     let findings = printed["findings"].as_array().unwrap().iter();
     findings
@@ -130,7 +133,7 @@ async fn everywhere(test: Test) {
     let mut ids = settled(&pair, "call", 4, "success").await;
     ids.extend(settled(&pair, "ready", 3, "failed").await);
     ids.extend(settled(&pair, "qr", 2, "retrying").await);
-    let (status, printed) = verify(&pair, None, &[]).await;
+    let (status, printed) = reconcile(&pair, None, &[]).await;
     assert_eq!(
         (status, total(&printed)),
         (Some(0), [4, 3, 2, 0]),
@@ -140,13 +143,13 @@ async fn everywhere(test: Test) {
     for _ in 0..5 {
         ids.push(pair.post(&json!({"event": "call"})).await.accepted_id());
     }
-    let (status, printed) = verify(&pair, None, &[]).await;
+    let (status, printed) = reconcile(&pair, None, &[]).await;
     assert_eq!(
         (status, total(&printed)),
         (Some(0), [4, 3, 2, 5]),
         "{printed}"
     );
-    let (status, printed) = verify(&pair, Some(&ids), &[]).await;
+    let (status, printed) = reconcile(&pair, Some(&ids), &[]).await;
     assert_eq!(
         (status, total(&printed)),
         (Some(0), [4, 3, 2, 5]),
@@ -155,12 +158,12 @@ async fn everywhere(test: Test) {
     assert_eq!(printed["accepted"], 14);
     assert_eq!(printed["adds_up"], true);
 
-    // Redriven and not attempted yet: neither letter nor record shows it.
+    // Redriven events without an attempt have neither a dead letter nor a current record.
     let settings = [("AMQP_URL", pair.place().amqp_url.as_str())];
     let redrive = ["dead", "redrive", "--all"];
     let redrive = Command::start(ProgramName::Consumer, &redrive, &settings).await;
     redrive.finish().await.printed();
-    let (status, printed) = verify(&pair, None, &[]).await;
+    let (status, printed) = reconcile(&pair, None, &[]).await;
     assert_eq!(
         (status, total(&printed)),
         (Some(0), [4, 0, 2, 8]),
@@ -171,8 +174,12 @@ async fn everywhere(test: Test) {
         text.printed()
             .contains("\n14 = 4 delivered + 0 failed + 2 retrying + 8 queued\n")
     );
-    assert!(text.stdout.ends_with("it adds up\n"), "{}", text.stdout);
-    // What was looked at is delivered as ever.
+    assert!(
+        text.stdout.ends_with("all deliveries are accounted for\n"),
+        "{}",
+        text.stdout
+    );
+    // The inspected messages are delivered afterwards.
     pair.add_consumer().await;
     for id in &ids[9..] {
         let delivered = |record: &Document| record.get_str("status").ok() == Some("success");
@@ -182,7 +189,7 @@ async fn everywhere(test: Test) {
 
 async fn paused(test: Test) {
     let receiver = Receiver::answering(|_| Answer::status(500)).await;
-    // Most are at their first attempt when the endpoint is taken to be down.
+    // Most events are at their first attempt when the endpoint is paused.
     let retries = [("WEBHOOK_RETRY_DELAY", "2000")];
     let pair = test.pair(receiver, &retries).await;
     let mut ids = Vec::new();
@@ -190,10 +197,10 @@ async fn paused(test: Test) {
         ids.push(pair.post(&json!({"event": "ready"})).await.accepted_id());
     }
     let consumer = pair.take_consumer();
-    // The next one is due only after more time than the grace is.
+    // The next probe is due after more time than the grace period.
     let probed = |metrics: &Metrics| metrics.sum("wahook_probes_total") > 0.0;
     consumer.wait_metrics("a probe", SOON, probed).await;
-    let (status, printed) = verify(&pair, Some(&ids), &[]).await;
+    let (status, printed) = reconcile(&pair, Some(&ids), &[]).await;
     assert_eq!(status, Some(0), "{printed}");
     assert_eq!(total(&printed).iter().sum::<u64>(), 40, "{printed}");
 }
@@ -213,13 +220,13 @@ async fn under_load(test: Test) {
             (load.accepted() >= more).then_some(())
         })
         .await;
-        let (status, printed) = verify(&pair, None, &["--grace", "20s"]).await;
+        let (status, printed) = reconcile(&pair, None, &["--grace", "20s"]).await;
         assert_eq!(status, Some(0), "{printed}");
         assert!(total(&printed)[0] >= 100, "{printed}");
     }
     let ids: Vec<_> = load.stop().await.into_iter().collect();
-    // Some are still on their way.
-    let (status, printed) = verify(&pair, Some(&ids), &["--grace", "20s"]).await;
+    // Some events are still pending.
+    let (status, printed) = reconcile(&pair, Some(&ids), &["--grace", "20s"]).await;
     assert_eq!(status, Some(0), "{printed}");
     assert_eq!(total(&printed).iter().sum::<u64>(), ids.len() as u64);
     assert!(total(&printed)[1] > 0, "some failed twice: {printed}");
@@ -233,15 +240,15 @@ async fn deleted_record(test: Test) {
     let keys = [gone, dead].map(|id| format!("{id}/default"));
     let query = doc! { "_id": { "$in": keys.to_vec() } };
     pair.log().delete_many(query).await.unwrap();
-    let (status, printed) = verify(&pair, None, &[]).await;
+    let (status, printed) = reconcile(&pair, None, &[]).await;
     assert_eq!(status, Some(1));
     assert_eq!(
         findings(&printed),
         BTreeSet::from([("record-missing", dead)])
     );
-    // Of a delivered event the broker has nothing: only its id tells.
+    // The broker has nothing of a delivered event: the loss shows only with its id.
     let all = [delivered.clone(), failed.clone()].concat();
-    let (status, printed) = verify(&pair, Some(&all), &[]).await;
+    let (status, printed) = reconcile(&pair, Some(&all), &[]).await;
     assert_eq!(status, Some(1));
     let expected = BTreeSet::from([("lost", gone), ("record-missing", dead)]);
     assert_eq!(findings(&printed), expected);
@@ -251,26 +258,31 @@ async fn deleted_record(test: Test) {
         text.stdout
             .contains(&format!("record-missing  {dead}/default"))
     );
-    // Two seconds are less than a consumer may take.
+    // A consumer may hold a message for more than two seconds.
     assert!(text.stdout.contains("for 255s, longer than --grace"));
     assert!(
-        text.stdout.ends_with("1 do not add up\n"),
+        text.stdout.ends_with("1 not accounted for\n"),
         "{}",
         text.stdout
     );
 }
 
-async fn removed_letter(test: Test) {
+async fn removed_dead_letter(test: Test) {
     let pair = pair(&test).await;
     let ids = settled(&pair, "ready", 3, "failed").await;
     let (connection, channel) = channel(&pair).await;
     let options = BasicGetOptions { no_ack: true };
-    let letter = channel.basic_get("wahook.dead".into(), options).await;
-    let letter = letter.unwrap().unwrap().delivery;
-    let gone = letter.properties.message_id().as_ref().unwrap().as_str();
+    let dead_letter = channel.basic_get("wahook.dead".into(), options).await;
+    let dead_letter = dead_letter.unwrap().unwrap().delivery;
+    let gone = dead_letter
+        .properties
+        .message_id()
+        .as_ref()
+        .unwrap()
+        .as_str();
     connection.close(200, "done".into()).await.unwrap();
     for of in [None, Some(ids.as_slice())] {
-        let (status, printed) = verify(&pair, of, &[]).await;
+        let (status, printed) = reconcile(&pair, of, &[]).await;
         assert_eq!(status, Some(1));
         assert_eq!(
             findings(&printed),
@@ -278,7 +290,7 @@ async fn removed_letter(test: Test) {
         );
         assert_eq!(total(&printed), [0, 2, 0, 0]);
     }
-    let (status, printed) = verify(&pair, None, &["--discarded"]).await;
+    let (status, printed) = reconcile(&pair, None, &["--discarded"]).await;
     assert_eq!((status, total(&printed)), (Some(0), [0, 3, 0, 0]));
 }
 
@@ -296,7 +308,7 @@ async fn removed_message(test: Test) {
     let gone = pair.post(&json!({"event": "call"})).await.accepted_id();
     assert_eq!(purge(&pair, "wahook.deliver.default").await, 1);
     let there = pair.post(&json!({"event": "call"})).await.accepted_id();
-    let (status, printed) = verify(&pair, Some(&[gone.clone(), there]), &[]).await;
+    let (status, printed) = reconcile(&pair, Some(&[gone.clone(), there]), &[]).await;
     assert_eq!(status, Some(1));
     assert_eq!(
         findings(&printed),
@@ -311,14 +323,14 @@ async fn removed_retry(test: Test) {
     let pair = test.pair(receiver, &settings).await;
     let long = settled(&pair, "qr", 2, "retrying").await;
     assert_eq!(purge(&pair, "wahook.wait.300000").await, 2);
-    let (status, printed) = verify(&pair, None, &[]).await;
+    let (status, printed) = reconcile(&pair, None, &[]).await;
     assert_eq!(status, Some(1));
     let expected = long.iter().map(|id| ("wait-short", id.as_str()));
     assert_eq!(findings(&printed), expected.collect());
 
     let short = settled(&pair, "ready", 1, "retrying").await;
     assert_eq!(purge(&pair, "wahook.wait.4000").await, 1);
-    let (status, printed) = verify(&pair, Some(&short), &["--grace", "4s"]).await;
+    let (status, printed) = reconcile(&pair, Some(&short), &["--grace", "4s"]).await;
     assert_eq!(status, Some(1));
     let expected = BTreeSet::from([("retry-missing", short[0].as_str())]);
     assert_eq!(findings(&printed), expected);
@@ -328,7 +340,7 @@ async fn never_accepted(test: Test) {
     let pair = pair(&test).await;
     let mut ids = settled(&pair, "call", 1, "success").await;
     ids.push("never-accepted".to_owned());
-    let (status, printed) = verify(&pair, Some(&ids), &[]).await;
+    let (status, printed) = reconcile(&pair, Some(&ids), &[]).await;
     assert_eq!(status, Some(1));
     assert_eq!(
         findings(&printed),
@@ -338,15 +350,15 @@ async fn never_accepted(test: Test) {
         (&printed["adds_up"], &printed["accepted"]),
         (&json!(false), &json!(2))
     );
-    let (status, printed) = verify(&pair, Some(&ids[..1]), &["--endpoint", "crm"]).await;
+    let (status, printed) = reconcile(&pair, Some(&ids[..1]), &["--endpoint", "crm"]).await;
     assert_eq!(status, Some(2), "an endpoint without a queue: {printed}");
     assert_eq!(printed["adds_up"], Value::Null);
 }
 
 async fn held(test: Test) {
-    let patient = Arc::new(AtomicBool::new(false));
-    let hangs = Arc::clone(&patient);
-    let receiver = Receiver::answering(move |_| match hangs.load(Ordering::Relaxed) {
+    let answers = Arc::new(AtomicBool::new(false));
+    let is_answering = Arc::clone(&answers);
+    let receiver = Receiver::answering(move |_| match is_answering.load(Ordering::Relaxed) {
         false => Answer::silence(),
         true => Answer::status(200),
     })
@@ -363,16 +375,16 @@ async fn held(test: Test) {
         ids.push(pair.post(&json!({"event": "call"})).await.accepted_id());
     }
     pair.receiver.wait_for(1, SOON).await;
-    // One is being delivered, seven more are with the consumer, four wait and are left to it.
-    let (status, printed) = verify(&pair, Some(&ids), &["--grace", "1s"]).await;
+    // One event is in flight, seven are prefetched, and four wait in the queue.
+    let (status, printed) = reconcile(&pair, Some(&ids), &["--grace", "1s"]).await;
     assert_eq!(status, Some(2), "{printed}");
     assert_eq!(printed["findings"], json!([]));
     assert!(
         !printed["untold"].as_array().unwrap().is_empty(),
         "{printed}"
     );
-    patient.store(true, Ordering::Relaxed);
-    let (status, printed) = verify(&pair, Some(&ids), &["--grace", "20s"]).await;
+    answers.store(true, Ordering::Relaxed);
+    let (status, printed) = reconcile(&pair, Some(&ids), &["--grace", "20s"]).await;
     assert_eq!(
         (status, total(&printed)),
         (Some(0), [12, 0, 0, 0]),
@@ -380,7 +392,7 @@ async fn held(test: Test) {
     );
 }
 
-/// A work queue gives a message up after 100 deliveries.
+/// A work queue dead-letters a message after 100 deliveries.
 async fn often(test: Test) {
     let pair = pair(&test).await;
     stop_consumer(&pair).await;
@@ -398,10 +410,10 @@ async fn often(test: Test) {
     }
     connection.close(200, "done".into()).await.unwrap();
     let ids = [id];
-    let (status, _) = verify(&pair, Some(&ids), &["--grace", "1s"]).await;
-    assert_eq!(status, Some(0), "handed out 49 times before");
+    let (status, _) = reconcile(&pair, Some(&ids), &["--grace", "1s"]).await;
+    assert_eq!(status, Some(0), "delivered 49 times before");
     for _ in 0..3 {
-        let (status, printed) = verify(&pair, Some(&ids), &["--grace", "200ms"]).await;
+        let (status, printed) = reconcile(&pair, Some(&ids), &["--grace", "200ms"]).await;
         assert_eq!((status, &printed["findings"]), (Some(2), &json!([])));
     }
     pair.add_consumer().await;
@@ -413,7 +425,7 @@ async fn waiting_results(test: Test) {
     let pair = pair(&test).await;
     let ids = settled(&pair, "call", 1, "success").await;
     stop_consumer(&pair).await;
-    // The same deliveries as a consumer leaves them that has lost its log.
+    // The state that a consumer without its log leaves behind.
     pair.log().delete_many(doc! {}).await.unwrap();
     let (connection, channel) = channel(&pair).await;
     let result = json!({
@@ -440,7 +452,7 @@ async fn waiting_results(test: Test) {
     );
     publish.await.unwrap().await.unwrap();
     connection.close(200, "done".into()).await.unwrap();
-    let (status, printed) = verify(&pair, Some(&ids), &[]).await;
+    let (status, printed) = reconcile(&pair, Some(&ids), &[]).await;
     assert_eq!(
         (status, total(&printed)),
         (Some(0), [1, 0, 0, 0]),
@@ -448,7 +460,7 @@ async fn waiting_results(test: Test) {
     );
 }
 
-async fn cannot_tell(test: Test) {
+async fn incomplete(test: Test) {
     let pair = pair(&test).await;
     let place = pair.place();
     let (broker, log) = (place.amqp_url.as_str(), place.mongodb_uri.as_str());
@@ -457,7 +469,7 @@ async fn cannot_tell(test: Test) {
             .iter()
             .map(|(name, value)| (*name, value.as_str()))
             .collect();
-        let arguments = [vec!["verify"], arguments].concat();
+        let arguments = [vec!["reconcile"], arguments].concat();
         let command = Command::start(ProgramName::Consumer, &arguments, &settings).await;
         command.finish().await
     };
@@ -467,7 +479,7 @@ async fn cannot_tell(test: Test) {
             ("MONGODB_URI", log.to_owned()),
         ]
     };
-    for (arguments, settings, told) in [
+    for (arguments, settings, expected) in [
         (vec![], vec![], "MONGODB_URI"),
         (vec![], both(broker, "localhost"), "MONGODB_URI"),
         (vec!["--since", "soon"], both(broker, log), "--since"),
@@ -486,12 +498,24 @@ async fn cannot_tell(test: Test) {
             both(broker, log),
             "no-such-file",
         ),
-        (vec![], both("amqp://127.0.0.1:1", log), "can't tell"),
-        (vec![], both(broker, "mongodb://127.0.0.1:1"), "can't tell"),
+        (
+            vec![],
+            both("amqp://127.0.0.1:1", log),
+            "reconciliation incomplete",
+        ),
+        (
+            vec![],
+            both(broker, "mongodb://127.0.0.1:1"),
+            "reconciliation incomplete",
+        ),
     ] {
         let ran = start(arguments.clone(), settings).await;
         assert_eq!(ran.status.code(), Some(2), "{arguments:?}: {}", ran.stderr);
-        assert!(ran.stderr.contains(told), "{arguments:?}: {}", ran.stderr);
+        assert!(
+            ran.stderr.contains(expected),
+            "{arguments:?}: {}",
+            ran.stderr
+        );
         assert_eq!(ran.stdout, "", "{arguments:?}");
     }
 }
