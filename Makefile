@@ -2,75 +2,79 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help run crashes receiver picture-receiver test test-deploy test-compose chaos chaos-short chaos-programs bench bench-micro instructions instructions-renew instructions-program fuzz lint fmt purity build install
+.PHONY: help run crashes receiver picture-receiver test test-deploy test-compose chaos chaos-short chaos-programs bench bench-micro instructions instructions-renew instructions-program fuzz lint language fmt purity build install
 
 CARGO ?= cargo
 TARGET_DIR := $(or $(CARGO_TARGET_DIR),target)
 PROGRAMS := --package wahook-producer --package wahook-consumer --package wahook-receiver --package wahook
 
-# The domain decides and never acts: nothing that waits, connects or serves may get into it.
+# The domain crate is pure: no dependency that waits, connects or serves.
 IMPURE := tokio|lapin|reqwest|mongodb|hyper|axum|futures|async|mio|socket2|tracing|prometheus|rand
 
 help: ## Print this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "%-18s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-run: ## Try it: RabbitMQ, MongoDB, a test receiver, consumer and producer on this machine
+run: ## Start RabbitMQ, MongoDB, a test receiver, consumer and producer on this machine
 	@deploy/local/install.sh
 	$(CARGO) build --release --bins $(PROGRAMS) --package wahook-tests
 	@exec $(TARGET_DIR)/release/wahook-local
 
-receiver: ## Look at deliveries: the test receiver, with its page on http://127.0.0.1:4000
+receiver: ## Start the test receiver, with its page on http://127.0.0.1:4000
 	$(CARGO) build --release --package wahook-receiver
 	@exec $(TARGET_DIR)/release/wahook-receiver
 
-picture-receiver: ## Draw docs/receiver.png anew, in a real browser
+picture-receiver: ## Redraw docs/receiver.png in a real browser
 	@deploy/local/install.sh browser
 	WAHOOK_PICTURE=$(CURDIR)/docs/receiver.png $(CARGO) test --package wahook-tests --test receiver_page picture
 
-test: install lint purity ## Everything that has to hold: format, lints, purity, all tests
-	$(CARGO) build --bins $(PROGRAMS)
-	$(CARGO) test --workspace --no-fail-fast
+# One build for programs and tests: two would compile many dependencies twice, with other features.
+test: install lint purity ## Run all checks: format, language, lints, purity, all tests
+	$(CARGO) build --workspace --bins --tests
+	WAHOOK_TEST_PROGRAMS=$(abspath $(TARGET_DIR))/debug $(CARGO) test --workspace --no-fail-fast
 	$(CARGO) test --package wahook-failpoint --features armed
 
-crashes: ## Kill the one process 200 times under load and count what is lost: some minutes
+crashes: ## Kill the single process 200 times under load and count lost events (some minutes)
 	WAHOOK_KILLS=200 $(CARGO) test --package wahook-tests --test standalone crashes -- --nocapture
 
-chaos: chaos-programs ## Break every part under load and count what is lost: about half an hour
-	WAHOOK_TEST_PROGRAMS=$(TARGET_DIR)/chaos $(TARGET_DIR)/debug/wahook-chaos --write docs/faults.md
+chaos: chaos-programs ## Run the fault matrix under load and count lost events (half an hour)
+	WAHOOK_TEST_PROGRAMS=$(TARGET_DIR)/chaos $(TARGET_DIR)/debug/wahook-chaos --write docs/reliability/faults.md
 
-chaos-short: chaos-programs ## The same, less of everything, in 6 minutes
+chaos-short: chaos-programs ## Run the short form of the fault matrix (6 minutes)
 	WAHOOK_TEST_PROGRAMS=$(TARGET_DIR)/chaos $(TARGET_DIR)/debug/wahook-chaos --short
 
-# Apart from what is released: these have failpoints in them.
+# Built with failpoints, separate from the release build.
 chaos-programs: install
 	$(CARGO) build --profile chaos --bins $(PROGRAMS) --features wahook-producer/failpoints,wahook-consumer/failpoints
 	$(CARGO) build --package wahook-tests --bin wahook-chaos
 
-bench: install ## Measure the programs beside the floor; writes docs/benchmarks.md
+bench: install ## Measure the programs against the floor; writes docs/performance/benchmarks.md
 	$(CARGO) build --release --bins $(PROGRAMS) --package wahook-bench
-	WAHOOK_TEST_PROGRAMS=$(TARGET_DIR)/release $(TARGET_DIR)/release/wahook-bench --write docs/benchmarks.md
+	WAHOOK_TEST_PROGRAMS=$(TARGET_DIR)/release $(TARGET_DIR)/release/wahook-bench --write docs/performance/benchmarks.md
 
-bench-micro: ## Time each step of a message's way: two minutes, once it is built
+bench-micro: ## Time each step of processing a message (two minutes after the build)
 	$(CARGO) bench --profile chaos --package wahook-bench --bench message
 
-instructions: instructions-program ## Count the instructions of one event; fails 5 % off what is committed
+instructions: instructions-program ## Count the instructions of one event; fails at 5 % off the committed figures
 	$(TARGET_DIR)/chaos/wahook-instructions check bench/instructions.toml
 
-instructions-renew: instructions-program ## Write bench/instructions.toml anew
+instructions-renew: instructions-program ## Rewrite bench/instructions.toml
 	$(TARGET_DIR)/chaos/wahook-instructions renew bench/instructions.toml
 
-# Optimised, without the minutes that link-time optimisation takes; without failpoints.
+# Optimised, but without link-time optimisation, which takes minutes. Without failpoints.
 instructions-program:
 	@deploy/local/install.sh valgrind
 	$(CARGO) build --profile chaos --package wahook-bench --bin wahook-instructions
 
-fuzz: install ## Compare 200,000 drawn documents with node, ten times what the tests do
+fuzz: install ## Compare 200,000 random documents with node, ten times as many as the tests
 	WAHOOK_FUZZ_DOCUMENTS=200000 $(CARGO) test --package wahook-tests --test canonical -- --nocapture
 
-lint: ## Check the format and the lints
+lint: language ## Check the format, the language and the lints
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy --workspace --all-targets -- -D warnings
 	$(CARGO) clippy --package wahook-failpoint --features armed --all-targets -- -D warnings
+
+language: ## Check the language of comments, documents and commit titles
+	@python3 tools/language.py
 
 purity: ## Check that the domain crate has no I/O and builds alone
 	$(CARGO) check --package wahook-domain
@@ -85,7 +89,7 @@ fmt: ## Format the code
 build: ## Build the programs for production, with link-time optimisation, into target/dist
 	$(CARGO) build --profile dist --bins $(PROGRAMS)
 
-test-deploy: ## Prove what is in deploy/: dashboards and alerts on a real Prometheus, manifests
+test-deploy: ## Test deploy/: dashboards and alerts with a real Prometheus, manifests
 	@deploy/local/install.sh rabbitmq mongod prometheus picture kubernetes
 	promtool check config deploy/prometheus/prometheus.yml
 	promtool check rules deploy/prometheus/rules/*.yml
@@ -96,9 +100,9 @@ test-deploy: ## Prove what is in deploy/: dashboards and alerts on a real Promet
 	$(TARGET_DIR)/debug/wahook-deploy-proof --data $(TARGET_DIR)/deploy-proof.json
 	PYTHONPATH=.local/picture python3 deploy/grafana/picture.py $(TARGET_DIR)/deploy-proof.json $(TARGET_DIR)/dashboard.png
 
-test-compose: ## Prove images and docker-compose.yml with a real Docker Engine (root, some minutes)
+test-compose: ## Test images and docker-compose.yml with a real Docker Engine (root, some minutes)
 	@deploy/local/install.sh mongod docker
 	tests/compose/run.sh
 
-install: ## Install what the tests need, where it is missing
-	@deploy/local/install.sh rabbitmq mongod node python schemathesis browser
+install: ## Install missing servers and tools for the tests
+	@deploy/local/install.sh rabbitmq mongod node python schemathesis browser flask php go
