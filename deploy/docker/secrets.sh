@@ -1,6 +1,6 @@
 #!/bin/sh
-# Writes down the secrets that the environment gives and makes those that are missing, each in a
-# file of its own, in the folder that the other containers read. `show` prints those that people need.
+# Writes the secrets from the environment, and generates missing ones, one file each, into the folder
+# that the other containers read. `show` prints the secrets that users need.
 set -eu
 cd /run/secrets/wahook
 
@@ -11,7 +11,8 @@ if [ "${1:-}" = show ]; then
   exit
 fi
 
-# Their readers run as users of their own, without rights: the folder itself is what is guarded.
+# The files are world-readable because each container reads them as another unprivileged user. Access
+# is restricted by the folder.
 umask 022
 keep() {
   [ -z "$2" ] || printf '%s' "$2" > "$1"
@@ -22,7 +23,7 @@ for name in producer_token webhook_secret grafana_password rabbitmq_password; do
   if [ ! -s "$name" ]; then
     od -An -tx1 -N32 /dev/urandom | tr -d ' \n' > "$name.new"
     mv "$name.new" "$name"
-    echo "made $name"
+    echo "generated $name"
   fi
 done
 password=$(cat rabbitmq_password)

@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
-"""Makes the dashboards: dashboards.py writes dashboards/*.json, dashboards.py --check compares.
+"""Generates the dashboards: dashboards.py writes dashboards/*.json, dashboards.py --check compares.
 
-Grafana's JSON is long and its diffs say little; here a panel is a title, what it says, a unit and
-its queries.
+Grafana's JSON is long and its diffs are hard to read. Here a panel is a title, a description, a unit
+and its queries.
 """
 
 import json
@@ -13,13 +13,13 @@ from panels import dashboard, data_source, heatmap, label, lines, quantiles, sta
 
 FOLDER = pathlib.Path(__file__).parent / "dashboards"
 
-# What the variables at the top choose.
+# Label matchers for the dashboard variables.
 CHOSEN = 'job=~"$job",instance=~"$instance"'
 ENDPOINT = f'{CHOSEN},endpoint=~"$endpoint"'
-# The work queues of the chosen endpoints.
+# The work queues of the selected endpoints.
 WORK = 'queue=~"wahook\\\\.deliver\\\\.($endpoint)"'
 RANGE, RATE = "[$__range]", "[$__rate_interval]"
-# Green at all three nines, red below 99 %.
+# Green from 99.9 %, red below 99 %.
 OBJECTIVE = ["red", (0.99, "orange"), (0.999, "green")]
 
 
@@ -46,75 +46,75 @@ STARTS = starts(
 DELIVERY = dashboard(
     "wahook-delivery",
     "wahook: Delivery",
-    "Does everything arrive, how fast, and if not, why?",
+    "Delivery results, latency, retries and backlog, with the causes of failures",
     VARIABLES,
     [STARTS],
     [
-        ("At a glance, over the time shown", [
-            stat("Success rate", "Deliveries that ended delivered, of all that ended, retries included. The objective is 99.9 %.",
+        ("Overview of the selected time range", [
+            stat("Success rate", "Share of finished deliveries that were delivered, retries included. The objective is 99.9 %.",
                  "percentunit", ratio("wahook_deliveries_total", 'result="delivered"', SHOWN), OBJECTIVE, 2),
-            stat("First-attempt success", "Events whose first attempt succeeded. Below the success rate by what retries saved.",
+            stat("First-attempt success", "Share of events whose first attempt succeeded. The difference to the success rate was recovered by retries.",
                  "percentunit", ratio("wahook_attempts_total", 'outcome="delivered"', SHOWN, 'attempt="1"'),
                  ["red", (0.9, "orange"), (0.99, "green")], 2),
-            stat("Error budget left", "Of the 0.1 % of deliveries that may fail: how much of it the time shown has left. Below zero it is overspent. Choose 30 days for the month's.",
+            stat("Error budget left", "Unused share of the 0.1 % of deliveries that may fail, for the selected time range. Negative: overspent. Select 30 days for the objective's period.",
                  "percentunit", "1 - (1 - " + ratio("wahook_deliveries_total", 'result="delivered"', SHOWN) + ") / 0.001",
                  ["red", (0, "orange"), (0.5, "green")], 0),
-            stat("Delivered", "Events delivered in the time shown.", "short",
+            stat("Delivered", "Events delivered in the selected time range.", "short",
                  f'sum(increase(wahook_deliveries_total{{{ENDPOINT},result="delivered"}}{RANGE}))', decimals=0),
-            stat("Waiting now", "Events in the work queues that no consumer has taken yet. For a moment this is normal; growing it is not.",
+            stat("Waiting now", "Ready messages in the work queues, not yet prefetched by a consumer. A short backlog is normal, a growing one is not.",
                  "short", f"sum(max by (queue) (rabbitmq_detailed_queue_messages_ready{{{WORK}}}))",
                  ["green", (1000, "orange"), (10000, "red")], 0),
-            stat("Dead letters now", "Given up, and resting in wahook.dead until somebody redrives or discards them: `wahook-consumer dead list`. Of all endpoints.",
+            stat("Dead letters now", "Messages in wahook.dead, of all endpoints. They stay there until an operator redrives or discards them: `wahook-consumer dead list`.",
                  "short", 'max(rabbitmq_detailed_queue_messages{queue="wahook.dead"})',
                  ["green", (1, "orange"), (1000, "red")], 0),
         ]),
-        ("Do they arrive?", [
-            lines("Success rate over time", "Of the deliveries that ended at that time, those that ended delivered. The dashed line is the objective, 99.9 %.",
+        ("Delivery results", [
+            lines("Success rate over time", "Share of finished deliveries that were delivered, over time. The dashed line is the objective, 99.9 %.",
                   "percentunit", [(ratio("wahook_deliveries_total", 'result="delivered"', NOW), "delivered"),
-                                  (ratio("wahook_attempts_total", 'outcome="delivered"', NOW, 'attempt="1"'), "at the first attempt")],
+                                  (ratio("wahook_attempts_total", 'outcome="delivered"', NOW, 'attempt="1"'), "at first attempt")],
                   low=None, high=1, steps=["red", (0.999, "green")]),
-            lines("Deliveries by result", "Deliveries that ended, a second: delivered, or given up and dead-lettered.",
+            lines("Deliveries by result", "Finished deliveries per second: delivered or dead-lettered.",
                   "ops", [(f"sum by (result) (rate(wahook_deliveries_total{{{ENDPOINT}}}{RATE}))", "{{result}}")], stacked=True),
-            lines("Attempts by outcome", "Requests a second, by what came of them. status_5xx, timeout, connection_*: the webhook is down or slow. status_4xx: it refuses, most often the signature. dns, tls: its name or certificate.",
+            lines("Attempts by outcome", "Requests per second, by outcome. status_5xx, timeout, connection_*: the webhook is down or slow. status_4xx: it rejects the request, usually because of the signature. dns, tls: its host name or certificate.",
                   "ops", [(f"sum by (outcome) (rate(wahook_attempts_total{{{ENDPOINT}}}{RATE})) > 0", "{{outcome}}")], stacked=True),
         ]),
-        ("How fast?", [
-            heatmap("Attempt duration, all", "How long requests took, from the connect to the end of the answer; the darker, the more of them. A band far above the rest is a webhook of which a part is slow.",
+        ("Latency", [
+            heatmap("Attempt duration, distribution", "Duration of requests, from connect to the end of the response. A stronger colour means more requests. A separate band far above means that a part of the requests is slow.",
                     "s", f"sum by (le) (rate(wahook_attempt_duration_seconds_bucket{{{ENDPOINT}}}{RATE}))"),
-            lines("Attempt duration", "The same as quantiles. At 30 s WEBHOOK_TIMEOUT ends a request.",
+            lines("Attempt duration", "Quantiles of the request duration. WEBHOOK_TIMEOUT ends a request, by default after 30 s.",
                   "s", quantiles("wahook_attempt_duration_seconds", ENDPOINT)),
-            lines("End-to-end time", "From the producer's acceptance to the successful delivery: what the user notices. Steps at 5, 15 and 35 s are retries.",
+            lines("End-to-end latency", "From the acceptance by the producer to the successful delivery. With the default delays, retries show as steps at 5, 15 and 35 s.",
                   "s", quantiles("wahook_delivery_end_to_end_seconds", ENDPOINT)),
         ]),
-        ("What is tried again, what is given up?", [
-            lines("Retries by delay", "Retries scheduled a second, by their wait. Longer ones are later retries, or what the webhook asked for by Retry-After.",
+        ("Retries and dead letters", [
+            lines("Retries by delay", "Retries scheduled per second, by delay. Longer delays are later retries or come from the webhook's Retry-After header.",
                   "ops", [(f"sum by (delay) (rate(wahook_retries_scheduled_total{{{ENDPOINT}}}{RATE})) > 0", "{{delay}} ms")], stacked=True),
-            lines("Waiting for a retry", "Events in the wait queues, by the queue's delay. Of all endpoints.",
+            lines("Waiting for a retry", "Events in the wait queues of all endpoints, one queue per delay.",
                   "short", [('max by (queue) (rabbitmq_detailed_queue_messages_ready{queue=~"wahook\\\\.wait\\\\..+"}) > 0', "{{queue}}")], stacked=True),
-            lines("Dead letters", "What rests in wahook.dead, and what was added a minute by each endpoint.",
+            lines("Dead letters", "Messages in wahook.dead, and dead letters added per minute by each endpoint.",
                   "short", [('max(rabbitmq_detailed_queue_messages{queue="wahook.dead"})', "in wahook.dead"),
-                            (f'60 * sum by (endpoint) (rate(wahook_deliveries_total{{{ENDPOINT},result="dead_lettered"}}{RATE}))', "{{endpoint}}, added a minute")]),
+                            (f'60 * sum by (endpoint) (rate(wahook_deliveries_total{{{ENDPOINT},result="dead_lettered"}}{RATE}))', "{{endpoint}}, added per minute")]),
         ]),
-        ("Do consumers keep up?", [
-            lines("Queue", "In the work queues: ready (nobody has taken it yet) and unacked (a consumer has it: waiting for its turn, or for the answer).",
+        ("Queue and consumers", [
+            lines("Queue depth", "Messages in the work queues. ready: not yet prefetched by a consumer. unacked: prefetched, waiting for a permit or for the response.",
                   "short", [(f"sum(max by (queue) (rabbitmq_detailed_queue_messages_ready{{{WORK}}}))", "ready"),
                             (f"sum(max by (queue) (rabbitmq_detailed_queue_messages_unacked{{{WORK}}}))", "unacked")]),
-            lines("Wait in the queue", "How long events had waited when their first attempt began. The queue is first in, first out, so this is the age of its oldest event, as long as attempts are begun.",
+            lines("Time in queue", "Time that events waited before their first attempt started. The queue is first in, first out, so this is the age of its oldest event while attempts are started.",
                   "s", quantiles("wahook_queue_wait_seconds", ENDPOINT)),
-            lines("In flight against limit", "Requests being made, and how many may be (WEBHOOK_CONCURRENCY times consumers). At the limit while events wait: start more consumers.",
+            lines("In flight and limit", "Requests in flight, and their limit (WEBHOOK_CONCURRENCY times consumers). If the limit is reached while events wait, start more consumers.",
                   "short", [(f"sum(wahook_deliveries_in_flight{{{ENDPOINT}}})", "in flight"),
                             (f"sum(wahook_delivery_limit{{{ENDPOINT}}})", "limit")]),
         ]),
-        ("What comes in, what is written down?", [
-            lines("Events accepted", "Events a second that the producer answered 202 (new) or 200 (it had them already).",
+        ("Events and delivery log", [
+            lines("Events accepted", "Events per second that the producer answered with 202 (accepted) or 200 (duplicate).",
                   "ops", [(f"sum(rate(wahook_events_accepted_total{{{CHOSEN}}}{RATE}))", "accepted"),
-                          (f"sum(rate(wahook_events_duplicate_total{{{CHOSEN}}}{RATE}))", "repeated")]),
-            lines("Events refused", "Events a second that the producer refused, by reason. broker_*, confirm_*, unroutable, busy: ours, answered 503. The others: the gateway's.",
+                          (f"sum(rate(wahook_events_duplicate_total{{{CHOSEN}}}{RATE}))", "duplicate")]),
+            lines("Events rejected", "Events per second that the producer rejected, by reason. broker_*, confirm_*, unroutable, busy: answered with 503, a fault of this system. All others: a fault of the gateway.",
                   "ops", [(f"sum by (reason) (rate(wahook_events_refused_total{{{CHOSEN}}}{RATE})) > 0", "{{reason}}")], stacked=True),
-            lines("Log lag", "From the end of an attempt until its result was durable in MongoDB.",
+            lines("Log lag", "From the end of an attempt until its result is durable in MongoDB.",
                   "s", quantiles("wahook_log_lag_seconds", CHOSEN)),
-            lines("Results by their way to the log", "Results a second: direct; spilled to wahook.results while MongoDB is away, drained from there when it is back. And how many wait there.",
-                  "short", [(f"sum by (path) (rate(wahook_log_results_total{{{CHOSEN}}}{RATE}))", "{{path}} a second"),
+            lines("Log results by path", "Results per second: written directly, spilled to wahook.results while MongoDB is unavailable, or drained from it afterwards. Also the number of messages in wahook.results.",
+                  "short", [(f"sum by (path) (rate(wahook_log_results_total{{{CHOSEN}}}{RATE}))", "{{path}} per second"),
                             ('max(rabbitmq_detailed_queue_messages{queue="wahook.results"})', "in wahook.results")]),
         ]),
     ],
@@ -123,50 +123,50 @@ DELIVERY = dashboard(
 RUNTIME = dashboard(
     "wahook-runtime",
     "wahook: Runtime",
-    "How are the programs, their connections and the broker?",
+    "Replicas, processes, broker connections, RabbitMQ and log writes",
     VARIABLES,
     [STARTS],
     [
         ("Replicas", [
-            stat("Producers", "Producers that answer Prometheus.", "short", 'sum(up{job="wahook-producer"})', ["red", (1, "green")], 0),
-            stat("Consumers", "Consumers that answer Prometheus.", "short", 'sum(up{job="wahook-consumer"})', ["red", (1, "green")], 0),
-            stat("Versions", "Different versions that run at once. More than one for longer than a deploy: a replica was forgotten.",
+            stat("Producers", "Producers that Prometheus can scrape.", "short", 'sum(up{job="wahook-producer"})', ["red", (1, "green")], 0),
+            stat("Consumers", "Consumers that Prometheus can scrape.", "short", 'sum(up{job="wahook-consumer"})', ["red", (1, "green")], 0),
+            stat("Versions", "Different versions running at the same time. If more than one remains after a deploy, a replica was not updated.",
                  "short", f"count(count by (version) (wahook_build_info{{{CHOSEN}}}))", ["green", (2, "orange")], 0),
-            stat("Consumers without log", "Consumers that can't write to MongoDB. Their results wait in wahook.results.",
+            stat("Consumers without log access", "Consumers that can't write to MongoDB. Their results wait in wahook.results.",
                  "short", f"count(wahook_log_available{{{CHOSEN}}} == 0) or vector(0)", ["green", (1, "red")], 0),
-            stat("Broker alarms", "Memory and disk alarms at RabbitMQ. With one, publishers are blocked.",
+            stat("Broker alarms", "Active memory and disk alarms of RabbitMQ. Any alarm blocks publishers.",
                  "short", "sum(max by (instance) (rabbitmq_alarms_memory_used_watermark) + max by (instance) (rabbitmq_alarms_free_disk_space_watermark))",
                  ["green", (1, "red")], 0),
         ]),
         ("Processes", [
-            lines("CPU", "Cores used, by replica.", "short", [(f"rate(process_cpu_seconds_total{{{CHOSEN}}}{RATE})", "{{job}} {{instance}}")]),
-            lines("Memory", "Resident memory, by replica.", "bytes", [(f"process_resident_memory_bytes{{{CHOSEN}}}", "{{job}} {{instance}}")]),
-            lines("Open files and sockets", "By replica. One that grows without end is a leak.", "short", [(f"process_open_fds{{{CHOSEN}}}", "{{job}} {{instance}}")]),
+            lines("CPU", "CPU cores used, per replica.", "short", [(f"rate(process_cpu_seconds_total{{{CHOSEN}}}{RATE})", "{{job}} {{instance}}")]),
+            lines("Memory", "Resident memory, per replica.", "bytes", [(f"process_resident_memory_bytes{{{CHOSEN}}}", "{{job}} {{instance}}")]),
+            lines("Open files and sockets", "Open file descriptors, per replica. Unlimited growth is a leak.", "short", [(f"process_open_fds{{{CHOSEN}}}", "{{job}} {{instance}}")]),
         ]),
         ("Connections to RabbitMQ", [
-            lines("Connections up", "1 while the connection stands. publish: new events and retries; consume: events and acks.",
+            lines("Connections up", "1 while the connection is up. publish: new events and retries. consume: events and acks.",
                   "short", [(f"wahook_connection_up{{{CHOSEN}}}", "{{job}} {{instance}} {{connection}}")], high=1),
-            lines("Reconnects", "Connections made anew within the interval. Now and then is a network; all at once is the broker.",
+            lines("Reconnects", "Reconnects within the interval. Single ones point to the network, many at once to the broker.",
                   "short", [(f"sum by (job, connection) (increase(wahook_reconnects_total{{{CHOSEN}}}{RATE}))", "{{job}} {{connection}}")]),
-            lines("Confirm time", "From the producer's publish to the broker's confirm. It is what a gateway waits for; a slow disk at the broker shows here first.",
+            lines("Publisher confirm time", "From the producer's publish to the broker's confirm. Gateways wait for it; a slow disk of the broker shows here first.",
                   "s", quantiles("wahook_publish_confirm_seconds", CHOSEN)),
         ]),
         ("RabbitMQ", [
-            lines("Blocked", "1 while the broker blocks a program's publishing, for a memory or disk alarm.",
+            lines("Publishing blocked", "1 while the broker blocks the program from publishing because of a memory or disk alarm.",
                   "short", [(f"max by (job, instance) (wahook_broker_blocked{{{CHOSEN}}})", "{{job}} {{instance}}")], high=1),
-            lines("Broker memory", "Used, and the watermark at which publishers are blocked.",
+            lines("Broker memory", "Memory used, and the watermark above which publishers are blocked.",
                   "bytes", [("rabbitmq_process_resident_memory_bytes", "used {{instance}}"), ("rabbitmq_resident_memory_limit_bytes", "watermark {{instance}}")]),
-            lines("Broker disk", "Free, and the watermark below which publishers are blocked.",
+            lines("Broker disk", "Free disk space, and the watermark below which publishers are blocked.",
                   "bytes", [("rabbitmq_disk_space_available_bytes", "free {{instance}}"), ("rabbitmq_disk_space_available_limit_bytes", "watermark {{instance}}")]),
         ]),
-        ("Work", [
-            lines("Producer requests in flight", "Requests being worked on, by producer. At 1,024 more are answered 503.",
+        ("Requests and log writes", [
+            lines("Producer requests in flight", "Requests in flight, per producer. Above 1,024 the producer answers 503.",
                   "short", [(f"wahook_requests_in_flight{{{CHOSEN}}}", "{{instance}}")]),
-            lines("Events handed out again", "A second, after a consumer was lost or stopped hard: attempted again, or skipped because the log had the attempt.",
+            lines("Redelivered events", "Events redelivered per second after a consumer was lost or stopped hard: attempted again, or skipped because the log had the attempt.",
                   "ops", [(f"sum by (action) (rate(wahook_events_redelivered_total{{{ENDPOINT}}}{RATE}))", "{{action}}")]),
-            lines("Log writes", "Time that a batch of results takes to be written to MongoDB.",
+            lines("Log writes", "Time to write a batch of results to MongoDB.",
                   "s", quantiles("wahook_log_write_seconds", CHOSEN)),
-            lines("Log write errors", "Batches a second that MongoDB did not take.",
+            lines("Log write errors", "Batches per second that could not be written to MongoDB.",
                   "ops", [(f"sum by (instance) (rate(wahook_log_write_errors_total{{{CHOSEN}}}{RATE}))", "{{instance}}")]),
         ]),
     ],
@@ -183,7 +183,7 @@ def main():
         elif not check:
             path.write_text(text)
     if stale:
-        sys.exit(f"{', '.join(stale)}: not what dashboards.py makes; run deploy/grafana/dashboards.py")
+        sys.exit(f"{', '.join(stale)}: out of date; run deploy/grafana/dashboards.py")
 
 
 main()

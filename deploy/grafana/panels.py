@@ -1,4 +1,4 @@
-"""What a Grafana dashboard is made of, as far as ours need it."""
+"""Building blocks for the Grafana dashboards: panels, variables, annotations."""
 
 import re
 
@@ -7,7 +7,7 @@ HEIGHT = {"stat": 4, "timeseries": 8, "heatmap": 8}
 
 
 def stat(title, description, unit, expr, steps=None, decimals=None):
-    """One number. `steps` are the values at which its colour changes."""
+    """Single number. `steps` are the values at which its colour changes."""
     panel = _panel("stat", title, description, unit, [(expr, "")], steps, decimals)
     panel["targets"][0]["instant"] = True
     panel["targets"][0]["range"] = False
@@ -44,7 +44,7 @@ def lines(title, description, unit, queries, stacked=False, low=0, high=None, st
 
 
 def heatmap(title, description, unit, expr):
-    """A histogram over time."""
+    """Histogram over time."""
     panel = _panel("heatmap", title, description, unit, [(expr, "{{le}}")])
     panel["targets"][0]["format"] = "heatmap"
     panel["options"] = {
@@ -79,7 +79,7 @@ def _panel(kind, title, description, unit, queries, steps=None, decimals=None):
 
 
 def quantiles(metric, labels, by=""):
-    """The three curves of a histogram."""
+    """The p50, p95 and p99 curves of a histogram."""
     return [
         (
             f"histogram_quantile({q}, sum by (le{by}) (rate({metric}_bucket{{{labels}}}[$__rate_interval])))",
@@ -124,7 +124,7 @@ def data_source():
 
 
 def label(name, text, metric, of=None):
-    """A variable with the values of a label, all of them at first."""
+    """Variable with the values of a label. All values are selected initially."""
     return {
         "name": name,
         "label": text,
@@ -141,7 +141,7 @@ def label(name, text, metric, of=None):
 
 
 def starts(name, expr):
-    """An annotation at each time (in ms) that the expression's value names."""
+    """Annotation at each time (in ms) that the expression returns as its value."""
     return {
         "name": name,
         "datasource": DATASOURCE,

@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
-"""Draws a dashboard from what Prometheus answered to its panels: picture.py DATA.json OUT.png [NAME]
+"""Draws a dashboard from Prometheus query results: picture.py DATA.json OUT.png [NAME]
 
-It lays the panels out as the dashboard does, with its titles, units, stacking and thresholds. It is
-not Grafana; the numbers are what Grafana would have been given.
+Uses the layout, titles, units, stacking and thresholds of the dashboard. The picture does not come
+from Grafana, but it shows the data that Grafana would receive.
 """
 
 import json
@@ -22,7 +22,7 @@ CURVES = ["#73bf69", "#f2cc0c", "#5794f2", "#ff9830", "#f2495c", "#b877d9", "#5b
 MEANING = {"delivered": "#73bf69", "dead_lettered": "#f2495c", "status_5xx": "#ff9830", "status_4xx": "#f2cc0c",
            "p50": "#73bf69", "p95": "#f2cc0c", "p99": "#f2495c", "limit": "#f2495c"}
 HEAT = LinearSegmentedColormap.from_list("heat", [PANEL, "#7a3b12", "#e8812d", "#fff0b0"])
-# Of a grid of 24 columns, as in Grafana; inches.
+# Cell size of the grid of 24 columns, as in Grafana, in inches.
 CELL_W, CELL_H, GAP = 0.78, 0.37, 0.09
 
 
@@ -39,7 +39,7 @@ def main():
     figure = plt.figure(figsize=(width, height), facecolor=PAGE)
     page = Page(figure, width, height)
     page.text(0.15, 1.05, data["titles"][name], size=15, weight="bold")
-    page.text(5.4, 1.02, f"real servers, {data['seconds'] / 60:.1f} minutes, scraped each second, one fault after the other", size=9.5, color=FAINT)
+    page.text(5.4, 1.02, f"real servers, {data['seconds'] / 60:.1f} minutes, scraped every second, faults in sequence", size=9.5, color=FAINT)
     for headline in rows:
         page.text(0.15, headline["y"] + 2.35, headline["title"], size=10.5, weight="bold", color="#b8bdc6")
     for panel in panels:
@@ -58,7 +58,7 @@ class Page:
         self.figure.text((x * CELL_W + GAP) / self.width, 1 - y * CELL_H / self.height, words, **style)
 
     def box(self, grid, colour=PANEL):
-        """The panel's own place, and axes of the whole of it."""
+        """Returns the panel's position and axes that cover the panel."""
         left, top = grid["x"] * CELL_W + GAP, (grid["y"] + 1.7) * CELL_H
         w, h = grid["w"] * CELL_W - GAP, grid["h"] * CELL_H - GAP
         place = [left / self.width, 1 - (top + h) / self.height, w / self.width, h / self.height]
@@ -134,7 +134,7 @@ def draw_stat(page, panel, unit):
 def draw_line(axes, curve, shade, filled):
     xs = [x for x, _ in curve["points"]]
     ys = [math.nan if value is None else value for _, value in curve["points"]]
-    # A gap in the answers is a gap in the curve.
+    # A gap in the data is a gap in the curve.
     for n in range(len(xs) - 1, 0, -1):
         if xs[n] - xs[n - 1] > 2.5:
             xs.insert(n, xs[n - 1] + 0.1)
@@ -156,10 +156,10 @@ def draw_stack(axes, curves, seconds):
 
 
 def draw_heat(axes, curves):
-    """The buckets are cumulative; a cell is what one has more than the one below it."""
+    """Draws a heatmap. Buckets are cumulative, so a cell is the difference to the next lower bucket."""
     buckets = sorted(curves, key=lambda curve: float(curve["legend"].replace("+Inf", "inf")))
     names = [curve["legend"] for curve in buckets]
-    # Each second, also those without an answer: a cell must not be stretched over them.
+    # Every second, including those without data, so that no cell is stretched over a gap.
     xs = range(round(max(x for curve in buckets for x, _ in curve["points"])) + 1)
     grid, below = [], dict.fromkeys(xs, 0)
     for curve in buckets:

@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
-"""Holds the manifests against Kubernetes' own schemas and the rules that schemas can't say.
+"""Checks the manifests against the Kubernetes schemas and against rules that schemas can't express.
 
-KEDA's two kinds are not in those schemas: for them only the names of the fields and what they refer
-to are checked here, not against KEDA's own definition.
+The schemas do not include KEDA's two kinds. For these only the field names and references are
+checked, not KEDA's own schema.
 """
 
 import pathlib
@@ -42,7 +42,7 @@ def main():
             faults.append(f"{name} has no PodDisruptionBudget")
     if faults:
         sys.exit("\n".join(faults))
-    print(f"{len(found)} manifests keep Kubernetes {VERSION}'s schemas (KEDA's: field names only) and the rules")
+    print(f"{len(found)} manifests comply with the Kubernetes {VERSION} schemas (KEDA: field names only) and the rules")
 
 
 def schema_faults(document, _):
@@ -58,16 +58,16 @@ def keda_faults(document, deployments):
         yield f"spec has an unknown field {field}"
     target = spec.get("scaleTargetRef", {}).get("name")
     if document["kind"] == "ScaledObject" and target not in deployments:
-        yield f"scales {target}, which is no Deployment here"
+        yield f"scales {target}, which is not a Deployment here"
     if document["kind"] == "ScaledObject" and "replicas" in deployments.get(target, {}).get("spec", {}):
-        yield f"{target} sets its replicas itself"
+        yield f"{target} sets its own replicas"
     if document["kind"] == "ScaledObject" and spec.get("minReplicaCount", 0) < 1:
-        yield "may scale to none"
+        yield "may scale to zero"
     for trigger in spec.get("triggers", []):
         if trigger["type"] != "rabbitmq" or trigger["metadata"].keys() != {"protocol", "queueName", "mode", "value"}:
-            yield "a trigger is not by the length of a queue"
+            yield "has a trigger that is not a queue length"
         if not all(isinstance(value, str) for value in trigger["metadata"].values()):
-            yield "a trigger's values have to be texts"
+            yield "has a trigger with values that are not strings"
 
 
 def deployment_faults(document, settings):
@@ -76,10 +76,10 @@ def deployment_faults(document, settings):
     environment = {entry["name"]: entry.get("value") for entry in container["env"]}
     for name in environment:
         if name.removesuffix("_FILE") not in settings:
-            yield f"{name} is no setting"
+            yield f"{name} is not a setting"
     for probe, path in (("livenessProbe", "/livez"), ("readinessProbe", "/readyz")):
         if container.get(probe, {}).get("httpGet", {}).get("path") != path:
-            yield f"the {probe} does not ask {path}"
+            yield f"the {probe} does not request {path}"
     before = container.get("lifecycle", {}).get("preStop", {}).get("sleep", {}).get("seconds", 0)
     if pod["terminationGracePeriodSeconds"] <= int(environment["SHUTDOWN_GRACE"]) + before:
         yield "terminationGracePeriodSeconds cuts a drain short"
@@ -87,11 +87,11 @@ def deployment_faults(document, settings):
     if not (pod["securityContext"].get("runAsNonRoot") and pod["securityContext"].get("runAsUser")):
         yield "may run as root"
     if not security.get("readOnlyRootFilesystem") or security.get("allowPrivilegeEscalation") is not False:
-        yield "may write to its root file system or gain rights"
+        yield "may write to its root file system or gain privileges"
     if security.get("capabilities") != {"drop": ["ALL"]}:
         yield "keeps capabilities"
     if "memory" not in container.get("resources", {}).get("limits", {}):
-        yield "has no limit for its memory"
+        yield "has no memory limit"
     mounted = {item["path"] for volume in pod["volumes"] for item in volume["secret"]["items"]}
     named = {pathlib.PurePath(value).name for name, value in environment.items() if name.endswith("_FILE")}
     if mounted != named:
@@ -103,11 +103,11 @@ def selector_faults(document, deployments):
     selector = selector.get("matchLabels", selector)
     labels = [d["spec"]["template"]["metadata"]["labels"] for d in deployments.values()]
     if not any(selector.items() <= of.items() for of in labels):
-        yield f"selects {selector}, which no Deployment here has"
+        yield f"selects {selector}, which matches no Deployment here"
     for port in document["spec"].get("ports", []):
         named = {p["name"] for d in deployments.values() for c in d["spec"]["template"]["spec"]["containers"] for p in c["ports"]}
         if port["targetPort"] not in named:
-            yield f"leads to a port {port['targetPort']}, which no container has"
+            yield f"targets port {port['targetPort']}, which no container has"
 
 
 main()

