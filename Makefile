@@ -16,7 +16,7 @@ help: ## Print this list
 
 run: ## Start RabbitMQ, MongoDB, a test receiver, consumer and producer on this machine
 	@deploy/local/install.sh
-	$(CARGO) build --release --bins $(PROGRAMS) --package wahook-tests
+	$(CARGO) build --release --bins $(PROGRAMS) --package wahook-tools
 	@exec $(TARGET_DIR)/release/wahook-local
 
 receiver: ## Start the test receiver, with its page on http://127.0.0.1:4000
@@ -45,7 +45,7 @@ chaos-short: chaos-programs ## Run the short form of the fault matrix (6 minutes
 # Built with failpoints, separate from the release build.
 chaos-programs: install
 	$(CARGO) build --profile chaos --bins $(PROGRAMS) --features wahook-producer/failpoints,wahook-consumer/failpoints
-	$(CARGO) build --package wahook-tests --bin wahook-chaos
+	$(CARGO) build --package wahook-tools --bin wahook-chaos
 
 bench: install ## Measure the programs against the floor; writes docs/performance/benchmarks.md
 	$(CARGO) build --release --bins $(PROGRAMS) --package wahook-bench
@@ -96,7 +96,7 @@ test-deploy: ## Test deploy/: dashboards and alerts with a real Prometheus, mani
 	promtool test rules deploy/prometheus/tests/*.yml
 	python3 deploy/grafana/dashboards.py --check
 	PYTHONPATH=.local/kubernetes python3 deploy/kubernetes/check.py
-	$(CARGO) build --bins $(PROGRAMS) --package wahook-tests
+	$(CARGO) build --bins $(PROGRAMS) --package wahook-tools
 	$(TARGET_DIR)/debug/wahook-deploy-proof --data $(TARGET_DIR)/deploy-proof.json
 	PYTHONPATH=.local/picture python3 deploy/grafana/picture.py $(TARGET_DIR)/deploy-proof.json $(TARGET_DIR)/dashboard.png
 
