@@ -22,7 +22,7 @@ use crate::guard::Guarded;
 use crate::or_fail;
 
 /// Start-up limit; on a busy machine Chromium takes seconds to start.
-const STARTS_WITHIN: Duration = Duration::from_secs(90);
+const STARTS_WITHIN: Duration = Duration::from_secs(300);
 /// Limit for a change of the page.
 const SOON: Duration = Duration::from_secs(30);
 /// WebDriver's key for an element id.

@@ -11,7 +11,7 @@ use tokio::time::timeout;
 use crate::guard::Guarded;
 use crate::{or_fail, output, workspace};
 
-const READY_WITHIN: Duration = Duration::from_secs(30);
+const READY_WITHIN: Duration = Duration::from_secs(120);
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Language {

@@ -19,8 +19,8 @@ use crate::ports::free_port;
 use crate::small_disk::SmallDisk;
 use crate::{or_fail, workspace};
 
-const READY_WITHIN: Duration = Duration::from_secs(60);
-const STOPPED_WITHIN: Duration = Duration::from_secs(30);
+const READY_WITHIN: Duration = Duration::from_secs(300);
+const STOPPED_WITHIN: Duration = Duration::from_secs(120);
 /// Error code of a repeated initiation of the replica set.
 const ALREADY_INITIALIZED: i32 = 23;
 

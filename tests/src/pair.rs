@@ -21,7 +21,7 @@ use crate::receiver::Receiver;
 /// Webhook secret of every test.
 pub const SECRET: &str = "a secret that only the tests know";
 
-const READY_WITHIN: Duration = Duration::from_secs(30);
+const READY_WITHIN: Duration = Duration::from_secs(120);
 
 /// Servers of a producer and its consumers.
 #[derive(Debug)]

@@ -24,7 +24,7 @@ pub use command::{Command, Ran};
 pub use executable::ProgramName;
 pub use metrics::Metrics;
 
-const LISTENING_WITHIN: Duration = Duration::from_secs(20);
+const LISTENING_WITHIN: Duration = Duration::from_secs(120);
 
 /// Running or ended program.
 #[derive(Debug)]

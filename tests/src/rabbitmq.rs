@@ -20,8 +20,8 @@ use crate::or_fail;
 use node::Node;
 
 /// A node starts in 3 to 8 s on two cores; the margin is for a busy machine.
-const READY_WITHIN: Duration = Duration::from_secs(90);
-const STOPPED_WITHIN: Duration = Duration::from_secs(30);
+const READY_WITHIN: Duration = Duration::from_secs(300);
+const STOPPED_WITHIN: Duration = Duration::from_secs(120);
 
 #[derive(Debug, Clone, Default)]
 pub struct BrokerOptions {
