@@ -14,7 +14,7 @@ use tokio::{
     sync::{OwnedSemaphorePermit, Semaphore},
     time::{Instant, timeout},
 };
-use wahook_delivery_log::DeliveryLog;
+use wahook_delivery_log::SharedLog;
 use wahook_domain::{
     Attempt, AttemptNumber, AttemptResult, Decision, EndpointName, HealthSignal, Outcome,
     QueuedEvent, UnixMillis,
@@ -39,7 +39,7 @@ use crate::{
 const LOOK_UP_LIMIT: Duration = Duration::from_secs(1);
 
 /// Delivers events to one endpoint; shared by all of its deliveries.
-pub(crate) struct Deliverer<L> {
+pub(crate) struct Deliverer {
     pub(crate) name: EndpointName,
     pub(crate) settings: EndpointSettings,
     pub(crate) client: EndpointClient,
@@ -52,7 +52,7 @@ pub(crate) struct Deliverer<L> {
     pub(crate) publisher: Publisher,
     pub(crate) recorder: Recorder,
     /// Delivery log, for the look-up of redelivered messages.
-    pub(crate) log: Arc<L>,
+    pub(crate) log: SharedLog,
     /// Skips the look-up while the log is unavailable.
     pub(crate) log_health: LogHealth,
     /// Metrics of this endpoint.
@@ -69,7 +69,7 @@ pub(crate) enum AttemptKind {
     Probe,
 }
 
-impl<L: DeliveryLog> Deliverer<L> {
+impl Deliverer {
     /// Puts this deliverer's settings into effect.
     pub(crate) fn take_effect(&self) {
         self.metrics.limit.set(self.settings.concurrency.into());

@@ -3,7 +3,7 @@
 use anyhow::Context;
 use std::{collections::BTreeSet, sync::Arc};
 use tokio::sync::{Semaphore, watch};
-use wahook_delivery_log::DeliveryLog;
+use wahook_delivery_log::SharedLog;
 use wahook_domain::{EndpointName, EventPattern, RateLimit, WaitStep};
 use wahook_queue::{Publisher, Topology};
 use wahook_runtime::{Readiness, metrics::ConsumerMetrics};
@@ -26,46 +26,46 @@ pub(crate) const PREFETCH_FACTOR: u16 = 8;
 const MAX_AWAITING_LOG: u16 = 3 * MAX_BATCH;
 
 /// Endpoints to serve, and the topology they need.
-pub(crate) struct EndpointSet<L> {
+pub(crate) struct EndpointSet {
     /// Must be declared before the members are used.
     pub(crate) topology: Topology,
     /// Includes removed endpoints, whose queued events are still delivered.
-    pub(crate) members: Vec<EndpointHandle<L>>,
+    pub(crate) members: Vec<EndpointHandle>,
 }
 
 /// Worker and the deliverer it must use.
-pub(crate) struct EndpointHandle<L> {
-    pub(crate) worker: Arc<Worker<L>>,
-    pub(crate) endpoint: Arc<Deliverer<L>>,
+pub(crate) struct EndpointHandle {
+    pub(crate) worker: Arc<Worker>,
+    pub(crate) endpoint: Arc<Deliverer>,
 }
 
 /// Parts shared by all endpoints.
-pub(crate) struct Shared<L> {
+pub(crate) struct Shared {
     pub(crate) publisher: Publisher,
     pub(crate) recorder: Recorder,
-    pub(crate) log: Arc<L>,
+    pub(crate) log: SharedLog,
     pub(crate) log_health: LogHealth,
     pub(crate) metrics: ConsumerMetrics,
     pub(crate) readiness: Readiness,
 }
 
 /// Builds the first endpoint set and each replacement.
-pub(crate) struct EndpointManager<L> {
-    parts: Shared<L>,
+pub(crate) struct EndpointManager {
+    parts: Shared,
     /// Settings in effect, including those of removed endpoints.
     known: Vec<EndpointSettings>,
-    endpoints: watch::Sender<EndpointSet<L>>,
+    endpoints: watch::Sender<EndpointSet>,
 }
 
-impl<L: DeliveryLog> EndpointManager<L> {
+impl EndpointManager {
     /// Builds the first endpoint set.
     ///
     /// # Errors
     /// Fails if a client can't be built.
     pub(crate) fn start(
-        parts: Shared<L>,
+        parts: Shared,
         list: Vec<EndpointSettings>,
-    ) -> anyhow::Result<(Self, watch::Receiver<EndpointSet<L>>)> {
+    ) -> anyhow::Result<(Self, watch::Receiver<EndpointSet>)> {
         let (endpoints, receiver) = watch::channel(EndpointSet {
             topology: Topology::default(),
             members: Vec::new(),
@@ -117,8 +117,8 @@ impl<L: DeliveryLog> EndpointManager<L> {
     fn member(
         &self,
         settings: &EndpointSettings,
-        endpoints: &EndpointSet<L>,
-    ) -> anyhow::Result<EndpointHandle<L>> {
+        endpoints: &EndpointSet,
+    ) -> anyhow::Result<EndpointHandle> {
         let before = match endpoints.find(&settings.name) {
             Some(before) if self.known.contains(settings) => return Ok(before),
             before => before,
@@ -139,8 +139,8 @@ impl<L: DeliveryLog> EndpointManager<L> {
     fn endpoint(
         &self,
         settings: &EndpointSettings,
-        before: Option<&Arc<Deliverer<L>>>,
-    ) -> anyhow::Result<Deliverer<L>> {
+        before: Option<&Arc<Deliverer>>,
+    ) -> anyhow::Result<Deliverer> {
         let parts = &self.parts;
         let signer = settings.secrets.as_ref().map(|secrets| secrets.signer());
         let client = EndpointClient::new(
@@ -209,8 +209,8 @@ impl<L: DeliveryLog> EndpointManager<L> {
     }
 }
 
-impl<L: DeliveryLog> EndpointSet<L> {
-    fn find(&self, name: &EndpointName) -> Option<EndpointHandle<L>> {
+impl EndpointSet {
+    fn find(&self, name: &EndpointName) -> Option<EndpointHandle> {
         let found = self.members.iter().find(|m| m.worker.name() == name)?;
         Some(EndpointHandle {
             worker: Arc::clone(&found.worker),

@@ -31,7 +31,7 @@ use prometheus::Registry;
 use std::{sync::Arc, time::Duration};
 use tokio::sync::watch;
 use tokio_util::task::TaskTracker;
-use wahook_delivery_log::{DeliveryLog, MongoLog};
+use wahook_delivery_log::{MongoLog, SharedLog};
 use wahook_queue::{Broker, LinkState, Publisher, Topology, link};
 use wahook_runtime::{
     Link, Readiness, Shutdown,
@@ -56,25 +56,25 @@ pub async fn run(settings: ConsumerSettings, shutdown: Shutdown) -> anyhow::Resu
     let log = MongoLog::connect(&settings.mongodb_uri, &settings.mongodb_database).await?;
     let backends = Backends {
         broker: settings.broker.into(),
-        log,
+        log: Arc::new(log),
     };
     run_over(backends, settings.delivery, shutdown).await
 }
 
 /// Broker and log of the consumer: RabbitMQ and MongoDB, or one store that replaces both.
-pub struct Backends<L> {
+pub struct Backends {
     /// Queues of events, retries and dead letters.
     pub broker: Broker,
     /// Delivery log.
-    pub log: L,
+    pub log: SharedLog,
 }
 
 /// Runs the consumer over any broker and log; otherwise like [`run`].
 ///
 /// # Errors
 /// Fails if the listen address or the settings can't be used.
-pub async fn run_over<L: DeliveryLog>(
-    backends: Backends<L>,
+pub async fn run_over(
+    backends: Backends,
     settings: DeliverySettings,
     shutdown: Shutdown,
 ) -> anyhow::Result<()> {
@@ -86,7 +86,6 @@ pub async fn run_over<L: DeliveryLog>(
     ProcessMetrics::new(&registry, "consumer").context("metrics")?;
     let readiness = Readiness::new();
 
-    let log = Arc::new(log);
     let log_health = LogHealth::default();
     let watch = log_watch::watch(
         Arc::clone(&log),

@@ -13,7 +13,7 @@ use tokio::{
     task::JoinHandle,
     time::{Instant, sleep, timeout_at},
 };
-use wahook_delivery_log::DeliveryLog;
+use wahook_delivery_log::{DeliveryLog, SharedLog};
 use wahook_domain::{AttemptResult, UnixMillis};
 use wahook_failpoint::{self as failpoint, Failpoint};
 use wahook_queue::{Outgoing, Publisher};
@@ -40,8 +40,8 @@ struct Entry {
 
 impl Recorder {
     /// Starts the writer, which ends when every handle is dropped.
-    pub(crate) fn start<L: DeliveryLog>(
-        log: Arc<L>,
+    pub(crate) fn start(
+        log: SharedLog,
         publisher: Publisher,
         health: LogHealth,
         metrics: ConsumerMetrics,
@@ -124,15 +124,15 @@ impl LogHealth {
     }
 }
 
-struct Writer<L> {
+struct Writer {
     pending: PendingResults,
-    log: Arc<L>,
+    log: SharedLog,
     publisher: Publisher,
     health: LogHealth,
     metrics: ConsumerMetrics,
 }
 
-impl<L: DeliveryLog> Writer<L> {
+impl Writer {
     /// Writes two batches at once, since most of the time of a write is the log's wait
     /// for its disk.
     async fn run(self, entries: mpsc::Receiver<Entry>) {
@@ -229,8 +229,8 @@ fn ended_at(result: &AttemptResult) -> UnixMillis {
 
 /// Writes a batch, with retries until [`LOG_LIMIT`]. Returns true if the batch is
 /// durable.
-pub(crate) async fn write<L: DeliveryLog>(
-    log: &L,
+pub(crate) async fn write(
+    log: &dyn DeliveryLog,
     results: &[AttemptResult],
     metrics: &ConsumerMetrics,
 ) -> bool {

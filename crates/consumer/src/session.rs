@@ -5,7 +5,7 @@ use backoff::backoff::Backoff;
 use std::{collections::BTreeSet, sync::Arc};
 use tokio::{sync::watch, task::JoinSet, time::sleep};
 use tokio_util::task::TaskTracker;
-use wahook_delivery_log::DeliveryLog;
+use wahook_delivery_log::SharedLog;
 use wahook_domain::EndpointName;
 use wahook_queue::{Broker, ConsumerConnection, LinkState, reconnect_backoff};
 use wahook_runtime::{metrics::ConsumerMetrics, shutdown::Shutdown};
@@ -17,14 +17,14 @@ use crate::{
 };
 
 /// State shared by all sessions.
-pub(crate) struct Sessions<L> {
+pub(crate) struct Sessions {
     pub(crate) broker: Broker,
     /// Name of the connection in the broker's listings.
     pub(crate) name: String,
     /// Endpoints to serve, and the topology to declare before.
-    pub(crate) endpoints: watch::Receiver<EndpointSet<L>>,
+    pub(crate) endpoints: watch::Receiver<EndpointSet>,
     /// Destination of the drainer.
-    pub(crate) log: Arc<L>,
+    pub(crate) log: SharedLog,
     /// Stops the drainer while the log is unavailable.
     pub(crate) log_health: LogHealth,
     /// Metrics of the drainer.
@@ -35,7 +35,7 @@ pub(crate) struct Sessions<L> {
     pub(crate) deliveries: TaskTracker,
 }
 
-impl<L: DeliveryLog> Sessions<L> {
+impl Sessions {
     /// Runs one session after another until the soft stop, then lets the
     /// deliveries in flight finish (until the hard stop).
     pub(crate) async fn run(&self, shutdown: &Shutdown) {
@@ -82,7 +82,7 @@ impl<L: DeliveryLog> Sessions<L> {
     async fn work(
         &self,
         connection: &Arc<ConsumerConnection>,
-        mut endpoints: watch::Receiver<EndpointSet<L>>,
+        mut endpoints: watch::Receiver<EndpointSet>,
         shutdown: &Shutdown,
     ) -> Result<(), String> {
         let mut tasks = JoinSet::new();
@@ -114,7 +114,7 @@ impl<L: DeliveryLog> Sessions<L> {
     /// topology must be declared before.
     fn start_workers(
         &self,
-        endpoints: &watch::Receiver<EndpointSet<L>>,
+        endpoints: &watch::Receiver<EndpointSet>,
         connection: &Arc<ConsumerConnection>,
         tasks: &mut JoinSet<String>,
         started: &mut BTreeSet<EndpointName>,
@@ -129,7 +129,7 @@ impl<L: DeliveryLog> Sessions<L> {
         }
     }
 
-    fn drain(&self, connection: Arc<ConsumerConnection>) -> impl Future<Output = String> + use<L> {
+    fn drain(&self, connection: Arc<ConsumerConnection>) -> impl Future<Output = String> + use<> {
         let (log, health) = (Arc::clone(&self.log), self.log_health.clone());
         let metrics = self.metrics.clone();
         async move {

@@ -7,7 +7,6 @@ use tokio::{
     time::{sleep, sleep_until, timeout},
 };
 use tokio_util::task::TaskTracker;
-use wahook_delivery_log::DeliveryLog;
 use wahook_domain::EndpointName;
 use wahook_queue::{
     ConnectError, ConsumerConnection, Received, Subscription, SubscriptionEnded, topology,
@@ -25,13 +24,13 @@ const RESUBSCRIBE_PAUSE: Duration = Duration::from_secs(5);
 const CANCEL_LIMIT: Duration = Duration::from_secs(10);
 
 /// Delivers one endpoint's events. The endpoint's settings may change at any time.
-pub(crate) struct Worker<L> {
+pub(crate) struct Worker {
     name: EndpointName,
-    endpoint: watch::Sender<Arc<Deliverer<L>>>,
+    endpoint: watch::Sender<Arc<Deliverer>>,
 }
 
-impl<L: DeliveryLog> Worker<L> {
-    pub(crate) fn new(endpoint: Arc<Deliverer<L>>) -> Self {
+impl Worker {
+    pub(crate) fn new(endpoint: Arc<Deliverer>) -> Self {
         Self {
             name: endpoint.name.clone(),
             endpoint: watch::Sender::new(endpoint),
@@ -43,7 +42,7 @@ impl<L: DeliveryLog> Worker<L> {
     }
 
     /// Uses this deliverer from the next attempt on.
-    pub(crate) fn replace_deliverer(&self, endpoint: &Arc<Deliverer<L>>) {
+    pub(crate) fn replace_deliverer(&self, endpoint: &Arc<Deliverer>) {
         self.endpoint.send_if_modified(|now| {
             let is_other = !Arc::ptr_eq(now, endpoint);
             if is_other {
@@ -86,10 +85,10 @@ impl<L: DeliveryLog> Worker<L> {
     /// Messages that were prefetched and not started are republished.
     async fn consume(
         &self,
-        endpoint: &Arc<Deliverer<L>>,
+        endpoint: &Arc<Deliverer>,
         connection: &ConsumerConnection,
         deliveries: &TaskTracker,
-        changes: &mut watch::Receiver<Arc<Deliverer<L>>>,
+        changes: &mut watch::Receiver<Arc<Deliverer>>,
     ) -> Result<(), String> {
         let queue = topology::work_queue(&self.name);
         let mut subscription = match connection.subscribe(&queue, endpoint.prefetch).await {
@@ -142,9 +141,9 @@ impl<L: DeliveryLog> Worker<L> {
     async fn start_deliveries(
         &self,
         subscription: &mut Subscription,
-        subscribed: &Deliverer<L>,
+        subscribed: &Deliverer,
         deliveries: &TaskTracker,
-        changes: &mut watch::Receiver<Arc<Deliverer<L>>>,
+        changes: &mut watch::Receiver<Arc<Deliverer>>,
     ) -> Result<Option<Received>, SubscriptionEnded> {
         let gate = &subscribed.gate;
         loop {
@@ -190,10 +189,10 @@ impl<L: DeliveryLog> Worker<L> {
     /// Waits until a probe is due and makes it with the next event.
     async fn probe(
         &self,
-        endpoint: &Arc<Deliverer<L>>,
+        endpoint: &Arc<Deliverer>,
         connection: &ConsumerConnection,
         deliveries: &TaskTracker,
-        changes: &mut watch::Receiver<Arc<Deliverer<L>>>,
+        changes: &mut watch::Receiver<Arc<Deliverer>>,
     ) -> Result<(), String> {
         tokio::select! {
             () = endpoint.gate.probe_due() => {}
@@ -224,7 +223,7 @@ impl<L: DeliveryLog> Worker<L> {
     /// stored state, and is right again a second after a consumer starts or is killed.
     async fn track_consumers(
         &self,
-        endpoint: &Deliverer<L>,
+        endpoint: &Deliverer,
         connection: &ConsumerConnection,
     ) -> String {
         let queue = topology::work_queue(&self.name);
@@ -246,16 +245,12 @@ impl<L: DeliveryLog> Worker<L> {
         }
     }
 
-    fn current(&self) -> Arc<Deliverer<L>> {
+    fn current(&self) -> Arc<Deliverer> {
         Arc::clone(&self.endpoint.borrow())
     }
 }
 
-fn republish<L: DeliveryLog>(
-    endpoint: &Arc<Deliverer<L>>,
-    received: Received,
-    deliveries: &TaskTracker,
-) {
+fn republish(endpoint: &Arc<Deliverer>, received: Received, deliveries: &TaskTracker) {
     let endpoint = Arc::clone(endpoint);
     deliveries.spawn(async move { endpoint.republish(received).await });
 }

@@ -10,7 +10,7 @@ pub use own_log::FileLog;
 pub use settings::StandaloneSettings;
 
 use anyhow::Context;
-use std::path::PathBuf;
+use std::{path::PathBuf, sync::Arc};
 use tokio::task::spawn_blocking;
 use wahook_consumer::Backends;
 use wahook_embedded::{OpenError, Store};
@@ -38,7 +38,7 @@ pub async fn run(settings: StandaloneSettings, shutdown: Shutdown) -> anyhow::Re
     };
     let backends = Backends {
         broker: store.broker(),
-        log: store.log(),
+        log: Arc::new(store.log()),
     };
     let producing = wahook_producer::run_over(store.broker(), settings.intake, shutdown.clone());
     let consuming = wahook_consumer::run_over(backends, settings.delivery, shutdown);
