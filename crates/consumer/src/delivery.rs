@@ -21,15 +21,13 @@ use wahook_domain::{
 };
 use wahook_failpoint::{self as failpoint, Failpoint};
 use wahook_queue::{Outgoing, Publisher, Receipt, Received};
-use wahook_runtime::{
-    clock,
-    metrics::{ConsumerMetrics, EndpointMetrics, InFlightGuard},
-};
+use wahook_runtime::{clock, metrics::InFlightGuard};
 
 use crate::{
     batching::PendingResult,
     client::EndpointClient,
     endpoint_gate::EndpointGate,
+    metrics::{ConsumerMetrics, EndpointMetrics},
     recorder::{LogHealth, Recorder},
     settings::EndpointSettings,
 };

@@ -6,9 +6,11 @@ use wahook_failpoint::{self as failpoint, Failpoint};
 use wahook_queue::{
     ConnectError, ConsumerConnection, Received, Subscription, SubscriptionEnded, topology,
 };
-use wahook_runtime::metrics::ConsumerMetrics;
 
-use crate::recorder::{LogHealth, MAX_BATCH, write};
+use crate::{
+    metrics::ConsumerMetrics,
+    recorder::{LogHealth, MAX_BATCH, write},
+};
 
 /// Prefetched messages: two batches.
 const PREFETCH: u16 = 2 * MAX_BATCH;

@@ -6,12 +6,13 @@ use tokio::sync::{Semaphore, watch};
 use wahook_delivery_log::SharedLog;
 use wahook_domain::{EndpointName, EventPattern, RateLimit, WaitStep};
 use wahook_queue::{Publisher, Topology};
-use wahook_runtime::{Readiness, metrics::ConsumerMetrics};
+use wahook_runtime::Readiness;
 
 use crate::{
     client::EndpointClient,
     delivery::Deliverer,
     endpoint_gate::EndpointGate,
+    metrics::ConsumerMetrics,
     recorder::{LogHealth, MAX_BATCH, Recorder},
     resolver::Resolver,
     settings::EndpointSettings,

@@ -10,6 +10,7 @@ mod endpoint_gate;
 mod endpoint_set;
 mod failure;
 mod log_watch;
+pub mod metrics;
 pub mod reconcile;
 mod recorder;
 mod reload;
@@ -32,14 +33,11 @@ use std::{sync::Arc, time::Duration};
 use tokio::sync::watch;
 use tokio_util::task::TaskTracker;
 use wahook_delivery_log::{MongoLog, SharedLog};
-use wahook_queue::{Broker, LinkState, Publisher, Topology, link};
-use wahook_runtime::{
-    Link, Readiness, Shutdown,
-    metrics::{ConsumerMetrics, ProcessMetrics},
-    ops,
-};
+use wahook_queue::{Broker, LinkState, Publisher, Topology};
+use wahook_runtime::{Link, Readiness, Shutdown, metrics::ProcessMetrics, ops};
 
 use endpoint_set::{EndpointManager, Shared};
+use metrics::ConsumerMetrics;
 use recorder::{LogHealth, Recorder};
 use session::Sessions;
 
@@ -103,14 +101,10 @@ pub async fn run_over(
         CONFIRM_LIMIT,
     );
     let link = Link::publishing(readiness.check("broker_publishing"), metrics.broker.clone());
-    tokio::spawn(link::watch(publisher.link(), move |state| {
-        observe_link(&link, state);
-    }));
+    tokio::spawn(link.watch(publisher.link()));
     let (link_sender, link_state) = watch::channel(LinkState::default());
     let link = Link::consuming(readiness.check("broker_consuming"), metrics.consume.clone());
-    tokio::spawn(link::watch(link_state, move |state| {
-        observe_link(&link, state);
-    }));
+    tokio::spawn(link.watch(link_state));
 
     let (recorder, recording) = Recorder::start(
         Arc::clone(&log),
@@ -158,11 +152,6 @@ pub async fn run_over(
         .await
         .context("serving HTTP")?
         .context("serving HTTP")
-}
-
-fn observe_link(link: &Link, state: &LinkState) {
-    let (blocked, error) = (state.blocked.as_deref(), state.last_error.as_deref());
-    link.observe(state.up, state.connections, blocked, error);
 }
 
 type Served = tokio::task::JoinHandle<std::io::Result<()>>;

@@ -5,9 +5,11 @@ use backoff::backoff::Backoff;
 use std::{future::Future, sync::Arc};
 use tokio::time::{sleep, timeout};
 use wahook_delivery_log::{LogUnavailable, SharedLog};
-use wahook_runtime::metrics::ConsumerMetrics;
 
-use crate::recorder::{LOG_LIMIT, LogHealth, log_backoff};
+use crate::{
+    metrics::ConsumerMetrics,
+    recorder::{LOG_LIMIT, LogHealth, log_backoff},
+};
 
 /// Creates the indexes as soon as the log is available, and pings it during each
 /// outage. Never returns.

@@ -17,9 +17,12 @@ use wahook_delivery_log::{DeliveryLog, SharedLog};
 use wahook_domain::{AttemptResult, UnixMillis};
 use wahook_failpoint::{self as failpoint, Failpoint};
 use wahook_queue::{Outgoing, Publisher};
-use wahook_runtime::{clock, metrics::ConsumerMetrics};
+use wahook_runtime::clock;
 
-use crate::batching::{PendingResult, PendingResults, gather};
+use crate::{
+    batching::{PendingResult, PendingResults, gather},
+    metrics::ConsumerMetrics,
+};
 
 /// Maximum number of results in one batch.
 pub(crate) const MAX_BATCH: u16 = 256;

@@ -5,9 +5,8 @@ use tokio::{
     signal::unix::{Signal, SignalKind, signal},
     task::spawn_blocking,
 };
-use wahook_runtime::metrics::Reloads;
 
-use crate::{endpoint_set::EndpointManager, settings::EndpointsFile};
+use crate::{endpoint_set::EndpointManager, metrics::Reloads, settings::EndpointsFile};
 
 /// Registers for SIGHUP, which no longer ends the program from here on.
 ///

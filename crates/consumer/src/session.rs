@@ -8,11 +8,12 @@ use tokio_util::task::TaskTracker;
 use wahook_delivery_log::SharedLog;
 use wahook_domain::EndpointName;
 use wahook_queue::{Broker, ConsumerConnection, LinkState, reconnect_backoff};
-use wahook_runtime::{metrics::ConsumerMetrics, shutdown::Shutdown};
+use wahook_runtime::shutdown::Shutdown;
 
 use crate::{
     drainer,
     endpoint_set::{EndpointHandle, EndpointSet},
+    metrics::ConsumerMetrics,
     recorder::LogHealth,
 };
 
