@@ -4,7 +4,7 @@ use anyhow::Context;
 use std::{collections::BTreeSet, sync::Arc};
 use tokio::sync::{Semaphore, watch};
 use wahook_delivery_log::SharedLog;
-use wahook_domain::{EndpointName, EventPattern, RateLimit, WaitStep};
+use wahook_domain::{EndpointName, EventPattern, WaitStep, prefetch};
 use wahook_queue::{Publisher, Topology};
 use wahook_runtime::Readiness;
 
@@ -19,10 +19,6 @@ use crate::{
     worker::Worker,
 };
 
-/// Upper bound on prefetched messages, as a multiple of the endpoint's concurrency.
-/// So the last of them waits for at most this many consecutive requests, its own
-/// included.
-pub(crate) const PREFETCH_FACTOR: u16 = 8;
 /// Results of two batches being written and one being gathered.
 const MAX_AWAITING_LOG: u16 = 3 * MAX_BATCH;
 
@@ -173,7 +169,7 @@ impl EndpointManager {
         let client = client.context("building the HTTP client")?;
         Ok(Deliverer {
             name: settings.name.clone(),
-            prefetch: prefetch(settings.concurrency, settings.rate_limit),
+            prefetch: prefetch(settings.concurrency, MAX_AWAITING_LOG, settings.rate_limit),
             settings: settings.clone(),
             client: client.with_headers(settings.headers.clone()),
             permits,
@@ -220,28 +216,6 @@ impl EndpointSet {
     }
 }
 
-/// Returns the prefetch: requests in flight plus messages that wait for the log, a
-/// retry's confirm or a batched ack. The latter are up to seven times the concurrency,
-/// but no more than the log accepts at once; with fewer, permits would be idle. A rate
-/// limit caps the prefetch at five seconds' worth.
-fn prefetch(in_flight: u16, rate_limit: Option<RateLimit>) -> u16 {
-    let settling = in_flight
-        .saturating_mul(PREFETCH_FACTOR - 1)
-        .min(MAX_AWAITING_LOG);
-    let by_permits = in_flight.saturating_add(settling);
-    match rate_limit {
-        None => by_permits,
-        #[expect(
-            clippy::cast_possible_truncation,
-            clippy::cast_sign_loss,
-            reason = "`as` saturates, and a limit is positive"
-        )]
-        Some(limit) => by_permits
-            .min((limit.per_second() * 5.0).ceil() as u16)
-            .max(1),
-    }
-}
-
 /// Returns the topology that these endpoints need. Removed endpoints (`left`) keep
 /// their queues without bindings, for the messages in them; `waits` are their delays.
 pub fn topology<'a>(
@@ -261,28 +235,4 @@ pub fn topology<'a>(
 fn in_words(patterns: &[EventPattern]) -> String {
     let words: Vec<_> = patterns.iter().map(ToString::to_string).collect();
     words.join(" ")
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn prefetch_is_bounded_by_its_factor_the_log_and_the_rate_limit() {
-        let limit = |per_second| RateLimit::new(per_second);
-        for (in_flight, rate_limit, expected) in [
-            (1, None, 8),
-            (8, None, 64),
-            (128, None, 896),
-            (2_048, None, 2_816),
-            (u16::MAX, None, u16::MAX),
-            (128, limit(10.0), 50),
-            (128, limit(0.01), 1),
-            (1, limit(10_000.0), 8),
-        ] {
-            let prefetched = prefetch(in_flight, rate_limit);
-            assert_eq!(prefetched, expected, "{in_flight} {rate_limit:?}");
-            assert!(prefetched.div_ceil(in_flight) <= PREFETCH_FACTOR);
-        }
-    }
 }

@@ -3,7 +3,6 @@
 
 mod batching;
 mod client;
-pub mod dead;
 mod delivery;
 mod drainer;
 mod endpoint_gate;
@@ -11,7 +10,6 @@ mod endpoint_set;
 mod failure;
 mod log_watch;
 pub mod metrics;
-pub mod reconcile;
 mod recorder;
 mod reload;
 mod resolver;
