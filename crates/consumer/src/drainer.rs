@@ -8,8 +8,9 @@ use wahook_queue::{
 };
 
 use crate::{
+    log_health::LogHealth,
     metrics::ConsumerMetrics,
-    recorder::{LogHealth, MAX_BATCH, write},
+    recorder::{MAX_BATCH, write},
 };
 
 /// Prefetched messages: two batches.

@@ -10,10 +10,11 @@ use wahook_runtime::Readiness;
 
 use crate::{
     client::EndpointClient,
-    delivery::Deliverer,
+    deliverer::Deliverer,
     endpoint_gate::EndpointGate,
+    log_health::LogHealth,
     metrics::ConsumerMetrics,
-    recorder::{LogHealth, MAX_BATCH, Recorder},
+    recorder::{MAX_BATCH, Recorder},
     resolver::Resolver,
     settings::EndpointSettings,
     worker::Worker,

@@ -7,8 +7,9 @@ use tokio::time::{sleep, timeout};
 use wahook_delivery_log::{LogUnavailable, SharedLog};
 
 use crate::{
+    log_health::LogHealth,
     metrics::ConsumerMetrics,
-    recorder::{LOG_LIMIT, LogHealth, log_backoff},
+    recorder::{LOG_LIMIT, log_backoff},
 };
 
 /// Creates the indexes as soon as the log is available, and pings it during each

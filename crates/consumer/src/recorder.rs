@@ -7,9 +7,9 @@
 
 use backoff::{ExponentialBackoff, backoff::Backoff};
 use futures_util::future::{join, join_all};
-use std::{sync::Arc, time::Duration};
+use std::time::Duration;
 use tokio::{
-    sync::{Mutex, mpsc, oneshot, watch},
+    sync::{Mutex, mpsc, oneshot},
     task::JoinHandle,
     time::{Instant, sleep, timeout_at},
 };
@@ -21,6 +21,7 @@ use wahook_runtime::clock;
 
 use crate::{
     batching::{PendingResult, PendingResults, gather},
+    log_health::LogHealth,
     metrics::ConsumerMetrics,
 };
 
@@ -78,52 +79,6 @@ impl Recorder {
             // unacked and the broker redelivers it.
             std::future::pending::<()>().await;
         }
-    }
-}
-
-/// Availability of the log, shared by all its writers.
-#[derive(Clone)]
-pub(crate) struct LogHealth(Arc<watch::Sender<bool>>);
-
-impl Default for LogHealth {
-    fn default() -> Self {
-        Self(Arc::new(watch::Sender::new(true)))
-    }
-}
-
-impl LogHealth {
-    #[must_use]
-    pub(crate) fn is_up(&self) -> bool {
-        *self.0.borrow()
-    }
-
-    /// Sets the observed state and logs a change.
-    pub(crate) fn set(&self, up: bool) {
-        let changed = self
-            .0
-            .send_if_modified(|now| std::mem::replace(now, up) != up);
-        match (changed, up) {
-            (true, true) => tracing::info!("log available again"),
-            (true, false) => {
-                tracing::warn!("log unavailable, results go to wahook.results at the broker");
-            }
-            _ => {}
-        }
-    }
-
-    /// Waits until the log is up.
-    pub(crate) async fn up(&self) {
-        self.wait_for(true).await;
-    }
-
-    /// Waits until the log is down.
-    pub(crate) async fn down(&self) {
-        self.wait_for(false).await;
-    }
-
-    async fn wait_for(&self, up: bool) {
-        // Cannot fail: `self` owns the sender.
-        let _ = self.0.subscribe().wait_for(|now| *now == up).await;
     }
 }
 

@@ -13,8 +13,8 @@ use wahook_runtime::shutdown::Shutdown;
 use crate::{
     drainer,
     endpoint_set::{EndpointHandle, EndpointSet},
+    log_health::LogHealth,
     metrics::ConsumerMetrics,
-    recorder::LogHealth,
 };
 
 /// State shared by all sessions.

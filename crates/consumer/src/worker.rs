@@ -12,7 +12,7 @@ use wahook_queue::{
     ConnectError, ConsumerConnection, Received, Subscription, SubscriptionEnded, topology,
 };
 
-use crate::delivery::{AttemptKind, Deliverer};
+use crate::deliverer::{AttemptKind, Deliverer};
 
 /// Interval between queries of the number of consumers that share a rate limit.
 const COUNT_EVERY: Duration = Duration::from_secs(1);

@@ -12,7 +12,7 @@ pub use settings::StandaloneSettings;
 use anyhow::Context;
 use std::{path::PathBuf, sync::Arc};
 use tokio::task::spawn_blocking;
-use wahook_consumer::Backends;
+use wahook_consumer::{Backends, Consumer};
 use wahook_embedded::{OpenError, Store};
 use wahook_receiver::Receiver;
 use wahook_runtime::Shutdown;
@@ -41,7 +41,10 @@ pub async fn run(settings: StandaloneSettings, shutdown: Shutdown) -> anyhow::Re
         log: Arc::new(store.log()),
     };
     let producing = wahook_producer::run_over(store.broker(), settings.intake, shutdown.clone());
-    let consuming = wahook_consumer::run_over(backends, settings.delivery, shutdown);
+    let consuming = async {
+        let consumer = Consumer::new(backends, settings.delivery)?;
+        consumer.run(shutdown).await
+    };
     let greeting = async {
         banner::print(&banner);
         Ok(())
