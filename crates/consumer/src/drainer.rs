@@ -3,14 +3,13 @@
 use std::convert::Infallible;
 use wahook_delivery_log::{DeliveryLog, SharedLog};
 use wahook_failpoint::{self as failpoint, Failpoint};
-use wahook_queue::{
-    ConnectError, ConsumerConnection, Received, Subscription, SubscriptionEnded, topology,
-};
+use wahook_queue::{ConsumerConnection, Received, Subscription, SubscriptionEnded, topology};
 
 use crate::{
     log_health::LogHealth,
     metrics::ConsumerMetrics,
     recorder::{MAX_BATCH, write},
+    session_error::SessionError,
 };
 
 /// Prefetched messages: two batches.
@@ -22,7 +21,7 @@ pub(crate) async fn drain(
     log: SharedLog,
     health: LogHealth,
     metrics: ConsumerMetrics,
-) -> Result<Infallible, DrainEnded> {
+) -> Result<Infallible, SessionError> {
     loop {
         health.up().await;
         let subscription = connection
@@ -30,15 +29,6 @@ pub(crate) async fn drain(
             .await?;
         drain_while_up(subscription, &*log, &health, &metrics).await?;
     }
-}
-
-/// Error that ended draining: the session's connection is lost.
-#[derive(Debug, thiserror::Error)]
-pub(crate) enum DrainEnded {
-    #[error(transparent)]
-    Subscribe(#[from] ConnectError),
-    #[error(transparent)]
-    Ended(#[from] SubscriptionEnded),
 }
 
 /// Returns `Ok` when the log is unavailable or a new subscription is needed. The

@@ -18,6 +18,7 @@ mod recorder;
 mod reload;
 mod resolver;
 mod session;
+mod session_error;
 mod settings;
 mod tls_failure;
 mod worker;

@@ -2,7 +2,7 @@
 //! A lost connection is replaced by a new session.
 
 use backoff::backoff::Backoff;
-use std::{collections::BTreeSet, sync::Arc};
+use std::{collections::BTreeSet, convert::Infallible, sync::Arc};
 use tokio::{sync::watch, task::JoinSet, time::sleep};
 use tokio_util::task::TaskTracker;
 use wahook_delivery_log::SharedLog;
@@ -15,6 +15,7 @@ use crate::{
     endpoint_set::{EndpointHandle, EndpointSet},
     log_health::LogHealth,
     metrics::ConsumerMetrics,
+    session_error::SessionError,
 };
 
 /// State shared by all sessions.
@@ -45,7 +46,7 @@ impl Sessions {
             let Err(error) = self.run_session(shutdown, &mut backoff).await else {
                 break;
             };
-            self.link.send_modify(|link| link.lost(error.clone()));
+            self.link.send_modify(|link| link.lost(error.to_string()));
             let pause = backoff.next_backoff().unwrap_or(backoff.max_interval);
             tracing::warn!(%error, broker = %self.broker, ?pause, "consumer not connected, retrying");
             tokio::select! {
@@ -63,12 +64,12 @@ impl Sessions {
         &self,
         shutdown: &Shutdown,
         backoff: &mut impl Backoff,
-    ) -> Result<(), String> {
+    ) -> Result<(), SessionError> {
         let mut endpoints = self.endpoints.clone();
         let topology = endpoints.borrow_and_update().topology.clone();
         let connection = tokio::select! {
             connected = ConsumerConnection::connect(&self.broker, &self.name, &topology) => {
-                Arc::new(connected.map_err(|error| error.to_string())?)
+                Arc::new(connected?)
             }
             () = shutdown.soft() => return Ok(()),
         };
@@ -85,7 +86,7 @@ impl Sessions {
         connection: &Arc<ConsumerConnection>,
         mut endpoints: watch::Receiver<EndpointSet>,
         shutdown: &Shutdown,
-    ) -> Result<(), String> {
+    ) -> Result<(), SessionError> {
         let mut tasks = JoinSet::new();
         let mut started = BTreeSet::new();
         tasks.spawn(self.drain(Arc::clone(connection)));
@@ -95,12 +96,12 @@ impl Sessions {
         loop {
             tokio::select! {
                 Some(ended) = tasks.join_next() => {
-                    return Err(ended.unwrap_or_else(|panic| panic.to_string()));
+                    let Err(error) = ended?;
+                    return Err(error);
                 }
                 Ok(()) = endpoints.changed() => {
                     let topology = endpoints.borrow_and_update().topology.clone();
-                    let declared = connection.declare(&topology).await;
-                    declared.map_err(|error| error.to_string())?;
+                    connection.declare(&topology).await?;
                     self.start_workers(&endpoints, connection, &mut tasks, &mut started);
                 }
                 () = shutdown.soft() => break,
@@ -117,7 +118,7 @@ impl Sessions {
         &self,
         endpoints: &watch::Receiver<EndpointSet>,
         connection: &Arc<ConsumerConnection>,
-        tasks: &mut JoinSet<String>,
+        tasks: &mut JoinSet<Result<Infallible, SessionError>>,
         started: &mut BTreeSet<EndpointName>,
     ) {
         for EndpointHandle { worker, endpoint } in &endpoints.borrow().members {
@@ -130,15 +131,13 @@ impl Sessions {
         }
     }
 
-    fn drain(&self, connection: Arc<ConsumerConnection>) -> impl Future<Output = String> + use<> {
+    fn drain(
+        &self,
+        connection: Arc<ConsumerConnection>,
+    ) -> impl Future<Output = Result<Infallible, SessionError>> + use<> {
         let (log, health) = (Arc::clone(&self.log), self.log_health.clone());
         let metrics = self.metrics.clone();
-        async move {
-            match drainer::drain(&connection, log, health, metrics).await {
-                Err(ended) => ended.to_string(),
-                Ok(never) => match never {},
-            }
-        }
+        async move { drainer::drain(&connection, log, health, metrics).await }
     }
 
     async fn finish(&self, shutdown: &Shutdown) {

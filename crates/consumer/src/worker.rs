@@ -1,7 +1,7 @@
 //! Worker of one endpoint on one connection: consumes its work queue as fast as
 //! its gate allows and, while the endpoint is paused, probes it with single events.
 
-use std::{sync::Arc, time::Duration};
+use std::{convert::Infallible, sync::Arc, time::Duration};
 use tokio::{
     sync::watch,
     time::{sleep, sleep_until, timeout},
@@ -12,7 +12,10 @@ use wahook_queue::{
     ConnectError, ConsumerConnection, Received, Subscription, SubscriptionEnded, topology,
 };
 
-use crate::deliverer::{AttemptKind, Deliverer};
+use crate::{
+    deliverer::{AttemptKind, Deliverer},
+    session_error::SessionError,
+};
 
 /// Interval between queries of the number of consumers that share a rate limit.
 const COUNT_EVERY: Duration = Duration::from_secs(1);
@@ -53,30 +56,26 @@ impl Worker {
         });
     }
 
-    /// Runs until the connection breaks; returns the error.
+    /// Runs until the connection breaks.
     pub(crate) async fn work(
         &self,
         connection: &ConsumerConnection,
         deliveries: &TaskTracker,
-    ) -> String {
+    ) -> Result<Infallible, SessionError> {
         loop {
             let mut changes = self.endpoint.subscribe();
             let endpoint = Arc::clone(&changes.borrow_and_update());
-            let step = if !endpoint.settings.enabled {
+            if !endpoint.settings.enabled {
                 // Cannot fail: `self` owns the sender.
                 let _ = changes.changed().await;
-                Ok(())
             } else if endpoint.gate.is_paused() {
                 self.probe(&endpoint, connection, deliveries, &mut changes)
-                    .await
+                    .await?;
             } else {
                 tokio::select! {
-                    ended = self.consume(&endpoint, connection, deliveries, &mut changes) => ended,
-                    error = self.track_consumers(&endpoint, connection) => Err(error),
+                    ended = self.consume(&endpoint, connection, deliveries, &mut changes) => ended?,
+                    Err(error) = self.track_consumers(&endpoint, connection) => return Err(error),
                 }
-            };
-            if let Err(error) = step {
-                return error;
             }
         }
     }
@@ -89,7 +88,7 @@ impl Worker {
         connection: &ConsumerConnection,
         deliveries: &TaskTracker,
         changes: &mut watch::Receiver<Arc<Deliverer>>,
-    ) -> Result<(), String> {
+    ) -> Result<(), SessionError> {
         let queue = topology::work_queue(&self.name);
         let mut subscription = match connection.subscribe(&queue, endpoint.prefetch).await {
             Ok(subscription) => subscription,
@@ -100,7 +99,7 @@ impl Worker {
                 sleep(RESUBSCRIBE_PAUSE).await;
                 return Ok(());
             }
-            Err(error) => return Err(error.to_string()),
+            Err(error) => return Err(error.into()),
         };
         endpoint.gate.subscribed();
         let ended = self.start_deliveries(&mut subscription, endpoint, deliveries, changes);
@@ -110,7 +109,7 @@ impl Worker {
                 tracing::warn!(endpoint = %self.name, %error, "subscription stalled, resubscribing");
                 None
             }
-            Err(error) => return Err(error.to_string()),
+            Err(error) => return Err(error.into()),
         };
         let current = self.current();
         waiting
@@ -122,17 +121,13 @@ impl Worker {
                 match subscription.next().await {
                     Ok(received) => republish(&current, received, deliveries),
                     Err(SubscriptionEnded::Cancelled) => return Ok(()),
-                    Err(broken) => return Err(broken.to_string()),
+                    Err(broken) => return Err(broken.into()),
                 }
             }
         };
         timeout(CANCEL_LIMIT, republish_rest)
             .await
-            .unwrap_or_else(|_| {
-                Err(format!(
-                    "the broker did not end the subscription to {queue}"
-                ))
-            })
+            .unwrap_or_else(|_| Err(SessionError::NotCancelled { queue }))
     }
 
     /// Starts a delivery for each message, limited by the permits and the endpoint
@@ -193,15 +188,17 @@ impl Worker {
         connection: &ConsumerConnection,
         deliveries: &TaskTracker,
         changes: &mut watch::Receiver<Arc<Deliverer>>,
-    ) -> Result<(), String> {
+    ) -> Result<(), SessionError> {
         tokio::select! {
             () = endpoint.gate.probe_due() => {}
             // A request that was in flight when the circuit opened has succeeded.
             () = endpoint.gate.until_resumed() => return Ok(()),
             _ = changes.changed() => return Ok(()),
         }
-        let taken = connection.take_one(&topology::work_queue(&self.name)).await;
-        let Some(received) = taken.map_err(|error| error.to_string())? else {
+        let taken = connection
+            .take_one(&topology::work_queue(&self.name))
+            .await?;
+        let Some(received) = taken else {
             sleep(EMPTY_PAUSE).await;
             return Ok(());
         };
@@ -225,19 +222,13 @@ impl Worker {
         &self,
         endpoint: &Deliverer,
         connection: &ConsumerConnection,
-    ) -> String {
+    ) -> Result<Infallible, SessionError> {
         let queue = topology::work_queue(&self.name);
         loop {
             if endpoint.gate.is_shared() {
-                let observer = match connection.observe(&queue).await {
-                    Ok(observer) => observer,
-                    Err(error) => return error.to_string(),
-                };
+                let observer = connection.observe(&queue).await?;
                 while endpoint.gate.is_shared() {
-                    match observer.consumers().await {
-                        Ok(consumers) => endpoint.gate.share(consumers),
-                        Err(error) => return error.to_string(),
-                    }
+                    endpoint.gate.share(observer.consumers().await?);
                     sleep(COUNT_EVERY).await;
                 }
             }
