@@ -18,11 +18,11 @@ use tokio::{
     sync::watch,
 };
 use wahook_domain::Validation;
-use wahook_producer::{EventServiceSettings, Tokens};
+use wahook_producer::{EventServiceSettings, Tokens, metrics::ProducerMetrics};
 use wahook_queue::{
     Broker, LinkState, LocalQueue, PublishError, Publisher, Topology, local::Command,
 };
-use wahook_runtime::{ListenAddress, metrics::ProducerMetrics};
+use wahook_runtime::ListenAddress;
 
 use crate::wire::Carried;
 

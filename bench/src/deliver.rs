@@ -16,14 +16,18 @@ use reqwest::{
     StatusCode,
     header::{HeaderMap, HeaderValue, RETRY_AFTER},
 };
-use wahook_consumer::{judge, put_headers};
+use wahook_consumer::{
+    judge,
+    metrics::{ConsumerMetrics, EndpointMetrics},
+    put_headers,
+};
 use wahook_delivery_log::commands;
 use wahook_domain::{
     Attempt, AttemptNumber, AttemptResult, Decision, EndpointName, Outcome, QueuedEvent, RetryRule,
     Signer, UnixMillis,
 };
 use wahook_queue::Outgoing;
-use wahook_runtime::metrics::{ConsumerMetrics, EndpointMetrics, InFlightGuard};
+use wahook_runtime::metrics::InFlightGuard;
 
 use crate::{
     fixed::{self, NOW},

@@ -1,25 +1,27 @@
 //! Drainer: moves results from `wahook.results` to the log once the log has recovered.
 
-use std::{convert::Infallible, sync::Arc};
-use wahook_delivery_log::DeliveryLog;
+use std::convert::Infallible;
+use wahook_delivery_log::{DeliveryLog, SharedLog};
 use wahook_failpoint::{self as failpoint, Failpoint};
-use wahook_queue::{
-    ConnectError, ConsumerConnection, Received, Subscription, SubscriptionEnded, topology,
-};
-use wahook_runtime::metrics::ConsumerMetrics;
+use wahook_queue::{ConsumerConnection, Received, Subscription, SubscriptionEnded, topology};
 
-use crate::recorder::{LogHealth, MAX_BATCH, write};
+use crate::{
+    log_health::LogHealth,
+    metrics::ConsumerMetrics,
+    recorder::{MAX_BATCH, write},
+    session_error::SessionError,
+};
 
 /// Prefetched messages: two batches.
 const PREFETCH: u16 = 2 * MAX_BATCH;
 
 /// Drains while the log is up; returns only when the connection breaks.
-pub(crate) async fn drain<L: DeliveryLog>(
+pub(crate) async fn drain(
     connection: &ConsumerConnection,
-    log: Arc<L>,
+    log: SharedLog,
     health: LogHealth,
     metrics: ConsumerMetrics,
-) -> Result<Infallible, DrainEnded> {
+) -> Result<Infallible, SessionError> {
     loop {
         health.up().await;
         let subscription = connection
@@ -29,20 +31,11 @@ pub(crate) async fn drain<L: DeliveryLog>(
     }
 }
 
-/// Error that ended draining: the session's connection is lost.
-#[derive(Debug, thiserror::Error)]
-pub(crate) enum DrainEnded {
-    #[error(transparent)]
-    Subscribe(#[from] ConnectError),
-    #[error(transparent)]
-    Ended(#[from] SubscriptionEnded),
-}
-
 /// Returns `Ok` when the log is unavailable or a new subscription is needed. The
 /// subscription's channel is closed with it, so the broker keeps unwritten results.
-async fn drain_while_up<L: DeliveryLog>(
+async fn drain_while_up(
     mut subscription: Subscription,
-    log: &L,
+    log: &dyn DeliveryLog,
     health: &LogHealth,
     metrics: &ConsumerMetrics,
 ) -> Result<(), SubscriptionEnded> {
@@ -67,9 +60,9 @@ async fn drain_while_up<L: DeliveryLog>(
 }
 
 /// Writes a batch and acknowledges it. Returns true if the log accepted it.
-async fn move_to_log<L: DeliveryLog>(
+async fn move_to_log(
     batch: Vec<Received>,
-    log: &L,
+    log: &dyn DeliveryLog,
     metrics: &ConsumerMetrics,
 ) -> bool {
     let mut results = Vec::with_capacity(batch.len());

@@ -9,9 +9,9 @@ use tokio::{
     time::{Instant, sleep_until},
 };
 use wahook_domain::{Change, Circuit, EndpointName, HealthSignal, Pace, RateLimit};
-use wahook_runtime::{CheckHandle, clock, metrics::EndpointMetrics};
+use wahook_runtime::{CheckHandle, clock};
 
-use crate::settings::EndpointSettings;
+use crate::{metrics::EndpointMetrics, settings::EndpointSettings};
 
 /// Pause before a new consumer uses a shared rate limit. The other consumers query
 /// the number of consumers every second and lower their share in this time.

@@ -3,69 +3,67 @@
 use anyhow::Context;
 use std::{collections::BTreeSet, sync::Arc};
 use tokio::sync::{Semaphore, watch};
-use wahook_delivery_log::DeliveryLog;
-use wahook_domain::{EndpointName, EventPattern, RateLimit, WaitStep};
+use wahook_delivery_log::SharedLog;
+use wahook_domain::{EndpointName, EventPattern, WaitStep, prefetch};
 use wahook_queue::{Publisher, Topology};
-use wahook_runtime::{Readiness, metrics::ConsumerMetrics};
+use wahook_runtime::Readiness;
 
 use crate::{
     client::EndpointClient,
-    delivery::Deliverer,
+    deliverer::Deliverer,
     endpoint_gate::EndpointGate,
-    recorder::{LogHealth, MAX_BATCH, Recorder},
+    log_health::LogHealth,
+    metrics::ConsumerMetrics,
+    recorder::{MAX_BATCH, Recorder},
     resolver::Resolver,
     settings::EndpointSettings,
     worker::Worker,
 };
 
-/// Upper bound on prefetched messages, as a multiple of the endpoint's concurrency.
-/// So the last of them waits for at most this many consecutive requests, its own
-/// included.
-pub(crate) const PREFETCH_FACTOR: u16 = 8;
 /// Results of two batches being written and one being gathered.
 const MAX_AWAITING_LOG: u16 = 3 * MAX_BATCH;
 
 /// Endpoints to serve, and the topology they need.
-pub(crate) struct EndpointSet<L> {
+pub(crate) struct EndpointSet {
     /// Must be declared before the members are used.
     pub(crate) topology: Topology,
     /// Includes removed endpoints, whose queued events are still delivered.
-    pub(crate) members: Vec<EndpointHandle<L>>,
+    pub(crate) members: Vec<EndpointHandle>,
 }
 
 /// Worker and the deliverer it must use.
-pub(crate) struct EndpointHandle<L> {
-    pub(crate) worker: Arc<Worker<L>>,
-    pub(crate) endpoint: Arc<Deliverer<L>>,
+pub(crate) struct EndpointHandle {
+    pub(crate) worker: Arc<Worker>,
+    pub(crate) endpoint: Arc<Deliverer>,
 }
 
 /// Parts shared by all endpoints.
-pub(crate) struct Shared<L> {
+pub(crate) struct Shared {
     pub(crate) publisher: Publisher,
     pub(crate) recorder: Recorder,
-    pub(crate) log: Arc<L>,
+    pub(crate) log: SharedLog,
     pub(crate) log_health: LogHealth,
     pub(crate) metrics: ConsumerMetrics,
     pub(crate) readiness: Readiness,
 }
 
 /// Builds the first endpoint set and each replacement.
-pub(crate) struct EndpointManager<L> {
-    parts: Shared<L>,
+pub(crate) struct EndpointManager {
+    parts: Shared,
     /// Settings in effect, including those of removed endpoints.
     known: Vec<EndpointSettings>,
-    endpoints: watch::Sender<EndpointSet<L>>,
+    endpoints: watch::Sender<EndpointSet>,
 }
 
-impl<L: DeliveryLog> EndpointManager<L> {
+impl EndpointManager {
     /// Builds the first endpoint set.
     ///
     /// # Errors
     /// Fails if a client can't be built.
     pub(crate) fn start(
-        parts: Shared<L>,
+        parts: Shared,
         list: Vec<EndpointSettings>,
-    ) -> anyhow::Result<(Self, watch::Receiver<EndpointSet<L>>)> {
+    ) -> anyhow::Result<(Self, watch::Receiver<EndpointSet>)> {
         let (endpoints, receiver) = watch::channel(EndpointSet {
             topology: Topology::default(),
             members: Vec::new(),
@@ -117,8 +115,8 @@ impl<L: DeliveryLog> EndpointManager<L> {
     fn member(
         &self,
         settings: &EndpointSettings,
-        endpoints: &EndpointSet<L>,
-    ) -> anyhow::Result<EndpointHandle<L>> {
+        endpoints: &EndpointSet,
+    ) -> anyhow::Result<EndpointHandle> {
         let before = match endpoints.find(&settings.name) {
             Some(before) if self.known.contains(settings) => return Ok(before),
             before => before,
@@ -139,8 +137,8 @@ impl<L: DeliveryLog> EndpointManager<L> {
     fn endpoint(
         &self,
         settings: &EndpointSettings,
-        before: Option<&Arc<Deliverer<L>>>,
-    ) -> anyhow::Result<Deliverer<L>> {
+        before: Option<&Arc<Deliverer>>,
+    ) -> anyhow::Result<Deliverer> {
         let parts = &self.parts;
         let signer = settings.secrets.as_ref().map(|secrets| secrets.signer());
         let client = EndpointClient::new(
@@ -172,7 +170,7 @@ impl<L: DeliveryLog> EndpointManager<L> {
         let client = client.context("building the HTTP client")?;
         Ok(Deliverer {
             name: settings.name.clone(),
-            prefetch: prefetch(settings.concurrency, settings.rate_limit),
+            prefetch: prefetch(settings.concurrency, MAX_AWAITING_LOG, settings.rate_limit),
             settings: settings.clone(),
             client: client.with_headers(settings.headers.clone()),
             permits,
@@ -209,35 +207,13 @@ impl<L: DeliveryLog> EndpointManager<L> {
     }
 }
 
-impl<L: DeliveryLog> EndpointSet<L> {
-    fn find(&self, name: &EndpointName) -> Option<EndpointHandle<L>> {
+impl EndpointSet {
+    fn find(&self, name: &EndpointName) -> Option<EndpointHandle> {
         let found = self.members.iter().find(|m| m.worker.name() == name)?;
         Some(EndpointHandle {
             worker: Arc::clone(&found.worker),
             endpoint: Arc::clone(&found.endpoint),
         })
-    }
-}
-
-/// Returns the prefetch: requests in flight plus messages that wait for the log, a
-/// retry's confirm or a batched ack. The latter are up to seven times the concurrency,
-/// but no more than the log accepts at once; with fewer, permits would be idle. A rate
-/// limit caps the prefetch at five seconds' worth.
-fn prefetch(in_flight: u16, rate_limit: Option<RateLimit>) -> u16 {
-    let settling = in_flight
-        .saturating_mul(PREFETCH_FACTOR - 1)
-        .min(MAX_AWAITING_LOG);
-    let by_permits = in_flight.saturating_add(settling);
-    match rate_limit {
-        None => by_permits,
-        #[expect(
-            clippy::cast_possible_truncation,
-            clippy::cast_sign_loss,
-            reason = "`as` saturates, and a limit is positive"
-        )]
-        Some(limit) => by_permits
-            .min((limit.per_second() * 5.0).ceil() as u16)
-            .max(1),
     }
 }
 
@@ -260,28 +236,4 @@ pub fn topology<'a>(
 fn in_words(patterns: &[EventPattern]) -> String {
     let words: Vec<_> = patterns.iter().map(ToString::to_string).collect();
     words.join(" ")
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn prefetch_is_bounded_by_its_factor_the_log_and_the_rate_limit() {
-        let limit = |per_second| RateLimit::new(per_second);
-        for (in_flight, rate_limit, expected) in [
-            (1, None, 8),
-            (8, None, 64),
-            (128, None, 896),
-            (2_048, None, 2_816),
-            (u16::MAX, None, u16::MAX),
-            (128, limit(10.0), 50),
-            (128, limit(0.01), 1),
-            (1, limit(10_000.0), 8),
-        ] {
-            let prefetched = prefetch(in_flight, rate_limit);
-            assert_eq!(prefetched, expected, "{in_flight} {rate_limit:?}");
-            assert!(prefetched.div_ceil(in_flight) <= PREFETCH_FACTOR);
-        }
-    }
 }

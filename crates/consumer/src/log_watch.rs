@@ -4,15 +4,18 @@
 use backoff::backoff::Backoff;
 use std::{future::Future, sync::Arc};
 use tokio::time::{sleep, timeout};
-use wahook_delivery_log::{DeliveryLog, LogUnavailable};
-use wahook_runtime::metrics::ConsumerMetrics;
+use wahook_delivery_log::{LogUnavailable, SharedLog};
 
-use crate::recorder::{LOG_LIMIT, LogHealth, log_backoff};
+use crate::{
+    log_health::LogHealth,
+    metrics::ConsumerMetrics,
+    recorder::{LOG_LIMIT, log_backoff},
+};
 
 /// Creates the indexes as soon as the log is available, and pings it during each
 /// outage. Never returns.
-pub(crate) async fn watch<L: DeliveryLog>(
-    log: Arc<L>,
+pub(crate) async fn watch(
+    log: SharedLog,
     retention_days: Option<u32>,
     health: LogHealth,
     metrics: ConsumerMetrics,

@@ -2,7 +2,8 @@
 
 use clap::{Parser, Subcommand};
 use std::process::ExitCode;
-use wahook_consumer::{ConsumerSettings, dead, reconcile};
+use wahook_admin::{dead, reconcile};
+use wahook_consumer::ConsumerSettings;
 use wahook_runtime::{
     health,
     program::{self, Program},

@@ -7,19 +7,23 @@
 
 use backoff::{ExponentialBackoff, backoff::Backoff};
 use futures_util::future::{join, join_all};
-use std::{sync::Arc, time::Duration};
+use std::time::Duration;
 use tokio::{
-    sync::{Mutex, mpsc, oneshot, watch},
+    sync::{Mutex, mpsc, oneshot},
     task::JoinHandle,
     time::{Instant, sleep, timeout_at},
 };
-use wahook_delivery_log::DeliveryLog;
+use wahook_delivery_log::{DeliveryLog, SharedLog};
 use wahook_domain::{AttemptResult, UnixMillis};
 use wahook_failpoint::{self as failpoint, Failpoint};
 use wahook_queue::{Outgoing, Publisher};
-use wahook_runtime::{clock, metrics::ConsumerMetrics};
+use wahook_runtime::clock;
 
-use crate::batching::{PendingResult, PendingResults, gather};
+use crate::{
+    batching::{PendingResult, PendingResults, gather},
+    log_health::LogHealth,
+    metrics::ConsumerMetrics,
+};
 
 /// Maximum number of results in one batch.
 pub(crate) const MAX_BATCH: u16 = 256;
@@ -40,8 +44,8 @@ struct Entry {
 
 impl Recorder {
     /// Starts the writer, which ends when every handle is dropped.
-    pub(crate) fn start<L: DeliveryLog>(
-        log: Arc<L>,
+    pub(crate) fn start(
+        log: SharedLog,
         publisher: Publisher,
         health: LogHealth,
         metrics: ConsumerMetrics,
@@ -78,61 +82,15 @@ impl Recorder {
     }
 }
 
-/// Availability of the log, shared by all its writers.
-#[derive(Clone)]
-pub(crate) struct LogHealth(Arc<watch::Sender<bool>>);
-
-impl Default for LogHealth {
-    fn default() -> Self {
-        Self(Arc::new(watch::Sender::new(true)))
-    }
-}
-
-impl LogHealth {
-    #[must_use]
-    pub(crate) fn is_up(&self) -> bool {
-        *self.0.borrow()
-    }
-
-    /// Sets the observed state and logs a change.
-    pub(crate) fn set(&self, up: bool) {
-        let changed = self
-            .0
-            .send_if_modified(|now| std::mem::replace(now, up) != up);
-        match (changed, up) {
-            (true, true) => tracing::info!("log available again"),
-            (true, false) => {
-                tracing::warn!("log unavailable, results go to wahook.results at the broker");
-            }
-            _ => {}
-        }
-    }
-
-    /// Waits until the log is up.
-    pub(crate) async fn up(&self) {
-        self.wait_for(true).await;
-    }
-
-    /// Waits until the log is down.
-    pub(crate) async fn down(&self) {
-        self.wait_for(false).await;
-    }
-
-    async fn wait_for(&self, up: bool) {
-        // Cannot fail: `self` owns the sender.
-        let _ = self.0.subscribe().wait_for(|now| *now == up).await;
-    }
-}
-
-struct Writer<L> {
+struct Writer {
     pending: PendingResults,
-    log: Arc<L>,
+    log: SharedLog,
     publisher: Publisher,
     health: LogHealth,
     metrics: ConsumerMetrics,
 }
 
-impl<L: DeliveryLog> Writer<L> {
+impl Writer {
     /// Writes two batches at once, since most of the time of a write is the log's wait
     /// for its disk.
     async fn run(self, entries: mpsc::Receiver<Entry>) {
@@ -229,8 +187,8 @@ fn ended_at(result: &AttemptResult) -> UnixMillis {
 
 /// Writes a batch, with retries until [`LOG_LIMIT`]. Returns true if the batch is
 /// durable.
-pub(crate) async fn write<L: DeliveryLog>(
-    log: &L,
+pub(crate) async fn write(
+    log: &dyn DeliveryLog,
     results: &[AttemptResult],
     metrics: &ConsumerMetrics,
 ) -> bool {

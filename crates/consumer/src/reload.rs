@@ -5,10 +5,8 @@ use tokio::{
     signal::unix::{Signal, SignalKind, signal},
     task::spawn_blocking,
 };
-use wahook_delivery_log::DeliveryLog;
-use wahook_runtime::metrics::Reloads;
 
-use crate::{endpoint_set::EndpointManager, settings::EndpointsFile};
+use crate::{endpoint_set::EndpointManager, metrics::Reloads, settings::EndpointsFile};
 
 /// Registers for SIGHUP, which no longer ends the program from here on.
 ///
@@ -19,10 +17,10 @@ pub(crate) fn signals() -> anyhow::Result<Signal> {
 }
 
 /// Reloads the file on each signal; runs until cancelled.
-pub(crate) async fn apply_on_hangup<L: DeliveryLog>(
+pub(crate) async fn apply_on_hangup(
     mut signals: Signal,
     file: Option<EndpointsFile>,
-    mut manager: EndpointManager<L>,
+    mut manager: EndpointManager,
     reloads: Reloads,
 ) {
     while signals.recv().await.is_some() {
@@ -41,7 +39,7 @@ pub(crate) async fn apply_on_hangup<L: DeliveryLog>(
     }
 }
 
-async fn reload<L: DeliveryLog>(file: EndpointsFile, manager: &mut EndpointManager<L>) -> bool {
+async fn reload(file: EndpointsFile, manager: &mut EndpointManager) -> bool {
     let path = file.path.display().to_string();
     let read = spawn_blocking(move || file.read()).await;
     let list = match read {

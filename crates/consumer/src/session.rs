@@ -2,29 +2,31 @@
 //! A lost connection is replaced by a new session.
 
 use backoff::backoff::Backoff;
-use std::{collections::BTreeSet, sync::Arc};
+use std::{collections::BTreeSet, convert::Infallible, sync::Arc};
 use tokio::{sync::watch, task::JoinSet, time::sleep};
 use tokio_util::task::TaskTracker;
-use wahook_delivery_log::DeliveryLog;
+use wahook_delivery_log::SharedLog;
 use wahook_domain::EndpointName;
 use wahook_queue::{Broker, ConsumerConnection, LinkState, reconnect_backoff};
-use wahook_runtime::{metrics::ConsumerMetrics, shutdown::Shutdown};
+use wahook_runtime::shutdown::Shutdown;
 
 use crate::{
     drainer,
     endpoint_set::{EndpointHandle, EndpointSet},
-    recorder::LogHealth,
+    log_health::LogHealth,
+    metrics::ConsumerMetrics,
+    session_error::SessionError,
 };
 
 /// State shared by all sessions.
-pub(crate) struct Sessions<L> {
+pub(crate) struct Sessions {
     pub(crate) broker: Broker,
     /// Name of the connection in the broker's listings.
     pub(crate) name: String,
     /// Endpoints to serve, and the topology to declare before.
-    pub(crate) endpoints: watch::Receiver<EndpointSet<L>>,
+    pub(crate) endpoints: watch::Receiver<EndpointSet>,
     /// Destination of the drainer.
-    pub(crate) log: Arc<L>,
+    pub(crate) log: SharedLog,
     /// Stops the drainer while the log is unavailable.
     pub(crate) log_health: LogHealth,
     /// Metrics of the drainer.
@@ -35,7 +37,7 @@ pub(crate) struct Sessions<L> {
     pub(crate) deliveries: TaskTracker,
 }
 
-impl<L: DeliveryLog> Sessions<L> {
+impl Sessions {
     /// Runs one session after another until the soft stop, then lets the
     /// deliveries in flight finish (until the hard stop).
     pub(crate) async fn run(&self, shutdown: &Shutdown) {
@@ -44,7 +46,7 @@ impl<L: DeliveryLog> Sessions<L> {
             let Err(error) = self.run_session(shutdown, &mut backoff).await else {
                 break;
             };
-            self.link.send_modify(|link| link.lost(error.clone()));
+            self.link.send_modify(|link| link.lost(error.to_string()));
             let pause = backoff.next_backoff().unwrap_or(backoff.max_interval);
             tracing::warn!(%error, broker = %self.broker, ?pause, "consumer not connected, retrying");
             tokio::select! {
@@ -62,12 +64,12 @@ impl<L: DeliveryLog> Sessions<L> {
         &self,
         shutdown: &Shutdown,
         backoff: &mut impl Backoff,
-    ) -> Result<(), String> {
+    ) -> Result<(), SessionError> {
         let mut endpoints = self.endpoints.clone();
         let topology = endpoints.borrow_and_update().topology.clone();
         let connection = tokio::select! {
             connected = ConsumerConnection::connect(&self.broker, &self.name, &topology) => {
-                Arc::new(connected.map_err(|error| error.to_string())?)
+                Arc::new(connected?)
             }
             () = shutdown.soft() => return Ok(()),
         };
@@ -82,9 +84,9 @@ impl<L: DeliveryLog> Sessions<L> {
     async fn work(
         &self,
         connection: &Arc<ConsumerConnection>,
-        mut endpoints: watch::Receiver<EndpointSet<L>>,
+        mut endpoints: watch::Receiver<EndpointSet>,
         shutdown: &Shutdown,
-    ) -> Result<(), String> {
+    ) -> Result<(), SessionError> {
         let mut tasks = JoinSet::new();
         let mut started = BTreeSet::new();
         tasks.spawn(self.drain(Arc::clone(connection)));
@@ -94,12 +96,12 @@ impl<L: DeliveryLog> Sessions<L> {
         loop {
             tokio::select! {
                 Some(ended) = tasks.join_next() => {
-                    return Err(ended.unwrap_or_else(|panic| panic.to_string()));
+                    let Err(error) = ended?;
+                    return Err(error);
                 }
                 Ok(()) = endpoints.changed() => {
                     let topology = endpoints.borrow_and_update().topology.clone();
-                    let declared = connection.declare(&topology).await;
-                    declared.map_err(|error| error.to_string())?;
+                    connection.declare(&topology).await?;
                     self.start_workers(&endpoints, connection, &mut tasks, &mut started);
                 }
                 () = shutdown.soft() => break,
@@ -114,9 +116,9 @@ impl<L: DeliveryLog> Sessions<L> {
     /// topology must be declared before.
     fn start_workers(
         &self,
-        endpoints: &watch::Receiver<EndpointSet<L>>,
+        endpoints: &watch::Receiver<EndpointSet>,
         connection: &Arc<ConsumerConnection>,
-        tasks: &mut JoinSet<String>,
+        tasks: &mut JoinSet<Result<Infallible, SessionError>>,
         started: &mut BTreeSet<EndpointName>,
     ) {
         for EndpointHandle { worker, endpoint } in &endpoints.borrow().members {
@@ -129,15 +131,13 @@ impl<L: DeliveryLog> Sessions<L> {
         }
     }
 
-    fn drain(&self, connection: Arc<ConsumerConnection>) -> impl Future<Output = String> + use<L> {
+    fn drain(
+        &self,
+        connection: Arc<ConsumerConnection>,
+    ) -> impl Future<Output = Result<Infallible, SessionError>> + use<> {
         let (log, health) = (Arc::clone(&self.log), self.log_health.clone());
         let metrics = self.metrics.clone();
-        async move {
-            match drainer::drain(&connection, log, health, metrics).await {
-                Err(ended) => ended.to_string(),
-                Ok(never) => match never {},
-            }
-        }
+        async move { drainer::drain(&connection, log, health, metrics).await }
     }
 
     async fn finish(&self, shutdown: &Shutdown) {

@@ -1,19 +1,21 @@
 //! Worker of one endpoint on one connection: consumes its work queue as fast as
 //! its gate allows and, while the endpoint is paused, probes it with single events.
 
-use std::{sync::Arc, time::Duration};
+use std::{convert::Infallible, sync::Arc, time::Duration};
 use tokio::{
     sync::watch,
     time::{sleep, sleep_until, timeout},
 };
 use tokio_util::task::TaskTracker;
-use wahook_delivery_log::DeliveryLog;
 use wahook_domain::EndpointName;
 use wahook_queue::{
     ConnectError, ConsumerConnection, Received, Subscription, SubscriptionEnded, topology,
 };
 
-use crate::delivery::{AttemptKind, Deliverer};
+use crate::{
+    deliverer::{AttemptKind, Deliverer},
+    session_error::SessionError,
+};
 
 /// Interval between queries of the number of consumers that share a rate limit.
 const COUNT_EVERY: Duration = Duration::from_secs(1);
@@ -25,13 +27,13 @@ const RESUBSCRIBE_PAUSE: Duration = Duration::from_secs(5);
 const CANCEL_LIMIT: Duration = Duration::from_secs(10);
 
 /// Delivers one endpoint's events. The endpoint's settings may change at any time.
-pub(crate) struct Worker<L> {
+pub(crate) struct Worker {
     name: EndpointName,
-    endpoint: watch::Sender<Arc<Deliverer<L>>>,
+    endpoint: watch::Sender<Arc<Deliverer>>,
 }
 
-impl<L: DeliveryLog> Worker<L> {
-    pub(crate) fn new(endpoint: Arc<Deliverer<L>>) -> Self {
+impl Worker {
+    pub(crate) fn new(endpoint: Arc<Deliverer>) -> Self {
         Self {
             name: endpoint.name.clone(),
             endpoint: watch::Sender::new(endpoint),
@@ -43,7 +45,7 @@ impl<L: DeliveryLog> Worker<L> {
     }
 
     /// Uses this deliverer from the next attempt on.
-    pub(crate) fn replace_deliverer(&self, endpoint: &Arc<Deliverer<L>>) {
+    pub(crate) fn replace_deliverer(&self, endpoint: &Arc<Deliverer>) {
         self.endpoint.send_if_modified(|now| {
             let is_other = !Arc::ptr_eq(now, endpoint);
             if is_other {
@@ -54,30 +56,26 @@ impl<L: DeliveryLog> Worker<L> {
         });
     }
 
-    /// Runs until the connection breaks; returns the error.
+    /// Runs until the connection breaks.
     pub(crate) async fn work(
         &self,
         connection: &ConsumerConnection,
         deliveries: &TaskTracker,
-    ) -> String {
+    ) -> Result<Infallible, SessionError> {
         loop {
             let mut changes = self.endpoint.subscribe();
             let endpoint = Arc::clone(&changes.borrow_and_update());
-            let step = if !endpoint.settings.enabled {
+            if !endpoint.settings.enabled {
                 // Cannot fail: `self` owns the sender.
                 let _ = changes.changed().await;
-                Ok(())
             } else if endpoint.gate.is_paused() {
                 self.probe(&endpoint, connection, deliveries, &mut changes)
-                    .await
+                    .await?;
             } else {
                 tokio::select! {
-                    ended = self.consume(&endpoint, connection, deliveries, &mut changes) => ended,
-                    error = self.track_consumers(&endpoint, connection) => Err(error),
+                    ended = self.consume(&endpoint, connection, deliveries, &mut changes) => ended?,
+                    Err(error) = self.track_consumers(&endpoint, connection) => return Err(error),
                 }
-            };
-            if let Err(error) = step {
-                return error;
             }
         }
     }
@@ -86,11 +84,11 @@ impl<L: DeliveryLog> Worker<L> {
     /// Messages that were prefetched and not started are republished.
     async fn consume(
         &self,
-        endpoint: &Arc<Deliverer<L>>,
+        endpoint: &Arc<Deliverer>,
         connection: &ConsumerConnection,
         deliveries: &TaskTracker,
-        changes: &mut watch::Receiver<Arc<Deliverer<L>>>,
-    ) -> Result<(), String> {
+        changes: &mut watch::Receiver<Arc<Deliverer>>,
+    ) -> Result<(), SessionError> {
         let queue = topology::work_queue(&self.name);
         let mut subscription = match connection.subscribe(&queue, endpoint.prefetch).await {
             Ok(subscription) => subscription,
@@ -101,7 +99,7 @@ impl<L: DeliveryLog> Worker<L> {
                 sleep(RESUBSCRIBE_PAUSE).await;
                 return Ok(());
             }
-            Err(error) => return Err(error.to_string()),
+            Err(error) => return Err(error.into()),
         };
         endpoint.gate.subscribed();
         let ended = self.start_deliveries(&mut subscription, endpoint, deliveries, changes);
@@ -111,7 +109,7 @@ impl<L: DeliveryLog> Worker<L> {
                 tracing::warn!(endpoint = %self.name, %error, "subscription stalled, resubscribing");
                 None
             }
-            Err(error) => return Err(error.to_string()),
+            Err(error) => return Err(error.into()),
         };
         let current = self.current();
         waiting
@@ -123,17 +121,13 @@ impl<L: DeliveryLog> Worker<L> {
                 match subscription.next().await {
                     Ok(received) => republish(&current, received, deliveries),
                     Err(SubscriptionEnded::Cancelled) => return Ok(()),
-                    Err(broken) => return Err(broken.to_string()),
+                    Err(broken) => return Err(broken.into()),
                 }
             }
         };
         timeout(CANCEL_LIMIT, republish_rest)
             .await
-            .unwrap_or_else(|_| {
-                Err(format!(
-                    "the broker did not end the subscription to {queue}"
-                ))
-            })
+            .unwrap_or_else(|_| Err(SessionError::NotCancelled { queue }))
     }
 
     /// Starts a delivery for each message, limited by the permits and the endpoint
@@ -142,9 +136,9 @@ impl<L: DeliveryLog> Worker<L> {
     async fn start_deliveries(
         &self,
         subscription: &mut Subscription,
-        subscribed: &Deliverer<L>,
+        subscribed: &Deliverer,
         deliveries: &TaskTracker,
-        changes: &mut watch::Receiver<Arc<Deliverer<L>>>,
+        changes: &mut watch::Receiver<Arc<Deliverer>>,
     ) -> Result<Option<Received>, SubscriptionEnded> {
         let gate = &subscribed.gate;
         loop {
@@ -190,19 +184,21 @@ impl<L: DeliveryLog> Worker<L> {
     /// Waits until a probe is due and makes it with the next event.
     async fn probe(
         &self,
-        endpoint: &Arc<Deliverer<L>>,
+        endpoint: &Arc<Deliverer>,
         connection: &ConsumerConnection,
         deliveries: &TaskTracker,
-        changes: &mut watch::Receiver<Arc<Deliverer<L>>>,
-    ) -> Result<(), String> {
+        changes: &mut watch::Receiver<Arc<Deliverer>>,
+    ) -> Result<(), SessionError> {
         tokio::select! {
             () = endpoint.gate.probe_due() => {}
             // A request that was in flight when the circuit opened has succeeded.
             () = endpoint.gate.until_resumed() => return Ok(()),
             _ = changes.changed() => return Ok(()),
         }
-        let taken = connection.take_one(&topology::work_queue(&self.name)).await;
-        let Some(received) = taken.map_err(|error| error.to_string())? else {
+        let taken = connection
+            .take_one(&topology::work_queue(&self.name))
+            .await?;
+        let Some(received) = taken else {
             sleep(EMPTY_PAUSE).await;
             return Ok(());
         };
@@ -224,21 +220,15 @@ impl<L: DeliveryLog> Worker<L> {
     /// stored state, and is right again a second after a consumer starts or is killed.
     async fn track_consumers(
         &self,
-        endpoint: &Deliverer<L>,
+        endpoint: &Deliverer,
         connection: &ConsumerConnection,
-    ) -> String {
+    ) -> Result<Infallible, SessionError> {
         let queue = topology::work_queue(&self.name);
         loop {
             if endpoint.gate.is_shared() {
-                let observer = match connection.observe(&queue).await {
-                    Ok(observer) => observer,
-                    Err(error) => return error.to_string(),
-                };
+                let observer = connection.observe(&queue).await?;
                 while endpoint.gate.is_shared() {
-                    match observer.consumers().await {
-                        Ok(consumers) => endpoint.gate.share(consumers),
-                        Err(error) => return error.to_string(),
-                    }
+                    endpoint.gate.share(observer.consumers().await?);
                     sleep(COUNT_EVERY).await;
                 }
             }
@@ -246,16 +236,12 @@ impl<L: DeliveryLog> Worker<L> {
         }
     }
 
-    fn current(&self) -> Arc<Deliverer<L>> {
+    fn current(&self) -> Arc<Deliverer> {
         Arc::clone(&self.endpoint.borrow())
     }
 }
 
-fn republish<L: DeliveryLog>(
-    endpoint: &Arc<Deliverer<L>>,
-    received: Received,
-    deliveries: &TaskTracker,
-) {
+fn republish(endpoint: &Arc<Deliverer>, received: Received, deliveries: &TaskTracker) {
     let endpoint = Arc::clone(endpoint);
     deliveries.spawn(async move { endpoint.republish(received).await });
 }

@@ -120,8 +120,21 @@ pub(crate) async fn within_limit<T>(
     exchange: impl IntoFuture<Output = Result<T, ServerError>>,
 ) -> Result<T, LogUnavailable> {
     match tokio::time::timeout(ANSWER_LIMIT, exchange.into_future()).await {
-        Ok(answer) => Ok(answer?),
+        Ok(answer) => answer.map_err(unavailable),
         Err(_) => Err(LogUnavailable::NoAnswer(ANSWER_LIMIT)),
+    }
+}
+
+/// Returns an error of the driver as that of the log.
+pub(crate) fn unavailable(error: ServerError) -> LogUnavailable {
+    LogUnavailable::Server(Box::new(error))
+}
+
+/// Returns the driver's error inside one of the log.
+pub(crate) fn server_error(error: &LogUnavailable) -> Option<&ServerError> {
+    match error {
+        LogUnavailable::Server(error) => error.downcast_ref(),
+        _ => None,
     }
 }
 

@@ -2,10 +2,16 @@
 
 use std::time::Duration;
 
-use mongodb::bson::{Bson, DateTime, Document, doc};
+use mongodb::{
+    bson::{Bson, DateTime, Document, doc},
+    error::Error as ServerError,
+};
 use wahook_domain::{Status, UnixMillis};
 
-use crate::{LogUnavailable, MongoLog, connection::COLLECTION};
+use crate::{
+    LogUnavailable, MongoLog,
+    connection::{COLLECTION, unavailable},
+};
 
 /// Time limit on the server, so that a count over a long period does not slow down
 /// its other work.
@@ -61,12 +67,12 @@ impl MongoLog {
             while cursor.advance().await? {
                 counts.push(read(&cursor.deserialize_current()?));
             }
-            Ok(counts)
+            Ok::<_, ServerError>(counts)
         };
         // A frozen server does not enforce its own limit.
         let limit = COUNT_LIMIT + Duration::from_secs(5);
         match tokio::time::timeout(limit, all).await {
-            Ok(counts) => counts,
+            Ok(counts) => counts.map_err(unavailable),
             Err(_) => Err(LogUnavailable::NoAnswer(limit)),
         }
     }

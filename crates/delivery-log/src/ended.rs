@@ -25,7 +25,7 @@ use wahook_domain::{Status, UnixMillis};
 
 use crate::{
     LogUnavailable, MongoLog,
-    connection::{COLLECTION, within_limit},
+    connection::{COLLECTION, server_error, within_limit},
 };
 
 /// Maximum time that the server waits for a change before it replies.
@@ -167,11 +167,7 @@ impl Following {
 }
 
 fn classify(error: LogUnavailable) -> FollowError {
-    let code = match &error {
-        LogUnavailable::Server(error) => code(error),
-        _ => None,
-    };
-    match code {
+    match server_error(&error).and_then(code) {
         Some(NO_REPLICA_SET) => FollowError::NoReplicaSet,
         Some(HISTORY_LOST) => FollowError::HistoryLost,
         _ => FollowError::Log(error),

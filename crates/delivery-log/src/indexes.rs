@@ -7,7 +7,10 @@ use mongodb::{
     error::{Error as ServerError, ErrorKind},
 };
 
-use crate::{LogUnavailable, MongoLog, connection::COLLECTION};
+use crate::{
+    LogUnavailable, MongoLog,
+    connection::{COLLECTION, unavailable},
+};
 
 const DAY_SECONDS: i64 = 24 * 60 * 60;
 
@@ -30,9 +33,9 @@ impl MongoLog {
         // Detects an unavailable server within the time limit of a ping.
         self.ping().await?;
         let lifetime = retention_days.filter(|days| *days > 0).map(seconds);
-        let existing = self.existing_indexes().await?;
+        let existing = self.existing_indexes().await.map_err(unavailable)?;
         for step in plan(&existing, lifetime) {
-            self.execute(step).await?;
+            self.execute(step).await.map_err(unavailable)?;
         }
         Ok(())
     }
@@ -45,13 +48,13 @@ impl MongoLog {
     pub async fn lifetime(&self) -> Result<Option<Duration>, LogUnavailable> {
         self.ping().await?;
         let by_age = Index::by_age(None);
-        let indexes = self.existing_indexes().await?;
+        let indexes = self.existing_indexes().await.map_err(unavailable)?;
         let found = indexes.iter().find(|index| index.key == by_age.key);
         let seconds = found.and_then(|index| u64::try_from(index.lifetime?).ok());
         Ok(seconds.map(Duration::from_secs))
     }
 
-    async fn existing_indexes(&self) -> Result<Vec<Index>, LogUnavailable> {
+    async fn existing_indexes(&self) -> Result<Vec<Index>, ServerError> {
         let list = doc! { "listIndexes": COLLECTION };
         let mut cursor = match self.database.run_cursor_command(list).await {
             Err(error) if has_code(&error, NAMESPACE_NOT_FOUND) => return Ok(Vec::new()),
@@ -64,7 +67,7 @@ impl MongoLog {
         Ok(indexes)
     }
 
-    async fn execute(&self, step: Step) -> Result<(), LogUnavailable> {
+    async fn execute(&self, step: Step) -> Result<(), ServerError> {
         let run = |command: Document| self.database.run_command(command);
         let outcome = match &step {
             Step::Create(index) => run(index.creation()).await,
@@ -87,9 +90,9 @@ impl MongoLog {
                     run(Index::by_age(Some(lifetime)).creation()).await?;
                     Ok(())
                 }
-                _ => Err(error.into()),
+                _ => Err(error),
             },
-            outcome => Ok(outcome.map(|_| ())?),
+            outcome => outcome.map(drop),
         }
     }
 }

@@ -35,5 +35,5 @@ pub use command::commands;
 pub use connection::{LogSettingsError, MongoLog};
 pub use counts::{CountBy, Counts};
 pub use ended::{Ended, EndedFilter, FollowError, Following};
-pub use log::{DeliveryLog, LogUnavailable, WriteReport};
+pub use log::{DeliveryLog, LogFuture, LogUnavailable, SharedLog, WriteReport};
 pub use survey::{Survey, Surveyed};

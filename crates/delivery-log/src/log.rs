@@ -1,42 +1,39 @@
 //! Interface of a delivery log.
 
-use std::{future::Future, time::Duration};
+use std::{error::Error as StdError, pin::Pin, sync::Arc, time::Duration};
 
-use mongodb::error::Error as ServerError;
 use thiserror::Error;
 use wahook_domain::{AttemptResult, DeliveryRecord, EndpointName, EventId};
 
-/// Storage for the results of attempts.
-///
-/// Implemented by MongoDB and by the embedded store. Tests of the consumer use a log
-/// that is slow, absent or full, without a database.
+/// Delivery log that all its users share.
+pub type SharedLog = Arc<dyn DeliveryLog>;
+
+/// Future of a [`DeliveryLog`]'s method; boxed, so that the trait is dyn-compatible. Writes
+/// are batched, so this is one allocation per batch, not per delivery.
+pub type LogFuture<'a, T> = Pin<Box<dyn Future<Output = Result<T, LogUnavailable>> + Send + 'a>>;
+
+/// Storage for the results of attempts, implemented by MongoDB and by the embedded store.
 pub trait DeliveryLog: Send + Sync + 'static {
     /// Writes all results durably. After an error none of them is guaranteed to be
     /// written, and the caller writes all of them again.
     ///
     /// Idempotent and commutative. A result that the log can never accept does not
     /// fail the others: it is counted in [`WriteReport::rejected`].
-    fn write(
-        &self,
-        results: &[AttemptResult],
-    ) -> impl Future<Output = Result<WriteReport, LogUnavailable>> + Send;
+    fn write<'a>(&'a self, results: &'a [AttemptResult]) -> LogFuture<'a, WriteReport>;
 
     /// Returns the record of an event and endpoint, `None` if there is none yet.
-    fn find(
-        &self,
-        id: &EventId,
-        endpoint: &EndpointName,
-    ) -> impl Future<Output = Result<Option<DeliveryRecord>, LogUnavailable>> + Send;
+    fn find<'a>(
+        &'a self,
+        id: &'a EventId,
+        endpoint: &'a EndpointName,
+    ) -> LogFuture<'a, Option<DeliveryRecord>>;
 
     /// Prepares the log for readers and sets the retention in days; `None` keeps
     /// records indefinitely. Idempotent.
-    fn prepare(
-        &self,
-        retention_days: Option<u32>,
-    ) -> impl Future<Output = Result<(), LogUnavailable>> + Send;
+    fn prepare(&self, retention_days: Option<u32>) -> LogFuture<'_, ()>;
 
     /// Checks that the log is likely to accept a write.
-    fn ping(&self) -> impl Future<Output = Result<(), LogUnavailable>> + Send;
+    fn ping(&self) -> LogFuture<'_, ()>;
 }
 
 /// Outcome of a [`DeliveryLog::write`].
@@ -58,7 +55,7 @@ pub enum LogUnavailable {
     #[error("the delivery log did not reply within {} s", .0.as_secs_f32())]
     NoAnswer(Duration),
     #[error("the delivery log could not be reached: {0}")]
-    Server(#[source] Box<ServerError>),
+    Server(#[source] Box<dyn StdError + Send + Sync>),
     /// The server replied, but did not confirm that the write is durable.
     #[error("the delivery log did not confirm the write: {0}")]
     Unconfirmed(String),
@@ -68,10 +65,4 @@ pub enum LogUnavailable {
     /// The log's data file can't be written or read.
     #[error("data file of the delivery log: {0}")]
     File(String),
-}
-
-impl From<ServerError> for LogUnavailable {
-    fn from(error: ServerError) -> Self {
-        Self::Server(Box::new(error))
-    }
 }

@@ -9,9 +9,9 @@ use mongodb::{
 use wahook_domain::{AttemptResult, DeliveryRecord, EndpointName, EventId};
 
 use crate::{
-    DeliveryLog, LogUnavailable, MongoLog, WriteReport,
+    DeliveryLog, LogFuture, LogUnavailable, MongoLog, WriteReport,
     command::{Batch, Statement, batches},
-    connection::within_limit,
+    connection::{server_error, unavailable, within_limit},
     find,
     verdict::{self, Fault},
 };
@@ -22,8 +22,30 @@ use crate::{
 const ROUNDS: usize = 12;
 
 impl DeliveryLog for MongoLog {
+    fn write<'a>(&'a self, results: &'a [AttemptResult]) -> LogFuture<'a, WriteReport> {
+        Box::pin(self.write_all(results))
+    }
+
+    fn find<'a>(
+        &'a self,
+        id: &'a EventId,
+        endpoint: &'a EndpointName,
+    ) -> LogFuture<'a, Option<DeliveryRecord>> {
+        Box::pin(find::find(self, id, endpoint))
+    }
+
+    fn prepare(&self, retention_days: Option<u32>) -> LogFuture<'_, ()> {
+        Box::pin(Self::prepare(self, retention_days))
+    }
+
+    fn ping(&self) -> LogFuture<'_, ()> {
+        Box::pin(Self::ping(self))
+    }
+}
+
+impl MongoLog {
     /// Sends a command per 8 MiB and kind of write; see the crate's documentation.
-    async fn write(&self, results: &[AttemptResult]) -> Result<WriteReport, LogUnavailable> {
+    async fn write_all(&self, results: &[AttemptResult]) -> Result<WriteReport, LogUnavailable> {
         let mut report = WriteReport::default();
         let mut pending: Vec<_> = results.iter().map(Statement::new).collect();
         for _ in 0..ROUNDS {
@@ -41,29 +63,11 @@ impl DeliveryLog for MongoLog {
         )))
     }
 
-    async fn find(
-        &self,
-        id: &EventId,
-        endpoint: &EndpointName,
-    ) -> Result<Option<DeliveryRecord>, LogUnavailable> {
-        find::find(self, id, endpoint).await
-    }
-
-    async fn prepare(&self, retention_days: Option<u32>) -> Result<(), LogUnavailable> {
-        Self::prepare(self, retention_days).await
-    }
-
-    async fn ping(&self) -> Result<(), LogUnavailable> {
-        Self::ping(self).await
-    }
-}
-
-impl MongoLog {
     /// Sends a command, and once more if the connection breaks (a primary stepped
     /// down, a load balancer closed an idle socket). Safe because writes are idempotent.
     async fn send(&self, batch: &Batch<'_>) -> Result<Document, LogUnavailable> {
         match self.send_once(batch).await {
-            Err(LogUnavailable::Server(error)) if is_broken_connection(&error) => {
+            Err(error) if server_error(&error).is_some_and(is_broken_connection) => {
                 self.send_once(batch).await
             }
             answer => answer,
@@ -73,7 +77,7 @@ impl MongoLog {
     /// Builds the command (about 100 KB) for each try. The driver takes ownership and
     /// makes its own copies; keeping one for a retry would cost one more copy per batch.
     async fn send_once(&self, batch: &Batch<'_>) -> Result<Document, LogUnavailable> {
-        let command = batch.command().map_err(ServerError::from)?;
+        let command = batch.command().map_err(|error| unavailable(error.into()))?;
         within_limit(self.database.run_raw_command(command)).await
     }
 }

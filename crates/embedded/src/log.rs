@@ -3,7 +3,7 @@
 use std::sync::mpsc;
 
 use tokio::sync::oneshot;
-use wahook_delivery_log::{DeliveryLog, LogUnavailable, WriteReport};
+use wahook_delivery_log::{DeliveryLog, LogFuture, LogUnavailable, WriteReport};
 use wahook_domain::{AttemptResult, DeliveryRecord, EndpointName, EventId};
 
 use crate::engine::Request;
@@ -21,7 +21,7 @@ impl EmbeddedLog {
 
     async fn send<T>(
         &self,
-        request: impl FnOnce(oneshot::Sender<Result<T, LogUnavailable>>) -> Request,
+        request: impl FnOnce(oneshot::Sender<Result<T, LogUnavailable>>) -> Request + Send,
     ) -> Result<T, LogUnavailable> {
         let (answer, answered) = oneshot::channel();
         let gone = || LogUnavailable::File("the store is closed".to_owned());
@@ -31,31 +31,30 @@ impl EmbeddedLog {
 }
 
 impl DeliveryLog for EmbeddedLog {
-    async fn write(&self, results: &[AttemptResult]) -> Result<WriteReport, LogUnavailable> {
+    fn write<'a>(&'a self, results: &'a [AttemptResult]) -> LogFuture<'a, WriteReport> {
         let results = results.to_vec();
-        self.send(|answer| Request::Write { results, answer }).await
+        Box::pin(self.send(|answer| Request::Write { results, answer }))
     }
 
-    async fn find(
-        &self,
-        id: &EventId,
-        endpoint: &EndpointName,
-    ) -> Result<Option<DeliveryRecord>, LogUnavailable> {
+    fn find<'a>(
+        &'a self,
+        id: &'a EventId,
+        endpoint: &'a EndpointName,
+    ) -> LogFuture<'a, Option<DeliveryRecord>> {
         let (id, endpoint) = (id.clone(), endpoint.clone());
-        self.send(|answer| Request::Find {
+        Box::pin(self.send(|answer| Request::Find {
             id,
             endpoint,
             answer,
-        })
-        .await
+        }))
     }
 
-    async fn prepare(&self, retention_days: Option<u32>) -> Result<(), LogUnavailable> {
+    fn prepare(&self, retention_days: Option<u32>) -> LogFuture<'_, ()> {
         let days = retention_days;
-        self.send(|answer| Request::Retain { days, answer }).await
+        Box::pin(self.send(move |answer| Request::Retain { days, answer }))
     }
 
-    async fn ping(&self) -> Result<(), LogUnavailable> {
-        self.send(Request::Ping).await
+    fn ping(&self) -> LogFuture<'_, ()> {
+        Box::pin(self.send(Request::Ping))
     }
 }

@@ -7,12 +7,13 @@ use uuid::Uuid;
 use wahook_domain::{AttemptNumber, EventId, Fault, Ingest, QueuedEvent, Validation, ingest};
 use wahook_failpoint::{self as failpoint, Failpoint};
 use wahook_queue::{PublishError, Publisher};
-use wahook_runtime::{clock, metrics::ProducerMetrics};
+use wahook_runtime::clock;
 
 use crate::{
     CONFIRM_LIMIT,
     budget::Budget,
     duplicates::{Decision, Duplicates},
+    metrics::ProducerMetrics,
     problem::Problem,
     router::{EventRouter, RouteOutcome},
     settings::LARGEST_EVENT,

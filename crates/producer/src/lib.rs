@@ -7,6 +7,7 @@ mod duplicates;
 mod event_service;
 mod events;
 mod headers;
+pub mod metrics;
 mod openapi;
 mod problem;
 mod recent;
@@ -25,17 +26,14 @@ use axum::{
 use prometheus::Registry;
 use std::{sync::Arc, time::Duration};
 use tokio::sync::Semaphore;
-use wahook_queue::{Broker, Publisher, Topology, link};
-use wahook_runtime::{
-    Link, Readiness, Shutdown,
-    metrics::{ProcessMetrics, ProducerMetrics},
-    ops,
-};
+use wahook_queue::{Broker, Publisher, Topology};
+use wahook_runtime::{Link, Readiness, Shutdown, metrics::ProcessMetrics, ops};
 
 use budget::{BUDGET_BYTES, Budget};
 use duplicates::Duplicates;
 use event_service::EventService;
 use events::MAX_IN_FLIGHT;
+use metrics::ProducerMetrics;
 use router::EventRouter;
 
 /// Time limit for the confirm of a publish; after it the answer is 503.
@@ -68,10 +66,7 @@ pub async fn run_over(
     let (publisher, task) =
         Publisher::start(broker, "wahook-producer", Topology::events(), CONFIRM_LIMIT);
     let link = Link::publishing(readiness.check("broker"), metrics.broker.clone());
-    tokio::spawn(link::watch(publisher.link(), move |state| {
-        let (blocked, error) = (state.blocked.as_deref(), state.last_error.as_deref());
-        link.observe(state.up, state.connections, blocked, error);
-    }));
+    tokio::spawn(link.watch(publisher.link()));
     let router = router(settings, publisher, metrics)
         .route(openapi::PATH, get(openapi::get))
         .merge(ops::router(registry, readiness.clone()));

@@ -10,9 +10,9 @@ use axum::{
 use serde::Serialize;
 use wahook_domain::{EventId, Fault, Rejection};
 use wahook_queue::PublishError;
-use wahook_runtime::{metrics::RefusalReason, problem};
+use wahook_runtime::problem;
 
-use crate::{budget::Exhausted, headers::NDJSON};
+use crate::{budget::Exhausted, headers::NDJSON, metrics::RefusalReason};
 
 /// Refusal of an event, as an answer of its own or as one line of a batch.
 #[derive(Debug, Clone, Serialize, utoipa::ToSchema)]

@@ -12,7 +12,6 @@ pub mod dead_letters;
 #[cfg(test)]
 mod hostile;
 pub mod inspector;
-pub mod link;
 pub mod local;
 pub mod message;
 pub mod publisher;
@@ -28,10 +27,10 @@ pub use broker::{Broker, BrokerUri, ConnectError, InvalidBrokerUri, reconnect_ba
 pub use consumer_connection::{AckError, ConsumerConnection, Observer, Receipt, Received};
 pub use dead_letters::{DeadLetter, DeadLetters, DeadLettersError};
 pub use inspector::{Depth, Inspector, Look, LookError, Seen};
-pub use link::LinkState;
 pub use local::LocalQueue;
 pub use message::{Outgoing, Poison};
 pub use publisher::{PublishError, Publisher, PublisherTask};
 pub use stored::Stored;
 pub use subscription::{Subscription, SubscriptionEnded};
 pub use topology::Topology;
+pub use wahook_domain::LinkState;

@@ -18,7 +18,7 @@ use std::{
 use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::{
-    consumer_connection::Received, link::LinkState, message::Outgoing, publisher::PublishError,
+    LinkState, consumer_connection::Received, message::Outgoing, publisher::PublishError,
     topology::Topology,
 };
 

@@ -18,12 +18,12 @@ use tokio::{
     task::JoinHandle,
     time::{sleep, timeout},
 };
+use wahook_domain::LinkState;
 use wahook_failpoint::{self as failpoint, Failpoint};
 
 use crate::{
     broker::{self, Broker, BrokerUri, ConnectError, reconnect_backoff},
     confirms::{RawConfirm, Resolution, Returns},
-    link::LinkState,
     local::{self, Command, SharedQueue},
     message::Outgoing,
     topology::Topology,

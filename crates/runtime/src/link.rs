@@ -1,5 +1,8 @@
 //! State of a broker connection in readiness and metrics.
 
+use tokio::sync::watch;
+use wahook_domain::LinkState;
+
 use crate::{
     metrics::{BrokerMetrics, ConnectionMetrics},
     ops::CheckHandle,
@@ -34,20 +37,31 @@ impl Link {
         }
     }
 
-    /// Reports the state: `connections` is the number of connections so far, `blocked`
-    /// the broker's reason for blocking publishers, `error` the last error.
-    pub fn observe(&self, up: bool, connections: u64, blocked: Option<&str>, error: Option<&str>) {
-        self.metrics.observe(up, connections);
-        if let Some(alarms) = &self.alarms {
-            alarms.set_blocked(blocked.is_some());
+    /// Reports the current state and every change, until the connection's supervisor ends.
+    pub async fn watch(self, mut states: watch::Receiver<LinkState>) {
+        loop {
+            self.observe(&states.borrow_and_update());
+            if states.changed().await.is_err() {
+                return;
+            }
         }
-        match (up, blocked) {
+    }
+
+    fn observe(&self, state: &LinkState) {
+        self.metrics.observe(state.up, state.connections);
+        if let Some(alarms) = &self.alarms {
+            alarms.set_blocked(state.blocked.is_some());
+        }
+        match (state.up, &state.blocked) {
             (true, None) => self.check.set_ok(),
             (true, Some(reason)) => {
                 self.check
                     .set_failed(format!("the broker blocks publishers: {reason}"));
             }
-            (false, _) => self.check.set_failed(error.unwrap_or("connecting")),
+            (false, _) => {
+                let error = state.last_error.as_deref();
+                self.check.set_failed(error.unwrap_or("connecting"));
+            }
         }
     }
 }
@@ -55,29 +69,30 @@ impl Link {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{
-        Readiness,
-        metrics::{ProducerMetrics, render},
-    };
+    use crate::{Readiness, metrics::render};
     use prometheus::Registry;
 
     #[test]
     fn readiness_and_metrics_follow_the_connection() {
         let (registry, readiness) = (Registry::new(), Readiness::new());
-        let metrics = ProducerMetrics::new(&registry).unwrap();
-        let link = Link::publishing(readiness.check("broker"), metrics.broker);
-        link.observe(false, 0, None, None);
+        let metrics = BrokerMetrics::new(&registry).unwrap();
+        let link = Link::publishing(readiness.check("broker"), metrics);
+        let mut state = LinkState::default();
+        link.observe(&state);
         assert!(!readiness.report().ready);
-        link.observe(true, 1, None, None);
+        state.connected();
+        link.observe(&state);
         assert!(readiness.report().ready);
-        link.observe(true, 1, Some("low on memory"), None);
+        state.blocked = Some("low on memory".to_owned());
+        link.observe(&state);
         assert!(
             readiness.report().checks["broker"]
                 .detail
                 .contains("low on memory")
         );
         assert!(render(&registry).contains("wahook_broker_blocked 1"));
-        link.observe(true, 2, None, None);
+        state.connected();
+        link.observe(&state);
         assert!(readiness.report().ready);
         assert!(render(&registry).contains("wahook_reconnects_total{connection=\"publish\"} 1"));
     }

@@ -1,24 +1,19 @@
-//! Prometheus metrics of the programs.
+//! Prometheus metrics that all programs share, and the macro that declares families.
 //!
-//! Each family is declared once, in `families.rs`; its doc comment is its help
-//! text. The types here hold series that are created at the start, so that every
-//! series of a dashboard exists at 0.
+//! Each family is declared once, with [`families!`](crate::families!) next to the code
+//! that counts; its doc comment is its help text. Series are created at the start, so
+//! that every series of a dashboard exists at 0.
 
 mod broker;
-mod consumer;
-mod declare;
-mod families;
+pub mod declare;
 mod gauge;
 mod process;
-mod producer;
 
 use prometheus::{Registry, TextEncoder};
 
 pub use broker::{BrokerMetrics, ConnectionMetrics};
-pub use consumer::{ConsumerMetrics, EndpointMetrics, LogResults, Probes, Redelivered, Reloads};
 pub use gauge::InFlightGuard;
 pub use process::ProcessMetrics;
-pub use producer::{ProducerMetrics, RefusalReason};
 
 /// Renders the registry in Prometheus' text format.
 #[must_use]

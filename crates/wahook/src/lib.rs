@@ -10,9 +10,9 @@ pub use own_log::FileLog;
 pub use settings::StandaloneSettings;
 
 use anyhow::Context;
-use std::path::PathBuf;
+use std::{path::PathBuf, sync::Arc};
 use tokio::task::spawn_blocking;
-use wahook_consumer::Backends;
+use wahook_consumer::{Backends, Consumer};
 use wahook_embedded::{OpenError, Store};
 use wahook_receiver::Receiver;
 use wahook_runtime::Shutdown;
@@ -38,10 +38,13 @@ pub async fn run(settings: StandaloneSettings, shutdown: Shutdown) -> anyhow::Re
     };
     let backends = Backends {
         broker: store.broker(),
-        log: store.log(),
+        log: Arc::new(store.log()),
     };
     let producing = wahook_producer::run_over(store.broker(), settings.intake, shutdown.clone());
-    let consuming = wahook_consumer::run_over(backends, settings.delivery, shutdown);
+    let consuming = async {
+        let consumer = Consumer::new(backends, settings.delivery)?;
+        consumer.run(shutdown).await
+    };
     let greeting = async {
         banner::print(&banner);
         Ok(())

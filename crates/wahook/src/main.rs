@@ -3,7 +3,8 @@
 use clap::{CommandFactory, Parser, Subcommand};
 use std::process::ExitCode;
 use wahook::{FileLog, StandaloneSettings, export};
-use wahook_consumer::{ConsumerSettings, dead};
+use wahook_admin::dead;
+use wahook_consumer::ConsumerSettings;
 use wahook_producer::ProducerSettings;
 use wahook_runtime::{
     health,

@@ -4,7 +4,6 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use serde_json::{Value, json};
-use wahook_delivery_log::DeliveryLog;
 use wahook_domain::{
     Attempt, AttemptNumber, AttemptResult, CanonicalBody, DeliveryRecord, EndpointName, EventId,
     EventName, Status, UnixMillis,

@@ -9,9 +9,7 @@ use wahook_tests::pair::Place;
 
 /// Log with read access as its users have it.
 pub(crate) trait Readable {
-    type Log: DeliveryLog;
-
-    fn log(&self) -> &Self::Log;
+    fn log(&self) -> &dyn DeliveryLog;
 
     /// Returns a field of a record as JSON.
     async fn field(&self, key: &str, name: &str) -> Value;
@@ -37,9 +35,7 @@ impl InMongo {
 }
 
 impl Readable for InMongo {
-    type Log = MongoLog;
-
-    fn log(&self) -> &MongoLog {
+    fn log(&self) -> &dyn DeliveryLog {
         &self.log
     }
 
@@ -93,9 +89,7 @@ impl InSqlite {
 }
 
 impl Readable for InSqlite {
-    type Log = EmbeddedLog;
-
-    fn log(&self) -> &EmbeddedLog {
+    fn log(&self) -> &dyn DeliveryLog {
         &self.log
     }
 

@@ -1,8 +1,22 @@
 //! Metrics of the connections to RabbitMQ.
 
-use prometheus::{IntCounter, IntGauge, Registry, Result};
+use prometheus::{IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Registry, Result};
 
-use super::families::BrokerFamilies;
+use crate::families;
+
+families! {
+    /// Families of the connections to RabbitMQ.
+    BrokerFamilies {
+        /// 1 while the connection to RabbitMQ is up, else 0.
+        connection_up: IntGaugeVec = "wahook_connection_up" ["connection"];
+        /// Reconnections to RabbitMQ after a lost connection.
+        reconnects: IntCounterVec = "wahook_reconnects_total" ["connection"];
+        /// 1 while RabbitMQ blocks publishers because of a memory or disk alarm, else 0.
+        blocked: IntGauge = "wahook_broker_blocked";
+        /// Number of times RabbitMQ began to block publishers.
+        blocked_total: IntCounter = "wahook_broker_blocked_total";
+    }
+}
 
 /// Metrics of the connections of one program. Clones share the counts.
 #[derive(Debug, Clone)]
@@ -21,7 +35,11 @@ pub struct ConnectionMetrics {
 }
 
 impl BrokerMetrics {
-    pub(super) fn new(registry: &Registry) -> Result<Self> {
+    /// Registers the families of the connections.
+    ///
+    /// # Errors
+    /// If the registry contains them already.
+    pub fn new(registry: &Registry) -> Result<Self> {
         let families = BrokerFamilies::register(registry)?;
         Ok(Self {
             publish: ConnectionMetrics::of(&families, "publish"),
@@ -31,7 +49,9 @@ impl BrokerMetrics {
         })
     }
 
-    pub(super) fn consume(&self) -> ConnectionMetrics {
+    /// Returns the metrics of the consuming connection.
+    #[must_use]
+    pub fn consume(&self) -> ConnectionMetrics {
         ConnectionMetrics::of(&self.families, "consume")
     }
 

@@ -1,21 +1,29 @@
 //! Macro that declares metric families; the doc comment is the help text.
+//!
+//! Dashboards and alerts depend on the names, so a rename is a breaking change.
+//!
+//! Labels have few values, all known in advance: the configured name of an endpoint,
+//! the class of an outcome, the number of an attempt. Never an address, an id or
+//! another value that a client chooses.
 
 use prometheus::{
     Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts,
-    Registry, Result, core::Collector,
+    Registry, Result, core::Collector, proto::MetricType,
 };
 
 /// Declaration of one family.
-pub(super) struct Description {
-    pub(super) name: &'static str,
+pub struct Description {
+    pub name: &'static str,
     /// Lines of the doc comment.
-    pub(super) help: &'static [&'static str],
-    pub(super) labels: &'static [&'static str],
+    pub help: &'static [&'static str],
+    pub labels: &'static [&'static str],
     /// Upper bounds, for histograms only.
-    pub(super) buckets: Option<&'static [f64]>,
+    pub buckets: Option<&'static [f64]>,
 }
 
-/// Declares a struct of families and its registration.
+/// Declares a struct of families and its registration. The calling crate needs the
+/// crate `prometheus`.
+#[macro_export]
 macro_rules! families {
     (
         $(#[doc = $about:literal])+
@@ -33,6 +41,10 @@ macro_rules! families {
         }
 
         impl $group {
+            /// Registers the families.
+            ///
+            /// # Errors
+            /// If the registry contains one of them already.
             pub(super) fn register(
                 registry: &prometheus::Registry,
             ) -> prometheus::Result<Self> {
@@ -51,20 +63,43 @@ macro_rules! families {
         }
     };
 }
-pub(super) use families;
 
 /// Kind of metric family.
-pub(super) trait Family: Collector + Clone + Sized + 'static {
+pub trait Family: Collector + Clone + Sized + 'static {
+    const KIND: MetricType;
+
+    /// Creates the family without registering it.
+    ///
+    /// # Errors
+    /// If a name is invalid.
     fn build(description: &Description) -> Result<Self>;
 }
 
-pub(super) fn register<F: Family>(registry: &Registry, description: &Description) -> Result<F> {
+/// Registers a family.
+///
+/// # Errors
+/// If a name is invalid, or the registry contains the family already.
+pub fn register<F: Family>(registry: &Registry, description: &Description) -> Result<F> {
+    debug_assert!(
+        description.follows_conventions(F::KIND),
+        "{}",
+        description.name
+    );
     let family = F::build(description)?;
     registry.register(Box::new(family.clone()))?;
     Ok(family)
 }
 
 impl Description {
+    /// Returns true if the name has our prefix and the suffix of its kind, and the
+    /// family has a help text.
+    fn follows_conventions(&self, kind: MetricType) -> bool {
+        self.name.starts_with("wahook_")
+            && self.name.ends_with("_total") == (kind == MetricType::COUNTER)
+            && (self.name.ends_with("_seconds") || kind != MetricType::HISTOGRAM)
+            && self.help().len() > 10
+    }
+
     fn help(&self) -> String {
         let lines: Vec<&str> = self.help.iter().map(|line| line.trim()).collect();
         lines.join(" ")
@@ -84,36 +119,48 @@ impl Description {
 }
 
 impl Family for IntCounter {
+    const KIND: MetricType = MetricType::COUNTER;
+
     fn build(description: &Description) -> Result<Self> {
         Self::with_opts(description.opts())
     }
 }
 
 impl Family for IntCounterVec {
+    const KIND: MetricType = MetricType::COUNTER;
+
     fn build(description: &Description) -> Result<Self> {
         Self::new(description.opts(), description.labels)
     }
 }
 
 impl Family for IntGauge {
+    const KIND: MetricType = MetricType::GAUGE;
+
     fn build(description: &Description) -> Result<Self> {
         Self::with_opts(description.opts())
     }
 }
 
 impl Family for IntGaugeVec {
+    const KIND: MetricType = MetricType::GAUGE;
+
     fn build(description: &Description) -> Result<Self> {
         Self::new(description.opts(), description.labels)
     }
 }
 
 impl Family for Histogram {
+    const KIND: MetricType = MetricType::HISTOGRAM;
+
     fn build(description: &Description) -> Result<Self> {
         Self::with_opts(description.histogram_opts())
     }
 }
 
 impl Family for HistogramVec {
+    const KIND: MetricType = MetricType::HISTOGRAM;
+
     fn build(description: &Description) -> Result<Self> {
         Self::new(description.histogram_opts(), description.labels)
     }

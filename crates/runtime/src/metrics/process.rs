@@ -1,8 +1,16 @@
 //! Metrics of the process.
 
-use prometheus::{Registry, Result, process_collector::ProcessCollector};
+use prometheus::{IntGaugeVec, Registry, Result, process_collector::ProcessCollector};
 
-use super::families::ProcessFamilies;
+use crate::families;
+
+families! {
+    /// Families of every program.
+    ProcessFamilies {
+        /// Always 1; the labels are the program and its version.
+        build_info: IntGaugeVec = "wahook_build_info" ["program", "version"];
+    }
+}
 
 /// Figures of the process (CPU, memory, open files; read for every scrape) and its
 /// build.

@@ -1,17 +1,8 @@
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    time::Duration,
-};
+use std::collections::{BTreeMap, BTreeSet};
 
-use wahook_domain::{AttemptNumber, EndpointName, FailureCause, Outcome, RetryRule};
+use prometheus::IntGauge;
 
 use super::*;
-
-fn consumer(registry: &Registry) -> (ConsumerMetrics, EndpointMetrics) {
-    let metrics = ConsumerMetrics::new(registry).unwrap();
-    let endpoint = metrics.endpoint(&EndpointName::default(), &RetryRule::new(3, 5000).unwrap());
-    (metrics, endpoint)
-}
 
 /// Returns the value of a sample by its rendered name and labels.
 fn value(registry: &Registry, series: &str) -> Option<f64> {
@@ -72,113 +63,27 @@ fn check_series(series: &str, types: &BTreeMap<String, String>) {
     }
 }
 
-fn check_names(types: &BTreeMap<String, String>) {
-    for (name, kind) in types {
-        assert!(
-            name.starts_with("wahook_") || name.starts_with("process_"),
-            "{name}"
-        );
-        assert_eq!(
-            name.ends_with("_total"),
-            kind == "counter",
-            "{name} is a {kind}"
-        );
-        assert!(kind != "histogram" || name.ends_with("_seconds"), "{name}");
-    }
-}
-
 #[test]
-fn producer_metrics_are_well_formed_and_complete_from_the_start() {
-    let registry = Registry::new();
-    let _metrics = ProducerMetrics::new(&registry).unwrap();
-    let types = check_format(&render(&registry));
-    check_names(&types);
-    let names: Vec<&str> = types.keys().map(String::as_str).collect();
-    assert_eq!(
-        names,
-        [
-            "wahook_batches_total",
-            "wahook_broker_blocked",
-            "wahook_broker_blocked_total",
-            "wahook_connection_up",
-            "wahook_event_warnings_total",
-            "wahook_events_accepted_total",
-            "wahook_events_duplicate_total",
-            "wahook_events_refused_total",
-            "wahook_events_unwanted_total",
-            "wahook_publish_confirm_seconds",
-            "wahook_reconnects_total",
-            "wahook_requests_in_flight",
-        ]
-    );
-    for reason in RefusalReason::ALL {
-        let series = format!(
-            "wahook_events_refused_total{{reason=\"{}\"}}",
-            reason.label()
-        );
-        assert_eq!(value(&registry, &series), Some(0.0), "{series}");
-    }
-}
-
-#[test]
-fn consumer_metrics_are_well_formed_and_complete_from_the_start() {
-    let registry = Registry::new();
-    let _metrics = consumer(&registry);
-    let types = check_format(&render(&registry));
-    check_names(&types);
-    let names: Vec<&str> = types.keys().map(String::as_str).collect();
-    assert_eq!(
-        names,
-        [
-            "wahook_attempt_duration_seconds",
-            "wahook_attempts_total",
-            "wahook_broker_blocked",
-            "wahook_broker_blocked_total",
-            "wahook_circuit_open",
-            "wahook_circuit_opened_total",
-            "wahook_connection_up",
-            "wahook_deliveries_in_flight",
-            "wahook_deliveries_total",
-            "wahook_delivery_end_to_end_seconds",
-            "wahook_delivery_limit",
-            "wahook_events_put_back_total",
-            "wahook_events_redelivered_total",
-            "wahook_log_available",
-            "wahook_log_lag_seconds",
-            "wahook_log_results_pending",
-            "wahook_log_results_total",
-            "wahook_log_write_errors_total",
-            "wahook_log_write_seconds",
-            "wahook_poison_messages_total",
-            "wahook_probes_total",
-            "wahook_queue_wait_seconds",
-            "wahook_reconnects_total",
-            "wahook_reloads_total",
-            "wahook_retries_scheduled_total",
-        ]
-    );
-    for series in [
-        "wahook_attempts_total{attempt=\"4\",endpoint=\"default\",outcome=\"timeout\"}",
-        "wahook_connection_up{connection=\"consume\"}",
-        "wahook_connection_up{connection=\"publish\"}",
-        "wahook_deliveries_total{endpoint=\"default\",result=\"dead_lettered\"}",
-        "wahook_events_redelivered_total{action=\"skipped\",endpoint=\"default\"}",
-        "wahook_circuit_open{endpoint=\"default\"}",
-        "wahook_probes_total{endpoint=\"default\",result=\"failed\"}",
-        "wahook_reloads_total{result=\"refused\"}",
-        "wahook_log_results_total{path=\"drained\"}",
-        "wahook_retries_scheduled_total{delay=\"5000\",endpoint=\"default\"}",
-        "wahook_retries_scheduled_total{delay=\"300000\",endpoint=\"default\"}",
-    ] {
-        assert_eq!(value(&registry, series), Some(0.0), "{series}");
-    }
-}
-
-#[test]
-fn build_info_names_program_and_version() {
+fn shared_metrics_are_well_formed_and_complete_from_the_start() {
     let registry = Registry::new();
     let _process = ProcessMetrics::new(&registry, "wahook-producer").unwrap();
-    check_names(&check_format(&render(&registry)));
+    let _broker = BrokerMetrics::new(&registry).unwrap();
+    let types = check_format(&render(&registry));
+    let names: Vec<&str> = types.keys().map(String::as_str).collect();
+    let own: Vec<_> = names
+        .iter()
+        .filter(|name| !name.starts_with("process_"))
+        .collect();
+    assert_eq!(
+        own,
+        [
+            &"wahook_broker_blocked",
+            &"wahook_broker_blocked_total",
+            &"wahook_build_info",
+            &"wahook_connection_up",
+            &"wahook_reconnects_total",
+        ]
+    );
     let version = env!("CARGO_PKG_VERSION");
     let build = format!("wahook_build_info{{program=\"wahook-producer\",version=\"{version}\"}}");
     assert_eq!(value(&registry, &build), Some(1.0));
@@ -186,118 +91,10 @@ fn build_info_names_program_and_version() {
 }
 
 #[test]
-fn every_outcome_counts_in_a_series_that_exists_from_the_start() {
-    let causes = [
-        FailureCause::Dns,
-        FailureCause::ConnectionRefused,
-        FailureCause::ConnectionReset,
-        FailureCause::Connect,
-        FailureCause::Tls,
-        FailureCause::Protocol,
-        FailureCause::Body,
-        FailureCause::Blocked,
-        FailureCause::Other,
-    ];
-    let mut outcomes = vec![
-        Outcome::Delivered { status: 200 },
-        Outcome::Answered {
-            status: 404,
-            retry_after: None,
-        },
-        Outcome::Answered {
-            status: 503,
-            retry_after: None,
-        },
-        Outcome::Answered {
-            status: 600,
-            retry_after: None,
-        },
-        Outcome::Redirected {
-            status: 302,
-            location: None,
-        },
-        Outcome::TimedOut {
-            limit: Duration::from_secs(30),
-        },
-    ];
-    outcomes.extend(causes.map(|cause| Outcome::Failed {
-        cause,
-        detail: String::new(),
-    }));
-
-    let registry = Registry::new();
-    let (_, endpoint) = consumer(&registry);
-    let lines_before = render(&registry).lines().count();
-    for outcome in &outcomes {
-        endpoint.attempted(outcome, AttemptNumber::FIRST, Duration::from_millis(7));
-        let label = outcome.label();
-        let series = format!(
-            "wahook_attempts_total{{attempt=\"1\",endpoint=\"default\",outcome=\"{label}\"}}"
-        );
-        assert_eq!(value(&registry, &series), Some(1.0), "{series}");
-    }
-    assert_eq!(render(&registry).lines().count(), lines_before);
-    let durations = "wahook_attempt_duration_seconds_count{endpoint=\"default\"}";
-    assert_eq!(value(&registry, durations), Some(15.0));
-}
-
-#[test]
-fn high_attempt_numbers_share_one_series() {
-    let registry = Registry::new();
-    let (_, endpoint) = consumer(&registry);
-    for number in [12, 13, u32::MAX] {
-        let number = AttemptNumber::new(number).unwrap();
-        endpoint.attempted(&Outcome::Delivered { status: 200 }, number, Duration::ZERO);
-    }
-    let more = "wahook_attempts_total{attempt=\"more\",endpoint=\"default\",outcome=\"delivered\"}";
-    assert_eq!(value(&registry, more), Some(3.0));
-}
-
-#[test]
-fn timed_out_attempt_is_counted_above_the_time_limit() {
-    let registry = Registry::new();
-    let (_, endpoint) = consumer(&registry);
-    let timed_out = Outcome::TimedOut {
-        limit: Duration::from_secs(30),
-    };
-    endpoint.attempted(
-        &timed_out,
-        AttemptNumber::FIRST,
-        Duration::from_millis(30_004),
-    );
-    let bucket = |limit| {
-        let series = format!(
-            "wahook_attempt_duration_seconds_bucket{{endpoint=\"default\",le=\"{limit}\"}}"
-        );
-        value(&registry, &series)
-    };
-    assert_eq!((bucket("30"), bucket("35")), (Some(0.0), Some(1.0)));
-}
-
-#[test]
-fn deliveries_and_retries_are_counted_for_their_endpoint() {
-    let registry = Registry::new();
-    let (_, endpoint) = consumer(&registry);
-    endpoint.delivered(Duration::from_millis(35_100));
-    endpoint.dead_lettered();
-    endpoint.first_begun(Duration::from_secs(61));
-    let rule = RetryRule::new(3, 5000).unwrap();
-    endpoint.retry_scheduled(rule.wait_steps()[0]);
-    for series in [
-        "wahook_deliveries_total{endpoint=\"default\",result=\"delivered\"}",
-        "wahook_deliveries_total{endpoint=\"default\",result=\"dead_lettered\"}",
-        "wahook_delivery_end_to_end_seconds_bucket{endpoint=\"default\",le=\"40\"}",
-        "wahook_queue_wait_seconds_bucket{endpoint=\"default\",le=\"120\"}",
-        "wahook_retries_scheduled_total{delay=\"5000\",endpoint=\"default\"}",
-    ] {
-        assert_eq!(value(&registry, series), Some(1.0), "{series}");
-    }
-}
-
-#[test]
 fn reconnects_count_from_the_second_connection_on() {
     let registry = Registry::new();
-    let (metrics, _) = consumer(&registry);
+    let metrics = BrokerMetrics::new(&registry).unwrap();
+    let consume = metrics.consume();
     let reconnects = "wahook_reconnects_total{connection=\"consume\"}";
     let up = "wahook_connection_up{connection=\"consume\"}";
     for (is_up, made, expected) in [
@@ -307,7 +104,7 @@ fn reconnects_count_from_the_second_connection_on() {
         (true, 3, 2.0),
         (true, 3, 2.0),
     ] {
-        metrics.consume.observe(is_up, made);
+        consume.observe(is_up, made);
         assert_eq!(value(&registry, reconnects), Some(expected));
         assert_eq!(value(&registry, up), Some(f64::from(u8::from(is_up))));
     }
@@ -320,9 +117,9 @@ fn reconnects_count_from_the_second_connection_on() {
 #[test]
 fn repeated_alarm_reports_count_once() {
     let registry = Registry::new();
-    let metrics = ProducerMetrics::new(&registry).unwrap();
+    let metrics = BrokerMetrics::new(&registry).unwrap();
     for blocked in [false, true, true, false, true] {
-        metrics.broker.set_blocked(blocked);
+        metrics.set_blocked(blocked);
     }
     assert_eq!(value(&registry, "wahook_broker_blocked"), Some(1.0));
     assert_eq!(value(&registry, "wahook_broker_blocked_total"), Some(2.0));
@@ -330,9 +127,7 @@ fn repeated_alarm_reports_count_once() {
 
 #[test]
 fn in_flight_gauge_is_decremented_when_the_holder_panics() {
-    let registry = Registry::new();
-    let (_, endpoint) = consumer(&registry);
-    let gauge = endpoint.in_flight;
+    let gauge = IntGauge::new("in_flight", "holders").unwrap();
     let held = InFlightGuard::new(&gauge);
     assert_eq!(gauge.get(), 1);
     let ended = std::thread::spawn(move || {
@@ -346,6 +141,6 @@ fn in_flight_gauge_is_decremented_when_the_holder_panics() {
 #[test]
 fn metrics_can_be_registered_only_once() {
     let registry = Registry::new();
-    assert!(ProducerMetrics::new(&registry).is_ok());
-    assert!(ProducerMetrics::new(&registry).is_err());
+    assert!(BrokerMetrics::new(&registry).is_ok());
+    assert!(BrokerMetrics::new(&registry).is_err());
 }

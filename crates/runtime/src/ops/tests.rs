@@ -10,7 +10,7 @@ use tokio::{
 };
 
 use super::*;
-use crate::{metrics::ProducerMetrics, shutdown::Shutdown};
+use crate::{metrics::BrokerMetrics, shutdown::Shutdown};
 
 /// Far longer than any step here takes.
 const LIMIT: Duration = Duration::from_secs(10);
@@ -83,16 +83,16 @@ async fn program_is_alive_while_its_checks_fail() {
 #[tokio::test]
 async fn metrics_are_answered_in_prometheus_text_format() {
     let registry = Registry::new();
-    let metrics = ProducerMetrics::new(&registry).unwrap();
+    let metrics = BrokerMetrics::new(&registry).unwrap();
     let address = serving(router(registry, Readiness::new())).await;
-    metrics.events_accepted.inc_by(3);
+    metrics.consume().observe(true, 4);
     let (head, body) = fetch(address, "/metrics").await;
     assert!(
         head.contains("content-type: text/plain; version=0.0.4"),
         "{head}"
     );
     assert!(
-        body.contains("\nwahook_events_accepted_total 3\n"),
+        body.contains("\nwahook_reconnects_total{connection=\"consume\"} 3\n"),
         "{body}"
     );
 }

@@ -1,14 +1,11 @@
-//! Metrics of the consumer.
+//! Metrics of one endpoint.
 
 use std::time::Duration;
 
-use prometheus::{Histogram, IntCounter, IntCounterVec, IntGauge, Registry, Result};
+use prometheus::{Histogram, IntCounter, IntCounterVec, IntGauge};
 use wahook_domain::{AttemptNumber, EndpointName, Outcome, RetryRule, WaitStep};
 
-use super::{
-    broker::{BrokerMetrics, ConnectionMetrics},
-    families::ConsumerFamilies,
-};
+use super::families::ConsumerFamilies;
 
 /// Values of `Outcome::label`.
 const OUTCOMES: [&str; 15] = [
@@ -34,71 +31,10 @@ const ATTEMPTS: [&str; 11] = ["1", "2", "3", "4", "5", "6", "7", "8", "9", "10",
 /// Label for higher numbers: the header of a message must not create series.
 const MORE_ATTEMPTS: &str = "more";
 
-/// Series of the consumer. Clones share the counts.
-#[derive(Debug, Clone)]
-pub struct ConsumerMetrics {
-    /// Messages that could not be decoded.
-    pub poison_messages: IntCounter,
-    /// Seconds per batch written to the log.
-    pub log_write_seconds: Histogram,
-    /// Batches that could not be written to the log.
-    pub log_write_errors: IntCounter,
-    /// Seconds from the end of an attempt until its result was durable.
-    pub log_lag_seconds: Histogram,
-    pub log_results: LogResults,
-    /// Results in this program that wait for the log or the results queue.
-    pub log_results_pending: IntGauge,
-    /// 1 while results can be written to the log.
-    pub log_available: IntGauge,
-    /// Reloads of the endpoints file.
-    pub reloads: Reloads,
-    /// Connections to RabbitMQ, with the publishing one.
-    pub broker: BrokerMetrics,
-    /// Consuming connection.
-    pub consume: ConnectionMetrics,
-    families: ConsumerFamilies,
-}
-
-/// Reloads of the endpoints file by result.
-#[derive(Debug, Clone)]
-pub struct Reloads {
-    /// The file is in effect.
-    pub applied: IntCounter,
-    /// The file has faults, and nothing changed.
-    pub refused: IntCounter,
-}
-
-/// Probes of a paused endpoint by result.
-#[derive(Debug, Clone)]
-pub struct Probes {
-    pub delivered: IntCounter,
-    pub failed: IntCounter,
-}
-
-/// Results by their path to the log.
-#[derive(Debug, Clone)]
-pub struct LogResults {
-    /// Written directly.
-    pub direct: IntCounter,
-    /// Published to the results queue.
-    pub spilled: IntCounter,
-    /// Written from the results queue.
-    pub drained: IntCounter,
-}
-
-/// Redelivered events by action.
-#[derive(Debug, Clone)]
-pub struct Redelivered {
-    /// Attempted: the log has no such attempt, or is unavailable.
-    pub attempted: IntCounter,
-    /// Skipped: the log has the attempt.
-    pub skipped: IntCounter,
-}
-
 /// Series of one endpoint. Clones share the counts.
 #[derive(Debug, Clone)]
 pub struct EndpointMetrics {
-    /// Deliveries in flight; see [`super::InFlightGuard`].
+    /// Deliveries in flight; see [`wahook_runtime::metrics::InFlightGuard`].
     pub in_flight: IntGauge,
     /// Maximum number of deliveries in flight.
     pub limit: IntGauge,
@@ -120,43 +56,25 @@ pub struct EndpointMetrics {
     retries_scheduled: IntCounterVec,
 }
 
-impl ConsumerMetrics {
-    /// Registers the consumer's families.
-    ///
-    /// # Errors
-    /// When the registry holds them already.
-    pub fn new(registry: &Registry) -> Result<Self> {
-        let broker = BrokerMetrics::new(registry)?;
-        let families = ConsumerFamilies::register(registry)?;
-        let path = |path| families.log_results.with_label_values(&[path]);
-        let reload = |result| families.reloads.with_label_values(&[result]);
-        Ok(Self {
-            poison_messages: families.poison_messages.clone(),
-            log_write_seconds: families.log_write.clone(),
-            log_write_errors: families.log_write_errors.clone(),
-            log_lag_seconds: families.log_lag.clone(),
-            log_results: LogResults {
-                direct: path("direct"),
-                spilled: path("spilled"),
-                drained: path("drained"),
-            },
-            log_results_pending: families.log_results_pending.clone(),
-            log_available: families.log_available.clone(),
-            reloads: Reloads {
-                applied: reload("applied"),
-                refused: reload("refused"),
-            },
-            consume: broker.consume(),
-            broker,
-            families,
-        })
-    }
+/// Probes of a paused endpoint by result.
+#[derive(Debug, Clone)]
+pub struct Probes {
+    pub delivered: IntCounter,
+    pub failed: IntCounter,
+}
 
-    /// Returns the series of one endpoint. Every series that its retry rule can reach
-    /// is created at 0.
-    #[must_use]
-    pub fn endpoint(&self, name: &EndpointName, rule: &RetryRule) -> EndpointMetrics {
-        let families = &self.families;
+/// Redelivered events by action.
+#[derive(Debug, Clone)]
+pub struct Redelivered {
+    /// Attempted: the log has no such attempt, or is unavailable.
+    pub attempted: IntCounter,
+    /// Skipped: the log has the attempt.
+    pub skipped: IntCounter,
+}
+
+impl EndpointMetrics {
+    /// Creates every series that the endpoint's retry rule can reach, at 0.
+    pub(super) fn new(families: &ConsumerFamilies, name: &EndpointName, rule: &RetryRule) -> Self {
         let endpoint = name.as_str();
         let result = |result| families.deliveries.with_label_values(&[endpoint, result]);
         let action = |action| {
@@ -165,7 +83,7 @@ impl ConsumerMetrics {
                 .with_label_values(&[endpoint, action])
         };
         let probe = |result| families.probes.with_label_values(&[endpoint, result]);
-        let metrics = EndpointMetrics {
+        let metrics = Self {
             in_flight: families.deliveries_in_flight.with_label_values(&[endpoint]),
             limit: families.delivery_limit.with_label_values(&[endpoint]),
             redelivered: Redelivered {
@@ -200,9 +118,7 @@ impl ConsumerMetrics {
         }
         metrics
     }
-}
 
-impl EndpointMetrics {
     /// Records the start of an event's first attempt, after its wait in the queue.
     pub fn first_begun(&self, waited: Duration) {
         self.queue_wait_seconds.observe(waited.as_secs_f64());

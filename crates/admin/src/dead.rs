@@ -1,4 +1,4 @@
-//! `wahook-consumer dead`: commands on dead letters.
+//! `dead`: commands on dead letters.
 
 mod filter;
 mod redrive;
@@ -8,9 +8,10 @@ use clap::{Args, Subcommand};
 use indicatif::{ProgressBar, ProgressStyle};
 use std::num::NonZeroU32;
 use wahook_domain::EndpointName;
-use wahook_queue::{Broker, BrokerUri, DeadLetters};
+use wahook_queue::{Broker, DeadLetters};
 use wahook_runtime::{Age, Settings, Shutdown, clock};
 
+use crate::settings::read_broker;
 use filter::Filter;
 
 /// Commands on dead letters.
@@ -90,9 +91,7 @@ struct NothingSelected;
 
 /// Reads the broker's address.
 pub fn read_settings(settings: &mut Settings) -> Option<Broker> {
-    let uri: Option<BrokerUri> =
-        settings.required_parsed("AMQP_URL", "the broker's address", BrokerUri::EXAMPLE);
-    uri.map(Broker::from)
+    read_broker(settings).map(Broker::from)
 }
 
 /// Runs the command.

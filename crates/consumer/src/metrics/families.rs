@@ -1,19 +1,7 @@
-//! All metric families. Dashboards and alerts depend on these names, so a rename is
-//! a breaking change.
-//!
-//! Labels have few values, all known in advance: the configured name of an endpoint,
-//! the class of an outcome, the number of an attempt. Never an address, an id or
-//! another value that a client chooses.
+//! Metric families of the consumer.
 
 use prometheus::{Histogram, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec};
-
-use super::declare::families;
-
-/// A confirm takes about 1 ms on an idle broker, and publishing gives up
-/// within 10 s.
-const CONFIRM_SECONDS: &[f64] = &[
-    0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0,
-];
+use wahook_runtime::families;
 
 /// The time limit of an attempt is 30 s by default, so timed-out attempts are counted
 /// between the last two.
@@ -41,51 +29,6 @@ const QUEUE_WAIT_SECONDS: &[f64] = &[
 const LOG_LAG_SECONDS: &[f64] = &[
     0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0, 900.0, 3600.0,
 ];
-
-families! {
-    /// Families of every program.
-    ProcessFamilies {
-        /// Always 1; the labels are the program and its version.
-        build_info: IntGaugeVec = "wahook_build_info" ["program", "version"];
-    }
-}
-
-families! {
-    /// Families of the connections to RabbitMQ.
-    BrokerFamilies {
-        /// 1 while the connection to RabbitMQ is up, else 0.
-        connection_up: IntGaugeVec = "wahook_connection_up" ["connection"];
-        /// Reconnections to RabbitMQ after a lost connection.
-        reconnects: IntCounterVec = "wahook_reconnects_total" ["connection"];
-        /// 1 while RabbitMQ blocks publishers because of a memory or disk alarm, else 0.
-        blocked: IntGauge = "wahook_broker_blocked";
-        /// Number of times RabbitMQ began to block publishers.
-        blocked_total: IntCounter = "wahook_broker_blocked_total";
-    }
-}
-
-families! {
-    /// Families of the producer.
-    ProducerFamilies {
-        /// Events answered 202 and confirmed by the broker for at least one endpoint.
-        events_accepted: IntCounter = "wahook_events_accepted_total";
-        /// Events answered 202 that match no endpoint and are not delivered.
-        events_unwanted: IntCounter = "wahook_events_unwanted_total";
-        /// Events answered 200 and not published again: the same event was accepted within
-        /// the last ten minutes.
-        events_duplicate: IntCounter = "wahook_events_duplicate_total";
-        /// Refused events by reason; the gateway may send them again.
-        events_refused: IntCounterVec = "wahook_events_refused_total" ["reason"];
-        /// Deviations from the documented event format that lenient validation accepted.
-        event_warnings: IntCounter = "wahook_event_warnings_total";
-        /// Received batches of events.
-        batches: IntCounter = "wahook_batches_total";
-        /// Seconds from the publishing of an event to the broker's confirm.
-        publish_confirm: Histogram = "wahook_publish_confirm_seconds" in CONFIRM_SECONDS;
-        /// Requests in flight.
-        requests_in_flight: IntGauge = "wahook_requests_in_flight";
-    }
-}
 
 families! {
     /// Families of the consumer and the delivery log.

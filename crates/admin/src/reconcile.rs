@@ -1,4 +1,4 @@
-//! `wahook-consumer reconcile`: accounts for every accepted event from the log and
+//! `reconcile`: accounts for every accepted event from the log and
 //! the broker.
 
 mod accepted;
@@ -20,14 +20,14 @@ use std::{
 };
 use tokio::time::Instant;
 use wahook_delivery_log::MongoLog;
-use wahook_domain::{EndpointName, EventId, UnixMillis};
+use wahook_domain::{EndpointName, EventId, PREFETCH_FACTOR, UnixMillis};
 use wahook_queue::{
     BrokerUri, Inspector,
     topology::{DEAD_QUEUE, RESULTS_QUEUE, work_queue},
 };
 use wahook_runtime::{Age, Moment, Settings, Shutdown, clock};
 
-use crate::{endpoint_set::PREFETCH_FACTOR, settings::LogSettings};
+use crate::settings::{LogSettings, read_broker};
 use report::{Finding, QueueRow, Report, Row, Scope};
 use search::{Search, SearchOptions};
 
@@ -77,8 +77,7 @@ impl ReconcileSettings {
     /// Reads the settings. Returns `None` after a fault; faults are collected in
     /// `settings`.
     pub fn read(settings: &mut Settings) -> Option<Self> {
-        let broker =
-            settings.required_parsed("AMQP_URL", "the broker's address", BrokerUri::EXAMPLE);
+        let broker = read_broker(settings);
         let log = LogSettings::read(settings);
         let timeout = settings.in_range("WEBHOOK_TIMEOUT", 30_000, 100..=300_000, "30000");
         Some(Self {

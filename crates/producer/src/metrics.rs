@@ -1,8 +1,36 @@
 //! Metrics of the producer.
 
 use prometheus::{Histogram, IntCounter, IntCounterVec, IntGauge, Registry, Result};
+use wahook_runtime::{families, metrics::BrokerMetrics};
 
-use super::{broker::BrokerMetrics, families::ProducerFamilies};
+/// A confirm takes about 1 ms on an idle broker, and publishing gives up
+/// within 10 s.
+const CONFIRM_SECONDS: &[f64] = &[
+    0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0,
+];
+
+families! {
+    /// Families of the producer.
+    ProducerFamilies {
+        /// Events answered 202 and confirmed by the broker for at least one endpoint.
+        events_accepted: IntCounter = "wahook_events_accepted_total";
+        /// Events answered 202 that match no endpoint and are not delivered.
+        events_unwanted: IntCounter = "wahook_events_unwanted_total";
+        /// Events answered 200 and not published again: the same event was accepted within
+        /// the last ten minutes.
+        events_duplicate: IntCounter = "wahook_events_duplicate_total";
+        /// Refused events by reason; the gateway may send them again.
+        events_refused: IntCounterVec = "wahook_events_refused_total" ["reason"];
+        /// Deviations from the documented event format that lenient validation accepted.
+        event_warnings: IntCounter = "wahook_event_warnings_total";
+        /// Received batches of events.
+        batches: IntCounter = "wahook_batches_total";
+        /// Seconds from the publishing of an event to the broker's confirm.
+        publish_confirm: Histogram = "wahook_publish_confirm_seconds" in CONFIRM_SECONDS;
+        /// Requests in flight.
+        requests_in_flight: IntGauge = "wahook_requests_in_flight";
+    }
+}
 
 /// Series of the producer. Clones share the counts.
 #[derive(Debug, Clone)]
@@ -19,7 +47,7 @@ pub struct ProducerMetrics {
     pub batches: IntCounter,
     /// Seconds from a publish to its confirm.
     pub publish_confirm_seconds: Histogram,
-    /// Requests in flight; see [`super::InFlightGuard`].
+    /// Requests in flight; see [`wahook_runtime::metrics::InFlightGuard`].
     pub requests_in_flight: IntGauge,
     pub broker: BrokerMetrics,
     events_refused: IntCounterVec,
@@ -129,6 +157,44 @@ impl RefusalReason {
             Self::Unroutable => "unroutable",
             Self::Busy => "busy",
             Self::Stopping => "stopping",
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use wahook_runtime::metrics::render;
+
+    use super::*;
+
+    #[test]
+    fn producer_metrics_are_complete_from_the_start() {
+        let registry = Registry::new();
+        let _metrics = ProducerMetrics::new(&registry).unwrap();
+        let families = registry.gather();
+        let names: Vec<&str> = families.iter().map(|family| family.name()).collect();
+        assert_eq!(
+            names,
+            [
+                "wahook_batches_total",
+                "wahook_broker_blocked",
+                "wahook_broker_blocked_total",
+                "wahook_connection_up",
+                "wahook_event_warnings_total",
+                "wahook_events_accepted_total",
+                "wahook_events_duplicate_total",
+                "wahook_events_refused_total",
+                "wahook_events_unwanted_total",
+                "wahook_publish_confirm_seconds",
+                "wahook_reconnects_total",
+                "wahook_requests_in_flight",
+            ]
+        );
+        let text = render(&registry);
+        for reason in RefusalReason::ALL {
+            let label = reason.label();
+            let sample = format!("wahook_events_refused_total{{reason=\"{label}\"}} 0");
+            assert!(text.lines().any(|line| line == sample), "{sample}");
         }
     }
 }

@@ -1,7 +1,6 @@
-//! State of a supervised connection, for readiness and metrics.
+//! State of a supervised connection.
 
-use tokio::sync::watch;
-
+/// State of a connection, for readiness and metrics.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct LinkState {
     /// Connections made so far; 1 is the first, each further one a reconnect.
@@ -28,16 +27,5 @@ impl LinkState {
         self.up = false;
         self.blocked = None;
         self.last_error = Some(error);
-    }
-}
-
-/// Calls `observe` with the current state and after every change, until the
-/// connection's supervisor ends.
-pub async fn watch(mut link: watch::Receiver<LinkState>, mut observe: impl FnMut(&LinkState)) {
-    loop {
-        observe(&link.borrow_and_update());
-        if link.changed().await.is_err() {
-            return;
-        }
     }
 }

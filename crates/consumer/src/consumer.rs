@@ -1,0 +1,208 @@
+//! Parts of the consumer, in the order in which they start and stop.
+
+use anyhow::Context;
+use prometheus::Registry;
+use std::{io, time::Duration};
+use tokio::{
+    net::TcpListener,
+    signal::unix::Signal,
+    sync::{oneshot, watch},
+    task::JoinHandle,
+};
+use tokio_util::task::TaskTracker;
+use wahook_delivery_log::SharedLog;
+use wahook_queue::{Broker, LinkState, Publisher, PublisherTask, Topology};
+use wahook_runtime::{Link, Readiness, Shutdown, metrics::ProcessMetrics, ops};
+
+use crate::{
+    endpoint_set::{EndpointManager, Shared},
+    log_health::LogHealth,
+    log_watch,
+    metrics::ConsumerMetrics,
+    recorder::Recorder,
+    reload,
+    session::Sessions,
+    settings::DeliverySettings,
+};
+
+/// Publisher confirm timeout of a retry; then it is published again.
+const CONFIRM_LIMIT: Duration = Duration::from_secs(5);
+/// Time limit for the last publisher confirms at shutdown.
+const CLOSE_LIMIT: Duration = Duration::from_secs(2);
+
+/// Broker and log of the consumer: RabbitMQ and MongoDB, or one store that replaces both.
+pub struct Backends {
+    /// Queues of events, retries and dead letters.
+    pub broker: Broker,
+    /// Delivery log.
+    pub log: SharedLog,
+}
+
+/// Consumer over any broker and log.
+pub struct Consumer {
+    backends: Backends,
+    log_health: LogHealth,
+    settings: DeliverySettings,
+    /// SIGHUP reloads the endpoints file.
+    hangups: Signal,
+    registry: Registry,
+    metrics: ConsumerMetrics,
+    readiness: Readiness,
+}
+
+impl Consumer {
+    /// Creates a consumer that connects to nothing yet. SIGHUP no longer ends the program
+    /// from here on.
+    ///
+    /// # Errors
+    /// Fails if the system rejects the signal handler.
+    pub fn new(backends: Backends, settings: DeliverySettings) -> anyhow::Result<Self> {
+        let hangups = reload::signals()?;
+        let registry = Registry::new();
+        let metrics = ConsumerMetrics::new(&registry).context("metrics")?;
+        ProcessMetrics::new(&registry, "consumer").context("metrics")?;
+        Ok(Self {
+            backends,
+            log_health: LogHealth::default(),
+            settings,
+            hangups,
+            registry,
+            metrics,
+            readiness: Readiness::new(),
+        })
+    }
+
+    /// Runs until `shutdown`, then finishes the deliveries in flight and returns.
+    ///
+    /// # Errors
+    /// Fails if the listen address or the settings can't be used.
+    pub async fn run(self, shutdown: Shutdown) -> anyhow::Result<()> {
+        let listener = self.settings.listen.bind().await?;
+        let log_watch = self.watch_log();
+        // The consuming connection declares the topology before any delivery.
+        let (publisher, publishing) = self.start_publisher();
+        let link = self.watch_consuming_link();
+        let (recorder, recording) = self.start_recorder(publisher.clone());
+        let shared = self.shared(publisher, recorder);
+        let (manager, endpoints) = EndpointManager::start(shared, self.settings.endpoints.list)?;
+        let reloading = tokio::spawn(reload::apply_on_hangup(
+            self.hangups,
+            self.settings.endpoints.file,
+            manager,
+            self.metrics.reloads.clone(),
+        ));
+        let sessions = Sessions {
+            broker: self.backends.broker,
+            name: "wahook-consumer consuming".to_owned(),
+            endpoints,
+            log: self.backends.log,
+            log_health: self.log_health,
+            metrics: self.metrics,
+            link,
+            deliveries: TaskTracker::new(),
+        };
+        let server = OperatorServer::start(listener, self.registry, self.readiness, &shutdown);
+
+        sessions.run(&shutdown).await;
+        reloading.abort();
+        let _ = reloading.await;
+        // The recorder ends with its last handle. After a hard stop deliveries still
+        // hold handles; the broker redelivers their messages.
+        drop(sessions);
+        if !shutdown.is_hard() {
+            let _ = tokio::time::timeout(CLOSE_LIMIT, recording).await;
+        }
+        publishing.close(CLOSE_LIMIT).await;
+        log_watch.abort();
+        server.stop().await
+    }
+
+    fn watch_log(&self) -> JoinHandle<()> {
+        tokio::spawn(log_watch::watch(
+            self.backends.log.clone(),
+            self.settings.log_retention_days,
+            self.log_health.clone(),
+            self.metrics.clone(),
+        ))
+    }
+
+    fn start_publisher(&self) -> (Publisher, PublisherTask) {
+        let (publisher, task) = Publisher::start(
+            self.backends.broker.clone(),
+            "wahook-consumer publishing",
+            Topology::default(),
+            CONFIRM_LIMIT,
+        );
+        let check = self.readiness.check("broker_publishing");
+        let link = Link::publishing(check, self.metrics.broker.clone());
+        tokio::spawn(link.watch(publisher.link()));
+        (publisher, task)
+    }
+
+    /// Returns the sender of the consuming connection's state.
+    fn watch_consuming_link(&self) -> watch::Sender<LinkState> {
+        let (sender, states) = watch::channel(LinkState::default());
+        let check = self.readiness.check("broker_consuming");
+        let link = Link::consuming(check, self.metrics.consume.clone());
+        tokio::spawn(link.watch(states));
+        sender
+    }
+
+    fn start_recorder(&self, publisher: Publisher) -> (Recorder, JoinHandle<()>) {
+        Recorder::start(
+            self.backends.log.clone(),
+            publisher,
+            self.log_health.clone(),
+            self.metrics.clone(),
+        )
+    }
+
+    fn shared(&self, publisher: Publisher, recorder: Recorder) -> Shared {
+        Shared {
+            publisher,
+            recorder,
+            log: self.backends.log.clone(),
+            log_health: self.log_health.clone(),
+            metrics: self.metrics.clone(),
+            readiness: self.readiness.clone(),
+        }
+    }
+}
+
+/// Server of the operators' endpoints. Serves until the drain is complete, so that it can
+/// be watched.
+struct OperatorServer {
+    served: JoinHandle<io::Result<()>>,
+    stop: oneshot::Sender<()>,
+}
+
+impl OperatorServer {
+    fn start(
+        listener: TcpListener,
+        registry: Registry,
+        readiness: Readiness,
+        shutdown: &Shutdown,
+    ) -> Self {
+        let (stop, stopped) = oneshot::channel();
+        let router = ops::refuse_the_rest(
+            ops::router(registry, readiness.clone()),
+            "available paths: /livez, /readyz and /metrics",
+        );
+        let soft = shutdown.soft();
+        tokio::spawn(async move {
+            soft.await;
+            readiness.stopping();
+        });
+        let stopped = async {
+            let _ = stopped.await;
+        };
+        let served = tokio::spawn(ops::serve_until(listener, router, stopped, shutdown.hard()));
+        Self { served, stop }
+    }
+
+    async fn stop(self) -> anyhow::Result<()> {
+        let _ = self.stop.send(());
+        let served = self.served.await.context("serving HTTP")?;
+        served.context("serving HTTP")
+    }
+}

@@ -1,0 +1,71 @@
+//! Deliverer: what all deliveries to one endpoint share.
+
+use std::sync::Arc;
+use tokio::sync::Semaphore;
+use wahook_delivery_log::SharedLog;
+use wahook_domain::{EndpointName, QueuedEvent};
+use wahook_queue::{AckError, Outgoing, Publisher, Receipt};
+
+use crate::{
+    client::EndpointClient,
+    endpoint_gate::EndpointGate,
+    log_health::LogHealth,
+    metrics::{ConsumerMetrics, EndpointMetrics},
+    recorder::Recorder,
+    settings::EndpointSettings,
+};
+
+/// Delivers events to one endpoint; shared by all of its deliveries.
+pub(crate) struct Deliverer {
+    pub(crate) name: EndpointName,
+    pub(crate) settings: EndpointSettings,
+    pub(crate) client: EndpointClient,
+    /// Limits the requests in flight.
+    pub(crate) permits: Arc<Semaphore>,
+    /// Maximum number of unacked messages.
+    pub(crate) prefetch: u16,
+    pub(crate) gate: Arc<EndpointGate>,
+    /// Publishes retries and dead letters.
+    pub(crate) publisher: Publisher,
+    pub(crate) recorder: Recorder,
+    /// Delivery log, for the look-up of redelivered messages.
+    pub(crate) log: SharedLog,
+    /// Skips the look-up while the log is unavailable.
+    pub(crate) log_health: LogHealth,
+    /// Metrics of this endpoint.
+    pub(crate) metrics: EndpointMetrics,
+    /// Metrics of all endpoints together.
+    pub(crate) totals: ConsumerMetrics,
+}
+
+/// Purpose of an attempt.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum AttemptKind {
+    Delivery,
+    /// Tests whether a paused endpoint has recovered.
+    Probe,
+}
+
+impl Deliverer {
+    /// Puts this deliverer's settings into effect.
+    pub(crate) fn take_effect(&self) {
+        self.metrics.limit.set(self.settings.concurrency.into());
+        self.gate.apply_settings(&self.settings);
+    }
+
+    /// Publishes the event to its queue again and acknowledges the message, without a
+    /// counted attempt.
+    pub(crate) async fn republish_event(&self, event: &QueuedEvent, receipt: Receipt) {
+        let again = Outgoing::republish(event, &self.name);
+        self.publisher.publish_until_confirmed(&again).await;
+        log_ack_failure(receipt.ack().await);
+        self.metrics.put_back.inc();
+    }
+}
+
+/// Logs that an ack failed: the broker redelivers the message.
+pub(crate) fn log_ack_failure(result: Result<(), AckError>) {
+    if let Err(error) = result {
+        tracing::debug!(%error, "ack failed");
+    }
+}

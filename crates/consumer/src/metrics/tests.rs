@@ -1,0 +1,178 @@
+use std::time::Duration;
+
+use wahook_domain::{AttemptNumber, FailureCause, Outcome};
+use wahook_runtime::metrics::render;
+
+use super::*;
+
+/// Returns true if the rendered metrics contain this sample.
+fn has(registry: &Registry, sample: &str) -> bool {
+    render(registry).lines().any(|line| line == sample)
+}
+
+fn endpoint(registry: &Registry) -> EndpointMetrics {
+    let metrics = ConsumerMetrics::new(registry).unwrap();
+    metrics.endpoint(&EndpointName::default(), &RetryRule::new(3, 5000).unwrap())
+}
+
+#[test]
+fn consumer_metrics_are_complete_from_the_start() {
+    let registry = Registry::new();
+    let _metrics = endpoint(&registry);
+    let families = registry.gather();
+    let names: Vec<&str> = families.iter().map(|family| family.name()).collect();
+    assert_eq!(
+        names,
+        [
+            "wahook_attempt_duration_seconds",
+            "wahook_attempts_total",
+            "wahook_broker_blocked",
+            "wahook_broker_blocked_total",
+            "wahook_circuit_open",
+            "wahook_circuit_opened_total",
+            "wahook_connection_up",
+            "wahook_deliveries_in_flight",
+            "wahook_deliveries_total",
+            "wahook_delivery_end_to_end_seconds",
+            "wahook_delivery_limit",
+            "wahook_events_put_back_total",
+            "wahook_events_redelivered_total",
+            "wahook_log_available",
+            "wahook_log_lag_seconds",
+            "wahook_log_results_pending",
+            "wahook_log_results_total",
+            "wahook_log_write_errors_total",
+            "wahook_log_write_seconds",
+            "wahook_poison_messages_total",
+            "wahook_probes_total",
+            "wahook_queue_wait_seconds",
+            "wahook_reconnects_total",
+            "wahook_reloads_total",
+            "wahook_retries_scheduled_total",
+        ]
+    );
+    for series in [
+        "wahook_attempts_total{attempt=\"4\",endpoint=\"default\",outcome=\"timeout\"}",
+        "wahook_connection_up{connection=\"consume\"}",
+        "wahook_connection_up{connection=\"publish\"}",
+        "wahook_deliveries_total{endpoint=\"default\",result=\"dead_lettered\"}",
+        "wahook_events_redelivered_total{action=\"skipped\",endpoint=\"default\"}",
+        "wahook_circuit_open{endpoint=\"default\"}",
+        "wahook_probes_total{endpoint=\"default\",result=\"failed\"}",
+        "wahook_reloads_total{result=\"refused\"}",
+        "wahook_log_results_total{path=\"drained\"}",
+        "wahook_retries_scheduled_total{delay=\"5000\",endpoint=\"default\"}",
+        "wahook_retries_scheduled_total{delay=\"300000\",endpoint=\"default\"}",
+    ] {
+        assert!(has(&registry, &format!("{series} 0")), "{series}");
+    }
+}
+
+#[test]
+fn every_outcome_counts_in_a_series_that_exists_from_the_start() {
+    let causes = [
+        FailureCause::Dns,
+        FailureCause::ConnectionRefused,
+        FailureCause::ConnectionReset,
+        FailureCause::Connect,
+        FailureCause::Tls,
+        FailureCause::Protocol,
+        FailureCause::Body,
+        FailureCause::Blocked,
+        FailureCause::Other,
+    ];
+    let mut outcomes = vec![
+        Outcome::Delivered { status: 200 },
+        Outcome::Answered {
+            status: 404,
+            retry_after: None,
+        },
+        Outcome::Answered {
+            status: 503,
+            retry_after: None,
+        },
+        Outcome::Answered {
+            status: 600,
+            retry_after: None,
+        },
+        Outcome::Redirected {
+            status: 302,
+            location: None,
+        },
+        Outcome::TimedOut {
+            limit: Duration::from_secs(30),
+        },
+    ];
+    outcomes.extend(causes.map(|cause| Outcome::Failed {
+        cause,
+        detail: String::new(),
+    }));
+
+    let registry = Registry::new();
+    let endpoint = endpoint(&registry);
+    let lines_before = render(&registry).lines().count();
+    for outcome in &outcomes {
+        endpoint.attempted(outcome, AttemptNumber::FIRST, Duration::from_millis(7));
+        let label = outcome.label();
+        let series = format!(
+            "wahook_attempts_total{{attempt=\"1\",endpoint=\"default\",outcome=\"{label}\"}}"
+        );
+        assert!(has(&registry, &format!("{series} 1")), "{series}");
+    }
+    assert_eq!(render(&registry).lines().count(), lines_before);
+    let durations = "wahook_attempt_duration_seconds_count{endpoint=\"default\"} 15";
+    assert!(has(&registry, durations));
+}
+
+#[test]
+fn high_attempt_numbers_share_one_series() {
+    let registry = Registry::new();
+    let endpoint = endpoint(&registry);
+    for number in [12, 13, u32::MAX] {
+        let number = AttemptNumber::new(number).unwrap();
+        endpoint.attempted(&Outcome::Delivered { status: 200 }, number, Duration::ZERO);
+    }
+    let more =
+        "wahook_attempts_total{attempt=\"more\",endpoint=\"default\",outcome=\"delivered\"} 3";
+    assert!(has(&registry, more));
+}
+
+#[test]
+fn timed_out_attempt_is_counted_above_the_time_limit() {
+    let registry = Registry::new();
+    let endpoint = endpoint(&registry);
+    let timed_out = Outcome::TimedOut {
+        limit: Duration::from_secs(30),
+    };
+    endpoint.attempted(
+        &timed_out,
+        AttemptNumber::FIRST,
+        Duration::from_millis(30_004),
+    );
+    for (limit, count) in [("30", 0), ("35", 1)] {
+        let bucket = format!(
+            "wahook_attempt_duration_seconds_bucket{{endpoint=\"default\",le=\"{limit}\"}} {count}"
+        );
+        assert!(has(&registry, &bucket), "{bucket}");
+    }
+}
+
+#[test]
+fn deliveries_and_retries_are_counted_for_their_endpoint() {
+    let registry = Registry::new();
+    let endpoint = endpoint(&registry);
+    endpoint.delivered(Duration::from_millis(35_100));
+    endpoint.dead_lettered();
+    endpoint.first_begun(Duration::from_secs(61));
+    let rule = RetryRule::new(3, 5000).unwrap();
+    endpoint.retry_scheduled(rule.wait_steps()[0]);
+    for series in [
+        "wahook_deliveries_total{endpoint=\"default\",result=\"delivered\"}",
+        "wahook_deliveries_total{endpoint=\"default\",result=\"dead_lettered\"}",
+        "wahook_delivery_end_to_end_seconds_bucket{endpoint=\"default\",le=\"40\"}",
+        "wahook_queue_wait_seconds_bucket{endpoint=\"default\",le=\"120\"}",
+        "wahook_retries_scheduled_total{delay=\"5000\",endpoint=\"default\"}",
+    ] {
+        assert!(has(&registry, &format!("{series} 1")), "{series}");
+    }
+}
