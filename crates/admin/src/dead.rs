@@ -8,10 +8,9 @@ use clap::{Args, Subcommand};
 use indicatif::{ProgressBar, ProgressStyle};
 use std::num::NonZeroU32;
 use wahook_domain::EndpointName;
-use wahook_queue::{Broker, DeadLetters};
-use wahook_runtime::{Age, Settings, Shutdown, clock};
+use wahook_queue::{Broker, BrokerUri, DeadLetters};
+use wahook_runtime::{Age, Settings, Shutdown, clock, settings::shared::AMQP_URL};
 
-use crate::settings::read_broker;
 use filter::Filter;
 
 /// Commands on dead letters.
@@ -91,7 +90,8 @@ struct NothingSelected;
 
 /// Reads the broker's address.
 pub fn read_settings(settings: &mut Settings) -> Option<Broker> {
-    read_broker(settings).map(Broker::from)
+    let uri: Option<BrokerUri> = settings.value(&AMQP_URL);
+    uri.map(Broker::from)
 }
 
 /// Runs the command.

@@ -3,4 +3,3 @@
 
 pub mod dead;
 pub mod reconcile;
-mod settings;

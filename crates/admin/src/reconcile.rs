@@ -19,15 +19,17 @@ use std::{
     time::Duration,
 };
 use tokio::time::Instant;
-use wahook_delivery_log::MongoLog;
+use wahook_delivery_log::{LogSettingsError, MongoLog};
 use wahook_domain::{EndpointName, EventId, PREFETCH_FACTOR, UnixMillis};
 use wahook_queue::{
     BrokerUri, Inspector,
     topology::{DEAD_QUEUE, RESULTS_QUEUE, work_queue},
 };
-use wahook_runtime::{Age, Moment, Settings, Shutdown, clock};
+use wahook_runtime::{
+    Age, LogSettings, Moment, Settings, Shutdown, clock,
+    settings::shared::{AMQP_URL, read_timeout},
+};
 
-use crate::settings::{LogSettings, read_broker};
 use report::{Finding, QueueRow, Report, Row, Scope};
 use search::{Search, SearchOptions};
 
@@ -77,13 +79,13 @@ impl ReconcileSettings {
     /// Reads the settings. Returns `None` after a fault; faults are collected in
     /// `settings`.
     pub fn read(settings: &mut Settings) -> Option<Self> {
-        let broker = read_broker(settings);
-        let log = LogSettings::read(settings);
-        let timeout = settings.in_range("WEBHOOK_TIMEOUT", 30_000, 100..=300_000, "30000");
+        let broker = settings.value(&AMQP_URL);
+        let log = LogSettings::read(settings, MongoLog::check, LogSettingsError::is_database);
+        let webhook_timeout = read_timeout(settings);
         Some(Self {
             broker: broker?,
-            log,
-            webhook_timeout: Duration::from_millis(timeout),
+            log: log?,
+            webhook_timeout: webhook_timeout?,
         })
     }
 }

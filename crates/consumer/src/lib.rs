@@ -28,7 +28,7 @@ pub use consumer::{Backends, Consumer};
 pub use endpoint_set::topology;
 pub use settings::{
     ConsumerSettings, DeliverySettings, EndpointSettings, Endpoints, EndpointsFile, FileFault,
-    Secrets,
+    PROGRAM_SETTINGS, SETTINGS, Secrets, WEBHOOK_ENDPOINTS, WEBHOOK_URL,
 };
 
 use std::sync::Arc;
