@@ -76,18 +76,18 @@ impl Deliverer {
     /// Updates the endpoint's health. Returns true if the attempt counts against its
     /// event.
     fn record_health(&self, signal: HealthSignal, error: Option<&str>, kind: AttemptKind) -> bool {
-        self.gate.record(signal, error);
+        self.admission.record(signal, error);
         if kind == AttemptKind::Probe {
             let delivered = signal == HealthSignal::Success;
             if delivered {
                 self.metrics.probes.delivered.inc();
             } else {
                 self.metrics.probes.failed.inc();
-                self.gate.probe_failed(error);
+                self.admission.probe_failed(error);
             }
             delivered
         } else {
-            signal != HealthSignal::Failure || !self.gate.is_paused()
+            signal != HealthSignal::Failure || !self.admission.is_paused()
         }
     }
 
@@ -102,7 +102,7 @@ impl Deliverer {
         match assessment.decision {
             Decision::Delivered => None,
             Decision::RetryAfter(_) | Decision::Exhausted if !assessment.counts => {
-                let next_attempt_at = ended_at.plus(self.gate.until_probe());
+                let next_attempt_at = ended_at.plus(self.admission.until_probe());
                 let again = Outgoing::republish(&in_new_round(event, ended_at), &self.name);
                 self.publisher.publish_until_confirmed(&again).await;
                 self.metrics.put_back.inc();

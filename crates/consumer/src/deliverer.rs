@@ -1,14 +1,13 @@
 //! Deliverer: what all deliveries to one endpoint share.
 
 use std::sync::Arc;
-use tokio::sync::Semaphore;
 use wahook_delivery_log::SharedLog;
 use wahook_domain::{EndpointName, QueuedEvent};
 use wahook_queue::{AckError, Outgoing, Publisher, Receipt};
 
 use crate::{
+    admission::Admission,
     client::EndpointClient,
-    endpoint_gate::EndpointGate,
     log_health::LogHealth,
     metrics::{ConsumerMetrics, EndpointMetrics},
     recorder::Recorder,
@@ -20,11 +19,7 @@ pub(crate) struct Deliverer {
     pub(crate) name: EndpointName,
     pub(crate) settings: EndpointSettings,
     pub(crate) client: EndpointClient,
-    /// Limits the requests in flight.
-    pub(crate) permits: Arc<Semaphore>,
-    /// Maximum number of unacked messages.
-    pub(crate) prefetch: u16,
-    pub(crate) gate: Arc<EndpointGate>,
+    pub(crate) admission: Arc<Admission>,
     /// Publishes retries and dead letters.
     pub(crate) publisher: Publisher,
     pub(crate) recorder: Recorder,
@@ -50,7 +45,7 @@ impl Deliverer {
     /// Puts this deliverer's settings into effect.
     pub(crate) fn take_effect(&self) {
         self.metrics.limit.set(self.settings.concurrency.into());
-        self.gate.apply_settings(&self.settings);
+        self.admission.apply_settings(&self.settings);
     }
 
     /// Publishes the event to its queue again and acknowledges the message, without a

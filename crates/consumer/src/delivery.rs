@@ -39,7 +39,7 @@ impl Deliverer {
         let Some((event, receipt)) = self.accept(received).await else {
             return;
         };
-        if kind == AttemptKind::Delivery && self.gate.is_paused() {
+        if kind == AttemptKind::Delivery && self.admission.is_paused() {
             drop(permit);
             return self.republish_event(&event, receipt).await;
         }

@@ -2,26 +2,17 @@
 
 use anyhow::Context;
 use std::{collections::BTreeSet, sync::Arc};
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::watch;
 use wahook_delivery_log::SharedLog;
-use wahook_domain::{EndpointName, EventPattern, WaitStep, prefetch};
+use wahook_domain::{EndpointName, EventPattern, WaitStep};
 use wahook_queue::{Publisher, Topology};
 use wahook_runtime::Readiness;
 
 use crate::{
-    client::EndpointClient,
-    deliverer::Deliverer,
-    endpoint_gate::EndpointGate,
-    log_health::LogHealth,
-    metrics::ConsumerMetrics,
-    recorder::{MAX_BATCH, Recorder},
-    resolver::Resolver,
-    settings::EndpointSettings,
+    admission::Admission, client::EndpointClient, deliverer::Deliverer, log_health::LogHealth,
+    metrics::ConsumerMetrics, recorder::Recorder, resolver::Resolver, settings::EndpointSettings,
     worker::Worker,
 };
-
-/// Results of two batches being written and one being gathered.
-const MAX_AWAITING_LOG: u16 = 3 * MAX_BATCH;
 
 /// Endpoints to serve, and the topology they need.
 pub(crate) struct EndpointSet {
@@ -151,30 +142,21 @@ impl EndpointManager {
             },
         );
         let metrics = parts.metrics.endpoint(&settings.name, &settings.retry_rule);
-        let gate = match before {
-            Some(before) => Arc::clone(&before.gate),
+        let admission = match before {
+            Some(before) => Arc::clone(&before.admission),
             None => {
                 let check = parts
                     .readiness
                     .check(&format!("endpoint_{}", settings.name));
-                Arc::new(EndpointGate::new(settings, metrics.clone(), check))
+                Arc::new(Admission::new(settings, metrics.clone(), check))
             }
-        };
-        // Requests in flight keep their permits, also if the number of permits changes.
-        let permits = match before {
-            Some(before) if before.settings.concurrency == settings.concurrency => {
-                Arc::clone(&before.permits)
-            }
-            _ => Arc::new(Semaphore::new(settings.concurrency.into())),
         };
         let client = client.context("building the HTTP client")?;
         Ok(Deliverer {
             name: settings.name.clone(),
-            prefetch: prefetch(settings.concurrency, MAX_AWAITING_LOG, settings.rate_limit),
             settings: settings.clone(),
             client: client.with_headers(settings.headers.clone()),
-            permits,
-            gate,
+            admission,
             publisher: parts.publisher.clone(),
             recorder: parts.recorder.clone(),
             log: Arc::clone(&parts.log),

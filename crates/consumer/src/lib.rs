@@ -1,6 +1,7 @@
 //! Consumer: takes events from the work queues, delivers them signed and
 //! retried, and records each result.
 
+mod admission;
 mod batching;
 mod client;
 mod conclusion;
@@ -8,7 +9,6 @@ mod consumer;
 mod deliverer;
 mod delivery;
 mod drainer;
-mod endpoint_gate;
 mod endpoint_set;
 mod failure;
 mod log_health;

@@ -1,10 +1,10 @@
 //! Worker of one endpoint on one connection: consumes its work queue as fast as
-//! its gate allows and, while the endpoint is paused, probes it with single events.
+//! its admission allows and, while the endpoint is paused, probes it with single events.
 
 use std::{convert::Infallible, sync::Arc, time::Duration};
 use tokio::{
     sync::watch,
-    time::{sleep, sleep_until, timeout},
+    time::{sleep, timeout},
 };
 use tokio_util::task::TaskTracker;
 use wahook_domain::EndpointName;
@@ -68,7 +68,7 @@ impl Worker {
             if !endpoint.settings.enabled {
                 // Cannot fail: `self` owns the sender.
                 let _ = changes.changed().await;
-            } else if endpoint.gate.is_paused() {
+            } else if endpoint.admission.is_paused() {
                 self.probe(&endpoint, connection, deliveries, &mut changes)
                     .await?;
             } else {
@@ -90,19 +90,20 @@ impl Worker {
         changes: &mut watch::Receiver<Arc<Deliverer>>,
     ) -> Result<(), SessionError> {
         let queue = topology::work_queue(&self.name);
-        let mut subscription = match connection.subscribe(&queue, endpoint.prefetch).await {
+        let prefetch = endpoint.admission.prefetch();
+        let mut subscription = match connection.subscribe(&queue, prefetch).await {
             Ok(subscription) => subscription,
             // Affects this endpoint only: the others keep their subscriptions.
             Err(error @ ConnectError::NoSubscription { .. }) => {
                 tracing::warn!(endpoint = %self.name, %error, "subscription failed, retrying");
-                endpoint.gate.report_failure(&error.to_string());
+                endpoint.admission.report_failure(&error.to_string());
                 sleep(RESUBSCRIBE_PAUSE).await;
                 return Ok(());
             }
             Err(error) => return Err(error.into()),
         };
-        endpoint.gate.subscribed();
-        let ended = self.start_deliveries(&mut subscription, endpoint, deliveries, changes);
+        endpoint.admission.subscribed();
+        let ended = self.start_deliveries(&mut subscription, prefetch, deliveries, changes);
         let waiting = match ended.await {
             Ok(waiting) => waiting,
             Err(error @ SubscriptionEnded::Forgotten { .. }) => {
@@ -130,45 +131,40 @@ impl Worker {
             .unwrap_or_else(|_| Err(SessionError::NotCancelled { queue }))
     }
 
-    /// Starts a delivery for each message, limited by the permits and the endpoint
-    /// gate. Returns the message that was waiting for its start time when the
-    /// endpoint was paused.
+    /// Starts a delivery for each message that the admission allows, until the endpoint
+    /// is paused or needs another `prefetch`. Returns the message that was waiting for
+    /// its start time when the endpoint was paused.
     async fn start_deliveries(
         &self,
         subscription: &mut Subscription,
-        subscribed: &Deliverer,
+        prefetch: u16,
         deliveries: &TaskTracker,
         changes: &mut watch::Receiver<Arc<Deliverer>>,
     ) -> Result<Option<Received>, SubscriptionEnded> {
-        let gate = &subscribed.gate;
         loop {
             let endpoint = Arc::clone(&changes.borrow_and_update());
+            let admission = &endpoint.admission;
             if !endpoint.settings.enabled
-                || endpoint.prefetch != subscribed.prefetch
-                || gate.is_paused()
+                || admission.prefetch() != prefetch
+                || admission.is_paused()
             {
                 return Ok(None);
             }
-            let permits = Arc::clone(&endpoint.permits);
             let next = async {
-                let permit = permits.acquire_owned().await;
+                let permit = admission.permit().await;
                 (permit, subscription.next().await)
             };
             let (permit, received) = tokio::select! {
                 next = next => next,
                 // Dropping the future above loses no message.
-                () = gate.until_paused() => continue,
+                () = admission.until_paused() => continue,
                 _ = changes.changed() => continue,
             };
-            // The semaphore is never closed.
-            let (Ok(permit), received) = (permit, received?) else {
+            let (Some(permit), received) = (permit, received?) else {
                 return Ok(None);
             };
-            if let Some(start) = gate.next_start() {
-                tokio::select! {
-                    () = sleep_until(start) => {}
-                    () = gate.until_paused() => return Ok(Some(received)),
-                }
+            if !admission.start().await {
+                return Ok(Some(received));
             }
             let endpoint = self.current();
             // Boxed here: the runtime moves a task several times while it is spawned,
@@ -190,9 +186,9 @@ impl Worker {
         changes: &mut watch::Receiver<Arc<Deliverer>>,
     ) -> Result<(), SessionError> {
         tokio::select! {
-            () = endpoint.gate.probe_due() => {}
+            () = endpoint.admission.probe_due() => {}
             // A request that was in flight when the circuit opened has succeeded.
-            () = endpoint.gate.until_resumed() => return Ok(()),
+            () = endpoint.admission.until_resumed() => return Ok(()),
             _ = changes.changed() => return Ok(()),
         }
         let taken = connection
@@ -202,8 +198,7 @@ impl Worker {
             sleep(EMPTY_PAUSE).await;
             return Ok(());
         };
-        // The semaphore is never closed.
-        let Ok(permit) = Arc::clone(&endpoint.permits).acquire_owned().await else {
+        let Some(permit) = endpoint.admission.permit().await else {
             return Ok(());
         };
         let prober = Arc::clone(endpoint);
@@ -225,10 +220,10 @@ impl Worker {
     ) -> Result<Infallible, SessionError> {
         let queue = topology::work_queue(&self.name);
         loop {
-            if endpoint.gate.is_shared() {
+            if endpoint.admission.is_shared() {
                 let observer = connection.observe(&queue).await?;
-                while endpoint.gate.is_shared() {
-                    endpoint.gate.share(observer.consumers().await?);
+                while endpoint.admission.is_shared() {
+                    endpoint.admission.share(observer.consumers().await?);
                     sleep(COUNT_EVERY).await;
                 }
             }

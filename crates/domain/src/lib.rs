@@ -7,6 +7,7 @@
 mod checked_text;
 mod documented;
 
+pub mod admission;
 pub mod body;
 pub mod circuit;
 pub mod delivery;
@@ -28,6 +29,7 @@ pub mod signature;
 pub mod time;
 pub mod validation;
 
+pub use admission::{Admission, Start};
 pub use body::{BodyFault, CanonicalBody};
 pub use circuit::{Change, Circuit, CircuitRule, HealthSignal};
 pub use delivery::{AttemptNumber, QueuedEvent};

@@ -1,27 +1,30 @@
-//! Endpoint gate: circuit breaker and pace of one endpoint, on the clock.
+//! Admission: answers whether the next request to an endpoint may start, on the clock.
 
 use std::{
-    sync::{Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 use tokio::{
-    sync::watch,
+    sync::{OwnedSemaphorePermit, Semaphore, watch},
     time::{Instant, sleep_until},
 };
-use wahook_domain::{Change, Circuit, EndpointName, HealthSignal, Pace, RateLimit};
+use wahook_domain::{Change, EndpointName, HealthSignal, Start, prefetch};
 use wahook_runtime::{CheckHandle, clock};
 
-use crate::{metrics::EndpointMetrics, settings::EndpointSettings};
+use crate::{metrics::EndpointMetrics, recorder::MAX_BATCH, settings::EndpointSettings};
 
 /// Pause before a new consumer uses a shared rate limit. The other consumers query
 /// the number of consumers every second and lower their share in this time.
 const NOTICE: Duration = Duration::from_millis(1_500);
 
-/// Circuit breaker and pace of one endpoint. Outlives connections and changes of
-/// the endpoint's settings.
-pub(crate) struct EndpointGate {
+/// Results of two batches being written and one being gathered.
+const MAX_AWAITING_LOG: u16 = 3 * MAX_BATCH;
+
+/// Permits, circuit breaker, pace, rate limit and prefetch of one endpoint. Outlives
+/// connections and changes of the endpoint's settings.
+pub(crate) struct Admission {
     name: EndpointName,
-    /// Origin of the circuit's and the pace's times.
+    /// Origin of the times in `state`.
     start: Instant,
     state: Mutex<State>,
     is_paused: watch::Sender<bool>,
@@ -30,15 +33,48 @@ pub(crate) struct EndpointGate {
 }
 
 struct State {
-    circuit: Option<Circuit>,
-    pace: Pace,
-    rate_limit: Option<RateLimit>,
-    /// Number of consumers that share the limit, this one included.
-    consumers: u32,
+    rules: wahook_domain::Admission,
+    /// Maximum number of requests in flight.
+    concurrency: u16,
+    /// Limits the requests in flight.
+    permits: Arc<Semaphore>,
+    /// Maximum number of unacked messages.
+    prefetch: u16,
 }
 
-impl EndpointGate {
-    /// Creates a gate that is not paused.
+impl State {
+    fn new(settings: &EndpointSettings) -> Self {
+        Self {
+            rules: wahook_domain::Admission::new(settings.circuit, settings.rate_limit),
+            concurrency: settings.concurrency,
+            permits: Arc::new(Semaphore::new(settings.concurrency.into())),
+            prefetch: prefetch_of(settings),
+        }
+    }
+
+    fn apply(&mut self, settings: &EndpointSettings, now: Duration) {
+        let EndpointSettings {
+            circuit,
+            rate_limit,
+            concurrency,
+            ..
+        } = *settings;
+        self.rules.apply(circuit, rate_limit, now);
+        self.prefetch = prefetch_of(settings);
+        // Requests in flight keep their permits, also if the number of permits changes.
+        if self.concurrency != concurrency {
+            self.concurrency = concurrency;
+            self.permits = Arc::new(Semaphore::new(concurrency.into()));
+        }
+    }
+}
+
+fn prefetch_of(settings: &EndpointSettings) -> u16 {
+    prefetch(settings.concurrency, MAX_AWAITING_LOG, settings.rate_limit)
+}
+
+impl Admission {
+    /// Creates the admission of an endpoint that is not paused.
     pub(crate) fn new(
         settings: &EndpointSettings,
         metrics: EndpointMetrics,
@@ -48,12 +84,7 @@ impl EndpointGate {
         Self {
             name: settings.name.clone(),
             start: Instant::now(),
-            state: Mutex::new(State {
-                circuit: settings.circuit.map(Circuit::new),
-                pace: Pace::default(),
-                rate_limit: settings.rate_limit,
-                consumers: 1,
-            }),
+            state: Mutex::new(State::new(settings)),
             is_paused: watch::Sender::new(false),
             metrics,
             check,
@@ -64,16 +95,8 @@ impl EndpointGate {
     pub(crate) fn apply_settings(&self, settings: &EndpointSettings) {
         let now = self.now();
         let mut state = self.state();
-        state.rate_limit = settings.rate_limit;
-        state.circuit = match (state.circuit.take(), settings.circuit) {
-            (Some(mut circuit), Some(rule)) => {
-                circuit.apply_rule(rule, now);
-                Some(circuit)
-            }
-            (None, rule) => rule.map(Circuit::new),
-            (Some(_), None) => None,
-        };
-        let is_paused = state.circuit.as_ref().is_some_and(Circuit::is_open);
+        state.apply(settings, now);
+        let is_paused = state.rules.is_paused();
         drop(state);
         self.set_paused(is_paused);
         if !settings.enabled {
@@ -91,9 +114,7 @@ impl EndpointGate {
     /// Updates the circuit with the health signal of an attempt.
     pub(crate) fn record(&self, signal: HealthSignal, error: Option<&str>) {
         let now = self.now();
-        let mut state = self.state();
-        let change = state.circuit.as_mut().and_then(|c| c.record(now, signal));
-        drop(state);
+        let change = self.state().rules.record(now, signal);
         let (endpoint, error) = (&self.name, error.unwrap_or_default());
         match change {
             None => {}
@@ -115,9 +136,7 @@ impl EndpointGate {
     /// Schedules the next probe after a failed one.
     pub(crate) fn probe_failed(&self, error: Option<&str>) {
         let now = self.now();
-        if let Some(circuit) = &mut self.state().circuit {
-            circuit.probe_failed(now);
-        }
+        self.state().rules.probe_failed(now);
         let error = error.unwrap_or_default();
         let next_probe_in = self.until_probe();
         tracing::info!(endpoint = %self.name, error, ?next_probe_in, "endpoint still paused");
@@ -126,7 +145,7 @@ impl EndpointGate {
 
     /// Waits until the next probe is due, indefinitely while the circuit is closed.
     pub(crate) async fn probe_due(&self) {
-        let probe_at = self.state().circuit.as_ref().and_then(Circuit::probe_at);
+        let probe_at = self.state().rules.probe_at();
         match probe_at {
             Some(moment) => sleep_until(self.start + moment).await,
             None => std::future::pending().await,
@@ -135,7 +154,7 @@ impl EndpointGate {
 
     /// Returns the time until the next probe is due.
     pub(crate) fn until_probe(&self) -> Duration {
-        let probe_at = self.state().circuit.as_ref().and_then(Circuit::probe_at);
+        let probe_at = self.state().rules.probe_at();
         probe_at.unwrap_or_default().saturating_sub(self.now())
     }
 
@@ -149,16 +168,29 @@ impl EndpointGate {
         self.until(false).await;
     }
 
-    /// Reserves the next start time; `None` if starts need no spacing.
-    pub(crate) fn next_start(&self) -> Option<Instant> {
-        let now = self.now();
-        let mut state = self.state();
-        let limit = state
-            .rate_limit
-            .map(|limit| limit.interval(state.consumers));
-        let ramp = state.circuit.as_ref().and_then(|c| c.ramp(now));
-        let interval = limit.max(ramp)?;
-        Some(self.start + state.pace.reserve(now, interval))
+    /// Returns the maximum number of unacked messages.
+    pub(crate) fn prefetch(&self) -> u16 {
+        self.state().prefetch
+    }
+
+    /// Waits for a permit; the request holds it. `None` never occurs: no semaphore is closed.
+    pub(crate) async fn permit(&self) -> Option<OwnedSemaphorePermit> {
+        let permits = Arc::clone(&self.state().permits);
+        permits.acquire_owned().await.ok()
+    }
+
+    /// Waits until the next request may start. Returns false if the endpoint is paused
+    /// before.
+    pub(crate) async fn start(&self) -> bool {
+        let next = self.state().rules.next_start(self.now());
+        match next {
+            Start::Now => true,
+            Start::At(moment) => tokio::select! {
+                () = sleep_until(self.start + moment) => true,
+                () = self.until_paused() => false,
+            },
+            Start::Paused { .. } => false,
+        }
     }
 
     /// Marks the endpoint as failed: its queue can't be consumed.
@@ -170,20 +202,17 @@ impl EndpointGate {
     pub(crate) fn subscribed(&self) {
         self.check.set_ok();
         let now = self.now();
-        let mut state = self.state();
-        if state.rate_limit.is_some() {
-            state.pace.hold_until(now + NOTICE);
-        }
+        self.state().rules.hold_shared_until(now + NOTICE);
     }
 
     /// Returns true if the endpoint has a rate limit, which all its consumers share.
     pub(crate) fn is_shared(&self) -> bool {
-        self.state().rate_limit.is_some()
+        self.state().rules.is_shared()
     }
 
     /// Sets the number of consumers that share the limit.
     pub(crate) fn share(&self, consumers: u32) {
-        self.state().consumers = consumers.max(1);
+        self.state().rules.share(consumers);
     }
 
     async fn until(&self, paused: bool) {
