@@ -18,7 +18,7 @@ use wahook_queue::{
     local::{Command, Settlement, SharedQueue, Tag},
 };
 
-use crate::{OpenError, declared, messages, open};
+use crate::{declared, error::OpenError, messages, open};
 
 /// Due time before that of any other message.
 const DUE_NOW: UnixMillis = UnixMillis::new(0);
@@ -26,12 +26,9 @@ const DUE_NOW: UnixMillis = UnixMillis::new(0);
 /// Opens the file next to a running process, to read and remove messages.
 ///
 /// # Errors
-/// If the file does not exist or was not written by wahook.
+/// If the file does not exist, was not written by wahook, or is in use by an older wahook.
 pub fn open_dead_letters(path: &Path) -> Result<Broker, OpenError> {
-    if !path.exists() {
-        return Err(OpenError::Missing(path.to_owned()));
-    }
-    let db = open::connect(path)?;
+    let db = open::open_shared(path)?;
     let (link_sender, link) = watch::channel(LinkState::default());
     link_sender.send_modify(LinkState::connected);
     let store = Arc::new_cyclic(|own| DeadLetterStore {

@@ -209,7 +209,7 @@ impl Queues {
     /// Puts a message at the head of its queue.
     pub(crate) fn requeued(&mut self, queue: &str, seq: i64, message: Stored) {
         if let Some(queue) = self.by_name.get_mut(queue) {
-            queue.ready_bytes += message.payload().len();
+            queue.ready_bytes += message.payload.len();
             queue.ready.push_front(Ready {
                 seq,
                 message,
@@ -221,13 +221,13 @@ impl Queues {
 
 impl Queue {
     fn push(&mut self, ready: Ready) {
-        self.ready_bytes += ready.message.payload().len();
+        self.ready_bytes += ready.message.payload.len();
         self.ready.push_back(ready);
     }
 
     fn pop(&mut self) -> Option<Ready> {
         let ready = self.ready.pop_front()?;
-        self.ready_bytes -= ready.message.payload().len();
+        self.ready_bytes -= ready.message.payload.len();
         Some(ready)
     }
 

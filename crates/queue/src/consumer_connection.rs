@@ -20,11 +20,9 @@ use wahook_domain::{AttemptResult, QueuedEvent};
 use crate::{
     acks::{self, BatchedLease},
     broker::{self, Broker, ConnectError},
-    dead_letters::DeadLetter,
     local::{Command, Lease, LocalSubscription, Settlement, SharedQueue, Tag},
-    message::{self, Poison},
-    result_message,
-    stored::Stored,
+    message::{DeadLetter, MessageMetadata, Poison, Stored},
+    rabbitmq::properties,
     subscription::{Remote, Subscription},
     topology::Topology,
 };
@@ -230,7 +228,7 @@ impl Observer {
 
 /// Delivered message; its receipt must be used last.
 pub struct Received {
-    properties: BasicProperties,
+    metadata: Metadata,
     payload: Bytes,
     /// True if the broker delivered the message before; the result of that
     /// delivery is unknown.
@@ -239,13 +237,19 @@ pub struct Received {
     pub receipt: Receipt,
 }
 
+/// Metadata in the form of its store; decoded once, for its purpose.
+enum Metadata {
+    Amqp(BasicProperties),
+    Local(MessageMetadata),
+}
+
 impl Received {
     pub(crate) fn from_delivery(
         delivery: Delivery,
         receipt: impl FnOnce(Acker) -> Receipt,
     ) -> Self {
         Self {
-            properties: delivery.properties,
+            metadata: Metadata::Amqp(delivery.properties),
             payload: Bytes::from(delivery.data),
             redelivered: delivery.redelivered,
             receipt: receipt(delivery.acker),
@@ -257,7 +261,7 @@ impl Received {
     #[must_use]
     pub fn local(message: Stored, redelivered: bool, tag: Tag, queue: SharedQueue) -> Self {
         Self {
-            properties: message.properties,
+            metadata: Metadata::Local(message.metadata),
             payload: message.payload,
             redelivered,
             receipt: Receipt(AckPath::Local(Lease::new(queue, tag))),
@@ -266,18 +270,30 @@ impl Received {
 
     /// Decodes a message of a work queue.
     pub fn event(&self) -> Result<QueuedEvent, Poison> {
-        message::decode(&self.properties, self.payload.clone())
+        let payload = self.payload.clone();
+        match &self.metadata {
+            Metadata::Amqp(properties) => properties::decode_event(properties, payload),
+            Metadata::Local(metadata) => metadata.clone().decode_event(payload),
+        }
     }
 
     /// Decodes a message of `wahook.dead`.
     #[must_use]
     pub fn dead_letter(&self) -> DeadLetter {
-        DeadLetter::read(&self.properties, self.payload.clone())
+        let payload = self.payload.clone();
+        match &self.metadata {
+            Metadata::Amqp(properties) => properties::decode_dead_letter(properties, payload),
+            Metadata::Local(metadata) => DeadLetter::new(metadata.clone(), payload),
+        }
     }
 
     /// Decodes a message of `wahook.results`.
     pub fn result(&self) -> Result<AttemptResult, Poison> {
-        result_message::decode(&self.properties, self.payload.clone())
+        let payload = self.payload.clone();
+        match &self.metadata {
+            Metadata::Amqp(properties) => properties::decode_result(properties, payload),
+            Metadata::Local(metadata) => metadata.decode_result(payload),
+        }
     }
 }
 

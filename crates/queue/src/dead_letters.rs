@@ -4,22 +4,18 @@
 //! the connection closes; then the broker requeues what was not settled. So
 //! reading changes nothing, and an interrupted program loses nothing.
 
-use bytes::Bytes;
-use lapin::{BasicProperties, Channel, Connection, options::BasicGetOptions, types::AMQPValue};
+use lapin::{Channel, Connection, options::BasicGetOptions};
 use std::{future::Future, time::Duration};
 use tokio::time::timeout;
-use wahook_domain::{EndpointName, QueuedEvent, UnixMillis};
 
 use crate::{
     broker::{self, Broker, ConnectError},
     consumer_connection::{ConsumerConnection, Receipt},
-    message::{self, Poison},
-    topology::{self, DEAD_QUEUE, Topology},
+    message::DeadLetter,
+    rabbitmq::properties,
+    topology::{DEAD_QUEUE, Topology},
 };
 
-/// Header in which the broker records its own moves of a message, the latest
-/// first.
-pub(crate) const DEATHS: &str = "x-death";
 /// Time limit for a step; after it the connection is considered dead.
 const STEP_LIMIT: Duration = Duration::from_secs(10);
 
@@ -104,7 +100,8 @@ impl DeadLetters {
                 let got = within_limit(channel.basic_get(DEAD_QUEUE.into(), options)).await?;
                 got.map(|message| {
                     let delivery = message.delivery;
-                    let dead_letter = DeadLetter::read(&delivery.properties, delivery.data.into());
+                    let dead_letter =
+                        properties::decode_dead_letter(&delivery.properties, delivery.data.into());
                     (dead_letter, Receipt::direct(delivery.acker, None))
                 })
             }
@@ -138,134 +135,4 @@ async fn within_limit<T>(
 fn is_not_found(error: &lapin::Error) -> bool {
     const NOT_FOUND: u16 = 404;
     matches!(error.kind(), lapin::ErrorKind::ProtocolError(e) if e.get_id() == NOT_FOUND)
-}
-
-/// Message that was given up: an exhausted delivery, or an undecodable message.
-/// Its id and name are unchecked, because it may be anything.
-#[derive(Debug, Clone)]
-pub struct DeadLetter {
-    pub id: Option<String>,
-    /// Name of the event.
-    pub event: Option<String>,
-    pub endpoint: Option<EndpointName>,
-    /// Reason for which it was given up, for operators.
-    pub reason: String,
-    pub died_at: Option<UnixMillis>,
-    /// True if the broker moved the message by itself, because it was
-    /// undecodable or delivered too often. The log has no record of that.
-    pub moved_by_broker: bool,
-    /// Decoded event.
-    pub content: Result<QueuedEvent, Poison>,
-    pub payload: Bytes,
-}
-
-impl DeadLetter {
-    pub(crate) fn read(properties: &BasicProperties, payload: Bytes) -> Self {
-        let content = message::decode(properties, payload.clone());
-        let death = Death::read(properties);
-        let endpoint = message::header_text(properties, message::ENDPOINT)
-            .and_then(|name| EndpointName::parse(&name).ok())
-            .or_else(|| topology::endpoint_of(death.as_ref()?.queue.as_deref()?));
-        let reason = match (&content, message::header_text(properties, message::REASON)) {
-            (Err(poison), _) => format!("undecodable: {poison}"),
-            (Ok(_), Some(reason)) => reason,
-            (Ok(_), None) => death.as_ref().map(Death::describe).unwrap_or_default(),
-        };
-        let died_at = message::number(properties, message::DEAD)
-            .ok()
-            .map(UnixMillis::new)
-            .or_else(|| death.as_ref()?.at);
-        let text = |value: &Option<lapin::types::ShortString>| {
-            value.as_ref().map(|text| text.as_str().to_owned())
-        };
-        Self {
-            id: text(properties.message_id()),
-            event: text(properties.kind()),
-            endpoint,
-            reason,
-            died_at,
-            // Only a consumer writes this header.
-            moved_by_broker: message::header(properties, message::DEAD).is_none(),
-            content,
-            payload,
-        }
-    }
-}
-
-/// The broker's record of a message that it moved by itself (see [`DEATHS`]).
-struct Death {
-    queue: Option<String>,
-    reason: String,
-    at: Option<UnixMillis>,
-}
-
-impl Death {
-    fn read(properties: &BasicProperties) -> Option<Self> {
-        let deaths = match message::header(properties, DEATHS)? {
-            AMQPValue::FieldArray(deaths) => deaths.as_slice(),
-            _ => return None,
-        };
-        let AMQPValue::FieldTable(latest) = deaths.first()? else {
-            return None;
-        };
-        let text = |name: &str| match latest.inner().get(name)? {
-            AMQPValue::LongString(text) => Some(text.to_string()),
-            _ => None,
-        };
-        let at = match latest.inner().get("time") {
-            Some(AMQPValue::Timestamp(seconds)) => i64::try_from(*seconds).ok(),
-            _ => None,
-        };
-        Some(Self {
-            queue: text("queue"),
-            reason: text("reason").unwrap_or_default(),
-            at: at.map(|seconds| UnixMillis::new(seconds.saturating_mul(1_000))),
-        })
-    }
-
-    fn describe(&self) -> String {
-        match self.reason.as_str() {
-            "delivery_limit" => "delivered too often without an ack: \
-                                 it may crash its consumers"
-                .to_owned(),
-            other => format!("moved by the broker: {other}"),
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use lapin::types::FieldTable;
-
-    fn dead(entry: &[(&'static str, AMQPValue)]) -> BasicProperties {
-        let mut death = FieldTable::default();
-        for (name, value) in entry {
-            death.insert((*name).into(), value.clone());
-        }
-        let mut headers = FieldTable::default();
-        let deaths = vec![AMQPValue::FieldTable(death)];
-        headers.insert("x-death".into(), AMQPValue::FieldArray(deaths.into()));
-        BasicProperties::default().with_headers(headers)
-    }
-
-    #[test]
-    fn a_moved_message_has_its_queue_time_and_reason() {
-        let properties = dead(&[
-            ("queue", AMQPValue::LongString("wahook.deliver.crm".into())),
-            ("reason", AMQPValue::LongString("delivery_limit".into())),
-            ("time", AMQPValue::Timestamp(1_727_784_000)),
-        ]);
-        let death = Death::read(&properties).unwrap();
-        assert_eq!(death.queue.as_deref(), Some("wahook.deliver.crm"));
-        assert_eq!(death.at, Some(UnixMillis::new(1_727_784_000_000)));
-        assert!(death.describe().contains("too often"));
-    }
-
-    #[test]
-    fn a_missing_or_empty_record_is_accepted() {
-        assert!(Death::read(&BasicProperties::default()).is_none());
-        let death = Death::read(&dead(&[])).unwrap();
-        assert_eq!((death.queue, death.at), (None, None));
-    }
 }

@@ -20,9 +20,8 @@ use wahook_domain::{AttemptResult, EventId};
 
 use crate::{
     broker::{self, BrokerUri, ConnectError},
-    dead_letters::DeadLetter,
-    message::{self, Poison},
-    result_message,
+    message::{DeadLetter, Poison},
+    rabbitmq::properties,
     topology::Topology,
 };
 
@@ -219,7 +218,7 @@ impl Seen {
     /// Returns the number of earlier deliveries.
     #[must_use]
     pub fn deliveries(&self) -> u64 {
-        match message::header(&self.properties, "x-delivery-count") {
+        match properties::header(&self.properties, "x-delivery-count") {
             Some(AMQPValue::LongLongInt(count)) => u64::try_from(*count).unwrap_or_default(),
             _ => 0,
         }
@@ -228,11 +227,11 @@ impl Seen {
     /// Decodes a message of `wahook.dead`.
     #[must_use]
     pub fn dead_letter(self) -> DeadLetter {
-        DeadLetter::read(&self.properties, self.payload)
+        properties::decode_dead_letter(&self.properties, self.payload)
     }
 
     /// Decodes a message of `wahook.results`.
     pub fn result(self) -> Result<AttemptResult, Poison> {
-        result_message::decode(&self.properties, self.payload)
+        properties::decode_result(&self.properties, self.payload)
     }
 }

@@ -9,29 +9,27 @@ pub mod broker;
 mod confirms;
 pub mod consumer_connection;
 pub mod dead_letters;
-#[cfg(test)]
-mod hostile;
 pub mod inspector;
 pub mod link;
 pub mod local;
 pub mod message;
 pub mod publisher;
+pub mod rabbitmq;
 mod readable;
-pub mod result_message;
 mod routing;
-pub mod stored;
 pub mod subscription;
 pub mod topology;
 mod wire;
 
 pub use broker::{Broker, BrokerUri, ConnectError, InvalidBrokerUri, reconnect_backoff};
 pub use consumer_connection::{AckError, ConsumerConnection, Observer, Receipt, Received};
-pub use dead_letters::{DeadLetter, DeadLetters, DeadLettersError};
+pub use dead_letters::{DeadLetters, DeadLettersError};
 pub use inspector::{Depth, Inspector, Look, LookError, Seen};
 pub use link::LinkState;
 pub use local::LocalQueue;
-pub use message::{Outgoing, Poison};
+pub use message::{
+    DeadLetter, Death, DeathReason, MessageMetadata, Outgoing, Poison, Stored, WIRE_VERSION,
+};
 pub use publisher::{PublishError, Publisher, PublisherTask};
-pub use stored::Stored;
 pub use subscription::{Subscription, SubscriptionEnded};
 pub use topology::Topology;

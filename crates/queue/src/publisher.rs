@@ -6,11 +6,13 @@
 //! other's confirms.
 
 use backoff::backoff::Backoff;
+use bytes::Bytes;
 use futures_util::{FutureExt, StreamExt, stream::FuturesUnordered};
 use lapin::{
-    Channel, Confirmation, Connection, Event,
+    BasicProperties, Channel, Confirmation, Connection, Event,
     message::BasicReturnMessage,
     options::{BasicPublishOptions, ConfirmSelectOptions},
+    types::ShortString,
 };
 use std::{future::Future, sync::Arc, time::Duration};
 use tokio::{
@@ -18,6 +20,7 @@ use tokio::{
     task::JoinHandle,
     time::{sleep, timeout},
 };
+use wahook_domain::EventId;
 use wahook_failpoint::{self as failpoint, Failpoint};
 
 use crate::{
@@ -26,6 +29,7 @@ use crate::{
     link::LinkState,
     local::{self, Command, SharedQueue},
     message::Outgoing,
+    rabbitmq::properties,
     topology::Topology,
 };
 
@@ -64,7 +68,11 @@ pub enum PublishError {
 }
 
 struct Request {
-    message: Outgoing,
+    exchange: ShortString,
+    routing_key: ShortString,
+    properties: BasicProperties,
+    payload: Bytes,
+    id: Option<EventId>,
     done: oneshot::Sender<Result<(), PublishError>>,
 }
 
@@ -173,7 +181,7 @@ impl Publisher {
         let mut backoff = reconnect_backoff();
         while let Err(error) = self.publish(message.clone()).await {
             let pause = backoff.next_backoff().unwrap_or(backoff.max_interval);
-            tracing::warn!(%error, id = message.id.as_str(), ?pause, "publish failed, retrying");
+            tracing::warn!(%error, id = id_text(message.metadata.id.as_ref()), ?pause, "publish failed, retrying");
             // A new connection is used at once.
             tokio::select! {
                 () = sleep(pause) => {}
@@ -198,7 +206,14 @@ async fn request(
     let requests = requests.ok_or(PublishError::Disconnected)?;
     let (done, confirmed) = oneshot::channel();
     requests
-        .send(Request { message, done })
+        .send(Request {
+            id: message.metadata.id.clone(),
+            exchange: message.exchange.into(),
+            routing_key: message.routing_key.into(),
+            properties: properties::encode(message.metadata, message.expires_after),
+            payload: message.payload,
+            done,
+        })
         .await
         .map_err(|_| PublishError::Disconnected)?;
     confirmed.await.unwrap_or(Err(PublishError::Interrupted))
@@ -287,7 +302,7 @@ impl Supervisor {
 
 /// Finished publish, with lapin's result.
 struct FinishedPublish {
-    id: String,
+    id: Option<EventId>,
     confirm: lapin::Result<RawConfirm>,
     done: oneshot::Sender<Result<(), PublishError>>,
 }
@@ -363,7 +378,7 @@ impl Flow<futures_util::future::BoxFuture<'static, FinishedPublish>> {
         }
         let resolutions = self
             .returns
-            .resolve(resolved.iter().map(|(id, v, _)| (id.as_str(), v)));
+            .resolve(resolved.iter().map(|(id, v, _)| (id_text(id.as_ref()), v)));
         for ((_, _, done), resolution) in resolved.into_iter().zip(resolutions) {
             // The send fails if the caller's deadline has passed.
             let _ = done.send(match resolution {
@@ -377,16 +392,21 @@ impl Flow<futures_util::future::BoxFuture<'static, FinishedPublish>> {
 }
 
 async fn publish(channel: Arc<Channel>, request: Request) -> FinishedPublish {
-    let Request { message, done } = request;
-    let id = message.id.as_str().to_owned();
+    let Request {
+        exchange,
+        routing_key,
+        properties,
+        payload,
+        id,
+        done,
+    } = request;
     let options = BasicPublishOptions {
         mandatory: true,
         immediate: false,
     };
     let steps = async {
-        let (exchange, key) = (message.exchange.into(), message.routing_key.into());
         let confirm = channel
-            .basic_publish(exchange, key, options, &message.payload, message.properties)
+            .basic_publish(exchange, routing_key, options, &payload, properties)
             .await?;
         failpoint::pass_into(Failpoint::Published);
         confirm.await
@@ -402,6 +422,11 @@ async fn publish(channel: Arc<Channel>, request: Request) -> FinishedPublish {
         Confirmation::NotRequested => RawConfirm::Nack { returned: None },
     });
     FinishedPublish { id, confirm, done }
+}
+
+/// Returns the id as in the message, where a missing one is empty.
+fn id_text(id: Option<&EventId>) -> &str {
+    id.map_or("", EventId::as_str)
 }
 
 fn returned_id(returned: Option<BasicReturnMessage>) -> Option<String> {

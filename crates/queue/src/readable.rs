@@ -228,7 +228,11 @@ mod tests {
     }
 
     fn own_properties() -> Vec<u8> {
-        let properties = crate::message::properties(crate::message::version_header(), &"e1".into());
+        let metadata = crate::MessageMetadata {
+            id: "e1".parse().ok(),
+            ..crate::MessageMetadata::default()
+        };
+        let properties = crate::rabbitmq::properties::encode(metadata, None);
         let written = gen_properties::<Vec<u8>>(&properties)(Vec::new().into());
         written.unwrap().into_inner().0
     }

@@ -1,0 +1,5 @@
+//! RabbitMQ: connections, and messages in their AMQP form.
+
+#[cfg(test)]
+mod hostile;
+pub mod properties;
