@@ -14,8 +14,8 @@ use rusqlite::Connection;
 use tokio::sync::watch;
 use wahook_domain::UnixMillis;
 use wahook_queue::{
-    Broker, LinkState, LocalQueue, Outgoing, PublishError, Received, Stored,
-    local::{Command, Settlement, SharedQueue, Tag},
+    Broker, LinkState, LocalQueue, Outgoing, PublishError, Stored,
+    local::{Command, Delivered, Settlement, SharedQueue, Tag},
 };
 
 use crate::{declared, error::OpenError, messages, open};
@@ -94,14 +94,14 @@ impl LocalQueue for DeadLetterStore {
 }
 
 impl DeadLetterStore {
-    fn next_message(&self, queue: &str) -> Option<Received> {
+    fn next_message(&self, queue: &str) -> Option<Delivered> {
         let own: SharedQueue = self.own.upgrade()?;
         let mut state = self.state();
         match messages::after(&state.db, queue, state.cursor, 1) {
             Ok((found, _)) => {
                 let next = found.into_iter().next()?;
                 state.cursor = next.seq;
-                Some(Received::local(next.message, true, Tag(next.seq), own))
+                Some(Delivered::new(next.message, true, Tag(next.seq), own))
             }
             Err(error) => {
                 log_failure("read", &error);

@@ -4,20 +4,16 @@
 //! the connection closes; then the broker requeues what was not settled. So
 //! reading changes nothing, and an interrupted program loses nothing.
 
-use lapin::{Channel, Connection, options::BasicGetOptions};
-use std::{future::Future, time::Duration};
-use tokio::time::timeout;
+use std::sync::Arc;
 
 use crate::{
-    broker::{self, Broker, ConnectError},
-    consumer_connection::{ConsumerConnection, Receipt},
+    broker::Broker,
+    local::{self, SharedQueue},
     message::DeadLetter,
-    rabbitmq::properties,
-    topology::{DEAD_QUEUE, Topology},
+    rabbitmq::{DeadLettersError, RemoteDeadLetters},
+    received::{Receipt, Received},
+    topology::DEAD_QUEUE,
 };
-
-/// Time limit for a step; after it the connection is considered dead.
-const STEP_LIMIT: Duration = Duration::from_secs(10);
 
 /// Dead letters that existed at the time of opening.
 pub struct DeadLetters {
@@ -26,60 +22,24 @@ pub struct DeadLetters {
 }
 
 enum Backend {
-    RabbitMq {
-        connection: Box<Connection>,
-        channel: Channel,
-    },
-    Local(ConsumerConnection),
-}
-
-/// Reasons for which the dead letters cannot be read.
-#[derive(Debug, thiserror::Error)]
-pub enum DeadLettersError {
-    /// Connecting failed.
-    #[error(transparent)]
-    Connect(#[from] ConnectError),
-    /// The queue was never declared.
-    #[error("the broker has no queue {DEAD_QUEUE}: a consumer declares it at its first start")]
-    NoQueue,
-    /// The connection is closed.
-    #[error("the connection to the broker was lost: {0}")]
-    Lost(#[from] lapin::Error),
-    /// The broker did not answer.
-    #[error("no answer from the broker within {} s", STEP_LIMIT.as_secs())]
-    TimedOut,
+    RabbitMq(RemoteDeadLetters),
+    Local(SharedQueue),
 }
 
 impl DeadLetters {
     /// Connects once.
     pub async fn open(broker: &Broker, name: &str) -> Result<Self, DeadLettersError> {
-        let uri = match broker {
-            Broker::RabbitMq(uri) => uri,
-            Broker::Local(_) => {
-                let connection =
-                    ConsumerConnection::connect(broker, name, &Topology::default()).await?;
-                let left = connection.depth(DEAD_QUEUE).await;
-                let backend = Backend::Local(connection);
-                return Ok(Self { backend, left });
+        let (backend, left) = match broker {
+            Broker::RabbitMq(uri) => {
+                let (remote, left) = RemoteDeadLetters::open(uri, name).await?;
+                (Backend::RabbitMq(remote), left)
+            }
+            Broker::Local(queue) => {
+                let left = local::depth(queue, DEAD_QUEUE).await;
+                (Backend::Local(Arc::clone(queue)), left)
             }
         };
-        // Reading declares nothing.
-        let connection = broker::connect(uri, name, &Topology::default()).await?;
-        let connection = Box::new(connection);
-        let channel = broker::channel(&connection).await?;
-        let queue = within_limit(broker::declare_passive(&channel, DEAD_QUEUE))
-            .await
-            .map_err(|error| match error {
-                DeadLettersError::Lost(error) if is_not_found(&error) => DeadLettersError::NoQueue,
-                other => other,
-            })?;
-        Ok(Self {
-            backend: Backend::RabbitMq {
-                connection,
-                channel,
-            },
-            left: queue.message_count(),
-        })
+        Ok(Self { backend, left })
     }
 
     /// Returns the number of dead letters still to be read. Later ones are not
@@ -95,44 +55,18 @@ impl DeadLetters {
             return Ok(None);
         }
         let got = match &self.backend {
-            Backend::RabbitMq { channel, .. } => {
-                let options = BasicGetOptions { no_ack: false };
-                let got = within_limit(channel.basic_get(DEAD_QUEUE.into(), options)).await?;
-                got.map(|message| {
-                    let delivery = message.delivery;
-                    let dead_letter =
-                        properties::decode_dead_letter(&delivery.properties, delivery.data.into());
-                    (dead_letter, Receipt::direct(delivery.acker, None))
-                })
-            }
-            Backend::Local(connection) => {
-                let got = connection.take_one(DEAD_QUEUE).await?;
-                got.map(|received| (received.dead_letter(), received.receipt))
-            }
+            Backend::RabbitMq(remote) => remote.next().await?.map(Received::from),
+            Backend::Local(queue) => local::take(queue, DEAD_QUEUE).await.map(Received::from),
         };
         // The queue is empty early if another client has settled or taken some.
         self.left = if got.is_some() { self.left - 1 } else { 0 };
-        Ok(got)
+        Ok(got.map(|received| (received.dead_letter(), received.receipt)))
     }
 
     /// Closes the connection; the broker requeues what was not settled.
     pub async fn close(self) {
-        if let Backend::RabbitMq { connection, .. } = &self.backend {
-            broker::close(connection).await;
+        if let Backend::RabbitMq(remote) = &self.backend {
+            remote.close().await;
         }
     }
-}
-
-async fn within_limit<T>(
-    step: impl Future<Output = lapin::Result<T>>,
-) -> Result<T, DeadLettersError> {
-    match timeout(STEP_LIMIT, step).await {
-        Ok(answer) => Ok(answer?),
-        Err(_) => Err(DeadLettersError::TimedOut),
-    }
-}
-
-fn is_not_found(error: &lapin::Error) -> bool {
-    const NOT_FOUND: u16 = 404;
-    matches!(error.kind(), lapin::ErrorKind::ProtocolError(e) if e.get_id() == NOT_FOUND)
 }
