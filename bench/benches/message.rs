@@ -88,10 +88,10 @@ fn signatures(criterion: &mut Criterion) -> anyhow::Result<()> {
 /// Encoding and decoding of a 400-byte message. Decoding includes the check of its body.
 fn messages(criterion: &mut Criterion) -> anyhow::Result<()> {
     let event = fixed::queued(&fixed::event(1, USUAL))?;
-    let carried = Carried::write(&Outgoing::event(&event))?;
+    let carried = Carried::write(Outgoing::event(&event))?;
     let mut group = criterion.benchmark_group("message");
     group.bench_function("write", |bencher| {
-        bencher.iter(|| Carried::write(&Outgoing::event(black_box(&event))));
+        bencher.iter(|| Carried::write(Outgoing::event(black_box(&event))));
     });
     group.bench_function("read", |bencher| {
         bencher.iter(|| black_box(&carried).read());
@@ -135,7 +135,7 @@ fn log(criterion: &mut Criterion) -> anyhow::Result<()> {
 fn results(count: usize) -> anyhow::Result<Vec<AttemptResult>> {
     let delivery = Delivery::new()?;
     let event = fixed::queued(&fixed::event(1, USUAL))?;
-    let message = Carried::write(&Outgoing::event(&event))?;
+    let message = Carried::write(Outgoing::event(&event))?;
     let one = |_| delivery.deliver(&message, &Answer::taken());
     (0..count).map(one).collect()
 }
@@ -158,7 +158,7 @@ fn whole_ways(criterion: &mut Criterion) -> anyhow::Result<()> {
     });
     let delivery = Delivery::new()?;
     let event = fixed::queued(&fixed::event(1, USUAL))?;
-    let message = Carried::write(&Outgoing::event(&event))?;
+    let message = Carried::write(Outgoing::event(&event))?;
     for (name, answer) in [("deliver", Answer::taken()), ("retry", Answer::busy())] {
         group.bench_function(name, |bencher| {
             bencher.iter(|| delivery.deliver(black_box(&message), &answer));

@@ -93,7 +93,7 @@ impl LocalQueue for Confirming {
     fn submit(&self, command: Command) {
         // A producer sends only publishes and declarations.
         if let Command::Publish(message, done) = command {
-            let carried = black_box(Carried::write(&message));
+            let carried = black_box(Carried::write(*message));
             let answer = carried.map(drop).map_err(|_| PublishError::Refused);
             // The caller may be gone.
             let _ = done.send(answer);

@@ -129,7 +129,7 @@ impl Delivery {
         if let Decision::RetryAfter(step) = decision {
             next_attempt_at = Some(ended_at.plus(step.duration()));
             let retry = Outgoing::retry(&event, &self.endpoint, step);
-            black_box(Carried::write(&retry)?);
+            black_box(Carried::write(retry)?);
             self.metrics.retry_scheduled(step);
         }
         if decision == Decision::Delivered {
@@ -199,7 +199,7 @@ mod tests {
 
     fn attempted(answer: &Answer) -> AttemptResult {
         let event = fixed::queued(&fixed::event(1, fixed::USUAL)).unwrap();
-        let message = Carried::write(&Outgoing::event(&event)).unwrap();
+        let message = Carried::write(Outgoing::event(&event)).unwrap();
         Delivery::new().unwrap().deliver(&message, answer).unwrap()
     }
 

@@ -5,7 +5,7 @@ use anyhow::{Context, bail};
 use bytes::Bytes;
 use lapin::protocol::basic::{gen_properties, parse_properties};
 use wahook_domain::QueuedEvent;
-use wahook_queue::{Outgoing, message};
+use wahook_queue::{Outgoing, Stored, rabbitmq::properties};
 
 /// Message on the wire.
 #[derive(Debug, Clone)]
@@ -15,18 +15,20 @@ pub struct Carried {
 }
 
 impl Carried {
-    /// Encodes the properties and shares the payload.
+    /// Encodes the properties and keeps the payload.
     ///
     /// # Errors
     /// Never: a vector accepts all bytes.
-    pub fn write(message: &Outgoing) -> anyhow::Result<Self> {
-        let properties = gen_properties::<Vec<u8>>(message.properties())(Vec::new().into());
+    pub fn write(message: Outgoing) -> anyhow::Result<Self> {
+        let Stored { metadata, payload } = message.into();
+        let properties = properties::encode(metadata, None);
+        let properties = gen_properties::<Vec<u8>>(&properties)(Vec::new().into());
         let (properties, _) = properties
             .context("cannot encode the properties")?
             .into_inner();
         Ok(Self {
             properties,
-            payload: message.payload().clone(),
+            payload,
         })
     }
 
@@ -42,7 +44,7 @@ impl Carried {
         if !rest.is_empty() {
             bail!("{} extra bytes after the properties", rest.len());
         }
-        Ok(message::decode(&properties, self.payload.clone())?)
+        Ok(properties::decode_event(&properties, self.payload.clone())?)
     }
 }
 
@@ -54,7 +56,7 @@ mod tests {
     #[test]
     fn encoded_message_is_decoded_unchanged() {
         let event = fixed::queued(&fixed::event(7, fixed::USUAL)).unwrap();
-        let carried = Carried::write(&Outgoing::event(&event)).unwrap();
+        let carried = Carried::write(Outgoing::event(&event)).unwrap();
         assert_eq!(carried.read().unwrap(), event);
     }
 }

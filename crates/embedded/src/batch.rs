@@ -5,9 +5,8 @@ use tokio::sync::oneshot;
 use wahook_delivery_log::{LogUnavailable, WriteReport};
 use wahook_domain::{AttemptResult, UnixMillis};
 use wahook_queue::{
-    Outgoing, PublishError, Stored, Topology,
+    DeathReason, Outgoing, PublishError, Stored, Topology,
     local::{Settlement, Tag},
-    stored::DeathReason,
 };
 
 use crate::{messages, queues::Queues, records};

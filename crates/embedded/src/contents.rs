@@ -3,12 +3,18 @@
 
 use std::{collections::BTreeMap, path::Path};
 
-use bytes::Bytes;
 use rusqlite::{Connection, Row, params};
 use wahook_domain::{AttemptResult, DeliveryRecord, EndpointName, EventId, UnixMillis};
-use wahook_queue::{Stored, stored::Unreadable};
+use wahook_queue::Stored;
 
-use crate::{OpenError, file_lock::FileLock, messages, messages::READ_BYTES, open, records};
+use crate::{
+    columns::{self, message_columns},
+    error::OpenError,
+    file_lock::FileLock,
+    messages,
+    messages::READ_BYTES,
+    open, records,
+};
 
 /// Data file of a `wahook` that is not running. Holds the file's lock.
 pub struct Contents {
@@ -43,8 +49,7 @@ pub struct FoundMessage {
     pub queue: String,
     /// Due time of a waiting message.
     pub due_at: Option<UnixMillis>,
-    /// The message, if it is readable.
-    pub message: Result<Stored, Unreadable>,
+    pub message: Stored,
 }
 
 /// Record of the log.
@@ -130,12 +135,18 @@ impl Contents {
     ) -> rusqlite::Result<Vec<FoundMessage>> {
         let mut statement = self.db.prepare_cached(match table {
             MessageTable::Queued => {
-                "SELECT seq, seq, queue, properties, body FROM messages \
-                 WHERE seq > ?1 AND seq > ?2 ORDER BY seq LIMIT ?3"
+                concat!(
+                    "SELECT seq, seq, queue, ",
+                    message_columns!(),
+                    " FROM messages WHERE seq > ?1 AND seq > ?2 ORDER BY seq LIMIT ?3"
+                )
             }
             MessageTable::Waiting => {
-                "SELECT due_at, id, queue, properties, body FROM waiting \
-                 WHERE (due_at, id) > (?1, ?2) ORDER BY due_at, id LIMIT ?3"
+                concat!(
+                    "SELECT due_at, id, queue, ",
+                    message_columns!(),
+                    " FROM waiting WHERE (due_at, id) > (?1, ?2) ORDER BY due_at, id LIMIT ?3"
+                )
             }
         })?;
         let limit = i64::try_from(max).unwrap_or(i64::MAX);
@@ -145,7 +156,7 @@ impl Contents {
             && bytes < READ_BYTES
         {
             let next = read(row, table)?;
-            bytes += next.message.as_ref().map_or(0, |m| m.payload().len());
+            bytes += next.message.payload.len();
             found.push(next);
         }
         Ok(found)
@@ -212,11 +223,10 @@ impl Contents {
 
 fn read(row: &Row<'_>, table: MessageTable) -> rusqlite::Result<FoundMessage> {
     let (first, second): (i64, i64) = (row.get(0)?, row.get(1)?);
-    let (properties, body): (String, Vec<u8>) = (row.get(3)?, row.get(4)?);
     Ok(FoundMessage {
         position: Position(first, second),
         queue: row.get(2)?,
         due_at: (table == MessageTable::Waiting).then_some(UnixMillis::new(first)),
-        message: Stored::read(&properties, Bytes::from(body)),
+        message: columns::read(row, 3)?,
     })
 }

@@ -14,11 +14,11 @@ use rusqlite::Connection;
 use tokio::sync::watch;
 use wahook_domain::UnixMillis;
 use wahook_queue::{
-    Broker, LinkState, LocalQueue, Outgoing, PublishError, Received, Stored,
-    local::{Command, Settlement, SharedQueue, Tag},
+    Broker, LinkState, LocalQueue, Outgoing, PublishError, Stored,
+    local::{Command, Delivered, Settlement, SharedQueue, Tag},
 };
 
-use crate::{OpenError, declared, messages, open};
+use crate::{declared, error::OpenError, messages, open};
 
 /// Due time before that of any other message.
 const DUE_NOW: UnixMillis = UnixMillis::new(0);
@@ -26,12 +26,9 @@ const DUE_NOW: UnixMillis = UnixMillis::new(0);
 /// Opens the file next to a running process, to read and remove messages.
 ///
 /// # Errors
-/// If the file does not exist or was not written by wahook.
+/// If the file does not exist, was not written by wahook, or is in use by an older wahook.
 pub fn open_dead_letters(path: &Path) -> Result<Broker, OpenError> {
-    if !path.exists() {
-        return Err(OpenError::Missing(path.to_owned()));
-    }
-    let db = open::connect(path)?;
+    let db = open::open_shared(path)?;
     let (link_sender, link) = watch::channel(LinkState::default());
     link_sender.send_modify(LinkState::connected);
     let store = Arc::new_cyclic(|own| DeadLetterStore {
@@ -97,14 +94,14 @@ impl LocalQueue for DeadLetterStore {
 }
 
 impl DeadLetterStore {
-    fn next_message(&self, queue: &str) -> Option<Received> {
+    fn next_message(&self, queue: &str) -> Option<Delivered> {
         let own: SharedQueue = self.own.upgrade()?;
         let mut state = self.state();
         match messages::after(&state.db, queue, state.cursor, 1) {
             Ok((found, _)) => {
                 let next = found.into_iter().next()?;
                 state.cursor = next.seq;
-                Some(Received::local(next.message, true, Tag(next.seq), own))
+                Some(Delivered::new(next.message, true, Tag(next.seq), own))
             }
             Err(error) => {
                 log_failure("read", &error);

@@ -15,9 +15,8 @@ use tokio::sync::{oneshot, watch};
 use wahook_delivery_log::{LogUnavailable, WriteReport};
 use wahook_domain::{AttemptResult, DeliveryRecord, EndpointName, EventId, UnixMillis};
 use wahook_queue::{
-    LinkState, Topology,
+    DeathReason, LinkState, Topology,
     local::{Command, SharedQueue, Tag},
-    stored::DeathReason,
 };
 use wahook_runtime::clock;
 
@@ -289,8 +288,8 @@ impl Engine {
         self.db.execute_batch("BEGIN IMMEDIATE")?;
         if self.write_error.is_some() {
             // Only a write detects that the disk is full.
-            let probe = "INSERT INTO waiting (due_at, queue, properties, body) \
-                         VALUES (0, '', '{}', zeroblob(8192)); \
+            let probe = "INSERT INTO waiting (due_at, queue, body) \
+                         VALUES (0, '', zeroblob(8192)); \
                          DELETE FROM waiting WHERE queue = ''";
             if let Err(error) = self.db.execute_batch(probe) {
                 self.roll_back();

@@ -6,7 +6,7 @@ use std::{
     path::Path,
 };
 
-use crate::OpenError;
+use crate::error::OpenError;
 
 /// Exclusive lock of a data file, released on drop and when the process ends.
 ///

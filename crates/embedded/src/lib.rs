@@ -9,22 +9,26 @@
 //! are delivered again, marked as redelivered.
 
 mod batch;
+mod columns;
 mod contents;
 mod dead_letters;
 mod declared;
 mod engine;
+mod error;
 mod file_lock;
 mod log;
 mod messages;
+mod migration;
 mod open;
 mod queues;
 mod reader;
 mod records;
+mod schema;
 mod store;
 
 pub use contents::{Amounts, Contents, FoundMessage, LogRecord, MessageTable, Position};
 pub use dead_letters::open_dead_letters;
+pub use error::OpenError;
 pub use log::EmbeddedLog;
-pub use open::OpenError;
 pub use reader::{EndedReader, LogReader};
 pub use store::Store;

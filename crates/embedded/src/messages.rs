@@ -1,9 +1,10 @@
 //! Queries on the tables of queued and waiting messages.
 
-use bytes::Bytes;
 use rusqlite::{Connection, OptionalExtension, Row, params};
 use wahook_domain::UnixMillis;
 use wahook_queue::Stored;
+
+use crate::columns::{self, message_columns};
 
 /// Maximum bytes per read, to bound memory with large bodies. The first message is read
 /// in any case.
@@ -24,8 +25,12 @@ pub(crate) fn insert(
     queue: &str,
     message: &Stored,
 ) -> rusqlite::Result<()> {
-    let into = "INSERT INTO messages (seq, queue, event_id, event, properties, body) VALUES (?, ?, ?, ?, ?, ?)";
-    insert_into(db, into, seq, queue, message)
+    let into = concat!(
+        "INSERT INTO messages (seq, queue, ",
+        message_columns!(),
+        ") VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+    );
+    columns::insert(db, into, seq, queue, message)
 }
 
 /// Stores a message that enters its queue at `due_at`.
@@ -35,28 +40,12 @@ pub(crate) fn insert_waiting(
     queue: &str,
     message: &Stored,
 ) -> rusqlite::Result<()> {
-    let into = "INSERT INTO waiting (due_at, queue, event_id, event, properties, body) VALUES (?, ?, ?, ?, ?, ?)";
-    insert_into(db, into, due_at.get(), queue, message)
-}
-
-/// Inserts a message; `sort_key` is the value of the table's sort column.
-fn insert_into(
-    db: &Connection,
-    into: &str,
-    sort_key: i64,
-    queue: &str,
-    message: &Stored,
-) -> rusqlite::Result<()> {
-    let mut statement = db.prepare_cached(into)?;
-    statement.execute(params![
-        sort_key,
-        queue,
-        message.id(),
-        message.event(),
-        properties(message)?,
-        &**message.payload()
-    ])?;
-    Ok(())
+    let into = concat!(
+        "INSERT INTO waiting (due_at, queue, ",
+        message_columns!(),
+        ") VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+    );
+    columns::insert(db, into, due_at.get(), queue, message)
 }
 
 pub(crate) fn delete(db: &Connection, seq: i64) -> rusqlite::Result<()> {
@@ -66,8 +55,11 @@ pub(crate) fn delete(db: &Connection, seq: i64) -> rusqlite::Result<()> {
 }
 
 pub(crate) fn find(db: &Connection, seq: i64) -> rusqlite::Result<Option<StoredRow>> {
-    let mut statement =
-        db.prepare_cached("SELECT seq, deliveries, properties, body FROM messages WHERE seq = ?")?;
+    let mut statement = db.prepare_cached(concat!(
+        "SELECT seq, deliveries, ",
+        message_columns!(),
+        " FROM messages WHERE seq = ?"
+    ))?;
     statement.query_row([seq], stored_row).optional()
 }
 
@@ -77,6 +69,12 @@ pub(crate) fn count_delivery(db: &Connection, seq: i64) -> rusqlite::Result<i64>
         "UPDATE messages SET deliveries = deliveries + 1 WHERE seq = ? RETURNING deliveries",
     )?;
     statement.query_row([seq], |row| row.get(0))
+}
+
+/// Sets the number of failed deliveries of a message.
+pub(crate) fn set_deliveries(db: &Connection, seq: i64, deliveries: i64) -> rusqlite::Result<()> {
+    let mut statement = db.prepare_cached("UPDATE messages SET deliveries = ? WHERE seq = ?")?;
+    statement.execute([deliveries, seq]).map(drop)
 }
 
 /// Returns the number of messages in a queue, leased ones included.
@@ -93,16 +91,17 @@ pub(crate) fn after(
     cursor: i64,
     max: usize,
 ) -> rusqlite::Result<(Vec<StoredRow>, bool)> {
-    let mut statement = db.prepare_cached(
-        "SELECT seq, deliveries, properties, body FROM messages \
-         WHERE queue = ? AND seq > ? ORDER BY seq LIMIT ?",
-    )?;
+    let mut statement = db.prepare_cached(concat!(
+        "SELECT seq, deliveries, ",
+        message_columns!(),
+        " FROM messages WHERE queue = ? AND seq > ? ORDER BY seq LIMIT ?"
+    ))?;
     let limit = i64::try_from(max).unwrap_or(i64::MAX);
     let mut rows = statement.query(params![queue, cursor, limit])?;
     let (mut found, mut bytes) = (Vec::new(), 0);
     while let Some(row) = rows.next()? {
         let next = stored_row(row)?;
-        bytes += next.message.payload().len();
+        bytes += next.message.payload.len();
         found.push(next);
         if bytes >= READ_BYTES {
             return Ok((found, false));
@@ -128,16 +127,17 @@ pub(crate) struct Due {
 
 /// Returns at most `max` due messages, earliest first.
 pub(crate) fn due(db: &Connection, now: UnixMillis, max: usize) -> rusqlite::Result<Vec<Due>> {
-    let mut statement = db.prepare_cached(
-        "SELECT id, queue, properties, body FROM waiting \
-         WHERE due_at <= ? ORDER BY due_at, id LIMIT ?",
-    )?;
+    let mut statement = db.prepare_cached(concat!(
+        "SELECT id, queue, ",
+        message_columns!(),
+        " FROM waiting WHERE due_at <= ? ORDER BY due_at, id LIMIT ?"
+    ))?;
     let limit = i64::try_from(max).unwrap_or(i64::MAX);
     let mut rows = statement.query(params![now.get(), limit])?;
     let (mut found, mut bytes) = (Vec::new(), 0);
     while let Some(row) = rows.next()? {
-        let message = stored(row, 2)?;
-        bytes += message.payload().len();
+        let message = columns::read(row, 2)?;
+        bytes += message.payload.len();
         found.push(Due {
             id: row.get(0)?,
             queue: row.get(1)?,
@@ -166,25 +166,6 @@ fn stored_row(row: &Row<'_>) -> rusqlite::Result<StoredRow> {
     Ok(StoredRow {
         seq: row.get(0)?,
         deliveries: row.get(1)?,
-        message: stored(row, 2)?,
+        message: columns::read(row, 2)?,
     })
-}
-
-/// Reads a message from the column of its properties and the next one, its body.
-fn stored(row: &Row<'_>, column: usize) -> rusqlite::Result<Stored> {
-    let properties: String = row.get(column)?;
-    let body: Vec<u8> = row.get(column + 1)?;
-    Stored::read(&properties, Bytes::from(body)).map_err(|error| {
-        rusqlite::Error::FromSqlConversionFailure(
-            column,
-            rusqlite::types::Type::Text,
-            Box::new(error),
-        )
-    })
-}
-
-fn properties(message: &Stored) -> rusqlite::Result<String> {
-    message
-        .properties()
-        .map_err(|error| rusqlite::Error::ToSqlConversionFailure(Box::new(error)))
 }

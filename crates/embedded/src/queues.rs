@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, HashMap, VecDeque};
 
 use tokio::sync::mpsc::UnboundedSender;
 use wahook_queue::{
-    Received, Stored,
-    local::{SharedQueue, Subscriber, SubscriberId, Tag},
+    Stored,
+    local::{Delivered, SharedQueue, Subscriber, SubscriberId, Tag},
 };
 
 /// Maximum number of ready messages per queue in memory. More stay in the file.
@@ -48,7 +48,7 @@ struct Queue {
 struct Subscribed {
     id: SubscriberId,
     free: usize,
-    messages: UnboundedSender<Received>,
+    messages: UnboundedSender<Delivered>,
 }
 
 /// Initial state of a queue, which may have messages in the file.
@@ -157,7 +157,7 @@ impl Queues {
                     subscriber: Some(subscriber.id),
                 };
                 self.leased.insert(ready.seq, leased);
-                if subscriber.messages.send(ready.received(shared)).is_ok() {
+                if subscriber.messages.send(ready.delivered(shared)).is_ok() {
                     queue.subscribers.rotate_left(1);
                 } else {
                     // The subscriber is gone; dropping the message requeues it.
@@ -168,14 +168,14 @@ impl Queues {
     }
 
     /// Leases one message of a queue without a subscription.
-    pub(crate) fn lease_one(&mut self, name: &str, shared: &SharedQueue) -> Option<Received> {
+    pub(crate) fn lease_one(&mut self, name: &str, shared: &SharedQueue) -> Option<Delivered> {
         let ready = self.by_name.get_mut(name)?.pop()?;
         let leased = Leased {
             queue: name.to_owned(),
             subscriber: None,
         };
         self.leased.insert(ready.seq, leased);
-        Some(ready.received(shared))
+        Some(ready.delivered(shared))
     }
 
     /// Returns the number of leased messages of a queue.
@@ -209,7 +209,7 @@ impl Queues {
     /// Puts a message at the head of its queue.
     pub(crate) fn requeued(&mut self, queue: &str, seq: i64, message: Stored) {
         if let Some(queue) = self.by_name.get_mut(queue) {
-            queue.ready_bytes += message.payload().len();
+            queue.ready_bytes += message.payload.len();
             queue.ready.push_front(Ready {
                 seq,
                 message,
@@ -221,13 +221,13 @@ impl Queues {
 
 impl Queue {
     fn push(&mut self, ready: Ready) {
-        self.ready_bytes += ready.message.payload().len();
+        self.ready_bytes += ready.message.payload.len();
         self.ready.push_back(ready);
     }
 
     fn pop(&mut self) -> Option<Ready> {
         let ready = self.ready.pop_front()?;
-        self.ready_bytes -= ready.message.payload().len();
+        self.ready_bytes -= ready.message.payload.len();
         Some(ready)
     }
 
@@ -237,9 +237,9 @@ impl Queue {
 }
 
 impl Ready {
-    fn received(self, shared: &SharedQueue) -> Received {
+    fn delivered(self, shared: &SharedQueue) -> Delivered {
         let tag = Tag(self.seq);
-        Received::local(
+        Delivered::new(
             self.message,
             self.redelivered,
             tag,

@@ -7,7 +7,7 @@ use rusqlite::{Connection, Row, params};
 use wahook_delivery_log::{CountBy, Counts, Ended, EndedFilter};
 use wahook_domain::{Status, UnixMillis};
 
-use crate::{OpenError, open};
+use crate::{error::OpenError, open};
 
 /// Maximum delay between the end of a delivery and its write to the log. Delayed results
 /// are rare, and late by a few seconds only.

@@ -17,9 +17,10 @@ use wahook_queue::{
 };
 
 use crate::{
-    EmbeddedLog, OpenError,
     engine::{Engine, MAX_UNCONFIRMED, Request},
+    error::OpenError,
     file_lock::FileLock,
+    log::EmbeddedLog,
     open,
 };
 

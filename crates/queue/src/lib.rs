@@ -1,36 +1,39 @@
 //! Publishing with confirms, consuming, delayed retries and dead letters, on
 //! RabbitMQ or on a queue within this process.
 //!
-//! lapin's own recovery is not used: each connection is supervised here and
-//! replaced after any error, with a deadline for every step.
+//! Three parts: [`message`] and [`topology`] are pure; [`rabbitmq`] and
+//! [`local`] are the two backends. The types at the top level, such as
+//! [`Publisher`] and [`ConsumerConnection`], are thin handles to either backend.
 
-mod acks;
-pub mod broker;
-mod confirms;
-pub mod consumer_connection;
-pub mod dead_letters;
-#[cfg(test)]
-mod hostile;
-pub mod inspector;
+mod broker;
+mod consumer_connection;
+mod dead_letters;
+mod error;
 pub mod local;
 pub mod message;
-pub mod publisher;
-mod readable;
-pub mod result_message;
-mod routing;
-pub mod stored;
-pub mod subscription;
+mod publisher;
+pub mod rabbitmq;
+mod received;
+mod reconnect;
+mod settlement;
+mod subscription;
 pub mod topology;
-mod wire;
 
-pub use broker::{Broker, BrokerUri, ConnectError, InvalidBrokerUri, reconnect_backoff};
-pub use consumer_connection::{AckError, ConsumerConnection, Observer, Receipt, Received};
-pub use dead_letters::{DeadLetter, DeadLetters, DeadLettersError};
-pub use inspector::{Depth, Inspector, Look, LookError, Seen};
+pub use broker::Broker;
+pub use consumer_connection::{ConsumerConnection, Observer};
+pub use dead_letters::DeadLetters;
+pub use error::PublishError;
 pub use local::LocalQueue;
-pub use message::{Outgoing, Poison};
-pub use publisher::{PublishError, Publisher, PublisherTask};
-pub use stored::Stored;
-pub use subscription::{Subscription, SubscriptionEnded};
+pub use message::{
+    DeadLetter, Death, DeathReason, MessageMetadata, Outgoing, Poison, Stored, WIRE_VERSION,
+};
+pub use publisher::{Publisher, PublisherTask};
+pub use rabbitmq::{
+    BrokerError, BrokerUri, ConnectError, DeadLettersError, Depth, Inspector, InvalidBrokerUri,
+    Look, LookError, Seen, SubscriptionEnded,
+};
+pub use received::{AckError, Receipt, Received};
+pub use reconnect::reconnect_backoff;
+pub use subscription::Subscription;
 pub use topology::Topology;
 pub use wahook_domain::LinkState;

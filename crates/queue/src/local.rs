@@ -17,10 +17,15 @@ use std::{
 
 use tokio::sync::{mpsc, oneshot, watch};
 
+use wahook_domain::LinkState;
+
 use crate::{
-    LinkState, consumer_connection::Received, message::Outgoing, publisher::PublishError,
+    error::PublishError,
+    message::{Outgoing, Stored},
     topology::Topology,
 };
+
+pub use crate::settlement::Settlement;
 
 /// Store of the messages. A trait, because the embedded store depends on this
 /// crate.
@@ -45,7 +50,7 @@ pub enum Command {
     /// Stops delivery to a subscriber and drops its sender.
     Cancel(SubscriberId),
     /// Delivers one message, if the queue has one.
-    Take(String, oneshot::Sender<Option<Received>>),
+    Take(String, oneshot::Sender<Option<Delivered>>),
     /// Counts the undelivered messages of a queue.
     Depth(String, oneshot::Sender<u32>),
     /// Counts the subscribers of a queue.
@@ -66,22 +71,31 @@ pub struct Subscriber {
     /// Limit of delivered messages that are not settled.
     pub prefetch: u16,
     /// Destination of the messages; closed once the subscriber is gone.
-    pub messages: mpsc::UnboundedSender<Received>,
+    pub messages: mpsc::UnboundedSender<Delivered>,
 }
 
 /// The store's identifier of a delivered message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Tag(pub i64);
 
-/// End of a received message.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Settlement {
-    /// Removes the message.
-    Ack,
-    /// Moves the message, unchanged, to the dead letters of its queue.
-    Reject,
-    /// Returns the message to its queue.
-    Requeue,
+/// Delivered message with its lease: dropping it returns it to its queue.
+#[derive(Debug)]
+pub struct Delivered {
+    pub(crate) message: Stored,
+    pub(crate) redelivered: bool,
+    pub(crate) lease: Lease,
+}
+
+impl Delivered {
+    /// Creates a message that the store of `queue` identifies by `tag`.
+    #[must_use]
+    pub fn new(message: Stored, redelivered: bool, tag: Tag, queue: SharedQueue) -> Self {
+        Self {
+            message,
+            redelivered,
+            lease: Lease::new(queue, tag),
+        }
+    }
 }
 
 /// Settles a message of the store, once. Dropping it requeues the message.
@@ -92,7 +106,7 @@ pub(crate) struct Lease {
 }
 
 impl Lease {
-    pub(crate) fn new(queue: SharedQueue, tag: Tag) -> Self {
+    fn new(queue: SharedQueue, tag: Tag) -> Self {
         Self {
             queue,
             tag,
@@ -126,7 +140,7 @@ impl fmt::Debug for Lease {
 pub(crate) struct LocalSubscription {
     queue: SharedQueue,
     id: SubscriberId,
-    messages: mpsc::UnboundedReceiver<Received>,
+    messages: mpsc::UnboundedReceiver<Delivered>,
 }
 
 impl LocalSubscription {
@@ -148,7 +162,7 @@ impl LocalSubscription {
     }
 
     /// Waits for the next message; `None` once the subscription has ended.
-    pub(crate) async fn next(&mut self) -> Option<Received> {
+    pub(crate) async fn next(&mut self) -> Option<Delivered> {
         self.messages.recv().await
     }
 
@@ -168,4 +182,25 @@ pub(crate) async fn publish(queue: &SharedQueue, message: Outgoing) -> Result<()
     let (done, confirmed) = oneshot::channel();
     queue.submit(Command::Publish(Box::new(message), done));
     confirmed.await.unwrap_or(Err(PublishError::Disconnected))
+}
+
+/// Takes one message of a queue; `None` if there is none or the store is closed.
+pub(crate) async fn take(queue: &SharedQueue, name: &str) -> Option<Delivered> {
+    let (sender, taken) = oneshot::channel();
+    queue.submit(Command::Take(name.to_owned(), sender));
+    taken.await.unwrap_or_default()
+}
+
+/// Counts the undelivered messages of a queue.
+pub(crate) async fn depth(queue: &SharedQueue, name: &str) -> u32 {
+    let (sender, counted) = oneshot::channel();
+    queue.submit(Command::Depth(name.to_owned(), sender));
+    counted.await.unwrap_or_default()
+}
+
+/// Counts the subscribers of a queue.
+pub(crate) async fn subscribers(queue: &SharedQueue, name: &str) -> u32 {
+    let (sender, counted) = oneshot::channel();
+    queue.submit(Command::Count(name.to_owned(), sender));
+    counted.await.unwrap_or_default()
 }

@@ -1,5 +1,6 @@
 //! Single process with its data file; its addresses survive a restart.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use rusqlite::Connection;
@@ -51,9 +52,14 @@ impl System {
         program
     }
 
+    /// Returns the path of a file in the system's folder.
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
+        self.folder.join(name)
+    }
+
     /// Opens the data file.
     pub(crate) fn data(&self) -> Connection {
-        let data = Connection::open(self.folder.join("wahook.db")).unwrap();
+        let data = Connection::open(self.path("wahook.db")).unwrap();
         data.busy_timeout(READY_WITHIN).unwrap();
         data
     }

@@ -58,7 +58,7 @@ fn accept(events: u32) -> anyhow::Result<()> {
 fn deliver(events: u32, answer: &Answer) -> anyhow::Result<()> {
     let delivery = Delivery::new()?;
     let event = fixed::queued(&fixed::event(0, USUAL))?;
-    let message = Carried::write(&Outgoing::event(&event))?;
+    let message = Carried::write(Outgoing::event(&event))?;
     let mut results = Vec::with_capacity(BATCH);
     for _ in 0..events {
         results.push(delivery.deliver(&message, answer)?);

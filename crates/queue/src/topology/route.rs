@@ -1,7 +1,7 @@
 //! Routing of messages by a topology, as in RabbitMQ, for a store that replaces
 //! it.
 
-use super::{Argument, Binding, Kind, Queue, Target, Topology};
+use super::model::{Argument, Binding, Kind, Queue, Target, Topology};
 
 /// Rules of a queue for expiry and dead letters.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -133,7 +133,7 @@ impl Binding {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{routing::routing_key, topology::UNWANTED};
+    use crate::topology::{names::UNWANTED, routing::routing_key};
     use proptest::prelude::*;
     use wahook_domain::{EndpointName, EventName, EventPattern, RetryRule};
 

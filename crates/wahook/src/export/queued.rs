@@ -34,8 +34,6 @@ enum Action {
     Publish(Box<Outgoing>),
     /// Remove it: its attempt is already in the log.
     Remove,
-    /// Keep it, because it is unreadable.
-    Keep(String),
 }
 
 impl MessageExport<'_> {
@@ -78,9 +76,6 @@ impl MessageExport<'_> {
                     self.count(table, &queue).already_there += 1;
                     removable.push(position);
                 }
-                Action::Keep(reason) => {
-                    tracing::error!(%queue, reason, "unreadable message left in the file");
-                }
             }
         }
         let target = &*self.target;
@@ -111,10 +106,7 @@ impl MessageExport<'_> {
     }
 
     async fn action(&mut self, found: FoundMessage) -> anyhow::Result<Action> {
-        let message = match found.message {
-            Ok(message) => message,
-            Err(error) => return Ok(Action::Keep(error.to_string())),
-        };
+        let message = found.message;
         let Some(due_at) = found.due_at else {
             return self.queued_action(&found.queue, &message);
         };

@@ -9,7 +9,8 @@ use proptest::{collection::vec, option, prelude::*, strategy::ValueTree};
 use serde_json::json;
 use wahook_domain::{EndpointName, QueuedEvent, RetryRule};
 
-use crate::{message, message::Outgoing, result_message};
+use super::properties;
+use crate::message::Outgoing;
 
 /// All headers of wahook, and a foreign one.
 const HEADERS: [&str; 7] = [
@@ -78,7 +79,7 @@ fn short(mostly: &'static str) -> impl Strategy<Value = Option<ShortString>> {
     )
 }
 
-fn properties() -> impl Strategy<Value = BasicProperties> {
+fn any_properties() -> impl Strategy<Value = BasicProperties> {
     // Most are complete, so that many can be decoded.
     let needed = [number(), number(), number()];
     let others = vec((prop::sample::select(HEADERS.to_vec()), value()), 0..4);
@@ -112,15 +113,16 @@ fn payload() -> impl Strategy<Value = Bytes> {
 }
 
 fn read_back(outgoing: &Outgoing) -> Option<QueuedEvent> {
-    message::decode(&outgoing.properties, outgoing.payload.clone()).ok()
+    let properties = properties::encode(outgoing.metadata().clone(), None);
+    properties::decode_event(&properties, outgoing.payload().clone()).ok()
 }
 
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(2_000))]
 
     #[test]
-    fn a_decodable_event_is_encoded_unchanged(properties in properties(), payload in payload()) {
-        if let Ok(event) = message::decode(&properties, payload) {
+    fn a_decodable_event_is_encoded_unchanged(properties in any_properties(), payload in payload()) {
+        if let Ok(event) = properties::decode_event(&properties, payload) {
             let endpoint = EndpointName::default();
             prop_assert_eq!(read_back(&Outgoing::event(&event)), Some(event.clone()));
             let parked = Outgoing::dead_letter(&event, &endpoint, "why", event.accepted_at);
@@ -134,10 +136,11 @@ proptest! {
     }
 
     #[test]
-    fn a_decodable_result_is_encoded_unchanged(properties in properties(), payload in payload()) {
-        if let Ok(result) = result_message::decode(&properties, payload) {
+    fn a_decodable_result_is_encoded_unchanged(properties in any_properties(), payload in payload()) {
+        if let Ok(result) = properties::decode_result(&properties, payload) {
             let again = Outgoing::result(&result);
-            prop_assert_eq!(result_message::decode(&again.properties, again.payload), Ok(result));
+            let encoded = properties::encode(again.metadata().clone(), None);
+            prop_assert_eq!(properties::decode_result(&encoded, again.payload().clone()), Ok(result));
         }
     }
 }
@@ -148,10 +151,10 @@ fn many_random_messages_are_decodable() {
     let mut runner = proptest::test_runner::TestRunner::deterministic();
     let (mut events, mut results) = (0, 0);
     for _ in 0..500 {
-        let drawn = (properties(), payload()).new_tree(&mut runner).unwrap();
+        let drawn = (any_properties(), payload()).new_tree(&mut runner).unwrap();
         let (properties, payload) = drawn.current();
-        events += u32::from(message::decode(&properties, payload.clone()).is_ok());
-        results += u32::from(result_message::decode(&properties, payload).is_ok());
+        events += u32::from(properties::decode_event(&properties, payload.clone()).is_ok());
+        results += u32::from(properties::decode_result(&properties, payload).is_ok());
     }
     assert!((25..475).contains(&events), "{events}");
     assert!((25..475).contains(&results), "{results}");

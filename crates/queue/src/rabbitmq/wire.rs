@@ -22,7 +22,7 @@ use std::{
 };
 use tokio::sync::oneshot;
 
-use crate::readable;
+use super::readable;
 
 /// Size of a read, in bytes.
 const CHUNK: usize = 64 * 1024;

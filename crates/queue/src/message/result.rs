@@ -3,10 +3,6 @@
 //! complete), and a header has the attempt.
 
 use bytes::Bytes;
-use lapin::{
-    BasicProperties,
-    types::{AMQPValue, ShortString},
-};
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 use wahook_domain::{
@@ -14,12 +10,8 @@ use wahook_domain::{
     UnixMillis,
 };
 
-use crate::{
-    message::{self, Outgoing, Poison},
-    topology,
-};
-
-const RESULT: &str = "x-result";
+use super::{header, metadata::MessageMetadata, outgoing::Outgoing, poison::Poison};
+use crate::topology;
 
 /// Wire form of an attempt's result, separate from the domain type so that each
 /// can change by itself.
@@ -58,48 +50,49 @@ impl Outgoing {
             next_attempt_at: attempt.next_attempt_at.map(UnixMillis::get),
             webhook_url: attempt.webhook_url.to_string(),
         };
-        let mut headers = message::version_header();
         // Strings and numbers always have a JSON form.
         let json = serde_json::to_string(&wire).unwrap_or_default();
-        headers.insert(RESULT.into(), AMQPValue::LongString(json.into()));
-        let id = ShortString::from(result.event_id.as_str());
-        Self {
-            exchange: String::new(),
-            routing_key: topology::RESULTS_QUEUE.to_owned(),
-            payload: result.body.bytes(),
-            properties: message::properties(headers, &id),
-            id,
-        }
+        let metadata = MessageMetadata {
+            id: Some(result.event_id.clone()),
+            result: Some(json),
+            ..MessageMetadata::default()
+        };
+        let queue = topology::RESULTS_QUEUE.to_owned();
+        Self::new(String::new(), queue, metadata, result.body.bytes())
     }
 }
 
-/// Decodes a message of `wahook.results`.
-pub(crate) fn decode(
-    properties: &BasicProperties,
-    payload: Bytes,
-) -> Result<AttemptResult, Poison> {
-    const MALFORMED: Poison = Poison::Missing(RESULT);
-    message::check_version(properties)?;
-    let json = message::header_text(properties, RESULT).ok_or(MALFORMED)?;
-    let wire: Wire = serde_json::from_str(&json).map_err(|_| MALFORMED)?;
-    let attempt = Attempt {
-        queued_at: UnixMillis::new(wire.queued_at),
-        number: AttemptNumber::new(wire.number).ok_or(MALFORMED)?,
-        started_at: UnixMillis::new(wire.started_at),
-        duration_ms: wire.duration_ms,
-        status_code: wire.status_code,
-        error: wire.error,
-        next_attempt_at: wire.next_attempt_at.map(UnixMillis::new),
-        webhook_url: Arc::from(wire.webhook_url),
-    };
-    Ok(AttemptResult {
-        event_id: EventId::parse(&wire.event_id).map_err(|_| MALFORMED)?,
-        endpoint: EndpointName::parse(&wire.endpoint).map_err(|_| MALFORMED)?,
-        event: EventName::parse(&wire.event).map_err(|_| MALFORMED)?,
-        body: CanonicalBody::check(payload).map_err(|e| Poison::Payload(e.to_string()))?,
-        accepted_at: UnixMillis::new(wire.accepted_at),
-        attempt,
-    })
+impl MessageMetadata {
+    /// Decodes a message of `wahook.results`.
+    ///
+    /// # Errors
+    /// When wahook did not write the message, or its payload is not an event.
+    pub fn decode_result(&self, payload: Bytes) -> Result<AttemptResult, Poison> {
+        const MALFORMED: Poison = Poison::Missing(header::RESULT);
+        if let Some(defect) = &self.defect {
+            return Err(defect.clone());
+        }
+        let json = self.result.as_deref().ok_or(MALFORMED)?;
+        let wire: Wire = serde_json::from_str(json).map_err(|_| MALFORMED)?;
+        let attempt = Attempt {
+            queued_at: UnixMillis::new(wire.queued_at),
+            number: AttemptNumber::new(wire.number).ok_or(MALFORMED)?,
+            started_at: UnixMillis::new(wire.started_at),
+            duration_ms: wire.duration_ms,
+            status_code: wire.status_code,
+            error: wire.error,
+            next_attempt_at: wire.next_attempt_at.map(UnixMillis::new),
+            webhook_url: Arc::from(wire.webhook_url),
+        };
+        Ok(AttemptResult {
+            event_id: EventId::parse(&wire.event_id).map_err(|_| MALFORMED)?,
+            endpoint: EndpointName::parse(&wire.endpoint).map_err(|_| MALFORMED)?,
+            event: EventName::parse(&wire.event).map_err(|_| MALFORMED)?,
+            body: CanonicalBody::check(payload).map_err(|e| Poison::Payload(e.to_string()))?,
+            accepted_at: UnixMillis::new(wire.accepted_at),
+            attempt,
+        })
+    }
 }
 
 #[cfg(test)]
@@ -130,25 +123,18 @@ mod tests {
     #[test]
     fn a_spilled_result_is_decoded_unchanged() {
         let outgoing = Outgoing::result(&result());
-        assert_eq!(outgoing.routing_key, "wahook.results");
-        let read = decode(&outgoing.properties, outgoing.payload).unwrap();
+        assert_eq!(outgoing.address(), ("", "wahook.results"));
+        let read = outgoing.metadata.decode_result(outgoing.payload).unwrap();
         assert_eq!(read, result());
     }
 
     #[test]
     fn a_message_without_a_result_is_poison() {
-        let outgoing = Outgoing::result(&result());
-        let mut headers = message::version_header();
-        let bare = message::properties(headers.clone(), &outgoing.id);
-        assert_eq!(
-            decode(&bare, outgoing.payload.clone()),
-            Err(Poison::Missing(RESULT))
-        );
-        headers.insert(RESULT.into(), AMQPValue::LongString("{}".into()));
-        let empty = message::properties(headers, &outgoing.id);
-        assert_eq!(
-            decode(&empty, outgoing.payload),
-            Err(Poison::Missing(RESULT))
-        );
+        for text in [None, Some("{}".to_owned())] {
+            let mut outgoing = Outgoing::result(&result());
+            outgoing.metadata.result = text;
+            let read = outgoing.metadata.decode_result(outgoing.payload);
+            assert_eq!(read, Err(Poison::Missing("x-result")));
+        }
     }
 }

@@ -9,7 +9,7 @@ use lapin::{
     types::{AMQPValue, FieldTable},
 };
 
-use super::{Binding, Exchange, Kind, Queue, Target, Topology};
+use crate::topology::{Argument, Binding, Exchange, Kind, Queue, Target, Topology};
 
 impl Topology {
     /// Declares everything; repeating it changes nothing.
@@ -111,5 +111,14 @@ impl Queue {
             table.insert((*name).into(), value.value());
         }
         table
+    }
+}
+
+impl Argument {
+    fn value(self) -> AMQPValue {
+        match self {
+            Self::Text(text) => AMQPValue::LongString(text.into()),
+            Self::Number(number) => AMQPValue::LongLongInt(number),
+        }
     }
 }

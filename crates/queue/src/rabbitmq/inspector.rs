@@ -14,20 +14,22 @@ use lapin::{
     options::{BasicConsumeOptions, BasicQosOptions},
     types::{AMQPValue, FieldTable},
 };
-use std::{future::Future, time::Duration};
+use std::time::Duration;
 use tokio::time::timeout;
 use wahook_domain::{AttemptResult, EventId};
 
+use super::{
+    connection,
+    deadline::{TimedOut, with_deadline},
+    error::{BrokerError, ConnectError, is_not_found},
+    properties,
+    uri::BrokerUri,
+};
 use crate::{
-    broker::{self, BrokerUri, ConnectError},
-    dead_letters::DeadLetter,
-    message::{self, Poison},
-    result_message,
+    message::{DeadLetter, Poison},
     topology::Topology,
 };
 
-/// Time limit for a step; after it the connection is considered dead.
-const STEP_LIMIT: Duration = Duration::from_secs(10);
 /// Time without messages after which other consumers are assumed to have the
 /// rest.
 const IDLE_LIMIT: Duration = Duration::from_secs(1);
@@ -58,24 +60,30 @@ pub enum LookError {
     Connect(#[from] ConnectError),
     /// The connection is closed.
     #[error("the connection to the broker was lost: {0}")]
-    Lost(#[from] lapin::Error),
+    Lost(#[from] BrokerError),
     /// The broker did not answer.
-    #[error("no answer from the broker within {} s", STEP_LIMIT.as_secs())]
-    TimedOut,
+    #[error(transparent)]
+    TimedOut(#[from] TimedOut),
+}
+
+impl From<lapin::Error> for LookError {
+    fn from(error: lapin::Error) -> Self {
+        Self::Lost(error.into())
+    }
 }
 
 impl Inspector {
     /// Connects once, and declares nothing.
     pub async fn open(uri: &BrokerUri, name: &str) -> Result<Self, LookError> {
-        let connection = broker::connect(uri, name, &Topology::default()).await?;
+        let connection = connection::connect(uri, name, &Topology::default()).await?;
         Ok(Self { connection })
     }
 
     /// Returns the depth of a queue; `None` if it does not exist.
     pub async fn depth(&self, queue: &str) -> Result<Option<Depth>, LookError> {
         // The broker closes a channel that names a missing queue.
-        let channel = broker::channel(&self.connection).await?;
-        match within_limit(broker::declare_passive(&channel, queue)).await {
+        let channel = connection::channel(&self.connection).await?;
+        match with_deadline(connection::declare_passive(&channel, queue)).await? {
             Ok(declared) => {
                 close_channel(&channel).await;
                 Ok(Some(Depth {
@@ -83,8 +91,8 @@ impl Inspector {
                     consumers: declared.consumer_count(),
                 }))
             }
-            Err(LookError::Lost(error)) if is_not_found(&error) => Ok(None),
-            Err(error) => Err(error),
+            Err(error) if is_not_found(&error) => Ok(None),
+            Err(error) => Err(error.into()),
         }
     }
 
@@ -102,7 +110,7 @@ impl Inspector {
     }
 
     pub async fn close(self) {
-        broker::close(&self.connection).await;
+        connection::close(&self.connection).await;
     }
 }
 
@@ -171,12 +179,13 @@ impl Look<'_> {
     }
 
     async fn subscribe(&self) -> Result<Subscription, LookError> {
-        let channel = broker::channel(self.connection).await?;
-        within_limit(channel.basic_qos(MAX_PER_SUBSCRIPTION, BasicQosOptions::default())).await?;
+        let channel = connection::channel(self.connection).await?;
+        let qos = channel.basic_qos(MAX_PER_SUBSCRIPTION, BasicQosOptions::default());
+        with_deadline(qos).await??;
         let options = BasicConsumeOptions::default();
         let queue = self.queue.as_str().into();
         let consumer = channel.basic_consume(queue, "".into(), options, FieldTable::default());
-        let consumer = within_limit(consumer).await?;
+        let consumer = with_deadline(consumer).await??;
         Ok(Subscription {
             channel,
             consumer,
@@ -188,19 +197,7 @@ impl Look<'_> {
 /// Closes a channel, which requeues its messages.
 async fn close_channel(channel: &Channel) {
     // If the connection is closed, the broker requeues the messages by itself.
-    let _ = within_limit(channel.close(200, "seen".into())).await;
-}
-
-async fn within_limit<T>(step: impl Future<Output = lapin::Result<T>>) -> Result<T, LookError> {
-    match timeout(STEP_LIMIT, step).await {
-        Ok(answer) => Ok(answer?),
-        Err(_) => Err(LookError::TimedOut),
-    }
-}
-
-fn is_not_found(error: &lapin::Error) -> bool {
-    const NOT_FOUND: u16 = 404;
-    matches!(error.kind(), lapin::ErrorKind::ProtocolError(e) if e.get_id() == NOT_FOUND)
+    let _ = with_deadline(channel.close(200, "seen".into())).await;
 }
 
 /// Message that a look has read.
@@ -219,7 +216,7 @@ impl Seen {
     /// Returns the number of earlier deliveries.
     #[must_use]
     pub fn deliveries(&self) -> u64 {
-        match message::header(&self.properties, "x-delivery-count") {
+        match properties::header(&self.properties, "x-delivery-count") {
             Some(AMQPValue::LongLongInt(count)) => u64::try_from(*count).unwrap_or_default(),
             _ => 0,
         }
@@ -228,11 +225,11 @@ impl Seen {
     /// Decodes a message of `wahook.dead`.
     #[must_use]
     pub fn dead_letter(self) -> DeadLetter {
-        DeadLetter::read(&self.properties, self.payload)
+        properties::decode_dead_letter(&self.properties, self.payload)
     }
 
     /// Decodes a message of `wahook.results`.
     pub fn result(self) -> Result<AttemptResult, Poison> {
-        result_message::decode(&self.properties, self.payload)
+        properties::decode_result(&self.properties, self.payload)
     }
 }

@@ -1,0 +1,92 @@
+//! Columns of a message: its metadata and its body.
+
+use bytes::Bytes;
+use rusqlite::{Connection, Row, params, types::ValueRef};
+use wahook_domain::{AttemptNumber, EndpointName, EventId, EventName, UnixMillis};
+use wahook_queue::{Death, MessageMetadata, Stored};
+
+/// Names of the columns, in the order of [`insert`] and [`read`].
+macro_rules! message_columns {
+    () => {
+        "event_id, event, attempt, accepted_at, redriven_at, traceparent, endpoint, reason, \
+         dead_at, death_queue, death_reason, death_at, result, body"
+    };
+}
+pub(crate) use message_columns;
+
+/// Inserts a message; `key` and `queue` are the values of the columns before it.
+pub(crate) fn insert(
+    db: &Connection,
+    into: &str,
+    key: i64,
+    queue: &str,
+    message: &Stored,
+) -> rusqlite::Result<()> {
+    let metadata = &message.metadata;
+    let death = metadata.death.as_ref();
+    let mut statement = db.prepare_cached(into)?;
+    statement.execute(params![
+        key,
+        queue,
+        metadata.id.as_ref().map(EventId::as_str),
+        metadata.event.as_ref().map(EventName::as_str),
+        metadata.attempt.map(AttemptNumber::get),
+        metadata.accepted_at.map(UnixMillis::get),
+        metadata.redriven_at.map(UnixMillis::get),
+        metadata.traceparent,
+        metadata.endpoint.as_ref().map(EndpointName::as_str),
+        metadata.reason,
+        metadata.dead_at.map(UnixMillis::get),
+        death.and_then(|death| death.queue.as_deref()),
+        death.map(|death| death.reason.as_str()),
+        death.and_then(|death| death.at).map(UnixMillis::get),
+        metadata.result,
+        &*message.payload,
+    ])?;
+    Ok(())
+}
+
+/// Reads a message from the columns from `first` on. A value of another form is missing:
+/// the message is then undecodable, and its consumer dead-letters it.
+pub(crate) fn read(row: &Row<'_>, first: usize) -> rusqlite::Result<Stored> {
+    let text = |at: usize| row.get_ref(first + at).map(text_of);
+    let time = |at: usize| row.get_ref(first + at).map(time_of);
+    let owned = |at: usize| text(at).map(|text| text.map(str::to_owned));
+    let attempt = row.get_ref(first + 2)?.as_i64().ok();
+    let attempt = attempt.and_then(|number| u32::try_from(number).ok());
+    let death = match owned(10)? {
+        Some(reason) => Some(Death {
+            queue: owned(9)?,
+            reason,
+            at: time(11)?,
+        }),
+        None => None,
+    };
+    let metadata = MessageMetadata {
+        id: text(0)?.and_then(|id| EventId::parse(id).ok()),
+        event: text(1)?.and_then(|name| EventName::parse(name).ok()),
+        attempt: attempt.and_then(AttemptNumber::new),
+        accepted_at: time(3)?,
+        redriven_at: time(4)?,
+        traceparent: owned(5)?,
+        endpoint: text(6)?.and_then(|name| EndpointName::parse(name).ok()),
+        reason: owned(7)?,
+        dead_at: time(8)?,
+        death,
+        result: owned(12)?,
+        defect: None,
+    };
+    let body: Vec<u8> = row.get(first + 13)?;
+    Ok(Stored {
+        metadata,
+        payload: Bytes::from(body),
+    })
+}
+
+fn text_of(value: ValueRef<'_>) -> Option<&str> {
+    value.as_str().ok()
+}
+
+fn time_of(value: ValueRef<'_>) -> Option<UnixMillis> {
+    value.as_i64().ok().map(UnixMillis::new)
+}

@@ -1,0 +1,80 @@
+//! Schema of the data file.
+
+/// Version of the schema. Files with a newer version are rejected.
+pub(crate) const VERSION: i64 = 2;
+/// Oldest version of which the table `webhooklogs` is the same.
+pub(crate) const OLDEST_LOG_VERSION: i64 = 1;
+
+/// Tables and indexes. Times are milliseconds since 1970. `webhooklogs` has the field
+/// names of the MongoDB collection, so that queries look the same. The columns of a
+/// message from `event_id` to `body` are described in `columns.rs`.
+pub(crate) const SCHEMA: &str = "
+    CREATE TABLE IF NOT EXISTS messages (
+        seq INTEGER PRIMARY KEY,
+        queue TEXT NOT NULL,
+        deliveries INTEGER NOT NULL DEFAULT 0,
+        event_id TEXT,
+        event TEXT,
+        attempt INTEGER,
+        accepted_at INTEGER,
+        redriven_at INTEGER,
+        traceparent TEXT,
+        endpoint TEXT,
+        reason TEXT,
+        dead_at INTEGER,
+        death_queue TEXT,
+        death_reason TEXT,
+        death_at INTEGER,
+        result TEXT,
+        body BLOB NOT NULL
+    );
+    CREATE INDEX IF NOT EXISTS messages_by_queue ON messages (queue, seq);
+    CREATE TABLE IF NOT EXISTS waiting (
+        id INTEGER PRIMARY KEY,
+        due_at INTEGER NOT NULL,
+        queue TEXT NOT NULL,
+        event_id TEXT,
+        event TEXT,
+        attempt INTEGER,
+        accepted_at INTEGER,
+        redriven_at INTEGER,
+        traceparent TEXT,
+        endpoint TEXT,
+        reason TEXT,
+        dead_at INTEGER,
+        death_queue TEXT,
+        death_reason TEXT,
+        death_at INTEGER,
+        result TEXT,
+        body BLOB NOT NULL
+    );
+    CREATE INDEX IF NOT EXISTS waiting_by_time ON waiting (due_at);
+    CREATE TABLE IF NOT EXISTS webhooklogs (
+        _id TEXT PRIMARY KEY,
+        event TEXT NOT NULL,
+        payload TEXT NOT NULL,
+        webhookUrl TEXT NOT NULL,
+        status TEXT NOT NULL,
+        statusCode INTEGER,
+        retryCount INTEGER NOT NULL,
+        errorMessage TEXT,
+        createdAt INTEGER NOT NULL,
+        updatedAt INTEGER NOT NULL,
+        lastRetryAt INTEGER,
+        completedAt INTEGER,
+        nextAttemptAt INTEGER,
+        eventId TEXT NOT NULL,
+        endpoint TEXT NOT NULL,
+        attempts TEXT NOT NULL,
+        timestamp TEXT NOT NULL
+    );
+    CREATE INDEX IF NOT EXISTS webhooklogs_by_time ON webhooklogs (createdAt);
+    CREATE INDEX IF NOT EXISTS webhooklogs_by_status ON webhooklogs (status, createdAt);
+    CREATE INDEX IF NOT EXISTS webhooklogs_by_event ON webhooklogs (event, createdAt);
+    PRAGMA user_version = 2;";
+
+/// Optional additions, which some files of any version lack.
+pub(crate) const ADDITIONS: &str = "
+    CREATE TABLE IF NOT EXISTS queues (name TEXT PRIMARY KEY) WITHOUT ROWID;
+    CREATE INDEX IF NOT EXISTS webhooklogs_by_end ON webhooklogs (completedAt)
+    WHERE completedAt IS NOT NULL;";

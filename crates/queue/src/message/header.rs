@@ -1,0 +1,16 @@
+//! Names of the properties and headers of a message.
+
+pub(crate) const MESSAGE_ID: &str = "message_id";
+pub(crate) const TYPE: &str = "type";
+pub(crate) const VERSION: &str = "x-wahook-version";
+pub(crate) const ATTEMPT: &str = "x-attempt";
+pub(crate) const FIRST_PUBLISHED: &str = "x-first-published-ms";
+pub(crate) const REDRIVEN: &str = "x-redriven-ms";
+pub(crate) const TRACEPARENT: &str = "traceparent";
+pub(crate) const ENDPOINT: &str = "x-endpoint";
+pub(crate) const REASON: &str = "x-reason";
+pub(crate) const DEAD: &str = "x-dead-ms";
+pub(crate) const RESULT: &str = "x-result";
+/// Header in which RabbitMQ records its own moves of a message, the latest
+/// first.
+pub(crate) const DEATHS: &str = "x-death";

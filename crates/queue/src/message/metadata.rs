@@ -1,0 +1,82 @@
+//! Metadata of a message, as RabbitMQ stores it in properties and the embedded
+//! store in columns.
+
+use wahook_domain::{AttemptNumber, EndpointName, EventId, EventName, QueuedEvent, UnixMillis};
+
+use super::poison::Poison;
+
+/// Everything about a message except its payload. A missing or invalid value is
+/// `None`; decoding fails if it is required.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct MessageMetadata {
+    /// Id of the event.
+    pub id: Option<EventId>,
+    /// Name of the event; `None` for a result.
+    pub event: Option<EventName>,
+    /// Next attempt to make.
+    pub attempt: Option<AttemptNumber>,
+    /// Time at which the producer accepted the event.
+    pub accepted_at: Option<UnixMillis>,
+    /// Start of the current round of attempts, unless it is the first.
+    pub redriven_at: Option<UnixMillis>,
+    /// Trace of the event (W3C Trace Context).
+    pub traceparent: Option<String>,
+    /// Endpoint of an exhausted delivery.
+    pub endpoint: Option<EndpointName>,
+    /// Reason for which a consumer gave up the delivery.
+    pub reason: Option<String>,
+    /// Time at which a consumer gave up the delivery.
+    pub dead_at: Option<UnixMillis>,
+    /// Last move of the message by the broker itself.
+    pub death: Option<Death>,
+    /// Result of an attempt as JSON, in a message of `wahook.results`.
+    pub result: Option<String>,
+    /// Defect of the envelope that no other field shows: another version, or a
+    /// malformed optional header.
+    pub defect: Option<Poison>,
+}
+
+/// Move of a message to the dead letters by the broker itself.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Death {
+    /// Queue that the message left.
+    pub queue: Option<String>,
+    /// Reason, in RabbitMQ's words.
+    pub reason: String,
+    /// Time of the move.
+    pub at: Option<UnixMillis>,
+}
+
+/// Reasons for which the broker dead-letters a message by itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum DeathReason {
+    /// Its consumer rejected it.
+    Rejected,
+    /// Its deliveries reached the limit.
+    DeliveryLimit,
+}
+
+impl DeathReason {
+    /// Returns RabbitMQ's name of the reason.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Rejected => "rejected",
+            Self::DeliveryLimit => "delivery_limit",
+        }
+    }
+}
+
+impl From<&QueuedEvent> for MessageMetadata {
+    fn from(event: &QueuedEvent) -> Self {
+        Self {
+            id: Some(event.id.clone()),
+            event: Some(event.name.clone()),
+            attempt: Some(event.attempt),
+            accepted_at: Some(event.accepted_at),
+            redriven_at: event.redriven_at,
+            traceparent: event.traceparent.clone(),
+            ..Self::default()
+        }
+    }
+}

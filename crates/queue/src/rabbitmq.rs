@@ -1,0 +1,38 @@
+//! RabbitMQ: connections, publishing, subscriptions, and messages in their AMQP
+//! form.
+//!
+//! lapin's own recovery is not used: each connection is supervised here and
+//! replaced after any error, with a deadline for every step.
+
+mod ack_batcher;
+mod acks;
+mod confirms;
+mod connection;
+mod consumer_connection;
+mod dead_letters;
+mod deadline;
+mod declare;
+mod delivered;
+mod error;
+mod flow;
+#[cfg(test)]
+mod hostile;
+mod inspector;
+pub mod properties;
+mod publisher;
+mod readable;
+mod subscription;
+mod uri;
+mod wire;
+
+pub(crate) use acks::{BatchedLease, DirectLease};
+pub(crate) use consumer_connection::{RemoteConnection, RemoteObserver};
+pub use dead_letters::DeadLettersError;
+pub(crate) use dead_letters::RemoteDeadLetters;
+pub(crate) use delivered::Delivered;
+pub use error::{BrokerError, ConnectError};
+pub use inspector::{Depth, Inspector, Look, LookError, Seen};
+pub(crate) use publisher::{RemotePublisher, RunningTask};
+pub(crate) use subscription::RemoteSubscription;
+pub use subscription::SubscriptionEnded;
+pub use uri::{BrokerUri, InvalidBrokerUri};

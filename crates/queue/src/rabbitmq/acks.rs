@@ -1,0 +1,165 @@
+//! Settlement of messages at the broker.
+
+use lapin::{
+    Acker, Channel,
+    options::{BasicAckOptions, BasicNackOptions},
+};
+use std::{sync::Arc, time::Duration};
+use tokio::{
+    sync::{mpsc, watch},
+    time::{Instant, timeout, timeout_at},
+};
+
+use super::ack_batcher::{AckBatcher, SettledMessage, Step};
+use crate::settlement::Settlement;
+
+/// Time limit for writing an ack; after it the connection is considered dead.
+pub(crate) const WRITE_LIMIT: Duration = Duration::from_secs(5);
+/// Settles one message of a subscription, once. Dropping it requeues the
+/// message, which would otherwise stay unacked until the connection closes.
+#[derive(Debug)]
+pub(crate) struct BatchedLease {
+    tag: u64,
+    /// `None` once the message is settled.
+    acker: Option<Acker>,
+    settlements: mpsc::UnboundedSender<SettledMessage>,
+}
+
+impl BatchedLease {
+    pub(crate) fn new(
+        tag: u64,
+        acker: Acker,
+        settlements: mpsc::UnboundedSender<SettledMessage>,
+    ) -> Self {
+        let acker = Some(acker);
+        Self {
+            tag,
+            acker,
+            settlements,
+        }
+    }
+
+    /// Returns true if the ack writer is still running.
+    pub(crate) fn settle(mut self, settlement: Settlement) -> bool {
+        self.send(settlement)
+    }
+
+    fn send(&mut self, settlement: Settlement) -> bool {
+        let tag = self.tag;
+        self.acker.take().is_some_and(|acker| {
+            self.settlements
+                .send(SettledMessage {
+                    tag,
+                    acker,
+                    settlement,
+                })
+                .is_ok()
+        })
+    }
+}
+
+impl Drop for BatchedLease {
+    fn drop(&mut self) {
+        self.send(Settlement::Requeue);
+    }
+}
+
+/// Settles one message that was fetched without a subscription. Keeps the
+/// channel open where nothing else does: a message can only be settled on its
+/// channel.
+#[derive(Debug)]
+pub(crate) struct DirectLease {
+    acker: Acker,
+    _channel: Option<Arc<Channel>>,
+}
+
+impl DirectLease {
+    /// Creates the lease. Without `channel`, the caller keeps the channel open.
+    pub(crate) fn new(acker: Acker, channel: Option<Arc<Channel>>) -> Self {
+        Self {
+            acker,
+            _channel: channel,
+        }
+    }
+
+    /// Writes the settlement; returns true if it was written.
+    pub(crate) async fn settle(self, settlement: Settlement) -> bool {
+        match settlement {
+            Settlement::Ack => is_written(self.acker.ack(BasicAckOptions::default())).await,
+            Settlement::Reject => is_written(nack(&self.acker, false)).await,
+            Settlement::Requeue => is_written(nack(&self.acker, true)).await,
+        }
+    }
+}
+
+/// Writes the settlements of one subscription to the broker, until none can
+/// follow or the connection is `closing`.
+pub(crate) async fn write_acks(
+    mut settlements: mpsc::UnboundedReceiver<SettledMessage>,
+    mut closing: watch::Receiver<bool>,
+) {
+    let mut batcher = AckBatcher::default();
+    let mut batch = Vec::new();
+    let mut open = true;
+    while open {
+        open = tokio::select! {
+            open = receive(&mut settlements, &mut batch, batcher.deadline()) => open,
+            _ = closing.wait_for(|closing| *closing) => {
+                settlements.close();
+                while let Ok(last) = settlements.try_recv() {
+                    batch.push(last);
+                }
+                false
+            }
+        };
+        let now = Instant::now();
+        let mut steps = Vec::new();
+        for settled in batch.drain(..) {
+            batcher.add(settled, now, &mut steps);
+        }
+        batcher.ack_below_gap(&mut steps);
+        if !open || batcher.deadline().is_some_and(|end| end <= now) {
+            batcher.ack_individually(&mut steps);
+        }
+        for step in steps {
+            if !write_step(step).await {
+                // The connection is closed: the broker redelivers the messages.
+                return;
+            }
+        }
+    }
+}
+
+/// Waits for more settled messages, at most until `end`; returns true if more
+/// can follow.
+async fn receive(
+    settlements: &mut mpsc::UnboundedReceiver<SettledMessage>,
+    batch: &mut Vec<SettledMessage>,
+    end: Option<Instant>,
+) -> bool {
+    const MAX_BATCH: usize = 1024;
+    let more = settlements.recv_many(batch, MAX_BATCH);
+    match end {
+        None => more.await > 0,
+        Some(end) => timeout_at(end, more).await.map_or(true, |more| more > 0),
+    }
+}
+
+async fn write_step(step: Step<Acker>) -> bool {
+    match step {
+        Step::Ack { acker, and_below } => {
+            let multiple = and_below;
+            is_written(acker.ack(BasicAckOptions { multiple })).await
+        }
+        Step::Nack { acker, requeue } => is_written(nack(&acker, requeue)).await,
+    }
+}
+
+fn nack(acker: &Acker, requeue: bool) -> impl Future<Output = lapin::Result<bool>> {
+    let multiple = false;
+    acker.nack(BasicNackOptions { multiple, requeue })
+}
+
+async fn is_written(step: impl Future<Output = lapin::Result<bool>>) -> bool {
+    matches!(timeout(WRITE_LIMIT, step).await, Ok(Ok(true)))
+}

@@ -1,0 +1,100 @@
+//! Connections to the broker, with a deadline for each step.
+
+use lapin::{
+    Channel, Connection, ConnectionProperties, options::QueueDeclareOptions, types::FieldTable,
+};
+use std::time::Duration;
+use tokio::time::timeout;
+
+use super::{
+    deadline::with_deadline,
+    error::{ConnectError, is_other_topology},
+    uri::BrokerUri,
+    wire,
+};
+use crate::topology::Topology;
+
+/// Time limit for closing a connection; the broker cleans up by itself in any
+/// case.
+const CLOSE_LIMIT: Duration = Duration::from_secs(2);
+
+/// Connects and declares the topology on a separate channel, all within one
+/// deadline.
+pub(crate) async fn connect(
+    uri: &BrokerUri,
+    name: &str,
+    topology: &Topology,
+) -> Result<Connection, ConnectError> {
+    let properties = ConnectionProperties::default().with_connection_name(name.into());
+    with_deadline(async {
+        let connection = wire::connect(uri.0.clone(), properties).await?;
+        declare_on(&connection, topology).await?;
+        Ok(connection)
+    })
+    .await?
+}
+
+/// Declares a topology on a separate channel.
+pub(crate) async fn declare(
+    connection: &Connection,
+    topology: &Topology,
+) -> Result<(), ConnectError> {
+    with_deadline(declare_on(connection, topology)).await?
+}
+
+async fn declare_on(connection: &Connection, topology: &Topology) -> Result<(), ConnectError> {
+    let channel = connection.create_channel().await?;
+    topology.declare(&channel).await.map_err(explain)?;
+    channel.close(200, "declared".into()).await?;
+    Ok(())
+}
+
+/// Closes the connection. lapin panics if a connection outlives its runtime, so
+/// every connection is closed before the program ends.
+pub(crate) async fn close(connection: &Connection) {
+    if let Ok(Err(error)) = timeout(CLOSE_LIMIT, connection.close(200, "bye".into())).await {
+        tracing::debug!(%error, "the broker connection was already closed");
+    }
+}
+
+/// Opens a channel.
+pub(crate) async fn channel(connection: &Connection) -> Result<Channel, ConnectError> {
+    Ok(with_deadline(connection.create_channel()).await??)
+}
+
+/// Reads a queue's numbers of messages and consumers.
+pub(crate) async fn declare_passive(channel: &Channel, queue: &str) -> lapin::Result<lapin::Queue> {
+    let passive = QueueDeclareOptions {
+        passive: true,
+        ..QueueDeclareOptions::default()
+    };
+    channel
+        .queue_declare(queue.into(), passive, FieldTable::default())
+        .await
+}
+
+/// Runs a step on a channel, and closes the channel if the step takes too long.
+/// An open channel would receive messages once the broker gets to the step, and
+/// nothing would ever read them.
+pub(super) async fn queue_step<T>(
+    queue: &str,
+    channel: &Channel,
+    step: impl Future<Output = lapin::Result<T>>,
+) -> Result<T, ConnectError> {
+    if let Ok(done) = with_deadline(step).await {
+        return Ok(done?);
+    }
+    let abandoned = channel.clone();
+    tokio::spawn(async move { abandoned.close(200, "step timed out".into()).await });
+    Err(ConnectError::NoSubscription {
+        queue: queue.to_owned(),
+    })
+}
+
+fn explain(error: lapin::Error) -> ConnectError {
+    if is_other_topology(&error) {
+        ConnectError::OtherTopology(error.into())
+    } else {
+        error.into()
+    }
+}

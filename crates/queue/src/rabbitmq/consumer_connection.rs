@@ -1,0 +1,95 @@
+//! Connection for consuming.
+
+use lapin::{Channel, Connection, options::BasicGetOptions};
+use std::sync::Arc;
+use tokio::{sync::watch, time::timeout};
+
+use super::{
+    acks::{DirectLease, WRITE_LIMIT},
+    connection,
+    delivered::Delivered,
+    error::ConnectError,
+    subscription::RemoteSubscription,
+    uri::BrokerUri,
+};
+use crate::topology::Topology;
+
+/// Connection for consuming.
+pub(crate) struct RemoteConnection {
+    connection: Box<Connection>,
+    /// True once the connection is closing; the ack writers watch it.
+    closing: watch::Sender<bool>,
+}
+
+impl RemoteConnection {
+    /// Connects once, under a deadline, and declares `topology`.
+    pub(crate) async fn connect(
+        uri: &BrokerUri,
+        name: &str,
+        topology: &Topology,
+    ) -> Result<Self, ConnectError> {
+        Ok(Self {
+            connection: Box::new(connection::connect(uri, name, topology).await?),
+            closing: watch::Sender::new(false),
+        })
+    }
+
+    /// Subscribes to a queue, with at most `prefetch` unacked messages.
+    pub(crate) async fn subscribe(
+        &self,
+        queue: &str,
+        prefetch: u16,
+    ) -> Result<RemoteSubscription, ConnectError> {
+        let closing = self.closing.subscribe();
+        RemoteSubscription::begin(&self.connection, queue, prefetch, closing).await
+    }
+
+    /// Declares a changed topology and removes its obsolete bindings.
+    pub(crate) async fn declare(&self, topology: &Topology) -> Result<(), ConnectError> {
+        connection::declare(&self.connection, topology).await
+    }
+
+    /// Takes one message without a subscription; `None` if the queue is empty.
+    pub(crate) async fn take_one(
+        &self,
+        queue: &str,
+    ) -> Result<Option<Delivered<DirectLease>>, ConnectError> {
+        let channel = Arc::new(connection::channel(&self.connection).await?);
+        let get = channel.basic_get(queue.into(), BasicGetOptions::default());
+        let got = connection::queue_step(queue, &channel, get).await?;
+        Ok(got.map(|got| {
+            Delivered::new(got.delivery, |acker| DirectLease::new(acker, Some(channel)))
+        }))
+    }
+
+    /// Opens a channel for reading a queue's number of consumers.
+    pub(crate) async fn observe(&self, queue: &str) -> Result<RemoteObserver, ConnectError> {
+        Ok(RemoteObserver {
+            channel: connection::channel(&self.connection).await?,
+            queue: queue.to_owned(),
+        })
+    }
+
+    /// Writes pending acks, then closes the connection; the broker redelivers
+    /// unacked messages.
+    pub(crate) async fn close(&self) {
+        self.closing.send_replace(true);
+        let _ = timeout(WRITE_LIMIT, self.closing.closed()).await;
+        connection::close(&self.connection).await;
+    }
+}
+
+/// Reads the number of consumers of one queue.
+pub(crate) struct RemoteObserver {
+    channel: Channel,
+    queue: String,
+}
+
+impl RemoteObserver {
+    /// Returns the number of consumers that are subscribed now.
+    pub(crate) async fn consumers(&self) -> Result<u32, ConnectError> {
+        let declare = connection::declare_passive(&self.channel, &self.queue);
+        let queue = connection::queue_step(&self.queue, &self.channel, declare).await?;
+        Ok(queue.consumer_count())
+    }
+}

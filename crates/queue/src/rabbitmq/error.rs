@@ -1,0 +1,58 @@
+//! Errors of the broker and of connecting to it.
+
+use super::deadline::{STEP_LIMIT, TimedOut};
+
+/// Error of a connection or a channel.
+#[derive(Debug, thiserror::Error)]
+#[error(transparent)]
+pub struct BrokerError(#[from] lapin::Error);
+
+/// Reasons for which no usable connection was established.
+#[derive(Debug, thiserror::Error)]
+pub enum ConnectError {
+    /// The broker did not answer in time.
+    #[error(transparent)]
+    TimedOut(#[from] TimedOut),
+    /// The connection works, but the queue does not answer.
+    #[error(
+        "the broker did not answer for queue {queue} within {limit} s: the queue may have no leader, \
+         because the broker was killed within seconds of the queue's declaration; \
+         restart the broker",
+        limit = STEP_LIMIT.as_secs()
+    )]
+    NoSubscription {
+        /// Name of the queue.
+        queue: String,
+    },
+    /// A queue or exchange exists with other arguments.
+    #[error(
+        "{0}: a queue or exchange of this name was declared with other arguments; \
+         once it is empty, delete it and it is declared again"
+    )]
+    OtherTopology(BrokerError),
+    /// Other error.
+    #[error("{0}")]
+    Broker(#[from] BrokerError),
+}
+
+impl From<lapin::Error> for ConnectError {
+    fn from(error: lapin::Error) -> Self {
+        Self::Broker(error.into())
+    }
+}
+
+/// Returns true if a queue or exchange does not exist.
+pub(super) fn is_not_found(error: &lapin::Error) -> bool {
+    const NOT_FOUND: u16 = 404;
+    has_id(error, NOT_FOUND)
+}
+
+/// Returns true if a queue or exchange exists with other arguments.
+pub(super) fn is_other_topology(error: &lapin::Error) -> bool {
+    const PRECONDITION_FAILED: u16 = 406;
+    has_id(error, PRECONDITION_FAILED)
+}
+
+fn has_id(error: &lapin::Error, id: u16) -> bool {
+    matches!(error.kind(), lapin::ErrorKind::ProtocolError(e) if e.get_id() == id)
+}

@@ -1,0 +1,186 @@
+//! Publishes in flight on one channel, and their confirms.
+
+use bytes::Bytes;
+use futures_util::{FutureExt, Stream, StreamExt, future::BoxFuture, stream::FuturesUnordered};
+use lapin::{
+    BasicProperties, Channel, Confirmation, Event, message::BasicReturnMessage,
+    options::BasicPublishOptions, types::ShortString,
+};
+use std::sync::Arc;
+use tokio::sync::{mpsc, oneshot, watch};
+use wahook_domain::{EventId, LinkState};
+use wahook_failpoint::{self as failpoint, Failpoint};
+
+use super::confirms::{RawConfirm, Resolution, Returns};
+use crate::error::PublishError;
+
+/// Limit of unconfirmed publishes. Further ones are refused, so that a broker
+/// that confirms nothing costs a bounded amount of memory.
+const MAX_UNCONFIRMED: usize = 8192;
+/// Publishes started together before confirms are processed again.
+const MAX_BURST: usize = 64;
+
+/// Publish that waits for the task.
+pub(super) struct Request {
+    pub(super) exchange: ShortString,
+    pub(super) routing_key: ShortString,
+    pub(super) properties: BasicProperties,
+    pub(super) payload: Bytes,
+    pub(super) id: Option<EventId>,
+    pub(super) done: oneshot::Sender<Result<(), PublishError>>,
+}
+
+/// Finished publish, with lapin's result.
+struct FinishedPublish {
+    id: Option<EventId>,
+    confirm: lapin::Result<RawConfirm>,
+    done: oneshot::Sender<Result<(), PublishError>>,
+}
+
+/// Publishes of one connection.
+pub(super) struct Flow {
+    /// In an `Arc`, because cloning a `Channel` costs some fifteen clones.
+    channel: Arc<Channel>,
+    in_flight: FuturesUnordered<BoxFuture<'static, FinishedPublish>>,
+    returns: Returns,
+}
+
+impl Flow {
+    pub(super) fn new(channel: &Channel) -> Self {
+        Self {
+            channel: Arc::new(channel.clone()),
+            in_flight: FuturesUnordered::new(),
+            returns: Returns::default(),
+        }
+    }
+
+    pub(super) async fn run(
+        &mut self,
+        mut requests: mpsc::Receiver<Request>,
+        events: impl Stream<Item = Event>,
+        link: &watch::Sender<LinkState>,
+        stopped: &mut watch::Receiver<bool>,
+        handles: &watch::Sender<Option<mpsc::Sender<Request>>>,
+    ) -> lapin::Result<()> {
+        let mut events = std::pin::pin!(events);
+        let mut open = true;
+        while open || !self.in_flight.is_empty() {
+            tokio::select! {
+                request = requests.recv(), if open => match request {
+                    Some(request) => {
+                        self.begin(request);
+                        for _ in 1..MAX_BURST {
+                            let Ok(request) = requests.try_recv() else { break };
+                            self.begin(request);
+                        }
+                    }
+                    None => open = false,
+                },
+                Some(done) = self.in_flight.next() => self.resolve(done)?,
+                Some(event) = events.next() => record_event(event, link)?,
+                _ = stopped.wait_for(|stop| *stop), if open => {
+                    handles.send_replace(None);
+                    requests.close();
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn begin(&mut self, request: Request) {
+        if self.in_flight.len() >= MAX_UNCONFIRMED {
+            let _ = request.done.send(Err(PublishError::Busy));
+        } else {
+            self.in_flight
+                .push(publish(Arc::clone(&self.channel), request).boxed());
+        }
+    }
+
+    /// Answers all publishes whose confirms are ready, together (see
+    /// [`Returns`]).
+    fn resolve(&mut self, first: FinishedPublish) -> lapin::Result<()> {
+        let mut ready = vec![first];
+        while let Some(Some(done)) = self.in_flight.next().now_or_never() {
+            ready.push(done);
+        }
+        let mut failure = None;
+        let mut resolved = Vec::with_capacity(ready.len());
+        for done in ready {
+            match done.confirm {
+                Ok(confirm) => resolved.push((done.id, confirm, done.done)),
+                Err(error) => {
+                    let _ = done.done.send(Err(PublishError::Interrupted));
+                    failure = Some(error);
+                }
+            }
+        }
+        let resolutions = self.returns.resolve(
+            resolved
+                .iter()
+                .map(|(id, v, _)| (id.as_ref().map_or("", EventId::as_str), v)),
+        );
+        for ((_, _, done), resolution) in resolved.into_iter().zip(resolutions) {
+            // The send fails if the caller's deadline has passed.
+            let _ = done.send(match resolution {
+                Resolution::Confirmed => Ok(()),
+                Resolution::Refused => Err(PublishError::Refused),
+                Resolution::Unroutable => Err(PublishError::Unroutable),
+            });
+        }
+        failure.map_or(Ok(()), Err)
+    }
+}
+
+async fn publish(channel: Arc<Channel>, request: Request) -> FinishedPublish {
+    let Request {
+        exchange,
+        routing_key,
+        properties,
+        payload,
+        id,
+        done,
+    } = request;
+    let options = BasicPublishOptions {
+        mandatory: true,
+        immediate: false,
+    };
+    let steps = async {
+        let confirm = channel
+            .basic_publish(exchange, routing_key, options, &payload, properties)
+            .await?;
+        failpoint::pass_into(Failpoint::Published);
+        confirm.await
+    };
+    let confirm = steps.await.map(|confirmation| match confirmation {
+        Confirmation::Ack(returned) => RawConfirm::Ack {
+            returned: returned_id(returned),
+        },
+        Confirmation::Nack(returned) => RawConfirm::Nack {
+            returned: returned_id(returned),
+        },
+        // The channel is in confirm mode. Otherwise nothing would be proven.
+        Confirmation::NotRequested => RawConfirm::Nack { returned: None },
+    });
+    FinishedPublish { id, confirm, done }
+}
+
+fn returned_id(returned: Option<BasicReturnMessage>) -> Option<String> {
+    let id = returned?.delivery.properties.message_id().clone();
+    Some(id.map(String::from).unwrap_or_default())
+}
+
+fn record_event(event: Event, link: &watch::Sender<LinkState>) -> lapin::Result<()> {
+    match event {
+        Event::ConnectionBlocked(reason) => {
+            tracing::warn!(%reason, "the broker blocks publishers");
+            link.send_modify(|link| link.blocked = Some(reason));
+        }
+        Event::ConnectionUnblocked => {
+            tracing::info!("the broker accepts messages again");
+            link.send_modify(|link| link.blocked = None);
+        }
+        Event::Error(error) => return Err(error),
+        _ => {}
+    }
+    Ok(())
+}

@@ -1,0 +1,214 @@
+//! Metadata of a message as AMQP properties, and back.
+
+use bytes::Bytes;
+use lapin::{
+    BasicProperties,
+    types::{AMQPValue, FieldTable, ShortString},
+};
+use std::time::Duration;
+use wahook_domain::{
+    AttemptNumber, AttemptResult, EndpointName, EventId, EventName, QueuedEvent, UnixMillis,
+};
+
+use crate::message::{DeadLetter, Death, MessageMetadata, Poison, WIRE_VERSION, header};
+
+const PERSISTENT: u8 = 2;
+
+/// Returns the properties of a message; `expires_after` limits its wait in a
+/// wait queue.
+#[must_use]
+pub fn encode(metadata: MessageMetadata, expires_after: Option<Duration>) -> BasicProperties {
+    let mut properties = BasicProperties::default()
+        .with_content_type("application/json".into())
+        .with_delivery_mode(PERSISTENT);
+    if let Some(id) = &metadata.id {
+        properties = properties.with_message_id(id.as_str().into());
+    }
+    if let Some(event) = &metadata.event {
+        properties = properties.with_type(event.as_str().into());
+    }
+    if let Some(accepted_at) = metadata.accepted_at {
+        properties = properties.with_timestamp(seconds(accepted_at));
+    }
+    if let Some(left) = expires_after {
+        properties = properties.with_expiration(left.as_millis().to_string().into());
+    }
+    properties.with_headers(headers(metadata))
+}
+
+fn headers(metadata: MessageMetadata) -> FieldTable {
+    let mut headers = FieldTable::default();
+    let mut add = |name: &str, value: Option<AMQPValue>| {
+        if let Some(value) = value {
+            headers.insert(name.into(), value);
+        }
+    };
+    let time = |at: UnixMillis| AMQPValue::LongLongInt(at.get());
+    let text = |text: String| AMQPValue::LongString(text.into());
+    let attempt = metadata.attempt.map(|attempt| attempt.get().into());
+    let endpoint = metadata.endpoint.as_ref().map(EndpointName::as_str);
+    add(header::VERSION, Some(AMQPValue::LongLongInt(WIRE_VERSION)));
+    add(header::ATTEMPT, attempt.map(AMQPValue::LongLongInt));
+    add(header::FIRST_PUBLISHED, metadata.accepted_at.map(time));
+    add(header::REDRIVEN, metadata.redriven_at.map(time));
+    add(header::TRACEPARENT, metadata.traceparent.map(text));
+    add(header::ENDPOINT, endpoint.map(|name| text(name.to_owned())));
+    add(header::REASON, metadata.reason.map(text));
+    add(header::DEAD, metadata.dead_at.map(time));
+    add(header::RESULT, metadata.result.map(text));
+    add(header::DEATHS, metadata.death.map(deaths));
+    headers
+}
+
+/// Returns the record of a move as RabbitMQ writes it.
+fn deaths(death: Death) -> AMQPValue {
+    let mut entry = FieldTable::default();
+    let text = |text: String| AMQPValue::LongString(text.into());
+    for (name, value) in [
+        ("count", Some(AMQPValue::LongLongInt(1))),
+        ("queue", death.queue.map(text)),
+        ("reason", Some(text(death.reason))),
+        ("time", death.at.map(seconds).map(AMQPValue::Timestamp)),
+    ] {
+        if let Some(value) = value {
+            entry.insert(name.into(), value);
+        }
+    }
+    AMQPValue::FieldArray(vec![AMQPValue::FieldTable(entry)].into())
+}
+
+fn seconds(at: UnixMillis) -> u64 {
+    u64::try_from(at.seconds()).unwrap_or_default()
+}
+
+/// Decodes a message of a work queue.
+///
+/// # Errors
+/// When wahook did not write the message, or its payload is not an event.
+pub fn decode_event(properties: &BasicProperties, payload: Bytes) -> Result<QueuedEvent, Poison> {
+    event_metadata(properties).decode_event(payload)
+}
+
+/// Decodes a message of `wahook.results`.
+pub(crate) fn decode_result(
+    properties: &BasicProperties,
+    payload: Bytes,
+) -> Result<AttemptResult, Poison> {
+    let metadata = MessageMetadata {
+        result: header_text(properties, header::RESULT),
+        defect: check_version(properties).err(),
+        ..MessageMetadata::default()
+    };
+    metadata.decode_result(payload)
+}
+
+/// Decodes a message of `wahook.dead`.
+pub(crate) fn decode_dead_letter(properties: &BasicProperties, payload: Bytes) -> DeadLetter {
+    let text = |value: &Option<ShortString>| value.as_ref().map(|text| text.as_str().to_owned());
+    DeadLetter {
+        // As in the message, even if they are invalid.
+        id: text(properties.message_id()),
+        event: text(properties.kind()),
+        ..DeadLetter::new(decode(properties), payload)
+    }
+}
+
+/// Returns the metadata of any message.
+fn decode(properties: &BasicProperties) -> MessageMetadata {
+    let endpoint = header_text(properties, header::ENDPOINT);
+    MessageMetadata {
+        endpoint: endpoint.and_then(|name| EndpointName::parse(&name).ok()),
+        reason: header_text(properties, header::REASON),
+        dead_at: time(properties, header::DEAD),
+        death: last_death(properties),
+        result: header_text(properties, header::RESULT),
+        ..event_metadata(properties)
+    }
+}
+
+/// Returns the part of the metadata that an event has.
+fn event_metadata(properties: &BasicProperties) -> MessageMetadata {
+    let (id, event) = (properties.message_id(), properties.kind());
+    let attempt = number(properties, header::ATTEMPT).and_then(|number| u32::try_from(number).ok());
+    let redriven_at = time(properties, header::REDRIVEN);
+    let is_malformed = redriven_at.is_none() && header(properties, header::REDRIVEN).is_some();
+    MessageMetadata {
+        id: id.as_ref().and_then(|id| EventId::parse(id.as_str()).ok()),
+        event: event
+            .as_ref()
+            .and_then(|name| EventName::parse(name.as_str()).ok()),
+        attempt: attempt.and_then(AttemptNumber::new),
+        accepted_at: time(properties, header::FIRST_PUBLISHED),
+        redriven_at,
+        traceparent: header_text(properties, header::TRACEPARENT),
+        defect: check_version(properties)
+            .err()
+            .or_else(|| is_malformed.then_some(Poison::Missing(header::REDRIVEN))),
+        ..MessageMetadata::default()
+    }
+}
+
+fn check_version(properties: &BasicProperties) -> Result<(), Poison> {
+    match number(properties, header::VERSION) {
+        Some(WIRE_VERSION) => Ok(()),
+        Some(other) => Err(Poison::Version(other)),
+        None => Err(Poison::Missing(header::VERSION)),
+    }
+}
+
+/// Reads the broker's last move of a message (see [`header::DEATHS`]).
+fn last_death(properties: &BasicProperties) -> Option<Death> {
+    let AMQPValue::FieldArray(deaths) = header(properties, header::DEATHS)? else {
+        return None;
+    };
+    let AMQPValue::FieldTable(latest) = deaths.as_slice().first()? else {
+        return None;
+    };
+    let text = |name: &str| match latest.inner().get(name)? {
+        AMQPValue::LongString(text) => Some(text.to_string()),
+        _ => None,
+    };
+    let at = match latest.inner().get("time") {
+        Some(AMQPValue::Timestamp(seconds)) => i64::try_from(*seconds).ok(),
+        _ => None,
+    };
+    Some(Death {
+        queue: text("queue"),
+        reason: text("reason").unwrap_or_default(),
+        at: at.map(|seconds| UnixMillis::new(seconds.saturating_mul(1_000))),
+    })
+}
+
+fn header_text(properties: &BasicProperties, name: &str) -> Option<String> {
+    match header(properties, name)? {
+        AMQPValue::LongString(text) => String::from_utf8(text.as_bytes().to_vec()).ok(),
+        AMQPValue::ShortString(text) => Some(text.as_str().to_owned()),
+        _ => None,
+    }
+}
+
+fn time(properties: &BasicProperties, name: &str) -> Option<UnixMillis> {
+    number(properties, name).map(UnixMillis::new)
+}
+
+/// Reads an integer of any width: other clients choose other types.
+fn number(properties: &BasicProperties, name: &str) -> Option<i64> {
+    match header(properties, name)? {
+        AMQPValue::LongLongInt(n) => Some(*n),
+        AMQPValue::LongInt(n) => Some((*n).into()),
+        AMQPValue::LongUInt(n) => Some((*n).into()),
+        AMQPValue::ShortInt(n) => Some((*n).into()),
+        AMQPValue::ShortUInt(n) => Some((*n).into()),
+        AMQPValue::ShortShortInt(n) => Some((*n).into()),
+        AMQPValue::ShortShortUInt(n) => Some((*n).into()),
+        _ => None,
+    }
+}
+
+/// Returns the value of a header.
+pub(crate) fn header<'a>(properties: &'a BasicProperties, name: &str) -> Option<&'a AMQPValue> {
+    properties.headers().as_ref()?.inner().get(name)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,170 @@
+//! Task that owns the publishing channel, on a connection that recovers by
+//! itself.
+//!
+//! lapin numbers a publish and queues its frames in two steps, so two tasks that
+//! publish on one channel at once can receive each other's confirms.
+
+use backoff::backoff::Backoff;
+use lapin::{Channel, Connection, options::ConfirmSelectOptions};
+use std::time::Duration;
+use tokio::{
+    sync::{mpsc, oneshot, watch},
+    task::JoinHandle,
+    time::{sleep, timeout},
+};
+
+use wahook_domain::LinkState;
+
+use super::{
+    connection,
+    deadline::with_deadline,
+    error::ConnectError,
+    flow::{Flow, Request},
+    properties,
+    uri::BrokerUri,
+};
+use crate::{
+    error::PublishError, message::Outgoing, reconnect::reconnect_backoff, topology::Topology,
+};
+
+/// Publishes that wait for the task.
+const QUEUED_REQUESTS: usize = 1024;
+/// Senders of publishes; `None` while disconnected.
+type Requests = watch::Receiver<Option<mpsc::Sender<Request>>>;
+
+/// Handle for publishing at RabbitMQ; clones share one channel.
+#[derive(Clone)]
+pub(crate) struct RemotePublisher(Requests);
+
+/// Running task behind the handles.
+pub(crate) struct RunningTask {
+    stop: watch::Sender<bool>,
+    task: JoinHandle<()>,
+}
+
+impl RemotePublisher {
+    /// Starts the task. Connecting continues in the background indefinitely.
+    pub(crate) fn start(
+        uri: BrokerUri,
+        name: &str,
+        topology: Topology,
+    ) -> (Self, watch::Receiver<LinkState>, RunningTask) {
+        let (requests_sender, requests) = watch::channel(None);
+        let (link_sender, link) = watch::channel(LinkState::default());
+        let (stop, stopped) = watch::channel(false);
+        let supervisor = Supervisor {
+            uri,
+            name: name.to_owned(),
+            topology,
+            requests: requests_sender,
+            link: link_sender,
+            stopped,
+        };
+        let task = tokio::spawn(supervisor.run());
+        (Self(requests), link, RunningTask { stop, task })
+    }
+
+    /// Publishes and waits for the confirm, without a deadline.
+    pub(crate) async fn publish(&self, message: Outgoing) -> Result<(), PublishError> {
+        let requests = self.0.borrow().clone();
+        let requests = requests.ok_or(PublishError::Disconnected)?;
+        let (done, confirmed) = oneshot::channel();
+        requests
+            .send(Request {
+                id: message.metadata.id.clone(),
+                exchange: message.exchange.into(),
+                routing_key: message.routing_key.into(),
+                properties: properties::encode(message.metadata, message.expires_after),
+                payload: message.payload,
+                done,
+            })
+            .await
+            .map_err(|_| PublishError::Disconnected)?;
+        confirmed.await.unwrap_or(Err(PublishError::Interrupted))
+    }
+}
+
+impl RunningTask {
+    /// Waits for confirms in flight, for at most `limit`, then closes the
+    /// connection.
+    pub(crate) async fn close(self, limit: Duration) {
+        self.stop.send_replace(true);
+        if timeout(limit, self.task).await.is_err() {
+            tracing::warn!("publisher did not stop in time");
+        }
+    }
+}
+
+struct Supervisor {
+    uri: BrokerUri,
+    name: String,
+    topology: Topology,
+    requests: watch::Sender<Option<mpsc::Sender<Request>>>,
+    link: watch::Sender<LinkState>,
+    stopped: watch::Receiver<bool>,
+}
+
+impl Supervisor {
+    async fn run(mut self) {
+        let mut backoff = reconnect_backoff();
+        while !*self.stopped.borrow() {
+            match unless_stopped(&mut self.stopped.clone(), self.connect()).await {
+                None => break,
+                Some(Ok((connection, channel))) => {
+                    backoff.reset();
+                    self.serve(&connection, &channel).await;
+                    connection::close(&connection).await;
+                }
+                Some(Err(error)) => {
+                    let pause = backoff.next_backoff().unwrap_or(backoff.max_interval);
+                    tracing::warn!(%error, broker = %self.uri, ?pause, "publisher cannot connect, retrying");
+                    self.link.send_modify(|link| link.lost(error.to_string()));
+                    unless_stopped(&mut self.stopped.clone(), sleep(pause)).await;
+                }
+            }
+        }
+    }
+
+    async fn connect(&self) -> Result<(Connection, Channel), ConnectError> {
+        let connection = connection::connect(&self.uri, &self.name, &self.topology).await?;
+        let channel = connection::channel(&connection).await?;
+        let selected = channel.confirm_select(ConfirmSelectOptions::default());
+        with_deadline(selected).await??;
+        Ok((connection, channel))
+    }
+
+    async fn serve(&mut self, connection: &Connection, channel: &Channel) {
+        let (sender, receiver) = mpsc::channel(QUEUED_REQUESTS);
+        let events = connection.events_listener();
+        self.requests.send_replace(Some(sender));
+        self.link.send_modify(LinkState::connected);
+        tracing::info!(broker = %self.uri, "publisher connected");
+        let ended = Flow::new(channel)
+            .run(
+                receiver,
+                events,
+                &self.link,
+                &mut self.stopped,
+                &self.requests,
+            )
+            .await;
+        self.requests.send_replace(None);
+        let reason = ended
+            .err()
+            .map_or_else(|| "stopped".to_owned(), |e| e.to_string());
+        if !*self.stopped.borrow() {
+            tracing::warn!(error = %reason, "publisher connection lost, reconnecting");
+        }
+        self.link.send_modify(|link| link.lost(reason));
+    }
+}
+
+async fn unless_stopped<T>(
+    stopped: &mut watch::Receiver<bool>,
+    work: impl Future<Output = T>,
+) -> Option<T> {
+    tokio::select! {
+        value = work => Some(value),
+        _ = stopped.wait_for(|stop| *stop) => None,
+    }
+}

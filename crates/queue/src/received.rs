@@ -1,0 +1,148 @@
+//! Received messages and their settlement.
+
+use bytes::Bytes;
+use lapin::BasicProperties;
+use wahook_domain::{AttemptResult, QueuedEvent};
+
+use crate::{
+    local::{self, Lease},
+    message::{DeadLetter, MessageMetadata, Poison},
+    rabbitmq::{BatchedLease, Delivered, DirectLease, properties},
+    settlement::Settlement,
+};
+
+/// Delivered message; its receipt must be used last.
+pub struct Received {
+    metadata: Metadata,
+    payload: Bytes,
+    /// True if the broker delivered the message before; the result of that
+    /// delivery is unknown.
+    pub redelivered: bool,
+    /// Settles the message.
+    pub receipt: Receipt,
+}
+
+/// Metadata in the form of its store; decoded once, for its purpose.
+enum Metadata {
+    Amqp(BasicProperties),
+    Local(MessageMetadata),
+}
+
+impl<L> From<Delivered<L>> for Received
+where
+    Receipt: From<L>,
+{
+    fn from(delivered: Delivered<L>) -> Self {
+        Self {
+            metadata: Metadata::Amqp(delivered.properties),
+            payload: delivered.payload,
+            redelivered: delivered.redelivered,
+            receipt: delivered.lease.into(),
+        }
+    }
+}
+
+impl From<local::Delivered> for Received {
+    fn from(delivered: local::Delivered) -> Self {
+        Self {
+            metadata: Metadata::Local(delivered.message.metadata),
+            payload: delivered.message.payload,
+            redelivered: delivered.redelivered,
+            receipt: Receipt(AckPath::Local(delivered.lease)),
+        }
+    }
+}
+
+impl Received {
+    /// Decodes a message of a work queue.
+    pub fn event(&self) -> Result<QueuedEvent, Poison> {
+        let payload = self.payload.clone();
+        match &self.metadata {
+            Metadata::Amqp(properties) => properties::decode_event(properties, payload),
+            Metadata::Local(metadata) => metadata.clone().decode_event(payload),
+        }
+    }
+
+    /// Decodes a message of `wahook.dead`.
+    #[must_use]
+    pub fn dead_letter(&self) -> DeadLetter {
+        let payload = self.payload.clone();
+        match &self.metadata {
+            Metadata::Amqp(properties) => properties::decode_dead_letter(properties, payload),
+            Metadata::Local(metadata) => DeadLetter::new(metadata.clone(), payload),
+        }
+    }
+
+    /// Decodes a message of `wahook.results`.
+    pub fn result(&self) -> Result<AttemptResult, Poison> {
+        let payload = self.payload.clone();
+        match &self.metadata {
+            Metadata::Amqp(properties) => properties::decode_result(properties, payload),
+            Metadata::Local(metadata) => metadata.decode_result(payload),
+        }
+    }
+}
+
+/// Settles a message, once. If it is dropped unused, after a panic or a stop,
+/// the message is requeued, at the latest when its channel closes.
+#[derive(Debug)]
+pub struct Receipt(AckPath);
+
+/// Path of a settlement to the queue.
+#[derive(Debug)]
+enum AckPath {
+    /// Through the subscription's ack batcher.
+    Batched(BatchedLease),
+    /// Written by the receipt itself.
+    Direct(DirectLease),
+    /// To the store within this process.
+    Local(Lease),
+}
+
+impl From<BatchedLease> for Receipt {
+    fn from(lease: BatchedLease) -> Self {
+        Self(AckPath::Batched(lease))
+    }
+}
+
+impl From<DirectLease> for Receipt {
+    fn from(lease: DirectLease) -> Self {
+        Self(AckPath::Direct(lease))
+    }
+}
+
+/// The message's connection is closed; the broker redelivers the message.
+#[derive(Debug, thiserror::Error)]
+#[error("the message's connection is closed; the broker redelivers the message")]
+pub struct AckError;
+
+impl Receipt {
+    /// Removes the message from its queue. A subscription's acks are written a
+    /// moment later, several together where possible.
+    pub async fn ack(self) -> Result<(), AckError> {
+        self.settle(Settlement::Ack).await
+    }
+
+    /// Rejects the message: the broker moves it, unchanged, to the dead letters
+    /// of its queue.
+    pub async fn reject(self) -> Result<(), AckError> {
+        self.settle(Settlement::Reject).await
+    }
+
+    /// Returns the message to its queue, to be delivered again.
+    pub async fn requeue(self) -> Result<(), AckError> {
+        self.settle(Settlement::Requeue).await
+    }
+
+    async fn settle(self, settlement: Settlement) -> Result<(), AckError> {
+        let is_settled = match self.0 {
+            AckPath::Batched(lease) => lease.settle(settlement),
+            AckPath::Direct(lease) => lease.settle(settlement).await,
+            AckPath::Local(lease) => {
+                lease.settle(settlement);
+                true
+            }
+        };
+        if is_settled { Ok(()) } else { Err(AckError) }
+    }
+}

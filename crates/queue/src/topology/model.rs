@@ -1,0 +1,195 @@
+//! Exchanges, queues and bindings as data.
+
+use wahook_domain::{EndpointName, EventName, EventPattern, KnownEvent, WaitStep};
+
+use super::{
+    names::{
+        DEAD_QUEUE, EVENTS_EXCHANGE, FILTERS_EXCHANGE, KNOWN_EXCHANGE, RESULTS_QUEUE, UNWANTED,
+        filter_exchange, wait_queue, work_queue,
+    },
+    routing::{binding_key, routing_key},
+};
+
+/// Deliveries of a work queue's message after which the broker dead-letters it:
+/// a message that kills its consumer must not do so indefinitely, and an
+/// innocent one must survive many restarts (RabbitMQ 4 would stop at 20).
+const DELIVERY_LIMIT: i64 = 100;
+/// Unreachable limit for queues that only wahook drains, by requeueing what
+/// cannot be handled now: they must never drop anything, and RabbitMQ 3.10 has
+/// no way to write "no limit".
+const NO_DELIVERY_LIMIT: i64 = 1_000_000_000;
+/// Bytes that `wahook.results` may hold before deliveries wait: about half a
+/// million results of 2 KiB.
+const RESULTS_MAX_BYTES: i64 = 1 << 30;
+
+/// Exchanges, queues and bindings, to be declared together.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Topology {
+    pub(crate) exchanges: Vec<Exchange>,
+    pub(crate) queues: Vec<Queue>,
+    pub(crate) bindings: Vec<Binding>,
+    /// Earlier bindings, to be removed once those above exist.
+    pub(crate) obsolete: Vec<Binding>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Exchange {
+    pub(crate) name: String,
+    pub(crate) kind: Kind,
+    /// Exchange for messages that match no binding.
+    pub(crate) alternate: Option<&'static str>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Kind {
+    Topic,
+    Direct,
+    Fanout,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Queue {
+    pub(crate) name: String,
+    pub(crate) arguments: Vec<(&'static str, Argument)>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Argument {
+    Text(&'static str),
+    Number(i64),
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Binding {
+    pub(crate) exchange: String,
+    pub(crate) to: Target,
+    pub(crate) key: String,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Target {
+    Queue(String),
+    Exchange(String),
+}
+
+impl Topology {
+    /// Topology of a producer: exchanges alone. The queues are declared by the
+    /// consumers, which have the endpoints' settings.
+    #[must_use]
+    pub fn events() -> Self {
+        let mut topology = Self::default();
+        topology.add_exchange(EVENTS_EXCHANGE.to_owned(), Kind::Topic, None);
+        let rest = Some(EVENTS_EXCHANGE);
+        topology.add_exchange(KNOWN_EXCHANGE.to_owned(), Kind::Direct, rest);
+        topology.add_exchange(UNWANTED.to_owned(), Kind::Fanout, None);
+        topology.add_exchange(FILTERS_EXCHANGE.to_owned(), Kind::Topic, Some(UNWANTED));
+        topology
+    }
+
+    /// Topology of consumers: a work queue for each endpoint, bound by its
+    /// event patterns, a wait queue for each step, dead letters and results.
+    #[must_use]
+    pub fn deliveries<'a>(
+        endpoints: impl IntoIterator<Item = (&'a EndpointName, &'a [EventPattern])>,
+        wait_steps: &[WaitStep],
+    ) -> Self {
+        let mut topology = Self::events();
+        topology.queues.push(Queue {
+            name: DEAD_QUEUE.to_owned(),
+            arguments: vec![("x-delivery-limit", Argument::Number(NO_DELIVERY_LIMIT))],
+        });
+        let mut arguments = dead_letters_to(Some(DEAD_QUEUE));
+        arguments.push(("x-delivery-limit", Argument::Number(NO_DELIVERY_LIMIT)));
+        arguments.push(("x-max-length-bytes", Argument::Number(RESULTS_MAX_BYTES)));
+        topology.queues.push(Queue {
+            name: RESULTS_QUEUE.to_owned(),
+            arguments,
+        });
+        for step in wait_steps {
+            topology.add_wait_queue(*step);
+        }
+        for (endpoint, patterns) in endpoints {
+            topology.add_work_queue(endpoint, patterns);
+        }
+        topology.queues.push(Queue {
+            name: UNWANTED.to_owned(),
+            arguments: vec![("x-message-ttl", Argument::Number(0))],
+        });
+        topology.bind(UNWANTED, Target::Queue(UNWANTED.to_owned()), String::new());
+        topology
+    }
+
+    /// Adds those bindings of `previous` that this topology lacks to its
+    /// obsolete ones. They are removed only after the new ones exist, so that
+    /// no event that both route is lost in between.
+    #[must_use]
+    pub fn replacing(mut self, previous: &Self) -> Self {
+        let before = previous.bindings.iter().chain(&previous.obsolete);
+        for binding in before {
+            if !self.bindings.contains(binding) && !self.obsolete.contains(binding) {
+                self.obsolete.push(binding.clone());
+            }
+        }
+        self
+    }
+
+    fn add_exchange(&mut self, name: String, kind: Kind, alternate: Option<&'static str>) {
+        self.exchanges.push(Exchange {
+            name,
+            kind,
+            alternate,
+        });
+    }
+
+    fn bind(&mut self, exchange: &str, to: Target, key: String) {
+        let exchange = exchange.to_owned();
+        self.bindings.push(Binding { exchange, to, key });
+    }
+
+    fn add_wait_queue(&mut self, step: WaitStep) {
+        let name = wait_queue(step);
+        let mut arguments = dead_letters_to(None);
+        arguments.push(("x-message-ttl", Argument::Number(step.millis().into())));
+        self.add_exchange(name.clone(), Kind::Fanout, None);
+        self.bind(&name, Target::Queue(name.clone()), String::new());
+        self.queues.push(Queue { name, arguments });
+    }
+
+    fn add_work_queue(&mut self, endpoint: &EndpointName, patterns: &[EventPattern]) {
+        let name = work_queue(endpoint);
+        let mut arguments = dead_letters_to(Some(DEAD_QUEUE));
+        arguments.push(("x-delivery-limit", Argument::Number(DELIVERY_LIMIT)));
+        let filter = filter_exchange(endpoint);
+        self.add_exchange(filter.clone(), Kind::Fanout, None);
+        for pattern in patterns {
+            let key = binding_key(pattern);
+            let wanted = Target::Exchange(filter.clone());
+            self.bind(FILTERS_EXCHANGE, wanted, key.clone());
+            self.bind(EVENTS_EXCHANGE, Target::Queue(name.clone()), key);
+        }
+        let known = KnownEvent::ALL.map(EventName::from).into_iter();
+        for event in known.filter(|event| patterns.iter().any(|pattern| pattern.takes(event))) {
+            let queue = Target::Queue(name.clone());
+            self.bind(KNOWN_EXCHANGE, queue, routing_key(&event));
+        }
+        self.queues.push(Queue { name, arguments });
+    }
+}
+
+/// Returns the arguments for dead-lettering with publisher confirms, which the
+/// broker offers only with `reject-publish`. Without `queue` a message keeps
+/// its routing key, which names its work queue.
+fn dead_letters_to(queue: Option<&'static str>) -> Vec<(&'static str, Argument)> {
+    let mut arguments = vec![
+        ("x-dead-letter-exchange", Argument::Text("")),
+        ("x-dead-letter-strategy", Argument::Text("at-least-once")),
+        ("x-overflow", Argument::Text("reject-publish")),
+    ];
+    if let Some(queue) = queue {
+        arguments.push(("x-dead-letter-routing-key", Argument::Text(queue)));
+    }
+    arguments
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,116 @@
+use super::*;
+use wahook_domain::RetryRule;
+
+fn deliveries() -> Topology {
+    let endpoint = EndpointName::default();
+    let steps = RetryRule::new(3, 5_000).unwrap().wait_steps();
+    Topology::deliveries([(&endpoint, [EventPattern::Every].as_slice())], &steps)
+}
+
+fn of(patterns: &[&str]) -> Topology {
+    let patterns: Vec<_> = patterns.iter().map(|text| text.parse().unwrap()).collect();
+    let endpoint = EndpointName::default();
+    Topology::deliveries([(&endpoint, patterns.as_slice())], &[])
+}
+
+fn keys(bindings: &[Binding]) -> Vec<(&str, &str)> {
+    let events = bindings.iter().filter(|b| !b.key.is_empty());
+    events
+        .map(|b| (b.exchange.as_str(), b.key.as_str()))
+        .collect()
+}
+
+#[test]
+fn a_filter_is_bound_before_its_queue_and_the_unwanted_queue_after_all_filters() {
+    let topology = of(&["ready", "message_*"]);
+    let expected = [
+        ("wahook.filters", "ready"),
+        ("wahook.events", "ready"),
+        ("wahook.filters", "message._.#"),
+        ("wahook.events", "message._.#"),
+        ("wahook.known", "message._.create"),
+        ("wahook.known", "message._.ack"),
+        ("wahook.known", "message._.revoke._.everyone"),
+        ("wahook.known", "message._.reaction"),
+        ("wahook.known", "ready"),
+    ];
+    assert_eq!(keys(&topology.bindings), expected);
+    let last = topology.bindings.last().unwrap();
+    assert_eq!(last.to, Target::Queue(UNWANTED.to_owned()));
+}
+
+#[test]
+fn a_replacement_removes_other_bindings_and_keeps_the_queues() {
+    let before = of(&["ready", "message_*"]);
+    let after = of(&["ready", "call"]).replacing(&before);
+    let gone = [
+        ("wahook.filters", "message._.#"),
+        ("wahook.events", "message._.#"),
+        ("wahook.known", "message._.create"),
+        ("wahook.known", "message._.ack"),
+        ("wahook.known", "message._.revoke._.everyone"),
+        ("wahook.known", "message._.reaction"),
+    ];
+    assert_eq!(keys(&after.obsolete), gone);
+    assert_eq!(after.queues, before.queues);
+    // Earlier obsolete bindings stay obsolete; those of "ready" are new.
+    let again = of(&["call"]).replacing(&after);
+    assert_eq!(keys(&again.obsolete).len(), gone.len() + 3);
+    let back = of(&["message_*"]).replacing(&again);
+    let gone = keys(&back.obsolete);
+    assert!(
+        gone.iter().all(|(_, key)| *key != "message._.#"),
+        "{gone:?}"
+    );
+}
+
+#[test]
+fn every_delay_has_one_wait_queue_that_republishes_with_confirms() {
+    let topology = deliveries();
+    for delay in [5_000, 10_000, 20_000] {
+        let name = format!("wahook.wait.{delay}");
+        let queue = topology.queues.iter().find(|q| q.name == name).unwrap();
+        for wanted in [
+            ("x-message-ttl", Argument::Number(delay)),
+            ("x-dead-letter-exchange", Argument::Text("")),
+            ("x-dead-letter-strategy", Argument::Text("at-least-once")),
+            ("x-overflow", Argument::Text("reject-publish")),
+        ] {
+            assert!(queue.arguments.contains(&wanted), "{name}: {wanted:?}");
+        }
+        assert!(
+            topology
+                .exchanges
+                .iter()
+                .any(|e| e.name == name && e.kind == Kind::Fanout)
+        );
+        let to = Target::Queue(name.clone());
+        assert_eq!(topology.bindings.iter().filter(|b| b.to == to).count(), 1);
+    }
+}
+
+#[test]
+fn a_work_queue_dead_letters_messages_that_kill_consumers() {
+    let topology = deliveries();
+    let queue = topology
+        .queues
+        .iter()
+        .find(|q| q.name == "wahook.deliver.default")
+        .unwrap();
+    assert!(
+        queue
+            .arguments
+            .contains(&("x-dead-letter-routing-key", Argument::Text(DEAD_QUEUE)))
+    );
+    assert!(
+        queue
+            .arguments
+            .contains(&("x-delivery-limit", Argument::Number(DELIVERY_LIMIT)))
+    );
+}
+
+#[test]
+fn the_producer_declares_no_queue() {
+    let topology = Topology::events();
+    assert!(topology.queues.is_empty() && topology.bindings.is_empty());
+}
