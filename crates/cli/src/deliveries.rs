@@ -34,8 +34,8 @@ pub trait OwnLog: Sized {
     /// Reader of the log.
     type Deliveries: Deliveries;
 
-    /// Reads the location of the log; faults are recorded in `settings`.
-    fn read(settings: &mut Settings) -> Self;
+    /// Reads the location of the log. Returns `None` only after a fault.
+    fn read(settings: &mut Settings) -> Option<Self>;
 
     /// Opens the log.
     ///

@@ -23,6 +23,7 @@ pub use deliveries::{Deliveries, Ended, Follow, OwnLog};
 pub use import::ImportArguments;
 pub use samples::SamplesArguments;
 pub use send::SendArguments;
+pub use settings::SETTINGS;
 pub use shell::{CompletionsArguments, ManArguments};
 pub use stats::StatsArguments;
 pub use tail::TailArguments;
@@ -90,7 +91,9 @@ pub fn run<O: OwnLog>(command: Command, program: impl FnOnce() -> clap::Command)
         Command::Tail(arguments) => {
             check("wahook tail", WhichLog::<O>::read, |log, stop| async move {
                 match log {
-                    WhichLog::Mongo(log) => tail::run(arguments, &log.open().await?, stop).await,
+                    WhichLog::Mongo(log) => {
+                        tail::run(arguments, &settings::open(&log).await?, stop).await
+                    }
                     WhichLog::Own(log) => tail::run(arguments, &log.open()?, stop).await,
                 }
             })
@@ -98,7 +101,9 @@ pub fn run<O: OwnLog>(command: Command, program: impl FnOnce() -> clap::Command)
         Command::Stats(arguments) => {
             check("wahook stats", WhichLog::<O>::read, |log, _| async move {
                 match log {
-                    WhichLog::Mongo(log) => stats::run(arguments, &log.open().await?).await,
+                    WhichLog::Mongo(log) => {
+                        stats::run(arguments, &settings::open(&log).await?).await
+                    }
                     WhichLog::Own(log) => stats::run(arguments, &log.open()?).await,
                 }
             })

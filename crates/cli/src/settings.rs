@@ -4,13 +4,41 @@ use clap::Args;
 use std::{fmt, str::FromStr};
 use url::Url;
 use wahook_delivery_log::{LogSettingsError, MongoLog};
-use wahook_runtime::{Settings, settings::redact_url};
+use wahook_runtime::{
+    LogSettings, Setting, Settings,
+    settings::{
+        DefaultValue, Kind, redact_url,
+        shared::{MONGODB_URI, RANDOM_TEXT},
+    },
+};
 
 use crate::deliveries::OwnLog;
 
 const DEFAULT_URL: &str = "http://127.0.0.1:8080";
-const EXAMPLE_LOG: &str = "mongodb://127.0.0.1:27017/?replicaSet=rs0";
-const DEFAULT_DATABASE: &str = "whatsapp-api";
+
+/// Settings for access to the producer.
+pub const SETTINGS: &[Setting] = &[WAHOOK_URL, WAHOOK_TOKEN];
+
+const WAHOOK_URL: Setting = Setting {
+    name: "WAHOOK_URL",
+    kind: Kind::Url {
+        expected: "the URL of a producer",
+        schemes: "`http://` or `https://`, without `?` and `#`",
+    },
+    default: DefaultValue::Text(DEFAULT_URL),
+    example: DEFAULT_URL,
+    help: "producer for send, import and samples",
+    meaning: "the producer, for `send`, `import` and `samples`; `--url` takes precedence",
+};
+
+const WAHOOK_TOKEN: Setting = Setting {
+    name: "WAHOOK_TOKEN",
+    kind: Kind::Secret("text"),
+    default: DefaultValue::None,
+    example: RANDOM_TEXT,
+    help: "bearer token of the producer, if it requires one",
+    meaning: "one of the tokens of `PRODUCER_TOKEN`; `--token` takes precedence",
+};
 
 /// Options for access to the producer.
 #[derive(Debug, Clone, Args)]
@@ -37,14 +65,11 @@ impl ProducerOptions {
     pub(crate) fn read(self, settings: &mut Settings) -> Option<Access> {
         let url = match self.url {
             Some(url) => Some(url),
-            None => {
-                let default = DEFAULT_URL.parse().ok()?;
-                Some(settings.parsed("WAHOOK_URL", default, "the URL of a producer", DEFAULT_URL))
-            }
+            None => settings.value(&WAHOOK_URL),
         };
         let token = self
             .token
-            .or_else(|| settings.secret("WAHOOK_TOKEN").map(Token));
+            .or_else(|| settings.secret(&WAHOOK_TOKEN).map(Token));
         Some(Access { url: url?, token })
     }
 }
@@ -116,49 +141,20 @@ pub(crate) enum WhichLog<O> {
 impl<O: OwnLog> WhichLog<O> {
     /// Selects MongoDB if `MONGODB_URI` is set. Faults are recorded in `settings`.
     pub(crate) fn read(settings: &mut Settings) -> Option<Self> {
-        if settings.is_given("MONGODB_URI") {
-            LogSettings::read(settings).map(Self::Mongo)
+        if settings.is_given(&MONGODB_URI) {
+            LogSettings::read(settings, MongoLog::check, LogSettingsError::is_database)
+                .map(Self::Mongo)
         } else {
-            Some(Self::Own(O::read(settings)))
+            O::read(settings).map(Self::Own)
         }
     }
 }
 
-/// Location of a log in MongoDB.
-#[derive(Debug)]
-pub(crate) struct LogSettings {
-    uri: String,
-    database: String,
-}
-
-impl LogSettings {
-    /// Reads and checks the location; faults are recorded in `settings`.
-    pub(crate) fn read(settings: &mut Settings) -> Option<Self> {
-        let uri = settings.required("MONGODB_URI", EXAMPLE_LOG);
-        let database = settings.parsed(
-            "MONGODB_DATABASE",
-            DEFAULT_DATABASE.to_owned(),
-            "a database name",
-            DEFAULT_DATABASE,
-        );
-        if !uri.is_empty()
-            && let Err(error) = MongoLog::check(&uri, &database)
-        {
-            let (name, example) = match error {
-                LogSettingsError::Database(_) => ("MONGODB_DATABASE", DEFAULT_DATABASE),
-                LogSettingsError::Uri(_) => ("MONGODB_URI", EXAMPLE_LOG),
-            };
-            settings.fault(name, error.to_string(), example);
-        }
-        Some(Self { uri, database })
-    }
-
-    /// Connects and pings the server.
-    pub(crate) async fn open(&self) -> anyhow::Result<MongoLog> {
-        let log = MongoLog::connect(&self.uri, &self.database).await?;
-        log.ping().await?;
-        Ok(log)
-    }
+/// Connects to the log and pings the server.
+pub(crate) async fn open(log: &LogSettings) -> anyhow::Result<MongoLog> {
+    let log = MongoLog::connect(&log.uri, &log.database).await?;
+    log.ping().await?;
+    Ok(log)
 }
 
 #[cfg(test)]

@@ -9,7 +9,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 use std::num::NonZeroU32;
 use wahook_domain::EndpointName;
 use wahook_queue::{Broker, BrokerUri, DeadLetters};
-use wahook_runtime::{Age, Settings, Shutdown, clock};
+use wahook_runtime::{Age, Settings, Shutdown, clock, settings::shared::AMQP_URL};
 
 use filter::Filter;
 
@@ -90,8 +90,7 @@ struct NothingSelected;
 
 /// Reads the broker's address.
 pub fn read_settings(settings: &mut Settings) -> Option<Broker> {
-    let uri: Option<BrokerUri> =
-        settings.required_parsed("AMQP_URL", "the broker's address", BrokerUri::EXAMPLE);
+    let uri: Option<BrokerUri> = settings.value(&AMQP_URL);
     uri.map(Broker::from)
 }
 

@@ -23,7 +23,7 @@ pub use client::{judge, put_headers};
 pub use endpoint_set::topology;
 pub use settings::{
     ConsumerSettings, DeliverySettings, EndpointSettings, Endpoints, EndpointsFile, FileFault,
-    Secrets,
+    PROGRAM_SETTINGS, SETTINGS, Secrets, WEBHOOK_ENDPOINTS, WEBHOOK_URL,
 };
 
 use anyhow::Context;

@@ -2,15 +2,16 @@
 
 use clap::{Parser, Subcommand};
 use std::process::ExitCode;
-use wahook_consumer::{ConsumerSettings, dead, reconcile};
+use wahook_consumer::{ConsumerSettings, PROGRAM_SETTINGS, dead, reconcile};
 use wahook_runtime::{
     health,
     program::{self, Program},
+    settings::help::help,
 };
 
 /// Deliver events from RabbitMQ to webhooks: signed, retried, and logged in MongoDB
 #[derive(Parser)]
-#[command(name = "wahook-consumer", version, args_conflicts_with_subcommands = true, after_help = SETTINGS)]
+#[command(name = "wahook-consumer", version, args_conflicts_with_subcommands = true, after_help = help(PROGRAM_SETTINGS))]
 struct Arguments {
     /// Print the effective settings, one line each, secrets redacted, and exit
     #[arg(long)]
@@ -44,28 +45,6 @@ enum Command {
     },
 }
 
-const SETTINGS: &str = "\
-Settings (environment, or .env in the working directory; NAME_FILE reads NAME from a file):
-  AMQP_URL                broker address, amqp://user:password@host:5672/%2f (required)
-  WEBHOOK_URL             URL that receives the events (required, or WEBHOOK_ENDPOINTS)
-  WEBHOOK_ENDPOINTS       TOML file of several endpoints; SIGHUP reloads it
-  WEBHOOK_CIRCUIT         on or off: pause an endpoint that is down [on]
-  WEBHOOK_ALLOW_HTTP      allow plain http:// beyond loopback [false]
-  WEBHOOK_BLOCK_PRIVATE   call public addresses only [false]
-  WEBHOOK_SECRET          signs every request
-  WEBHOOK_SECRET_PREVIOUS signs too, while receivers change to the new secret
-  WEBHOOK_RETRY_ATTEMPTS  retries after the first attempt, 0 to 10 [3]
-  WEBHOOK_RETRY_DELAY     milliseconds before the first retry, doubled each time [5000]
-  WEBHOOK_TIMEOUT         milliseconds for a request and its whole response [30000]
-  WEBHOOK_CONCURRENCY     requests in flight at once [128]
-  MONGODB_URI             MongoDB server of the delivery log (required)
-  MONGODB_DATABASE        database of the delivery log [whatsapp-api]
-  LOG_RETENTION_DAYS      days after which log entries are removed [never]
-  CONSUMER_LISTEN         address and port of /livez, /readyz and /metrics [127.0.0.1:9091]
-  SHUTDOWN_GRACE          seconds a shutdown may take [40]
-  LOG_FORMAT              text or json [text]
-  RUST_LOG                log filter [info,lapin=off]";
-
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
     match arguments.command {
@@ -88,7 +67,7 @@ fn main() -> ExitCode {
         ),
         Some(Command::Health { ready }) => program::run_command(
             "wahook-consumer health",
-            |settings| Some(ConsumerSettings::read_listen(settings)),
+            ConsumerSettings::read_listen,
             |listen, _| health::answer(listen, ready),
         ),
     }

@@ -25,9 +25,12 @@ use wahook_queue::{
     BrokerUri, Inspector,
     topology::{DEAD_QUEUE, RESULTS_QUEUE, work_queue},
 };
-use wahook_runtime::{Age, Moment, Settings, Shutdown, clock};
+use wahook_runtime::{
+    Age, LogSettings, Moment, Settings, Shutdown, clock,
+    settings::shared::{AMQP_URL, read_timeout},
+};
 
-use crate::{endpoint_set::PREFETCH_FACTOR, settings::LogSettings};
+use crate::{endpoint_set::PREFETCH_FACTOR, settings::read_log};
 use report::{Finding, QueueRow, Report, Row, Scope};
 use search::{Search, SearchOptions};
 
@@ -77,14 +80,13 @@ impl ReconcileSettings {
     /// Reads the settings. Returns `None` after a fault; faults are collected in
     /// `settings`.
     pub fn read(settings: &mut Settings) -> Option<Self> {
-        let broker =
-            settings.required_parsed("AMQP_URL", "the broker's address", BrokerUri::EXAMPLE);
-        let log = LogSettings::read(settings);
-        let timeout = settings.in_range("WEBHOOK_TIMEOUT", 30_000, 100..=300_000, "30000");
+        let broker = settings.value(&AMQP_URL);
+        let log = read_log(settings);
+        let webhook_timeout = read_timeout(settings);
         Some(Self {
             broker: broker?,
-            log,
-            webhook_timeout: Duration::from_millis(timeout),
+            log: log?,
+            webhook_timeout: webhook_timeout?,
         })
     }
 }

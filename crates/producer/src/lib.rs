@@ -14,7 +14,7 @@ mod router;
 mod settings;
 mod token;
 
-pub use settings::{EventServiceSettings, ProducerSettings};
+pub use settings::{EventServiceSettings, PROGRAM_SETTINGS, ProducerSettings, SETTINGS};
 pub use token::{InvalidTokens, Tokens};
 
 use anyhow::Context;

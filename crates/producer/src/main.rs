@@ -3,10 +3,11 @@
 
 use clap::{Parser, Subcommand};
 use std::process::ExitCode;
-use wahook_producer::ProducerSettings;
+use wahook_producer::{PROGRAM_SETTINGS, ProducerSettings};
 use wahook_runtime::{
     health,
     program::{self, Program},
+    settings::help::help,
 };
 
 /// Accept WhatsApp events over HTTP and publish them to RabbitMQ
@@ -15,7 +16,7 @@ use wahook_runtime::{
 /// /v1/events; the answer 202 follows the broker's confirm. GET /openapi.json
 /// returns the API description.
 #[derive(Parser)]
-#[command(name = "wahook-producer", version, args_conflicts_with_subcommands = true, after_help = SETTINGS)]
+#[command(name = "wahook-producer", version, args_conflicts_with_subcommands = true, after_help = help(PROGRAM_SETTINGS))]
 struct Arguments {
     /// Print the effective settings, one line each, secrets redacted, and exit
     #[arg(long)]
@@ -39,17 +40,6 @@ enum Command {
     },
 }
 
-const SETTINGS: &str = "\
-Settings (environment, or .env in the working directory; NAME_FILE reads NAME from a file):
-  AMQP_URL                the broker, amqp://user:password@host:5672/%2f (required)
-  PRODUCER_LISTEN         address and port [127.0.0.1:8080]
-  PRODUCER_TOKEN          bearer token, or two separated by a comma (required unless on loopback)
-  PRODUCER_MAX_BODY_BYTES largest request body, also decompressed [1048576]
-  PRODUCER_VALIDATION     lenient or strict [lenient]
-  SHUTDOWN_GRACE          seconds that a stop may take [40]
-  LOG_FORMAT              text or json [text]
-  RUST_LOG                log filter [info,lapin=off]";
-
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
     match arguments.command {
@@ -62,7 +52,7 @@ fn main() -> ExitCode {
         }),
         Some(Command::Health { ready }) => program::run_command(
             "wahook-producer health",
-            |settings| Some(ProducerSettings::read_listen(settings)),
+            ProducerSettings::read_listen,
             |listen, _| health::answer(listen, ready),
         ),
     }

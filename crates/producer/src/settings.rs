@@ -2,13 +2,75 @@
 
 use wahook_domain::Validation;
 use wahook_queue::BrokerUri;
-use wahook_runtime::{ListenAddress, Settings};
+use wahook_runtime::{
+    ListenAddress, Setting, Settings, program,
+    settings::{
+        DefaultValue, Kind,
+        shared::{AMQP_URL, RANDOM_TEXT},
+    },
+};
 
 use crate::token::Tokens;
 
 /// Largest event, in bytes: RabbitMQ 4 accepts messages of 16 MiB, including
 /// their properties.
 pub(crate) const LARGEST_EVENT: usize = 15 << 20;
+
+/// Settings of `wahook-producer`.
+pub const PROGRAM_SETTINGS: &[&[Setting]] = &[&[AMQP_URL], SETTINGS, program::SETTINGS];
+
+/// Settings for accepting events.
+pub const SETTINGS: &[Setting] = &[
+    PRODUCER_LISTEN,
+    PRODUCER_TOKEN,
+    PRODUCER_MAX_BODY_BYTES,
+    PRODUCER_VALIDATION,
+];
+
+const PRODUCER_LISTEN: Setting = Setting {
+    name: "PRODUCER_LISTEN",
+    kind: Kind::Address,
+    default: DefaultValue::Text("127.0.0.1:8080"),
+    example: "0.0.0.0:8080",
+    help: "address and port for events",
+    meaning: "address of `POST /v1/events`, `/openapi.json`, `/livez`, `/readyz`, `/metrics`; any \
+        address except loopback requires `PRODUCER_TOKEN`",
+};
+
+const PRODUCER_TOKEN: Setting = Setting {
+    name: "PRODUCER_TOKEN",
+    kind: Kind::Secret(
+        "one or two tokens of 16 to 256 visible ASCII characters, separated by a comma",
+    ),
+    default: DefaultValue::None,
+    example: RANDOM_TEXT,
+    help: "bearer token, or two separated by a comma; required beyond loopback",
+    meaning: "bearer token for gateways; required on any address except loopback. Two tokens are \
+        valid at the same time while gateways change over",
+};
+
+const PRODUCER_MAX_BODY_BYTES: Setting = Setting {
+    name: "PRODUCER_MAX_BODY_BYTES",
+    kind: Kind::Integer {
+        min: 1_024,
+        max: LARGEST_EVENT as u64,
+        unit: "bytes",
+    },
+    default: DefaultValue::Number(1 << 20),
+    example: "1048576",
+    help: "largest request body, also decompressed",
+    meaning: "largest request body, both as received and decompressed",
+};
+
+const PRODUCER_VALIDATION: Setting = Setting {
+    name: "PRODUCER_VALIDATION",
+    kind: Kind::Choice(&["lenient", "strict"]),
+    default: DefaultValue::Text("lenient"),
+    example: "lenient",
+    help: "check of documented events",
+    meaning: "`lenient` accepts documented events whose data differs from the documentation and \
+        lists `warnings`; `strict` answers 422",
+};
 
 #[derive(Debug)]
 pub struct ProducerSettings {
@@ -32,62 +94,46 @@ pub struct EventServiceSettings {
 }
 
 impl ProducerSettings {
-    /// Reads all settings. Faults are recorded in `settings`; without a valid
-    /// broker address there is no result.
+    /// Reads all settings. Returns `None` only after a fault.
     pub fn read(settings: &mut Settings) -> Option<Self> {
-        let broker =
-            settings.required_parsed("AMQP_URL", "the broker's address", BrokerUri::EXAMPLE);
+        let broker = settings.value(&AMQP_URL);
         let events = EventServiceSettings::read(settings);
         Some(Self {
             broker: broker?,
-            events,
+            events: events?,
         })
     }
 
     /// Reads only the listen address.
-    pub fn read_listen(settings: &mut Settings) -> ListenAddress {
-        settings.parsed(
-            "PRODUCER_LISTEN",
-            ListenAddress::loopback(8080),
-            "an address and port",
-            "0.0.0.0:8080",
-        )
+    pub fn read_listen(settings: &mut Settings) -> Option<ListenAddress> {
+        settings.value(&PRODUCER_LISTEN)
     }
 }
 
 impl EventServiceSettings {
-    /// Reads all settings; faults are recorded in `settings`.
-    pub fn read(settings: &mut Settings) -> Self {
+    /// Reads all settings. Returns `None` only after a fault.
+    pub fn read(settings: &mut Settings) -> Option<Self> {
         let listen = ProducerSettings::read_listen(settings);
-        let tokens = read_tokens(settings, listen);
-        let max_body_bytes = settings.in_range(
-            "PRODUCER_MAX_BODY_BYTES",
-            1 << 20,
-            1_024..=LARGEST_EVENT,
-            "1048576",
-        );
-        let validation = settings.parsed(
-            "PRODUCER_VALIDATION",
-            Validation::Lenient,
-            "lenient or strict",
-            "lenient",
-        );
-        Self {
-            listen,
-            tokens,
-            max_body_bytes,
-            validation,
-        }
+        let tokens = listen.map(|listen| read_tokens(settings, listen));
+        let max_body_bytes = settings.value(&PRODUCER_MAX_BODY_BYTES);
+        let validation = settings.value(&PRODUCER_VALIDATION);
+        Some(Self {
+            listen: listen?,
+            tokens: tokens?,
+            max_body_bytes: max_body_bytes?,
+            validation: validation?,
+        })
     }
 }
 
 fn read_tokens(settings: &mut Settings, listen: ListenAddress) -> Tokens {
-    const NAME: &str = "PRODUCER_TOKEN";
-    const EXAMPLE: &str = "a long random text, such as `openssl rand -hex 32` prints";
-    match settings.secret(NAME).map(|list| Tokens::parse(&list)) {
+    match settings
+        .secret(&PRODUCER_TOKEN)
+        .map(|list| Tokens::parse(&list))
+    {
         Some(Ok(tokens)) => tokens,
         Some(Err(error)) => {
-            settings.fault(NAME, error.to_string(), EXAMPLE);
+            settings.fault(&PRODUCER_TOKEN, error.to_string());
             Tokens::default()
         }
         None if listen.is_loopback() => Tokens::default(),
@@ -95,7 +141,7 @@ fn read_tokens(settings: &mut Settings, listen: ListenAddress) -> Tokens {
             let problem = format!(
                 "is not set, but PRODUCER_LISTEN={listen} is reachable from other machines"
             );
-            settings.fault(NAME, problem, EXAMPLE);
+            settings.fault(&PRODUCER_TOKEN, problem);
             Tokens::default()
         }
     }
@@ -147,7 +193,7 @@ mod tests {
         .unwrap_err();
         for expected in [
             "AMQP_URL",
-            BrokerUri::EXAMPLE,
+            AMQP_URL.example,
             "PRODUCER_LISTEN",
             "0.0.0.0:8080",
             "PRODUCER_TOKEN",

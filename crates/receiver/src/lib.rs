@@ -39,7 +39,7 @@ use wahook_runtime::{Shutdown, ops};
 pub use answer::Answer;
 pub use history::{MAX_BYTES, MAX_REQUESTS};
 pub use request::{Claims, Cut, Request};
-pub use settings::ReceiverSettings;
+pub use settings::{PROGRAM_SETTINGS, RECEIVER_ADDRESS, ReceiverSettings, SETTINGS};
 pub use state::Seen;
 use state::{Listener, State};
 pub use verify::Keys;

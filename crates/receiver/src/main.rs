@@ -3,8 +3,11 @@
 use std::process::ExitCode;
 
 use clap::Parser;
-use wahook_receiver::ReceiverSettings;
-use wahook_runtime::program::{self, Program};
+use wahook_receiver::{PROGRAM_SETTINGS, ReceiverSettings};
+use wahook_runtime::{
+    program::{self, Program},
+    settings::help::help,
+};
 
 /// Receive webhooks and show them on a web page
 ///
@@ -13,21 +16,12 @@ use wahook_runtime::program::{self, Program};
 /// signatures verify or why not. Its buttons make the next answers fail or wait. The latest
 /// 1,000 deliveries are kept in memory, 64 MiB at most.
 #[derive(Parser)]
-#[command(name = "wahook-receiver", version, after_help = SETTINGS)]
+#[command(name = "wahook-receiver", version, after_help = help(PROGRAM_SETTINGS))]
 struct Arguments {
     /// Print the effective settings, one line each, secrets redacted, and exit
     #[arg(long)]
     print_config: bool,
 }
-
-const SETTINGS: &str = "\
-Settings (environment, or .env in the working directory; NAME_FILE reads NAME from a file):
-  RECEIVER_ADDRESS  address and port [127.0.0.1:4000]; beyond loopback, every client that
-                    reaches it can see all deliveries and change the answers
-  WEBHOOK_SECRET    the sender's secret; without it signatures are not checked
-  SHUTDOWN_GRACE    seconds a shutdown may take [40]
-  LOG_FORMAT        text or json [text]
-  RUST_LOG          log filter [info,lapin=off]";
 
 fn main() -> ExitCode {
     let arguments = Arguments::parse();

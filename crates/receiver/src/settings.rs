@@ -1,8 +1,35 @@
 //! Settings of the receiver.
 
-use wahook_runtime::{ListenAddress, Settings};
+use wahook_runtime::{
+    ListenAddress, Setting, Settings, program,
+    settings::{DefaultValue, Kind, shared},
+};
 
 use crate::verify::Keys;
+
+/// Settings of `wahook-receiver`.
+pub const PROGRAM_SETTINGS: &[&[Setting]] = &[SETTINGS, program::SETTINGS];
+
+/// Settings of the receiver itself.
+pub const SETTINGS: &[Setting] = &[RECEIVER_ADDRESS, WEBHOOK_SECRET];
+
+pub const RECEIVER_ADDRESS: Setting = Setting {
+    name: "RECEIVER_ADDRESS",
+    kind: Kind::Address,
+    default: DefaultValue::Text("127.0.0.1:4000"),
+    example: "127.0.0.1:4000",
+    help: "address and port; beyond loopback, every client that reaches it can see all deliveries \
+        and change the answers",
+    meaning: "the page at `/`, and a webhook at every other path. On any address except loopback, \
+        every client that reaches it can see all deliveries and change the answers",
+};
+
+const WEBHOOK_SECRET: Setting = Setting {
+    example: "the sender's secret",
+    help: "the sender's secret; without it signatures are not checked",
+    meaning: "secret of the sender; without it no signature is checked",
+    ..shared::WEBHOOK_SECRET
+};
 
 #[derive(Debug)]
 pub struct ReceiverSettings {
@@ -13,27 +40,21 @@ pub struct ReceiverSettings {
 }
 
 impl ReceiverSettings {
-    /// Reads all settings; faults are recorded in `settings`.
+    /// Reads all settings. Returns `None` only after a fault.
     pub fn read(settings: &mut Settings) -> Option<Self> {
-        let address = settings.parsed(
-            "RECEIVER_ADDRESS",
-            ListenAddress::loopback(4000),
-            "an address and port",
-            "127.0.0.1:4000",
-        );
-        let secret = settings.secret("WEBHOOK_SECRET");
+        let address = settings.value(&RECEIVER_ADDRESS);
+        let secret = settings.secret(&WEBHOOK_SECRET);
         let keys = secret.and_then(|secret| match Keys::new(secret) {
             Ok(keys) => Some(keys),
             Err(error) => {
-                settings.fault(
-                    "WEBHOOK_SECRET",
-                    format!("is not a valid secret: {error}"),
-                    "the sender's secret",
-                );
+                settings.fault(&WEBHOOK_SECRET, format!("is not a valid secret: {error}"));
                 None
             }
         });
-        Some(Self { address, keys })
+        Some(Self {
+            address: address?,
+            keys,
+        })
     }
 }
 

@@ -4,9 +4,26 @@ use anyhow::Context;
 use std::{fmt::Display, future::Future, process::ExitCode, time::Duration};
 
 use crate::{
-    Effective, Settings, Shutdown,
-    settings::{self, SettingsFaults},
+    Effective, Setting, Settings, Shutdown,
+    settings::{self, DefaultValue, Kind, SettingsFaults},
     telemetry, tls,
+};
+
+/// Settings of every program, in addition to its own.
+pub const SETTINGS: &[Setting] = &[SHUTDOWN_GRACE, telemetry::LOG_FORMAT, telemetry::RUST_LOG];
+
+pub const SHUTDOWN_GRACE: Setting = Setting {
+    name: "SHUTDOWN_GRACE",
+    kind: Kind::Integer {
+        min: 0,
+        max: 3_600,
+        unit: "seconds",
+    },
+    default: DefaultValue::Number(40),
+    example: "40",
+    help: "time that a stop may take",
+    meaning: "time that a stop may take; then the program ends and the broker redelivers what is \
+        not acknowledged",
 };
 
 /// Time for a command to finish its work after a soft stop.
@@ -145,19 +162,20 @@ struct Prepared<R> {
 fn prepare<R, S>(program: &Program<R, S>) -> Result<Prepared<R>, SettingsFaults> {
     let mut settings = Settings::from_environment();
     let read = (program.read)(&mut settings);
-    let grace = settings.in_range("SHUTDOWN_GRACE", 40, 0..=3_600, "40");
+    let grace = settings.value(&SHUTDOWN_GRACE).map(Duration::from_secs);
     let logging = telemetry::read(&mut settings);
     let unknown = settings.unknown(program.prefixes);
     let effective = settings.finish()?;
-    let read = read.ok_or_else(|| SettingsFaults::unexplained(program.name))?;
-    let grace = Duration::from_secs(grace);
-    Ok(Prepared {
-        settings: read,
-        grace,
-        effective,
-        unknown,
-        logging,
-    })
+    let prepared = || {
+        Some(Prepared {
+            settings: read?,
+            grace: grace?,
+            effective,
+            unknown,
+            logging: logging?,
+        })
+    };
+    prepared().ok_or_else(|| SettingsFaults::unexplained(program.name))
 }
 
 fn run<R, S, F>(program: Program<R, S>, prepared: Prepared<R>) -> anyhow::Result<()>

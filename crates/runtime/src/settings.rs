@@ -1,5 +1,7 @@
 //! Settings from the environment, validated before the first socket opens.
 //!
+//! Each setting is declared once, as a [`Setting`] next to the code that reads it.
+//!
 //! The getters record a fault and continue with a placeholder value, so that
 //! [`Settings::finish`] reports all faults at once. Every variable `NAME` can be
 //! given as a file instead, by its path in `NAME_FILE`.
@@ -7,18 +9,19 @@
 mod effective;
 mod fault;
 mod flag;
+pub mod help;
 mod redact;
+mod setting;
+pub mod shared;
 mod source;
 
-use std::{
-    collections::BTreeSet, ffi::OsString, fmt::Display, ops::RangeInclusive, path::Path,
-    str::FromStr,
-};
+use std::{collections::BTreeSet, ffi::OsString, fmt::Display, path::Path, str::FromStr};
 
 pub use effective::Effective;
 pub use fault::{SettingFault, SettingsFaults};
 use flag::Flag;
 pub use redact::redact_url;
+pub use setting::{DefaultValue, Kind, Setting};
 use source::Source;
 
 /// Exit status of a program with faulty settings.
@@ -55,113 +58,50 @@ impl Settings {
         Self::with_source(Source::of_environment(pairs), Vec::new())
     }
 
-    /// Returns a text, if it is set.
-    pub fn text(&mut self, name: &str) -> Option<String> {
-        let value = self.look_up(name).unwrap_or(None);
-        self.effective.push(Effective::of(name, value.as_deref()));
-        value
-    }
-
-    /// Returns a text that must be set; empty if it is not.
-    pub fn required(&mut self, name: &str, example: &str) -> String {
-        let value = match self.look_up(name) {
-            Ok(Some(value)) => value,
-            Ok(None) => {
-                self.fault(name, "is not set", example);
-                String::new()
+    /// Returns the value of a setting, or its default. Returns `None` if there is neither,
+    /// which is a fault for a required setting.
+    pub fn value<T>(&mut self, setting: &Setting) -> Option<T>
+    where
+        T: FromStr<Err: Display> + Display,
+    {
+        let value = match self.look_up(setting.name) {
+            Ok(Some(text)) => self.parse(setting, &text),
+            Ok(None) if setting.default.requirement().is_some() => {
+                self.fault(setting, "is not set");
+                None
             }
-            Err(FaultRecorded) => String::new(),
+            Ok(None) | Err(FaultRecorded) => None,
         };
-        self.effective.push(Effective::of(name, Some(&value)));
-        value
-    }
-
-    /// Returns a value of any type that implements `FromStr`. `expected` describes a
-    /// valid value ("a number of milliseconds").
-    pub fn parsed<T>(&mut self, name: &str, default: T, expected: &str, example: &str) -> T
-    where
-        T: FromStr<Err: Display> + Display,
-    {
-        let value = self.parse(name, expected, example).unwrap_or(default);
-        self.effective
-            .push(Effective::of(name, Some(&value.to_string())));
-        value
-    }
-
-    /// As [`Settings::parsed`], for a value that may be absent.
-    pub fn optional<T>(&mut self, name: &str, expected: &str, example: &str) -> Option<T>
-    where
-        T: FromStr<Err: Display> + Display,
-    {
-        let value: Option<T> = self.parse(name, expected, example);
+        let value: Option<T> = value.or_else(|| self.default_of(setting));
         self.effective.push(Effective::of(
-            name,
+            setting.name,
             value.as_ref().map(T::to_string).as_deref(),
         ));
         value
     }
 
-    /// As [`Settings::optional`], for a value that must be set.
-    pub fn required_parsed<T>(&mut self, name: &str, expected: &str, example: &str) -> Option<T>
-    where
-        T: FromStr<Err: Display> + Display,
-    {
-        let faults = self.faults.len();
-        let value = self.optional(name, expected, example);
-        if value.is_none() && self.faults.len() == faults {
-            self.fault(name, "is not set", example);
-        }
-        value
-    }
-
-    /// Returns a number within an inclusive range.
-    pub fn in_range<T>(
-        &mut self,
-        name: &str,
-        default: T,
-        range: RangeInclusive<T>,
-        example: &str,
-    ) -> T
-    where
-        T: FromStr<Err: Display> + Display + PartialOrd,
-    {
-        let expected = format!("a number from {} to {}", range.start(), range.end());
-        let value = match self.parse::<T>(name, &expected, example) {
-            Some(value) if !range.contains(&value) => {
-                self.fault(name, format!("is {value}, but must be {expected}"), example);
-                default
-            }
-            value => value.unwrap_or(default),
-        };
-        self.effective
-            .push(Effective::of(name, Some(&value.to_string())));
-        value
-    }
-
     /// Returns a boolean: `true`, `yes` or `1`; `false`, `no` or `0`.
-    pub fn flag(&mut self, name: &str, default: bool) -> bool {
-        let value = self
-            .parse(name, "true or false", "true")
-            .map_or(default, |Flag(value)| value);
-        self.effective
-            .push(Effective::of(name, Some(&value.to_string())));
-        value
+    pub fn flag(&mut self, setting: &Setting) -> bool {
+        self.value(setting).is_some_and(|Flag(value)| value)
     }
 
     /// Returns a text that is never shown. Spaces are kept; the line end of the last
     /// line of a file is removed.
-    pub fn secret(&mut self, name: &str) -> Option<String> {
-        let value = self.look_up_exactly(name).unwrap_or(None);
+    pub fn secret(&mut self, setting: &Setting) -> Option<String> {
+        let value = self.look_up_exactly(setting.name).unwrap_or(None);
         self.effective
-            .push(Effective::of_secret(name, value.is_some()));
+            .push(Effective::of_secret(setting.name, value.is_some()));
         value
     }
 
     /// Records a fault that the caller found. `problem` completes the sentence that
     /// the variable's name begins; it must not quote a secret.
-    pub fn fault(&mut self, name: &str, problem: impl Into<String>, example: &str) {
-        self.faults
-            .push(SettingFault::new(name, problem, Some(example)));
+    pub fn fault(&mut self, setting: &Setting, problem: impl Into<String>) {
+        self.faults.push(SettingFault::new(
+            setting.name,
+            problem,
+            Some(setting.example),
+        ));
     }
 
     /// Records a fault without an example, at a place other than a variable, such as a
@@ -171,24 +111,25 @@ impl Settings {
     }
 
     /// Returns true if the variable or its `_FILE` is set and not empty.
-    pub fn is_given(&mut self, name: &str) -> bool {
-        self.looked_up.insert(name.to_owned());
-        let is_file = format!("{name}_FILE");
+    pub fn is_given(&mut self, setting: &Setting) -> bool {
+        self.looked_up.insert(setting.name.to_owned());
+        let is_file = format!("{}_FILE", setting.name);
         self.source
             .names()
-            .any(|given| given == name || given == is_file)
+            .any(|given| given == setting.name || given == is_file)
     }
 
-    /// Sets a default for `name`, used if neither it nor its file is set.
-    pub fn assume(&mut self, name: &str, value: String) {
-        if !self.is_given(name) {
-            self.source.assume(name, value);
+    /// Sets another default, used if neither the variable nor its file is set.
+    pub fn assume(&mut self, setting: &Setting, value: String) {
+        if !self.is_given(setting) {
+            self.source.assume(setting.name, value);
         }
     }
 
-    /// Overrides `name`; a command-line option takes precedence over the environment.
-    pub fn outrank(&mut self, name: &str, value: String) {
-        self.source.outrank(name, value);
+    /// Overrides the variable; a command-line option takes precedence over the
+    /// environment.
+    pub fn outrank(&mut self, setting: &Setting, value: String) {
+        self.source.outrank(setting.name, value);
     }
 
     /// Returns the variables with these prefixes that are set but were not looked up,
@@ -237,16 +178,16 @@ impl Settings {
         }
     }
 
-    fn parse<T: FromStr<Err: Display>>(
-        &mut self,
-        name: &str,
-        expected: &str,
-        example: &str,
-    ) -> Option<T> {
-        let text = self.look_up(name).unwrap_or(None)?;
-        text.parse()
-            .map_err(|error: T::Err| {
-                let shown = redact_url(&text);
+    fn parse<T>(&mut self, setting: &Setting, text: &str) -> Option<T>
+    where
+        T: FromStr<Err: Display> + Display,
+    {
+        let expected = setting.kind.expected();
+        let problem = match text.parse::<T>() {
+            Ok(value) if setting.kind.contains(text) => return Some(value),
+            Ok(value) => format!("is {value}, but must be {expected}"),
+            Err(error) => {
+                let shown = redact_url(text);
                 // The parser's error may quote the password, so it is left out if
                 // the value has one.
                 let reason = if shown == text {
@@ -254,13 +195,21 @@ impl Settings {
                 } else {
                     String::new()
                 };
-                self.fault(
-                    name,
-                    format!("is \"{shown}\", but must be {expected}{reason}"),
-                    example,
-                );
-            })
-            .ok()
+                format!("is \"{shown}\", but must be {expected}{reason}")
+            }
+        };
+        self.fault(setting, problem);
+        None
+    }
+
+    fn default_of<T: FromStr>(&mut self, setting: &Setting) -> Option<T> {
+        let default = setting.default.text()?;
+        let value = default.parse().ok();
+        if value.is_none() {
+            let problem = format!("has the default \"{default}\", which is invalid: this is a bug");
+            self.fault(setting, problem);
+        }
+        value
     }
 
     /// Returns the value without surrounding spaces, which only matter in secrets.

@@ -16,13 +16,12 @@ use tracing_subscriber::{
     util::{SubscriberInitExt, TryInitError},
 };
 
-use crate::settings::Settings;
+use crate::settings::{DefaultValue, Kind, Setting, Settings};
 
 /// Format of log lines.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum LogFormat {
     /// Plain text, coloured on a terminal.
-    #[default]
     Text,
     /// A JSON object per line, with the event's fields at its top level.
     Json,
@@ -37,10 +36,6 @@ pub struct InvalidLogFormat;
 #[derive(Debug)]
 pub struct LogFilter(EnvFilter);
 
-/// Level `info` and above, without lapin: connection failures are logged where they
-/// are handled, and lapin logs an orderly close as an error.
-const DEFAULT_FILTER: &str = "info,lapin=off";
-
 impl LogFilter {
     /// Returns the filter for interactive commands: warnings and errors only.
     #[must_use]
@@ -49,16 +44,31 @@ impl LogFilter {
     }
 }
 
-/// Reads `LOG_FORMAT` and `RUST_LOG`.
-pub fn read(settings: &mut Settings) -> (LogFormat, LogFilter) {
-    let format = settings.parsed("LOG_FORMAT", LogFormat::default(), "text or json", "json");
-    let filter = settings.parsed(
-        "RUST_LOG",
-        LogFilter::default(),
-        "a level, or a list of target=level",
-        "info,wahook_queue=debug",
-    );
-    (format, filter)
+pub const LOG_FORMAT: Setting = Setting {
+    name: "LOG_FORMAT",
+    kind: Kind::Choice(&["text", "json"]),
+    default: DefaultValue::Text("text"),
+    example: "json",
+    help: "format of the log",
+    meaning: "format of the log on standard error; `json` writes one object per line",
+};
+
+pub const RUST_LOG: Setting = Setting {
+    name: "RUST_LOG",
+    kind: Kind::Text("a level, or a list of target=level"),
+    // Without lapin: connection failures are logged where they are handled, and lapin logs
+    // an orderly close as an error.
+    default: DefaultValue::Text("info,lapin=off"),
+    example: "info,wahook_queue=debug",
+    help: "log filter",
+    meaning: "filter of the log",
+};
+
+/// Reads `LOG_FORMAT` and `RUST_LOG`. Returns `None` only after a fault.
+pub fn read(settings: &mut Settings) -> Option<(LogFormat, LogFilter)> {
+    let format = settings.value(&LOG_FORMAT);
+    let filter = settings.value(&RUST_LOG);
+    Some((format?, filter?))
 }
 
 /// Starts logging of events and panics to stderr. Call it once per process.
@@ -124,12 +134,6 @@ impl fmt::Display for LogFormat {
             Self::Text => "text",
             Self::Json => "json",
         })
-    }
-}
-
-impl Default for LogFilter {
-    fn default() -> Self {
-        Self(EnvFilter::new(DEFAULT_FILTER))
     }
 }
 

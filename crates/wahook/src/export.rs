@@ -23,7 +23,10 @@ use std::{
 use wahook_consumer::{ConsumerSettings, DeliverySettings};
 use wahook_domain::UnixMillis;
 use wahook_embedded::{Contents, MessageTable};
-use wahook_runtime::{Settings, Shutdown, clock};
+use wahook_runtime::{
+    Settings, Shutdown, clock,
+    settings::shared::{AMQP_URL, MONGODB_DATABASE, MONGODB_URI},
+};
 
 use crate::StandaloneSettings;
 use bar::Bar;
@@ -67,13 +70,13 @@ impl ExportArguments {
     /// Reads the settings of the future consumer; faults are recorded in `settings`.
     pub fn read(self, settings: &mut Settings) -> Option<Export> {
         let options = [
-            ("AMQP_URL", self.to),
-            ("MONGODB_URI", self.mongo),
-            ("MONGODB_DATABASE", self.database),
+            (AMQP_URL, self.to),
+            (MONGODB_URI, self.mongo),
+            (MONGODB_DATABASE, self.database),
         ];
-        for (name, value) in options {
+        for (setting, value) in options {
             if let Some(value) = value {
-                settings.outrank(name, value);
+                settings.outrank(&setting, value);
             }
         }
         StandaloneSettings::assume_webhook(settings);
@@ -83,7 +86,7 @@ impl ExportArguments {
         } else {
             Work::Move(ConsumerSettings::read(settings)?)
         };
-        Some(Export { data, work })
+        Some(Export { data: data?, work })
     }
 }
 

@@ -7,7 +7,7 @@ mod own_log;
 mod settings;
 
 pub use own_log::FileLog;
-pub use settings::StandaloneSettings;
+pub use settings::{COMMAND_SETTINGS, PROGRAM_SETTINGS, SETTINGS, StandaloneSettings};
 
 use anyhow::Context;
 use std::path::PathBuf;

@@ -2,12 +2,13 @@
 
 use clap::{CommandFactory, Parser, Subcommand};
 use std::process::ExitCode;
-use wahook::{FileLog, StandaloneSettings, export};
+use wahook::{COMMAND_SETTINGS, FileLog, PROGRAM_SETTINGS, StandaloneSettings, export};
 use wahook_consumer::{ConsumerSettings, dead};
 use wahook_producer::ProducerSettings;
 use wahook_runtime::{
     health,
     program::{self, Program},
+    settings::help,
 };
 
 /// Accept WhatsApp events over HTTP and deliver them to webhooks: signed, retried and logged
@@ -15,7 +16,7 @@ use wahook_runtime::{
 /// One process on one SQLite file, for a single machine. For more load, wahook-producer and
 /// wahook-consumer do the same with the same settings on RabbitMQ and MongoDB.
 #[derive(Parser)]
-#[command(name = "wahook", version, args_conflicts_with_subcommands = true, after_help = SETTINGS)]
+#[command(name = "wahook", version, args_conflicts_with_subcommands = true, after_help = settings())]
 struct Arguments {
     /// Print the effective settings, one line each, secrets redacted, and exit
     #[arg(long)]
@@ -51,40 +52,12 @@ enum Command {
     },
 }
 
-const SETTINGS: &str = "\
-Settings (environment, or .env in the working directory; NAME_FILE reads NAME from a file):
-  WAHOOK_DATA             data file [wahook.db]
-  WEBHOOK_URL             URL that receives the events; without it and WEBHOOK_ENDPOINTS, a test
-                          receiver with a web page
-  RECEIVER_ADDRESS        address and port of the test receiver [127.0.0.1:4000]
-  WEBHOOK_ENDPOINTS       TOML file of several endpoints; SIGHUP reloads it
-  WEBHOOK_CIRCUIT         on or off: pause an endpoint that is down [on]
-  WEBHOOK_ALLOW_HTTP      allow plain http:// beyond loopback [false]
-  WEBHOOK_BLOCK_PRIVATE   call public addresses only [false]
-  WEBHOOK_SECRET          signs every request
-  WEBHOOK_SECRET_PREVIOUS signs too, while receivers change to the new secret
-  WEBHOOK_RETRY_ATTEMPTS  retries after the first attempt, 0 to 10 [3]
-  WEBHOOK_RETRY_DELAY     milliseconds before the first retry, doubled for each further one [5000]
-  WEBHOOK_TIMEOUT         milliseconds for a request and its whole response [30000]
-  WEBHOOK_CONCURRENCY     requests in flight at once [128]
-  LOG_RETENTION_DAYS      days after which log entries are removed [never]
-  PRODUCER_LISTEN         address and port for events [127.0.0.1:8080]
-  PRODUCER_TOKEN          bearer token, or two separated by a comma (required beyond loopback)
-  PRODUCER_MAX_BODY_BYTES largest request body, also decompressed [1048576]
-  PRODUCER_VALIDATION     lenient or strict [lenient]
-  CONSUMER_LISTEN         address and port of /livez, /readyz and /metrics of the deliveries
-                          [127.0.0.1:9091]
-  SHUTDOWN_GRACE          seconds a shutdown may take [40]
-  LOG_FORMAT              text or json [text]
-  RUST_LOG                log filter [info,lapin=off]
-
-Settings of the commands:
-  WAHOOK_URL              producer for send, import and samples [http://127.0.0.1:8080]
-  WAHOOK_TOKEN            bearer token of the producer, if it requires one
-  AMQP_URL                broker address for export
-  MONGODB_URI             MongoDB server for export, tail and stats (tail and stats read
-                          WAHOOK_DATA without it)
-  MONGODB_DATABASE        database of the delivery log [whatsapp-api]";
+/// Returns the settings of the program and of its commands.
+fn settings() -> String {
+    let program = help::help(PROGRAM_SETTINGS);
+    let commands = help::titled("Settings of the commands", COMMAND_SETTINGS);
+    format!("{program}\n\n{commands}")
+}
 
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
@@ -98,7 +71,7 @@ fn main() -> ExitCode {
         }),
         Some(Command::Dead(command)) => program::run_command(
             "wahook dead",
-            |settings| Some(StandaloneSettings::read_data(settings)),
+            StandaloneSettings::read_data,
             |data, shutdown| async move {
                 let broker = wahook_embedded::open_dead_letters(&data)?;
                 dead::run(command, broker, shutdown).await
@@ -114,7 +87,8 @@ fn main() -> ExitCode {
             "wahook health",
             |settings| {
                 let producer = ProducerSettings::read_listen(settings);
-                Some((producer, ConsumerSettings::read_listen(settings)))
+                let consumer = ConsumerSettings::read_listen(settings);
+                Some((producer?, consumer?))
             },
             |(producer, consumer), _| async move {
                 health::answer(producer, ready).await?;

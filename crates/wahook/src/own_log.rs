@@ -20,8 +20,8 @@ pub struct FileLog(PathBuf);
 impl OwnLog for FileLog {
     type Deliveries = Self;
 
-    fn read(settings: &mut Settings) -> Self {
-        Self(StandaloneSettings::read_data(settings))
+    fn read(settings: &mut Settings) -> Option<Self> {
+        StandaloneSettings::read_data(settings).map(Self)
     }
 
     fn open(self) -> anyhow::Result<Self> {

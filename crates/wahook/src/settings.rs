@@ -4,15 +4,69 @@
 use std::{convert::Infallible, fmt, path::PathBuf, str::FromStr};
 
 use uuid::Uuid;
-use wahook_consumer::DeliverySettings;
+use wahook_consumer::{DeliverySettings, WEBHOOK_ENDPOINTS, WEBHOOK_URL};
 use wahook_producer::EventServiceSettings;
-use wahook_receiver::ReceiverSettings;
-use wahook_runtime::Settings;
+use wahook_receiver::{RECEIVER_ADDRESS, ReceiverSettings};
+use wahook_runtime::{
+    Setting, Settings, program,
+    settings::{
+        DefaultValue, Kind,
+        shared::{AMQP_URL, MONGODB_DATABASE, MONGODB_URI, WEBHOOK_SECRET},
+    },
+};
 
 use crate::banner::reachable;
 
-/// Variables of the commands, so that they are not reported as misspelt.
-const COMMAND_VARIABLES: [&str; 2] = ["WAHOOK_URL", "WAHOOK_TOKEN"];
+/// Settings of the running `wahook`.
+pub const PROGRAM_SETTINGS: &[&[Setting]] = &[
+    SETTINGS,
+    &[
+        Setting {
+            default: DefaultValue::None,
+            help: "URL that receives the events; without it and WEBHOOK_ENDPOINTS, a test receiver \
+                with a web page",
+            ..WEBHOOK_URL
+        },
+        Setting {
+            help: "address and port of the test receiver",
+            ..RECEIVER_ADDRESS
+        },
+    ],
+    wahook_consumer::SETTINGS,
+    wahook_producer::SETTINGS,
+    program::SETTINGS,
+];
+
+/// Settings of the commands of `wahook`.
+pub const COMMAND_SETTINGS: &[&[Setting]] = &[
+    wahook_cli::SETTINGS,
+    &[
+        Setting {
+            default: DefaultValue::None,
+            help: "broker for export",
+            ..AMQP_URL
+        },
+        Setting {
+            default: DefaultValue::None,
+            help: "MongoDB server for export, tail and stats (tail and stats read WAHOOK_DATA \
+                without it)",
+            ..MONGODB_URI
+        },
+        MONGODB_DATABASE,
+    ],
+];
+
+/// Settings of `wahook` in addition to those of the other programs.
+pub const SETTINGS: &[Setting] = &[WAHOOK_DATA];
+
+const WAHOOK_DATA: Setting = Setting {
+    name: "WAHOOK_DATA",
+    kind: Kind::Path,
+    default: DefaultValue::Text("wahook.db"),
+    example: "/var/lib/wahook/wahook.db",
+    help: "data file",
+    meaning: "the SQLite file with all data",
+};
 
 /// Settings of `wahook`.
 #[derive(Debug)]
@@ -31,15 +85,16 @@ impl StandaloneSettings {
     /// Reads all settings; faults are recorded in `settings`.
     pub fn read(settings: &mut Settings) -> Option<Self> {
         let data = Self::read_data(settings);
-        for name in COMMAND_VARIABLES {
-            settings.is_given(name);
+        // So that they are not reported as misspelt.
+        for setting in COMMAND_SETTINGS.iter().copied().flatten() {
+            settings.is_given(setting);
         }
         let receiver = (!has_webhook(settings)).then(|| Self::read_receiver(settings));
         let intake = EventServiceSettings::read(settings);
         let delivery = DeliverySettings::read(settings);
         Some(Self {
-            data,
-            intake,
+            data: data?,
+            intake: intake?,
             delivery: delivery?,
             receiver: receiver.flatten(),
         })
@@ -49,10 +104,10 @@ impl StandaloneSettings {
     /// is set.
     fn read_receiver(settings: &mut Settings) -> Option<ReceiverSettings> {
         let secret = format!("{}{}", Uuid::now_v7().simple(), Uuid::now_v7().simple());
-        settings.assume("WEBHOOK_SECRET", secret);
+        settings.assume(&WEBHOOK_SECRET, secret);
         let receiver = ReceiverSettings::read(settings)?;
         let url = format!("http://{}/webhook", reachable(receiver.address.socket()));
-        settings.assume("WEBHOOK_URL", url);
+        settings.assume(&WEBHOOK_URL, url);
         Some(receiver)
     }
 
@@ -65,20 +120,13 @@ impl StandaloneSettings {
     }
 
     /// Reads only the path of the data file.
-    pub fn read_data(settings: &mut Settings) -> PathBuf {
-        let default = DataFile(PathBuf::from("wahook.db"));
-        let data = settings.parsed(
-            "WAHOOK_DATA",
-            default,
-            "the path of a file",
-            "/var/lib/wahook/wahook.db",
-        );
-        data.0
+    pub fn read_data(settings: &mut Settings) -> Option<PathBuf> {
+        settings.value(&WAHOOK_DATA).map(|DataFile(path)| path)
     }
 }
 
 fn has_webhook(settings: &mut Settings) -> bool {
-    settings.is_given("WEBHOOK_URL") || settings.is_given("WEBHOOK_ENDPOINTS")
+    settings.is_given(&WEBHOOK_URL) || settings.is_given(&WEBHOOK_ENDPOINTS)
 }
 
 struct DataFile(PathBuf);

@@ -6,21 +6,28 @@ use std::{sync::Arc, time::Duration};
 use wahook_domain::{
     CircuitRule, EndpointName, EventPattern, InvalidSecret, RateLimit, RetryRule, Secret, Signer,
 };
-use wahook_runtime::{Settings, settings::redact_url};
+use wahook_runtime::{
+    Setting, Settings,
+    settings::{
+        redact_url,
+        shared::{self, WEBHOOK_SECRET},
+    },
+};
 
-use super::url::{self, Allowed};
+use super::{
+    declared::{
+        WEBHOOK_CONCURRENCY, WEBHOOK_RETRY_ATTEMPTS, WEBHOOK_RETRY_DELAY, WEBHOOK_SECRET_PREVIOUS,
+        WEBHOOK_URL,
+    },
+    url::{self, Allowed},
+};
 
 /// Defaults of an endpoint; times are in milliseconds.
 pub(super) const RETRY_ATTEMPTS: u32 = 3;
 pub(super) const RETRY_DELAY: u32 = 5_000;
-pub(super) const TIMEOUT: u64 = 30_000;
 pub(super) const CONCURRENCY: u16 = 128;
-/// Valid timeouts, in milliseconds.
-pub(super) const TIMEOUTS: std::ops::RangeInclusive<u64> = 100..=300_000;
 /// Valid numbers of requests in flight.
 pub(super) const CONCURRENCIES: std::ops::RangeInclusive<u16> = 1..=4_096;
-
-const SECRET_EXAMPLE: &str = "a long random text, such as `openssl rand -hex 32` prints";
 
 /// Settings of one endpoint.
 #[derive(Debug, Clone, PartialEq)]
@@ -77,11 +84,10 @@ impl EndpointSettings {
     pub(super) fn read(settings: &mut Settings, allowed: Allowed, circuit: bool) -> Option<Self> {
         let url = read_url(settings, allowed);
         let secrets = read_secrets(settings);
-        let retries = settings.in_range("WEBHOOK_RETRY_ATTEMPTS", RETRY_ATTEMPTS, 0..=10, "3");
-        let delay = settings.in_range("WEBHOOK_RETRY_DELAY", RETRY_DELAY, 1..=3_600_000, "5000");
-        let timeout = settings.in_range("WEBHOOK_TIMEOUT", TIMEOUT, TIMEOUTS, "30000");
-        let concurrency =
-            settings.in_range("WEBHOOK_CONCURRENCY", CONCURRENCY, CONCURRENCIES, "128");
+        let retries = settings.value(&WEBHOOK_RETRY_ATTEMPTS);
+        let delay = settings.value(&WEBHOOK_RETRY_DELAY);
+        let timeout = shared::read_timeout(settings);
+        let concurrency = settings.value(&WEBHOOK_CONCURRENCY);
         let url = url?;
         Some(Self {
             name: EndpointName::default(),
@@ -91,9 +97,9 @@ impl EndpointSettings {
             block_private: !allowed.private,
             secrets,
             // Both parts are within their ranges.
-            retry_rule: RetryRule::new(retries, delay).ok()?,
-            timeout: Duration::from_millis(timeout),
-            concurrency,
+            retry_rule: RetryRule::new(retries?, delay?).ok()?,
+            timeout: timeout?,
+            concurrency: concurrency?,
             rate_limit: None,
             headers: HeaderMap::new(),
             enabled: true,
@@ -103,33 +109,29 @@ impl EndpointSettings {
 }
 
 fn read_url(settings: &mut Settings, allowed: Allowed) -> Option<Url> {
-    const NAME: &str = "WEBHOOK_URL";
-    let text = settings.required(NAME, url::EXAMPLE);
-    if text.is_empty() {
-        return None;
-    }
+    let text: String = settings.value(&WEBHOOK_URL)?;
     url::read(&text, allowed)
-        .map_err(|problem| settings.fault(NAME, problem, url::EXAMPLE))
+        .map_err(|problem| settings.fault(&WEBHOOK_URL, problem))
         .ok()
 }
 
 fn read_secrets(settings: &mut Settings) -> Option<Secrets> {
-    let current = read_secret(settings, "WEBHOOK_SECRET");
-    let previous = read_secret(settings, "WEBHOOK_SECRET_PREVIOUS");
+    let current = read_secret(settings, &WEBHOOK_SECRET);
+    let previous = read_secret(settings, &WEBHOOK_SECRET_PREVIOUS);
     match (current, previous) {
         (Some(current), previous) => Some(Secrets { current, previous }),
         (None, Some(_)) => {
             let problem = "is set without WEBHOOK_SECRET: set the new secret there";
-            settings.fault("WEBHOOK_SECRET_PREVIOUS", problem, SECRET_EXAMPLE);
+            settings.fault(&WEBHOOK_SECRET_PREVIOUS, problem);
             None
         }
         (None, None) => None,
     }
 }
 
-fn read_secret(settings: &mut Settings, name: &str) -> Option<Secret> {
-    let text = settings.secret(name)?;
+fn read_secret(settings: &mut Settings, setting: &Setting) -> Option<Secret> {
+    let text = settings.secret(setting)?;
     Secret::new(text)
-        .map_err(|error| settings.fault(name, error.to_string(), SECRET_EXAMPLE))
+        .map_err(|error| settings.fault(setting, error.to_string()))
         .ok()
 }

@@ -13,12 +13,15 @@ use toml::{
     de::{DeTable, DeValue},
 };
 use wahook_domain::{CircuitRule, EndpointName, EventPattern, RateLimit, RetryRule, Secret};
-use wahook_runtime::settings::redact_url;
+use wahook_runtime::settings::{
+    redact_url,
+    shared::{TIMEOUT, TIMEOUTS},
+};
 
 use super::{
+    declared::WEBHOOK_URL,
     endpoint::{
         CONCURRENCIES, CONCURRENCY, EndpointSettings, RETRY_ATTEMPTS, RETRY_DELAY, Secrets,
-        TIMEOUT, TIMEOUTS,
     },
     inner_tables::{read_headers, read_rule},
     toml_table::{Faults, FileFault, Table, number},
@@ -155,7 +158,7 @@ impl EndpointsFile {
             let place = table.place.clone();
             table.fault(
                 &place,
-                format_args!("url is missing, such as \"{}\"", url::EXAMPLE),
+                format_args!("url is missing, such as \"{}\"", WEBHOOK_URL.example),
             );
             return None;
         };

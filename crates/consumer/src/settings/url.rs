@@ -5,9 +5,6 @@ use std::net::IpAddr;
 use wahook_domain::is_public;
 use wahook_runtime::settings::redact_url;
 
-/// Valid example, for messages.
-pub(super) const EXAMPLE: &str = "https://example.com/webhook";
-
 /// Kinds of URLs that the operator allows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Allowed {

@@ -1,6 +1,6 @@
 //! Boolean settings.
 
-use std::str::FromStr;
+use std::{fmt, str::FromStr};
 
 /// Boolean in one of several spellings.
 pub(super) struct Flag(pub(super) bool);
@@ -14,5 +14,11 @@ impl FromStr for Flag {
             "false" | "no" | "0" => Ok(Self(false)),
             _ => Err("yes, no, 1 and 0 are also valid"),
         }
+    }
+}
+
+impl fmt::Display for Flag {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
     }
 }

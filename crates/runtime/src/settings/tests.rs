@@ -46,6 +46,53 @@ impl Drop for Folder {
     }
 }
 
+/// Optional text.
+const fn text(name: &'static str) -> Setting {
+    Setting {
+        name,
+        kind: Kind::Text("a text"),
+        default: DefaultValue::None,
+        example: "x",
+        help: "",
+        meaning: "",
+    }
+}
+
+const fn required(name: &'static str, example: &'static str) -> Setting {
+    Setting {
+        default: DefaultValue::Required,
+        example,
+        ..text(name)
+    }
+}
+
+/// Number from 0 to 10.
+const fn small(name: &'static str, default: DefaultValue) -> Setting {
+    Setting {
+        kind: Kind::Integer {
+            min: 0,
+            max: 10,
+            unit: "",
+        },
+        default,
+        example: "7",
+        ..text(name)
+    }
+}
+
+const fn switch(name: &'static str, default: bool) -> Setting {
+    Setting {
+        kind: Kind::Flag,
+        default: DefaultValue::Flag(default),
+        example: "true",
+        ..text(name)
+    }
+}
+
+fn read_text(settings: &mut Settings, name: &'static str) -> Option<String> {
+    settings.value(&text(name))
+}
+
 fn faults(settings: Settings) -> Vec<String> {
     match settings.finish() {
         Ok(_) => Vec::new(),
@@ -70,35 +117,26 @@ fn all_faults_are_reported_at_once_with_an_example() {
         ("WEBHOOK_TIMEOUT", "soon"),
         ("WEBHOOK_ALLOW_HTTP", "maybe"),
     ]);
+    let url = required("WEBHOOK_URL", "https://example.org/webhook");
+    assert_eq!(settings.value::<String>(&url), None);
+    let attempts = small("WEBHOOK_RETRY_ATTEMPTS", DefaultValue::Number(3));
+    assert_eq!(settings.value(&attempts), Some(3));
     assert_eq!(
-        settings.required("WEBHOOK_URL", "https://example.org/webhook"),
-        ""
+        settings.value(&shared::WEBHOOK_TIMEOUT),
+        Some(shared::TIMEOUT)
     );
-    assert_eq!(
-        settings.in_range("WEBHOOK_RETRY_ATTEMPTS", 3, 0..=10, "3"),
-        3
-    );
-    assert_eq!(
-        settings.parsed(
-            "WEBHOOK_TIMEOUT",
-            30_000,
-            "a number of milliseconds",
-            "30000"
-        ),
-        30_000
-    );
-    assert!(!settings.flag("WEBHOOK_ALLOW_HTTP", false));
-    settings.fault(
-        "PRODUCER_TOKEN",
-        "is needed on any address but loopback",
-        "a-long-random-text",
-    );
+    assert!(!settings.flag(&switch("WEBHOOK_ALLOW_HTTP", false)));
+    let token = Setting {
+        example: "a-long-random-text",
+        ..text("PRODUCER_TOKEN")
+    };
+    settings.fault(&token, "is needed on any address but loopback");
     assert_eq!(
         faults(settings),
         [
             "WEBHOOK_URL is not set; for example WEBHOOK_URL=https://example.org/webhook",
-            "WEBHOOK_RETRY_ATTEMPTS is 11, but must be a number from 0 to 10; for example WEBHOOK_RETRY_ATTEMPTS=3",
-            "WEBHOOK_TIMEOUT is \"soon\", but must be a number of milliseconds (invalid digit found in string); for example WEBHOOK_TIMEOUT=30000",
+            "WEBHOOK_RETRY_ATTEMPTS is 11, but must be a number from 0 to 10; for example WEBHOOK_RETRY_ATTEMPTS=7",
+            "WEBHOOK_TIMEOUT is \"soon\", but must be a number of milliseconds from 100 to 300000 (invalid digit found in string); for example WEBHOOK_TIMEOUT=30000",
             "WEBHOOK_ALLOW_HTTP is \"maybe\", but must be true or false (yes, no, 1 and 0 are also valid); for example WEBHOOK_ALLOW_HTTP=true",
             "PRODUCER_TOKEN is needed on any address but loopback; for example PRODUCER_TOKEN=a-long-random-text",
         ]
@@ -109,21 +147,17 @@ fn all_faults_are_reported_at_once_with_an_example() {
 fn valid_value_is_used_and_absent_value_has_its_default() {
     let mut settings =
         Settings::from_pairs([("A", " 7 "), ("B", "YES"), ("C", "text"), ("D", "5")]);
-    assert_eq!(settings.in_range("A", 3, 0..=10, "3"), 7);
-    assert!(settings.flag("B", false));
-    assert_eq!(settings.text("C").as_deref(), Some("text"));
-    assert_eq!(
-        settings.optional::<u32>("D", "a number of days", "30"),
-        Some(5)
-    );
-    assert_eq!(settings.in_range("E", 3, 0..=10, "3"), 3);
-    assert!(settings.flag("F", true));
-    assert_eq!(settings.text("G"), None);
-    assert_eq!(
-        settings.optional::<u32>("H", "a number of days", "30"),
-        None
-    );
-    assert_eq!(settings.secret("I"), None);
+    let three = DefaultValue::Number(3);
+    assert_eq!(settings.value(&small("A", three)), Some(7));
+    assert!(settings.flag(&switch("B", false)));
+    assert_eq!(read_text(&mut settings, "C").as_deref(), Some("text"));
+    assert_eq!(settings.value(&small("D", DefaultValue::None)), Some(5));
+    assert_eq!(settings.value(&small("E", three)), Some(3));
+    assert!(settings.flag(&switch("F", true)));
+    assert_eq!(read_text(&mut settings, "G"), None);
+    let absent: Option<u32> = settings.value(&small("H", DefaultValue::None));
+    assert_eq!(absent, None);
+    assert_eq!(settings.secret(&text("I")), None);
     assert_eq!(
         shown(settings),
         "A=7\nB=true\nC=text\nD=5\nE=3\nF=true\nG=(not set)\nH=(not set)\nI=(not set)"
@@ -133,23 +167,15 @@ fn valid_value_is_used_and_absent_value_has_its_default() {
 #[test]
 fn required_value_is_one_fault_when_absent_or_invalid() {
     let mut settings = Settings::from_pairs([("WRONG", "soon"), ("RIGHT", "7")]);
-    assert_eq!(
-        settings.required_parsed::<u32>("ABSENT", "a number", "7"),
-        None
-    );
-    assert_eq!(
-        settings.required_parsed::<u32>("WRONG", "a number", "7"),
-        None
-    );
-    assert_eq!(
-        settings.required_parsed::<u32>("RIGHT", "a number", "7"),
-        Some(7)
-    );
+    let number = |name| small(name, DefaultValue::Required);
+    assert_eq!(settings.value::<u32>(&number("ABSENT")), None);
+    assert_eq!(settings.value::<u32>(&number("WRONG")), None);
+    assert_eq!(settings.value(&number("RIGHT")), Some(7));
     assert_eq!(
         faults(settings),
         [
             "ABSENT is not set; for example ABSENT=7",
-            "WRONG is \"soon\", but must be a number (invalid digit found in string); for example WRONG=7",
+            "WRONG is \"soon\", but must be a number from 0 to 10 (invalid digit found in string); for example WRONG=7",
         ]
     );
 }
@@ -157,18 +183,30 @@ fn required_value_is_one_fault_when_absent_or_invalid() {
 #[test]
 fn ends_of_a_range_are_valid() {
     let mut settings = Settings::from_pairs([("LOW", "0"), ("HIGH", "10"), ("BEYOND", "-1")]);
-    assert_eq!(settings.in_range("LOW", 3, 0..=10, "3"), 0);
-    assert_eq!(settings.in_range("HIGH", 3, 0..=10, "3"), 10);
-    assert_eq!(settings.in_range("BEYOND", 3, 0..=10, "3"), 3);
+    for (name, value) in [("LOW", 0), ("HIGH", 10), ("BEYOND", 3)] {
+        let number = small(name, DefaultValue::Number(3));
+        assert_eq!(settings.value(&number), Some(value));
+    }
     assert_eq!(faults(settings).len(), 1);
+}
+
+#[test]
+fn invalid_default_is_a_fault() {
+    let mut settings = Settings::from_pairs([("B", "1")]);
+    let broken = small("A", DefaultValue::Text("many"));
+    assert_eq!(settings.value::<u32>(&broken), None);
+    assert!(faults(settings)[0].contains("A has the default \"many\""));
 }
 
 #[test]
 fn an_empty_value_counts_as_unset() {
     let mut settings = Settings::from_pairs([("A", ""), ("B", "  "), ("C", ""), ("C_FILE", "")]);
-    assert_eq!(settings.text("A"), None);
-    assert_eq!(settings.parsed("B", 4, "a number", "4"), 4);
-    assert_eq!(settings.secret("C"), None);
+    assert_eq!(read_text(&mut settings, "A"), None);
+    assert_eq!(
+        settings.value(&small("B", DefaultValue::Number(4))),
+        Some(4)
+    );
+    assert_eq!(settings.secret(&text("C")), None);
     assert!(settings.unknown(&["A", "B", "C"]).is_empty());
     assert!(faults(settings).is_empty());
 }
@@ -183,7 +221,10 @@ fn a_secret_is_read_from_a_file_without_its_line_end() {
     ] {
         let path = folder.file("secret", text);
         let mut settings = Settings::from_pairs([("WEBHOOK_SECRET_FILE", path)]);
-        assert_eq!(settings.secret("WEBHOOK_SECRET").as_deref(), Some(secret));
+        assert_eq!(
+            settings.secret(&shared::WEBHOOK_SECRET).as_deref(),
+            Some(secret)
+        );
         assert!(settings.unknown(&["WEBHOOK_"]).is_empty());
         assert_eq!(shown(settings), "WEBHOOK_SECRET=[redacted]");
     }
@@ -194,10 +235,8 @@ fn address_with_a_password_is_read_from_a_file() {
     let folder = Folder::new();
     let path = folder.file("uri", "amqp://app:hunter2@broker\n");
     let mut settings = Settings::from_pairs([("AMQP_URL_FILE", path)]);
-    assert_eq!(
-        settings.required("AMQP_URL", "amqp://localhost"),
-        "amqp://app:hunter2@broker"
-    );
+    let url: Option<String> = settings.value(&shared::AMQP_URL);
+    assert_eq!(url.as_deref(), Some("amqp://app:hunter2@broker"));
     assert_eq!(shown(settings), "AMQP_URL=amqp://app:[redacted]@broker");
 }
 
@@ -207,8 +246,8 @@ fn empty_or_missing_secret_file_is_a_fault() {
     let empty = folder.file("empty", "\n");
     let missing = folder.0.join("missing").to_str().unwrap().to_owned();
     let mut settings = Settings::from_pairs([("A_FILE", empty.as_str()), ("B_FILE", &missing)]);
-    assert_eq!(settings.secret("A"), None);
-    assert_eq!(settings.secret("B"), None);
+    assert_eq!(settings.secret(&text("A")), None);
+    assert_eq!(settings.secret(&text("B")), None);
     let faults = faults(settings);
     assert_eq!(faults[0], format!("A_FILE names {empty}, which is empty"));
     assert!(faults[1].starts_with(&format!("B_FILE names {missing}, which cannot be read: ")));
@@ -219,7 +258,7 @@ fn a_variable_and_its_file_together_are_one_fault() {
     let folder = Folder::new();
     let path = folder.file("secret", "other");
     let mut settings = Settings::from_pairs([("URL", "given"), ("URL_FILE", &path)]);
-    assert_eq!(settings.required("URL", "x"), "");
+    assert_eq!(settings.value::<String>(&required("URL", "x")), None);
     assert_eq!(
         faults(settings),
         ["URL is set together with URL_FILE: keep one of the two"]
@@ -234,9 +273,9 @@ fn neither_faults_nor_the_effective_settings_show_a_secret() {
         ("MONGODB_URI", "mongodb://app:hunter2@host"),
     ];
     let mut settings = Settings::from_pairs(pairs);
-    settings.secret("WEBHOOK_SECRET");
-    settings.text("AMQP_URL");
-    settings.required("MONGODB_URI", "mongodb://localhost");
+    settings.secret(&shared::WEBHOOK_SECRET);
+    settings.value::<String>(&shared::AMQP_URL);
+    settings.value::<String>(&shared::MONGODB_URI);
     let text = shown(settings);
     assert!(!text.contains("hunter2"), "{text}");
 
@@ -255,7 +294,7 @@ fn neither_faults_nor_the_effective_settings_show_a_secret() {
         }
     }
     let mut settings = Settings::from_pairs(pairs);
-    settings.parsed("AMQP_URL", Quoting, "an AMQP address", "amqp://localhost");
+    settings.value::<Quoting>(&shared::AMQP_URL);
     let text = faults(settings).join("\n");
     assert!(
         text.contains("AMQP_URL is \"amqp://app:[redacted]@broker\""),
@@ -269,11 +308,14 @@ fn environment_takes_precedence_over_the_dotenv_file() {
     let folder = Folder::new();
     let file = "\u{feff}A=file\nB=file\n# a comment\nC='two words'\nD=file\n";
     let mut settings = folder.dotenv(file, &[("B", "environment"), ("D", "")]);
-    assert_eq!(settings.text("A").as_deref(), Some("file"));
-    assert_eq!(settings.text("B").as_deref(), Some("environment"));
-    assert_eq!(settings.text("C").as_deref(), Some("two words"));
+    assert_eq!(read_text(&mut settings, "A").as_deref(), Some("file"));
     assert_eq!(
-        settings.text("D"),
+        read_text(&mut settings, "B").as_deref(),
+        Some("environment")
+    );
+    assert_eq!(read_text(&mut settings, "C").as_deref(), Some("two words"));
+    assert_eq!(
+        read_text(&mut settings, "D"),
         None,
         "an empty variable disables the file's line"
     );
@@ -327,7 +369,7 @@ fn value_that_is_not_utf8_is_a_fault_only_when_looked_up() {
         .is_empty()
     );
     let mut settings = Settings::read(Path::new("/nonexistent/.env"), environment());
-    assert_eq!(settings.text("A"), None);
+    assert_eq!(read_text(&mut settings, "A"), None);
     assert_eq!(faults(settings), ["A is not UTF-8 text"]);
 }
 
@@ -340,8 +382,8 @@ fn misspelt_variable_is_found() {
         ("CONSUMER_LISTEN_FILE", "x"),
         ("PATH", "/bin"),
     ]);
-    settings.required("WEBHOOK_URL", "x");
-    settings.secret("WEBHOOK_SECRET");
+    read_text(&mut settings, "WEBHOOK_URL");
+    settings.secret(&shared::WEBHOOK_SECRET);
     assert_eq!(
         settings.unknown(&["WEBHOOK_", "CONSUMER_"]),
         ["CONSUMER_LISTEN_FILE", "WEBHOOK_RETRYS"]
@@ -353,8 +395,9 @@ fn override_replaces_a_variable_and_its_file() {
     let given = [("A", "from the environment"), ("B_FILE", "/no/such/file")];
     let mut settings = Settings::from_pairs(given);
     for name in ["A", "B"] {
-        settings.outrank(name, "from an option".to_owned());
-        assert_eq!(settings.text(name).as_deref(), Some("from an option"));
+        settings.outrank(&text(name), "from an option".to_owned());
+        let value = read_text(&mut settings, name);
+        assert_eq!(value.as_deref(), Some("from an option"));
     }
     assert!(settings.finish().is_ok());
 }

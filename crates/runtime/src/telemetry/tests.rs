@@ -96,13 +96,13 @@ fn format_and_filter_come_from_the_settings() {
         ("RUST_LOG", "warn,wahook_queue=debug"),
     ];
     let mut settings = Settings::from_pairs(pairs);
-    let (format, filter) = read(&mut settings);
+    let (format, filter) = read(&mut settings).unwrap();
     assert_eq!(format, LogFormat::Json);
     assert_eq!(filter.to_string(), "wahook_queue=debug,warn");
     assert!(settings.finish().is_ok());
 
     let mut settings = Settings::from_pairs([("", "")]);
-    let (format, filter) = read(&mut settings);
+    let (format, filter) = read(&mut settings).unwrap();
     assert_eq!(
         (format, filter.to_string().as_str()),
         (LogFormat::Text, "lapin=off,info")

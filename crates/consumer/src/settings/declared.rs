@@ -1,0 +1,174 @@
+//! Declarations of the consumer's settings.
+
+use wahook_domain::RetryRule;
+use wahook_runtime::{
+    LogSettings, Setting, program,
+    settings::{
+        DefaultValue, Kind,
+        shared::{AMQP_URL, RANDOM_TEXT, WEBHOOK_SECRET, WEBHOOK_TIMEOUT},
+    },
+};
+
+use super::endpoint::{CONCURRENCIES, CONCURRENCY, RETRY_ATTEMPTS, RETRY_DELAY};
+
+/// Settings of `wahook-consumer`.
+pub const PROGRAM_SETTINGS: &[&[Setting]] = &[
+    &[AMQP_URL, WEBHOOK_URL],
+    SETTINGS,
+    LogSettings::SETTINGS,
+    program::SETTINGS,
+];
+
+/// Settings of the deliveries, except `WEBHOOK_URL`.
+pub const SETTINGS: &[Setting] = &[
+    WEBHOOK_ENDPOINTS,
+    WEBHOOK_SECRET,
+    WEBHOOK_SECRET_PREVIOUS,
+    WEBHOOK_RETRY_ATTEMPTS,
+    WEBHOOK_RETRY_DELAY,
+    WEBHOOK_TIMEOUT,
+    WEBHOOK_CONCURRENCY,
+    WEBHOOK_CIRCUIT,
+    WEBHOOK_ALLOW_HTTP,
+    WEBHOOK_BLOCK_PRIVATE,
+    LOG_RETENTION_DAYS,
+    CONSUMER_LISTEN,
+];
+
+/// Settings of the single endpoint; invalid together with a file.
+pub(super) const ONE_ENDPOINT: [Setting; 7] = [
+    WEBHOOK_URL,
+    WEBHOOK_SECRET,
+    WEBHOOK_SECRET_PREVIOUS,
+    WEBHOOK_RETRY_ATTEMPTS,
+    WEBHOOK_RETRY_DELAY,
+    WEBHOOK_TIMEOUT,
+    WEBHOOK_CONCURRENCY,
+];
+
+pub const WEBHOOK_URL: Setting = Setting {
+    name: "WEBHOOK_URL",
+    kind: Kind::Url {
+        expected: "a URL",
+        schemes: "`https://`; `http://` on loopback, or with `WEBHOOK_ALLOW_HTTP`",
+    },
+    default: DefaultValue::RequiredUnless(WEBHOOK_ENDPOINTS.name),
+    example: "https://example.com/webhook",
+    help: "URL that receives the events",
+    meaning: "the endpoint that receives all events; its name is `default`",
+};
+
+pub const WEBHOOK_ENDPOINTS: Setting = Setting {
+    name: "WEBHOOK_ENDPOINTS",
+    kind: Kind::Path,
+    default: DefaultValue::None,
+    example: "/etc/wahook/endpoints.toml",
+    help: "TOML file of several endpoints; SIGHUP reloads it",
+    meaning: "TOML file with several endpoints, see [Endpoints](endpoints.md); SIGHUP reloads it. \
+        An error together with `WEBHOOK_URL`, `WEBHOOK_SECRET`, `WEBHOOK_SECRET_PREVIOUS`, \
+        `WEBHOOK_RETRY_ATTEMPTS`, `WEBHOOK_RETRY_DELAY`, `WEBHOOK_TIMEOUT` or \
+        `WEBHOOK_CONCURRENCY`",
+};
+
+pub(super) const WEBHOOK_SECRET_PREVIOUS: Setting = Setting {
+    name: "WEBHOOK_SECRET_PREVIOUS",
+    kind: Kind::Secret("not empty"),
+    default: DefaultValue::None,
+    example: RANDOM_TEXT,
+    help: "signs too, while receivers change to the new secret",
+    meaning: "additional signature in `webhook-signature` while receivers change over; requires \
+        `WEBHOOK_SECRET`",
+};
+
+pub(super) const WEBHOOK_RETRY_ATTEMPTS: Setting = Setting {
+    name: "WEBHOOK_RETRY_ATTEMPTS",
+    kind: Kind::Integer {
+        min: 0,
+        max: RetryRule::MAX_RETRIES as u64,
+        unit: "",
+    },
+    default: DefaultValue::Number(RETRY_ATTEMPTS as u64),
+    example: "3",
+    help: "retries after the first attempt",
+    meaning: "retries after the first attempt",
+};
+
+pub(super) const WEBHOOK_RETRY_DELAY: Setting = Setting {
+    name: "WEBHOOK_RETRY_DELAY",
+    kind: Kind::Integer {
+        min: 1,
+        max: RetryRule::MAX_FIRST_DELAY_MS as u64,
+        unit: "milliseconds",
+    },
+    default: DefaultValue::Number(RETRY_DELAY as u64),
+    example: "5000",
+    help: "delay before the first retry, doubled for each further one",
+    meaning: "delay before the first retry; doubled for each further retry",
+};
+
+pub(super) const WEBHOOK_CONCURRENCY: Setting = Setting {
+    name: "WEBHOOK_CONCURRENCY",
+    kind: Kind::Integer {
+        min: *CONCURRENCIES.start() as u64,
+        max: *CONCURRENCIES.end() as u64,
+        unit: "",
+    },
+    default: DefaultValue::Number(CONCURRENCY as u64),
+    example: "128",
+    help: "requests in flight at once",
+    meaning: "requests in flight at once, per consumer",
+};
+
+pub(super) const WEBHOOK_CIRCUIT: Setting = Setting {
+    name: "WEBHOOK_CIRCUIT",
+    kind: Kind::Choice(&["on", "off"]),
+    default: DefaultValue::Text("on"),
+    example: "off",
+    help: "pause an endpoint that is down",
+    meaning: "`on` pauses an endpoint that is down, see [Pauses](endpoints.md#pauses). `off`: no \
+        endpoint is ever paused, also if the endpoints file says otherwise; events of an endpoint \
+        that is down become dead letters after their retries",
+};
+
+pub(super) const WEBHOOK_ALLOW_HTTP: Setting = Setting {
+    name: "WEBHOOK_ALLOW_HTTP",
+    kind: Kind::Flag,
+    default: DefaultValue::Flag(false),
+    example: "true",
+    help: "allow plain http:// beyond loopback",
+    meaning: "allows plain `http://` beyond loopback",
+};
+
+pub(super) const WEBHOOK_BLOCK_PRIVATE: Setting = Setting {
+    name: "WEBHOOK_BLOCK_PRIVATE",
+    kind: Kind::Flag,
+    default: DefaultValue::Flag(false),
+    example: "true",
+    help: "call public addresses only",
+    meaning: "calls public addresses only: rejects private, loopback, link-local, shared, \
+        multicast and reserved addresses, whether the URL contains the address or a name that \
+        resolves to it. For URLs that others choose",
+};
+
+/// A TTL index counts seconds in 31 bits.
+pub(super) const LOG_RETENTION_DAYS: Setting = Setting {
+    name: "LOG_RETENTION_DAYS",
+    kind: Kind::Integer {
+        min: 1,
+        max: 24_855,
+        unit: "days",
+    },
+    default: DefaultValue::None,
+    example: "90",
+    help: "time after which log records are removed, if set",
+    meaning: "time from acceptance after which log records are removed; without it, they are kept",
+};
+
+pub(super) const CONSUMER_LISTEN: Setting = Setting {
+    name: "CONSUMER_LISTEN",
+    kind: Kind::Address,
+    default: DefaultValue::Text("127.0.0.1:9091"),
+    example: "0.0.0.0:9091",
+    help: "address and port of the consumer's /livez, /readyz and /metrics",
+    meaning: "address of `/livez`, `/readyz`, `/metrics`",
+};

@@ -1,0 +1,156 @@
+use std::time::Duration;
+
+use super::*;
+use wahook_domain::{CircuitRule, RetryRule};
+
+const GOOD: [(&str, &str); 3] = [
+    ("AMQP_URL", "amqp://127.0.0.1"),
+    ("WEBHOOK_URL", "https://example.com/hook"),
+    ("MONGODB_URI", "mongodb://127.0.0.1"),
+];
+
+fn read(pairs: &[(&'static str, &'static str)]) -> Result<ConsumerSettings, String> {
+    let pairs = GOOD
+        .iter()
+        .chain(pairs)
+        .copied()
+        .collect::<std::collections::BTreeMap<_, _>>();
+    let mut settings = Settings::from_pairs(pairs);
+    let read = ConsumerSettings::read(&mut settings);
+    settings.finish().map_err(|faults| faults.to_string())?;
+    Ok(read.unwrap())
+}
+
+fn endpoint(settings: &ConsumerSettings) -> &EndpointSettings {
+    &settings.delivery.endpoints.list[0]
+}
+
+#[test]
+fn the_circuit_can_be_switched_off() {
+    let settings = read(&[("WEBHOOK_CIRCUIT", "off")]).unwrap();
+    assert_eq!(endpoint(&settings).circuit, None);
+    let refused = read(&[("WEBHOOK_CIRCUIT", "maybe")]).unwrap_err();
+    assert!(refused.contains("WEBHOOK_CIRCUIT"), "{refused}");
+}
+
+#[test]
+fn a_single_endpoint_together_with_a_file_is_rejected() {
+    let refused = read(&[
+        ("WEBHOOK_ENDPOINTS", "/no/such/file.toml"),
+        ("WEBHOOK_SECRET", "s"),
+    ])
+    .unwrap_err();
+    for expected in [
+        "WEBHOOK_URL is set together with WEBHOOK_ENDPOINTS",
+        "WEBHOOK_SECRET is set together with WEBHOOK_ENDPOINTS",
+        "/no/such/file.toml line 1: the file can't be read",
+    ] {
+        assert!(
+            refused.contains(expected),
+            "{expected} is missing in:\n{refused}"
+        );
+    }
+}
+
+#[test]
+fn three_variables_suffice_and_the_others_have_documented_defaults() {
+    let settings = read(&[]).unwrap();
+    assert_eq!(
+        endpoint(&settings).retry_rule,
+        RetryRule::new(3, 5_000).unwrap()
+    );
+    assert_eq!(endpoint(&settings).timeout, Duration::from_secs(30));
+    assert!(endpoint(&settings).secrets.is_none());
+    assert_eq!(endpoint(&settings).name.as_str(), "default");
+    assert_eq!(endpoint(&settings).circuit, Some(CircuitRule::default()));
+    assert_eq!(settings.mongodb_database, "whatsapp-api");
+    assert_eq!(settings.delivery.log_retention_days, None);
+    assert_eq!(settings.delivery.listen.to_string(), "127.0.0.1:9091");
+}
+
+#[test]
+fn all_faults_are_reported_at_once_with_variable_and_example() {
+    let faults = read(&[
+        ("AMQP_URL", "http://broker"),
+        ("WEBHOOK_URL", "ftp://example.com"),
+        ("MONGODB_URI", "localhost"),
+        ("WEBHOOK_RETRY_ATTEMPTS", "11"),
+        ("WEBHOOK_RETRY_DELAY", "soon"),
+        ("WEBHOOK_SECRET_PREVIOUS", "old"),
+        ("LOG_RETENTION_DAYS", "0"),
+    ])
+    .unwrap_err();
+    for expected in [
+        "AMQP_URL",
+        AMQP_URL.example,
+        "WEBHOOK_URL",
+        "https://example.com/webhook",
+        "MONGODB_URI",
+        "mongodb://127.0.0.1:27017",
+        "WEBHOOK_RETRY_ATTEMPTS",
+        "WEBHOOK_RETRY_DELAY",
+        "WEBHOOK_SECRET_PREVIOUS",
+        "LOG_RETENTION_DAYS",
+    ] {
+        assert!(
+            faults.contains(expected),
+            "{expected} is missing in:\n{faults}"
+        );
+    }
+}
+
+#[test]
+fn plain_http_needs_loopback_or_permission() {
+    for url in [
+        "http://127.0.0.1:4000/hook",
+        "http://localhost/hook",
+        "http://[::1]/hook",
+    ] {
+        assert!(read(&[("WEBHOOK_URL", url)]).is_ok(), "{url}");
+    }
+    let refused = read(&[("WEBHOOK_URL", "http://example.com/hook")]).unwrap_err();
+    assert!(refused.contains("WEBHOOK_ALLOW_HTTP"), "{refused}");
+    let allowed = [
+        ("WEBHOOK_URL", "http://example.com/hook"),
+        ("WEBHOOK_ALLOW_HTTP", "true"),
+    ];
+    assert!(read(&allowed).is_ok());
+}
+
+#[test]
+fn a_blocked_private_address_is_rejected_at_start_in_any_notation() {
+    for url in [
+        "http://127.0.0.1:4000/hook",
+        "https://10.0.0.1/hook",
+        "https://169.254.169.254/latest",
+        "http://2130706433/",
+        "http://0x7f.1/",
+        "http://0177.0.0.1/",
+        "http://127.1/",
+        "http://[::ffff:127.0.0.1]/",
+        "http://[::1]/",
+        "https://[fd00::1]/",
+        "https://[64:ff9b::10.0.0.1]/",
+        "https://①⑦②.16.0.1/",
+    ] {
+        let allowed = [("WEBHOOK_URL", url), ("WEBHOOK_ALLOW_HTTP", "true")];
+        assert!(read(&allowed).is_ok(), "{url}");
+        let blocked = [allowed[0], allowed[1], ("WEBHOOK_BLOCK_PRIVATE", "true")];
+        let refused = read(&blocked).unwrap_err();
+        assert!(
+            refused.contains("WEBHOOK_BLOCK_PRIVATE"),
+            "{url}: {refused}"
+        );
+    }
+    for url in ["https://8.8.8.8/hook", "https://example.com/hook"] {
+        let public = [("WEBHOOK_URL", url), ("WEBHOOK_BLOCK_PRIVATE", "true")];
+        assert!(endpoint(&read(&public).unwrap()).block_private, "{url}");
+    }
+}
+
+#[test]
+fn a_password_in_the_url_is_used_but_never_shown() {
+    let settings = read(&[("WEBHOOK_URL", "https://user:hunter2@example.com/hook")]).unwrap();
+    assert_eq!(endpoint(&settings).url.password(), Some("hunter2"));
+    assert!(!endpoint(&settings).shown_url.contains("hunter2"));
+}
