@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help run crashes receiver picture-receiver test test-deploy test-compose chaos chaos-short chaos-programs bench bench-micro instructions instructions-renew instructions-program fuzz lint language fmt purity build install
+.PHONY: help run crashes receiver picture-receiver reference test test-deploy test-compose chaos chaos-short chaos-programs bench bench-micro instructions instructions-renew instructions-program fuzz lint language fmt purity build install
 
 CARGO ?= cargo
 TARGET_DIR := $(or $(CARGO_TARGET_DIR),target)
@@ -26,6 +26,9 @@ receiver: ## Start the test receiver, with its page on http://127.0.0.1:4000
 picture-receiver: ## Redraw docs/receiver.png in a real browser
 	@deploy/local/install.sh browser
 	WAHOOK_PICTURE=$(CURDIR)/docs/receiver.png $(CARGO) test --package wahook-tests --test receiver_page picture
+
+reference: ## Write .env.example and the tables of docs/configuration.md from the declared settings
+	$(CARGO) run --package wahook-tools --bin wahook-reference
 
 # One build for programs and tests: two would compile many dependencies twice, with other features.
 test: install lint purity ## Run all checks: format, language, lints, purity, all tests

@@ -26,7 +26,7 @@ def main():
         for path in sorted(HERE.glob("*.yaml"))
         for document in yaml.safe_load_all(path.read_text())
     ]
-    settings = set(re.findall(r"^([A-Z_]+)=", (HERE.parent.parent / ".env.example").read_text(), re.M))
+    settings = set(re.findall(r"^#?([A-Z_]+)=", (HERE.parent.parent / ".env.example").read_text(), re.M))
     deployments = {d["metadata"]["name"]: d for _, d in found if d["kind"] == "Deployment"}
     faults = []
     for file, document in found:

@@ -33,6 +33,16 @@ main() {
   docker kill "$(compose ps -q consumer | head -n 1)" > /dev/null
   wait_for "an event is delivered" event_goes_through
   wait_for "Prometheus sees only the two remaining consumers" sees_consumers 2
+  say "no webhook"
+  refuses_without_webhook
+  say "several endpoints"
+  use_endpoints_file
+  wait_for "the endpoints file is used" consumer_logged '"endpoint":"demo"'
+  wait_for "an event is delivered" event_goes_through
+  sed 's/demo"$/second"/' "$work/config/endpoints.toml" > "$work/second"
+  cat "$work/second" >> "$work/config/endpoints.toml"
+  compose kill -s HUP consumer
+  wait_for "SIGHUP adds an endpoint" consumer_logged '"endpoint":"second"'
   say "down"
   compose down -v
   [ -z "$(docker ps -aq)" ] || fail "containers are left"
@@ -92,6 +102,23 @@ sees_consumers() {
   curl -sf -m 5 -G http://127.0.0.1:9090/api/v1/query \
     --data-urlencode 'query=count(up{job="wahook-consumer"} == 1)' | grep -q ",\"$1\"\]"
 }
+
+# The consumer itself reports that neither WEBHOOK_URL nor WEBHOOK_ENDPOINTS is set.
+refuses_without_webhook() {
+  local refused
+  refused=$(WEBHOOK_URL='' compose run --rm --no-deps -T consumer 2>&1) && fail "a consumer without a webhook runs"
+  grep -q "WEBHOOK_URL is not set" <<< "$refused" || fail "a consumer without a webhook says: $refused"
+}
+
+use_endpoints_file() {
+  mkdir "$work/config"
+  printf '[[endpoint]]\nname = "demo"\nurl = "http://demo:4000/webhook"\n' > "$work/config/endpoints.toml"
+  chmod -R a+rX "$work/config"
+  export WAHOOK_CONFIG=$work/config WEBHOOK_URL='' WEBHOOK_SECRET_FILE='' WEBHOOK_ENDPOINTS=/etc/wahook/endpoints.toml
+  compose up -d --no-deps consumer
+}
+
+consumer_logged() { compose logs --no-color consumer 2> /dev/null | grep -qF -e "$1"; }
 
 wait_for() {
   local what=$1 end=$((SECONDS + 240))
