@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help run crashes receiver picture-receiver reference test test-deploy test-compose chaos chaos-short chaos-programs bench bench-micro instructions instructions-renew instructions-program fuzz lint language fmt purity build install
+.PHONY: help run crashes receiver picture-receiver reference test test-deploy test-compose chaos chaos-short chaos-programs debug-programs bench bench-micro instructions instructions-renew instructions-program fuzz lint language fmt purity build install
 
 CARGO ?= cargo
 TARGET_DIR := $(or $(CARGO_TARGET_DIR),target)
@@ -30,11 +30,13 @@ picture-receiver: ## Redraw docs/receiver.png in a real browser
 reference: ## Write .env.example and the tables of docs/configuration.md from the declared settings
 	$(CARGO) run --package wahook-tools --bin wahook-reference
 
-# One build for programs and tests: two would compile many dependencies twice, with other features.
-test: install lint purity ## Run all checks: format, language, lints, purity, all tests
-	$(CARGO) build --workspace --bins --tests
+test: install lint purity debug-programs ## Run all checks: format, language, lints, purity, all tests
 	WAHOOK_TEST_PROGRAMS=$(abspath $(TARGET_DIR))/debug $(CARGO) test --workspace --no-fail-fast
 	$(CARGO) test --package wahook-failpoint --features armed
+
+# One build for programs and tests: two would compile many dependencies twice, with other features.
+debug-programs:
+	$(CARGO) build --workspace --bins --tests
 
 crashes: ## Kill the single process 200 times under load and count lost events (some minutes)
 	WAHOOK_KILLS=200 $(CARGO) test --package wahook-tests --test standalone crashes -- --nocapture
@@ -46,9 +48,8 @@ chaos-short: chaos-programs ## Run the short form of the fault matrix (6 minutes
 	WAHOOK_TEST_PROGRAMS=$(TARGET_DIR)/chaos $(TARGET_DIR)/debug/wahook-chaos --short
 
 # Built with failpoints, separate from the release build.
-chaos-programs: install
+chaos-programs: install debug-programs
 	$(CARGO) build --profile chaos --bins $(PROGRAMS) --features wahook-producer/failpoints,wahook-consumer/failpoints
-	$(CARGO) build --package wahook-tools --bin wahook-chaos
 
 bench: install ## Measure the programs against the floor; writes docs/performance/benchmarks.md
 	$(CARGO) build --release --bins $(PROGRAMS) --package wahook-bench
@@ -99,8 +100,8 @@ test-deploy: ## Test deploy/: dashboards and alerts with a real Prometheus, mani
 	promtool test rules deploy/prometheus/tests/*.yml
 	python3 deploy/grafana/dashboards.py --check
 	PYTHONPATH=.local/kubernetes python3 deploy/kubernetes/check.py
-	$(CARGO) build --bins $(PROGRAMS) --package wahook-tools
-	$(TARGET_DIR)/debug/wahook-deploy-proof --data $(TARGET_DIR)/deploy-proof.json
+	@$(MAKE) debug-programs
+	WAHOOK_TEST_PROGRAMS=$(abspath $(TARGET_DIR))/debug $(TARGET_DIR)/debug/wahook-deploy-proof --data $(TARGET_DIR)/deploy-proof.json
 	PYTHONPATH=.local/picture python3 deploy/grafana/picture.py $(TARGET_DIR)/deploy-proof.json $(TARGET_DIR)/dashboard.png
 
 test-compose: ## Test images and docker-compose.yml with a real Docker Engine (root, some minutes)
