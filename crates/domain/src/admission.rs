@@ -22,7 +22,7 @@ pub struct Admission {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Start {
     Now,
-    /// This time, which is reserved for the request.
+    /// At this time, which is reserved for the request.
     At(Duration),
     /// Not while the endpoint is paused: only a probe may start, at this time.
     Paused {

@@ -1,4 +1,4 @@
-//! What is shown while it runs, and the table in the end.
+//! Progress of a run, and the table of its results.
 
 use std::fmt::Write;
 use std::time::Duration;
@@ -10,14 +10,14 @@ use crate::oracle::Verdict;
 use crate::rows::Row;
 use crate::stage::Stage;
 
-/// How one row ended.
+/// Result of one row.
 pub(crate) struct Result {
     row: &'static Row,
     verdict: Verdict,
     kills: u32,
     note: String,
     pub(crate) took: Duration,
-    /// What else is not as it must be.
+    /// Faults beyond those of the verdict.
     pub(crate) faults: Vec<String>,
 }
 
@@ -151,7 +151,7 @@ impl Report {
         text + EXPLAINED + &self.notes() + &format!("\nSeed {}.\n", self.seed)
     }
 
-    /// What else is worth a word, and whatever is not as it must be.
+    /// Returns the notes of the rows, and their faults.
     fn notes(&self) -> String {
         let of_row = |row: &Result| {
             let note = Some(&row.note).filter(|note| !note.is_empty());
