@@ -6,7 +6,9 @@ SHELL := /bin/bash
 
 CARGO ?= cargo
 TARGET_DIR := $(or $(CARGO_TARGET_DIR),target)
-PROGRAMS := --package wahook-producer --package wahook-consumer --package wahook-receiver --package wahook
+# With MongoDB support of `wahook`, which `cargo run` omits.
+PROGRAMS := --package wahook-producer --package wahook-consumer --package wahook-receiver --package wahook \
+  --features wahook/mongodb
 
 # The domain crate is pure: no dependency that waits, connects or serves.
 IMPURE := tokio|lapin|reqwest|mongodb|hyper|axum|futures|async|mio|socket2|tracing|prometheus|rand
@@ -31,12 +33,12 @@ reference: ## Write .env.example and the tables of docs/configuration.md from th
 	$(CARGO) run --package wahook-tools --bin wahook-reference
 
 test: install lint purity debug-programs ## Run all checks: format, language, lints, purity, all tests
-	WAHOOK_TEST_PROGRAMS=$(abspath $(TARGET_DIR))/debug $(CARGO) test --workspace --no-fail-fast
+	WAHOOK_TEST_PROGRAMS=$(abspath $(TARGET_DIR))/debug $(CARGO) test --workspace --features wahook/mongodb --no-fail-fast
 	$(CARGO) test --package wahook-failpoint --features armed
 
 # One build for programs and tests: two would compile many dependencies twice, with other features.
 debug-programs:
-	$(CARGO) build --workspace --bins --tests
+	$(CARGO) build --workspace --bins --tests --features wahook/mongodb
 
 crashes: ## Kill the single process 200 times under load and count lost events (some minutes)
 	WAHOOK_KILLS=200 $(CARGO) test --package wahook-tests --test standalone crashes -- --nocapture
@@ -74,17 +76,22 @@ fuzz: install ## Compare 200,000 random documents with node, ten times as many a
 
 lint: language ## Check the format, the language and the lints
 	$(CARGO) fmt --all --check
-	$(CARGO) clippy --workspace --all-targets -- -D warnings
+	$(CARGO) clippy --workspace --all-targets --features wahook/mongodb -- -D warnings
+	$(CARGO) clippy --package wahook -- -D warnings
 	$(CARGO) clippy --package wahook-failpoint --features armed --all-targets -- -D warnings
 
 language: ## Check the language of comments, documents and commit titles
 	@python3 tools/language.py
 
-purity: ## Check that the domain crate has no I/O and builds alone
+purity: ## Check that the domain crate has no I/O and builds alone, and that wahook builds without MongoDB
 	$(CARGO) check --package wahook-domain
 	@tree=$$($(CARGO) tree --package wahook-domain --edges normal --prefix none); \
 	if grep -E '^($(IMPURE))([-_ ]|$$)' <<<"$$tree"; then \
 	  echo "wahook-domain must not depend on the crates above" >&2; exit 1; \
+	fi
+	@tree=$$($(CARGO) tree --package wahook --edges normal --prefix none); \
+	if grep -E '^(mongodb|bson|wahook-mongo-log) ' <<<"$$tree"; then \
+	  echo "wahook must not depend on the crates above without its feature mongodb" >&2; exit 1; \
 	fi
 
 fmt: ## Format the code

@@ -21,11 +21,11 @@ use wahook_consumer::{
     metrics::{ConsumerMetrics, EndpointMetrics},
     put_headers,
 };
-use wahook_delivery_log::commands;
 use wahook_domain::{
     Attempt, AttemptNumber, AttemptResult, Decision, EndpointName, Outcome, QueuedEvent, RetryRule,
     Signer, UnixMillis,
 };
+use wahook_mongo_log::commands;
 use wahook_queue::Outgoing;
 use wahook_runtime::metrics::InFlightGuard;
 

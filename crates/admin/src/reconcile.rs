@@ -19,14 +19,14 @@ use std::{
     time::Duration,
 };
 use tokio::time::Instant;
-use wahook_delivery_log::{LogSettingsError, MongoLog};
+use wahook_delivery_log::LogReader;
 use wahook_domain::{EndpointName, EventId, PREFETCH_FACTOR, UnixMillis};
 use wahook_queue::{
     BrokerUri, Inspector,
     topology::{DEAD_QUEUE, RESULTS_QUEUE, work_queue},
 };
 use wahook_runtime::{
-    Age, LogSettings, Moment, Settings, Shutdown, clock,
+    Age, Moment, Settings, Shutdown, clock,
     settings::shared::{AMQP_URL, read_timeout},
 };
 
@@ -67,11 +67,10 @@ pub struct ReconcileArguments {
     json: bool,
 }
 
-/// Settings of `reconcile`.
+/// Settings of `reconcile`, except the location of the log.
 #[derive(Debug)]
 pub struct ReconcileSettings {
     broker: BrokerUri,
-    log: LogSettings,
     webhook_timeout: Duration,
 }
 
@@ -80,17 +79,15 @@ impl ReconcileSettings {
     /// `settings`.
     pub fn read(settings: &mut Settings) -> Option<Self> {
         let broker = settings.value(&AMQP_URL);
-        let log = LogSettings::read(settings, MongoLog::check, LogSettingsError::is_database);
         let webhook_timeout = read_timeout(settings);
         Some(Self {
             broker: broker?,
-            log: log?,
             webhook_timeout: webhook_timeout?,
         })
     }
 }
 
-/// Returns true if every delivery is accounted for.
+/// Returns true if every delivery is accounted for. `log` opens the delivery log.
 ///
 /// # Errors
 /// Fails if that can't be determined: the broker or the log is unavailable, or a
@@ -98,20 +95,21 @@ impl ReconcileSettings {
 pub async fn run(
     arguments: ReconcileArguments,
     settings: ReconcileSettings,
+    log: impl Future<Output = anyhow::Result<Box<dyn LogReader>>>,
     shutdown: Shutdown,
 ) -> anyhow::Result<bool> {
-    let reconciled = reconcile(arguments, settings, &shutdown).await;
+    let reconciled = reconcile(arguments, settings, log, &shutdown).await;
     reconciled.context("reconciliation incomplete")
 }
 
 async fn reconcile(
     arguments: ReconcileArguments,
     settings: ReconcileSettings,
+    log: impl Future<Output = anyhow::Result<Box<dyn LogReader>>>,
     shutdown: &Shutdown,
 ) -> anyhow::Result<bool> {
     let selection = Selection::from_arguments(&arguments)?;
-    let log = MongoLog::connect(&settings.log.uri, &settings.log.database).await?;
-    log.ping().await?;
+    let log = log.await?;
     let inspector = Inspector::open(&settings.broker, "wahook-consumer reconcile").await?;
     let max_hold = settings.webhook_timeout * PREFETCH_FACTOR.into() + CONFIRM_AND_LOG_TIME;
     let options = SearchOptions {
@@ -120,7 +118,7 @@ async fn reconcile(
         grace: arguments.grace.map_or(max_hold, Age::get),
         dead_letters_discarded: arguments.discarded,
     };
-    let search = Search::new(options, &log, &inspector, shutdown, progress());
+    let search = Search::new(options, &*log, &inspector, shutdown, progress());
     let report = search_and_report(search, selection).await;
     inspector.close().await;
     let report = report?;

@@ -1,12 +1,12 @@
 //! Commands for events: `send`, `import`, `samples`, `tail` and `stats`.
 //!
 //! A program includes [`Command`] in its command line and calls [`run`]. Events are sent
-//! to the producer over HTTP. Their deliveries are read from a delivery log, through
-//! [`Deliveries`].
+//! to the producer over HTTP. Their deliveries are read from a delivery log, in MongoDB or
+//! the program's own.
 
 mod answer;
-mod deliveries;
 mod import;
+mod log;
 mod producer;
 mod samples;
 mod send;
@@ -19,16 +19,14 @@ use clap::Subcommand;
 use std::{future::Future, io, process::ExitCode};
 use wahook_runtime::{Settings, Shutdown, program};
 
-pub use deliveries::{Deliveries, Ended, Follow, OwnLog};
 pub use import::ImportArguments;
+pub use log::{NoMongoDb, OpenLog};
 pub use samples::SamplesArguments;
 pub use send::SendArguments;
 pub use settings::SETTINGS;
 pub use shell::{CompletionsArguments, ManArguments};
 pub use stats::StatsArguments;
 pub use tail::TailArguments;
-
-use settings::WhichLog;
 
 /// Commands for events, shell completions and manual pages.
 #[derive(Debug, Subcommand)]
@@ -63,8 +61,13 @@ pub enum Command {
 }
 
 /// Runs a command. `program` returns the complete command line, of which `command` is a
-/// part. `O` is the program's own log.
-pub fn run<O: OwnLog>(command: Command, program: impl FnOnce() -> clap::Command) -> ExitCode {
+/// part. `own_log` reads the location of the program's own log; `None` only after a fault.
+pub fn run(
+    command: Command,
+    program: impl FnOnce() -> clap::Command,
+    own_log: fn(&mut Settings) -> Option<OpenLog>,
+) -> ExitCode {
+    let log = |settings: &mut Settings| log::read(settings, own_log);
     match command {
         Command::Send(arguments) => {
             let options = arguments.producer.clone();
@@ -88,26 +91,12 @@ pub fn run<O: OwnLog>(command: Command, program: impl FnOnce() -> clap::Command)
                 |producer, stop| samples::run(arguments, producer, stop),
             )
         }
-        Command::Tail(arguments) => {
-            check("wahook tail", WhichLog::<O>::read, |log, stop| async move {
-                match log {
-                    WhichLog::Mongo(log) => {
-                        tail::run(arguments, &settings::open(&log).await?, stop).await
-                    }
-                    WhichLog::Own(log) => tail::run(arguments, &log.open()?, stop).await,
-                }
-            })
-        }
-        Command::Stats(arguments) => {
-            check("wahook stats", WhichLog::<O>::read, |log, _| async move {
-                match log {
-                    WhichLog::Mongo(log) => {
-                        stats::run(arguments, &settings::open(&log).await?).await
-                    }
-                    WhichLog::Own(log) => stats::run(arguments, &log.open()?).await,
-                }
-            })
-        }
+        Command::Tail(arguments) => check("wahook tail", log, |log, stop| async move {
+            tail::run(arguments, &*log.await?, stop).await
+        }),
+        Command::Stats(arguments) => check("wahook stats", log, |log, _| async move {
+            stats::run(arguments, &*log.await?).await
+        }),
         Command::Completions(arguments) => shell::completions(arguments, program()),
         Command::Man(arguments) => shell::man(arguments, program()),
     }

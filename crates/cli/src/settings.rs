@@ -1,18 +1,12 @@
-//! Address of the producer and location of the log, from options or the environment.
+//! Address and token of the producer, from options or the environment.
 
 use clap::Args;
 use std::{fmt, str::FromStr};
 use url::Url;
-use wahook_delivery_log::{LogSettingsError, MongoLog};
 use wahook_runtime::{
-    LogSettings, Setting, Settings,
-    settings::{
-        DefaultValue, Kind, redact_url,
-        shared::{MONGODB_URI, RANDOM_TEXT},
-    },
+    Setting, Settings,
+    settings::{DefaultValue, Kind, redact_url, shared::RANDOM_TEXT},
 };
-
-use crate::deliveries::OwnLog;
 
 const DEFAULT_URL: &str = "http://127.0.0.1:8080";
 
@@ -130,31 +124,6 @@ impl fmt::Debug for Token {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Token(…)")
     }
-}
-
-pub(crate) enum WhichLog<O> {
-    Mongo(LogSettings),
-    /// Log of the program itself.
-    Own(O),
-}
-
-impl<O: OwnLog> WhichLog<O> {
-    /// Selects MongoDB if `MONGODB_URI` is set. Faults are recorded in `settings`.
-    pub(crate) fn read(settings: &mut Settings) -> Option<Self> {
-        if settings.is_given(&MONGODB_URI) {
-            LogSettings::read(settings, MongoLog::check, LogSettingsError::is_database)
-                .map(Self::Mongo)
-        } else {
-            O::read(settings).map(Self::Own)
-        }
-    }
-}
-
-/// Connects to the log and pings the server.
-pub(crate) async fn open(log: &LogSettings) -> anyhow::Result<MongoLog> {
-    let log = MongoLog::connect(&log.uri, &log.database).await?;
-    log.ping().await?;
-    Ok(log)
 }
 
 #[cfg(test)]

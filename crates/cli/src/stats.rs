@@ -8,10 +8,9 @@ use std::{
     io::{Write, stdout},
     time::Duration,
 };
-use wahook_delivery_log::CountBy;
+use wahook_delivery_log::{CountBy, LogReader};
 use wahook_runtime::{Moment, clock};
 
-use crate::deliveries::Deliveries;
 use table::Report;
 
 /// Default of `--since`.
@@ -40,7 +39,7 @@ enum GroupBy {
     Endpoint,
 }
 
-pub(crate) async fn run(arguments: StatsArguments, log: &impl Deliveries) -> anyhow::Result<bool> {
+pub(crate) async fn run(arguments: StatsArguments, log: &dyn LogReader) -> anyhow::Result<bool> {
     let now = clock::now();
     let since = arguments.since.map(|since| since.before(now));
     let since = since.unwrap_or_else(|| now.minus(DEFAULT_WINDOW));

@@ -8,11 +8,10 @@ use std::{
     io::{IsTerminal, Write, stderr, stdout},
     time::Duration,
 };
-use wahook_delivery_log::{EndedFilter, FollowError};
+use wahook_delivery_log::{EndedFilter, FollowError, LogReader};
 use wahook_domain::{EndpointName, EventName};
 use wahook_runtime::{Moment, Shutdown, clock};
 
-use crate::deliveries::{Deliveries, Follow};
 use line::{Paint, as_json, as_text};
 
 /// Delay between attempts to reach an unavailable log.
@@ -52,7 +51,7 @@ enum EndStatus {
 /// Prints deliveries until the limit or a stop.
 pub(crate) async fn run(
     arguments: TailArguments,
-    log: &impl Deliveries,
+    log: &dyn LogReader,
     stop: Shutdown,
 ) -> anyhow::Result<bool> {
     let now = clock::now();

@@ -8,6 +8,8 @@ mod conclusion;
 mod consumer;
 mod deliverer;
 mod delivery;
+#[cfg(feature = "mongodb")]
+mod distributed;
 mod drainer;
 mod endpoint_set;
 mod failure;
@@ -25,26 +27,10 @@ mod worker;
 
 pub use client::{judge, put_headers};
 pub use consumer::{Backends, Consumer};
+#[cfg(feature = "mongodb")]
+pub use distributed::{ConsumerSettings, run};
 pub use endpoint_set::topology;
 pub use settings::{
-    ConsumerSettings, DeliverySettings, EndpointSettings, Endpoints, EndpointsFile, FileFault,
-    PROGRAM_SETTINGS, SETTINGS, Secrets, WEBHOOK_ENDPOINTS, WEBHOOK_URL,
+    DeliverySettings, EndpointSettings, Endpoints, EndpointsFile, FileFault, PROGRAM_SETTINGS,
+    SETTINGS, Secrets, WEBHOOK_ENDPOINTS, WEBHOOK_URL,
 };
-
-use std::sync::Arc;
-use wahook_delivery_log::MongoLog;
-use wahook_runtime::Shutdown;
-
-/// Runs until `shutdown`, then finishes the deliveries in flight and returns.
-///
-/// # Errors
-/// Fails if the listen address or the settings can't be used.
-pub async fn run(settings: ConsumerSettings, shutdown: Shutdown) -> anyhow::Result<()> {
-    let log = MongoLog::connect(&settings.mongodb_uri, &settings.mongodb_database).await?;
-    let backends = Backends {
-        broker: settings.broker.into(),
-        log: Arc::new(log),
-    };
-    let consumer = Consumer::new(backends, settings.delivery)?;
-    consumer.run(shutdown).await
-}

@@ -3,7 +3,9 @@
 use clap::{Parser, Subcommand};
 use std::process::ExitCode;
 use wahook_admin::{dead, reconcile};
-use wahook_consumer::{ConsumerSettings, PROGRAM_SETTINGS};
+use wahook_consumer::{ConsumerSettings, DeliverySettings, PROGRAM_SETTINGS};
+use wahook_delivery_log::LogReader;
+use wahook_mongo_log::LogSettings;
 use wahook_runtime::{
     health,
     program::{self, Program},
@@ -63,12 +65,19 @@ fn main() -> ExitCode {
         ),
         Some(Command::Reconcile(arguments)) => program::run_check(
             "wahook-consumer reconcile",
-            reconcile::ReconcileSettings::read,
-            |settings, shutdown| reconcile::run(arguments, settings, shutdown),
+            |settings| {
+                let broker = reconcile::ReconcileSettings::read(settings);
+                let log = LogSettings::read(settings);
+                Some((broker?, log?))
+            },
+            |(settings, log), shutdown| {
+                let log = async move { Ok(Box::new(log.open().await?) as Box<dyn LogReader>) };
+                reconcile::run(arguments, settings, log, shutdown)
+            },
         ),
         Some(Command::Health { ready }) => program::run_command(
             "wahook-consumer health",
-            ConsumerSettings::read_listen,
+            DeliverySettings::read_listen,
             |listen, _| health::answer(listen, ready),
         ),
     }

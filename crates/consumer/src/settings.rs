@@ -8,9 +8,7 @@ mod toml_table;
 mod url;
 
 use std::{fmt, str::FromStr};
-use wahook_delivery_log::{LogSettingsError, MongoLog};
-use wahook_queue::BrokerUri;
-use wahook_runtime::{ListenAddress, LogSettings, Settings, settings::shared::AMQP_URL};
+use wahook_runtime::{ListenAddress, Settings};
 
 use declared::{
     CONSUMER_LISTEN, LOG_RETENTION_DAYS, ONE_ENDPOINT, WEBHOOK_ALLOW_HTTP, WEBHOOK_BLOCK_PRIVATE,
@@ -21,19 +19,6 @@ pub use endpoint::{EndpointSettings, Secrets};
 pub use file::EndpointsFile;
 pub use toml_table::FileFault;
 use url::Allowed;
-
-/// All settings of the consumer.
-#[derive(Debug)]
-pub struct ConsumerSettings {
-    /// `AMQP_URL`
-    pub broker: BrokerUri,
-    /// `MONGODB_URI`
-    pub mongodb_uri: String,
-    /// `MONGODB_DATABASE`
-    pub mongodb_database: String,
-    /// Settings that do not depend on the broker and the log.
-    pub delivery: DeliverySettings,
-}
 
 /// Settings of the deliveries, the log's retention and the operator address.
 #[derive(Debug)]
@@ -55,18 +40,17 @@ pub struct Endpoints {
     pub file: Option<EndpointsFile>,
 }
 
-impl ConsumerSettings {
+impl DeliverySettings {
     /// Reads all settings. Returns `None` after a fault; faults are collected in
     /// `settings`.
     pub fn read(settings: &mut Settings) -> Option<Self> {
-        let broker = settings.value(&AMQP_URL);
-        let delivery = DeliverySettings::read(settings);
-        let log = read_log(settings)?;
+        let endpoints = Endpoints::read(settings);
+        let log_retention_days = settings.value(&LOG_RETENTION_DAYS);
+        let listen = Self::read_listen(settings);
         Some(Self {
-            broker: broker?,
-            mongodb_uri: log.uri,
-            mongodb_database: log.database,
-            delivery: delivery?,
+            endpoints: endpoints?,
+            log_retention_days,
+            listen: listen?,
         })
     }
 
@@ -74,26 +58,6 @@ impl ConsumerSettings {
     pub fn read_listen(settings: &mut Settings) -> Option<ListenAddress> {
         settings.value(&CONSUMER_LISTEN)
     }
-}
-
-impl DeliverySettings {
-    /// Reads all settings. Returns `None` after a fault; faults are collected in
-    /// `settings`.
-    pub fn read(settings: &mut Settings) -> Option<Self> {
-        let endpoints = Endpoints::read(settings);
-        let log_retention_days = settings.value(&LOG_RETENTION_DAYS);
-        let listen = ConsumerSettings::read_listen(settings);
-        Some(Self {
-            endpoints: endpoints?,
-            log_retention_days,
-            listen: listen?,
-        })
-    }
-}
-
-/// Reads the location of the delivery log. Returns `None` after a fault.
-pub(crate) fn read_log(settings: &mut Settings) -> Option<LogSettings> {
-    LogSettings::read(settings, MongoLog::check, LogSettingsError::is_database)
 }
 
 impl Endpoints {
@@ -161,5 +125,6 @@ impl fmt::Display for Switch {
     }
 }
 
+#[cfg(feature = "mongodb")]
 #[cfg(test)]
 mod tests;

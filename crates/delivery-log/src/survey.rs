@@ -1,17 +1,6 @@
-//! Reads the state of many records, without payloads.
+//! State of records, without payloads.
 
-use std::collections::BTreeSet;
-
-use mongodb::{
-    Cursor,
-    bson::{DateTime, Document, RawDocument, RawDocumentBuf, Regex, doc},
-};
-use wahook_domain::{DeliveryRecord, EndpointName, EventId, Status, UnixMillis};
-
-use crate::{LogUnavailable, MongoLog, connection::within_limit, find};
-
-/// Records per batch of the server.
-const BATCH: u32 = 1_000;
+use wahook_domain::{DeliveryRecord, EndpointName, EventId};
 
 /// State of a record.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -21,113 +10,6 @@ pub enum Surveyed {
     /// Not (yet) delivered. The record contains only its last attempt, which
     /// determines its state.
     Open(DeliveryRecord),
-    /// Not a delivery record: users may store their own documents in the collection.
+    /// Not a delivery record: users may store their own records in the log.
     Foreign,
-}
-
-/// Cursor over records, in no particular order.
-pub struct Survey(Cursor<RawDocumentBuf>);
-
-impl MongoLog {
-    /// Reads the records of events accepted at or after `since` and before `until`.
-    ///
-    /// # Errors
-    /// If the server is unavailable.
-    pub async fn survey(
-        &self,
-        since: UnixMillis,
-        until: UnixMillis,
-    ) -> Result<Survey, LogUnavailable> {
-        let date = |moment: UnixMillis| DateTime::from_millis(moment.get());
-        let window = doc! { "$gte": date(since), "$lt": date(until) };
-        self.look_up(doc! { "createdAt": window }).await
-    }
-
-    /// Reads the records of these events, for all endpoints.
-    ///
-    /// # Errors
-    /// If the server is unavailable.
-    pub async fn survey_of(&self, ids: &[EventId]) -> Result<Vec<Surveyed>, LogUnavailable> {
-        // Ids contain no special characters of regular expressions, and a pattern with
-        // a fixed prefix uses the index.
-        let keys = ids.iter().filter_map(|id| {
-            let pattern = format!("^{id}/").try_into().ok()?;
-            let options = String::new().try_into().ok()?;
-            Some(Regex { pattern, options })
-        });
-        let keys: Vec<_> = keys.collect();
-        let mut survey = self.look_up(doc! { "_id": { "$in": keys } }).await?;
-        let mut found = Vec::new();
-        while let Some(record) = survey.next().await? {
-            found.push(record);
-        }
-        Ok(found)
-    }
-
-    /// Returns the endpoints of the 1,000 newest records.
-    ///
-    /// # Errors
-    /// If the server is unavailable.
-    pub async fn recent_endpoints(&self) -> Result<BTreeSet<EndpointName>, LogUnavailable> {
-        let records = self.confirmed_records();
-        let query = records
-            .find(doc! {})
-            .projection(doc! { "_id": 1 })
-            .sort(doc! { "createdAt": -1 })
-            .limit(BATCH.into());
-        let mut newest = within_limit(query).await?;
-        let mut endpoints = BTreeSet::new();
-        while within_limit(newest.advance()).await? {
-            endpoints.extend(key(newest.current()).map(|(_, endpoint)| endpoint));
-        }
-        Ok(endpoints)
-    }
-
-    async fn look_up(&self, filter: Document) -> Result<Survey, LogUnavailable> {
-        let records = self.confirmed_records();
-        let query = records
-            .find(filter)
-            .projection(doc! {
-                "status": 1, "event": 1, "createdAt": 1, "attempts": { "$slice": -1 },
-            })
-            .batch_size(BATCH);
-        Ok(Survey(within_limit(query).await?))
-    }
-}
-
-impl Survey {
-    /// Returns the next record, `None` after the last.
-    ///
-    /// # Errors
-    /// If the server is unavailable, or a delivery record is unreadable.
-    pub async fn next(&mut self) -> Result<Option<Surveyed>, LogUnavailable> {
-        if !within_limit(self.0.advance()).await? {
-            return Ok(None);
-        }
-        read(self.0.current()).map(Some)
-    }
-}
-
-fn read(stored: &RawDocument) -> Result<Surveyed, LogUnavailable> {
-    let Some((id, endpoint)) = key(stored) else {
-        return Ok(Surveyed::Foreign);
-    };
-    if stored.get_str("status").ok() == Some(Status::Success.as_str()) {
-        return Ok(Surveyed::Delivered(id, endpoint));
-    }
-    let read = find::record(stored, &id, &endpoint);
-    read.map(Surveyed::Open)
-        .map_err(|reason| LogUnavailable::Unreadable {
-            id: format!("{id}/{endpoint}"),
-            reason,
-        })
-}
-
-/// Parses the `_id` of a delivery record.
-fn key(stored: &RawDocument) -> Option<(EventId, EndpointName)> {
-    let (id, endpoint) = stored.get_str("_id").ok()?.split_once('/')?;
-    Some((
-        EventId::parse(id).ok()?,
-        EndpointName::parse(endpoint).ok()?,
-    ))
 }

@@ -22,9 +22,11 @@ use wahook_runtime::clock;
 
 use crate::{
     batch::{BatchWriter, Change, Outcome},
-    declared, messages,
+    declared,
+    error::unavailable,
+    messages,
     queues::{Queues, Ready},
-    records,
+    records, retention,
 };
 
 /// Maximum number of requests in one transaction.
@@ -188,11 +190,12 @@ impl Engine {
                 answer,
             } => {
                 let found = records::find(&self.db, &id, &endpoint);
-                let _ = answer.send(found.map_err(|e| LogUnavailable::File(e.to_string())));
+                let _ = answer.send(found.map_err(unavailable));
             }
             Request::Retain { days, answer } => {
                 self.retention_days = days;
-                let _ = answer.send(Ok(()));
+                let stored = retention::store(&self.db, days);
+                let _ = answer.send(stored.map_err(unavailable));
             }
             Request::Ping(answer) => {
                 let _ = answer.send(match &self.write_error {

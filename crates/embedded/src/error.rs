@@ -1,6 +1,8 @@
-//! Error of opening the data file.
+//! Errors of the data file.
 
-use std::{io, path::PathBuf};
+use std::{fmt::Display, io, path::PathBuf};
+
+use wahook_delivery_log::LogUnavailable;
 
 use crate::schema::VERSION;
 
@@ -29,4 +31,9 @@ pub enum OpenError {
         /// Schema version of the file.
         found: i64,
     },
+}
+
+/// Returns an error of the file as that of the log.
+pub(crate) fn unavailable(error: impl Display) -> LogUnavailable {
+    LogUnavailable::File(error.to_string())
 }

@@ -23,6 +23,7 @@ mod open;
 mod queues;
 mod reader;
 mod records;
+mod retention;
 mod schema;
 mod store;
 
@@ -30,5 +31,5 @@ pub use contents::{Amounts, Contents, FoundMessage, LogRecord, MessageTable, Pos
 pub use dead_letters::open_dead_letters;
 pub use error::OpenError;
 pub use log::EmbeddedLog;
-pub use reader::{EndedReader, LogReader};
+pub use reader::EmbeddedReader;
 pub use store::Store;

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use rusqlite::{Connection, OptionalExtension, Row, params};
 use serde::{Deserialize, Serialize};
+use wahook_delivery_log::{parse_record_key, record_key};
 use wahook_domain::{
     Attempt, AttemptNumber, AttemptResult, CanonicalBody, DeliveryRecord, EndpointName, EventId,
     EventName, UnixMillis,
@@ -50,7 +51,7 @@ pub(crate) fn find(
     let mut statement =
         db.prepare_cached("SELECT event, createdAt, attempts FROM webhooklogs WHERE _id = ?")?;
     statement
-        .query_row([key(id, endpoint)], |row| read(row, id, endpoint))
+        .query_row([record_key(id, endpoint)], |row| read(row, id, endpoint))
         .optional()
 }
 
@@ -76,6 +77,15 @@ pub(crate) fn results(row: &Row<'_>, payload: &str) -> rusqlite::Result<Vec<Atte
         attempt: attempt.clone(),
     };
     Ok(record.attempts().iter().map(result).collect())
+}
+
+/// Reads the key of a record; `None` if the row is not a delivery record.
+pub(crate) fn key(
+    row: &Row<'_>,
+    column: usize,
+) -> rusqlite::Result<Option<(EventId, EndpointName)>> {
+    let key = row.get_ref(column)?.as_str().ok();
+    Ok(key.and_then(parse_record_key))
 }
 
 /// Removes a batch of records of events accepted before `moment`. Returns true if there may
@@ -104,7 +114,7 @@ fn insert(
     )?;
     let (payload, timestamp) = sent_parts(result);
     let inserted = statement.execute(params![
-        key(&record.event_id, &record.endpoint),
+        record_key(&record.event_id, &record.endpoint),
         record.event.as_str(),
         payload,
         record.webhook_url(),
@@ -143,13 +153,9 @@ fn update(db: &Connection, record: &DeliveryRecord) -> rusqlite::Result<()> {
         record.completed_at().map(UnixMillis::get),
         record.next_attempt_at().map(UnixMillis::get),
         attempts(record)?,
-        key(&record.event_id, &record.endpoint),
+        record_key(&record.event_id, &record.endpoint),
     ])?;
     Ok(())
-}
-
-fn key(id: &EventId, endpoint: &EndpointName) -> String {
-    format!("{id}/{endpoint}")
 }
 
 /// Returns the event's data as canonical JSON, and its timestamp as text even if the gateway
@@ -178,7 +184,12 @@ fn attempts(record: &DeliveryRecord) -> rusqlite::Result<String> {
         .map_err(|error| rusqlite::Error::ToSqlConversionFailure(Box::new(error)))
 }
 
-fn read(row: &Row<'_>, id: &EventId, endpoint: &EndpointName) -> rusqlite::Result<DeliveryRecord> {
+/// Reads a record from the columns event, createdAt and attempts.
+pub(crate) fn read(
+    row: &Row<'_>,
+    id: &EventId,
+    endpoint: &EndpointName,
+) -> rusqlite::Result<DeliveryRecord> {
     let event: String = row.get(0)?;
     let attempts: String = row.get(2)?;
     let attempts: Vec<StoredAttempt> =

@@ -76,5 +76,6 @@ pub(crate) const SCHEMA: &str = "
 /// Optional additions, which some files of any version lack.
 pub(crate) const ADDITIONS: &str = "
     CREATE TABLE IF NOT EXISTS queues (name TEXT PRIMARY KEY) WITHOUT ROWID;
+    CREATE TABLE IF NOT EXISTS retention (id INTEGER PRIMARY KEY CHECK (id = 1), days INTEGER);
     CREATE INDEX IF NOT EXISTS webhooklogs_by_end ON webhooklogs (completedAt)
     WHERE completedAt IS NOT NULL;";

@@ -23,5 +23,5 @@ pub use link::Link;
 pub use moment::Moment;
 pub use ops::{CheckHandle, Readiness};
 pub use printable::printable;
-pub use settings::{Effective, Setting, Settings, SettingsFaults, shared::LogSettings};
+pub use settings::{Effective, Setting, Settings, SettingsFaults};
 pub use shutdown::{Shutdown, Trigger};

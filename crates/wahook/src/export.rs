@@ -5,34 +5,34 @@
 //! is killed loses no message and duplicates at most those in flight. The log stays in the
 //! file; records are merged with existing ones, as by a consumer.
 
-mod bar;
-mod log;
-mod queued;
-mod reconciliation;
-mod route;
+mod output;
+mod source;
+#[cfg_attr(
+    not(feature = "mongodb"),
+    expect(
+        dead_code,
+        reason = "without a transfer only the contents of the file are counted"
+    )
+)]
 mod tally;
-mod target;
+#[cfg(feature = "mongodb")]
+mod transfer;
+#[cfg(not(feature = "mongodb"))]
+#[path = "export/unsupported.rs"]
+mod transfer;
 
-use anyhow::ensure;
 use clap::Args;
-use std::{
-    io::{Write, stdout},
-    path::PathBuf,
-    time::Duration,
-};
-use wahook_consumer::{ConsumerSettings, DeliverySettings};
-use wahook_domain::UnixMillis;
-use wahook_embedded::{Contents, MessageTable};
+use std::path::PathBuf;
+use wahook_consumer::DeliverySettings;
 use wahook_runtime::{
-    Settings, Shutdown, clock,
+    Settings, Shutdown,
     settings::shared::{AMQP_URL, MONGODB_DATABASE, MONGODB_URI},
 };
 
 use crate::StandaloneSettings;
-use bar::Bar;
-use reconciliation::Reconciliation;
-use tally::Tally;
-use target::Target;
+use output::print_line;
+use source::Source;
+use transfer::Transfer;
 
 /// Options of `wahook export`.
 #[derive(Debug, Args)]
@@ -63,7 +63,7 @@ pub struct Export {
 #[derive(Debug)]
 enum Work {
     Count(DeliverySettings),
-    Move(ConsumerSettings),
+    Move(Transfer),
 }
 
 impl ExportArguments {
@@ -84,7 +84,7 @@ impl ExportArguments {
         let work = if self.dry_run {
             Work::Count(DeliverySettings::read(settings)?)
         } else {
-            Work::Move(ConsumerSettings::read(settings)?)
+            Work::Move(Transfer::read(settings)?)
         };
         Some(Export { data: data?, work })
     }
@@ -97,81 +97,11 @@ impl ExportArguments {
 /// unavailable for too long. The same command then continues.
 pub async fn run(export: Export, stop: Shutdown) -> anyhow::Result<bool> {
     // Blocking is acceptable: one transaction at a time, and no other task uses the thread.
-    let contents = Contents::open(&export.data)?;
-    let since = retention_start(match &export.work {
-        Work::Count(delivery) => delivery.log_retention_days,
-        Work::Move(consumer) => consumer.delivery.log_retention_days,
-    });
-    let tally = Tally::new(&contents.amounts(since)?);
     match export.work {
-        Work::Count(_) => print_line(&tally.counted()).map(|()| true),
-        Work::Move(consumer) => move_all(&contents, since, tally, consumer, stop).await,
-    }
-}
-
-async fn move_all(
-    contents: &Contents,
-    since: UnixMillis,
-    mut tally: Tally,
-    consumer: ConsumerSettings,
-    stop: Shutdown,
-) -> anyhow::Result<bool> {
-    let mut target = Target::connect(consumer, &contents.queues()?).await?;
-    let mut reconciliation = Reconciliation::begin(&target).await?;
-    let bar = Bar::new(tally.in_the_file());
-    // The log first: later deliveries then add to a complete record.
-    let moved = async {
-        log::copy(contents, since, &target, &mut tally.records, &bar, &stop).await?;
-        for table in [MessageTable::Waiting, MessageTable::Queued] {
-            let export = queued::MessageExport {
-                contents,
-                target: &mut target,
-                tally: &mut tally,
-                reconciliation: &mut reconciliation,
-                bar: &bar,
-            };
-            export.move_table(table, &stop).await?;
+        Work::Count(delivery) => {
+            let source = Source::open(&export.data, delivery.log_retention_days)?;
+            print_line(&source.tally.counted()).map(|()| true)
         }
-        anyhow::Ok(())
-    };
-    let moved = moved.await;
-    bar.end();
-    let report = match &moved {
-        Ok(()) => Some(reconciliation.finish(&target).await?),
-        Err(_) => None,
-    };
-    target.close().await;
-    print_line(&tally.to_string())?;
-    moved?;
-    let mut is_complete = tally.is_complete();
-    if let Some(report) = report {
-        print_line(&report.to_string())?;
-        is_complete &= report.is_consistent();
+        Work::Move(transfer) => transfer.run(&export.data, stop).await,
     }
-    let end = if is_complete {
-        "export complete: no messages left in the file; it keeps its copy of the log"
-    } else {
-        "export incomplete: see LEFT and the broker's counts; what is left is still in the file"
-    };
-    print_line(end)?;
-    Ok(is_complete)
-}
-
-/// Returns the start of the retention period; older records are about to expire.
-fn retention_start(retention_days: Option<u32>) -> UnixMillis {
-    retention_days.map_or(UnixMillis::new(i64::MIN), |days| {
-        clock::now().minus(Duration::from_secs(u64::from(days) * 24 * 60 * 60))
-    })
-}
-
-fn ensure_running(stop: &Shutdown) -> anyhow::Result<()> {
-    ensure!(
-        !stop.is_soft(),
-        "stopped before the end; run the same command to continue"
-    );
-    Ok(())
-}
-
-fn print_line(text: &str) -> anyhow::Result<()> {
-    Ok(writeln!(stdout(), "{text}")?)
 }

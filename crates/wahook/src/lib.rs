@@ -3,10 +3,9 @@
 
 mod banner;
 pub mod export;
-mod own_log;
+pub mod own_log;
 mod settings;
 
-pub use own_log::FileLog;
 pub use settings::{COMMAND_SETTINGS, PROGRAM_SETTINGS, SETTINGS, StandaloneSettings};
 
 use anyhow::Context;

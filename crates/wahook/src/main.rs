@@ -2,9 +2,9 @@
 
 use clap::{CommandFactory, Parser, Subcommand};
 use std::process::ExitCode;
-use wahook::{COMMAND_SETTINGS, FileLog, PROGRAM_SETTINGS, StandaloneSettings, export};
+use wahook::{COMMAND_SETTINGS, PROGRAM_SETTINGS, StandaloneSettings, export, own_log};
 use wahook_admin::dead;
-use wahook_consumer::ConsumerSettings;
+use wahook_consumer::DeliverySettings;
 use wahook_producer::ProducerSettings;
 use wahook_runtime::{
     health,
@@ -83,12 +83,14 @@ fn main() -> ExitCode {
             |settings| arguments.read(settings),
             export::run,
         ),
-        Some(Command::Events(command)) => wahook_cli::run::<FileLog>(command, Arguments::command),
+        Some(Command::Events(command)) => {
+            wahook_cli::run(command, Arguments::command, own_log::read)
+        }
         Some(Command::Health { ready }) => program::run_command(
             "wahook health",
             |settings| {
                 let producer = ProducerSettings::read_listen(settings);
-                let consumer = ConsumerSettings::read_listen(settings);
+                let consumer = DeliverySettings::read_listen(settings);
                 Some((producer?, consumer?))
             },
             |(producer, consumer), _| async move {

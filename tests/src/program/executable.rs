@@ -74,6 +74,7 @@ fn build() -> anyhow::Result<BTreeMap<String, PathBuf>> {
     let mut command = Command::new(cargo);
     command
         .args(["build", "--bins", "--message-format=json"])
+        .args(["--features", "wahook/mongodb"])
         .current_dir(crate::workspace())
         .stdin(Stdio::null());
     for name in ProgramName::ALL {

@@ -5,8 +5,9 @@ use std::{
     time::{Duration, Instant},
 };
 
-use wahook_delivery_log::{DeliveryLog, LogUnavailable, MongoLog};
+use wahook_delivery_log::{DeliveryLog, LogUnavailable};
 use wahook_domain::{EndpointName, EventId};
+use wahook_mongo_log::MongoLog;
 use wahook_tests::mongod::Mongod;
 
 use crate::{

@@ -9,7 +9,8 @@ use std::{
 };
 
 use mongodb::bson::{Document, doc};
-use wahook_delivery_log::{DeliveryLog, MongoLog};
+use wahook_delivery_log::DeliveryLog;
+use wahook_mongo_log::MongoLog;
 use wahook_tests::mongod::Mongod;
 
 use crate::{

@@ -7,8 +7,9 @@ use mongodb::{
     bson::{Document, doc},
 };
 use tokio::sync::Mutex;
-use wahook_delivery_log::{DeliveryLog, MongoLog};
+use wahook_delivery_log::DeliveryLog;
 use wahook_domain::{DeliveryRecord, EndpointName, EventId};
+use wahook_mongo_log::MongoLog;
 use wahook_tests::mongod::Mongod;
 
 /// Returns the server shared by all tests that do not stop it; each has its own database.

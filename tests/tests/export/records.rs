@@ -4,8 +4,9 @@
 use futures_util::TryStreamExt;
 use mongodb::Collection;
 use mongodb::bson::{Document, doc};
-use wahook_delivery_log::{DeliveryLog, MongoLog};
+use wahook_delivery_log::DeliveryLog;
 use wahook_domain::QueuedEvent;
+use wahook_mongo_log::MongoLog;
 use wahook_tests::pair::Place;
 
 use crate::file::{DataFile, event, now, result, row};

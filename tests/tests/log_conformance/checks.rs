@@ -12,7 +12,7 @@ use wahook_domain::{
 use crate::logs::Readable;
 
 /// 2024-10-01T12:00:00.000Z
-const NOON: i64 = 1_727_784_000_000;
+pub(crate) const NOON: i64 = 1_727_784_000_000;
 
 fn result(id: &str, number: u32, error: Option<&str>, next: Option<i64>) -> AttemptResult {
     let body = br#"{"event":"message_create","data":{"body":"hi","n":[1,2.5,null]},"timestamp":"2024-10-01T12:00:00.000Z"}"#;
@@ -35,7 +35,7 @@ fn result(id: &str, number: u32, error: Option<&str>, next: Option<i64>) -> Atte
     }
 }
 
-fn failed(id: &str, number: u32) -> AttemptResult {
+pub(crate) fn failed(id: &str, number: u32) -> AttemptResult {
     result(
         id,
         number,
@@ -44,15 +44,15 @@ fn failed(id: &str, number: u32) -> AttemptResult {
     )
 }
 
-fn exhausted(id: &str, number: u32) -> AttemptResult {
+pub(crate) fn exhausted(id: &str, number: u32) -> AttemptResult {
     result(id, number, Some("answered 500"), None)
 }
 
-fn delivered(id: &str, number: u32) -> AttemptResult {
+pub(crate) fn delivered(id: &str, number: u32) -> AttemptResult {
     result(id, number, None, None)
 }
 
-fn redriven(mut result: AttemptResult) -> AttemptResult {
+pub(crate) fn redriven(mut result: AttemptResult) -> AttemptResult {
     result.attempt.queued_at = UnixMillis::new(NOON + 900_000);
     result
 }
@@ -63,7 +63,7 @@ async fn found(at: &impl Readable, id: &str) -> Option<DeliveryRecord> {
     found.unwrap()
 }
 
-async fn write(at: &impl Readable, results: &[AttemptResult]) {
+pub(crate) async fn write(at: &impl Readable, results: &[AttemptResult]) {
     let report = at.log().write(results).await.unwrap();
     assert_eq!((report.written, report.rejected), (results.len(), 0));
 }

@@ -1,9 +1,10 @@
 //! Both logs, and readers of their records.
 
-use mongodb::bson::{Bson, Document, doc};
+use mongodb::bson::{Bson, DateTime, Document, doc};
 use serde_json::Value;
-use wahook_delivery_log::{DeliveryLog, MongoLog};
-use wahook_embedded::{EmbeddedLog, Store};
+use wahook_delivery_log::{DeliveryLog, LogReader};
+use wahook_embedded::{EmbeddedLog, EmbeddedReader, Store};
+use wahook_mongo_log::MongoLog;
 use wahook_tests::folder::RunFolder;
 use wahook_tests::pair::Place;
 
@@ -15,6 +16,14 @@ pub(crate) trait Readable {
     async fn field(&self, key: &str, name: &str) -> Value;
 
     async fn count(&self) -> u64;
+
+    fn reader(&self) -> &dyn LogReader;
+
+    /// Inserts a record that is not a delivery record.
+    async fn insert_foreign(&self, key: &str, created_at: i64);
+
+    /// Empties the list of attempts of a record.
+    async fn remove_attempts(&self, key: &str);
 }
 
 pub(crate) struct InMongo {
@@ -47,6 +56,21 @@ impl Readable for InMongo {
     async fn count(&self) -> u64 {
         self.records.count_documents(doc! {}).await.unwrap()
     }
+
+    fn reader(&self) -> &dyn LogReader {
+        &self.log
+    }
+
+    async fn insert_foreign(&self, key: &str, created_at: i64) {
+        let document = doc! { "_id": key, "createdAt": DateTime::from_millis(created_at) };
+        self.records.insert_one(document).await.unwrap();
+    }
+
+    async fn remove_attempts(&self, key: &str) {
+        let update = doc! { "$set": { "attempts": [] } };
+        let updated = self.records.update_one(doc! { "_id": key }, update).await;
+        assert_eq!(updated.unwrap().modified_count, 1);
+    }
 }
 
 fn json(value: &Bson) -> Value {
@@ -67,6 +91,7 @@ fn json(value: &Bson) -> Value {
 
 pub(crate) struct InSqlite {
     log: EmbeddedLog,
+    reader: EmbeddedReader,
     _store: Store,
     folder: RunFolder,
 }
@@ -77,14 +102,20 @@ impl InSqlite {
         let store = Store::open(&folder.join("data.db")).unwrap();
         Self {
             log: store.log(),
+            reader: EmbeddedReader::open(&folder.join("data.db")).unwrap(),
             _store: store,
             folder,
         }
     }
 
     fn select(&self, query: &str) -> rusqlite::types::Value {
-        let db = rusqlite::Connection::open(self.folder.join("data.db")).unwrap();
-        db.query_row(query, [], |row| row.get(0)).unwrap()
+        self.connect()
+            .query_row(query, [], |row| row.get(0))
+            .unwrap()
+    }
+
+    fn connect(&self) -> rusqlite::Connection {
+        rusqlite::Connection::open(self.folder.join("data.db")).unwrap()
     }
 }
 
@@ -109,5 +140,22 @@ impl Readable for InSqlite {
             rusqlite::types::Value::Integer(count) => count.try_into().unwrap(),
             other => panic!("{other:?}"),
         }
+    }
+
+    fn reader(&self) -> &dyn LogReader {
+        &self.reader
+    }
+
+    async fn insert_foreign(&self, key: &str, created_at: i64) {
+        let insert = "INSERT INTO webhooklogs (_id, event, payload, webhookUrl, status, \
+             retryCount, createdAt, updatedAt, eventId, endpoint, attempts, timestamp) \
+             VALUES (?1, '', '', '', '', 0, ?2, ?2, '', '', '[]', '')";
+        let inserted = self.connect().execute(insert, (key, created_at));
+        assert_eq!(inserted.unwrap(), 1);
+    }
+
+    async fn remove_attempts(&self, key: &str) {
+        let update = "UPDATE webhooklogs SET attempts = '[]' WHERE _id = ?";
+        assert_eq!(self.connect().execute(update, [key]).unwrap(), 1);
     }
 }

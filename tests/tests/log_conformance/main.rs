@@ -10,7 +10,9 @@
 )]
 
 mod checks;
+mod follow_checks;
 mod logs;
+mod read_checks;
 
 use std::process::ExitCode;
 
@@ -20,18 +22,18 @@ use wahook_tests::world::Tests;
 fn main() -> ExitCode {
     let mut tests = Tests::default();
     macro_rules! on_both {
-        ($($check:ident),+ $(,)?) => {
+        ($module:ident: $($check:ident),+ $(,)?) => {
             $(
                 tests.add(concat!("MongoDb: ", stringify!($check)), |test| async move {
-                    checks::$check(&InMongo::open(&test.place()).await).await;
+                    $module::$check(&InMongo::open(&test.place()).await).await;
                 });
                 tests.add(concat!("Sqlite: ", stringify!($check)), |_| async move {
-                    checks::$check(&InSqlite::open()).await;
+                    $module::$check(&InSqlite::open()).await;
                 });
             )+
         };
     }
-    on_both![
+    on_both![checks:
         written_records_are_found_and_no_others,
         a_record_has_the_documented_fields,
         any_order_and_repetition_of_results_gives_the_same_record,
@@ -40,6 +42,19 @@ fn main() -> ExitCode {
         each_endpoint_has_a_record_of_its_own,
         the_payload_equals_the_data_that_was_sent,
         preparing_the_log_again_changes_nothing,
+    ];
+    on_both![read_checks:
+        a_survey_returns_the_state_of_every_record_of_its_window,
+        a_survey_returns_thousands_of_records_once_each,
+        a_survey_fails_at_an_unreadable_record,
+        a_survey_of_ids_returns_their_records_at_all_endpoints,
+        recent_endpoints_are_those_of_the_thousand_newest_records,
+        counts_are_grouped_by_event_status_or_endpoint,
+        the_lifetime_follows_the_retention,
+    ];
+    on_both![follow_checks:
+        ended_deliveries_are_followed_once_each,
+        a_filter_selects_the_ended_deliveries,
     ];
     tests.run(4)
 }

@@ -10,7 +10,7 @@ use std::{
     time::Duration,
 };
 use tokio::time::Instant;
-use wahook_delivery_log::{MongoLog, Surveyed};
+use wahook_delivery_log::{LogReader, Surveyed};
 use wahook_domain::{EndpointName, EventId, UnixMillis};
 use wahook_queue::{Depth, Inspector};
 use wahook_runtime::{Shutdown, clock};
@@ -54,7 +54,7 @@ pub(super) struct UnresolvedDelivery {
 /// Search and its results so far.
 pub(super) struct Search<'a> {
     pub(super) options: SearchOptions,
-    pub(super) log: &'a MongoLog,
+    pub(super) log: &'a dyn LogReader,
     pub(super) inspector: &'a Inspector,
     pub(super) shutdown: &'a Shutdown,
     pub(super) bar: ProgressBar,
@@ -77,7 +77,7 @@ struct Waiting {
 impl<'a> Search<'a> {
     pub(super) fn new(
         options: SearchOptions,
-        log: &'a MongoLog,
+        log: &'a dyn LogReader,
         inspector: &'a Inspector,
         shutdown: &'a Shutdown,
         bar: ProgressBar,

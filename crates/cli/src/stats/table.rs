@@ -57,11 +57,7 @@ impl Report {
         Self {
             since: since.to_iso8601(),
             until: until.to_iso8601(),
-            by: match by {
-                CountBy::Event => "event",
-                CountBy::Status => "status",
-                CountBy::Endpoint => "endpoint",
-            },
+            by: by.as_str(),
             total: Row::from_counts(&total),
             rows: counts.iter().map(Row::from_counts).collect(),
         }

@@ -2,10 +2,10 @@
 
 use wahook_domain::RetryRule;
 use wahook_runtime::{
-    LogSettings, Setting, program,
+    Setting, program,
     settings::{
         DefaultValue, Kind,
-        shared::{AMQP_URL, RANDOM_TEXT, WEBHOOK_SECRET, WEBHOOK_TIMEOUT},
+        shared::{AMQP_URL, DELIVERY_LOG, RANDOM_TEXT, WEBHOOK_SECRET, WEBHOOK_TIMEOUT},
     },
 };
 
@@ -15,7 +15,7 @@ use super::endpoint::{CONCURRENCIES, CONCURRENCY, RETRY_ATTEMPTS, RETRY_DELAY};
 pub const PROGRAM_SETTINGS: &[&[Setting]] = &[
     &[AMQP_URL, WEBHOOK_URL],
     SETTINGS,
-    LogSettings::SETTINGS,
+    DELIVERY_LOG,
     program::SETTINGS,
 ];
 

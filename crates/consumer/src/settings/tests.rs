@@ -1,7 +1,9 @@
 use std::time::Duration;
 
 use super::*;
+use crate::ConsumerSettings;
 use wahook_domain::{CircuitRule, RetryRule};
+use wahook_runtime::settings::shared::AMQP_URL;
 
 const GOOD: [(&str, &str); 3] = [
     ("AMQP_URL", "amqp://127.0.0.1"),
@@ -63,7 +65,7 @@ fn three_variables_suffice_and_the_others_have_documented_defaults() {
     assert!(endpoint(&settings).secrets.is_none());
     assert_eq!(endpoint(&settings).name.as_str(), "default");
     assert_eq!(endpoint(&settings).circuit, Some(CircuitRule::default()));
-    assert_eq!(settings.mongodb_database, "whatsapp-api");
+    assert_eq!(settings.log.database, "whatsapp-api");
     assert_eq!(settings.delivery.log_retention_days, None);
     assert_eq!(settings.delivery.listen.to_string(), "127.0.0.1:9091");
 }

@@ -7,7 +7,7 @@ use std::{
 
 use super::*;
 use crate::{
-    Contents, FoundMessage, LogReader, MessageTable, OpenError, Position, file_lock::FileLock,
+    Contents, EmbeddedReader, FoundMessage, MessageTable, OpenError, Position, file_lock::FileLock,
     open, open_dead_letters,
 };
 
@@ -153,7 +153,7 @@ fn a_file_that_an_older_process_has_open_is_not_migrated() {
     let lock = FileLock::acquire(&copy.path()).unwrap();
     let refused = open_dead_letters(&copy.path()).map(drop);
     assert!(matches!(refused, Err(OpenError::InUse(_))), "{refused:?}");
-    assert!(LogReader::open(&copy.path()).is_ok());
+    assert!(EmbeddedReader::open(&copy.path()).is_ok());
     assert_eq!(copy.version(), 1);
     drop(lock);
     assert!(open_dead_letters(&copy.path()).is_ok());
@@ -171,5 +171,5 @@ fn a_newer_file_is_refused() {
     let refused = open::open(&copy.path()).map(drop).unwrap_err();
     let text = "has schema version 3, but this wahook supports version 2";
     assert!(refused.to_string().contains(text), "{refused}");
-    assert!(LogReader::open(&copy.path()).is_err());
+    assert!(EmbeddedReader::open(&copy.path()).is_err());
 }

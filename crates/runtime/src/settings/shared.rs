@@ -1,6 +1,6 @@
 //! Settings that more than one crate reads.
 
-use std::{fmt::Display, ops::RangeInclusive, time::Duration};
+use std::{ops::RangeInclusive, time::Duration};
 
 use super::{DefaultValue, Kind, Setting, Settings};
 
@@ -76,35 +76,4 @@ pub fn read_timeout(settings: &mut Settings) -> Option<Duration> {
 }
 
 /// Location of the delivery log in MongoDB.
-#[derive(Debug)]
-pub struct LogSettings {
-    /// `MONGODB_URI`
-    pub uri: String,
-    /// `MONGODB_DATABASE`
-    pub database: String,
-}
-
-impl LogSettings {
-    pub const SETTINGS: &[Setting] = &[MONGODB_URI, MONGODB_DATABASE];
-
-    /// Reads both settings. `check` validates them; `is_database` returns true if the
-    /// database has the fault. Returns `None` only after a fault.
-    pub fn read<E: Display>(
-        settings: &mut Settings,
-        check: impl FnOnce(&str, &str) -> Result<(), E>,
-        is_database: impl FnOnce(&E) -> bool,
-    ) -> Option<Self> {
-        let uri: Option<String> = settings.value(&MONGODB_URI);
-        let database: Option<String> = settings.value(&MONGODB_DATABASE);
-        let (uri, database) = (uri?, database?);
-        if let Err(error) = check(&uri, &database) {
-            let faulty = if is_database(&error) {
-                &MONGODB_DATABASE
-            } else {
-                &MONGODB_URI
-            };
-            settings.fault(faulty, error.to_string());
-        }
-        Some(Self { uri, database })
-    }
-}
+pub const DELIVERY_LOG: &[Setting] = &[MONGODB_URI, MONGODB_DATABASE];

@@ -2,7 +2,7 @@
 
 use wahook_consumer::WEBHOOK_URL;
 use wahook_runtime::settings::{DefaultValue, Kind, shared};
-use wahook_runtime::{LogSettings, Setting, program};
+use wahook_runtime::{Setting, program};
 
 /// Settings under one heading.
 pub(crate) struct Section {
@@ -21,7 +21,7 @@ pub(crate) fn all() -> Vec<Section> {
         section("all programs", &[program::SETTINGS]),
         section(
             "broker and log",
-            &[&[shared::AMQP_URL], LogSettings::SETTINGS],
+            &[&[shared::AMQP_URL], shared::DELIVERY_LOG],
         ),
         section("producer", &[wahook_producer::SETTINGS]),
         section("consumer", &[&[WEBHOOK_URL], wahook_consumer::SETTINGS]),

@@ -6,8 +6,9 @@
 
 use std::{borrow::Cow, collections::BTreeSet};
 
+use wahook_delivery_log::record_key;
 use wahook_domain::{
-    Attempt, AttemptResult, DeliveryRecord, EndpointName, EventId, UnixMillis,
+    Attempt, AttemptResult, DeliveryRecord, UnixMillis,
     json::{self, Node},
 };
 
@@ -18,11 +19,6 @@ use crate::{
 
 /// Approximate bytes of a record in addition to its payload.
 const RECORD_OVERHEAD: usize = 1024;
-
-/// Returns the `_id` of a record.
-pub(crate) fn key(id: &EventId, endpoint: &EndpointName) -> String {
-    format!("{id}/{endpoint}")
-}
 
 /// Record of a single result.
 #[derive(Debug)]
@@ -54,7 +50,7 @@ pub(crate) fn of_result(result: &AttemptResult, form: Form) -> Document {
 
 /// Writes the fields that are derived from the attempts.
 fn derived(to: &mut Writer<'_>, record: &DeliveryRecord) {
-    to.text("_id", &key(&record.event_id, &record.endpoint));
+    to.text("_id", &record_key(&record.event_id, &record.endpoint));
     to.text("event", record.event.as_str());
     to.text("webhookUrl", record.webhook_url());
     to.text("status", record.status().as_str());

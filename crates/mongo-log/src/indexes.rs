@@ -6,9 +6,10 @@ use mongodb::{
     bson::{Bson, Document, doc},
     error::{Error as ServerError, ErrorKind},
 };
+use wahook_delivery_log::LogUnavailable;
 
 use crate::{
-    LogUnavailable, MongoLog,
+    MongoLog,
     connection::{COLLECTION, unavailable},
 };
 
@@ -29,7 +30,7 @@ impl MongoLog {
     ///
     /// # Errors
     /// If the server is unavailable or rejects a command. Safe to repeat.
-    pub async fn prepare(&self, retention_days: Option<u32>) -> Result<(), LogUnavailable> {
+    pub(crate) async fn prepare(&self, retention_days: Option<u32>) -> Result<(), LogUnavailable> {
         // Detects an unavailable server within the time limit of a ping.
         self.ping().await?;
         let lifetime = retention_days.filter(|days| *days > 0).map(seconds);
@@ -45,7 +46,7 @@ impl MongoLog {
     ///
     /// # Errors
     /// If the server is unavailable.
-    pub async fn lifetime(&self) -> Result<Option<Duration>, LogUnavailable> {
+    pub(crate) async fn lifetime(&self) -> Result<Option<Duration>, LogUnavailable> {
         self.ping().await?;
         let by_age = Index::by_age(None);
         let indexes = self.existing_indexes().await.map_err(unavailable)?;

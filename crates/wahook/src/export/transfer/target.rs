@@ -7,8 +7,8 @@ use std::{
 };
 use tokio::time::sleep;
 use wahook_consumer::{ConsumerSettings, EndpointSettings, topology};
-use wahook_delivery_log::MongoLog;
 use wahook_domain::{EndpointName, WaitStep};
+use wahook_mongo_log::MongoLog;
 use wahook_queue::{
     Broker, BrokerUri, ConsumerConnection, Inspector, Outgoing, PublishError, Publisher,
     PublisherTask, Topology,
@@ -46,8 +46,7 @@ impl Target {
         consumer: ConsumerSettings,
         queues: &[String],
     ) -> anyhow::Result<Self> {
-        let log = MongoLog::connect(&consumer.mongodb_uri, &consumer.mongodb_database).await?;
-        log.ping().await.context(LOG_SETTING)?;
+        let log = consumer.log.open().await.context(LOG_SETTING)?;
         let endpoints = &consumer.delivery.endpoints.list;
         let of_queues = queues.iter().filter_map(|queue| endpoint_of(queue));
         // Endpoints that are no longer configured.

@@ -4,8 +4,7 @@ use std::collections::BTreeMap;
 
 use mongodb::bson::{Bson, Document};
 use thiserror::Error;
-
-use crate::LogUnavailable;
+use wahook_delivery_log::LogUnavailable;
 
 /// Reason why a statement was not executed.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]

@@ -6,10 +6,11 @@ use mongodb::{
     bson::Document,
     error::{Error as ServerError, ErrorKind},
 };
+use wahook_delivery_log::{DeliveryLog, LogFuture, LogUnavailable, WriteReport};
 use wahook_domain::{AttemptResult, DeliveryRecord, EndpointName, EventId};
 
 use crate::{
-    DeliveryLog, LogFuture, LogUnavailable, MongoLog, WriteReport,
+    MongoLog,
     command::{Batch, Statement, batches},
     connection::{server_error, unavailable, within_limit},
     find,

@@ -12,8 +12,7 @@ use mongodb::{
     },
 };
 use thiserror::Error;
-
-use crate::LogUnavailable;
+use wahook_delivery_log::LogUnavailable;
 
 /// Name of the collection. Users query it, so the name is part of the public contract.
 pub(crate) const COLLECTION: &str = "webhooklogs";
@@ -46,20 +45,12 @@ pub enum LogSettingsError {
     Database(String),
 }
 
-impl LogSettingsError {
-    /// Returns true if the database name is invalid, false if the URI is.
-    #[must_use]
-    pub fn is_database(&self) -> bool {
-        matches!(self, Self::Database(_))
-    }
-}
-
 impl MongoLog {
     /// Validates the settings without connecting.
     ///
     /// # Errors
     /// If the URI or the database name is invalid.
-    pub fn check(uri: &str, database: &str) -> Result<(), LogSettingsError> {
+    pub(crate) fn check(uri: &str, database: &str) -> Result<(), LogSettingsError> {
         if !is_database_name(database) {
             return Err(LogSettingsError::Database(database.to_owned()));
         }

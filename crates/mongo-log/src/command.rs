@@ -1,6 +1,7 @@
 //! Builds the MongoDB commands that write results.
 
 use mongodb::bson::{self, RawDocumentBuf};
+use wahook_delivery_log::record_key;
 use wahook_domain::{AttemptNumber, AttemptResult};
 
 use crate::{
@@ -175,7 +176,7 @@ impl Batch<'_> {
 /// Passes the record in `c`, whose values the server never evaluates as expressions.
 fn merge(update: &mut Writer<'_>, statement: &Statement<'_>) {
     let result = statement.result;
-    let id = document::key(&result.event_id, &result.endpoint);
+    let id = record_key(&result.event_id, &result.endpoint);
     update.document("q").text("_id", &id);
     update.encoded_array("u", MERGE.as_bytes());
     update.document("c").encoded("new", &statement.record.bson);

@@ -4,9 +4,10 @@
 use anyhow::Context;
 use std::{collections::BTreeMap, time::Instant};
 use tokio::time::sleep;
-use wahook_delivery_log::{DeliveryLog, LogUnavailable, MongoLog};
+use wahook_delivery_log::{DeliveryLog, LogUnavailable};
 use wahook_domain::{AttemptResult, DeliveryRecord, EndpointName, EventId, UnixMillis};
 use wahook_embedded::Contents;
+use wahook_mongo_log::MongoLog;
 use wahook_runtime::Shutdown;
 
 use super::{

@@ -3,11 +3,12 @@
 use std::{collections::HashMap, sync::Arc};
 
 use mongodb::bson::{RawArray, RawBsonRef, RawDocument, doc};
+use wahook_delivery_log::{LogUnavailable, record_key};
 use wahook_domain::{
     Attempt, AttemptNumber, DeliveryRecord, EndpointName, EventId, EventName, UnixMillis,
 };
 
-use crate::{LogUnavailable, MongoLog, connection::within_limit, document};
+use crate::{MongoLog, connection::within_limit};
 
 /// Reason why a stored record is unreadable.
 type Unreadable = String;
@@ -17,7 +18,7 @@ pub(crate) async fn find(
     id: &EventId,
     endpoint: &EndpointName,
 ) -> Result<Option<DeliveryRecord>, LogUnavailable> {
-    let key = document::key(id, endpoint);
+    let key = record_key(id, endpoint);
     let records = log.confirmed_records();
     let query = records
         .find_one(doc! { "_id": &key })
@@ -42,7 +43,7 @@ impl MongoLog {
     ) -> Result<Vec<DeliveryRecord>, LogUnavailable> {
         let wanted: HashMap<_, _> = deliveries
             .iter()
-            .map(|delivery| (document::key(&delivery.0, &delivery.1), delivery))
+            .map(|delivery| (record_key(&delivery.0, &delivery.1), delivery))
             .collect();
         let keys: Vec<_> = wanted.keys().collect();
         let records = self.confirmed_records();

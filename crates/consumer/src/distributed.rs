@@ -1,0 +1,47 @@
+//! Consumer on RabbitMQ and MongoDB.
+
+use std::sync::Arc;
+use wahook_mongo_log::LogSettings;
+use wahook_queue::BrokerUri;
+use wahook_runtime::{Settings, Shutdown, settings::shared::AMQP_URL};
+
+use crate::{Backends, Consumer, DeliverySettings};
+
+/// All settings of the consumer.
+#[derive(Debug)]
+pub struct ConsumerSettings {
+    /// `AMQP_URL`
+    pub broker: BrokerUri,
+    /// `MONGODB_URI` and `MONGODB_DATABASE`
+    pub log: LogSettings,
+    /// Settings that do not depend on the broker and the log.
+    pub delivery: DeliverySettings,
+}
+
+impl ConsumerSettings {
+    /// Reads all settings. Returns `None` after a fault; faults are collected in
+    /// `settings`.
+    pub fn read(settings: &mut Settings) -> Option<Self> {
+        let broker = settings.value(&AMQP_URL);
+        let delivery = DeliverySettings::read(settings);
+        let log = LogSettings::read(settings);
+        Some(Self {
+            broker: broker?,
+            log: log?,
+            delivery: delivery?,
+        })
+    }
+}
+
+/// Runs until `shutdown`, then finishes the deliveries in flight and returns.
+///
+/// # Errors
+/// Fails if the listen address or the settings can't be used.
+pub async fn run(settings: ConsumerSettings, shutdown: Shutdown) -> anyhow::Result<()> {
+    let backends = Backends {
+        log: Arc::new(settings.log.connect().await?),
+        broker: settings.broker.into(),
+    };
+    let consumer = Consumer::new(backends, settings.delivery)?;
+    consumer.run(shutdown).await
+}
