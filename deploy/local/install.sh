@@ -1,17 +1,18 @@
 #!/usr/bin/env bash
 # Installs the servers and tools that the tests and `make run` need, unless they are present.
 #
-#   install.sh [rabbitmq] [mongod] [node] [python] [schemathesis] [prometheus] [picture] [kubernetes] [browser] [docker] [valgrind] [flask] [php] [go]
+#   install.sh [rabbitmq] [rabbitmq4] [mongod] [node] [python] [schemathesis] [prometheus] [picture] [kubernetes] [browser] [docker] [valgrind] [flask] [php] [go]
 #
 # Without arguments: rabbitmq and mongod, except a server whose URL (AMQP_URL, MONGODB_URI) is set.
 # RabbitMQ, Prometheus, Chromium, Docker, valgrind, PHP and Go come from the distribution: installed
-# system-wide, their services neither started nor enabled. mongod and Python packages go into .local/
-# of this repository. Prints nothing if nothing is missing.
+# system-wide, their services neither started nor enabled. RabbitMQ 4.3 (rabbitmq4), mongod and Python
+# packages go into .local/ of this repository. Prints nothing if nothing is missing.
 set -euo pipefail
 
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 root=$(cd "$here/../.." && pwd)
 mongod=$root/.local/mongod/bin/mongod
+rabbitmq4=$root/.local/rabbitmq4
 receivers=$root/tests/node
 verifiers=$root/tests/python/verifiers.requirements.txt
 schemathesis=$here/schemathesis.requirements.txt
@@ -26,7 +27,7 @@ units=()
 staging=
 
 main() {
-  local want_rabbitmq=false want_mongod=false want_node=false want_python=false
+  local want_rabbitmq=false want_rabbitmq4=false want_mongod=false want_node=false want_python=false
   local want_schemathesis=false want_prometheus=false want_picture=false want_kubernetes=false
   local want_browser=false want_docker=false want_valgrind=false want_flask=false want_php=false want_go=false server
   if [ $# -eq 0 ]; then
@@ -36,6 +37,7 @@ main() {
   for server in "$@"; do
     case $server in
       rabbitmq) want_rabbitmq=true ;;
+      rabbitmq4) want_rabbitmq4=true ;;
       mongod) want_mongod=true ;;
       node) want_node=true ;;
       python) want_python=true ;;
@@ -55,6 +57,7 @@ main() {
   trap clean_up EXIT
 
   $want_rabbitmq && ! has_rabbitmq && packages+=(rabbitmq-server)
+  $want_rabbitmq4 && ! has_rabbitmq4 && need_what_rabbitmq4_needs
   $want_mongod && ! has_mongod && need_what_mongod_needs
   $want_node && ! has_node && packages+=(nodejs npm)
   $want_python && ! has_python_packages "$verifiers" && need_pip
@@ -70,6 +73,7 @@ main() {
   $want_go && ! has_go && packages+=(golang-go)
   install_packages
   $want_rabbitmq && ! has_rabbitmq && fail "rabbitmq-server not found after installation"
+  $want_rabbitmq4 && ! has_rabbitmq4 && fetch_rabbitmq4
   $want_mongod && ! has_mongod && fetch_mongod
   $want_node && ! has_receivers && fetch_receivers
   $want_python && ! has_python_packages "$verifiers" && fetch_python_packages "$verifiers"
@@ -91,6 +95,81 @@ has_rabbitmq() {
   PATH=$PATH:/usr/sbin:/usr/lib/rabbitmq/bin
   command -v rabbitmq-server && command -v rabbitmqctl && command -v erl
 } >/dev/null
+
+# Erlang starts only with the loader at the path for which it was patched.
+has_rabbitmq4() {
+  [ -x "$rabbitmq4/usr/lib/rabbitmq/bin/rabbitmq-server" ] &&
+    "$rabbitmq4/usr/lib/erlang/bin/erl" -noshell -eval 'halt().'
+} >/dev/null 2>&1
+
+need_what_rabbitmq4_needs() {
+  [ "$(uname -sm)" = "Linux x86_64" ] || fail "RabbitMQ 4.3 can only be installed here on Linux x86_64"
+  command -v apt-get >/dev/null || fail "RabbitMQ 4.3 comes from Debian's packages; this system has no apt-get"
+  command -v patchelf >/dev/null || packages+=(patchelf)
+}
+
+# Debian's unstable release has RabbitMQ 4.3. Its packages are unpacked into a folder, together with
+# the C library that they require, and change nothing else on this machine. Needs no root.
+fetch_rabbitmq4() {
+  local archives package
+  say "fetching RabbitMQ 4.3 with Erlang into .local/rabbitmq4 (71 MB)"
+  log=${log:-$(mktemp)}
+  make_staging rabbitmq4
+  mkdir -p "$staging"/apt/{lists/partial,archives/partial,apt.conf.d,preferences.d} "$staging/root"
+  configure_unstable
+  archives=$staging/apt/archives
+  { apt_unstable update && apt_unstable install --download-only rabbitmq-server; } >>"$log" 2>&1 || {
+    tail -n 20 "$log" >&2
+    fail "could not download RabbitMQ 4.3 from Debian's unstable release (see above)"
+  }
+  compgen -G "$archives/rabbitmq-server_4.3.*.deb" >/dev/null ||
+    fail "Debian's unstable release now has $(basename "$archives"/rabbitmq-server_*); only 4.3 is tested"
+  for package in libc6 libgcc-s1 libstdc++6 zlib1g libtinfo6 libncursesw6 libsctp1 libssl3t64 libzstd1 \
+    libsystemd0 'erlang-*' rabbitmq-server; do
+    for package in "$archives"/${package}_*.deb; do dpkg-deb -x "$package" "$staging/root"; done
+  done
+  rm -rf "$rabbitmq4"
+  mv "$staging/root" "$rabbitmq4"
+  relocate_erlang
+  has_rabbitmq4 || fail "the downloaded Erlang does not run here; remove .local/rabbitmq4 and try again"
+}
+
+# Writes the configuration of an apt with an empty system of its own, and the mirror of this machine.
+configure_unstable() {
+  local mirror folder=$staging/apt
+  mirror=$(apt-get indextargets --format '$(REPO_URI)' 'Created-By: Packages' | grep -m 1 -v security) ||
+    fail "found no Debian mirror in the sources of apt"
+  echo "deb [signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] $mirror sid main" >"$folder/sources.list"
+  : >"$folder/status"
+  # A mirror that is a snapshot has an expired release file.
+  cat >"$folder/apt.conf" <<END
+Dir::State "$folder";
+Dir::State::status "$folder/status";
+Dir::Cache "$folder";
+Dir::Etc "$folder";
+Dir::Etc::sourcelist "$folder/sources.list";
+Dir::Etc::sourceparts "-";
+Acquire::Languages "none";
+Acquire::Check-Valid-Until "false";
+APT::Install-Recommends "false";
+END
+}
+
+apt_unstable() { APT_CONFIG=$staging/apt/apt.conf apt-get -y -q "$@"; }
+
+# Erlang's programs use the unpacked libraries, by absolute path.
+relocate_erlang() {
+  local libraries=$rabbitmq4/usr/lib/x86_64-linux-gnu erlang=$rabbitmq4/usr/lib/erlang file
+  while IFS= read -r file; do
+    case $file in
+      *.so) patchelf --set-rpath "$libraries" "$file" ;;
+      *) patchelf --set-interpreter "$libraries/ld-linux-x86-64.so.2" --set-rpath "$libraries" "$file" ;;
+    esac
+  done < <(find "$erlang" -type f \( -path '*/bin/*' -o -name '*.so' \) -exec sh -c \
+    'head -c 4 "$1" | grep -q ELF' _ {} \; -print)
+  grep -rIlZ 'ROOTDIR=/usr/lib/erlang' "$erlang" |
+    xargs -0 sed -i "s|ROOTDIR=/usr/lib/erlang|ROOTDIR=$erlang|"
+}
 
 has_prometheus() {
   command -v prometheus && command -v promtool

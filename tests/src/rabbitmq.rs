@@ -1,5 +1,6 @@
 //! Private RabbitMQ process that a test can kill, freeze and restart.
 
+mod installation;
 mod node;
 
 use std::collections::BTreeMap;

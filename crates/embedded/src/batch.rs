@@ -168,7 +168,7 @@ impl BatchWriter<'_> {
                 Ok(Outcome::Removed(None))
             }
             Settlement::Reject => self.dead_letter(seq, &queue, DeathReason::Rejected),
-            Settlement::Requeue => {
+            Settlement::Requeue | Settlement::Redeliver => {
                 let deliveries = messages::count_delivery(self.db, seq)?;
                 if self.exceeds_delivery_limit(&queue, deliveries) {
                     return self.dead_letter(seq, &queue, DeathReason::DeliveryLimit);

@@ -123,8 +123,8 @@ impl Lease {
 impl Drop for Lease {
     fn drop(&mut self) {
         if !self.is_settled {
-            let requeue = Command::Settle(self.tag, Settlement::Requeue);
-            self.queue.submit(requeue);
+            let redeliver = Command::Settle(self.tag, Settlement::Redeliver);
+            self.queue.submit(redeliver);
         }
     }
 }

@@ -4,11 +4,12 @@ use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::{env, fs, io, process};
+use std::{fs, io, process};
 
-use anyhow::{Context, bail};
+use anyhow::Context;
 
 use super::BrokerOptions;
+use super::installation::Installation;
 use crate::folder::RunFolder;
 use crate::guard::Guarded;
 use crate::ports::free_port;
@@ -72,7 +73,7 @@ impl Node {
     /// outlives the node.
     pub(super) fn spawn_epmd(&self) -> io::Result<Guarded> {
         let output = fs::File::create(self.folder.join("log/epmd"))?;
-        Guarded::spawn("epmd", |command| {
+        Guarded::spawn(self.installation.epmd(), |command| {
             command
                 .args(["-address", "127.0.0.1", "-port"])
                 .arg(self.epmd_port.to_string())
@@ -105,7 +106,7 @@ impl Node {
         let folder = |name: &str| self.folder.join(name);
         command
             .env_clear()
-            .env("PATH", env::var_os("PATH").unwrap_or_default())
+            .env("PATH", self.installation.search_path())
             .env("LANG", "C.UTF-8")
             // Folder of the Erlang cookie.
             .env("HOME", &self.folder)
@@ -143,47 +144,6 @@ fn node_name(folder: &RunFolder) -> String {
         format!("wahook-{}-{number}@localhost", process::id())
     } else {
         "wahook@localhost".to_owned()
-    }
-}
-
-/// Folders of RabbitMQ's own scripts and applications. The scripts that Debian puts on the
-/// PATH require the system's user and folders, so they are not used.
-#[derive(Debug)]
-pub(super) struct Installation {
-    scripts: PathBuf,
-    plugins: PathBuf,
-}
-
-impl Installation {
-    fn find() -> anyhow::Result<Self> {
-        let path = env::var_os("PATH").unwrap_or_default();
-        let candidates = std::iter::once(PathBuf::from("/usr/lib/rabbitmq/bin"))
-            .chain(env::split_paths(&path))
-            .map(|folder| folder.join("rabbitmq-server"));
-        for candidate in candidates {
-            let Ok(script) = candidate.canonicalize() else {
-                continue;
-            };
-            let Some(scripts) = script.parent() else {
-                continue;
-            };
-            let plugins = scripts.join("../plugins");
-            if plugins.is_dir() {
-                return Ok(Self {
-                    scripts: scripts.to_owned(),
-                    plugins,
-                });
-            }
-        }
-        bail!("rabbitmq-server is not installed; run deploy/local/install.sh")
-    }
-
-    pub(super) fn rabbitmqctl(&self) -> PathBuf {
-        self.scripts.join("rabbitmqctl")
-    }
-
-    fn rabbitmq_server(&self) -> PathBuf {
-        self.scripts.join("rabbitmq-server")
     }
 }
 

@@ -243,6 +243,7 @@ async fn mixed(test: Test) {
         (got == wanted).then_some(())
     };
     eventually(SOON, "exactly the matched events", is_all).await;
-    let depth = several.depth("wahook.unwanted").await;
-    assert_eq!(depth, 0, "unmatched events are not stored");
+    // The queue drops them by a time to live of 0, a moment later on a busy machine.
+    let is_empty = || async { (several.depth("wahook.unwanted").await == 0).then_some(()) };
+    eventually(SOON, "no stored unmatched events", is_empty).await;
 }

@@ -34,8 +34,10 @@ pub(crate) struct SettledMessage<A = Acker> {
 pub(super) enum Step<A> {
     /// Acks this message, and with `and_below` all before it.
     Ack { acker: A, and_below: bool },
-    /// Requeues or rejects this message.
+    /// Dead-letters this message, or requeues it without counting the delivery.
     Nack { acker: A, requeue: bool },
+    /// Requeues this message and counts the delivery.
+    Redeliver { acker: A },
 }
 
 /// Settled messages whose acks are not written yet. Pure: the time is a
@@ -65,7 +67,7 @@ impl<A> Default for AckBatcher<A> {
 }
 
 impl<A> AckBatcher<A> {
-    /// Adds a settled message; rejects and requeues go into `steps` at once.
+    /// Adds a settled message; all but acks go into `steps` at once.
     pub(super) fn add(
         &mut self,
         settled: SettledMessage<A>,
@@ -92,6 +94,7 @@ impl<A> AckBatcher<A> {
                 let requeue = settlement == Settlement::Requeue;
                 steps.push(Step::Nack { acker, requeue });
             }
+            Settlement::Redeliver => steps.push(Step::Redeliver { acker }),
         }
     }
 

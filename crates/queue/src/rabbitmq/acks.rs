@@ -2,7 +2,7 @@
 
 use lapin::{
     Acker, Channel,
-    options::{BasicAckOptions, BasicNackOptions},
+    options::{BasicAckOptions, BasicNackOptions, BasicRejectOptions},
 };
 use std::{sync::Arc, time::Duration};
 use tokio::{
@@ -15,8 +15,8 @@ use crate::settlement::Settlement;
 
 /// Time limit for writing an ack; after it the connection is considered dead.
 pub(crate) const WRITE_LIMIT: Duration = Duration::from_secs(5);
-/// Settles one message of a subscription, once. Dropping it requeues the
-/// message, which would otherwise stay unacked until the connection closes.
+/// Settles one message of a subscription, once. Dropping it, as a panic
+/// does, returns the message, which would otherwise stay unacked until the connection closes.
 #[derive(Debug)]
 pub(crate) struct BatchedLease {
     tag: u64,
@@ -60,7 +60,7 @@ impl BatchedLease {
 
 impl Drop for BatchedLease {
     fn drop(&mut self) {
-        self.send(Settlement::Requeue);
+        self.send(Settlement::Redeliver);
     }
 }
 
@@ -88,6 +88,7 @@ impl DirectLease {
             Settlement::Ack => is_written(self.acker.ack(BasicAckOptions::default())).await,
             Settlement::Reject => is_written(nack(&self.acker, false)).await,
             Settlement::Requeue => is_written(nack(&self.acker, true)).await,
+            Settlement::Redeliver => is_written(redeliver(&self.acker)).await,
         }
     }
 }
@@ -152,12 +153,18 @@ async fn write_step(step: Step<Acker>) -> bool {
             is_written(acker.ack(BasicAckOptions { multiple })).await
         }
         Step::Nack { acker, requeue } => is_written(nack(&acker, requeue)).await,
+        Step::Redeliver { acker } => is_written(redeliver(&acker)).await,
     }
 }
 
 fn nack(acker: &Acker, requeue: bool) -> impl Future<Output = lapin::Result<bool>> {
     let multiple = false;
     acker.nack(BasicNackOptions { multiple, requeue })
+}
+
+/// RabbitMQ 4.3 counts a reject towards the delivery limit, but not a nack.
+fn redeliver(acker: &Acker) -> impl Future<Output = lapin::Result<bool>> {
+    acker.reject(BasicRejectOptions { requeue: true })
 }
 
 async fn is_written(step: impl Future<Output = lapin::Result<bool>>) -> bool {

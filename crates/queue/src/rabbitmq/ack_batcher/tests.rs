@@ -32,7 +32,7 @@ impl Broker {
                         self.outstanding = above;
                     }
                 }
-                Step::Nack { acker, .. } => {
+                Step::Nack { acker, .. } | Step::Redeliver { acker } => {
                     assert!(self.outstanding.remove(&acker), "unknown tag {acker}");
                     self.nacked.insert(acker);
                 }
@@ -116,7 +116,7 @@ proptest! {
             left = later;
             let mut steps = Vec::new();
             for tag in now {
-                let settlement = if nacks.contains(tag) { Settlement::Requeue } else { Settlement::Ack };
+                let settlement = if nacks.contains(tag) { Settlement::Redeliver } else { Settlement::Ack };
                 batcher.add(settled(*tag, settlement), Instant::now(), &mut steps);
             }
             batcher.ack_below_gap(&mut steps);
