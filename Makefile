@@ -2,10 +2,13 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help run crashes receiver picture-receiver reference test test-deploy test-compose chaos chaos-short chaos-programs debug-programs bench bench-micro instructions instructions-renew instructions-program fuzz lint language fmt purity build install
+.PHONY: help run crashes receiver picture-receiver reference test test-broker run-broker-suites test-deploy test-compose chaos chaos-short chaos-programs debug-programs bench bench-micro instructions instructions-renew instructions-program fuzz lint language fmt purity build install
 
 CARGO ?= cargo
 TARGET_DIR := $(or $(CARGO_TARGET_DIR),target)
+# RabbitMQ of tests and benchmarks: 4.3, or the one of the distribution (system).
+RABBITMQ ?= 4.3
+ON_BROKER := WAHOOK_TEST_RABBITMQ=$(RABBITMQ)
 # With MongoDB support of `wahook`, which `cargo run` omits.
 PROGRAMS := --package wahook-producer --package wahook-consumer --package wahook-receiver --package wahook \
   --features wahook/mongodb
@@ -33,8 +36,15 @@ reference: ## Write .env.example and the tables of docs/configuration.md from th
 	$(CARGO) run --package wahook-tools --bin wahook-reference
 
 test: install lint purity debug-programs ## Run all checks: format, language, lints, purity, all tests
-	WAHOOK_TEST_PROGRAMS=$(abspath $(TARGET_DIR))/debug $(CARGO) test --workspace --features wahook/mongodb --no-fail-fast
+	$(ON_BROKER) WAHOOK_TEST_PROGRAMS=$(abspath $(TARGET_DIR))/debug $(CARGO) test --workspace --features wahook/mongodb --no-fail-fast
 	$(CARGO) test --package wahook-failpoint --features armed
+
+test-broker: install debug-programs ## Run the suites that use RabbitMQ, on the one of the distribution
+	$(MAKE) run-broker-suites RABBITMQ=system
+
+run-broker-suites:
+	$(ON_BROKER) WAHOOK_TEST_PROGRAMS=$(abspath $(TARGET_DIR))/debug $(CARGO) test --workspace --features wahook/mongodb \
+	  --no-fail-fast --test harness --test queue_conformance --test faults --test endpoints --test pair
 
 # One build for programs and tests: two would compile many dependencies twice, with other features.
 debug-programs:
@@ -44,10 +54,10 @@ crashes: ## Kill the single process 200 times under load and count lost events (
 	WAHOOK_KILLS=200 $(CARGO) test --package wahook-tests --test standalone crashes -- --nocapture
 
 chaos: chaos-programs ## Run the fault matrix under load and count lost events (half an hour)
-	WAHOOK_TEST_PROGRAMS=$(TARGET_DIR)/chaos $(TARGET_DIR)/debug/wahook-chaos --write docs/reliability/faults.md
+	$(ON_BROKER) WAHOOK_TEST_PROGRAMS=$(TARGET_DIR)/chaos $(TARGET_DIR)/debug/wahook-chaos --write docs/reliability/faults.md
 
 chaos-short: chaos-programs ## Run the short form of the fault matrix (6 minutes)
-	WAHOOK_TEST_PROGRAMS=$(TARGET_DIR)/chaos $(TARGET_DIR)/debug/wahook-chaos --short
+	$(ON_BROKER) WAHOOK_TEST_PROGRAMS=$(TARGET_DIR)/chaos $(TARGET_DIR)/debug/wahook-chaos --short
 
 # Built with failpoints, separate from the release build.
 chaos-programs: install debug-programs
@@ -55,7 +65,7 @@ chaos-programs: install debug-programs
 
 bench: install ## Measure the programs against the floor; writes docs/performance/benchmarks.md
 	$(CARGO) build --release --bins $(PROGRAMS) --package wahook-bench
-	WAHOOK_TEST_PROGRAMS=$(TARGET_DIR)/release $(TARGET_DIR)/release/wahook-bench --write docs/performance/benchmarks.md
+	$(ON_BROKER) WAHOOK_TEST_PROGRAMS=$(TARGET_DIR)/release $(TARGET_DIR)/release/wahook-bench --write docs/performance/benchmarks.md
 
 bench-micro: ## Time each step of processing a message (two minutes after the build)
 	$(CARGO) bench --profile chaos --package wahook-bench --bench message
@@ -101,14 +111,14 @@ build: ## Build the programs for production, with link-time optimisation, into t
 	$(CARGO) build --profile dist --bins $(PROGRAMS)
 
 test-deploy: ## Test deploy/: dashboards and alerts with a real Prometheus, manifests
-	@deploy/local/install.sh rabbitmq mongod prometheus picture kubernetes
+	@deploy/local/install.sh rabbitmq4 mongod prometheus picture kubernetes
 	promtool check config deploy/prometheus/prometheus.yml
 	promtool check rules deploy/prometheus/rules/*.yml
 	promtool test rules deploy/prometheus/tests/*.yml
 	python3 deploy/grafana/dashboards.py --check
 	PYTHONPATH=.local/kubernetes python3 deploy/kubernetes/check.py
 	@$(MAKE) debug-programs
-	WAHOOK_TEST_PROGRAMS=$(abspath $(TARGET_DIR))/debug $(TARGET_DIR)/debug/wahook-deploy-proof --data $(TARGET_DIR)/deploy-proof.json
+	$(ON_BROKER) WAHOOK_TEST_PROGRAMS=$(abspath $(TARGET_DIR))/debug $(TARGET_DIR)/debug/wahook-deploy-proof --data $(TARGET_DIR)/deploy-proof.json
 	PYTHONPATH=.local/picture python3 deploy/grafana/picture.py $(TARGET_DIR)/deploy-proof.json $(TARGET_DIR)/dashboard.png
 
 test-compose: ## Test images and docker-compose.yml with a real Docker Engine (root, some minutes)
@@ -116,4 +126,4 @@ test-compose: ## Test images and docker-compose.yml with a real Docker Engine (r
 	tests/compose/run.sh
 
 install: ## Install missing servers and tools for the tests
-	@deploy/local/install.sh rabbitmq mongod node python schemathesis browser flask php go
+	@deploy/local/install.sh rabbitmq rabbitmq4 mongod node python schemathesis browser flask php go

@@ -27,7 +27,7 @@ main() {
   import "$slim" debian:bookworm-slim --change 'CMD ["bash"]'
   import "$all" wahook-standins
   image rust:1.95-slim-bookworm 'ENV PATH=/usr/local/rust/bin:/usr/bin:/bin CARGO_HOME=/usr/local/cargo CARGO_NET_OFFLINE=true'
-  image rabbitmq:4-management 'ENV HOME=/var/lib/rabbitmq
+  image rabbitmq:4.3-management 'ENV HOME=/var/lib/rabbitmq
 VOLUME /var/lib/rabbitmq
 USER rabbitmq
 ENTRYPOINT ["/usr/lib/rabbitmq/bin/rabbitmq-server"]'
