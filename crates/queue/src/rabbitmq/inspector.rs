@@ -2,16 +2,16 @@
 //!
 //! Messages can be read only by taking them. When a look ends, the broker
 //! requeues all of them, in another order and marked as redelivered; until then
-//! they are hidden from other consumers. Each look counts as one of the
-//! deliveries that a queue's `x-delivery-limit` allows, so a work queue must
-//! not be inspected often (see [`Seen::deliveries`]); dead letters and results
-//! have no limit.
+//! they are hidden from other consumers. Before RabbitMQ 4.3 each look counts as
+//! one of the deliveries that a queue's `x-delivery-limit` allows, so a work queue
+//! must not be inspected often (see [`Seen::deliveries`]); dead letters and
+//! results have no limit.
 
 use bytes::Bytes;
 use futures_util::StreamExt;
 use lapin::{
     BasicProperties, Channel, Connection, Consumer,
-    options::{BasicConsumeOptions, BasicQosOptions},
+    options::{BasicCancelOptions, BasicConsumeOptions, BasicNackOptions, BasicQosOptions},
     types::{AMQPValue, FieldTable},
 };
 use std::time::Duration;
@@ -85,7 +85,7 @@ impl Inspector {
         let channel = connection::channel(&self.connection).await?;
         match with_deadline(connection::declare_passive(&channel, queue)).await? {
             Ok(declared) => {
-                close_channel(&channel).await;
+                let _ = with_deadline(channel.close(200, "seen".into())).await;
                 Ok(Some(Depth {
                     messages: declared.message_count(),
                     consumers: declared.consumer_count(),
@@ -120,7 +120,7 @@ pub struct Look<'a> {
     queue: String,
     left: u32,
     current: Option<Subscription>,
-    full: Vec<Channel>,
+    full: Vec<Subscription>,
 }
 
 struct Subscription {
@@ -147,7 +147,7 @@ impl Look<'_> {
         };
         let Ok(next) = timeout(IDLE_LIMIT, subscription.consumer.next()).await else {
             self.left = 0;
-            self.full.push(subscription.channel);
+            self.full.push(subscription);
             return Ok(None);
         };
         let Some(delivery) = next.transpose()? else {
@@ -160,7 +160,7 @@ impl Look<'_> {
         if subscription.held < MAX_PER_SUBSCRIPTION {
             self.current = Some(subscription);
         } else {
-            self.full.push(subscription.channel);
+            self.full.push(subscription);
         }
         Ok(Some(Seen {
             properties: delivery.properties,
@@ -170,11 +170,8 @@ impl Look<'_> {
 
     /// Ends the look; all messages are requeued.
     pub async fn requeue(self) {
-        for channel in &self.full {
-            close_channel(channel).await;
-        }
-        if let Some(current) = &self.current {
-            close_channel(&current.channel).await;
+        for subscription in self.full.into_iter().chain(self.current) {
+            subscription.requeue().await;
         }
     }
 
@@ -194,10 +191,26 @@ impl Look<'_> {
     }
 }
 
-/// Closes a channel, which requeues its messages.
-async fn close_channel(channel: &Channel) {
-    // If the connection is closed, the broker requeues the messages by itself.
-    let _ = with_deadline(channel.close(200, "seen".into())).await;
+/// Delivery tag that stands for all messages of a channel.
+const ALL_UNACKED: u64 = 0;
+const RETURN_ALL: BasicNackOptions = BasicNackOptions {
+    multiple: true,
+    requeue: true,
+};
+
+impl Subscription {
+    /// Requeues all messages and closes the channel. If the connection is closed, the broker
+    /// requeues the messages by itself.
+    async fn requeue(self) {
+        let Self {
+            channel, consumer, ..
+        } = self;
+        // The messages must not come back to this subscription.
+        let cancel = channel.basic_cancel(consumer.tag(), BasicCancelOptions::default());
+        let _ = with_deadline(cancel).await;
+        let _ = with_deadline(channel.basic_nack(ALL_UNACKED, RETURN_ALL)).await;
+        let _ = with_deadline(channel.close(200, "seen".into())).await;
+    }
 }
 
 /// Message that a look has read.
