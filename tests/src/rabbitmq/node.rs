@@ -8,7 +8,7 @@ use std::{env, fs, io, process};
 
 use anyhow::{Context, bail};
 
-use super::BrokerOptions;
+use super::options::BrokerOptions;
 use crate::folder::RunFolder;
 use crate::guard::Guarded;
 use crate::ports::free_port;
