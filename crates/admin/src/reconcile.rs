@@ -23,7 +23,7 @@ use wahook_delivery_log::LogReader;
 use wahook_domain::{EndpointName, EventId, PREFETCH_FACTOR, UnixMillis};
 use wahook_queue::{
     BrokerUri, Inspector,
-    topology::{DEAD_QUEUE, RESULTS_QUEUE, work_queue},
+    topology::{DEAD_QUEUE, RESULTS_QUEUE, wait_queue, work_queue},
 };
 use wahook_runtime::{
     Age, Moment, Settings, Shutdown, clock,
@@ -267,8 +267,7 @@ async fn queue_rows(search: &Search<'_>) -> anyhow::Result<Vec<QueueRow>> {
     for (endpoint, depth) in queues(search).await? {
         rows.push(QueueRow::new(work_queue(&endpoint), depth));
     }
-    let waits = search.tally.wait_queues.keys();
-    let waits = waits.map(|wait_ms| format!("wahook.wait.{wait_ms}"));
+    let waits = search.tally.wait_queues.iter().copied().map(wait_queue);
     let others = [DEAD_QUEUE.to_owned(), RESULTS_QUEUE.to_owned()];
     for queue in waits.chain(others) {
         if let Some(depth) = search.inspector.depth(&queue).await? {
