@@ -8,7 +8,7 @@ use wahook_delivery_log::LogReader;
 use wahook_mongo_log::LogSettings;
 use wahook_runtime::{
     health,
-    program::{self, Program},
+    program::{self, Program, ProgramArguments},
     settings::help::help,
 };
 
@@ -16,9 +16,8 @@ use wahook_runtime::{
 #[derive(Parser)]
 #[command(name = "wahook-consumer", version, args_conflicts_with_subcommands = true, after_help = help(PROGRAM_SETTINGS))]
 struct Arguments {
-    /// Print the effective settings, one line each, secrets redacted, and exit
-    #[arg(long)]
-    print_config: bool,
+    #[command(flatten)]
+    program: ProgramArguments,
     #[command(subcommand)]
     command: Option<Command>,
 }
@@ -53,7 +52,7 @@ fn main() -> ExitCode {
     match arguments.command {
         None => program::start(Program {
             name: "wahook-consumer",
-            print_config: arguments.print_config,
+            arguments: arguments.program,
             prefixes: &["CONSUMER_", "WEBHOOK_", "MONGODB_"],
             read: ConsumerSettings::read,
             run: wahook_consumer::run,

@@ -8,7 +8,7 @@ use wahook_consumer::DeliverySettings;
 use wahook_producer::ProducerSettings;
 use wahook_runtime::{
     health,
-    program::{self, Program},
+    program::{self, Program, ProgramArguments},
     settings::help,
 };
 
@@ -19,9 +19,8 @@ use wahook_runtime::{
 #[derive(Parser)]
 #[command(name = "wahook", version, args_conflicts_with_subcommands = true, after_help = settings())]
 struct Arguments {
-    /// Print the effective settings, one line each, secrets redacted, and exit
-    #[arg(long)]
-    print_config: bool,
+    #[command(flatten)]
+    program: ProgramArguments,
     #[command(subcommand)]
     command: Option<Command>,
 }
@@ -65,7 +64,7 @@ fn main() -> ExitCode {
     match arguments.command {
         None => program::start(Program {
             name: "wahook",
-            print_config: arguments.print_config,
+            arguments: arguments.program,
             prefixes: &["WAHOOK_", "PRODUCER_", "CONSUMER_", "WEBHOOK_"],
             read: StandaloneSettings::read,
             run: wahook::run,
