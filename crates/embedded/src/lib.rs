@@ -23,6 +23,7 @@ mod open;
 mod queues;
 mod reader;
 mod records;
+mod request;
 mod retention;
 mod schema;
 mod store;
