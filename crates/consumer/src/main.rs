@@ -4,7 +4,6 @@ use clap::{Parser, Subcommand};
 use std::process::ExitCode;
 use wahook_admin::{dead, reconcile};
 use wahook_consumer::{ConsumerSettings, DeliverySettings, PROGRAM_SETTINGS};
-use wahook_delivery_log::LogReader;
 use wahook_mongo_log::LogSettings;
 use wahook_runtime::{
     health,
@@ -70,8 +69,8 @@ fn main() -> ExitCode {
                 Some((broker?, log?))
             },
             |(settings, log), shutdown| {
-                let log = async move { Ok(Box::new(log.open().await?) as Box<dyn LogReader>) };
-                reconcile::run(arguments, settings, log, shutdown)
+                let sources = async move { settings.open(Box::new(log.open().await?)).await };
+                reconcile::run(arguments, sources, shutdown)
             },
         ),
         Some(Command::Health { ready }) => program::run_command(

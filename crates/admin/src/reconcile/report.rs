@@ -104,7 +104,7 @@ fn in_words(discrepancy: &Discrepancy) -> (&'static str, String) {
         ),
         Discrepancy::RetryOverdue { due } => (
             "retry-missing",
-            format!("next attempt was due at {}", due.to_iso8601()),
+            format!("no message for the attempt due at {}", due.to_iso8601()),
         ),
         Discrepancy::WaitQueueShort { wait } => {
             let queue = wait_queue(*wait);
