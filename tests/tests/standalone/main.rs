@@ -6,6 +6,7 @@ mod full_disk;
 mod life;
 mod migration;
 mod poison;
+mod reconcile;
 mod start;
 mod system;
 mod watch;
