@@ -4,6 +4,15 @@
 //! process, even after `kill -9`. A failure in the harness fails the test with its cause;
 //! methods named `try_…` return the failure instead.
 
+// `Cargo.toml` allows these for the tests; programs use the harness as well.
+#![warn(
+    clippy::cast_possible_truncation,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::unwrap_used
+)]
+
 pub mod amqp_wire;
 pub mod browser;
 pub mod eventually;

@@ -2,6 +2,7 @@
 
 mod installation;
 mod node;
+mod options;
 
 use std::collections::BTreeMap;
 use std::process::{Command, Stdio};
@@ -19,30 +20,11 @@ use crate::folder::{RunFolder, tail};
 use crate::guard::Guarded;
 use crate::or_fail;
 use node::Node;
+pub use options::BrokerOptions;
 
 /// A node starts in 3 to 8 s on two cores; the margin is for a busy machine.
 const READY_WITHIN: Duration = Duration::from_secs(300);
 const STOPPED_WITHIN: Duration = Duration::from_secs(120);
-
-#[derive(Debug, Clone, Default)]
-pub struct BrokerOptions {
-    /// Plugins to enable, with their dependencies. Each adds start-up time.
-    pub plugins: Vec<String>,
-}
-
-impl BrokerOptions {
-    /// Options with the Prometheus plugin and its dependencies.
-    pub fn with_metrics() -> Self {
-        let plugins = [
-            "rabbitmq_prometheus",
-            "rabbitmq_management_agent",
-            "rabbitmq_web_dispatch",
-        ];
-        Self {
-            plugins: plugins.map(str::to_owned).to_vec(),
-        }
-    }
-}
 
 /// Broker that runs, or was killed and can be restarted.
 #[derive(Debug)]

@@ -1,7 +1,5 @@
 //! Links and anchors of all documents resolve, every page is reachable, lengths are within limits.
 
-#![allow(clippy::expect_used, reason = "a test fails by panicking")]
-
 use std::collections::{BTreeMap, BTreeSet};
 use std::{fs, path::Path, path::PathBuf};
 

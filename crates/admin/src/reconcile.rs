@@ -2,6 +2,7 @@
 //! the broker.
 
 mod accepted;
+mod account;
 mod broker_state;
 mod classify;
 mod patience;
@@ -13,31 +14,26 @@ use anyhow::{Context, ensure};
 use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
 use std::{
-    collections::BTreeSet,
     io::{Write, stdout},
     path::PathBuf,
     time::Duration,
 };
-use tokio::time::Instant;
 use wahook_delivery_log::LogReader;
-use wahook_domain::{EndpointName, EventId, PREFETCH_FACTOR, UnixMillis};
-use wahook_queue::{
-    BrokerUri, Inspector,
-    topology::{DEAD_QUEUE, RESULTS_QUEUE, work_queue},
-};
+use wahook_domain::{EndpointName, PREFETCH_FACTOR};
+use wahook_queue::{BrokerUri, Inspector};
 use wahook_runtime::{
     Age, Moment, Settings, Shutdown, clock,
     settings::shared::{AMQP_URL, read_timeout},
 };
 
-use report::{Finding, QueueRow, Report, Row, Scope};
+use account::{Selection, search_and_report};
 use search::{Search, SearchOptions};
 
 /// Time for a retry's confirm and the log, in addition to the requests.
 const CONFIRM_AND_LOG_TIME: Duration = Duration::from_secs(15);
+/// Default grace period if no message is hidden: time for messages that move between two reads.
+const MIN_GRACE: Duration = Duration::from_secs(2);
 const DEFAULT_WINDOW: Duration = Duration::from_secs(24 * 60 * 60);
-/// Safety margin: the log removes a record up to a minute after it expires.
-const REMOVAL_MARGIN: Duration = Duration::from_secs(5 * 60);
 
 /// Arguments of `reconcile`.
 #[derive(Debug, Args)]
@@ -57,9 +53,9 @@ pub struct ReconcileArguments {
     /// Ignore missing dead letters
     #[arg(long)]
     discarded: bool,
-    /// Time to wait for messages in flight [default: 8 x WEBHOOK_TIMEOUT + 15s]
+    /// Time to wait for messages in flight [default: 8 x WEBHOOK_TIMEOUT + 15s; 2s for a data file]
     ///
-    /// At least 8 times the longest timeout of an endpoint (or its rate limit's interval, if longer) plus 15s: a consumer may hold a message that long.
+    /// At least 8 times the longest timeout of an endpoint (or its rate limit's interval, if longer) plus 15s: a consumer may hold a message that long. A data file shows the messages that are held, too.
     #[arg(long, value_name = "TIME")]
     grace: Option<Age>,
     /// Print one JSON object
@@ -67,7 +63,16 @@ pub struct ReconcileArguments {
     json: bool,
 }
 
-/// Settings of `reconcile`, except the location of the log.
+/// Log and queues to compare, and how they are read.
+pub struct Sources {
+    pub log: Box<dyn LogReader>,
+    pub inspector: Inspector,
+    /// Maximum time for which a consumer may hold a message that can't be seen meanwhile;
+    /// zero for a data file, which shows all messages.
+    pub max_hold: Duration,
+}
+
+/// Settings of `reconcile` on RabbitMQ.
 #[derive(Debug)]
 pub struct ReconcileSettings {
     broker: BrokerUri,
@@ -85,37 +90,49 @@ impl ReconcileSettings {
             webhook_timeout: webhook_timeout?,
         })
     }
+
+    /// Connects to the broker.
+    ///
+    /// # Errors
+    /// If it can't be reached.
+    pub async fn open(&self, log: Box<dyn LogReader>) -> anyhow::Result<Sources> {
+        Ok(Sources {
+            log,
+            inspector: Inspector::open(&self.broker, "wahook-consumer reconcile").await?,
+            max_hold: self.webhook_timeout * PREFETCH_FACTOR.into() + CONFIRM_AND_LOG_TIME,
+        })
+    }
 }
 
-/// Returns true if every delivery is accounted for. `log` opens the delivery log.
+/// Returns true if every delivery is accounted for. `sources` opens log and queues.
 ///
 /// # Errors
 /// Fails if that can't be determined: the broker or the log is unavailable, or a
 /// missing message may be in a queue that can't be read.
 pub async fn run(
     arguments: ReconcileArguments,
-    settings: ReconcileSettings,
-    log: impl Future<Output = anyhow::Result<Box<dyn LogReader>>>,
+    sources: impl Future<Output = anyhow::Result<Sources>>,
     shutdown: Shutdown,
 ) -> anyhow::Result<bool> {
-    let reconciled = reconcile(arguments, settings, log, &shutdown).await;
+    let reconciled = reconcile(arguments, sources, &shutdown).await;
     reconciled.context("reconciliation incomplete")
 }
 
 async fn reconcile(
     arguments: ReconcileArguments,
-    settings: ReconcileSettings,
-    log: impl Future<Output = anyhow::Result<Box<dyn LogReader>>>,
+    sources: impl Future<Output = anyhow::Result<Sources>>,
     shutdown: &Shutdown,
 ) -> anyhow::Result<bool> {
-    let selection = Selection::from_arguments(&arguments)?;
-    let log = log.await?;
-    let inspector = Inspector::open(&settings.broker, "wahook-consumer reconcile").await?;
-    let max_hold = settings.webhook_timeout * PREFETCH_FACTOR.into() + CONFIRM_AND_LOG_TIME;
+    let selection = selection(&arguments)?;
+    let Sources {
+        log,
+        inspector,
+        max_hold,
+    } = sources.await?;
     let options = SearchOptions {
         endpoints: arguments.endpoint.iter().cloned().collect(),
         max_hold,
-        grace: arguments.grace.map_or(max_hold, Age::get),
+        grace: arguments.grace.map_or(max_hold.max(MIN_GRACE), Age::get),
         dead_letters_discarded: arguments.discarded,
     };
     let search = Search::new(options, &*log, &inspector, shutdown, progress());
@@ -134,148 +151,22 @@ async fn reconcile(
     })
 }
 
-/// Deliveries to account for.
-enum Selection {
-    Window(UnixMillis, UnixMillis),
-    Ids(BTreeSet<EventId>),
-}
-
-impl Selection {
-    fn from_arguments(arguments: &ReconcileArguments) -> anyhow::Result<Self> {
-        if let Some(path) = &arguments.accepted {
-            return accepted::read(path).map(Self::Ids);
-        }
-        let now = clock::now();
-        let since = match &arguments.since {
-            Some(since) => since.before(now),
-            None => now.minus(DEFAULT_WINDOW),
-        };
-        let until = arguments
-            .until
-            .as_ref()
-            .map_or(now, |until| until.before(now));
-        ensure!(since < until, "--since must be before --until");
-        Ok(Self::Window(since, until))
+/// Returns the deliveries that the arguments select.
+fn selection(arguments: &ReconcileArguments) -> anyhow::Result<Selection> {
+    if let Some(path) = &arguments.accepted {
+        return accepted::read(path).map(Selection::Ids);
     }
-}
-
-async fn search_and_report(mut search: Search<'_>, selection: Selection) -> anyhow::Result<Report> {
-    let mut notes = Vec::new();
-    let scope = match selection {
-        Selection::Ids(ids) => {
-            search.check_ids(&ids).await?;
-            search.resolve().await?;
-            Scope::Ids {
-                accepted: ids.len(),
-            }
-        }
-        Selection::Window(requested, until) => {
-            let since = limit_to_retention(&search, requested).await?;
-            if since != requested {
-                notes.push(format!(
-                    "the log keeps no records from before {}",
-                    since.to_iso8601()
-                ));
-            }
-            search.check_window(since, until).await?;
-            search.resolve().await?;
-            for (endpoint, depth) in queues(&search).await? {
-                search.tally.add_unread(&endpoint, depth.messages);
-            }
-            report::window(since, until)
-        }
+    let now = clock::now();
+    let since = match &arguments.since {
+        Some(since) => since.before(now),
+        None => now.minus(DEFAULT_WINDOW),
     };
-    search.bar.finish_and_clear();
-    report(&search, scope, notes).await
-}
-
-/// Returns the start of the window, but no earlier than the log's retention allows.
-async fn limit_to_retention(search: &Search<'_>, since: UnixMillis) -> anyhow::Result<UnixMillis> {
-    let lifetime = search.log.lifetime().await?;
-    let oldest = lifetime.map(|lifetime| {
-        let kept = lifetime.saturating_sub(REMOVAL_MARGIN);
-        clock::now().minus(kept)
-    });
-    Ok(oldest.map_or(since, |oldest| since.max(oldest)))
-}
-
-async fn queues(search: &Search<'_>) -> anyhow::Result<Vec<(EndpointName, wahook_queue::Depth)>> {
-    let mut queues = Vec::new();
-    for (endpoint, _) in search.watched() {
-        if let Some(depth) = search.inspector.depth(&work_queue(endpoint)).await? {
-            queues.push((endpoint.clone(), depth));
-        }
-    }
-    Ok(queues)
-}
-
-async fn report(
-    search: &Search<'_>,
-    scope: Scope,
-    mut notes: Vec<String>,
-) -> anyhow::Result<Report> {
-    let now = Instant::now();
-    let (findings, undetermined): (Vec<_>, Vec<_>) = search
-        .unresolved
-        .iter()
-        .partition(|delivery| search.is_finding(delivery, now));
-    let adds_up = match (findings.is_empty(), undetermined.is_empty()) {
-        (false, _) => Some(false),
-        (true, true) => Some(true),
-        (true, false) => None,
-    };
-    if search.tally.foreign > 0 {
-        let foreign = search.tally.foreign;
-        notes.push(format!(
-            "{foreign} documents in the log are not from wahook"
-        ));
-    }
-    if search.broker_state.unreadable > 0 {
-        let unreadable = search.broker_state.unreadable;
-        notes.push(format!(
-            "{unreadable} dead letters have no event id or endpoint; see `dead list`"
-        ));
-    }
-    let SearchOptions {
-        max_hold, grace, ..
-    } = search.options;
-    if !findings.is_empty() && grace < max_hold {
-        notes.push(format!(
-            "a consumer may hold a message for {max_hold:?}, longer than --grace: \
-             missing messages may be there"
-        ));
-    }
-    let total = search.tally.total();
-    let endpoints = search.tally.endpoints.iter().map(|(endpoint, counts)| Row {
-        endpoint: endpoint.to_string(),
-        counts: *counts,
-    });
-    Ok(Report {
-        adds_up,
-        scope,
-        total,
-        endpoints: endpoints.collect(),
-        queues: queue_rows(search).await?,
-        findings: findings.into_iter().map(Finding::new).collect(),
-        undetermined: undetermined.into_iter().map(Finding::new).collect(),
-        notes,
-    })
-}
-
-async fn queue_rows(search: &Search<'_>) -> anyhow::Result<Vec<QueueRow>> {
-    let mut rows = Vec::new();
-    for (endpoint, depth) in queues(search).await? {
-        rows.push(QueueRow::new(work_queue(&endpoint), depth));
-    }
-    let waits = search.tally.wait_queues.keys();
-    let waits = waits.map(|wait_ms| format!("wahook.wait.{wait_ms}"));
-    let others = [DEAD_QUEUE.to_owned(), RESULTS_QUEUE.to_owned()];
-    for queue in waits.chain(others) {
-        if let Some(depth) = search.inspector.depth(&queue).await? {
-            rows.push(QueueRow::new(queue, depth));
-        }
-    }
-    Ok(rows)
+    let until = arguments
+        .until
+        .as_ref()
+        .map_or(now, |until| until.before(now));
+    ensure!(since < until, "--since must be before --until");
+    Ok(Selection::Window(since, until))
 }
 
 /// Progress bar, shown on a terminal only.

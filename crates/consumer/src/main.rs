@@ -4,11 +4,10 @@ use clap::{Parser, Subcommand};
 use std::process::ExitCode;
 use wahook_admin::{dead, reconcile};
 use wahook_consumer::{ConsumerSettings, DeliverySettings, PROGRAM_SETTINGS};
-use wahook_delivery_log::LogReader;
 use wahook_mongo_log::LogSettings;
 use wahook_runtime::{
     health,
-    program::{self, Program},
+    program::{self, Program, ProgramArguments},
     settings::help::help,
 };
 
@@ -16,9 +15,8 @@ use wahook_runtime::{
 #[derive(Parser)]
 #[command(name = "wahook-consumer", version, args_conflicts_with_subcommands = true, after_help = help(PROGRAM_SETTINGS))]
 struct Arguments {
-    /// Print the effective settings, one line each, secrets redacted, and exit
-    #[arg(long)]
-    print_config: bool,
+    #[command(flatten)]
+    program: ProgramArguments,
     #[command(subcommand)]
     command: Option<Command>,
 }
@@ -53,7 +51,7 @@ fn main() -> ExitCode {
     match arguments.command {
         None => program::start(Program {
             name: "wahook-consumer",
-            print_config: arguments.print_config,
+            arguments: arguments.program,
             prefixes: &["CONSUMER_", "WEBHOOK_", "MONGODB_"],
             read: ConsumerSettings::read,
             run: wahook_consumer::run,
@@ -71,8 +69,8 @@ fn main() -> ExitCode {
                 Some((broker?, log?))
             },
             |(settings, log), shutdown| {
-                let log = async move { Ok(Box::new(log.open().await?) as Box<dyn LogReader>) };
-                reconcile::run(arguments, settings, log, shutdown)
+                let sources = async move { settings.open(Box::new(log.open().await?)).await };
+                reconcile::run(arguments, sources, shutdown)
             },
         ),
         Some(Command::Health { ready }) => program::run_command(

@@ -1,8 +1,8 @@
 //! Documented members of the known events' data, and the check against them.
 
 use crate::{
-    envelope::Fault,
     event::KnownEvent,
+    fault::Fault,
     json::{Node, Object},
 };
 

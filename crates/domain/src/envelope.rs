@@ -1,12 +1,11 @@
 //! Ingestion: turns a request of a gateway into an accepted event with defaults
 //! and an id, or rejects it with all faults.
 
-use serde::Serialize;
-
 use crate::{
     body::CanonicalBody,
     documented,
     event::{EventName, InvalidEventName},
+    fault::Fault,
     id::EventId,
     json::{self, JsonFault, Node, Object, Text},
     time::UnixMillis,
@@ -32,24 +31,6 @@ pub struct AcceptedEvent {
     pub body: CanonicalBody,
     /// Deviations from the documented format.
     pub warnings: Vec<Fault>,
-}
-
-/// Fault of an event.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Fault {
-    /// Place, as a JSON pointer (RFC 6901).
-    pub pointer: String,
-    /// Description: "must be a string, is null".
-    pub message: String,
-}
-
-impl Fault {
-    pub(crate) fn new(pointer: impl Into<String>, message: impl Into<String>) -> Self {
-        Self {
-            pointer: pointer.into(),
-            message: message.into(),
-        }
-    }
 }
 
 /// Reason why an event is rejected.

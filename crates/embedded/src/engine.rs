@@ -1,6 +1,10 @@
 //! Thread that owns the data file: collects requests, writes them in one transaction,
 //! replies, delivers messages, and repeats.
 
+mod loading;
+mod upkeep;
+mod writing;
+
 use std::{
     sync::{
         Arc,
@@ -11,58 +15,25 @@ use std::{
 };
 
 use rusqlite::Connection;
-use tokio::sync::{oneshot, watch};
-use wahook_delivery_log::{LogUnavailable, WriteReport};
-use wahook_domain::{AttemptResult, DeliveryRecord, EndpointName, EventId, UnixMillis};
+use tokio::sync::watch;
+use wahook_delivery_log::LogUnavailable;
+use wahook_domain::UnixMillis;
 use wahook_queue::{
-    DeathReason, LinkState, Topology,
-    local::{Command, SharedQueue, Tag},
+    LinkState, Topology,
+    local::{Command, SharedQueue},
 };
 use wahook_runtime::clock;
 
 use crate::{
-    batch::{BatchWriter, Change, Outcome},
-    declared,
-    error::unavailable,
-    messages,
-    queues::{Queues, Ready},
-    records, retention,
+    batch::Change, declared, error::unavailable, messages, queues::Queues, records,
+    request::Request, retention,
 };
 
 /// Maximum number of requests in one transaction.
 const MAX_REQUESTS: usize = 1_024;
-/// Maximum number of unconfirmed publishes; more are rejected.
-pub(crate) const MAX_UNCONFIRMED: usize = 8_192;
 /// Interval for work without a request: probing a full disk, and reading messages that
 /// another process has written to the file.
 const TICK: Duration = Duration::from_millis(500);
-/// Interval between removals of expired records.
-const REMOVE_EVERY: Duration = Duration::from_secs(60);
-/// Maximum number of messages per read of a queue.
-const READ_BATCH: usize = 512;
-/// Deviation of the wall clock from the monotonic clock, in milliseconds, above which the
-/// wall clock was set.
-const CLOCK_STEP_MS: i64 = 1_000;
-
-/// Request to the store's thread.
-pub(crate) enum Request {
-    Queue(Command),
-    Write {
-        results: Vec<AttemptResult>,
-        answer: oneshot::Sender<Result<WriteReport, LogUnavailable>>,
-    },
-    Find {
-        id: EventId,
-        endpoint: EndpointName,
-        answer: oneshot::Sender<Result<Option<DeliveryRecord>, LogUnavailable>>,
-    },
-    Retain {
-        days: Option<u32>,
-        answer: oneshot::Sender<Result<(), LogUnavailable>>,
-    },
-    Ping(oneshot::Sender<Result<(), LogUnavailable>>),
-    Stop,
-}
 
 pub(crate) struct Engine {
     db: Connection,
@@ -241,250 +212,5 @@ impl Engine {
             }
         }
         None
-    }
-
-    /// Writes all changes in one transaction and replies to their callers.
-    fn write(&mut self, changes: Vec<Change>, now: UnixMillis) -> rusqlite::Result<()> {
-        let next_due = messages::next_due(&self.db).unwrap_or_default();
-        let is_due = next_due.is_some_and(|due| due <= now);
-        let removes = self.is_removal_due();
-        if changes.is_empty() && !is_due && !removes && self.write_error.is_none() {
-            return Ok(());
-        }
-        let written = self.transaction(|engine| {
-            let mut writer = engine.batch_writer(now);
-            let moved = if is_due {
-                writer.move_due()?
-            } else {
-                Vec::new()
-            };
-            let mut outcomes = Vec::with_capacity(changes.len());
-            for change in &changes {
-                outcomes.push(writer.execute(change)?);
-            }
-            Ok((moved, outcomes, writer.next_seq))
-        });
-        let (moved, outcomes, next_seq) = match written {
-            Ok(written) => written,
-            Err(error) => {
-                self.fail(changes, &error);
-                return Err(error);
-            }
-        };
-        self.next_seq = next_seq;
-        for (queue, seq, message) in moved {
-            self.queues.arrived(&queue, seq, &message);
-        }
-        for (change, outcome) in changes.into_iter().zip(outcomes) {
-            self.apply_outcome(change, outcome);
-        }
-        if removes {
-            self.remove_old(now)?;
-        }
-        Ok(())
-    }
-
-    fn transaction<T>(
-        &mut self,
-        work: impl FnOnce(&Self) -> rusqlite::Result<T>,
-    ) -> rusqlite::Result<T> {
-        self.db.execute_batch("BEGIN IMMEDIATE")?;
-        if self.write_error.is_some() {
-            // Only a write detects that the disk is full.
-            let probe = "INSERT INTO waiting (due_at, queue, body) \
-                         VALUES (0, '', zeroblob(8192)); \
-                         DELETE FROM waiting WHERE queue = ''";
-            if let Err(error) = self.db.execute_batch(probe) {
-                self.roll_back();
-                return Err(error);
-            }
-        }
-        let done = work(self).and_then(|done| {
-            self.db.execute_batch("COMMIT")?;
-            Ok(done)
-        });
-        if done.is_err() {
-            self.roll_back();
-        }
-        done
-    }
-
-    fn roll_back(&self) {
-        // After some errors SQLite has already rolled back.
-        if !self.db.is_autocommit()
-            && let Err(error) = self.db.execute_batch("ROLLBACK")
-        {
-            tracing::warn!(%error, "failed transaction could not be rolled back");
-        }
-    }
-
-    fn batch_writer(&self, now: UnixMillis) -> BatchWriter<'_> {
-        BatchWriter {
-            db: &self.db,
-            topology: &self.topology,
-            queues: &self.queues,
-            now,
-            next_seq: self.next_seq,
-        }
-    }
-
-    fn fail(&mut self, changes: Vec<Change>, error: &rusqlite::Error) {
-        let reason = error.to_string();
-        let settlements = changes
-            .into_iter()
-            .filter_map(|change| change.fail(&reason));
-        self.postponed = settlements
-            .map(|(tag, settlement)| Change::Settle(tag, settlement))
-            .collect();
-    }
-
-    /// Confirms a committed change and updates the queues in memory.
-    fn apply_outcome(&mut self, change: Change, outcome: Outcome) {
-        match (change, outcome) {
-            (
-                Change::Publish {
-                    message, confirm, ..
-                },
-                Outcome::Published(destinations),
-            ) => {
-                let _ = confirm.send(Ok(()));
-                for (queue, seq) in destinations {
-                    self.queues.arrived(&queue, seq, &message);
-                }
-            }
-            (Change::Settle(Tag(seq), _), Outcome::Removed(dead_letter)) => {
-                self.queues.settled(seq);
-                if let Some((queue, seq, message)) = dead_letter {
-                    self.queues.arrived(&queue, seq, &message);
-                }
-            }
-            (Change::Settle(Tag(seq), _), Outcome::Requeued(queue, message)) => {
-                self.queues.settled(seq);
-                self.queues.requeued(&queue, seq, message);
-            }
-            (Change::Write { results, answer }, _) => {
-                let _ = answer.send(Ok(WriteReport {
-                    written: results.len(),
-                    ..WriteReport::default()
-                }));
-            }
-            _ => {}
-        }
-    }
-
-    /// Loads messages for all queues that need a refill.
-    fn refill(&mut self, now: UnixMillis) -> rusqlite::Result<()> {
-        for (queue, cursor) in self.queues.needing_refill() {
-            self.load(&queue, cursor, READ_BATCH, now)?;
-        }
-        Ok(())
-    }
-
-    fn refill_one(&mut self, queue: &str) -> rusqlite::Result<()> {
-        // A loaded message may have been dead-lettered, so continue until one is ready.
-        while let Some(cursor) = self.queues.refill_cursor(queue) {
-            self.load(queue, cursor, 1, clock::now())?;
-        }
-        Ok(())
-    }
-
-    /// Loads the next messages of a queue. A message from before this process may have been
-    /// delivered then, and may have caused the crash. Its delivery is therefore counted
-    /// durably before it is delivered again.
-    fn load(
-        &mut self,
-        queue: &str,
-        cursor: i64,
-        max: usize,
-        now: UnixMillis,
-    ) -> rusqlite::Result<()> {
-        let (found, are_all) = messages::after(&self.db, queue, cursor, max)?;
-        let last_seq_at_open = self.last_seq_at_open;
-        let may_have_been_delivered = |seq| seq <= last_seq_at_open;
-        let mut dead_lettered = Vec::new();
-        if found.iter().any(|row| may_have_been_delivered(row.seq)) {
-            let (dead_letters, next_seq) = self.transaction(|engine| {
-                let mut writer = engine.batch_writer(now);
-                let mut dead_letters = Vec::new();
-                for row in found.iter().filter(|row| may_have_been_delivered(row.seq)) {
-                    let deliveries = messages::count_delivery(&engine.db, row.seq)?;
-                    if writer.exceeds_delivery_limit(queue, deliveries) {
-                        let reason = DeathReason::DeliveryLimit;
-                        dead_letters.push((row.seq, writer.dead_letter(row.seq, queue, reason)?));
-                    }
-                }
-                Ok((dead_letters, writer.next_seq))
-            })?;
-            self.next_seq = next_seq;
-            dead_lettered = dead_letters.into_iter().map(|(seq, _)| seq).collect();
-        }
-        let ready = found.into_iter().map(|row| {
-            let ready = Ready {
-                seq: row.seq,
-                redelivered: may_have_been_delivered(row.seq) || row.deliveries > 0,
-                message: row.message,
-            };
-            (
-                ready.seq,
-                (!dead_lettered.contains(&ready.seq)).then_some(ready),
-            )
-        });
-        let ready = ready.collect();
-        self.queues.loaded(queue, ready, are_all);
-        Ok(())
-    }
-
-    fn is_removal_due(&self) -> bool {
-        self.retention_days.is_some() && self.removed_at.elapsed() >= REMOVE_EVERY
-    }
-
-    fn remove_old(&mut self, now: UnixMillis) -> rusqlite::Result<()> {
-        let Some(days) = self.retention_days else {
-            return Ok(());
-        };
-        let oldest = now.minus(Duration::from_secs(u64::from(days) * 24 * 60 * 60));
-        let more = records::remove_before(&self.db, oldest)?;
-        if !more {
-            self.removed_at = Instant::now();
-        }
-        Ok(())
-    }
-
-    /// Logs when the data file becomes unwritable or writable, and updates the link state.
-    fn record_write_error(&mut self, error: Option<rusqlite::Error>) {
-        let write_error = error.map(|error| error.to_string());
-        if write_error.is_some() == self.write_error.is_some() {
-            return;
-        }
-        match &write_error {
-            Some(reason) => {
-                tracing::error!(reason, "data file not writable, rejecting events");
-            }
-            None => tracing::info!("data file writable again, accepting events"),
-        }
-        self.link
-            .send_modify(|link| link.blocked = write_error.clone());
-        self.write_error = write_error;
-    }
-
-    /// Returns the wall clock time. If the clock was set, shifts the due times of waiting
-    /// messages first.
-    fn now(&mut self) -> UnixMillis {
-        let (wall, steady) = (clock::now(), Instant::now());
-        let (wall_before, steady_before) = self.clocks;
-        let passed = steady.saturating_duration_since(steady_before);
-        let step = wall.get() - wall_before.plus(passed).get();
-        self.clocks = (wall, steady);
-        if step.abs() > CLOCK_STEP_MS {
-            match messages::shift_waiting(&self.db, step) {
-                Ok(waiting) => {
-                    tracing::warn!(step_ms = step, waiting, "clock was set, due times adjusted");
-                }
-                Err(error) => {
-                    tracing::warn!(%error, step_ms = step, "clock was set, due times unchanged");
-                }
-            }
-        }
-        wall
     }
 }

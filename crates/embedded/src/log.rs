@@ -6,7 +6,7 @@ use tokio::sync::oneshot;
 use wahook_delivery_log::{DeliveryLog, LogFuture, LogUnavailable, WriteReport};
 use wahook_domain::{AttemptResult, DeliveryRecord, EndpointName, EventId};
 
-use crate::engine::Request;
+use crate::request::Request;
 
 /// Delivery log in the table `webhooklogs`. Clones share the file.
 #[derive(Clone)]

@@ -150,6 +150,38 @@ pub(crate) fn due(db: &Connection, now: UnixMillis, max: usize) -> rusqlite::Res
     Ok(found)
 }
 
+/// Returns the number of messages that wait to enter a queue.
+pub(crate) fn count_waiting(db: &Connection, queue: &str) -> rusqlite::Result<u32> {
+    let mut statement = db.prepare_cached("SELECT count(*) FROM waiting WHERE queue = ?")?;
+    statement.query_row([queue], |row| row.get(0))
+}
+
+/// Returns the next messages that wait to enter a queue, each with its id, after the id
+/// `cursor`; none after the last one.
+pub(crate) fn waiting_after(
+    db: &Connection,
+    queue: &str,
+    cursor: i64,
+    max: usize,
+) -> rusqlite::Result<Vec<(i64, Stored)>> {
+    let mut statement = db.prepare_cached(concat!(
+        "SELECT id, ",
+        message_columns!(),
+        " FROM waiting WHERE queue = ? AND id > ? ORDER BY id LIMIT ?"
+    ))?;
+    let limit = i64::try_from(max).unwrap_or(i64::MAX);
+    let mut rows = statement.query(params![queue, cursor, limit])?;
+    let (mut found, mut bytes) = (Vec::new(), 0);
+    while let Some(row) = rows.next()?
+        && bytes < READ_BYTES
+    {
+        let message = columns::read(row, 1)?;
+        bytes += message.payload.len();
+        found.push((row.get(0)?, message));
+    }
+    Ok(found)
+}
+
 pub(crate) fn delete_waiting(db: &Connection, id: i64) -> rusqlite::Result<()> {
     let mut statement = db.prepare_cached("DELETE FROM waiting WHERE id = ?")?;
     statement.execute([id])?;

@@ -1,33 +1,17 @@
 //! Queries on the table of delivery records. Merges attempts; the domain derives all other
 //! fields from them.
 
-use std::sync::Arc;
-
 use rusqlite::{Connection, OptionalExtension, Row, params};
-use serde::{Deserialize, Serialize};
 use wahook_delivery_log::{parse_record_key, record_key};
 use wahook_domain::{
-    Attempt, AttemptNumber, AttemptResult, CanonicalBody, DeliveryRecord, EndpointName, EventId,
-    EventName, UnixMillis,
+    Attempt, AttemptResult, CanonicalBody, DeliveryRecord, EndpointName, EventId, EventName,
+    UnixMillis,
     json::{self, Node},
 };
+use wahook_queue::message::LoggedAttempt;
 
 /// Maximum number of records removed in one transaction, so that writers do not wait long.
 const REMOVE_BATCH: i64 = 500;
-
-/// Stored attempt, with the field names of the MongoDB collection.
-#[derive(Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct StoredAttempt {
-    queued_at: i64,
-    number: u32,
-    started_at: i64,
-    duration_ms: i64,
-    status_code: Option<u16>,
-    error: Option<String>,
-    next_attempt_at: Option<i64>,
-    webhook_url: String,
-}
 
 /// Inserts the record of a delivery, or merges the result into the existing one.
 pub(crate) fn write(db: &Connection, result: &AttemptResult) -> rusqlite::Result<()> {
@@ -179,7 +163,7 @@ fn sent_parts(result: &AttemptResult) -> (String, String) {
 }
 
 fn attempts(record: &DeliveryRecord) -> rusqlite::Result<String> {
-    let stored: Vec<_> = record.attempts().iter().map(StoredAttempt::of).collect();
+    let stored: Vec<_> = record.attempts().iter().map(LoggedAttempt::from).collect();
     serde_json::to_string(&stored)
         .map_err(|error| rusqlite::Error::ToSqlConversionFailure(Box::new(error)))
 }
@@ -192,9 +176,9 @@ pub(crate) fn read(
 ) -> rusqlite::Result<DeliveryRecord> {
     let event: String = row.get(0)?;
     let attempts: String = row.get(2)?;
-    let attempts: Vec<StoredAttempt> =
+    let attempts: Vec<LoggedAttempt<'_>> =
         serde_json::from_str(&attempts).map_err(|error| unreadable(2, error))?;
-    let attempts: Option<Vec<_>> = attempts.into_iter().map(StoredAttempt::read).collect();
+    let attempts: Option<Vec<_>> = attempts.into_iter().map(LoggedAttempt::read).collect();
     Ok(DeliveryRecord {
         event_id: id.clone(),
         endpoint: endpoint.clone(),
@@ -210,32 +194,4 @@ fn unreadable(
 ) -> rusqlite::Error {
     let text = rusqlite::types::Type::Text;
     rusqlite::Error::FromSqlConversionFailure(column, text, error.into())
-}
-
-impl StoredAttempt {
-    fn of(attempt: &Attempt) -> Self {
-        Self {
-            queued_at: attempt.queued_at.get(),
-            number: attempt.number.get(),
-            started_at: attempt.started_at.get(),
-            duration_ms: attempt.duration_ms,
-            status_code: attempt.status_code,
-            error: attempt.error.clone(),
-            next_attempt_at: attempt.next_attempt_at.map(UnixMillis::get),
-            webhook_url: attempt.webhook_url.to_string(),
-        }
-    }
-
-    fn read(self) -> Option<Attempt> {
-        Some(Attempt {
-            queued_at: UnixMillis::new(self.queued_at),
-            number: AttemptNumber::new(self.number)?,
-            started_at: UnixMillis::new(self.started_at),
-            duration_ms: self.duration_ms,
-            status_code: self.status_code,
-            error: self.error,
-            next_attempt_at: self.next_attempt_at.map(UnixMillis::new),
-            webhook_url: Arc::from(self.webhook_url),
-        })
-    }
 }

@@ -5,48 +5,35 @@ pub(crate) const VERSION: i64 = 2;
 /// Oldest version of which the table `webhooklogs` is the same.
 pub(crate) const OLDEST_LOG_VERSION: i64 = 1;
 
+/// Columns of a message, described in `columns.rs`.
+macro_rules! typed_columns {
+    () => {
+        "event_id TEXT, event TEXT, attempt INTEGER, accepted_at INTEGER, redriven_at INTEGER, \
+         traceparent TEXT, endpoint TEXT, reason TEXT, dead_at INTEGER, death_queue TEXT, \
+         death_reason TEXT, death_at INTEGER, result TEXT, body BLOB NOT NULL"
+    };
+}
+
 /// Tables and indexes. Times are milliseconds since 1970. `webhooklogs` has the field
-/// names of the MongoDB collection, so that queries look the same. The columns of a
-/// message from `event_id` to `body` are described in `columns.rs`.
-pub(crate) const SCHEMA: &str = "
+/// names of the MongoDB collection, so that queries look the same.
+pub(crate) const SCHEMA: &str = concat!(
+    "
     CREATE TABLE IF NOT EXISTS messages (
         seq INTEGER PRIMARY KEY,
         queue TEXT NOT NULL,
         deliveries INTEGER NOT NULL DEFAULT 0,
-        event_id TEXT,
-        event TEXT,
-        attempt INTEGER,
-        accepted_at INTEGER,
-        redriven_at INTEGER,
-        traceparent TEXT,
-        endpoint TEXT,
-        reason TEXT,
-        dead_at INTEGER,
-        death_queue TEXT,
-        death_reason TEXT,
-        death_at INTEGER,
-        result TEXT,
-        body BLOB NOT NULL
+        ",
+    typed_columns!(),
+    "
     );
     CREATE INDEX IF NOT EXISTS messages_by_queue ON messages (queue, seq);
     CREATE TABLE IF NOT EXISTS waiting (
         id INTEGER PRIMARY KEY,
         due_at INTEGER NOT NULL,
         queue TEXT NOT NULL,
-        event_id TEXT,
-        event TEXT,
-        attempt INTEGER,
-        accepted_at INTEGER,
-        redriven_at INTEGER,
-        traceparent TEXT,
-        endpoint TEXT,
-        reason TEXT,
-        dead_at INTEGER,
-        death_queue TEXT,
-        death_reason TEXT,
-        death_at INTEGER,
-        result TEXT,
-        body BLOB NOT NULL
+        ",
+    typed_columns!(),
+    "
     );
     CREATE INDEX IF NOT EXISTS waiting_by_time ON waiting (due_at);
     CREATE TABLE IF NOT EXISTS webhooklogs (
@@ -71,7 +58,8 @@ pub(crate) const SCHEMA: &str = "
     CREATE INDEX IF NOT EXISTS webhooklogs_by_time ON webhooklogs (createdAt);
     CREATE INDEX IF NOT EXISTS webhooklogs_by_status ON webhooklogs (status, createdAt);
     CREATE INDEX IF NOT EXISTS webhooklogs_by_event ON webhooklogs (event, createdAt);
-    PRAGMA user_version = 2;";
+    PRAGMA user_version = 2;"
+);
 
 /// Optional additions, which some files of any version lack.
 pub(crate) const ADDITIONS: &str = "

@@ -17,12 +17,11 @@ use wahook_queue::{
 };
 
 use crate::{
-    engine::{Engine, MAX_UNCONFIRMED, Request},
-    error::OpenError,
-    file_lock::FileLock,
-    log::EmbeddedLog,
-    open,
+    engine::Engine, error::OpenError, file_lock::FileLock, log::EmbeddedLog, open, request::Request,
 };
+
+/// Maximum number of unconfirmed publishes; more are rejected.
+const MAX_UNCONFIRMED: usize = 8_192;
 
 /// Open data file with its thread. Dropping it executes all pending requests and closes the
 /// file.

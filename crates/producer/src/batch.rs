@@ -12,7 +12,7 @@ use serde::Serialize;
 use crate::{
     budget::Reservation,
     event_service::{Accepted, EventService},
-    headers::NDJSON,
+    media_type::NDJSON,
     problem::Problem,
 };
 

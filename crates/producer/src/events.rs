@@ -10,13 +10,16 @@ use axum::{
     http::{HeaderMap, HeaderValue, header},
     response::{IntoResponse, Response},
 };
+use utoipa::{
+    ToSchema,
+    openapi::schema::{ObjectBuilder, SchemaType, Type},
+};
 use wahook_runtime::{metrics::InFlightGuard, problem::MEDIA_TYPE};
 
 use crate::{
     body,
     event_service::{Accepted, EventService},
     headers::{Encoding, Format, idempotency_key, traceparent},
-    openapi::Event,
     problem::Problem,
 };
 
@@ -103,4 +106,26 @@ impl EventService {
             Format::Ndjson => self.batch(body, traceparent).await,
         }
     }
+}
+
+/// Event as a gateway sends it. Additional members follow the documented ones
+/// to the webhook, in their original order.
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "events are read by `wahook_domain::ingest`")]
+struct Event {
+    /// Name of the event: a documented one or any other of this form.
+    #[schema(pattern = "^[a-z][a-z0-9_.:-]{0,63}$", example = "message_create")]
+    event: String,
+    /// Content of the event; `{}` by default.
+    #[schema(value_type = Option<Object>, required = false)]
+    data: Option<()>,
+    /// ISO 8601 time; by default the current time. Other values are accepted
+    /// with a warning.
+    #[schema(schema_with = timestamp, required = false)]
+    timestamp: Option<()>,
+}
+
+fn timestamp() -> ObjectBuilder {
+    let types = [Type::String, Type::Number, Type::Null];
+    ObjectBuilder::new().schema_type(SchemaType::from_iter(types))
 }

@@ -3,10 +3,8 @@
 use axum::http::{HeaderMap, HeaderName, HeaderValue, header};
 use wahook_domain::EventId;
 
-use crate::problem::Problem;
+use crate::{media_type::NDJSON, problem::Problem};
 
-/// Media type of a batch.
-pub(crate) const NDJSON: &str = "application/x-ndjson";
 const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
 
 /// Content of the body.

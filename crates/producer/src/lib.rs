@@ -7,6 +7,7 @@ mod duplicates;
 mod event_service;
 mod events;
 mod headers;
+mod media_type;
 pub mod metrics;
 mod openapi;
 mod problem;

@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use wahook_producer::{PROGRAM_SETTINGS, ProducerSettings};
 use wahook_runtime::{
     health,
-    program::{self, Program},
+    program::{self, Program, ProgramArguments},
     settings::help::help,
 };
 
@@ -18,9 +18,8 @@ use wahook_runtime::{
 #[derive(Parser)]
 #[command(name = "wahook-producer", version, args_conflicts_with_subcommands = true, after_help = help(PROGRAM_SETTINGS))]
 struct Arguments {
-    /// Print the effective settings, one line each, secrets redacted, and exit
-    #[arg(long)]
-    print_config: bool,
+    #[command(flatten)]
+    program: ProgramArguments,
     #[command(subcommand)]
     command: Option<Command>,
 }
@@ -45,7 +44,7 @@ fn main() -> ExitCode {
     match arguments.command {
         None => program::start(Program {
             name: "wahook-producer",
-            print_config: arguments.print_config,
+            arguments: arguments.program,
             prefixes: &["PRODUCER_"],
             read: ProducerSettings::read,
             run: wahook_producer::run,

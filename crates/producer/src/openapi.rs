@@ -8,11 +8,8 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use utoipa::{
-    Modify, OpenApi, ToSchema,
-    openapi::{
-        schema::{ObjectBuilder, SchemaType, Type},
-        security::{HttpAuthScheme, HttpBuilder, SecurityScheme},
-    },
+    Modify, OpenApi,
+    openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme},
 };
 use wahook_runtime::ops;
 
@@ -20,28 +17,6 @@ use crate::{batch::LineAnswer, problem::Problem};
 
 /// Path of the document.
 pub(crate) const PATH: &str = "/openapi.json";
-
-/// Event as a gateway sends it. Additional members follow the documented ones
-/// to the webhook, in their original order.
-#[derive(ToSchema)]
-#[expect(dead_code, reason = "events are read by `wahook_domain::ingest`")]
-pub(crate) struct Event {
-    /// Name of the event: a documented one or any other of this form.
-    #[schema(pattern = "^[a-z][a-z0-9_.:-]{0,63}$", example = "message_create")]
-    event: String,
-    /// Content of the event; `{}` by default.
-    #[schema(value_type = Option<Object>, required = false)]
-    data: Option<()>,
-    /// ISO 8601 time; by default the current time. Other values are accepted
-    /// with a warning.
-    #[schema(schema_with = timestamp, required = false)]
-    timestamp: Option<()>,
-}
-
-fn timestamp() -> ObjectBuilder {
-    let types = [Type::String, Type::Number, Type::Null];
-    ObjectBuilder::new().schema_type(SchemaType::from_iter(types))
-}
 
 fn document() -> utoipa::openapi::OpenApi {
     Document::openapi().merge_from(ops::openapi())

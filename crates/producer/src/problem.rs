@@ -12,7 +12,7 @@ use wahook_domain::{EventId, Fault, Rejection};
 use wahook_queue::PublishError;
 use wahook_runtime::problem;
 
-use crate::{budget::Exhausted, headers::NDJSON, metrics::RefusalReason};
+use crate::{budget::Exhausted, media_type::NDJSON, metrics::RefusalReason};
 
 /// Refusal of an event, as an answer of its own or as one line of a batch.
 #[derive(Debug, Clone, Serialize, utoipa::ToSchema)]

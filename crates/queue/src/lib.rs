@@ -8,7 +8,9 @@
 mod broker;
 mod consumer_connection;
 mod dead_letters;
+mod depth;
 mod error;
+mod inspector;
 pub mod local;
 pub mod message;
 mod publisher;
@@ -22,15 +24,19 @@ pub mod topology;
 pub use broker::Broker;
 pub use consumer_connection::{ConsumerConnection, Observer};
 pub use dead_letters::DeadLetters;
+pub use depth::Depth;
 pub use error::PublishError;
+pub use inspector::{
+    Inspector, Look, LookError, Seen, StoreUnreadable, StoredMessages, StoredQueues,
+};
 pub use local::LocalQueue;
 pub use message::{
     DeadLetter, Death, DeathReason, MessageMetadata, Outgoing, Poison, Stored, WIRE_VERSION,
 };
 pub use publisher::{Publisher, PublisherTask};
 pub use rabbitmq::{
-    BrokerError, BrokerUri, ConnectError, DeadLettersError, Depth, Inspector, InvalidBrokerUri,
-    Look, LookError, Seen, SubscriptionEnded,
+    BrokerError, BrokerUri, ConnectError, DeadLettersError, InvalidBrokerUri, RemoteLookError,
+    SubscriptionEnded,
 };
 pub use received::{AckError, Receipt, Received};
 pub use reconnect::reconnect_backoff;

@@ -1,6 +1,7 @@
 //! Messages, independent of the store that holds them: metadata and payload of
 //! events, results and dead letters.
 
+mod attempt;
 mod dead_letter;
 mod event;
 pub(crate) mod header;
@@ -10,6 +11,7 @@ mod poison;
 mod result;
 mod stored;
 
+pub use attempt::{LoggedAttempt, QueuedAttempt};
 pub use dead_letter::DeadLetter;
 pub use metadata::{Death, DeathReason, MessageMetadata};
 pub use outgoing::Outgoing;

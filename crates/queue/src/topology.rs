@@ -14,7 +14,7 @@ pub(crate) use model::{Argument, Binding, Exchange, Kind, Queue, Target};
 pub(crate) use names::exchange_of;
 pub use names::{
     DEAD_QUEUE, EVENTS_EXCHANGE, FILTERS_EXCHANGE, RESULTS_QUEUE, UNWANTED, endpoint_of,
-    wait_queue, work_queue,
+    is_wait_queue, wait_queue, work_queue,
 };
 pub use route::QueueRules;
 pub(crate) use routing::routing_key;

@@ -87,7 +87,7 @@ pub(crate) fn router(state: Arc<state::State>, shutdown: Shutdown) -> Router {
         .route("/api/stream", get(stream))
         .route("/api/rule", axum::routing::put(set_rule).delete(end_rule))
         .route("/{file}", get(page::file))
-        .fallback(async || not_found())
+        .fallback(async || page::not_found())
         .layer(middleware::from_fn(only_own_page))
         .layer(middleware::map_response(page::guarded))
         .with_state(shared);
@@ -98,12 +98,6 @@ pub(crate) fn router(state: Arc<state::State>, shutdown: Shutdown) -> Router {
         .route("/", index.fallback(receive.clone()))
         .nest("/_receiver", own)
         .fallback(receive)
-}
-
-pub(crate) fn not_found() -> Problem {
-    let title = "The path does not exist";
-    let hint = "paths below /_receiver belong to the page; use any other path for a webhook";
-    Problem::new(StatusCode::NOT_FOUND, "not-found", title, hint)
 }
 
 async fn only_by_address(request: Request, next: Next) -> Result<Response, Problem> {

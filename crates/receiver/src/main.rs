@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use clap::Parser;
 use wahook_receiver::{PROGRAM_SETTINGS, ReceiverSettings};
 use wahook_runtime::{
-    program::{self, Program},
+    program::{self, Program, ProgramArguments},
     settings::help::help,
 };
 
@@ -18,16 +18,15 @@ use wahook_runtime::{
 #[derive(Parser)]
 #[command(name = "wahook-receiver", version, after_help = help(PROGRAM_SETTINGS))]
 struct Arguments {
-    /// Print the effective settings, one line each, secrets redacted, and exit
-    #[arg(long)]
-    print_config: bool,
+    #[command(flatten)]
+    program: ProgramArguments,
 }
 
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
     program::start(Program {
         name: "wahook-receiver",
-        print_config: arguments.print_config,
+        arguments: arguments.program,
         prefixes: &["RECEIVER_"],
         read: ReceiverSettings::read,
         run: wahook_receiver::run,

@@ -2,7 +2,7 @@
 
 use axum::{
     extract::Path,
-    http::{HeaderName, HeaderValue, header},
+    http::{HeaderName, HeaderValue, StatusCode, header},
     response::{Html, IntoResponse, Response},
 };
 use wahook_runtime::problem::Problem;
@@ -56,8 +56,15 @@ pub(crate) async fn index() -> Html<&'static str> {
 
 pub(crate) async fn file(Path(name): Path<String>) -> Result<Response, Problem> {
     let found = FILES.iter().find(|(file, _, _)| *file == name);
-    let (_, media_type, content) = found.ok_or_else(crate::http_api::not_found)?;
+    let (_, media_type, content) = found.ok_or_else(not_found)?;
     Ok(([(header::CONTENT_TYPE, *media_type)], *content).into_response())
+}
+
+/// Answer to a path below `/_receiver` that does not exist.
+pub(crate) fn not_found() -> Problem {
+    let title = "The path does not exist";
+    let hint = "paths below /_receiver belong to the page; use any other path for a webhook";
+    Problem::new(StatusCode::NOT_FOUND, "not-found", title, hint)
 }
 
 /// Adds the security headers to an answer of the page's own paths.

@@ -31,12 +31,19 @@ const COMMAND_GRACE: Duration = Duration::from_secs(10);
 /// Time for the runtime to end its last threads.
 const RUNTIME_STOP_LIMIT: Duration = Duration::from_secs(2);
 
+/// Arguments of every program, for `#[command(flatten)]`.
+#[derive(Debug, clap::Args)]
+pub struct ProgramArguments {
+    /// Print the effective settings, one line each, secrets redacted, and exit
+    #[arg(long)]
+    print_config: bool,
+}
+
 /// Properties of one program.
 pub struct Program<R, S> {
     /// Name of the executable.
     pub name: &'static str,
-    /// If true, prints the effective settings and exits instead of running.
-    pub print_config: bool,
+    pub arguments: ProgramArguments,
     /// Prefixes whose unknown variables are reported as misspelt.
     pub prefixes: &'static [&'static str],
     /// Reads the program's own settings; returns `None` only after noting a fault.
@@ -59,7 +66,7 @@ where
             return ExitCode::from(settings::EXIT_STATUS);
         }
     };
-    if program.print_config {
+    if program.arguments.print_config {
         print_config(&prepared);
         return ExitCode::SUCCESS;
     }

@@ -3,12 +3,12 @@
 use clap::{CommandFactory, Parser, Subcommand};
 use std::process::ExitCode;
 use wahook::{COMMAND_SETTINGS, PROGRAM_SETTINGS, StandaloneSettings, export, own_log};
-use wahook_admin::dead;
+use wahook_admin::{dead, reconcile};
 use wahook_consumer::DeliverySettings;
 use wahook_producer::ProducerSettings;
 use wahook_runtime::{
     health,
-    program::{self, Program},
+    program::{self, Program, ProgramArguments},
     settings::help,
 };
 
@@ -19,9 +19,8 @@ use wahook_runtime::{
 #[derive(Parser)]
 #[command(name = "wahook", version, args_conflicts_with_subcommands = true, after_help = settings())]
 struct Arguments {
-    /// Print the effective settings, one line each, secrets redacted, and exit
-    #[arg(long)]
-    print_config: bool,
+    #[command(flatten)]
+    program: ProgramArguments,
     #[command(subcommand)]
     command: Option<Command>,
 }
@@ -34,6 +33,12 @@ enum Command {
     /// events are delivered while wahook runs.
     #[command(subcommand)]
     Dead(dead::DeadCommand),
+    /// Check that every accepted event is delivered, failed, retrying or queued
+    ///
+    /// WAHOOK_DATA is the data file; a running wahook may use it at the same time.
+    /// Exit status: 0 when every delivery is accounted for, 1 when some are not,
+    /// 2 when that could not be determined.
+    Reconcile(reconcile::ReconcileArguments),
     /// Move queued messages to RabbitMQ and copy the log to MongoDB
     ///
     /// WAHOOK_DATA is the data file; stop wahook first. The other settings are those of the
@@ -65,7 +70,7 @@ fn main() -> ExitCode {
     match arguments.command {
         None => program::start(Program {
             name: "wahook",
-            print_config: arguments.print_config,
+            arguments: arguments.program,
             prefixes: &["WAHOOK_", "PRODUCER_", "CONSUMER_", "WEBHOOK_"],
             read: StandaloneSettings::read,
             run: wahook::run,
@@ -76,6 +81,14 @@ fn main() -> ExitCode {
             |data, shutdown| async move {
                 let broker = wahook_embedded::open_dead_letters(&data)?;
                 dead::run(command, broker, shutdown).await
+            },
+        ),
+        Some(Command::Reconcile(arguments)) => program::run_check(
+            "wahook reconcile",
+            StandaloneSettings::read_data,
+            |data, shutdown| {
+                let sources = async move { own_log::sources(&data) };
+                reconcile::run(arguments, sources, shutdown)
             },
         ),
         Some(Command::Export(arguments)) => program::run_check(

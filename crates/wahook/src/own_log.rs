@@ -1,10 +1,12 @@
-//! Delivery log in the data file, for the commands `tail` and `stats`.
+//! Log and queues in the data file, for the commands `tail`, `stats` and `reconcile`.
 
 use anyhow::Context;
-use std::path::Path;
+use std::{path::Path, sync::Arc, time::Duration};
+use wahook_admin::reconcile::Sources;
 use wahook_cli::OpenLog;
 use wahook_delivery_log::LogReader;
-use wahook_embedded::EmbeddedReader;
+use wahook_embedded::{EmbeddedInspector, EmbeddedReader};
+use wahook_queue::Inspector;
 use wahook_runtime::Settings;
 
 use crate::StandaloneSettings;
@@ -14,6 +16,19 @@ use crate::StandaloneSettings;
 pub fn read(settings: &mut Settings) -> Option<OpenLog> {
     let path = StandaloneSettings::read_data(settings)?;
     Some(Box::pin(async move { open(&path) }))
+}
+
+/// Opens log and queues of the data file, which a running process may have open.
+///
+/// # Errors
+/// If the file does not exist, was not written by wahook, or is in use by an older wahook.
+pub fn sources(path: &Path) -> anyhow::Result<Sources> {
+    let queues = EmbeddedInspector::open(path)?;
+    Ok(Sources {
+        log: Box::new(EmbeddedReader::open(path)?),
+        inspector: Inspector::of_store(Arc::new(queues)),
+        max_hold: Duration::ZERO,
+    })
 }
 
 fn open(path: &Path) -> anyhow::Result<Box<dyn LogReader>> {

@@ -8,8 +8,8 @@ use std::{fs, io, process};
 
 use anyhow::Context;
 
-use super::BrokerOptions;
 use super::installation::Installation;
+use super::options::BrokerOptions;
 use crate::folder::RunFolder;
 use crate::guard::Guarded;
 use crate::ports::free_port;

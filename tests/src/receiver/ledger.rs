@@ -6,7 +6,7 @@ use std::time::Duration;
 use anyhow::bail;
 use tokio::sync::watch;
 
-use super::Post;
+use super::post::Post;
 
 #[derive(Debug, Default)]
 pub(super) struct Ledger {

@@ -5,8 +5,6 @@ use std::time::{Instant, SystemTime};
 use bytes::Bytes;
 use hyper::{HeaderMap, Method};
 
-use super::Verdict;
-
 /// Complete POST request as received.
 #[derive(Debug, Clone)]
 pub struct Post {
@@ -38,10 +36,5 @@ impl Post {
     /// `X-Webhook-Event`.
     pub fn event(&self) -> Option<&str> {
         self.header("x-webhook-event")
-    }
-
-    /// Checks both signatures with `secret`.
-    pub fn verify(&self, secret: &str) -> Verdict {
-        Verdict::on(self, secret)
     }
 }

@@ -9,7 +9,7 @@ use base64::prelude::{BASE64_STANDARD, Engine};
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
 
-use super::Post;
+use super::post::Post;
 
 /// Accepted clock difference in seconds, as in the Standard Webhooks libraries.
 const TOLERANCE: u64 = 300;
@@ -22,14 +22,17 @@ pub struct Verdict {
     pub standard_webhooks: Result<(), &'static str>,
 }
 
-impl Verdict {
-    pub(super) fn on(post: &Post, secret: &str) -> Self {
-        Self {
-            body_signature: check_body_signature(post, secret),
-            standard_webhooks: check_standard_webhooks(post, secret),
+impl Post {
+    /// Checks both signatures with `secret`.
+    pub fn verify(&self, secret: &str) -> Verdict {
+        Verdict {
+            body_signature: check_body_signature(self, secret),
+            standard_webhooks: check_standard_webhooks(self, secret),
         }
     }
+}
 
+impl Verdict {
     pub fn is_valid(&self) -> bool {
         self.body_signature.is_ok() && self.standard_webhooks.is_ok()
     }

@@ -1,15 +1,6 @@
 //! Commands of `wahook` against a real producer and consumer. Each test has its own producer,
 //! consumer, virtual host and database; RabbitMQ and MongoDB are shared.
 
-#![allow(
-    clippy::cast_possible_truncation,
-    clippy::expect_used,
-    clippy::indexing_slicing,
-    clippy::panic,
-    clippy::unwrap_used,
-    reason = "a test fails by panicking"
-)]
-
 mod import;
 mod import_killed;
 mod import_refusals;

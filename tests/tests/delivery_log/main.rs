@@ -1,14 +1,5 @@
 //! Tests of the delivery log on a real MongoDB.
 
-#![allow(
-    clippy::cast_possible_truncation,
-    clippy::expect_used,
-    clippy::indexing_slicing,
-    clippy::panic,
-    clippy::unwrap_used,
-    reason = "a test fails by panicking"
-)]
-
 mod availability;
 mod broken_connection;
 mod durability;

@@ -2,15 +2,6 @@
 //! restart. Each test has its own producer, consumers, virtual host and database; all share one
 //! RabbitMQ and one MongoDB.
 
-#![allow(
-    clippy::cast_possible_truncation,
-    clippy::expect_used,
-    clippy::indexing_slicing,
-    clippy::panic,
-    clippy::unwrap_used,
-    reason = "a test fails by panicking"
-)]
-
 mod filters;
 mod isolation;
 mod limits;

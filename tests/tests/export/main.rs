@@ -1,15 +1,6 @@
 //! `wahook export`: from the data file of `wahook` to a real RabbitMQ and MongoDB, where a
 //! producer and a consumer continue.
 
-#![allow(
-    clippy::cast_possible_truncation,
-    clippy::expect_used,
-    clippy::indexing_slicing,
-    clippy::panic,
-    clippy::unwrap_used,
-    reason = "a test fails by panicking"
-)]
-
 mod file;
 mod killed;
 mod moved;

@@ -1,15 +1,6 @@
 //! No losses when a part of the system fails under load. Each test has its own servers,
 //! because it kills them.
 
-#![allow(
-    clippy::cast_possible_truncation,
-    clippy::expect_used,
-    clippy::indexing_slicing,
-    clippy::panic,
-    clippy::unwrap_used,
-    reason = "a test fails by panicking"
-)]
-
 mod forgotten;
 mod late_answers;
 mod oracle;

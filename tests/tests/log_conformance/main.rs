@@ -1,14 +1,5 @@
 //! Delivery log contract: the same tests for MongoDB and for the embedded store.
 
-#![allow(
-    clippy::cast_possible_truncation,
-    clippy::expect_used,
-    clippy::indexing_slicing,
-    clippy::panic,
-    clippy::unwrap_used,
-    reason = "a test fails by panicking"
-)]
-
 mod checks;
 mod follow_checks;
 mod logs;

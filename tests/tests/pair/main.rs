@@ -1,15 +1,6 @@
 //! End-to-end tests of producer and consumer. Each test has its own producer, consumer,
 //! receiver, virtual host and database; all share one RabbitMQ and one MongoDB.
 
-#![allow(
-    clippy::cast_possible_truncation,
-    clippy::expect_used,
-    clippy::indexing_slicing,
-    clippy::panic,
-    clippy::unwrap_used,
-    reason = "a test fails by panicking"
-)]
-
 mod batches;
 mod dead_letters;
 mod deliveries;

@@ -1,14 +1,5 @@
 //! Queue contract: the same tests for RabbitMQ and for the embedded store.
 
-#![allow(
-    clippy::cast_possible_truncation,
-    clippy::expect_used,
-    clippy::indexing_slicing,
-    clippy::panic,
-    clippy::unwrap_used,
-    reason = "a test fails by panicking"
-)]
-
 mod checks;
 mod place;
 

@@ -1,15 +1,6 @@
 //! Misbehaving receivers: each attempt ends in time and in bounded memory, with its outcome in
 //! log and metrics, and the next delivery succeeds.
 
-#![allow(
-    clippy::cast_possible_truncation,
-    clippy::expect_used,
-    clippy::indexing_slicing,
-    clippy::panic,
-    clippy::unwrap_used,
-    reason = "a test fails by panicking"
-)]
-
 mod authority;
 mod ending;
 mod http2;

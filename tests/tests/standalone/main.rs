@@ -1,20 +1,12 @@
 //! `wahook`: the whole system in one process, and its data file.
 
-#![allow(
-    clippy::cast_possible_truncation,
-    clippy::expect_used,
-    clippy::indexing_slicing,
-    clippy::panic,
-    clippy::unwrap_used,
-    reason = "a test fails by panicking"
-)]
-
 mod crashes;
 mod dead;
 mod full_disk;
 mod life;
 mod migration;
 mod poison;
+mod reconcile;
 mod start;
 mod system;
 mod watch;

@@ -4,7 +4,10 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use rusqlite::Connection;
+use serde_json::{Value, json};
+use wahook_tests::eventually::eventually;
 use wahook_tests::folder::RunFolder;
+use wahook_tests::http_client::http_client;
 use wahook_tests::pair::SECRET;
 use wahook_tests::ports::free_port;
 use wahook_tests::program::Program;
@@ -50,6 +53,30 @@ impl System {
         let program = Program::standalone(&self.borrowed()).await;
         program.wait_ready(READY_WITHIN).await;
         program
+    }
+
+    /// Sends an event without data and returns its id.
+    pub(crate) async fn send(&self, event: &str) -> String {
+        let request = http_client()
+            .unwrap()
+            .post(format!("{}/v1/events", self.events))
+            .body(json!({ "event": event }).to_string());
+        let answer = request.send().await.unwrap().bytes().await.unwrap();
+        let answer: Value = serde_json::from_slice(&answer).unwrap();
+        answer["id"].as_str().unwrap().to_owned()
+    }
+
+    /// Sends an event, waits until its record has this status, and returns its id.
+    pub(crate) async fn ended(&self, event: &str, status: &str) -> String {
+        let id = self.send(event).await;
+        let record = format!(
+            "SELECT count(*) FROM webhooklogs WHERE eventId = '{id}' AND status = '{status}'"
+        );
+        eventually(READY_WITHIN, "the record", || async {
+            (self.count(&record) == 1).then_some(())
+        })
+        .await;
+        id
     }
 
     /// Returns the path of a file in the system's folder.

@@ -4,7 +4,6 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 use wahook_tests::eventually::eventually;
-use wahook_tests::http_client::http_client;
 use wahook_tests::program::{Command, ProgramName, Ran};
 use wahook_tests::receiver::{Answer, Receiver};
 
@@ -18,23 +17,6 @@ async fn start(system: &System, arguments: &[&str]) -> Command {
 
 async fn run(system: &System, arguments: &[&str]) -> Ran {
     start(system, arguments).await.finish().await
-}
-
-/// Sends an event and waits until its record has `status`.
-async fn ended(system: &System, event: &str, status: &str) -> String {
-    let answer = http_client().unwrap();
-    let answer = answer.post(format!("{}/v1/events", system.events));
-    let answer = answer.body(json!({ "event": event }).to_string()).send();
-    let answer: Value =
-        serde_json::from_slice(&answer.await.unwrap().bytes().await.unwrap()).unwrap();
-    let id = answer["id"].as_str().unwrap().to_owned();
-    let record =
-        format!("SELECT count(*) FROM webhooklogs WHERE eventId = '{id}' AND status = '{status}'");
-    eventually(SOON, "the record", || async {
-        (system.count(&record) == 1).then_some(())
-    })
-    .await;
-    id
 }
 
 fn lines(ran: &Ran) -> Vec<Value> {
@@ -64,8 +46,8 @@ async fn tail_and_stats_read_the_data_file() {
     assert_eq!(nothing.status.code(), Some(2), "{nothing:?}");
     assert!(nothing.stderr.contains("there is no file"), "{nothing:?}");
     let program = system.start().await;
-    let call = ended(&system, "call", "failed").await;
-    let ready = ended(&system, "ready", "success").await;
+    let call = system.ended("call", "failed").await;
+    let ready = system.ended("ready", "success").await;
     // Two deliveries have ended; the third ends while `tail` waits.
     let all = ["tail", "--json", "--since", "1m", "--limit", "3"];
     let tail = start(&system, &all).await;
@@ -73,7 +55,7 @@ async fn tail_and_stats_read_the_data_file() {
         (tail.stdout_so_far().lines().count() == 2).then_some(())
     })
     .await;
-    let group = ended(&system, "group_join", "success").await;
+    let group = system.ended("group_join", "success").await;
     let shown = lines(&tail.finish().await);
     let of = |field: &str| {
         shown

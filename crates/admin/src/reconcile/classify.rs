@@ -1,6 +1,6 @@
 //! Classification of a delivery from the state of log and broker. Pure.
 
-use wahook_domain::{DeliveryRecord, Status, UnixMillis};
+use wahook_domain::{DeliveryRecord, Status, UnixMillis, WaitStep};
 
 /// Status of a delivery in the log, including results that wait at the broker.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -9,8 +9,8 @@ pub(super) enum LogStatus {
     Failed,
     Retrying {
         due: UnixMillis,
-        /// Delay in milliseconds, which is part of the wait queue's name.
-        wait_ms: i64,
+        /// Delay, which determines the wait queue; `None` if no rule can produce it.
+        wait: Option<WaitStep>,
     },
 }
 
@@ -18,7 +18,10 @@ impl LogStatus {
     pub(super) fn of(record: &DeliveryRecord) -> Self {
         match (record.status(), record.next_attempt_at(), record.wait_ms()) {
             (Status::Success, ..) => Self::Delivered,
-            (Status::Retrying, Some(due), Some(wait_ms)) => Self::Retrying { due, wait_ms },
+            (Status::Retrying, Some(due), Some(wait_ms)) => Self::Retrying {
+                due,
+                wait: WaitStep::of_millis(wait_ms),
+            },
             _ => Self::Failed,
         }
     }
@@ -64,7 +67,7 @@ pub(super) enum Discrepancy {
     /// Its next attempt was due at this time, but has no result.
     RetryOverdue { due: UnixMillis },
     /// Its wait queue holds fewer messages than deliveries waiting in it.
-    WaitQueueShort { wait_ms: i64 },
+    WaitQueueShort { wait: WaitStep },
 }
 
 /// Returns the delivery's location, or the discrepancy. A retry due by `soon` may have
@@ -112,8 +115,8 @@ mod tests {
     };
 
     fn retrying(due: i64) -> Option<LogStatus> {
-        let (due, wait_ms) = (UnixMillis::new(due), 5_000);
-        Some(LogStatus::Retrying { due, wait_ms })
+        let (due, wait) = (UnixMillis::new(due), WaitStep::of_millis(5_000));
+        Some(LogStatus::Retrying { due, wait })
     }
 
     fn facts(

@@ -3,7 +3,7 @@
 use serde::Serialize;
 use std::fmt;
 use wahook_domain::UnixMillis;
-use wahook_queue::Depth;
+use wahook_queue::{Depth, topology::wait_queue};
 
 use super::{classify::Discrepancy, search::UnresolvedDelivery, tally::Counts};
 
@@ -104,12 +104,15 @@ fn in_words(discrepancy: &Discrepancy) -> (&'static str, String) {
         ),
         Discrepancy::RetryOverdue { due } => (
             "retry-missing",
-            format!("next attempt was due at {}", due.to_iso8601()),
+            format!("no message for the attempt due at {}", due.to_iso8601()),
         ),
-        Discrepancy::WaitQueueShort { wait_ms } => (
-            "wait-short",
-            format!("wahook.wait.{wait_ms} holds fewer messages than deliveries waiting in it"),
-        ),
+        Discrepancy::WaitQueueShort { wait } => {
+            let queue = wait_queue(*wait);
+            (
+                "wait-short",
+                format!("{queue} holds fewer messages than deliveries waiting in it"),
+            )
+        }
     }
 }
 

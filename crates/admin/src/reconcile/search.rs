@@ -2,6 +2,7 @@
 //! unresolved ones until they are accounted for or their grace period is over.
 
 mod resolve;
+mod wait_queues;
 
 use anyhow::bail;
 use indicatif::ProgressBar;
@@ -11,7 +12,7 @@ use std::{
 };
 use tokio::time::Instant;
 use wahook_delivery_log::{LogReader, Surveyed};
-use wahook_domain::{EndpointName, EventId, UnixMillis};
+use wahook_domain::{EndpointName, EventId, UnixMillis, WaitStep};
 use wahook_queue::{Depth, Inspector};
 use wahook_runtime::{Shutdown, clock};
 
@@ -62,10 +63,11 @@ pub(super) struct Search<'a> {
     pub(super) tally: Tally,
     pub(super) unresolved: Vec<UnresolvedDelivery>,
     /// Deliveries by the wait queue that must hold them: about 150 bytes each.
-    waiting: BTreeMap<i64, Vec<Waiting>>,
+    waiting: BTreeMap<Option<WaitStep>, Vec<Waiting>>,
     watched: BTreeMap<EndpointName, QueueWatch>,
 }
 
+/// Delivery whose message must be in a wait queue.
 struct Waiting {
     id: EventId,
     endpoint: EndpointName,
@@ -225,7 +227,7 @@ impl<'a> Search<'a> {
         let soon = clock::now().plus(DUE_MARGIN);
         match classify(facts, soon, self.options.dead_letters_discarded) {
             Ok(Location::Retrying) if !facts.queued => {
-                if let Some(LogStatus::Retrying { due, wait_ms }) = facts.log_status {
+                if let Some(LogStatus::Retrying { due, wait }) = facts.log_status {
                     let same_wait = |delivery: &&UnresolvedDelivery| match delivery.discrepancy {
                         Discrepancy::WaitQueueShort { .. } => true,
                         discrepancy => discrepancy == Discrepancy::RetryOverdue { due },
@@ -237,7 +239,7 @@ impl<'a> Search<'a> {
                         due,
                         since,
                     };
-                    self.waiting.entry(wait_ms).or_default().push(waiting);
+                    self.waiting.entry(wait).or_default().push(waiting);
                 }
             }
             Ok(location) => self.tally.add(&endpoint, location, facts.queued),
@@ -267,57 +269,6 @@ impl<'a> Search<'a> {
             discrepancy,
             since: since.unwrap_or_else(Instant::now),
         });
-    }
-
-    /// Checks that each wait queue holds at least as many messages as deliveries waiting
-    /// in it. The messages are not read: holding one beyond its time would delay its
-    /// retry. Without the wait queue the endpoint is paused, and its events wait in the
-    /// work queue, whenever they are due.
-    async fn check_wait_queues(&mut self) -> anyhow::Result<()> {
-        for (wait_ms, waiting) in std::mem::take(&mut self.waiting) {
-            let queue = format!("wahook.wait.{wait_ms}");
-            let depth = self.inspector.depth(&queue).await?;
-            self.tally.wait_queues.insert(wait_ms, depth);
-            let messages = depth.map_or(0, |depth| depth.messages as usize);
-            let soon = clock::now().plus(DUE_MARGIN);
-            let expected = waiting
-                .iter()
-                .filter(|delivery| delivery.due > soon)
-                .count();
-            for delivery in waiting {
-                let Waiting {
-                    id,
-                    endpoint,
-                    due,
-                    since,
-                } = delivery;
-                if depth.is_none() {
-                    self.add_unresolved(
-                        id,
-                        Some(endpoint),
-                        Discrepancy::RetryOverdue { due },
-                        since,
-                    );
-                } else if due <= soon {
-                    self.add_unresolved(
-                        id,
-                        Some(endpoint),
-                        Discrepancy::RetryOverdue { due },
-                        None,
-                    );
-                } else if expected > messages {
-                    self.add_unresolved(
-                        id,
-                        Some(endpoint),
-                        Discrepancy::WaitQueueShort { wait_ms },
-                        since,
-                    );
-                } else {
-                    self.tally.add(&endpoint, Location::Retrying, false);
-                }
-            }
-        }
-        Ok(())
     }
 
     async fn look_up(

@@ -1,8 +1,7 @@
 //! Counts of deliveries by endpoint and location.
 
-use std::collections::BTreeMap;
-use wahook_domain::EndpointName;
-use wahook_queue::Depth;
+use std::collections::{BTreeMap, BTreeSet};
+use wahook_domain::{EndpointName, WaitStep};
 
 use super::classify::Location;
 
@@ -10,8 +9,8 @@ use super::classify::Location;
 #[derive(Debug, Default)]
 pub(super) struct Tally {
     pub(super) endpoints: BTreeMap<EndpointName, Counts>,
-    /// Wait queues that must hold messages, by delay.
-    pub(super) wait_queues: BTreeMap<i64, Option<Depth>>,
+    /// Delays of the wait queues that must hold messages.
+    pub(super) wait_queues: BTreeSet<WaitStep>,
     /// Documents in the log that are not from wahook.
     pub(super) foreign: u64,
 }

@@ -1,5 +1,6 @@
 //! Declarations of the consumer's settings.
 
+use std::ops::RangeInclusive;
 use wahook_domain::RetryRule;
 use wahook_runtime::{
     Setting, program,
@@ -9,7 +10,12 @@ use wahook_runtime::{
     },
 };
 
-use super::endpoint::{CONCURRENCIES, CONCURRENCY, RETRY_ATTEMPTS, RETRY_DELAY};
+/// Defaults of an endpoint; times are in milliseconds.
+pub(super) const RETRY_ATTEMPTS: u32 = 3;
+pub(super) const RETRY_DELAY: u32 = 5_000;
+pub(super) const CONCURRENCY: u16 = 128;
+/// Valid numbers of requests in flight.
+pub(super) const CONCURRENCIES: RangeInclusive<u16> = 1..=4_096;
 
 /// Settings of `wahook-consumer`.
 pub const PROGRAM_SETTINGS: &[&[Setting]] = &[

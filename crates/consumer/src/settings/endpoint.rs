@@ -22,13 +22,6 @@ use super::{
     url::{self, Allowed},
 };
 
-/// Defaults of an endpoint; times are in milliseconds.
-pub(super) const RETRY_ATTEMPTS: u32 = 3;
-pub(super) const RETRY_DELAY: u32 = 5_000;
-pub(super) const CONCURRENCY: u16 = 128;
-/// Valid numbers of requests in flight.
-pub(super) const CONCURRENCIES: std::ops::RangeInclusive<u16> = 1..=4_096;
-
 /// Settings of one endpoint.
 #[derive(Debug, Clone, PartialEq)]
 pub struct EndpointSettings {

@@ -19,10 +19,8 @@ use wahook_runtime::settings::{
 };
 
 use super::{
-    declared::WEBHOOK_URL,
-    endpoint::{
-        CONCURRENCIES, CONCURRENCY, EndpointSettings, RETRY_ATTEMPTS, RETRY_DELAY, Secrets,
-    },
+    declared::{CONCURRENCIES, CONCURRENCY, RETRY_ATTEMPTS, RETRY_DELAY, WEBHOOK_URL},
+    endpoint::{EndpointSettings, Secrets},
     inner_tables::{read_headers, read_rule},
     toml_table::{Faults, FileFault, Table, number},
     url::{self, Allowed},

@@ -4,51 +4,35 @@
 
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
-use std::sync::Arc;
-use wahook_domain::{
-    Attempt, AttemptNumber, AttemptResult, CanonicalBody, EndpointName, EventId, EventName,
-    UnixMillis,
-};
+use std::borrow::Cow;
+use wahook_domain::{AttemptResult, CanonicalBody, EndpointName, EventId, EventName, UnixMillis};
 
-use super::{header, metadata::MessageMetadata, outgoing::Outgoing, poison::Poison};
+use super::{
+    attempt::QueuedAttempt, header, metadata::MessageMetadata, outgoing::Outgoing, poison::Poison,
+};
 use crate::topology;
 
-/// Wire form of an attempt's result, separate from the domain type so that each
-/// can change by itself.
+/// Wire form of an attempt's result.
 #[derive(Serialize, Deserialize)]
-struct Wire {
-    event_id: String,
-    endpoint: String,
-    event: String,
+struct Wire<'a> {
+    event_id: Cow<'a, str>,
+    endpoint: Cow<'a, str>,
+    event: Cow<'a, str>,
     accepted_at: i64,
-    queued_at: i64,
-    number: u32,
-    started_at: i64,
-    duration_ms: i64,
-    status_code: Option<u16>,
-    error: Option<String>,
-    next_attempt_at: Option<i64>,
-    webhook_url: String,
+    #[serde(flatten)]
+    attempt: QueuedAttempt<'a>,
 }
 
 impl Outgoing {
     /// Creates the message of a result that the log could not store.
     #[must_use]
     pub fn result(result: &AttemptResult) -> Self {
-        let attempt = &result.attempt;
         let wire = Wire {
-            event_id: result.event_id.as_str().to_owned(),
-            endpoint: result.endpoint.as_str().to_owned(),
-            event: result.event.as_str().to_owned(),
+            event_id: result.event_id.as_str().into(),
+            endpoint: result.endpoint.as_str().into(),
+            event: result.event.as_str().into(),
             accepted_at: result.accepted_at.get(),
-            queued_at: attempt.queued_at.get(),
-            number: attempt.number.get(),
-            started_at: attempt.started_at.get(),
-            duration_ms: attempt.duration_ms,
-            status_code: attempt.status_code,
-            error: attempt.error.clone(),
-            next_attempt_at: attempt.next_attempt_at.map(UnixMillis::get),
-            webhook_url: attempt.webhook_url.to_string(),
+            attempt: QueuedAttempt::from(&result.attempt),
         };
         // Strings and numbers always have a JSON form.
         let json = serde_json::to_string(&wire).unwrap_or_default();
@@ -73,24 +57,14 @@ impl MessageMetadata {
             return Err(defect.clone());
         }
         let json = self.result.as_deref().ok_or(MALFORMED)?;
-        let wire: Wire = serde_json::from_str(json).map_err(|_| MALFORMED)?;
-        let attempt = Attempt {
-            queued_at: UnixMillis::new(wire.queued_at),
-            number: AttemptNumber::new(wire.number).ok_or(MALFORMED)?,
-            started_at: UnixMillis::new(wire.started_at),
-            duration_ms: wire.duration_ms,
-            status_code: wire.status_code,
-            error: wire.error,
-            next_attempt_at: wire.next_attempt_at.map(UnixMillis::new),
-            webhook_url: Arc::from(wire.webhook_url),
-        };
+        let wire: Wire<'_> = serde_json::from_str(json).map_err(|_| MALFORMED)?;
         Ok(AttemptResult {
             event_id: EventId::parse(&wire.event_id).map_err(|_| MALFORMED)?,
             endpoint: EndpointName::parse(&wire.endpoint).map_err(|_| MALFORMED)?,
             event: EventName::parse(&wire.event).map_err(|_| MALFORMED)?,
             body: CanonicalBody::check(payload).map_err(|e| Poison::Payload(e.to_string()))?,
             accepted_at: UnixMillis::new(wire.accepted_at),
-            attempt,
+            attempt: wire.attempt.read().ok_or(MALFORMED)?,
         })
     }
 }
@@ -98,6 +72,7 @@ impl MessageMetadata {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use wahook_domain::{Attempt, AttemptNumber};
 
     fn result() -> AttemptResult {
         let body = br#"{"event":"call","data":{},"timestamp":"2024-10-01T12:00:00.000Z"}"#;
@@ -126,6 +101,15 @@ mod tests {
         assert_eq!(outgoing.address(), ("", "wahook.results"));
         let read = outgoing.metadata.decode_result(outgoing.payload).unwrap();
         assert_eq!(read, result());
+    }
+
+    #[test]
+    fn members_of_a_result_never_change() {
+        let outgoing = Outgoing::result(&result());
+        assert_eq!(
+            outgoing.metadata.result.unwrap(),
+            r#"{"event_id":"evt-1","endpoint":"default","event":"call","accepted_at":1,"queued_at":1,"number":2,"started_at":2,"duration_ms":3,"status_code":500,"error":"answered 500","next_attempt_at":4,"webhook_url":"http://127.0.0.1/hook"}"#
+        );
     }
 
     #[test]

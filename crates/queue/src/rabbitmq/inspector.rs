@@ -4,8 +4,7 @@
 //! requeues all of them, in another order and marked as redelivered; until then
 //! they are hidden from other consumers. Before RabbitMQ 4.3 each look counts as
 //! one of the deliveries that a queue's `x-delivery-limit` allows, so a work queue
-//! must not be inspected often (see [`Seen::deliveries`]); dead letters and
-//! results have no limit.
+//! must not be inspected often; dead letters and results have no limit.
 
 use bytes::Bytes;
 use futures_util::StreamExt;
@@ -26,6 +25,7 @@ use super::{
     uri::BrokerUri,
 };
 use crate::{
+    depth::Depth,
     message::{DeadLetter, Poison},
     topology::Topology,
 };
@@ -40,21 +40,13 @@ const IDLE_LIMIT: Duration = Duration::from_secs(1);
 const MAX_PER_SUBSCRIPTION: u16 = 2_000;
 
 /// Connection for inspecting queues.
-pub struct Inspector {
+pub(crate) struct RemoteInspector {
     connection: Connection,
-}
-
-/// Number of messages and consumers of a queue.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Depth {
-    /// Messages that no consumer holds.
-    pub messages: u32,
-    pub consumers: u32,
 }
 
 /// Reasons for which a queue cannot be inspected.
 #[derive(Debug, thiserror::Error)]
-pub enum LookError {
+pub enum RemoteLookError {
     /// Connecting failed.
     #[error("the broker cannot be reached: {0}")]
     Connect(#[from] ConnectError),
@@ -66,21 +58,21 @@ pub enum LookError {
     TimedOut(#[from] TimedOut),
 }
 
-impl From<lapin::Error> for LookError {
+impl From<lapin::Error> for RemoteLookError {
     fn from(error: lapin::Error) -> Self {
         Self::Lost(error.into())
     }
 }
 
-impl Inspector {
+impl RemoteInspector {
     /// Connects once, and declares nothing.
-    pub async fn open(uri: &BrokerUri, name: &str) -> Result<Self, LookError> {
+    pub(crate) async fn open(uri: &BrokerUri, name: &str) -> Result<Self, RemoteLookError> {
         let connection = connection::connect(uri, name, &Topology::default()).await?;
         Ok(Self { connection })
     }
 
     /// Returns the depth of a queue; `None` if it does not exist.
-    pub async fn depth(&self, queue: &str) -> Result<Option<Depth>, LookError> {
+    pub(crate) async fn depth(&self, queue: &str) -> Result<Option<Depth>, RemoteLookError> {
         // The broker closes a channel that names a missing queue.
         let channel = connection::channel(&self.connection).await?;
         match with_deadline(connection::declare_passive(&channel, queue)).await? {
@@ -98,9 +90,9 @@ impl Inspector {
 
     /// Starts a look at the messages that are in the queue now; a missing queue
     /// is empty.
-    pub async fn look(&self, queue: &str) -> Result<Look<'_>, LookError> {
+    pub(crate) async fn look(&self, queue: &str) -> Result<RemoteLook<'_>, RemoteLookError> {
         let depth = self.depth(queue).await?.unwrap_or_default();
-        Ok(Look {
+        Ok(RemoteLook {
             connection: &self.connection,
             queue: queue.to_owned(),
             left: depth.messages,
@@ -109,13 +101,13 @@ impl Inspector {
         })
     }
 
-    pub async fn close(self) {
+    pub(crate) async fn close(self) {
         connection::close(&self.connection).await;
     }
 }
 
 /// Look at the messages of one queue, without those that arrive later.
-pub struct Look<'a> {
+pub(crate) struct RemoteLook<'a> {
     connection: &'a Connection,
     queue: String,
     left: u32,
@@ -129,15 +121,9 @@ struct Subscription {
     held: u16,
 }
 
-impl Look<'_> {
-    /// Returns the number of messages still to be read.
-    #[must_use]
-    pub fn left(&self) -> u32 {
-        self.left
-    }
-
+impl RemoteLook<'_> {
     /// Reads the next message; `None` after the last one.
-    pub async fn next(&mut self) -> Result<Option<Seen>, LookError> {
+    pub(crate) async fn next(&mut self) -> Result<Option<RemoteSeen>, RemoteLookError> {
         if self.left == 0 {
             return Ok(None);
         }
@@ -162,20 +148,20 @@ impl Look<'_> {
         } else {
             self.full.push(subscription);
         }
-        Ok(Some(Seen {
+        Ok(Some(RemoteSeen {
             properties: delivery.properties,
             payload: delivery.data.into(),
         }))
     }
 
     /// Ends the look; all messages are requeued.
-    pub async fn requeue(self) {
+    pub(crate) async fn requeue(self) {
         for subscription in self.full.into_iter().chain(self.current) {
             subscription.requeue().await;
         }
     }
 
-    async fn subscribe(&self) -> Result<Subscription, LookError> {
+    async fn subscribe(&self) -> Result<Subscription, RemoteLookError> {
         let channel = connection::channel(self.connection).await?;
         let qos = channel.basic_qos(MAX_PER_SUBSCRIPTION, BasicQosOptions::default());
         with_deadline(qos).await??;
@@ -214,35 +200,28 @@ impl Subscription {
 }
 
 /// Message that a look has read.
-pub struct Seen {
+pub(crate) struct RemoteSeen {
     properties: BasicProperties,
     payload: Bytes,
 }
 
-impl Seen {
-    /// Returns the event's id, if it is valid.
-    #[must_use]
-    pub fn id(&self) -> Option<EventId> {
+impl RemoteSeen {
+    pub(crate) fn id(&self) -> Option<EventId> {
         EventId::parse(self.properties.message_id().as_ref()?.as_str()).ok()
     }
 
-    /// Returns the number of earlier deliveries.
-    #[must_use]
-    pub fn deliveries(&self) -> u64 {
+    pub(crate) fn deliveries(&self) -> u64 {
         match properties::header(&self.properties, "x-delivery-count") {
             Some(AMQPValue::LongLongInt(count)) => u64::try_from(*count).unwrap_or_default(),
             _ => 0,
         }
     }
 
-    /// Decodes a message of `wahook.dead`.
-    #[must_use]
-    pub fn dead_letter(self) -> DeadLetter {
+    pub(crate) fn dead_letter(self) -> DeadLetter {
         properties::decode_dead_letter(&self.properties, self.payload)
     }
 
-    /// Decodes a message of `wahook.results`.
-    pub fn result(self) -> Result<AttemptResult, Poison> {
+    pub(crate) fn result(self) -> Result<AttemptResult, Poison> {
         properties::decode_result(&self.properties, self.payload)
     }
 }

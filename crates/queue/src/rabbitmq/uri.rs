@@ -19,11 +19,6 @@ pub struct BrokerUri(pub(super) AMQPUri);
 #[error("{0}")]
 pub struct InvalidBrokerUri(String);
 
-impl BrokerUri {
-    /// Valid example, for error messages.
-    pub const EXAMPLE: &str = "amqp://guest:guest@127.0.0.1:5672/%2f";
-}
-
 impl FromStr for BrokerUri {
     type Err = InvalidBrokerUri;
 

@@ -22,6 +22,8 @@ pub const DEAD_QUEUE: &str = "wahook.dead";
 /// body.
 pub const RESULTS_QUEUE: &str = "wahook.results";
 
+/// Prefix of the name of every wait queue.
+const WAIT_QUEUE: &str = "wahook.wait.";
 /// Prefix of the name of every work queue.
 const WORK_QUEUE: &str = "wahook.deliver.";
 
@@ -55,5 +57,11 @@ pub(super) fn filter_exchange(endpoint: &EndpointName) -> String {
 /// `step`.
 #[must_use]
 pub fn wait_queue(step: WaitStep) -> String {
-    format!("wahook.wait.{}", step.millis())
+    format!("{WAIT_QUEUE}{}", step.millis())
+}
+
+/// Returns true if messages wait for a retry in this queue.
+#[must_use]
+pub fn is_wait_queue(queue: &str) -> bool {
+    queue.starts_with(WAIT_QUEUE)
 }

@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::time::Duration;
 
-use crate::script::End;
+use crate::script::{End, Expected};
 
 /// Results of a row.
 #[derive(Debug, Default)]
@@ -28,13 +28,6 @@ pub(crate) struct Letter {
     /// True if it was published as persistent. A quorum queue also keeps other messages, so a kill
     /// of the broker would not reveal the fault; another type of queue would lose them.
     pub(crate) is_persistent: bool,
-}
-
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Expected {
-    pub(crate) end: End,
-    /// Number of posts in a run without faults.
-    pub(crate) posts: u32,
 }
 
 /// Post at the webhook.

@@ -2,8 +2,6 @@
 
 use wahook_tests::receiver::Answer;
 
-use crate::oracle::Expected;
-
 /// Behaviour of the webhook, determined by the number of the event.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Script {
@@ -24,6 +22,13 @@ pub(crate) enum End {
     Delivered,
     /// A dead letter, "failed" in the log.
     Dead,
+}
+
+/// Expected result of an event, with its number of posts in a run without faults.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Expected {
+    pub(crate) end: End,
+    pub(crate) posts: u32,
 }
 
 impl Script {

@@ -1,6 +1,7 @@
 //! `wahook-deploy-proof`: tests the alerts and dashboards of `deploy/` with real RabbitMQ, MongoDB
 //! and Prometheus servers and a running producer and consumers. `make test-deploy` runs it.
 
+mod chapters;
 mod checks;
 mod dashboards;
 mod gateway;
@@ -24,9 +25,10 @@ use anyhow::ensure;
 use clap::Parser;
 use serde_json::{Value, json};
 
+use chapters::EXPECTED;
 use dashboards::Dashboard;
 use prometheus::Firing;
-use story::{EXPECTED, Story};
+use story::Story;
 
 /// Runs producer and consumers under a scripted load with faults, scraped by a real Prometheus.
 /// Checks every dashboard panel and makes every alert fire.

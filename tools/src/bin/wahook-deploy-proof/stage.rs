@@ -13,10 +13,10 @@ use wahook_tests::pair::{Pair, Servers};
 use wahook_tests::program::Program;
 use wahook_tests::rabbitmq::{BrokerOptions, RabbitMq};
 
+use crate::chapters::{ALARM, BACKLOG, DOWN, FROZEN, HANGS, KILLED, RESTART, SOON, expected};
 use crate::gateway::{CALM, Gateway};
 use crate::prometheus::{Prometheus, now};
 use crate::promtool;
-use crate::story::{ALARM, BACKLOG, DOWN, FROZEN, HANGS, KILLED, RESTART, SOON, expected};
 use crate::watch::Watch;
 use crate::webhook::{Count, Webhook};
 

@@ -13,6 +13,7 @@ use std::process::ExitCode;
 use clap::Parser;
 use tokio::signal::unix::{SignalKind, signal};
 
+use banner::print_banner;
 use places::Places;
 use system::System;
 
@@ -66,7 +67,7 @@ async fn run() -> anyhow::Result<()> {
     let places = Places::open()?;
     let mut system = System::default();
     let worked = tokio::select! {
-        worked = system.start_and_watch(&places) => worked,
+        worked = start_and_watch(&mut system, &places) => worked,
         () = stop() => Ok(()),
     };
     // Dropping the system kills running processes, so a second Ctrl-C always stops quickly.
@@ -75,4 +76,11 @@ async fn run() -> anyhow::Result<()> {
         () = stop() => Err(anyhow::anyhow!("second interrupt: killed the processes still running")),
     };
     worked.and(stopped)
+}
+
+/// Returns only with an error.
+async fn start_and_watch(system: &mut System, places: &Places) -> anyhow::Result<()> {
+    system.start(places).await?;
+    print_banner(system);
+    system.watch().await
 }

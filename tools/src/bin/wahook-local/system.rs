@@ -7,7 +7,6 @@ use wahook_tests::folder::RunFolder;
 use wahook_tests::mongod::Mongod;
 use wahook_tests::rabbitmq::{BrokerOptions, RabbitMq};
 
-use crate::banner::print_banner;
 use crate::deliveries;
 use crate::places::{Places, address_for, random_secret, secret, setting};
 use crate::receiver::TestReceiver;
@@ -27,8 +26,8 @@ pub(crate) struct System {
 }
 
 impl System {
-    /// Starts everything and prints the deliveries. Returns only with an error.
-    pub(crate) async fn start_and_watch(&mut self, places: &Places) -> anyhow::Result<()> {
+    /// Starts everything.
+    pub(crate) async fn start(&mut self, places: &Places) -> anyhow::Result<()> {
         let folder = places.folder().display();
         println!("starting; data and logs are in {folder}");
         if let Err(error) = self.start_servers(places).await {
@@ -36,8 +35,11 @@ impl System {
         }
         self.start_receiver().await?;
         self.start_consumer(places).await?;
-        self.start_producer(places).await?;
-        print_banner(self);
+        self.start_producer(places).await
+    }
+
+    /// Prints the deliveries. Returns only with an error.
+    pub(crate) async fn watch(&self) -> anyhow::Result<()> {
         tokio::select! {
             error = ended_early(self.producer.as_ref()) => Err(error),
             error = ended_early(self.consumer.as_ref()) => Err(error),

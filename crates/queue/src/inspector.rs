@@ -1,0 +1,165 @@
+//! Inspection of queues: their depth and their messages.
+//!
+//! RabbitMQ's messages can be read only by taking them; they are requeued when
+//! the look ends, and each look counts as a delivery. A data file is read
+//! without taking anything.
+
+use std::sync::Arc;
+
+use wahook_domain::{AttemptResult, EventId};
+
+use crate::{
+    depth::Depth,
+    message::{DeadLetter, Poison, Stored},
+    rabbitmq::{BrokerUri, RemoteInspector, RemoteLook, RemoteLookError, RemoteSeen},
+};
+
+/// Queues of a data file. A trait, because the embedded store depends on this
+/// crate.
+pub trait StoredQueues: Send + Sync {
+    /// Counts the messages of a queue, and those that wait to enter it; `None`
+    /// if there is no such queue.
+    fn depth(&self, queue: &str) -> Result<Option<Depth>, StoreUnreadable>;
+
+    /// Reads the messages of a queue, and those that wait to enter it, as they
+    /// are now.
+    fn messages(&self, queue: &str) -> Result<StoredMessages, StoreUnreadable>;
+}
+
+/// Messages of a data file.
+pub type StoredMessages = Box<dyn Iterator<Item = Result<Stored, StoreUnreadable>> + Send>;
+
+/// Error of a data file.
+#[derive(Debug, thiserror::Error)]
+#[error("the data file can't be read: {0}")]
+pub struct StoreUnreadable(pub String);
+
+/// Reasons for which a queue cannot be inspected.
+#[derive(Debug, thiserror::Error)]
+pub enum LookError {
+    #[error(transparent)]
+    RabbitMq(#[from] RemoteLookError),
+    #[error(transparent)]
+    Local(#[from] StoreUnreadable),
+}
+
+/// Access to queues for inspection.
+pub struct Inspector(Backend);
+
+enum Backend {
+    RabbitMq(RemoteInspector),
+    Local(Arc<dyn StoredQueues>),
+}
+
+impl Inspector {
+    /// Connects to RabbitMQ once, and declares nothing.
+    pub async fn open(uri: &BrokerUri, name: &str) -> Result<Self, LookError> {
+        let remote = RemoteInspector::open(uri, name).await?;
+        Ok(Self(Backend::RabbitMq(remote)))
+    }
+
+    /// Inspects the queues of a data file.
+    #[must_use]
+    pub fn of_store(queues: Arc<dyn StoredQueues>) -> Self {
+        Self(Backend::Local(queues))
+    }
+
+    /// Returns the depth of a queue; `None` if it does not exist.
+    pub async fn depth(&self, queue: &str) -> Result<Option<Depth>, LookError> {
+        match &self.0 {
+            Backend::RabbitMq(remote) => Ok(remote.depth(queue).await?),
+            Backend::Local(queues) => Ok(queues.depth(queue)?),
+        }
+    }
+
+    /// Starts a look at the messages that are in the queue now; a missing queue
+    /// is empty.
+    pub async fn look(&self, queue: &str) -> Result<Look<'_>, LookError> {
+        match &self.0 {
+            Backend::RabbitMq(remote) => {
+                let look = Box::new(remote.look(queue).await?);
+                Ok(Look(Messages::RabbitMq(look)))
+            }
+            Backend::Local(queues) => Ok(Look(Messages::Local(queues.messages(queue)?))),
+        }
+    }
+
+    pub async fn close(self) {
+        if let Backend::RabbitMq(remote) = self.0 {
+            remote.close().await;
+        }
+    }
+}
+
+/// Look at the messages of one queue, without those that arrive later.
+pub struct Look<'a>(Messages<'a>);
+
+enum Messages<'a> {
+    RabbitMq(Box<RemoteLook<'a>>),
+    Local(StoredMessages),
+}
+
+impl Look<'_> {
+    /// Reads the next message; `None` after the last one.
+    pub async fn next(&mut self) -> Result<Option<Seen>, LookError> {
+        match &mut self.0 {
+            Messages::RabbitMq(look) => Ok(look.next().await?.map(|seen| Seen(Form::Amqp(seen)))),
+            Messages::Local(messages) => {
+                let next = messages.next().transpose()?;
+                Ok(next.map(|message| Seen(Form::Local(message))))
+            }
+        }
+    }
+
+    /// Ends the look; all messages are in the queue again.
+    pub async fn requeue(self) {
+        if let Messages::RabbitMq(look) = self.0 {
+            look.requeue().await;
+        }
+    }
+}
+
+/// Message that a look has read.
+pub struct Seen(Form);
+
+enum Form {
+    Amqp(RemoteSeen),
+    Local(Stored),
+}
+
+impl Seen {
+    /// Returns the event's id, if it is valid.
+    #[must_use]
+    pub fn id(&self) -> Option<EventId> {
+        match &self.0 {
+            Form::Amqp(seen) => seen.id(),
+            Form::Local(message) => message.metadata.id.clone(),
+        }
+    }
+
+    /// Returns the number of earlier deliveries, to which each look adds one.
+    #[must_use]
+    pub fn deliveries(&self) -> u64 {
+        match &self.0 {
+            Form::Amqp(seen) => seen.deliveries(),
+            Form::Local(_) => 0,
+        }
+    }
+
+    /// Decodes a message of `wahook.dead`.
+    #[must_use]
+    pub fn dead_letter(self) -> DeadLetter {
+        match self.0 {
+            Form::Amqp(seen) => seen.dead_letter(),
+            Form::Local(message) => DeadLetter::new(message.metadata, message.payload),
+        }
+    }
+
+    /// Decodes a message of `wahook.results`.
+    pub fn result(self) -> Result<AttemptResult, Poison> {
+        match self.0 {
+            Form::Amqp(seen) => seen.result(),
+            Form::Local(message) => message.metadata.decode_result(message.payload),
+        }
+    }
+}
