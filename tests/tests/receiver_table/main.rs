@@ -12,6 +12,7 @@
 
 mod authority;
 mod ending;
+mod heads;
 mod http2;
 mod poison;
 mod reach;

@@ -41,21 +41,15 @@ pub(crate) fn whole(status: &str, headers: &str) -> Step {
     ))
 }
 
-/// Returns the rows; one of them redirects to `elsewhere`.
+/// Returns the rows except [`crate::heads`]; one of them redirects to `elsewhere`.
 pub(crate) fn rows(elsewhere: &str) -> Vec<Row> {
-    [
-        slow(),
-        no_answer(),
-        odd_heads(),
-        odd_bodies(),
-        statuses(elsewhere),
-    ]
-    .into_iter()
-    .flatten()
-    .collect()
+    [slow(), no_answer(), odd_bodies(), statuses(elsewhere)]
+        .into_iter()
+        .flatten()
+        .collect()
 }
 
-fn row(name: &'static str, steps: impl Into<Vec<Step>>, ending: Ending) -> Row {
+pub(crate) fn row(name: &'static str, steps: impl Into<Vec<Step>>, ending: Ending) -> Row {
     Row {
         name,
         steps: steps.into(),
@@ -63,7 +57,7 @@ fn row(name: &'static str, steps: impl Into<Vec<Step>>, ending: Ending) -> Row {
     }
 }
 
-fn no_http() -> Ending {
+pub(crate) fn no_http() -> Ending {
     Ending::failed("protocol", "the answer was no HTTP: …")
 }
 
@@ -108,93 +102,6 @@ fn no_answer() -> Vec<Row> {
             "closed_within_the_head",
             [Step::say("HTTP/1.1 200 OK\r\nContent-"), Step::Close],
             broken(),
-        ),
-    ]
-}
-
-fn odd_heads() -> Vec<Row> {
-    let header = format!("X-Large: {}\r\n", "a".repeat(1_014));
-    let delivered = || Ending::delivered(200);
-    let with = |line: &str| [whole("200 OK", line)];
-    vec![
-        row("headers_of_64_kib", with(&header.repeat(64)), delivered()),
-        row(
-            "headers_without_end",
-            [
-                Step::say("HTTP/1.1 200 OK\r\n"),
-                Step::Repeat(header.into(), Duration::ZERO),
-            ],
-            no_http(),
-        ),
-        row(
-            "a_header_without_end",
-            [
-                Step::say("HTTP/1.1 200 OK\r\nX-A: "),
-                Step::Repeat("a".repeat(16_384).into(), Duration::ZERO),
-            ],
-            no_http(),
-        ),
-        row("a_header_with_cr", with("X-A: one\rtwo\r\n"), delivered()),
-        row("a_header_with_lf", with("X-A: one\ntwo\r\n"), delivered()),
-        row(
-            "a_header_with_cr_lf",
-            with("X-A: one\r\n two\r\n"),
-            delivered(),
-        ),
-        row("a_header_with_nul", with("X-A: \0\r\n"), delivered()),
-        row(
-            "a_header_with_a_space_before_the_colon",
-            with("X-Thing : 1\r\n"),
-            delivered(),
-        ),
-        row(
-            "a_warning_of_php",
-            with("PHP Warning:  Undefined variable $x in hook.php on line 3\r\n"),
-            delivered(),
-        ),
-        row(
-            "a_cookie_with_a_control_byte",
-            with("Set-Cookie: a=\u{1}\r\n"),
-            delivered(),
-        ),
-        row("headers_120", with(&"X-A: b\r\n".repeat(120)), delivered()),
-        row(
-            "interim_answers_without_end",
-            [Step::Repeat(
-                "HTTP/1.1 103 Early Hints\r\n\r\n".into(),
-                Duration::ZERO,
-            )],
-            Ending::failed(
-                "protocol",
-                "the answer was no HTTP: too many interim answers",
-            ),
-        ),
-        row(
-            "two_lengths",
-            [Step::say(
-                "HTTP/1.1 200 OK\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\nab",
-            )],
-            no_http(),
-        ),
-        row(
-            "another_protocol",
-            [Step::say("SSH-2.0-OpenSSH_9.2\r\n"), Step::Hold],
-            no_http(),
-        ),
-        row(
-            "continue_first",
-            [
-                Step::say("HTTP/1.1 100 Continue\r\n\r\n"),
-                whole("200 OK", ""),
-            ],
-            delivered(),
-        ),
-        row(
-            "an_answer_before_the_body_was_read",
-            [Step::Early(
-                "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n".into(),
-            )],
-            delivered(),
         ),
     ]
 }

@@ -15,8 +15,7 @@ const EVENTS: usize = 20;
 /// The answers arrive during the freeze, and the time limits end in it.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_answer_that_arrives_during_a_freeze_is_no_timeout() {
-    let slow = |_: &_| Answer::status(200).after(Duration::from_secs(1));
-    let receiver = Receiver::answering(slow).await;
+    let receiver = Receiver::answering(|_| Answer::status(200).after(Duration::from_secs(1))).await;
     let system = System::new(&receiver, &[("WEBHOOK_TIMEOUT", "4000")]);
     let program = system.start().await;
     let http = http_client().unwrap();
