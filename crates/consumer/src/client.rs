@@ -1,17 +1,35 @@
 //! HTTP client of an endpoint: one signed POST under one deadline, and its outcome.
+//!
+//! reqwest opens connections, hyper speaks HTTP on them, and the pool of this module keeps
+//! them (decision 44).
+
+mod connection;
+mod connector;
+mod deadline;
+mod keep_alive;
+mod pool;
+mod reception;
+mod target;
 
 use bytes::Bytes;
+use hyper::{Request, Response, body::Incoming};
 use reqwest::{
-    Client, Method, Request, Response, StatusCode, Url,
+    Client, Method, StatusCode, Url,
     dns::Resolve,
     header::{self, HeaderMap, HeaderName, HeaderValue},
     redirect,
 };
-use std::{future::Future, time::Duration};
-use tokio::time::timeout;
+use std::{sync::Arc, time::Duration};
 use wahook_domain::{Outcome, QueuedEvent, Signer, UnixMillis, parse_retry_after};
 use wahook_runtime::settings::redact_url;
 
+use self::{
+    connection::{Connection, RequestBody},
+    connector::{BoxError, Connector},
+    deadline::within,
+    pool::Pool,
+    target::Target,
+};
 use crate::failure;
 
 /// `User-Agent` of every delivery.
@@ -28,86 +46,119 @@ const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
 /// Header capacity to reserve: for the headers set here and those of the HTTP client.
 const HEADERS: usize = 12;
 
-/// Maximum number of response bytes to read. A response is read to its end, so that
-/// the connection can be reused; a longer one is dropped.
-const MAX_RESPONSE_BYTES: usize = 64 * 1024;
-/// Idle connections are closed before servers close them during a request; the
-/// shortest common server limit is 60 s.
-const IDLE_LIMIT: Duration = Duration::from_secs(50);
-/// HTTP/2 ping interval and timeout. All requests share one connection; without pings
-/// a dead connection would fail them all for many minutes.
-const HTTP2_PING: Duration = Duration::from_secs(10);
-
 /// HTTP client for one endpoint.
 pub(crate) struct EndpointClient {
-    url: Url,
+    target: Target,
     signer: Option<Signer>,
     limit: Duration,
-    http: Client,
-    /// Custom headers; none has the name of a built-in one.
+    connector: Connector,
+    pool: Arc<Pool>,
+    /// Headers of every request that do not depend on the event.
     headers: HeaderMap,
 }
 
 impl EndpointClient {
-    /// Creates a client. `limit` covers connecting, the request and the whole response;
-    /// `concurrency` is the number of simultaneous requests.
+    /// Creates a client. `limit` covers connecting, the request and the answer's header
+    /// section; `concurrency` is the number of simultaneous requests.
+    ///
+    /// # Errors
+    /// Fails if the URL is not usable, or a setting of the connections is invalid.
     pub(crate) fn new(
         url: Url,
         signer: Option<Signer>,
         limit: Duration,
         concurrency: usize,
         resolver: impl Resolve + 'static,
-    ) -> reqwest::Result<Self> {
-        let http = Client::builder()
+    ) -> anyhow::Result<Self> {
+        let builder = Client::builder()
             .user_agent(USER_AGENT)
             .redirect(redirect::Policy::none())
             .no_proxy()
             .referer(false)
             .tcp_nodelay(true)
-            .pool_max_idle_per_host(concurrency)
-            .pool_idle_timeout(IDLE_LIMIT)
-            .http2_keep_alive_interval(HTTP2_PING)
-            .http2_keep_alive_timeout(HTTP2_PING)
-            .dns_resolver(resolver)
-            .build()?;
+            .dns_resolver(resolver);
         Ok(Self {
-            url,
+            target: Target::new(&url)?,
             signer,
             limit,
-            http,
-            headers: HeaderMap::new(),
+            connector: Connector::new(builder, url)?,
+            pool: Pool::new(concurrency),
+            headers: HeaderMap::from_iter([
+                (header::USER_AGENT, HeaderValue::from_static(USER_AGENT)),
+                (header::ACCEPT, HeaderValue::from_static("*/*")),
+            ]),
         })
     }
 
-    /// Adds custom headers to every request.
+    /// Adds custom headers to every request; none has the name of a header that depends on
+    /// the event.
     #[must_use]
     pub(crate) fn with_headers(mut self, headers: HeaderMap) -> Self {
-        self.headers = headers;
+        self.headers.extend(headers);
         self
     }
 
     /// Makes one attempt; `now` is the timestamp in the request.
+    ///
+    /// The status decides as soon as the answer's header section is complete. The rest of
+    /// the answer is read only to reuse the connection.
     pub(crate) async fn post(&self, event: &QueuedEvent, now: UnixMillis) -> Outcome {
-        let mut request = Request::new(Method::POST, self.url.clone());
-        let headers = request.headers_mut();
-        headers.reserve(self.headers.len() + HEADERS);
-        headers.extend(self.headers.clone());
-        put_headers(headers, event, self.signer.as_ref(), now);
-        *request.body_mut() = Some(event.body.bytes().into());
-        within(self.limit, async {
-            match self.http.execute(request).await {
-                Ok(response) => read(response, now).await,
-                Err(error) => failure::outcome_of(&error),
-            }
-        })
-        .await
+        let limit = self.limit;
+        let (mut connection, answer) = match within(limit, self.exchange(event, now)).await {
+            Some(Ok(exchanged)) => exchanged,
+            Some(Err(error)) => return failure::outcome_of(&*error),
+            None => return Outcome::TimedOut { limit },
+        };
+        let outcome = judge(answer.status(), answer.headers(), now);
+        let kept_for = keep_alive::timeout(answer.headers());
+        if connection.read_rest(answer.into_body()).await && !connection.is_http2() {
+            self.pool.keep(connection, kept_for);
+        }
+        outcome
     }
-}
 
-async fn within(limit: Duration, attempt: impl Future<Output = Outcome>) -> Outcome {
-    timeout(limit, attempt)
-        .await
-        .unwrap_or(Outcome::TimedOut { limit })
+    /// Sends the request on a kept connection or on a new one, and waits for an answer's
+    /// header section.
+    ///
+    /// A receiver may close a kept connection while the request is on its way. Then the
+    /// request is repeated, once, on a new connection: the event may arrive twice, with the
+    /// same id.
+    async fn exchange(
+        &self,
+        event: &QueuedEvent,
+        now: UnixMillis,
+    ) -> Result<(Connection, Response<Incoming>), BoxError> {
+        if let Some(mut kept) = self.pool.take() {
+            let request = self.request(event, now, &kept);
+            match kept.send(request).await {
+                Ok(answer) => return Ok((kept, answer)),
+                Err(error) if kept.ended_without_answer(&error) => {
+                    tracing::debug!(id = %event.id, %error, "kept connection ended, request repeated on a new one");
+                }
+                Err(error) => return Err(error.into()),
+            }
+        }
+        let mut new = Connection::open(self.connector.connect().await?).await?;
+        self.pool.share(&new);
+        let answer = new.send(self.request(event, now, &new)).await?;
+        Ok((new, answer))
+    }
+
+    fn request(
+        &self,
+        event: &QueuedEvent,
+        now: UnixMillis,
+        connection: &Connection,
+    ) -> Request<RequestBody> {
+        let mut request = Request::new(event.body.bytes().into());
+        *request.method_mut() = Method::POST;
+        let mut headers = self.headers.clone();
+        headers.reserve(HEADERS);
+        *request.uri_mut() = self.target.address(&mut headers, connection);
+        put_headers(&mut headers, event, self.signer.as_ref(), now);
+        *request.headers_mut() = headers;
+        request
+    }
 }
 
 /// Sets the request's headers. `now` is the timestamp of the Standard Webhooks
@@ -152,22 +203,6 @@ pub fn put_headers(
     if let Some(traceparent) = &event.traceparent {
         put(TRACEPARENT, traceparent.clone().into());
     }
-}
-
-/// Reads the response to its end: a truncated one is no success.
-async fn read(mut response: Response, now: UnixMillis) -> Outcome {
-    let outcome = judge(response.status(), response.headers(), now);
-    let mut read = 0;
-    while read < MAX_RESPONSE_BYTES {
-        match response.chunk().await {
-            Ok(Some(chunk)) => read += chunk.len(),
-            Ok(None) => break,
-            Err(error) if outcome.is_success() => return failure::outcome_of(&error),
-            // A failure already, and the status is more informative.
-            Err(_) => break,
-        }
-    }
-    outcome
 }
 
 /// Returns the outcome of a response from its status and headers. `now` is the reference

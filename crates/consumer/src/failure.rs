@@ -5,20 +5,15 @@ use wahook_domain::{FailureCause, Outcome};
 
 use crate::{resolver::NoAddress, tls_failure};
 
-/// Returns the outcome of a failed request.
+/// Returns the outcome of a request without an answer.
 #[must_use]
-pub(crate) fn outcome_of(error: &reqwest::Error) -> Outcome {
+pub(crate) fn outcome_of(error: &(dyn Error + 'static)) -> Outcome {
     let (cause, detail) = cause_of(error);
     Outcome::Failed { cause, detail }
 }
 
 /// Checks the chain from the most specific error to the least.
-fn cause_of(error: &reqwest::Error) -> (FailureCause, String) {
-    let broke_off = if error.is_body() || error.is_decode() {
-        FailureCause::Body
-    } else {
-        FailureCause::ConnectionReset
-    };
+fn cause_of(error: &(dyn Error + 'static)) -> (FailureCause, String) {
     if let Some(no_address) = find::<NoAddress>(error) {
         let cause = match no_address {
             NoAddress::NotFound { .. } => FailureCause::Dns,
@@ -30,35 +25,49 @@ fn cause_of(error: &reqwest::Error) -> (FailureCause, String) {
         return (FailureCause::Tls, tls_failure::in_words(tls));
     }
     if let Some(http2) = find::<h2::Error>(error) {
-        return cause_of_http2(http2, broke_off);
+        return cause_of_http2(http2);
     }
     if let Some(io) = find::<io::Error>(error) {
-        return cause_of_io(io, broke_off);
+        return cause_of_io(io);
     }
     match find::<hyper::Error>(error) {
-        Some(http) if is_broken_off(http) => (broke_off, String::new()),
-        Some(http) if http.is_parse() => (FailureCause::Protocol, innermost(http)),
-        _ if error.is_connect() => (FailureCause::Connect, innermost(error)),
-        _ if error.is_request() => (FailureCause::Protocol, innermost(error)),
-        _ => (FailureCause::Other, innermost(error)),
+        Some(http) if is_broken_off(http) => (FailureCause::ConnectionReset, String::new()),
+        Some(http) => (FailureCause::Protocol, innermost(http)),
+        None if find(error).is_some_and(reqwest::Error::is_connect) => {
+            (FailureCause::Connect, innermost(error))
+        }
+        None => (FailureCause::Other, innermost(error)),
     }
 }
 
-/// Returns true if the connection closed before the request was written or the response
-/// was complete, or if a ping timed out.
+/// Returns true if the connection closed before the request was written or the answer's
+/// header section was complete, or if a ping timed out.
 fn is_broken_off(error: &hyper::Error) -> bool {
-    error.is_incomplete_message() || error.is_canceled() || error.is_timeout()
+    error.is_incomplete_message() || error.is_canceled() || error.is_closed() || error.is_timeout()
 }
 
-fn cause_of_io(error: &io::Error, broke_off: FailureCause) -> (FailureCause, String) {
+/// Returns true if the receiver has ended an HTTP/2 connection, or has refused the request
+/// unprocessed. A reset of the request alone is an answer.
+pub(crate) fn is_end_of_http2(error: &hyper::Error) -> bool {
+    let ends = |io: &io::Error| io.kind() != io::ErrorKind::InvalidData;
+    match find::<h2::Error>(error) {
+        Some(http2) => http2.get_io().map_or_else(
+            || http2.is_go_away() || http2.reason() == Some(h2::Reason::REFUSED_STREAM),
+            ends,
+        ),
+        None => find(error).map_or_else(|| is_broken_off(error), ends),
+    }
+}
+
+fn cause_of_io(error: &io::Error) -> (FailureCause, String) {
     match error.kind() {
         io::ErrorKind::ConnectionRefused => (FailureCause::ConnectionRefused, String::new()),
         io::ErrorKind::ConnectionReset
         | io::ErrorKind::ConnectionAborted
         | io::ErrorKind::BrokenPipe
         | io::ErrorKind::NotConnected
-        | io::ErrorKind::UnexpectedEof => (broke_off, String::new()),
-        // From the HTTP parser, for a body with wrong framing.
+        | io::ErrorKind::UnexpectedEof => (FailureCause::ConnectionReset, String::new()),
+        // From the limits of what is read before an answer.
         io::ErrorKind::InvalidInput | io::ErrorKind::InvalidData => {
             (FailureCause::Protocol, error.to_string())
         }
@@ -68,12 +77,12 @@ fn cause_of_io(error: &io::Error, broke_off: FailureCause) -> (FailureCause, Str
 
 /// Maps an HTTP/2 error. A server may end a stream or the connection; everything else is
 /// a protocol error.
-fn cause_of_http2(error: &h2::Error, broke_off: FailureCause) -> (FailureCause, String) {
+fn cause_of_http2(error: &h2::Error) -> (FailureCause, String) {
     if let Some(io) = error.get_io() {
-        return cause_of_io(io, broke_off);
+        return cause_of_io(io);
     }
     let cause = if error.is_remote() {
-        broke_off
+        FailureCause::ConnectionReset
     } else {
         FailureCause::Protocol
     };
@@ -119,17 +128,21 @@ mod tests {
     #[test]
     fn a_system_error_maps_to_its_cause_without_its_number() {
         let os = |number| io::Error::from_raw_os_error(number);
-        let garbage = io::Error::new(io::ErrorKind::InvalidInput, "Invalid chunk size line");
+        let excess = io::Error::new(io::ErrorKind::InvalidData, "too many interim answers");
         for (error, cause, detail) in [
             (os(111), FailureCause::ConnectionRefused, ""),
-            (os(104), FailureCause::Body, ""),
-            (os(32), FailureCause::Body, ""),
-            (io::ErrorKind::UnexpectedEof.into(), FailureCause::Body, ""),
+            (os(104), FailureCause::ConnectionReset, ""),
+            (os(32), FailureCause::ConnectionReset, ""),
+            (
+                io::ErrorKind::UnexpectedEof.into(),
+                FailureCause::ConnectionReset,
+                "",
+            ),
             (os(101), FailureCause::Connect, "Network is unreachable"),
             (os(110), FailureCause::Connect, "Connection timed out"),
-            (garbage, FailureCause::Protocol, "Invalid chunk size line"),
+            (excess, FailureCause::Protocol, "too many interim answers"),
         ] {
-            let found = cause_of_io(&error, FailureCause::Body);
+            let found = cause_of_io(&error);
             assert_eq!(found, (cause, detail.to_owned()));
         }
     }
@@ -137,7 +150,7 @@ mod tests {
     #[test]
     fn an_http2_protocol_error_has_a_cause_and_a_detail() {
         let reason = h2::Error::from(h2::Reason::PROTOCOL_ERROR);
-        let (cause, detail) = cause_of_http2(&reason, FailureCause::ConnectionReset);
+        let (cause, detail) = cause_of_http2(&reason);
         assert_eq!(cause, FailureCause::Protocol);
         assert!(!detail.is_empty());
     }

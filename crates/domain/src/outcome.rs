@@ -5,9 +5,9 @@ use std::time::Duration;
 /// Outcome of one delivery attempt.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Outcome {
-    /// Complete 2xx response within the time limit.
+    /// 2xx response with a complete header section within the time limit.
     Delivered { status: u16 },
-    /// Complete response with a status that is neither 2xx nor 3xx.
+    /// Response with a status that is neither 2xx nor 3xx.
     Answered {
         status: u16,
         /// Wait that the response requests.
@@ -20,9 +20,9 @@ pub enum Outcome {
         /// Target of the redirect.
         location: Option<String>,
     },
-    /// No complete response within the time limit.
+    /// No complete header section of a response within the time limit.
     TimedOut { limit: Duration },
-    /// No complete response for another reason.
+    /// No response for another reason.
     Failed {
         cause: FailureCause,
         /// Further details; may be empty.

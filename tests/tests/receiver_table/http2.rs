@@ -26,6 +26,9 @@ pub(crate) fn add(tests: &mut Tests) {
     tests.add("a_goaway_after_the_answer_fails_no_attempt", |test| {
         then_fine(test, First::SaysGoodbye, Ending::delivered(200))
     });
+    tests.add("a_goaway_on_a_kept_connection_fails_no_attempt", |test| {
+        then_fine(test, First::GoesAwayLater, Ending::delivered(200))
+    });
 }
 
 /// Reaction of the first connection to its first request. Later connections answer with 200.
@@ -35,6 +38,8 @@ enum First {
     GoesAway,
     ResetsTheStream,
     SaysGoodbye,
+    /// At the second request.
+    GoesAwayLater,
 }
 
 fn broken_off(more: &str) -> Ending {
@@ -80,6 +85,13 @@ async fn serve(listener: TcpListener, tls: TlsAcceptor, first: First) {
         First::SaysGoodbye => {
             answer(respond);
             connection.graceful_shutdown();
+            tokio::spawn(finish(connection));
+            None
+        }
+        First::GoesAwayLater => {
+            answer(respond);
+            let _second = connection.accept().await.unwrap().unwrap();
+            connection.abrupt_shutdown(Reason::INTERNAL_ERROR);
             tokio::spawn(finish(connection));
             None
         }

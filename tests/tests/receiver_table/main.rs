@@ -3,6 +3,7 @@
 
 mod authority;
 mod ending;
+mod heads;
 mod http2;
 mod poison;
 mod reach;

@@ -34,6 +34,10 @@ pub(crate) fn add(tests: &mut Tests) {
     tests.add("a_server_with_tls_1_0_only_is_reported", tls_1_0);
     tests.add("a_handshake_failure_alert_is_reported", alert);
     tests.add("a_server_without_tls_is_reported", plain);
+    tests.add(
+        "a_tls_connection_cut_within_the_body_fails_no_delivery",
+        no_close_notify,
+    );
 }
 
 /// Behaviour of the first connection. Later connections succeed.
@@ -165,4 +169,32 @@ async fn plain(test: Test) {
     let bad_request = b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n".to_vec();
     let ending = refused("TLS failed: the server's answer is not TLS");
     fails(test, |_| First::Bytes(bad_request), ending).await;
+}
+
+/// The receiver closes without `close_notify`, at the end of its body or within it.
+async fn no_close_notify(test: Test) {
+    let authority = Authority::new();
+    let tls = acceptor(authority.server(&certificate_for("127.0.0.1")));
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("https://{}/webhook", listener.local_addr().unwrap());
+    let server = tokio::spawn(async move {
+        for rest in ["\r\nhello", "Content-Length: 10\r\n\r\nhalf-"] {
+            let (stream, _) = listener.accept().await.unwrap();
+            let mut stream = tls.accept(stream).await.unwrap();
+            let mut request = Vec::new();
+            while !request.ends_with(b"}") {
+                assert_ne!(stream.read_buf(&mut request).await.unwrap(), 0);
+            }
+            let answer = format!("HTTP/1.1 200 OK\r\n{rest}");
+            stream.write_all(answer.as_bytes()).await.unwrap();
+            stream.flush().await.unwrap();
+        }
+    });
+    let file = authority.file();
+    let pair = pair_to(&test, &url, &[("SSL_CERT_FILE", &file)]).await;
+    for _ in 0..2 {
+        assert_ends(&pair, "test", &Ending::delivered(200)).await;
+    }
+    assert_counts(&pair, &[("delivered", 2)]).await;
+    server.await.unwrap();
 }

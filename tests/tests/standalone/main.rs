@@ -2,6 +2,7 @@
 
 mod crashes;
 mod dead;
+mod freeze;
 mod full_disk;
 mod life;
 mod migration;

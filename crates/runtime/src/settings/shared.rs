@@ -57,7 +57,7 @@ pub const WEBHOOK_TIMEOUT: Setting = Setting {
     default: DefaultValue::Number(TIMEOUT),
     example: "30000",
     help: "time limit of a request and its whole response",
-    meaning: "time limit of name look-up, connect, TLS, request and the whole answer",
+    meaning: "time limit of name look-up, connect, TLS, request and the header section of the answer",
 };
 
 pub const WEBHOOK_SECRET: Setting = Setting {

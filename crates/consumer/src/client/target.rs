@@ -1,0 +1,84 @@
+//! Target of the requests, in the forms that connections need.
+
+use anyhow::{Context, anyhow};
+use hyper::Uri;
+use reqwest::{
+    Url,
+    header::{HOST, HeaderMap, HeaderValue},
+};
+
+use super::connection::Connection;
+
+/// URL of a webhook, without login and fragment.
+pub(super) struct Target {
+    /// `https://host/path?query`, for HTTP/2 and for proxies.
+    absolute: Uri,
+    /// `/path?query`.
+    path: Uri,
+    /// Value of `Host`.
+    host: HeaderValue,
+}
+
+impl Target {
+    /// # Errors
+    /// Fails if the URL has no host, or characters that no request can contain.
+    pub(super) fn new(url: &Url) -> anyhow::Result<Self> {
+        let mut url = url.clone();
+        let without_login = url.set_username("").and_then(|()| url.set_password(None));
+        without_login.map_err(|()| anyhow!("the URL has no host"))?;
+        let absolute: Uri = url.as_str().parse().context("the URL is not usable")?;
+        let path = absolute.path_and_query().cloned();
+        let host = absolute.authority().context("the URL has no host")?;
+        Ok(Self {
+            path: path.map(Uri::from).unwrap_or_default(),
+            host: HeaderValue::from_str(host.as_str())?,
+            absolute,
+        })
+    }
+
+    /// Returns the address for the request line, and adds `Host` where the version needs it.
+    pub(super) fn address(&self, headers: &mut HeaderMap, connection: &Connection) -> Uri {
+        if connection.is_http2() {
+            return self.absolute.clone();
+        }
+        headers.insert(HOST, self.host.clone());
+        if connection.is_proxied {
+            self.absolute.clone()
+        } else {
+            self.path.clone()
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_request_line_has_neither_login_nor_fragment_nor_a_default_port() {
+        for (url, host, path) in [
+            (
+                "http://u:p@example.com/hook?a=b#part",
+                "example.com",
+                "/hook?a=b",
+            ),
+            ("https://example.com:443", "example.com", "/"),
+            (
+                "https://example.com:8443/x%20y",
+                "example.com:8443",
+                "/x%20y",
+            ),
+            ("http://[::1]:80/", "[::1]", "/"),
+        ] {
+            let target = Target::new(&url.parse().unwrap()).unwrap();
+            assert_eq!(target.host, host, "{url}");
+            assert_eq!(target.path, path, "{url}");
+            assert!(
+                target
+                    .absolute
+                    .to_string()
+                    .ends_with(&format!("{host}{path}"))
+            );
+        }
+    }
+}
