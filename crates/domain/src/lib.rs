@@ -42,7 +42,7 @@ pub use id::{EventId, InvalidEventId};
 pub use link::LinkState;
 pub use outcome::{FailureCause, Outcome};
 pub use pace::{Pace, RateLimit};
-pub use prefetch::{PREFETCH_FACTOR, prefetch};
+pub use prefetch::{Adaptation, AdaptivePrefetch, PREFETCH_FACTOR, prefetch};
 pub use public_address::is_public;
 pub use record::{Attempt, AttemptResult, DeliveryRecord, Status};
 pub use retry::{Decision, InvalidRetryRule, RETRY_AFTER_STEPS, RetryRule, WaitStep};

@@ -9,6 +9,7 @@ mod broker;
 mod consumer_connection;
 mod dead_letters;
 mod error;
+mod held;
 pub mod local;
 pub mod message;
 mod publisher;
@@ -23,6 +24,7 @@ pub use broker::Broker;
 pub use consumer_connection::{ConsumerConnection, Observer};
 pub use dead_letters::DeadLetters;
 pub use error::PublishError;
+pub use held::{HeldAccount, HeldBudget, HeldBytes};
 pub use local::LocalQueue;
 pub use message::{
     DeadLetter, Death, DeathReason, MessageMetadata, Outgoing, Poison, Stored, WIRE_VERSION,

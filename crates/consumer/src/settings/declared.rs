@@ -33,6 +33,7 @@ pub const SETTINGS: &[Setting] = &[
     WEBHOOK_BLOCK_PRIVATE,
     LOG_RETENTION_DAYS,
     CONSUMER_LISTEN,
+    CONSUMER_MEMORY_BUDGET,
 ];
 
 /// Settings of the single endpoint; invalid together with a file.
@@ -171,4 +172,19 @@ pub(super) const CONSUMER_LISTEN: Setting = Setting {
     example: "0.0.0.0:9091",
     help: "address and port of the consumer's /livez, /readyz and /metrics",
     meaning: "address of `/livez`, `/readyz`, `/metrics`",
+};
+
+pub(super) const CONSUMER_MEMORY_BUDGET: Setting = Setting {
+    name: "CONSUMER_MEMORY_BUDGET",
+    kind: Kind::Integer {
+        min: 1 << 20,
+        max: 1 << 40,
+        unit: "bytes",
+    },
+    default: DefaultValue::Number(128 << 20),
+    example: "134217728",
+    help: "limit of the bytes of events taken from the queue and not finished",
+    meaning: "limit of the bytes of events that are taken from the queue and not finished. One \
+        endpoint uses at most half of it, several share it; each may always hold one event. The \
+        program needs about 64 MiB in addition",
 };
