@@ -38,7 +38,7 @@ pub use endpoint::{EndpointName, InvalidEndpointName};
 pub use envelope::{AcceptedEvent, Fault, Ingest, Rejection, ingest};
 pub use event::{EventName, InvalidEventName, KnownEvent};
 pub use filter::{EventPattern, InvalidEventPattern};
-pub use id::{EventId, InvalidEventId};
+pub use id::{ContentHash, EventId, InvalidEventId, InvalidKey};
 pub use link::LinkState;
 pub use outcome::{FailureCause, Outcome};
 pub use pace::{Pace, RateLimit};
