@@ -24,6 +24,7 @@ pub const SETTINGS: &[Setting] = &[
     WEBHOOK_ENDPOINTS,
     WEBHOOK_SECRET,
     WEBHOOK_SECRET_PREVIOUS,
+    WEBHOOK_SIGNATURE_SECRET,
     WEBHOOK_RETRY_ATTEMPTS,
     WEBHOOK_RETRY_DELAY,
     WEBHOOK_TIMEOUT,
@@ -37,10 +38,11 @@ pub const SETTINGS: &[Setting] = &[
 ];
 
 /// Settings of the single endpoint; invalid together with a file.
-pub(super) const ONE_ENDPOINT: [Setting; 7] = [
+pub(super) const ONE_ENDPOINT: [Setting; 8] = [
     WEBHOOK_URL,
     WEBHOOK_SECRET,
     WEBHOOK_SECRET_PREVIOUS,
+    WEBHOOK_SIGNATURE_SECRET,
     WEBHOOK_RETRY_ATTEMPTS,
     WEBHOOK_RETRY_DELAY,
     WEBHOOK_TIMEOUT,
@@ -67,7 +69,7 @@ pub const WEBHOOK_ENDPOINTS: Setting = Setting {
     help: "TOML file of several endpoints; SIGHUP reloads it",
     meaning: "TOML file with several endpoints, see [Endpoints](endpoints.md); SIGHUP reloads it. \
         An error together with `WEBHOOK_URL`, `WEBHOOK_SECRET`, `WEBHOOK_SECRET_PREVIOUS`, \
-        `WEBHOOK_RETRY_ATTEMPTS`, `WEBHOOK_RETRY_DELAY`, `WEBHOOK_TIMEOUT` or \
+        `WEBHOOK_SIGNATURE_SECRET`, `WEBHOOK_RETRY_ATTEMPTS`, `WEBHOOK_RETRY_DELAY`, `WEBHOOK_TIMEOUT` or \
         `WEBHOOK_CONCURRENCY`",
 };
 
@@ -79,6 +81,17 @@ pub(super) const WEBHOOK_SECRET_PREVIOUS: Setting = Setting {
     help: "signs too, while receivers change to the new secret",
     meaning: "additional signature in `webhook-signature` while receivers change over; requires \
         `WEBHOOK_SECRET`",
+};
+
+pub(super) const WEBHOOK_SIGNATURE_SECRET: Setting = Setting {
+    name: "WEBHOOK_SIGNATURE_SECRET",
+    kind: Kind::Choice(&["current", "previous"]),
+    default: DefaultValue::Text("current"),
+    example: "previous",
+    help: "secret of X-Webhook-Signature during a rotation",
+    meaning: "secret of `X-Webhook-Signature`, which has room for one signature: `current` is \
+        `WEBHOOK_SECRET`, `previous` is `WEBHOOK_SECRET_PREVIOUS`, see [Rotate a \
+        secret](verifying-signatures.md#rotate-a-secret)",
 };
 
 pub(super) const WEBHOOK_RETRY_ATTEMPTS: Setting = Setting {
@@ -181,8 +194,8 @@ pub(super) const CONSUMER_MEMORY_BUDGET: Setting = Setting {
         max: 1 << 40,
         unit: "bytes",
     },
-    default: DefaultValue::Number(128 << 20),
-    example: "134217728",
+    default: DefaultValue::Number(96 << 20),
+    example: "100663296",
     help: "limit of the bytes of events taken from the queue and not finished",
     meaning: "limit of the bytes of events that are taken from the queue and not finished. One \
         endpoint uses at most half of it, several share it; each may always hold one event. The \
