@@ -72,6 +72,12 @@ impl Consumer {
         })
     }
 
+    /// Returns the registry of `/metrics`, for metrics of the program around the consumer.
+    #[must_use]
+    pub fn registry(&self) -> &Registry {
+        &self.registry
+    }
+
     /// Runs until `shutdown`, then finishes the deliveries in flight and returns.
     ///
     /// # Errors

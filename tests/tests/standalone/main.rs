@@ -13,6 +13,7 @@ mod crashes;
 mod dead;
 mod full_disk;
 mod life;
+mod measured;
 mod memory;
 mod migration;
 mod poison;
