@@ -87,7 +87,7 @@ impl Delivery {
     pub fn new() -> anyhow::Result<Self> {
         let endpoint = EndpointName::default();
         let retry_rule = RetryRule::new(3, 5_000)?;
-        let metrics = ConsumerMetrics::new(&Registry::new())?.endpoint(&endpoint, &retry_rule);
+        let metrics = ConsumerMetrics::new(&Registry::new())?.endpoint(&endpoint);
         Ok(Self {
             endpoint,
             shown_url: "https://example.com/webhook".into(),

@@ -141,7 +141,7 @@ impl EndpointManager {
                 block_private: settings.block_private,
             },
         );
-        let metrics = parts.metrics.endpoint(&settings.name, &settings.retry_rule);
+        let metrics = parts.metrics.endpoint(&settings.name);
         let admission = match before {
             Some(before) => Arc::clone(&before.admission),
             None => {

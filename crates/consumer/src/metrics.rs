@@ -4,7 +4,7 @@ mod endpoint;
 mod families;
 
 use prometheus::{Histogram, IntCounter, IntGauge, Registry, Result};
-use wahook_domain::{EndpointName, RetryRule};
+use wahook_domain::EndpointName;
 use wahook_runtime::metrics::{BrokerMetrics, ConnectionMetrics};
 
 pub use endpoint::{EndpointMetrics, Probes, Redelivered};
@@ -87,11 +87,10 @@ impl ConsumerMetrics {
         })
     }
 
-    /// Returns the series of one endpoint. Every series that its retry rule can reach
-    /// is created at 0.
+    /// Returns the series of one endpoint.
     #[must_use]
-    pub fn endpoint(&self, name: &EndpointName, rule: &RetryRule) -> EndpointMetrics {
-        EndpointMetrics::new(&self.families, name, rule)
+    pub fn endpoint(&self, name: &EndpointName) -> EndpointMetrics {
+        EndpointMetrics::new(&self.families, name)
     }
 }
 

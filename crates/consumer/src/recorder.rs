@@ -27,6 +27,8 @@ use crate::{
 
 /// Maximum number of results in one batch.
 pub(crate) const MAX_BATCH: u16 = 256;
+/// Maximum bytes of events in one write: the log copies them several times.
+const MAX_WRITE_BYTES: usize = 8 << 20;
 /// Time limit for a write to the log. After it the results go to the broker.
 pub(crate) const LOG_LIMIT: Duration = Duration::from_secs(2);
 
@@ -185,9 +187,35 @@ fn ended_at(result: &AttemptResult) -> UnixMillis {
     attempt.started_at.plus(took)
 }
 
-/// Writes a batch, with retries until [`LOG_LIMIT`]. Returns true if the batch is
+/// Writes a batch, in parts of at most [`MAX_WRITE_BYTES`]. Returns true if the batch is
 /// durable.
 pub(crate) async fn write(
+    log: &dyn DeliveryLog,
+    mut results: &[AttemptResult],
+    metrics: &ConsumerMetrics,
+) -> bool {
+    while !results.is_empty() {
+        let (part, rest) = results.split_at(fitting(results));
+        if !write_part(log, part, metrics).await {
+            return false;
+        }
+        results = rest;
+    }
+    true
+}
+
+/// Returns the number of results that fit into one write, at least 1.
+fn fitting(results: &[AttemptResult]) -> usize {
+    let mut bytes = 0;
+    let fitting = results.iter().take_while(|result| {
+        bytes += result.body.len();
+        bytes <= MAX_WRITE_BYTES
+    });
+    fitting.count().max(1)
+}
+
+/// Writes a part of a batch, with retries until [`LOG_LIMIT`].
+async fn write_part(
     log: &dyn DeliveryLog,
     results: &[AttemptResult],
     metrics: &ConsumerMetrics,

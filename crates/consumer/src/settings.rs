@@ -11,8 +11,8 @@ use std::{fmt, str::FromStr};
 use wahook_runtime::{ListenAddress, Settings};
 
 use declared::{
-    CONSUMER_LISTEN, LOG_RETENTION_DAYS, ONE_ENDPOINT, WEBHOOK_ALLOW_HTTP, WEBHOOK_BLOCK_PRIVATE,
-    WEBHOOK_CIRCUIT,
+    CONSUMER_LISTEN, CONSUMER_MEMORY_BUDGET, LOG_RETENTION_DAYS, ONE_ENDPOINT, WEBHOOK_ALLOW_HTTP,
+    WEBHOOK_BLOCK_PRIVATE, WEBHOOK_CIRCUIT,
 };
 pub use declared::{PROGRAM_SETTINGS, SETTINGS, WEBHOOK_ENDPOINTS, WEBHOOK_URL};
 pub use endpoint::{EndpointSettings, Secrets};
@@ -29,6 +29,8 @@ pub struct DeliverySettings {
     pub log_retention_days: Option<u32>,
     /// `CONSUMER_LISTEN`
     pub listen: ListenAddress,
+    /// `CONSUMER_MEMORY_BUDGET`
+    pub memory_budget: u64,
 }
 
 /// Endpoints at the start, and the file from which they are reloaded.
@@ -47,10 +49,12 @@ impl DeliverySettings {
         let endpoints = Endpoints::read(settings);
         let log_retention_days = settings.value(&LOG_RETENTION_DAYS);
         let listen = Self::read_listen(settings);
+        let memory_budget = settings.value(&CONSUMER_MEMORY_BUDGET);
         Some(Self {
             endpoints: endpoints?,
             log_retention_days,
             listen: listen?,
+            memory_budget: memory_budget?,
         })
     }
 

@@ -151,7 +151,7 @@ impl Worker {
                 return Ok(None);
             }
             let next = async {
-                let permit = admission.permit().await;
+                let permit = subscription.receive_until(admission.permit()).await;
                 (permit, subscription.next().await)
             };
             let (permit, received) = tokio::select! {
@@ -163,7 +163,7 @@ impl Worker {
             let (Some(permit), received) = (permit, received?) else {
                 return Ok(None);
             };
-            if !admission.start().await {
+            if !subscription.receive_until(admission.start()).await {
                 return Ok(Some(received));
             }
             let endpoint = self.current();

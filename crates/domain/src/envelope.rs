@@ -6,7 +6,7 @@ use crate::{
     documented,
     event::{EventName, InvalidEventName},
     fault::Fault,
-    id::EventId,
+    id::{ContentHash, EventId},
     json::{self, JsonFault, Node, Object, Text},
     time::UnixMillis,
     validation::Validation,
@@ -26,6 +26,8 @@ pub struct Ingest {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AcceptedEvent {
     pub id: EventId,
+    /// Hash of what the gateway sent; `None` if the id is fresh.
+    pub content: Option<ContentHash>,
     pub name: EventName,
     /// Bytes to queue, sign and send.
     pub body: CanonicalBody,
@@ -63,13 +65,17 @@ pub fn ingest(
     context: Ingest,
     fresh_id: impl FnOnce() -> EventId,
 ) -> Result<AcceptedEvent, Rejection> {
-    let Node::Object(mut members) = json::parse(raw)? else {
+    let (node, is_changed) = json::parse_and_compare(raw)?;
+    let Node::Object(mut members) = node else {
         return Err(Rejection::Invalid(vec![Fault::new(
             "",
             "must be an object",
         )]));
     };
     let mut findings = Findings::default();
+    if is_changed {
+        findings.changes(json::changes(raw)?);
+    }
     let name = findings.event(members.remove("event").as_ref());
     let data = findings.data(members.remove("data"), name.as_ref());
     let (timestamp, gateway_gave_time) = findings.timestamp(members.remove("timestamp"));
@@ -88,24 +94,44 @@ pub fn ingest(
             Node::Text(Text::new(&now))
         }
     };
-    let event = Node::Text(Text::new(name.as_str()));
-    let envelope: Object<'_> = [("event", event), ("data", data), ("timestamp", timestamp)]
-        .map(|(key, value)| (Text::new(key), value))
-        .into_iter()
-        .chain(members)
-        .collect();
-    let body = CanonicalBody::of(&Node::Object(envelope), raw.len());
-    let id = match context.idempotency_key {
-        Some(key) => key,
-        None if gateway_gave_time => EventId::for_body(&body),
-        None => fresh_id(),
+    let envelope = in_order(&name, data, timestamp, members);
+    let body = CanonicalBody::of(&envelope, raw.len());
+    let (id, content) = match context.idempotency_key {
+        Some(key) if !gateway_gave_time => (key, Some(timeless_content(envelope, raw.len()))),
+        Some(key) => (key, Some(ContentHash::of(&body))),
+        None if gateway_gave_time => {
+            let content = ContentHash::of(&body);
+            (content.into(), Some(content))
+        }
+        None => (fresh_id(), None),
     };
     Ok(AcceptedEvent {
         id,
+        content,
         name,
         body,
         warnings: findings.warnings,
     })
+}
+
+fn in_order<'a>(
+    name: &'a EventName,
+    data: Node<'a>,
+    timestamp: Node<'a>,
+    others: Object<'a>,
+) -> Node<'a> {
+    let event = Node::Text(Text::new(name.as_str()));
+    let first = [("event", event), ("data", data), ("timestamp", timestamp)];
+    let first = first.map(|(key, value)| (Text::new(key), value));
+    Node::Object(first.into_iter().chain(others).collect())
+}
+
+/// Returns the hash of an event whose timestamp was filled in: a repeat has another one.
+fn timeless_content(mut envelope: Node<'_>, size_hint: usize) -> ContentHash {
+    if let Node::Object(members) = &mut envelope {
+        members.remove("timestamp");
+    }
+    ContentHash::of(&CanonicalBody::of(&envelope, size_hint))
 }
 
 /// Faults found during ingestion.
@@ -118,6 +144,13 @@ struct Findings {
 }
 
 impl Findings {
+    fn changes(&mut self, changes: Vec<json::Change>) {
+        let faults = changes
+            .into_iter()
+            .map(|c| Fault::new(c.pointer, c.message));
+        self.warnings.extend(faults);
+    }
+
     fn event(&mut self, event: Option<&Node<'_>>) -> Option<EventName> {
         let parsed = match event {
             None => Err("is missing".to_owned()),
@@ -351,6 +384,18 @@ mod tests {
     }
 
     #[test]
+    fn changed_values_are_warnings_and_strict_validation_rejects_them() {
+        let raw = r#"{"event":"ping","data":{"id":9007199254740993,"n":1e999,"a":1,"a":2}}"#;
+        let warnings = lines(&accepted(raw).warnings);
+        let pointers: Vec<_> = warnings
+            .iter()
+            .filter_map(|w| w.split(' ').next())
+            .collect();
+        assert_eq!(pointers, ["/data/id", "/data/n", "/data/a"]);
+        assert_eq!(rejected(raw, Validation::Strict), warnings);
+    }
+
+    #[test]
     fn a_repeated_request_repeats_the_id() {
         let id = |raw: &str| accepted(raw).id;
         let dated = r#"{"event":"ping","data":{"n":1},"timestamp":"2024-10-01"}"#;
@@ -370,6 +415,28 @@ mod tests {
             accepted(r#"{"event":"ping","timestamp":1e999}"#).id,
             fresh()
         );
+    }
+
+    #[test]
+    fn content_of_a_key_is_what_the_gateway_sent() {
+        let content = |raw: &str, now: i64| {
+            let context = Ingest {
+                idempotency_key: Some(fresh()),
+                now: UnixMillis::new(now),
+                ..context(Validation::Lenient)
+            };
+            ingest(raw.as_bytes(), context, fresh).unwrap().content
+        };
+        let undated = r#"{"event":"ping","data":{"n":1}}"#;
+        assert_eq!(content(undated, 1_000), content(undated, 2_000));
+        assert_ne!(
+            content(undated, 1_000),
+            content(r#"{"event":"ping"}"#, 1_000)
+        );
+        let dated = r#"{"event":"ping","timestamp":"2024-10-01"}"#;
+        assert_eq!(content(dated, 1_000), content(dated, 2_000));
+        assert_eq!(content(dated, 1_000), accepted(dated).content);
+        assert_eq!(accepted(undated).content, None);
     }
 
     #[test]

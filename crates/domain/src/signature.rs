@@ -37,14 +37,25 @@ pub enum InvalidSecret {
     /// `whsec_` followed by text that receivers can't decode.
     #[error("the part after whsec_ in the secret is not base64")]
     NotBase64,
+    /// Text of which a receiver would use another part.
+    #[error("the secret begins with a byte order mark: save the file without it")]
+    ByteOrderMark,
+    #[error("the secret is in quotes: remove them")]
+    Quoted,
+    #[error("the secret begins with v1,: use the part after it, from whsec_ on")]
+    Versioned,
+    #[error("the prefix of the secret must be whsec_ in lower case")]
+    PrefixCase,
 }
 
 impl Secret {
     /// Validates a secret; it is used exactly as given.
     ///
     /// # Errors
-    /// When the secret is empty, or `whsec_` is not followed by base64.
+    /// When the secret is empty, or `whsec_` is not followed by base64, or the text was
+    /// most likely copied with something that does not belong to the secret.
     pub fn new(secret: String) -> Result<Self, InvalidSecret> {
+        refuse_ambiguous(&secret)?;
         let secret = Self(secret);
         match secret.standard_key()?.as_slice() {
             [] => Err(InvalidSecret::Empty),
@@ -66,6 +77,31 @@ impl Secret {
             None => Ok(self.0.as_bytes().to_vec()),
         }
     }
+}
+
+/// Refuses texts that would silently be used as they are, although the secret is another.
+fn refuse_ambiguous(text: &str) -> Result<(), InvalidSecret> {
+    let starts_with = |text: &str, prefix: &str| {
+        let start = text.get(..prefix.len());
+        start.is_some_and(|start| start.eq_ignore_ascii_case(prefix))
+    };
+    let is_quoted = |quote: char| {
+        let inner = text.strip_prefix(quote);
+        inner.is_some_and(|inner: &str| inner.ends_with(quote))
+    };
+    if text.starts_with('\u{feff}') {
+        return Err(InvalidSecret::ByteOrderMark);
+    }
+    if is_quoted('"') || is_quoted('\'') {
+        return Err(InvalidSecret::Quoted);
+    }
+    if text.get(3..).is_some_and(|rest| starts_with(rest, PREFIX)) && starts_with(text, "v1,") {
+        return Err(InvalidSecret::Versioned);
+    }
+    if starts_with(text, PREFIX) && !text.starts_with(PREFIX) {
+        return Err(InvalidSecret::PrefixCase);
+    }
+    Ok(())
 }
 
 impl fmt::Debug for Secret {
@@ -99,9 +135,17 @@ impl Signer {
         Ok(Self { body, standard })
     }
 
+    /// Uses another secret for `X-Webhook-Signature`, which has room for one signature.
+    #[must_use]
+    pub fn with_body_secret(self, secret: &Secret) -> Self {
+        Self {
+            body: keyed(secret.body_key()),
+            ..self
+        }
+    }
+
     /// Returns the value of `X-Webhook-Signature`: 64 lowercase hexadecimal digits of
-    /// the HMAC-SHA256 of the body, keyed by the current secret's bytes exactly
-    /// as given. The header has room for one secret only.
+    /// the HMAC-SHA256 of the body, keyed by the bytes of one secret exactly as given.
     #[must_use]
     pub fn body_signature(&self, body: &[u8]) -> String {
         hex(&self.body.clone().chain_update(body).finalize().into_bytes())
@@ -161,6 +205,25 @@ mod tests {
 
     fn signer(current: &str) -> Signer {
         Signer::new(secret(current), None).unwrap()
+    }
+
+    #[test]
+    fn the_body_signature_uses_the_chosen_secret() {
+        let current = Signer::new(secret("new"), Some(secret("old"))).unwrap();
+        let previous = current.clone().with_body_secret(&secret("old"));
+        assert_eq!(
+            current.body_signature(b"x"),
+            signer("new").body_signature(b"x")
+        );
+        assert_eq!(
+            previous.body_signature(b"x"),
+            signer("old").body_signature(b"x")
+        );
+        let id = EventId::parse("evt-1").unwrap();
+        assert_eq!(
+            current.standard_webhooks(&id, 1, b"x"),
+            previous.standard_webhooks(&id, 1, b"x")
+        );
     }
 
     #[test]
@@ -247,5 +310,40 @@ mod tests {
         let (secret, signer) = (secret("hunter2hunter2"), signer("hunter2hunter2"));
         assert_eq!(format!("{secret:?}"), "[redacted]");
         assert_eq!(format!("{signer:?}"), "Signer(1 secrets, [redacted])");
+    }
+
+    #[test]
+    fn secret_with_foreign_parts_is_refused() {
+        for (text, error) in [
+            ("\u{feff}secret", InvalidSecret::ByteOrderMark),
+            ("\"secret\"", InvalidSecret::Quoted),
+            (
+                "'whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw'",
+                InvalidSecret::Quoted,
+            ),
+            (
+                "v1,whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw",
+                InvalidSecret::Versioned,
+            ),
+            ("V1,WHSEC_MfKQ", InvalidSecret::Versioned),
+            (
+                "WHSEC_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw",
+                InvalidSecret::PrefixCase,
+            ),
+            ("Whsec_x", InvalidSecret::PrefixCase),
+        ] {
+            assert_eq!(Secret::new(text.to_owned()), Err(error), "{text}");
+        }
+        for plain in [
+            "it's",
+            "\"",
+            "v1,secret",
+            "my whsec_x",
+            "whse",
+            "ä",
+            "vä,whsec_x",
+        ] {
+            assert!(Secret::new(plain.to_owned()).is_ok(), "{plain}");
+        }
     }
 }

@@ -13,6 +13,7 @@ mod columns;
 mod contents;
 mod dead_letters;
 mod declared;
+mod depths;
 mod engine;
 mod error;
 mod file_lock;
@@ -31,6 +32,7 @@ mod store;
 
 pub use contents::{Amounts, Contents, FoundMessage, LogRecord, MessageTable, Position};
 pub use dead_letters::open_dead_letters;
+pub use depths::{DepthReader, Depths};
 pub use error::OpenError;
 pub use inspector::EmbeddedInspector;
 pub use log::EmbeddedLog;

@@ -84,12 +84,13 @@ pub(crate) fn count(db: &Connection, queue: &str) -> rusqlite::Result<u32> {
 }
 
 /// Returns the next messages of a queue after `cursor`, in order, and true if there are no
-/// more.
+/// more. Reads at most `max` messages, and none after `max_bytes`.
 pub(crate) fn after(
     db: &Connection,
     queue: &str,
     cursor: i64,
     max: usize,
+    max_bytes: usize,
 ) -> rusqlite::Result<(Vec<StoredRow>, bool)> {
     let mut statement = db.prepare_cached(concat!(
         "SELECT seq, deliveries, ",
@@ -103,7 +104,7 @@ pub(crate) fn after(
         let next = stored_row(row)?;
         bytes += next.message.payload.len();
         found.push(next);
-        if bytes >= READ_BYTES {
+        if bytes >= max_bytes {
             return Ok((found, false));
         }
     }

@@ -6,7 +6,7 @@ use std::{
 };
 
 use tokio::sync::watch;
-use wahook_domain::EventId;
+use wahook_domain::{ContentHash, EventId};
 use wahook_runtime::clock;
 
 use crate::recent::{Fingerprint, MAX_REMEMBERED, REMEMBERED_FOR, Recent};
@@ -27,6 +27,8 @@ pub(crate) enum Decision<'a> {
     Publish(PublishGuard<'a>),
     /// The event is published already.
     Duplicate,
+    /// Another event with this id is published already.
+    Conflict,
 }
 
 /// Marks an event as in flight. Dropping it without
@@ -35,6 +37,7 @@ pub(crate) enum Decision<'a> {
 pub(crate) struct PublishGuard<'a> {
     duplicates: &'a Duplicates,
     fingerprint: Fingerprint,
+    content: ContentHash,
 }
 
 impl Duplicates {
@@ -46,13 +49,15 @@ impl Duplicates {
     }
 
     /// Waits for a publish of the same event that is in flight, then decides.
-    pub(crate) async fn begin(&self, id: &EventId) -> Decision<'_> {
+    pub(crate) async fn begin(&self, id: &EventId, content: ContentHash) -> Decision<'_> {
         let fingerprint = Fingerprint::of(id);
         loop {
             let mut other_publish = {
                 let mut state = self.state();
-                if state.published.contains(fingerprint, clock::now()) {
-                    return Decision::Duplicate;
+                match state.published.find(fingerprint, clock::now()) {
+                    Some(published) if published == content => return Decision::Duplicate,
+                    Some(_) => return Decision::Conflict,
+                    None => {}
                 }
                 match state.in_flight.entry(fingerprint) {
                     Entry::Vacant(entry) => {
@@ -60,6 +65,7 @@ impl Duplicates {
                         return Decision::Publish(PublishGuard {
                             duplicates: self,
                             fingerprint,
+                            content,
                         });
                     }
                     Entry::Occupied(other) => other
@@ -83,7 +89,8 @@ impl PublishGuard<'_> {
     /// Remembers the event as published.
     pub(crate) fn confirmed(self) {
         let mut state = self.duplicates.state();
-        state.published.remember(self.fingerprint, clock::now());
+        let published = &mut state.published;
+        published.remember(self.fingerprint, self.content, clock::now());
     }
 }
 
@@ -98,6 +105,7 @@ mod tests {
     use std::{sync::Arc, time::Duration};
 
     use tokio::time::timeout;
+    use wahook_domain::{Ingest, Validation, ingest};
 
     use super::*;
 
@@ -105,10 +113,24 @@ mod tests {
         EventId::parse("order-17").unwrap()
     }
 
+    fn content(n: u8) -> ContentHash {
+        let raw = format!(r#"{{"event":"ping","data":{{"n":{n}}},"timestamp":1}}"#);
+        let context = Ingest {
+            validation: Validation::Lenient,
+            now: clock::now(),
+            idempotency_key: None,
+        };
+        let fresh = || panic!("the event has a time");
+        ingest(raw.as_bytes(), context, fresh)
+            .unwrap()
+            .content
+            .unwrap()
+    }
+
     async fn begin(duplicates: &Duplicates) -> PublishGuard<'_> {
-        match duplicates.begin(&id()).await {
+        match duplicates.begin(&id(), content(1)).await {
             Decision::Publish(guard) => guard,
-            Decision::Duplicate => panic!("a duplicate"),
+            Decision::Duplicate | Decision::Conflict => panic!("published already"),
         }
     }
 
@@ -116,8 +138,9 @@ mod tests {
     /// duplicate.
     async fn second(duplicates: &Arc<Duplicates>) -> tokio::task::JoinHandle<bool> {
         let shared = Arc::clone(duplicates);
-        let second =
-            tokio::spawn(async move { matches!(shared.begin(&id()).await, Decision::Duplicate) });
+        let second = tokio::spawn(async move {
+            matches!(shared.begin(&id(), content(1)).await, Decision::Duplicate)
+        });
         tokio::task::yield_now().await;
         assert!(!second.is_finished(), "it waits for the first");
         second
@@ -137,7 +160,10 @@ mod tests {
         let second = second(&duplicates).await;
         first.confirmed();
         assert!(outcome(second).await);
-        assert!(matches!(duplicates.begin(&id()).await, Decision::Duplicate));
+        assert!(matches!(
+            duplicates.begin(&id(), content(1)).await,
+            Decision::Duplicate
+        ));
         assert!(duplicates.state().in_flight.is_empty());
     }
 
@@ -149,5 +175,19 @@ mod tests {
         drop(first);
         assert!(!outcome(second).await);
         drop(begin(&duplicates).await);
+    }
+
+    #[tokio::test]
+    async fn another_event_with_the_same_id_is_a_conflict() {
+        let duplicates = Duplicates::new();
+        begin(&duplicates).await.confirmed();
+        assert!(matches!(
+            duplicates.begin(&id(), content(2)).await,
+            Decision::Conflict
+        ));
+        assert!(matches!(
+            duplicates.begin(&id(), content(1)).await,
+            Decision::Duplicate
+        ));
     }
 }

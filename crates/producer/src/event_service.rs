@@ -4,7 +4,9 @@ use axum::{body::Bytes, http::StatusCode};
 use serde::Serialize;
 use tokio::{sync::Semaphore, time::timeout};
 use uuid::Uuid;
-use wahook_domain::{AttemptNumber, EventId, Fault, Ingest, QueuedEvent, Validation, ingest};
+use wahook_domain::{
+    AttemptNumber, ContentHash, EventId, Fault, Ingest, QueuedEvent, Validation, ingest,
+};
 use wahook_failpoint::{self as failpoint, Failpoint};
 use wahook_queue::{PublishError, Publisher};
 use wahook_runtime::clock;
@@ -67,6 +69,8 @@ enum Published {
     Queued,
     Unwanted,
     Duplicate,
+    /// Another event with the same id was published.
+    Conflict,
 }
 
 impl From<RouteOutcome> for Published {
@@ -116,11 +120,7 @@ impl EventService {
             now,
             idempotency_key,
         };
-        let mut is_fresh = false;
-        let fresh_id = || {
-            is_fresh = true;
-            EventId::from(Uuid::now_v7())
-        };
+        let fresh_id = || EventId::from(Uuid::now_v7());
         let event = ingest(&raw, context, fresh_id).map_err(Problem::rejected)?;
         if event.body.len() > LARGEST_EVENT {
             return Err(Problem::too_large_to_publish(LARGEST_EVENT));
@@ -142,14 +142,14 @@ impl EventService {
             traceparent,
         };
         // A new id cannot be a duplicate.
-        let published = if is_fresh {
-            self.publish(&queued).await.map(Published::from)
-        } else {
-            self.publish_once(&queued).await
+        let published = match event.content {
+            None => self.publish(&queued).await.map(Published::from),
+            Some(content) => self.publish_once(&queued, content).await,
         };
         let published =
             published.map_err(|error| Problem::not_published(error, queued.id.clone()))?;
         match published {
+            Published::Conflict => return Err(Problem::key_of_another_event()),
             Published::Duplicate => self.metrics.events_duplicate.inc(),
             Published::Unwanted => self.metrics.events_unwanted.inc(),
             Published::Queued => self.metrics.events_accepted.inc(),
@@ -169,10 +169,15 @@ impl EventService {
 
     /// Publishes unless the same event was published recently. An unwanted
     /// event is not remembered: when it is repeated, an endpoint may want it.
-    async fn publish_once(&self, event: &QueuedEvent) -> Result<Published, PublishError> {
-        let decision = timeout(CONFIRM_LIMIT, self.duplicates.begin(&event.id)).await;
+    async fn publish_once(
+        &self,
+        event: &QueuedEvent,
+        content: ContentHash,
+    ) -> Result<Published, PublishError> {
+        let decision = timeout(CONFIRM_LIMIT, self.duplicates.begin(&event.id, content)).await;
         match decision.map_err(|_| PublishError::TimedOut)? {
             Decision::Duplicate => Ok(Published::Duplicate),
+            Decision::Conflict => Ok(Published::Conflict),
             Decision::Publish(guard) => {
                 let routed = self.publish(event).await?;
                 if routed == RouteOutcome::Queued {

@@ -37,7 +37,7 @@ pub(crate) const MAX_IN_FLIGHT: usize = 1024;
     tag = "gateways",
     security(("bearer" = [])),
     params(
-        ("Idempotency-Key" = Option<String>, Header, description = "Id of the event. By default it is derived from the body of an event with a `timestamp`, and new for any other event. Not for batches", pattern = "^[A-Za-z0-9_-]{1,128}$"),
+        ("Idempotency-Key" = Option<String>, Header, description = "Id of the event; a key that is no id (`[A-Za-z0-9_-]{1,128}`) is hashed to one. By default it is derived from the body of an event with a `timestamp`, and new for any other event. Not for batches", pattern = "^[!-~]{1,255}$"),
         ("traceparent" = Option<String>, Header, description = "W3C Trace Context, passed on; other values are ignored"),
     ),
     request_body(
@@ -53,7 +53,7 @@ pub(crate) const MAX_IN_FLIGHT: usize = 1024;
         (status = 408, description = "Too slow: 15 s for the headers, 15 s for the body", body = Problem, content_type = MEDIA_TYPE),
         (status = 413, description = "Too large, or too many lines", body = Problem, content_type = MEDIA_TYPE),
         (status = 415, description = "Neither JSON nor NDJSON, or an encoding other than gzip", body = Problem, content_type = MEDIA_TYPE),
-        (status = 422, description = "JSON, but not an event: `errors` has a JSON pointer for each fault", body = Problem, content_type = MEDIA_TYPE),
+        (status = 422, description = "JSON, but not an event: `errors` has a JSON pointer for each fault; or the Idempotency-Key of another event", body = Problem, content_type = MEDIA_TYPE),
         (status = 503, description = "Not accepted, or some lines of the batch were not: repeat after `Retry-After`, with the answer's `id` as Idempotency-Key", content((Problem = "application/problem+json"), (String = "application/x-ndjson")), headers(("Retry-After" = u16, description = "Seconds"))),
     )
 )]

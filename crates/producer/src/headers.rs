@@ -5,6 +5,7 @@ use wahook_domain::EventId;
 
 use crate::{media_type::NDJSON, problem::Problem};
 
+const ZEROS: &str = "00000000000000000000000000000000";
 const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
 
 /// Content of the body.
@@ -61,15 +62,57 @@ pub(crate) fn idempotency_key(headers: &HeaderMap) -> Result<Option<EventId>, Pr
     if keys.next().is_some() {
         return Err(Problem::invalid_idempotency_key("send it only once"));
     }
-    let key = EventId::parse(key.to_str().unwrap_or_default());
+    let key = EventId::for_key(key.to_str().unwrap_or_default());
     key.map(Some)
         .map_err(|error| Problem::invalid_idempotency_key(error.to_string()))
 }
 
-/// Returns the request's trace, if it has the form of W3C Trace Context.
+/// Returns the request's trace, if it is one of W3C Trace Context: version, trace id,
+/// parent id and flags in lowercase hexadecimal digits, the ids not all zero.
 pub(crate) fn traceparent(headers: &HeaderMap) -> Option<String> {
     let value = headers.get("traceparent")?.to_str().ok()?;
-    let well_formed =
-        value.len() == 55 && value.bytes().all(|b| b.is_ascii_hexdigit() || b == b'-');
-    well_formed.then(|| value.to_owned())
+    let is_hex = |b: u8| matches!(b, b'0'..=b'9' | b'a'..=b'f');
+    let mut parts = value.split('-');
+    for (length, must_not_be) in [(2, "ff"), (32, ZEROS), (16, ZEROS), (2, "")] {
+        let part = parts.next()?;
+        let is_well_formed = part.len() == length && part.bytes().all(is_hex);
+        if !is_well_formed || must_not_be.starts_with(part) {
+            return None;
+        }
+    }
+    parts.next().is_none().then(|| value.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn trace(value: &str) -> Option<String> {
+        let value = HeaderValue::from_str(value).unwrap();
+        traceparent(
+            &[(HeaderName::from_static("traceparent"), value)]
+                .into_iter()
+                .collect(),
+        )
+    }
+
+    #[test]
+    fn only_a_valid_trace_is_passed_on() {
+        let valid = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
+        assert_eq!(trace(valid).as_deref(), Some(valid));
+        assert!(trace("00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-00").is_some());
+        for invalid in [
+            "",
+            "00-00000000000000000000000000000000-b7ad6b7169203331-01",
+            "00-0af7651916cd43dd8448eb211c80319c-0000000000000000-01",
+            "ff-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01",
+            "00-0AF7651916CD43DD8448EB211C80319C-b7ad6b7169203331-01",
+            "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01-",
+            "-------------------------------------------------------",
+            "00-0af7651916cd43dd8448eb211c80319cb7ad6b71692033310001",
+            "0-00af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01",
+        ] {
+            assert_eq!(trace(invalid), None, "{invalid}");
+        }
+    }
 }

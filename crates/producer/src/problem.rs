@@ -338,6 +338,19 @@ impl Problem {
         )
     }
 
+    /// The `Idempotency-Key` is that of another event.
+    #[must_use]
+    pub(crate) fn key_of_another_event() -> Self {
+        Self::new(
+            StatusCode::UNPROCESSABLE_ENTITY,
+            "idempotency-key-reused",
+            "The Idempotency-Key is that of another event",
+            "an event with this key and another content was accepted within the last ten minutes; \
+             nothing was published: use one key for one event, and repeat an event unchanged",
+            RefusalReason::InvalidIdempotencyKey,
+        )
+    }
+
     /// Adds the response header: the time to wait before a repeat, or the
     /// supported values.
     pub(crate) fn add_header(self, response: &mut Response) {

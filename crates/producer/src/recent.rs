@@ -2,12 +2,12 @@
 //! a parameter.
 
 use std::{
-    collections::{HashSet, VecDeque},
+    collections::{HashMap, VecDeque, hash_map::Entry},
     time::Duration,
 };
 
 use sha2::{Digest, Sha256};
-use wahook_domain::{EventId, UnixMillis};
+use wahook_domain::{ContentHash, EventId, UnixMillis};
 
 /// Time for which an event is remembered.
 pub(crate) const REMEMBERED_FOR: Duration = Duration::from_secs(600);
@@ -31,7 +31,7 @@ impl Fingerprint {
 /// Fingerprints of recent events, the oldest forgotten first.
 #[derive(Debug)]
 pub(crate) struct Recent {
-    known: HashSet<Fingerprint>,
+    known: HashMap<Fingerprint, ContentHash>,
     by_age: VecDeque<(Fingerprint, UnixMillis)>,
     remembered_for: Duration,
     at_most: usize,
@@ -40,23 +40,33 @@ pub(crate) struct Recent {
 impl Recent {
     pub(crate) fn new(remembered_for: Duration, at_most: usize) -> Self {
         Self {
-            known: HashSet::new(),
+            known: HashMap::new(),
             by_age: VecDeque::new(),
             remembered_for,
             at_most,
         }
     }
 
-    /// Returns true if the event was remembered recently enough before `now`.
-    pub(crate) fn contains(&mut self, fingerprint: Fingerprint, now: UnixMillis) -> bool {
+    /// Returns the content of an event that was remembered recently enough before `now`.
+    pub(crate) fn find(
+        &mut self,
+        fingerprint: Fingerprint,
+        now: UnixMillis,
+    ) -> Option<ContentHash> {
         self.forget_old(now);
-        self.known.contains(&fingerprint)
+        self.known.get(&fingerprint).copied()
     }
 
-    /// Remembers an event from `now` on; a known one keeps its time.
-    pub(crate) fn remember(&mut self, fingerprint: Fingerprint, now: UnixMillis) {
+    /// Remembers an event from `now` on; a known one keeps its time and content.
+    pub(crate) fn remember(
+        &mut self,
+        fingerprint: Fingerprint,
+        content: ContentHash,
+        now: UnixMillis,
+    ) {
         self.forget_old(now);
-        if self.known.insert(fingerprint) {
+        if let Entry::Vacant(new) = self.known.entry(fingerprint) {
+            new.insert(content);
             self.by_age.push_back((fingerprint, now));
             if self.by_age.len() > self.at_most {
                 self.forget_oldest();
@@ -86,9 +96,28 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use wahook_domain::{Ingest, Validation, ingest};
 
     fn print(n: u8) -> Fingerprint {
         Fingerprint::of(&EventId::parse(&n.to_string()).unwrap())
+    }
+
+    fn content(n: u8) -> ContentHash {
+        let raw = format!(r#"{{"event":"ping","data":{{"n":{n}}},"timestamp":1}}"#);
+        let context = Ingest {
+            validation: Validation::Lenient,
+            now: at(0),
+            idempotency_key: None,
+        };
+        let fresh = || panic!("the event has a time");
+        ingest(raw.as_bytes(), context, fresh)
+            .unwrap()
+            .content
+            .unwrap()
+    }
+
+    fn contains(recent: &mut Recent, known: Fingerprint, now: UnixMillis) -> bool {
+        recent.find(known, now).is_some()
     }
 
     fn at(seconds: i64) -> UnixMillis {
@@ -98,28 +127,29 @@ mod tests {
     #[test]
     fn an_event_is_known_for_ten_minutes_and_no_longer() {
         let mut recent = Recent::new(REMEMBERED_FOR, 10);
-        recent.remember(print(1), at(0));
-        assert!(recent.contains(print(1), at(599)));
-        assert!(!recent.contains(print(2), at(599)));
-        assert!(!recent.contains(print(1), at(600)));
+        recent.remember(print(1), content(1), at(0));
+        assert!(contains(&mut recent, print(1), at(599)));
+        assert!(!contains(&mut recent, print(2), at(599)));
+        assert!(!contains(&mut recent, print(1), at(600)));
         assert!(recent.known.is_empty() && recent.by_age.is_empty());
     }
 
     #[test]
-    fn a_repeat_does_not_prolong_the_time() {
+    fn a_repeat_changes_neither_time_nor_content() {
         let mut recent = Recent::new(REMEMBERED_FOR, 10);
-        recent.remember(print(1), at(0));
-        recent.remember(print(1), at(400));
-        assert!(!recent.contains(print(1), at(600)));
+        recent.remember(print(1), content(1), at(0));
+        recent.remember(print(1), content(2), at(400));
+        assert_eq!(recent.find(print(1), at(400)), Some(content(1)));
+        assert!(!contains(&mut recent, print(1), at(600)));
     }
 
     #[test]
     fn the_oldest_event_is_forgotten_first() {
         let mut recent = Recent::new(REMEMBERED_FOR, 2);
         for n in 1..=3 {
-            recent.remember(print(n), at(0));
+            recent.remember(print(n), content(n), at(0));
         }
-        let known = [1, 2, 3].map(|n| recent.contains(print(n), at(0)));
+        let known = [1, 2, 3].map(|n| contains(&mut recent, print(n), at(0)));
         assert_eq!(known, [false, true, true]);
     }
 
@@ -137,8 +167,8 @@ mod tests {
                 now += pause;
                 all.retain(|(_, since)| now - since < 600);
                 let known = all.iter().any(|(known, _)| *known == n);
-                prop_assert_eq!(recent.contains(print(n), at(now)), known);
-                recent.remember(print(n), at(now));
+                prop_assert_eq!(contains(&mut recent, print(n), at(now)), known);
+                recent.remember(print(n), content(n), at(now));
                 if !known {
                     all.push((n, now));
                     all.drain(..all.len().saturating_sub(AT_MOST));

@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use crate::{
     broker::Broker,
+    held::HeldBudget,
     local::{self, Command, LocalSubscription, SharedQueue},
     rabbitmq::{ConnectError, RemoteConnection, RemoteObserver},
     received::Received,
@@ -15,7 +16,10 @@ use crate::{
 };
 
 /// Connection for consuming.
-pub struct ConsumerConnection(Backend);
+pub struct ConsumerConnection {
+    backend: Backend,
+    budget: HeldBudget,
+}
 
 enum Backend {
     RabbitMq(RemoteConnection),
@@ -38,29 +42,40 @@ impl ConsumerConnection {
                 Backend::Local(Arc::clone(queue))
             }
         };
-        Ok(Self(backend))
+        Ok(Self {
+            backend,
+            budget: HeldBudget::unlimited(),
+        })
     }
 
-    /// Subscribes to a queue, with at most `prefetch` unacked messages.
+    /// Bounds the bytes of the messages that subscriptions receive and do not settle.
+    #[must_use]
+    pub fn with_budget(self, budget: HeldBudget) -> Self {
+        Self { budget, ..self }
+    }
+
+    /// Subscribes to a queue, with at most `prefetch` unacked messages, fewer while their
+    /// bytes exceed the budget.
     pub async fn subscribe(
         &self,
         queue: &str,
         prefetch: u16,
     ) -> Result<Subscription, ConnectError> {
-        Ok(match &self.0 {
+        let account = self.budget.account();
+        Ok(match &self.backend {
             Backend::RabbitMq(remote) => {
-                Subscription::remote(remote.subscribe(queue, prefetch).await?)
+                Subscription::remote(remote.subscribe(queue, prefetch, account).await?)
             }
             Backend::Local(local) => {
                 let local = Arc::clone(local);
-                Subscription::local(LocalSubscription::begin(local, queue, prefetch))
+                Subscription::local(LocalSubscription::begin(local, queue, prefetch, account))
             }
         })
     }
 
     /// Declares a changed topology and removes its obsolete bindings.
     pub async fn declare(&self, topology: &Topology) -> Result<(), ConnectError> {
-        match &self.0 {
+        match &self.backend {
             Backend::RabbitMq(remote) => remote.declare(topology).await,
             Backend::Local(queue) => {
                 queue.submit(Command::Declare(topology.clone()));
@@ -71,7 +86,7 @@ impl ConsumerConnection {
 
     /// Takes one message without a subscription; `None` if the queue is empty.
     pub async fn take_one(&self, queue: &str) -> Result<Option<Received>, ConnectError> {
-        Ok(match &self.0 {
+        Ok(match &self.backend {
             Backend::RabbitMq(remote) => remote.take_one(queue).await?.map(Received::from),
             Backend::Local(local) => local::take(local, queue).await.map(Received::from),
         })
@@ -79,7 +94,7 @@ impl ConsumerConnection {
 
     /// Opens an observer of a queue's number of consumers.
     pub async fn observe(&self, queue: &str) -> Result<Observer, ConnectError> {
-        Ok(Observer(match &self.0 {
+        Ok(Observer(match &self.backend {
             Backend::RabbitMq(remote) => ObserverBackend::RabbitMq(remote.observe(queue).await?),
             Backend::Local(local) => ObserverBackend::Local(Arc::clone(local), queue.to_owned()),
         }))
@@ -88,7 +103,7 @@ impl ConsumerConnection {
     /// Writes pending acks, then closes the connection; the broker redelivers
     /// unacked messages.
     pub async fn close(&self) {
-        match &self.0 {
+        match &self.backend {
             Backend::RabbitMq(remote) => remote.close().await,
             // An unsettled message is requeued when it is dropped.
             Backend::Local(_) => {}

@@ -21,6 +21,7 @@ mod inspector;
 pub mod properties;
 mod publisher;
 mod readable;
+mod replacement;
 mod subscription;
 mod uri;
 mod wire;

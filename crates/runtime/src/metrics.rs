@@ -1,8 +1,8 @@
 //! Prometheus metrics that all programs share, and the macro that declares families.
 //!
 //! Each family is declared once, with [`families!`](crate::families!) next to the code
-//! that counts; its doc comment is its help text. Series are created at the start, so
-//! that every series of a dashboard exists at 0.
+//! that counts; its doc comment is its help text. Series that alerts need are
+//! created at the start, so that they exist at 0.
 
 mod broker;
 pub mod declare;

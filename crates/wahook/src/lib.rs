@@ -5,6 +5,7 @@ mod banner;
 pub mod export;
 pub mod own_log;
 mod settings;
+mod store_metrics;
 
 pub use settings::{COMMAND_SETTINGS, PROGRAM_SETTINGS, SETTINGS, StandaloneSettings};
 
@@ -40,9 +41,15 @@ pub async fn run(settings: StandaloneSettings, shutdown: Shutdown) -> anyhow::Re
         log: Arc::new(store.log()),
     };
     let producing = wahook_producer::run_over(store.broker(), settings.intake, shutdown.clone());
+    let data = settings.data;
     let consuming = async {
         let consumer = Consumer::new(backends, settings.delivery)?;
-        consumer.run(shutdown).await
+        let registry = consumer.registry().clone();
+        let measuring = store_metrics::keep_current(&registry, data);
+        tokio::select! {
+            ended = consumer.run(shutdown) => ended,
+            Err(error) = measuring => Err(error),
+        }
     };
     let greeting = async {
         banner::print(&banner);

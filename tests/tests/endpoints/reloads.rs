@@ -1,7 +1,7 @@
 //! Reloads of the endpoints file.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use serde_json::json;
@@ -13,6 +13,10 @@ use crate::world::{Test, Tests};
 
 pub(crate) fn add(tests: &mut Tests) {
     tests.add("a_secret_is_rotated_without_a_restart", rotation);
+    tests.add(
+        "a_rotation_without_a_rejected_event_for_a_verifier_with_one_secret",
+        rotation_of_one_secret,
+    );
     tests.add(
         "endpoints_are_added_changed_and_removed_without_a_restart",
         added_and_removed,
@@ -30,6 +34,49 @@ pub(crate) fn add(tests: &mut Tests) {
 fn one(name: &str, receiver: &Receiver, more: &str) -> String {
     let url = receiver.url();
     format!("[[endpoint]]\nname = \"{name}\"\nurl = \"{url}\"\n{more}\n")
+}
+
+/// Follows the documented steps. The verifier is the documented one: it checks
+/// `X-Webhook-Signature` with one secret.
+async fn rotation_of_one_secret(test: Test) {
+    let secret = Arc::new(Mutex::new("the old secret"));
+    let accepts = Arc::clone(&secret);
+    let receiver = Receiver::answering(move |post| {
+        let is_valid = post.verify(*accepts.lock().unwrap()).body_signature.is_ok();
+        Answer::status(if is_valid { 200 } else { 401 })
+    });
+    let receiver = receiver.await;
+    let old = "secret = \"the old secret\"";
+    let several = Several::start(&test, 1, &one("crm", &receiver, old)).await;
+    several.accepted("test").await;
+    receiver.wait_for(1, SOON).await;
+
+    let both = "secret = \"the new secret\"\nprevious_secret = \"the old secret\"\n";
+    let step = |more: &str| one("crm", &receiver, &format!("{both}{more}"));
+    several
+        .reload(&step("signature_secret = \"previous\""))
+        .await;
+    until(&several, &receiver, |post| {
+        post.verify("the new secret").standard_webhooks.is_ok()
+    })
+    .await;
+    several
+        .reload(&step("signature_secret = \"previous\"\nenabled = false"))
+        .await;
+    let before = receiver.count();
+    several.accepted("test").await;
+    *secret.lock().unwrap() = "the new secret";
+    several
+        .reload(&step("signature_secret = \"current\""))
+        .await;
+    receiver.wait_for(before + 1, SOON).await;
+    several
+        .reload(&one("crm", &receiver, "secret = \"the new secret\""))
+        .await;
+    several.accepted("test").await;
+    let posts = receiver.wait_for(before + 2, SOON).await;
+    let first_attempts = posts.iter().all(|post| post.attempt() == Some(1));
+    assert!(first_attempts, "no event was rejected and sent again");
 }
 
 async fn rotation(test: Test) {

@@ -24,6 +24,7 @@ pub(crate) fn add(tests: &mut Tests) {
         });
     }
     tests.add("the_webhook_gets_the_canonical_bytes", canonical_bytes);
+    tests.add("changed_values_are_named_in_the_answer", changed_values);
     tests.add("both_secrets_sign_during_a_rotation", rotation);
     tests.add("deliveries_without_a_secret_are_unsigned", unsigned);
     tests.add("an_idempotency_key_becomes_the_event_id", idempotency_key);
@@ -94,6 +95,22 @@ async fn canonical_bytes(test: Test) {
     let posts = pair.receiver.wait_for(1, SOON).await;
     let expected = r#"{"event":"message","data":{"1":[],"2":"é","b":0},"timestamp":"2024-10-01T12:00:00.000Z","extra":1}"#;
     assert_eq!(posts[0].body, expected);
+}
+
+async fn changed_values(test: Test) {
+    let pair = test.pair(Receiver::start().await, &[]).await;
+    let event = r#"{"event":"test","data":{"id":9007199254740993,"n":1e999,"a":1,"a":2}}"#;
+    let answer = pair.post_with(&[], event).await;
+    answer.accepted_id();
+    let warnings = answer.json()["warnings"].as_array().unwrap().clone();
+    let pointers: Vec<_> = warnings.iter().map(|w| w["pointer"].clone()).collect();
+    assert_eq!(pointers, ["/data/id", "/data/n", "/data/a"]);
+    let posts = pair.receiver.wait_for(1, SOON).await;
+    let body: Value = serde_json::from_slice(&posts[0].body).unwrap();
+    assert_eq!(
+        body["data"],
+        json!({"id": 9_007_199_254_740_992_u64, "n": null, "a": 2})
+    );
 }
 
 async fn rotation(test: Test) {

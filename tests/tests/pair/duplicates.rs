@@ -19,6 +19,7 @@ pub(crate) fn add(tests: &mut Tests) {
         "a_repeated_event_is_answered_200_and_published_once",
         repeated,
     );
+    tests.add("a_key_of_another_event_is_refused", key_of_another_event);
     tests.add("concurrent_equal_requests_publish_once", at_once);
     tests.add("a_repeat_after_a_failure_is_published", after_failure);
     tests.add("duplicate_lines_of_a_batch_are_answered_200", in_a_batch);
@@ -41,6 +42,22 @@ async fn counts(pair: &Pair) -> (f64, f64) {
         counts.sum("wahook_publish_confirm_seconds_count"),
         counts.sum("wahook_events_duplicate_total"),
     )
+}
+
+async fn key_of_another_event(test: Test) {
+    let pair = test.pair(Receiver::start().await, &[]).await;
+    // An id of a WhatsApp message.
+    let key = [("idempotency-key", "true_4915112345678@c.us_3EB0:97=")];
+    let id = pair.post_with(&key, EVENT).await.accepted_id();
+    let other = r#"{"event":"test","data":{"n":2}}"#;
+    let refused = pair.post_with(&key, other).await;
+    assert_eq!(refused.status, StatusCode::UNPROCESSABLE_ENTITY);
+    let problem = refused.json()["type"].as_str().unwrap().to_owned();
+    assert!(problem.ends_with("idempotency-key-reused"), "{problem}");
+    assert_duplicate(&pair.post_with(&key, EVENT).await, &id);
+    let posts = pair.receiver.wait_for(1, SOON).await;
+    assert_eq!(posts[0].id(), Some(id.as_str()));
+    assert_eq!(counts(&pair).await, (1.0, 1.0));
 }
 
 async fn repeated(test: Test) {

@@ -5,6 +5,8 @@ mod dead;
 mod freeze;
 mod full_disk;
 mod life;
+mod measured;
+mod memory;
 mod migration;
 mod poison;
 mod reconcile;

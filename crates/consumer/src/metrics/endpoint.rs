@@ -1,30 +1,19 @@
 //! Metrics of one endpoint.
 
-use std::time::Duration;
+use std::{
+    sync::{Arc, OnceLock},
+    time::Duration,
+};
 
-use prometheus::{Histogram, IntCounter, IntCounterVec, IntGauge};
-use wahook_domain::{AttemptNumber, EndpointName, Outcome, RetryRule, WaitStep};
+use prometheus::{Histogram, HistogramVec, IntCounter, IntCounterVec, IntGauge};
+use wahook_domain::{AttemptNumber, EndpointName, Outcome, WaitStep};
 
 use super::families::ConsumerFamilies;
 
-/// Values of `Outcome::label`.
-const OUTCOMES: [&str; 15] = [
-    "delivered",
-    "status_4xx",
-    "status_5xx",
-    "status_other",
-    "redirect",
-    "timeout",
-    "dns",
-    "connection_refused",
-    "connection_reset",
-    "connect",
-    "tls",
-    "protocol",
-    "body",
-    "blocked",
-    "other",
-];
+/// Outcomes of a first attempt whose series exist from the start: an increase from a
+/// missing series is no increase for Prometheus. With the others, and with those of
+/// retries, the series of 100 endpoints would be tens of thousands.
+const FROM_START: [&str; 4] = ["delivered", "status_4xx", "status_5xx", "timeout"];
 
 /// Attempt numbers that the largest retry rule allows.
 const ATTEMPTS: [&str; 11] = ["1", "2", "3", "4", "5", "6", "7", "8", "9", "10", "11"];
@@ -48,11 +37,11 @@ pub struct EndpointMetrics {
     pub put_back: IntCounter,
     endpoint: EndpointName,
     attempts: IntCounterVec,
-    attempt_seconds: Histogram,
+    attempt_seconds: LateHistogram,
     queue_wait_seconds: Histogram,
     delivered: IntCounter,
     dead_lettered: IntCounter,
-    end_to_end_seconds: Histogram,
+    end_to_end_seconds: LateHistogram,
     retries_scheduled: IntCounterVec,
 }
 
@@ -72,9 +61,31 @@ pub struct Redelivered {
     pub skipped: IntCounter,
 }
 
+/// Histogram of one endpoint that exists once it has an observation.
+#[derive(Debug, Clone)]
+struct LateHistogram {
+    family: HistogramVec,
+    series: Arc<OnceLock<Histogram>>,
+}
+
+impl LateHistogram {
+    fn new(family: &HistogramVec) -> Self {
+        Self {
+            family: family.clone(),
+            series: Arc::default(),
+        }
+    }
+
+    fn observe(&self, endpoint: &EndpointName, time: Duration) {
+        let create = || self.family.with_label_values(&[endpoint.as_str()]);
+        self.series.get_or_init(create).observe(time.as_secs_f64());
+    }
+}
+
 impl EndpointMetrics {
-    /// Creates every series that the endpoint's retry rule can reach, at 0.
-    pub(super) fn new(families: &ConsumerFamilies, name: &EndpointName, rule: &RetryRule) -> Self {
+    /// Creates the series of alerts and of the common outcomes at 0, the others when they
+    /// are first used.
+    pub(super) fn new(families: &ConsumerFamilies, name: &EndpointName) -> Self {
         let endpoint = name.as_str();
         let result = |result| families.deliveries.with_label_values(&[endpoint, result]);
         let action = |action| {
@@ -99,22 +110,15 @@ impl EndpointMetrics {
             put_back: families.put_back.with_label_values(&[endpoint]),
             endpoint: name.clone(),
             attempts: families.attempts.clone(),
-            attempt_seconds: families.attempt_duration.with_label_values(&[endpoint]),
+            attempt_seconds: LateHistogram::new(&families.attempt_duration),
             queue_wait_seconds: families.queue_wait.with_label_values(&[endpoint]),
             delivered: result("delivered"),
             dead_lettered: result("dead_lettered"),
-            end_to_end_seconds: families.end_to_end.with_label_values(&[endpoint]),
+            end_to_end_seconds: LateHistogram::new(&families.end_to_end),
             retries_scheduled: families.retries_scheduled.clone(),
         };
-        for number in 1..=rule.max_attempts() {
-            for outcome in OUTCOMES {
-                let _ = metrics.attempts(outcome, number);
-            }
-        }
-        if rule.max_attempts() > 1 {
-            for step in rule.wait_steps() {
-                let _ = metrics.retries(step);
-            }
+        for outcome in FROM_START {
+            let _ = metrics.attempts(outcome, AttemptNumber::FIRST.get());
         }
         metrics
     }
@@ -127,13 +131,13 @@ impl EndpointMetrics {
     /// Records an attempt and its duration.
     pub fn attempted(&self, outcome: &Outcome, number: AttemptNumber, took: Duration) {
         self.attempts(outcome.label(), number.get()).inc();
-        self.attempt_seconds.observe(took.as_secs_f64());
+        self.attempt_seconds.observe(&self.endpoint, took);
     }
 
     /// Records a delivered event and the time since its acceptance.
     pub fn delivered(&self, end_to_end: Duration) {
         self.delivered.inc();
-        self.end_to_end_seconds.observe(end_to_end.as_secs_f64());
+        self.end_to_end_seconds.observe(&self.endpoint, end_to_end);
     }
 
     /// Records a dead-lettered event.

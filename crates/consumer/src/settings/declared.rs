@@ -30,6 +30,7 @@ pub const SETTINGS: &[Setting] = &[
     WEBHOOK_ENDPOINTS,
     WEBHOOK_SECRET,
     WEBHOOK_SECRET_PREVIOUS,
+    WEBHOOK_SIGNATURE_SECRET,
     WEBHOOK_RETRY_ATTEMPTS,
     WEBHOOK_RETRY_DELAY,
     WEBHOOK_TIMEOUT,
@@ -39,13 +40,15 @@ pub const SETTINGS: &[Setting] = &[
     WEBHOOK_BLOCK_PRIVATE,
     LOG_RETENTION_DAYS,
     CONSUMER_LISTEN,
+    CONSUMER_MEMORY_BUDGET,
 ];
 
 /// Settings of the single endpoint; invalid together with a file.
-pub(super) const ONE_ENDPOINT: [Setting; 7] = [
+pub(super) const ONE_ENDPOINT: [Setting; 8] = [
     WEBHOOK_URL,
     WEBHOOK_SECRET,
     WEBHOOK_SECRET_PREVIOUS,
+    WEBHOOK_SIGNATURE_SECRET,
     WEBHOOK_RETRY_ATTEMPTS,
     WEBHOOK_RETRY_DELAY,
     WEBHOOK_TIMEOUT,
@@ -72,7 +75,7 @@ pub const WEBHOOK_ENDPOINTS: Setting = Setting {
     help: "TOML file of several endpoints; SIGHUP reloads it",
     meaning: "TOML file with several endpoints, see [Endpoints](endpoints.md); SIGHUP reloads it. \
         An error together with `WEBHOOK_URL`, `WEBHOOK_SECRET`, `WEBHOOK_SECRET_PREVIOUS`, \
-        `WEBHOOK_RETRY_ATTEMPTS`, `WEBHOOK_RETRY_DELAY`, `WEBHOOK_TIMEOUT` or \
+        `WEBHOOK_SIGNATURE_SECRET`, `WEBHOOK_RETRY_ATTEMPTS`, `WEBHOOK_RETRY_DELAY`, `WEBHOOK_TIMEOUT` or \
         `WEBHOOK_CONCURRENCY`",
 };
 
@@ -84,6 +87,17 @@ pub(super) const WEBHOOK_SECRET_PREVIOUS: Setting = Setting {
     help: "signs too, while receivers change to the new secret",
     meaning: "additional signature in `webhook-signature` while receivers change over; requires \
         `WEBHOOK_SECRET`",
+};
+
+pub(super) const WEBHOOK_SIGNATURE_SECRET: Setting = Setting {
+    name: "WEBHOOK_SIGNATURE_SECRET",
+    kind: Kind::Choice(&["current", "previous"]),
+    default: DefaultValue::Text("current"),
+    example: "previous",
+    help: "secret of X-Webhook-Signature during a rotation",
+    meaning: "secret of `X-Webhook-Signature`, which has room for one signature: `current` is \
+        `WEBHOOK_SECRET`, `previous` is `WEBHOOK_SECRET_PREVIOUS`, see [Rotate a \
+        secret](verifying-signatures.md#rotate-a-secret)",
 };
 
 pub(super) const WEBHOOK_RETRY_ATTEMPTS: Setting = Setting {
@@ -177,4 +191,19 @@ pub(super) const CONSUMER_LISTEN: Setting = Setting {
     example: "0.0.0.0:9091",
     help: "address and port of the consumer's /livez, /readyz and /metrics",
     meaning: "address of `/livez`, `/readyz`, `/metrics`",
+};
+
+pub(super) const CONSUMER_MEMORY_BUDGET: Setting = Setting {
+    name: "CONSUMER_MEMORY_BUDGET",
+    kind: Kind::Integer {
+        min: 1 << 20,
+        max: 1 << 40,
+        unit: "bytes",
+    },
+    default: DefaultValue::Number(96 << 20),
+    example: "100663296",
+    help: "limit of the bytes of events taken from the queue and not finished",
+    meaning: "limit of the bytes of events that are taken from the queue and not finished. One \
+        endpoint uses at most half of it, several share it; each may always hold one event. The \
+        program needs about 64 MiB in addition",
 };

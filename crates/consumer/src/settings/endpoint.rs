@@ -2,7 +2,7 @@
 //! the `WEBHOOK_ENDPOINTS` file.
 
 use reqwest::{Url, header::HeaderMap};
-use std::{sync::Arc, time::Duration};
+use std::{fmt, str::FromStr, sync::Arc, time::Duration};
 use wahook_domain::{
     CircuitRule, EndpointName, EventPattern, InvalidSecret, RateLimit, RetryRule, Secret, Signer,
 };
@@ -17,7 +17,7 @@ use wahook_runtime::{
 use super::{
     declared::{
         WEBHOOK_CONCURRENCY, WEBHOOK_RETRY_ATTEMPTS, WEBHOOK_RETRY_DELAY, WEBHOOK_SECRET_PREVIOUS,
-        WEBHOOK_URL,
+        WEBHOOK_SIGNATURE_SECRET, WEBHOOK_URL,
     },
     url::{self, Allowed},
 };
@@ -56,10 +56,12 @@ pub struct EndpointSettings {
 /// Signing secrets of an endpoint.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Secrets {
-    /// Secret of both signatures.
+    /// Secret of both signatures, unless the body is signed with the previous one.
     pub current: Secret,
     /// Previous secret, while receivers change to the new one.
     pub previous: Option<Secret>,
+    /// Secret of `X-Webhook-Signature`.
+    pub of_body: SignatureSecret,
 }
 
 impl Secrets {
@@ -68,7 +70,40 @@ impl Secrets {
     /// # Errors
     /// Fails if a secret is no valid key.
     pub fn signer(&self) -> Result<Signer, InvalidSecret> {
-        Signer::new(self.current.clone(), self.previous.clone())
+        let signer = Signer::new(self.current.clone(), self.previous.clone())?;
+        Ok(match (&self.previous, self.of_body) {
+            (Some(previous), SignatureSecret::Previous) => signer.with_body_secret(previous),
+            _ => signer,
+        })
+    }
+}
+
+/// Secret of `X-Webhook-Signature`, which has room for one signature only.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum SignatureSecret {
+    #[default]
+    Current,
+    Previous,
+}
+
+impl FromStr for SignatureSecret {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        match text {
+            "current" => Ok(Self::Current),
+            "previous" => Ok(Self::Previous),
+            _ => Err("unknown value"),
+        }
+    }
+}
+
+impl fmt::Display for SignatureSecret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Current => "current",
+            Self::Previous => "previous",
+        })
     }
 }
 
@@ -111,8 +146,17 @@ fn read_url(settings: &mut Settings, allowed: Allowed) -> Option<Url> {
 fn read_secrets(settings: &mut Settings) -> Option<Secrets> {
     let current = read_secret(settings, &WEBHOOK_SECRET);
     let previous = read_secret(settings, &WEBHOOK_SECRET_PREVIOUS);
+    let of_body = settings.value(&WEBHOOK_SIGNATURE_SECRET)?;
+    if of_body == SignatureSecret::Previous && previous.is_none() {
+        let problem = "is previous, but WEBHOOK_SECRET_PREVIOUS is not set";
+        settings.fault(&WEBHOOK_SIGNATURE_SECRET, problem);
+    }
     match (current, previous) {
-        (Some(current), previous) => Some(Secrets { current, previous }),
+        (Some(current), previous) => Some(Secrets {
+            current,
+            previous,
+            of_body,
+        }),
         (None, Some(_)) => {
             let problem = "is set without WEBHOOK_SECRET: set the new secret there";
             settings.fault(&WEBHOOK_SECRET_PREVIOUS, problem);

@@ -20,7 +20,7 @@ use wahook_runtime::settings::{
 
 use super::{
     declared::{CONCURRENCIES, CONCURRENCY, RETRY_ATTEMPTS, RETRY_DELAY, WEBHOOK_URL},
-    endpoint::{EndpointSettings, Secrets},
+    endpoint::{EndpointSettings, Secrets, SignatureSecret},
     inner_tables::{read_headers, read_rule},
     toml_table::{Faults, FileFault, Table, number},
     url::{self, Allowed},
@@ -30,7 +30,7 @@ use super::{
 const MAX_ENDPOINTS: usize = 100;
 
 const KNOWN: &str = "name, url, events, secret, secret_file, previous_secret, \
-    previous_secret_file, retry_attempts, retry_delay, timeout, concurrency, rate_limit, \
+    previous_secret_file, signature_secret, retry_attempts, retry_delay, timeout, concurrency, rate_limit, \
     headers, enabled and circuit";
 
 /// Endpoints file, read at the start and on each SIGHUP.
@@ -176,9 +176,21 @@ impl EndpointsFile {
                 "previous_secret is set without secret: set the new secret there",
             );
         }
+        let of_body = table.read("signature_secret", "\"current\" or \"previous\"", |value| {
+            value.as_str()?.parse().ok()
+        });
+        let of_body = of_body.unwrap_or_default();
+        if of_body == SignatureSecret::Previous && previous.is_none() {
+            let place = table.place.clone();
+            table.fault(
+                &place,
+                "signature_secret is \"previous\" without previous_secret",
+            );
+        }
         Some(Secrets {
             current: current?,
             previous,
+            of_body,
         })
     }
 

@@ -76,17 +76,19 @@ pub(super) struct ObjectBuilder<'a> {
 }
 
 impl<'a> ObjectBuilder<'a> {
-    pub(super) fn insert(&mut self, key: Text<'a>, value: Node<'a>) {
+    /// Inserts a member; returns true if it replaces one.
+    pub(super) fn insert(&mut self, key: Text<'a>, value: Node<'a>) -> bool {
         let place = self.place(&key);
         if let Some((_, known)) = place.and_then(|place| self.members.get_mut(place)) {
             *known = value;
-            return;
+            return true;
         }
         self.has_index_key |= key.array_index().is_some();
         if self.members.len() >= INDEXED_FROM {
             self.places.insert(key.clone(), self.members.len());
         }
         self.members.push((key, value));
+        false
     }
 
     pub(super) fn finish(mut self) -> Object<'a> {

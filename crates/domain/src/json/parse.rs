@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 
 use super::{
+    change::{Change, Path},
     fault::{JsonFault, JsonFaultKind},
     node::Node,
     object::{Object, ObjectBuilder},
@@ -10,6 +11,8 @@ use super::{
     text::Text,
 };
 
+/// Digits that every `f64` keeps.
+const SAFE_DIGITS: usize = 15;
 /// Nesting limit of [`parse`] for arrays and objects.
 pub const MAX_DEPTH: u8 = 64;
 
@@ -27,33 +30,60 @@ pub fn parse(text: &[u8]) -> Result<Node<'_>, JsonFault> {
 /// # Errors
 /// As [`parse`].
 pub fn parse_with_depth(text: &[u8], max_depth: u8) -> Result<Node<'_>, JsonFault> {
-    let text = std::str::from_utf8(text).map_err(|error| JsonFault {
-        offset: error.valid_up_to(),
-        kind: JsonFaultKind::NotUtf8,
-    })?;
-    let mut parser = Parser {
-        text,
-        bytes: text.as_bytes(),
-        at: 0,
-        depth: 0,
-        max_depth,
-    };
-    let node = parser.value("a value")?;
-    match parser.peek() {
-        None => Ok(node),
-        Some(_) => Err(parser.expected("the end of the text")),
-    }
+    let (node, _) = Parser::default().document(text, max_depth)?;
+    Ok(node)
 }
 
+/// Parses as [`parse`] and returns true if a value or key of the text is missing or another
+/// one in the result: see [`changes`].
+///
+/// # Errors
+/// As [`parse`].
+pub fn parse_and_compare(text: &[u8]) -> Result<(Node<'_>, bool), JsonFault> {
+    let (node, parser) = Parser::default().document(text, MAX_DEPTH)?;
+    Ok((node, parser.is_changed))
+}
+
+/// Returns the values of a JSON text that [`parse`] changes, in order of the text.
+///
+/// # Errors
+/// As [`parse`].
+pub fn changes(text: &[u8]) -> Result<Vec<Change>, JsonFault> {
+    let parser = Parser {
+        path: Some(Path::default()),
+        ..Parser::default()
+    };
+    let (_, parser) = parser.document(text, MAX_DEPTH)?;
+    Ok(parser.path.map(Path::into_changes).unwrap_or_default())
+}
+
+#[derive(Default)]
 struct Parser<'a> {
     text: &'a str,
     bytes: &'a [u8],
     at: usize,
     depth: u8,
     max_depth: u8,
+    is_changed: bool,
+    /// Place of the next value, if the changes are to be listed.
+    path: Option<Path<'a>>,
 }
 
 impl<'a> Parser<'a> {
+    fn document(mut self, text: &'a [u8], max_depth: u8) -> Result<(Node<'a>, Self), JsonFault> {
+        self.text = std::str::from_utf8(text).map_err(|error| JsonFault {
+            offset: error.valid_up_to(),
+            kind: JsonFaultKind::NotUtf8,
+        })?;
+        self.bytes = self.text.as_bytes();
+        self.max_depth = max_depth;
+        let node = self.value("a value")?;
+        match self.peek() {
+            None => Ok((node, self)),
+            Some(_) => Err(self.expected("the end of the text")),
+        }
+    }
+
     /// Parses a value; a fault names `expected`.
     fn value(&mut self, expected: &'static str) -> Result<Node<'a>, JsonFault> {
         match self.peek() {
@@ -97,7 +127,16 @@ impl<'a> Parser<'a> {
             if !self.consume(b':') {
                 return Err(self.expected("':'"));
             }
-            object.insert(key, self.value("a value")?);
+            if let Some(path) = &mut self.path {
+                path.enter_member(key.clone());
+            }
+            let value = self.value("a value")?;
+            if object.insert(key, value) {
+                self.report("is a repeated key: only its last value is sent");
+            }
+            if let Some(path) = &mut self.path {
+                path.leave();
+            }
             if self.consume(b'}') {
                 return Ok(object.finish());
             }
@@ -115,7 +154,13 @@ impl<'a> Parser<'a> {
         }
         let mut expected = "a value or ']'";
         loop {
+            if let Some(path) = &mut self.path {
+                path.enter_item(items.len());
+            }
             items.push(self.value(expected)?);
+            if let Some(path) = &mut self.path {
+                path.leave();
+            }
             if self.consume(b']') {
                 return Ok(items);
             }
@@ -161,11 +206,26 @@ impl<'a> Parser<'a> {
         // Rust's `f64` parser accepts every JSON number.
         let written = string::slice(self.text, start, self.at);
         let number: f64 = written.parse().unwrap_or(f64::NAN);
+        if written.len() > SAFE_DIGITS && is_other_integer(written, number) {
+            self.report("is an integer beyond 2^53, and another number is sent: send a string");
+        }
         Ok(match number {
             0.0 => Node::Number(0.0),
             number if number.is_finite() => Node::Number(number),
-            _ => Node::Null,
+            _ => {
+                self.report("is a number too large for any receiver: null is sent");
+                Node::Null
+            }
         })
+    }
+
+    /// Reports a change of the current value.
+    #[cold]
+    fn report(&mut self, message: &'static str) {
+        self.is_changed = true;
+        if let Some(path) = &mut self.path {
+            path.report(message);
+        }
     }
 
     /// Consumes at least one digit.
@@ -211,6 +271,14 @@ impl<'a> Parser<'a> {
             kind,
         }
     }
+}
+
+/// Returns true if a JSON number is an integer and `read`, its value as `f64`, is printed
+/// with other digits.
+fn is_other_integer(written: &str, read: f64) -> bool {
+    read.is_finite()
+        && !written.contains(['.', 'e', 'E'])
+        && ryu_js::Buffer::new().format_finite(read) != written
 }
 
 #[cfg(test)]

@@ -12,7 +12,7 @@ use super::{
     subscription::RemoteSubscription,
     uri::BrokerUri,
 };
-use crate::topology::Topology;
+use crate::{held::HeldAccount, topology::Topology};
 
 /// Connection for consuming.
 pub(crate) struct RemoteConnection {
@@ -34,14 +34,16 @@ impl RemoteConnection {
         })
     }
 
-    /// Subscribes to a queue, with at most `prefetch` unacked messages.
+    /// Subscribes to a queue, with at most `prefetch` unacked messages, whose bytes
+    /// `account` counts.
     pub(crate) async fn subscribe(
         &self,
         queue: &str,
         prefetch: u16,
+        account: HeldAccount,
     ) -> Result<RemoteSubscription, ConnectError> {
         let closing = self.closing.subscribe();
-        RemoteSubscription::begin(&self.connection, queue, prefetch, closing).await
+        RemoteSubscription::begin(&self.connection, queue, prefetch, account, closing).await
     }
 
     /// Declares a changed topology and removes its obsolete bindings.

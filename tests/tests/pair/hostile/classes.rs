@@ -172,11 +172,10 @@ pub(super) const ALL: &[Class] = &[
         with_body(&[&media_type], b"{\"event\":\"test\"}")
     }),
     class("invalid idempotency keys", &[400], |random| {
-        let long = "x".repeat(random.within(129, 3_000));
+        let long = "x".repeat(random.within(256, 3_000));
         let key = random.one_of(&[
             "a b",
             "",
-            "a/b",
             "\u{e9}",
             "a\tb",
             "a\r\nidempotency-key: b",

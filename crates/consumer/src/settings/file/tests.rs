@@ -44,6 +44,7 @@ fn every_field_of_an_endpoint_is_read() {
         events = ["message_*", "call", "call"]
         secret = "new"
         previous_secret = "old"
+        signature_secret = "previous"
         retry_attempts = 10
         retry_delay = 1_000
         timeout = 100
@@ -70,6 +71,7 @@ fn every_field_of_an_endpoint_is_read() {
     let secrets = Secrets {
         current: secret("new"),
         previous: Some(secret("old")),
+        of_body: SignatureSecret::Previous,
     };
     assert_eq!(crm.secrets, Some(secrets));
     assert_eq!(crm.retry_rule, RetryRule::new(10, 1_000).unwrap());
