@@ -10,7 +10,7 @@ use reqwest::{
 use std::{future::Future, time::Duration};
 use tokio::time::timeout;
 use wahook_domain::{Outcome, QueuedEvent, Signer, UnixMillis, parse_retry_after};
-use wahook_runtime::settings::redact_url;
+use wahook_runtime::settings::redact_reference;
 
 use crate::failure;
 
@@ -181,7 +181,7 @@ pub fn judge(status: StatusCode, headers: &HeaderMap, now: UnixMillis) -> Outcom
     if status.is_success() {
         Outcome::Delivered { status: code }
     } else if status.is_redirection() {
-        let location = text(header::LOCATION).map(|location| redact_url(&location));
+        let location = text(header::LOCATION).map(|location| redact_reference(&location));
         Outcome::Redirected {
             status: code,
             location,

@@ -138,7 +138,7 @@ impl EndpointManager {
             settings.timeout,
             settings.concurrency.into(),
             Resolver {
-                block_private: settings.block_private,
+                reach: settings.reach,
             },
         );
         let metrics = parts.metrics.endpoint(&settings.name, &settings.retry_rule);

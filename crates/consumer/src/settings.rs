@@ -4,15 +4,18 @@ mod declared;
 mod endpoint;
 mod file;
 mod inner_tables;
+mod login;
+mod shown_url;
 mod toml_table;
 mod url;
 
 use std::{fmt, str::FromStr};
+use wahook_domain::Reach;
 use wahook_runtime::{ListenAddress, Settings};
 
 use declared::{
-    CONSUMER_LISTEN, LOG_RETENTION_DAYS, ONE_ENDPOINT, WEBHOOK_ALLOW_HTTP, WEBHOOK_BLOCK_PRIVATE,
-    WEBHOOK_CIRCUIT,
+    CONSUMER_LISTEN, LOG_RETENTION_DAYS, ONE_ENDPOINT, WEBHOOK_ALLOW_HTTP,
+    WEBHOOK_ALLOW_LINK_LOCAL, WEBHOOK_BLOCK_PRIVATE, WEBHOOK_CIRCUIT,
 };
 pub use declared::{PROGRAM_SETTINGS, SETTINGS, WEBHOOK_ENDPOINTS, WEBHOOK_URL};
 pub use endpoint::{EndpointSettings, Secrets};
@@ -64,7 +67,7 @@ impl Endpoints {
     fn read(settings: &mut Settings) -> Option<Self> {
         let allowed = Allowed {
             http: settings.flag(&WEBHOOK_ALLOW_HTTP),
-            private: !settings.flag(&WEBHOOK_BLOCK_PRIVATE),
+            reach: read_reach(settings),
         };
         let Switch(circuit) = settings.value(&WEBHOOK_CIRCUIT)?;
         let Some(path) = settings.value::<String>(&WEBHOOK_ENDPOINTS) else {
@@ -101,6 +104,25 @@ impl Endpoints {
                 None
             }
         }
+    }
+}
+
+/// Reads which addresses are permitted.
+fn read_reach(settings: &mut Settings) -> Reach {
+    let only_public = settings.flag(&WEBHOOK_BLOCK_PRIVATE);
+    let everything = settings.flag(&WEBHOOK_ALLOW_LINK_LOCAL);
+    match (only_public, everything) {
+        (true, true) => {
+            let problem = format!(
+                "is true together with {}: keep one",
+                WEBHOOK_BLOCK_PRIVATE.name
+            );
+            settings.fault_at(WEBHOOK_ALLOW_LINK_LOCAL.name, problem);
+            Reach::Public
+        }
+        (true, false) => Reach::Public,
+        (false, true) => Reach::Everything,
+        (false, false) => Reach::Private,
     }
 }
 

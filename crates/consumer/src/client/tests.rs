@@ -5,13 +5,13 @@ use tokio::{
     net::{TcpListener, TcpStream},
     time::Instant,
 };
-use wahook_domain::{AttemptNumber, CanonicalBody, EventId, EventName};
+use wahook_domain::{AttemptNumber, CanonicalBody, EventId, EventName, Reach};
 
 use crate::resolver::Resolver;
 
 const LIMIT: Duration = Duration::from_millis(300);
 const SYSTEM: Resolver = Resolver {
-    block_private: false,
+    reach: Reach::Private,
 };
 
 fn event() -> QueuedEvent {

@@ -24,6 +24,7 @@ pub const SETTINGS: &[Setting] = &[
     WEBHOOK_ENDPOINTS,
     WEBHOOK_SECRET,
     WEBHOOK_SECRET_PREVIOUS,
+    WEBHOOK_HIDE_URL,
     WEBHOOK_RETRY_ATTEMPTS,
     WEBHOOK_RETRY_DELAY,
     WEBHOOK_TIMEOUT,
@@ -31,13 +32,15 @@ pub const SETTINGS: &[Setting] = &[
     WEBHOOK_CIRCUIT,
     WEBHOOK_ALLOW_HTTP,
     WEBHOOK_BLOCK_PRIVATE,
+    WEBHOOK_ALLOW_LINK_LOCAL,
     LOG_RETENTION_DAYS,
     CONSUMER_LISTEN,
 ];
 
 /// Settings of the single endpoint; invalid together with a file.
-pub(super) const ONE_ENDPOINT: [Setting; 7] = [
+pub(super) const ONE_ENDPOINT: [Setting; 8] = [
     WEBHOOK_URL,
+    WEBHOOK_HIDE_URL,
     WEBHOOK_SECRET,
     WEBHOOK_SECRET_PREVIOUS,
     WEBHOOK_RETRY_ATTEMPTS,
@@ -55,7 +58,8 @@ pub const WEBHOOK_URL: Setting = Setting {
     default: DefaultValue::RequiredUnless(WEBHOOK_ENDPOINTS.name),
     example: "https://example.com/webhook",
     help: "URL that receives the events",
-    meaning: "the endpoint that receives all events; its name is `default`",
+    meaning: "the endpoint that receives all events; its name is `default`. A login in the URL is sent as \
+        Basic authentication and never shown",
 };
 
 pub const WEBHOOK_ENDPOINTS: Setting = Setting {
@@ -65,9 +69,9 @@ pub const WEBHOOK_ENDPOINTS: Setting = Setting {
     example: "/etc/wahook/endpoints.toml",
     help: "TOML file of several endpoints; SIGHUP reloads it",
     meaning: "TOML file with several endpoints, see [Endpoints](endpoints.md); SIGHUP reloads it. \
-        An error together with `WEBHOOK_URL`, `WEBHOOK_SECRET`, `WEBHOOK_SECRET_PREVIOUS`, \
-        `WEBHOOK_RETRY_ATTEMPTS`, `WEBHOOK_RETRY_DELAY`, `WEBHOOK_TIMEOUT` or \
-        `WEBHOOK_CONCURRENCY`",
+        An error together with `WEBHOOK_URL`, `WEBHOOK_HIDE_URL`, `WEBHOOK_SECRET`, \
+        `WEBHOOK_SECRET_PREVIOUS`, `WEBHOOK_RETRY_ATTEMPTS`, `WEBHOOK_RETRY_DELAY`, \
+        `WEBHOOK_TIMEOUT` or `WEBHOOK_CONCURRENCY`",
 };
 
 pub(super) const WEBHOOK_SECRET_PREVIOUS: Setting = Setting {
@@ -78,6 +82,16 @@ pub(super) const WEBHOOK_SECRET_PREVIOUS: Setting = Setting {
     help: "signs too, while receivers change to the new secret",
     meaning: "additional signature in `webhook-signature` while receivers change over; requires \
         `WEBHOOK_SECRET`",
+};
+
+pub(super) const WEBHOOK_HIDE_URL: Setting = Setting {
+    name: "WEBHOOK_HIDE_URL",
+    kind: Kind::Flag,
+    default: DefaultValue::Flag(false),
+    example: "true",
+    help: "show a hash instead of the path of WEBHOOK_URL",
+    meaning: "shows a short hash instead of the path of `WEBHOOK_URL`, in the log and in \
+        `webhookUrl`. For a URL whose path is itself a secret",
 };
 
 pub(super) const WEBHOOK_RETRY_ATTEMPTS: Setting = Setting {
@@ -148,6 +162,17 @@ pub(super) const WEBHOOK_BLOCK_PRIVATE: Setting = Setting {
     meaning: "calls public addresses only: rejects private, loopback, link-local, shared, \
         multicast and reserved addresses, whether the URL contains the address or a name that \
         resolves to it. For URLs that others choose",
+};
+
+pub(super) const WEBHOOK_ALLOW_LINK_LOCAL: Setting = Setting {
+    name: "WEBHOOK_ALLOW_LINK_LOCAL",
+    kind: Kind::Flag,
+    default: DefaultValue::Flag(false),
+    example: "true",
+    help: "allow link-local addresses and metadata services of clouds",
+    meaning: "allows link-local addresses and the metadata services of clouds, such as \
+        `169.254.169.254`, which are rejected otherwise. An error together with \
+        `WEBHOOK_BLOCK_PRIVATE`",
 };
 
 /// A TTL index counts seconds in 31 bits.

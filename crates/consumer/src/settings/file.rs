@@ -5,7 +5,6 @@ use std::{
     collections::BTreeSet,
     fs,
     path::{Path, PathBuf},
-    sync::Arc,
     time::Duration,
 };
 use toml::{
@@ -13,10 +12,7 @@ use toml::{
     de::{DeTable, DeValue},
 };
 use wahook_domain::{CircuitRule, EndpointName, EventPattern, RateLimit, RetryRule, Secret};
-use wahook_runtime::settings::{
-    redact_url,
-    shared::{TIMEOUT, TIMEOUTS},
-};
+use wahook_runtime::settings::shared::{TIMEOUT, TIMEOUTS};
 
 use super::{
     declared::WEBHOOK_URL,
@@ -25,7 +21,7 @@ use super::{
     },
     inner_tables::{read_headers, read_rule},
     toml_table::{Faults, FileFault, Table, number},
-    url::{self, Allowed},
+    url::{self, Allowed, Target},
 };
 
 /// Upper bound, since each endpoint has a queue and its own metrics.
@@ -33,7 +29,7 @@ const MAX_ENDPOINTS: usize = 100;
 
 const KNOWN: &str = "name, url, events, secret, secret_file, previous_secret, \
     previous_secret_file, retry_attempts, retry_delay, timeout, concurrency, rate_limit, \
-    headers, enabled and circuit";
+    headers, hide_url, enabled and circuit";
 
 /// Endpoints file, read at the start and on each SIGHUP.
 #[derive(Debug, Clone)]
@@ -110,7 +106,8 @@ impl EndpointsFile {
         names: &mut BTreeSet<EndpointName>,
     ) -> Option<EndpointSettings> {
         let name = read_name(table, names);
-        let url = self.read_url(table);
+        let hide_url = table.flag("hide_url", false);
+        let target = self.read_url(table, hide_url);
         let events = read_events(table);
         let secrets = self.read_secrets(table);
         let retries = table.whole("retry_attempts", RETRY_ATTEMPTS, 0..=RetryRule::MAX_RETRIES);
@@ -125,23 +122,25 @@ impl EndpointsFile {
         let rate_limit = table.read("rate_limit", expected, |value| {
             RateLimit::new(number(value)?)
         });
-        let headers = read_headers(table);
+        let mut headers = read_headers(table);
         let enabled = table.flag("enabled", true);
         let circuit = self.read_circuit(table);
-        let url = url?;
-        if !url.username().is_empty() && headers.contains_key("authorization") {
+        let target = target?;
+        if target.login.is_some() && headers.contains_key("authorization") {
             let place = table.place.clone();
             table.fault(
                 &place,
                 "url has credentials and headers has Authorization: keep one",
             );
         }
+        headers.extend(target.login);
         Some(EndpointSettings {
             name: name?,
-            shown_url: Arc::from(redact_url(url.as_str())),
-            url,
+            shown_url: target.shown,
+            url: target.url,
+            hide_url,
             events,
-            block_private: !self.allowed.private,
+            reach: self.allowed.reach,
             secrets,
             retry_rule: RetryRule::new(retries, delay).ok()?,
             timeout: Duration::from_millis(timeout),
@@ -153,7 +152,7 @@ impl EndpointsFile {
         })
     }
 
-    fn read_url(&self, table: &mut Table<'_, '_>) -> Option<reqwest::Url> {
+    fn read_url(&self, table: &mut Table<'_, '_>, hide_url: bool) -> Option<Target> {
         let Some((text, place)) = table.text("url") else {
             let place = table.place.clone();
             table.fault(
@@ -162,7 +161,7 @@ impl EndpointsFile {
             );
             return None;
         };
-        url::read(&text, self.allowed)
+        url::read(&text, self.allowed, hide_url)
             .map_err(|problem| table.fault(&place, format_args!("url {problem}")))
             .ok()
     }

@@ -1,11 +1,12 @@
 use super::*;
+use wahook_domain::Reach;
 
 fn file() -> EndpointsFile {
     EndpointsFile {
         path: "/missing/endpoints.toml".into(),
         allowed: Allowed {
             http: false,
-            private: true,
+            reach: Reach::Private,
         },
         circuit: true,
     }
@@ -30,7 +31,7 @@ fn a_name_and_a_url_suffice_and_the_other_fields_have_defaults() {
     assert_eq!(crm.timeout, Duration::from_secs(30));
     assert_eq!(crm.concurrency, 128);
     assert_eq!((crm.rate_limit, crm.secrets.clone()), (None, None));
-    assert!(crm.enabled && crm.headers.is_empty() && !crm.block_private);
+    assert!(crm.enabled && crm.headers.is_empty() && !crm.hide_url);
     assert_eq!(crm.circuit, Some(CircuitRule::default()));
 }
 
@@ -41,6 +42,7 @@ fn every_field_of_an_endpoint_is_read() {
         [[endpoint]]
         name = "crm"
         url = "https://crm.example/hook"
+        hide_url = true
         events = ["message_*", "call", "call"]
         secret = "new"
         previous_secret = "old"
@@ -77,7 +79,7 @@ fn every_field_of_an_endpoint_is_read() {
     assert_eq!(crm.rate_limit, RateLimit::new(0.5));
     assert_eq!(crm.headers["x-api-key"], "k");
     assert!(!format!("{:?}", crm.headers).contains("Bearer"));
-    assert!(!crm.enabled);
+    assert!(!crm.enabled && crm.hide_url);
     let rule = CircuitRule {
         failures: 3,
         window: Duration::from_secs(1),
@@ -144,7 +146,7 @@ headers = { authorization = "Bearer hunter2" }
         "line 15: endpoint CRM: circuit: unknown setting probes",
         "line 16: endpoint CRM: unknown setting retires; expected name, url",
         "line 18: endpoint 2: name is missing",
-        "line 19: endpoint 2: url is \"ftp://x\", but ftp:",
+        "line 19: endpoint 2: url is \"ftp://x/\", but ftp:",
         "line 21: endpoint 2: secret_file is no-such-file, which can't be read",
         "line 23: endpoint bot: previous_secret is set without secret",
         "line 23: endpoint bot: url is missing",
