@@ -1,9 +1,10 @@
 //! HTTP client of an endpoint: one signed POST under one deadline, and its outcome.
 
+mod connections;
+
 use bytes::Bytes;
 use reqwest::{
     Client, Method, Request, Response, StatusCode, Url,
-    dns::Resolve,
     header::{self, HeaderMap, HeaderName, HeaderValue},
     redirect,
 };
@@ -12,7 +13,8 @@ use tokio::time::timeout;
 use wahook_domain::{Outcome, QueuedEvent, Signer, UnixMillis, parse_retry_after};
 use wahook_runtime::settings::redact_reference;
 
-use crate::failure;
+use crate::{failure, network::Network, resolver::LastAnswered};
+use connections::Connections;
 
 /// `User-Agent` of every delivery.
 pub(crate) const USER_AGENT: &str = "WhatsApp-Web-API/2.0";
@@ -43,7 +45,9 @@ pub(crate) struct EndpointClient {
     url: Url,
     signer: Option<Signer>,
     limit: Duration,
-    http: Client,
+    http: Connections,
+    /// Address of the last answer.
+    answered: LastAnswered,
     /// Custom headers; none has the name of a built-in one.
     headers: HeaderMap,
 }
@@ -56,25 +60,28 @@ impl EndpointClient {
         signer: Option<Signer>,
         limit: Duration,
         concurrency: usize,
-        resolver: impl Resolve + 'static,
+        network: Network,
     ) -> reqwest::Result<Self> {
-        let http = Client::builder()
-            .user_agent(USER_AGENT)
-            .redirect(redirect::Policy::none())
-            .no_proxy()
-            .referer(false)
-            .tcp_nodelay(true)
-            .pool_max_idle_per_host(concurrency)
-            .pool_idle_timeout(IDLE_LIMIT)
-            .http2_keep_alive_interval(HTTP2_PING)
-            .http2_keep_alive_timeout(HTTP2_PING)
-            .dns_resolver(resolver)
-            .build()?;
+        let answered = network.answered.clone();
+        let http = Connections::new(network.connection_age, move || {
+            let builder = Client::builder()
+                .user_agent(USER_AGENT)
+                .redirect(redirect::Policy::none())
+                .no_proxy()
+                .referer(false)
+                .tcp_nodelay(true)
+                .pool_max_idle_per_host(concurrency)
+                .pool_idle_timeout(IDLE_LIMIT)
+                .http2_keep_alive_interval(HTTP2_PING)
+                .http2_keep_alive_timeout(HTTP2_PING);
+            network.apply(builder, limit)?.build()
+        })?;
         Ok(Self {
             url,
             signer,
             limit,
             http,
+            answered,
             headers: HeaderMap::new(),
         })
     }
@@ -86,6 +93,11 @@ impl EndpointClient {
         self
     }
 
+    /// Closes idle connections.
+    pub(crate) fn close_idle(&self) {
+        self.http.close_idle();
+    }
+
     /// Makes one attempt; `now` is the timestamp in the request.
     pub(crate) async fn post(&self, event: &QueuedEvent, now: UnixMillis) -> Outcome {
         let mut request = Request::new(Method::POST, self.url.clone());
@@ -95,8 +107,13 @@ impl EndpointClient {
         put_headers(headers, event, self.signer.as_ref(), now);
         *request.body_mut() = Some(event.body.bytes().into());
         within(self.limit, async {
-            match self.http.execute(request).await {
-                Ok(response) => read(response, now).await,
+            match self.http.client().execute(request).await {
+                Ok(response) => {
+                    if let Some(address) = response.remote_addr() {
+                        self.answered.set(address.ip());
+                    }
+                    read(response, now).await
+                }
                 Err(error) => failure::outcome_of(&error),
             }
         })
@@ -196,4 +213,4 @@ pub fn judge(status: StatusCode, headers: &HeaderMap, now: UnixMillis) -> Outcom
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

@@ -1,18 +1,41 @@
-//! Name look-up for endpoints, with an optional block of private addresses.
+//! Name look-up for endpoints, restricted to permitted addresses.
 
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use std::{
-    io,
     net::{IpAddr, SocketAddr},
+    sync::{Arc, Mutex, PoisonError},
 };
-use tokio::net::lookup_host;
 use wahook_domain::Reach;
+
+use crate::look_ups::LookUps;
 
 /// System resolver. Connections go only to the addresses returned here, so the checked
 /// address is the one that is called.
 pub(crate) struct Resolver {
     /// Addresses that may be returned.
     pub(crate) reach: Reach,
+    pub(crate) look_ups: LookUps,
+    pub(crate) answered: LastAnswered,
+    /// Host of the proxy, which the operator chose: all of its addresses are permitted.
+    pub(crate) proxy: Option<String>,
+}
+
+/// Address of the last answer. It is returned first, so that a silent address of the
+/// same host costs its share of an attempt only once.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct LastAnswered(Arc<Mutex<Option<IpAddr>>>);
+
+impl LastAnswered {
+    /// Remembers the address of an answer.
+    pub(crate) fn set(&self, address: IpAddr) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(address);
+    }
+
+    fn first(&self, mut addresses: Vec<SocketAddr>) -> Vec<SocketAddr> {
+        let answered = *self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        addresses.sort_by_key(|address| Some(address.ip()) != answered);
+        addresses
+    }
 }
 
 /// No address to connect to.
@@ -36,27 +59,24 @@ pub(crate) enum NoAddress {
 
 impl Resolve for Resolver {
     fn resolve(&self, name: Name) -> Resolving {
-        let reach = self.reach;
+        let reach = match &self.proxy {
+            Some(proxy) if proxy == name.as_str() => Reach::Everything,
+            _ => self.reach,
+        };
+        let look_ups = self.look_ups.clone();
+        let answered = self.answered.clone();
         Box::pin(async move {
             let host = name.as_str();
-            // Port 0 is replaced by the URL's port.
-            let found = lookup_host((host, 0))
+            let found = look_ups
+                .addresses(host)
                 .await
-                .map_err(|error| not_found(host, &error))?;
-            let addresses = permitted(host, found.collect(), reach)?;
-            Ok(Box::new(addresses.into_iter()) as Addrs)
+                .map_err(|reason| NoAddress::NotFound {
+                    host: host.to_owned(),
+                    reason,
+                })?;
+            let addresses = permitted(host, found, reach)?;
+            Ok(Box::new(answered.first(addresses).into_iter()) as Addrs)
         })
-    }
-}
-
-fn not_found(host: &str, error: &io::Error) -> NoAddress {
-    let error = error.to_string();
-    let reason = error
-        .rsplit_once(": ")
-        .map_or(error.as_str(), |(_, reason)| reason);
-    NoAddress::NotFound {
-        host: host.to_owned(),
-        reason: reason.to_owned(),
     }
 }
 
@@ -132,10 +152,30 @@ mod tests {
         assert_eq!(all, private);
     }
 
+    #[test]
+    fn the_address_that_answered_last_is_tried_first() {
+        let answered = LastAnswered::default();
+        let all = addresses(&["10.0.0.1", "10.0.0.2", "10.0.0.3"]);
+        assert_eq!(answered.first(all.clone()), all);
+        answered.set("10.0.0.2".parse().unwrap());
+        let sorted = addresses(&["10.0.0.2", "10.0.0.1", "10.0.0.3"]);
+        assert_eq!(answered.first(all), sorted);
+        let moved = addresses(&["10.0.0.7", "10.0.0.8"]);
+        assert_eq!(answered.first(moved.clone()), moved);
+    }
+
     #[tokio::test]
     async fn names_are_resolved_by_the_system_and_private_addresses_are_blocked_on_request() {
         let resolve = async |name: &str, reach| {
-            let found = Resolver { reach }.resolve(name.parse().unwrap());
+            let look_ups = LookUps::system();
+            let answered = LastAnswered::default();
+            let resolver = Resolver {
+                reach,
+                look_ups,
+                answered,
+                proxy: None,
+            };
+            let found = resolver.resolve(name.parse().unwrap());
             match found.await {
                 Ok(addresses) => Ok(addresses.collect::<Vec<_>>()),
                 Err(error) => Err(*error.downcast::<NoAddress>().unwrap()),

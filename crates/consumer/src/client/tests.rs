@@ -1,5 +1,4 @@
 use super::*;
-use reqwest::dns::{Name, Resolving};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::{TcpListener, TcpStream},
@@ -7,14 +6,35 @@ use tokio::{
 };
 use wahook_domain::{AttemptNumber, CanonicalBody, EventId, EventName, Reach};
 
-use crate::resolver::Resolver;
+use crate::{look_ups::LookUps, resolver::Resolver, tls};
 
 const LIMIT: Duration = Duration::from_millis(300);
-const SYSTEM: Resolver = Resolver {
-    reach: Reach::Private,
-};
 
-fn event() -> QueuedEvent {
+pub(crate) fn system() -> Resolver {
+    resolver(LookUps::system())
+}
+
+pub(crate) fn resolver(look_ups: LookUps) -> Resolver {
+    Resolver {
+        reach: Reach::Private,
+        look_ups,
+        answered: LastAnswered::default(),
+        proxy: None,
+    }
+}
+
+/// Network without trusted certificates.
+pub(crate) fn plain(resolver: Resolver) -> Network {
+    Network {
+        answered: resolver.answered.clone(),
+        resolver: std::sync::Arc::new(resolver),
+        tls: tls::unused_config().unwrap(),
+        proxy: None,
+        connection_age: Duration::from_secs(60),
+    }
+}
+
+pub(crate) fn event() -> QueuedEvent {
     let body = Bytes::from_static(br#"{"event":"test","data":{},"timestamp":0}"#);
     QueuedEvent {
         id: EventId::parse("a").unwrap(),
@@ -28,10 +48,10 @@ fn event() -> QueuedEvent {
 }
 
 /// Makes one attempt and returns its outcome; fails if it exceeds the limit by far.
-async fn attempt(url: &str, resolver: impl Resolve + 'static) -> Outcome {
+async fn attempt(url: &str, network: Network) -> Outcome {
     wahook_runtime::tls::install_provider();
     let url = url.parse().unwrap();
-    let client = EndpointClient::new(url, None, LIMIT, 1, resolver).unwrap();
+    let client = EndpointClient::new(url, None, LIMIT, 1, network).unwrap();
     let start = Instant::now();
     let outcome = client.post(&event(), UnixMillis::new(0)).await;
     assert!(start.elapsed() < LIMIT * 4, "took {:?}", start.elapsed());
@@ -54,23 +74,15 @@ where
     address.to_string()
 }
 
-/// Name look-up that hangs in a thread, like the system's while no name server
-/// answers.
-struct Hanging;
-
-impl Resolve for Hanging {
-    fn resolve(&self, _: Name) -> Resolving {
-        Box::pin(async {
-            let hang = || std::thread::sleep(LIMIT * 8);
-            tokio::task::spawn_blocking(hang).await?;
-            Err("no name server answers".into())
-        })
-    }
+/// Name look-up that hangs, like the system's while no name server answers.
+fn hanging(_: &str) -> std::io::Result<Vec<std::net::SocketAddr>> {
+    std::thread::sleep(LIMIT * 8);
+    Err(std::io::Error::other("no name server answers"))
 }
 
 #[tokio::test]
 async fn the_deadline_covers_the_name_look_up() {
-    let outcome = attempt("http://hook.example", Hanging).await;
+    let outcome = attempt("http://hook.example", plain(resolver(LookUps::by(hanging)))).await;
     assert_eq!(outcome, Outcome::TimedOut { limit: LIMIT });
 }
 
@@ -93,7 +105,7 @@ async fn the_deadline_covers_the_handshake_the_response_and_its_body() {
         format!("http://{head_only}"),
         format!("http://{half_a_body}"),
     ] {
-        let outcome = attempt(&url, SYSTEM).await;
+        let outcome = attempt(&url, plain(system())).await;
         assert_eq!(outcome, Outcome::TimedOut { limit: LIMIT }, "{url}");
     }
 }

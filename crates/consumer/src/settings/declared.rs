@@ -9,6 +9,10 @@ use wahook_runtime::{
     },
 };
 
+use super::connection_settings::{
+    ALL_PROXY, HTTP_PROXY, HTTPS_PROXY, NO_PROXY, WEBHOOK_ALLOW_HTTP, WEBHOOK_ALLOW_LINK_LOCAL,
+    WEBHOOK_BLOCK_PRIVATE, WEBHOOK_CONNECTION_AGE,
+};
 use super::endpoint::{CONCURRENCIES, CONCURRENCY, RETRY_ATTEMPTS, RETRY_DELAY};
 
 /// Settings of `wahook-consumer`.
@@ -33,6 +37,11 @@ pub const SETTINGS: &[Setting] = &[
     WEBHOOK_ALLOW_HTTP,
     WEBHOOK_BLOCK_PRIVATE,
     WEBHOOK_ALLOW_LINK_LOCAL,
+    WEBHOOK_CONNECTION_AGE,
+    HTTPS_PROXY,
+    HTTP_PROXY,
+    ALL_PROXY,
+    NO_PROXY,
     LOG_RETENTION_DAYS,
     CONSUMER_LISTEN,
 ];
@@ -142,37 +151,6 @@ pub(super) const WEBHOOK_CIRCUIT: Setting = Setting {
     meaning: "`on` pauses an endpoint that is down, see [Pauses](endpoints.md#pauses). `off`: no \
         endpoint is ever paused, also if the endpoints file says otherwise; events of an endpoint \
         that is down become dead letters after their retries",
-};
-
-pub(super) const WEBHOOK_ALLOW_HTTP: Setting = Setting {
-    name: "WEBHOOK_ALLOW_HTTP",
-    kind: Kind::Flag,
-    default: DefaultValue::Flag(false),
-    example: "true",
-    help: "allow plain http:// beyond loopback",
-    meaning: "allows plain `http://` beyond loopback",
-};
-
-pub(super) const WEBHOOK_BLOCK_PRIVATE: Setting = Setting {
-    name: "WEBHOOK_BLOCK_PRIVATE",
-    kind: Kind::Flag,
-    default: DefaultValue::Flag(false),
-    example: "true",
-    help: "call public addresses only",
-    meaning: "calls public addresses only: rejects private, loopback, link-local, shared, \
-        multicast and reserved addresses, whether the URL contains the address or a name that \
-        resolves to it. For URLs that others choose",
-};
-
-pub(super) const WEBHOOK_ALLOW_LINK_LOCAL: Setting = Setting {
-    name: "WEBHOOK_ALLOW_LINK_LOCAL",
-    kind: Kind::Flag,
-    default: DefaultValue::Flag(false),
-    example: "true",
-    help: "allow link-local addresses and metadata services of clouds",
-    meaning: "allows link-local addresses and the metadata services of clouds, such as \
-        `169.254.169.254`, which are rejected otherwise. An error together with \
-        `WEBHOOK_BLOCK_PRIVATE`",
 };
 
 /// A TTL index counts seconds in 31 bits.

@@ -17,8 +17,10 @@ use super::{
         WEBHOOK_CONCURRENCY, WEBHOOK_HIDE_URL, WEBHOOK_RETRY_ATTEMPTS, WEBHOOK_RETRY_DELAY,
         WEBHOOK_SECRET_PREVIOUS, WEBHOOK_URL,
     },
+    proxy::{Proxies, ProxyUrl},
     url::{self, Allowed, Target},
 };
+use crate::tls::TlsSettings;
 
 /// Defaults of an endpoint; times are in milliseconds.
 pub(super) const RETRY_ATTEMPTS: u32 = 3;
@@ -42,6 +44,12 @@ pub struct EndpointSettings {
     pub events: Vec<EventPattern>,
     /// Addresses that may be called.
     pub reach: Reach,
+    /// Proxy, unless the endpoint is reached directly.
+    pub proxy: Option<ProxyUrl>,
+    /// Trusted certificates and client certificate.
+    pub tls: TlsSettings,
+    /// Age at which connections get no more requests.
+    pub connection_age: Duration,
     /// Secrets that sign its requests.
     pub secrets: Option<Secrets>,
     /// Number and delays of retries.
@@ -80,8 +88,18 @@ impl Secrets {
 }
 
 impl EndpointSettings {
+    /// Returns true if servers need a certificate that the system trusts.
+    pub(super) fn trusts_the_system(&self) -> bool {
+        self.url.scheme() == "https" && self.tls.authorities.is_none() && !self.tls.skip_verify
+    }
+
     /// Reads the single endpoint of `WEBHOOK_URL`.
-    pub(super) fn read(settings: &mut Settings, allowed: Allowed, circuit: bool) -> Option<Self> {
+    pub(super) fn read(
+        settings: &mut Settings,
+        allowed: Allowed,
+        proxies: &Proxies,
+        circuit: bool,
+    ) -> Option<Self> {
         let hide_url = settings.flag(&WEBHOOK_HIDE_URL);
         let target = read_url(settings, allowed, hide_url);
         let secrets = read_secrets(settings);
@@ -92,11 +110,14 @@ impl EndpointSettings {
         let target = target?;
         Some(Self {
             name: EndpointName::default(),
+            proxy: proxies.of(&target.url),
             shown_url: target.shown,
             url: target.url,
             hide_url,
             events: vec![EventPattern::Every],
             reach: allowed.reach,
+            tls: TlsSettings::default(),
+            connection_age: allowed.connection_age,
             secrets,
             // Both parts are within their ranges.
             retry_rule: RetryRule::new(retries?, delay?).ok()?,

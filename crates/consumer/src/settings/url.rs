@@ -4,7 +4,7 @@ use reqwest::{
     Url,
     header::{HeaderName, HeaderValue},
 };
-use std::{net::IpAddr, sync::Arc};
+use std::{net::IpAddr, sync::Arc, time::Duration};
 use wahook_domain::Reach;
 
 use super::{
@@ -12,13 +12,15 @@ use super::{
     shown_url::{hidden_url, shown_url},
 };
 
-/// Kinds of URLs that the operator allows.
+/// Rules for all endpoints.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Allowed {
     /// `WEBHOOK_ALLOW_HTTP`
     pub(crate) http: bool,
     /// `WEBHOOK_BLOCK_PRIVATE` and `WEBHOOK_ALLOW_LINK_LOCAL`
     pub(crate) reach: Reach,
+    /// `WEBHOOK_CONNECTION_AGE`
+    pub(crate) connection_age: Duration,
 }
 
 /// Webhook of an endpoint.
@@ -71,7 +73,7 @@ fn fault_of(url: &Url, allowed: Allowed) -> Option<String> {
     }
 }
 
-fn is_loopback(url: &Url) -> bool {
+pub(super) fn is_loopback(url: &Url) -> bool {
     match ip_address(url) {
         Some(address) => address.to_canonical().is_loopback(),
         None => url

@@ -1,5 +1,7 @@
 use super::*;
-use wahook_domain::Reach;
+use wahook_domain::{CircuitRule, Reach, Secret};
+
+use super::super::endpoint::Secrets;
 
 fn file() -> EndpointsFile {
     EndpointsFile {
@@ -7,7 +9,9 @@ fn file() -> EndpointsFile {
         allowed: Allowed {
             http: false,
             reach: Reach::Private,
+            connection_age: Duration::from_secs(60),
         },
+        proxies: Proxies::default(),
         circuit: true,
     }
 }
@@ -216,4 +220,61 @@ fn the_circuit_of_all_endpoints_can_be_switched_off() {
     let text =
         "[[endpoint]]\nname = \"a\"\nurl = \"https://a.example\"\ncircuit = { failures = 5 }";
     assert_eq!(off.parse(text).unwrap()[0].circuit, None);
+}
+
+#[test]
+fn tls_files_are_read_next_to_the_endpoints_file_and_their_faults_are_reported() {
+    let folder = std::env::temp_dir().join(format!("wahook-tls-{}", std::process::id()));
+    fs::create_dir_all(&folder).unwrap();
+    let key = rcgen::KeyPair::generate().unwrap();
+    let other_key = rcgen::KeyPair::generate().unwrap();
+    let params = rcgen::CertificateParams::new(["crm.example".to_owned()]).unwrap();
+    let certificate = params.self_signed(&key).unwrap();
+    fs::write(folder.join("cert.pem"), certificate.pem()).unwrap();
+    fs::write(folder.join("key.pem"), key.serialize_pem()).unwrap();
+    fs::write(folder.join("other.pem"), other_key.serialize_pem()).unwrap();
+    let file = EndpointsFile {
+        path: folder.join("endpoints.toml"),
+        ..file()
+    };
+    let parse = |fields: &str| {
+        let start = "[[endpoint]]\nname = \"crm\"\nurl = \"https://crm.example\"\n";
+        let parsed = file.parse(&format!("{start}{fields}"));
+        parsed.map_err(|faults| faults.first().unwrap().to_string())
+    };
+    let all = "ca_file = \"cert.pem\"\nclient_cert_file = \"cert.pem\"\n\
+               client_key_file = \"key.pem\"";
+    let tls = parse(all).unwrap().remove(0).tls;
+    assert_eq!(tls.authorities, Some(vec![certificate.der().clone()]));
+    assert_eq!(tls.client.unwrap().chain, [certificate.der().clone()]);
+    for (fields, fault) in [
+        (
+            "ca_file = \"missing.pem\"",
+            "line 4: endpoint crm: ca_file is missing.pem, which can't be read",
+        ),
+        (
+            "ca_file = \"key.pem\"",
+            "line 4: endpoint crm: ca_file has no certificate in PEM format",
+        ),
+        (
+            "client_cert_file = \"cert.pem\"",
+            "line 1: endpoint crm: client_cert_file and client_key_file belong together",
+        ),
+        (
+            "client_cert_file = \"cert.pem\"\nclient_key_file = \"cert.pem\"",
+            "line 5: endpoint crm: client_key_file has no private key in PEM format",
+        ),
+        (
+            "client_cert_file = \"cert.pem\"\nclient_key_file = \"other.pem\"",
+            "line 1: endpoint crm: TLS can't be set up: ",
+        ),
+        (
+            "ca_file = \"cert.pem\"\ninsecure_skip_verify = true",
+            "line 1: endpoint crm: ca_file and insecure_skip_verify exclude each other",
+        ),
+    ] {
+        let found = parse(fields).unwrap_err();
+        assert!(found.starts_with(fault), "{found}");
+    }
+    fs::remove_dir_all(&folder).unwrap();
 }
