@@ -38,7 +38,7 @@ async fn a_login_in_the_url_is_sent_and_in_no_log_line() {
     let url = receiver
         .url()
         .replace("http://", "http://user:hunter2%40!@");
-    let query = format!("{url}?page=1&key=hunter2");
+    let query = format!("{url}?page=1&key=other");
     let settings = [("WEBHOOK_URL", query.as_str()), ("RUST_LOG", "trace")];
     let (log, shown) = deliver(&receiver, &settings).await;
     let posts = receiver.posts();
