@@ -15,13 +15,12 @@ use bytes::Bytes;
 use hyper::{Request, Response, body::Incoming};
 use reqwest::{
     Client, Method, StatusCode, Url,
-    dns::Resolve,
     header::{self, HeaderMap, HeaderName, HeaderValue},
     redirect,
 };
 use std::{sync::Arc, time::Duration};
 use wahook_domain::{Outcome, QueuedEvent, Signer, UnixMillis, parse_retry_after};
-use wahook_runtime::settings::redact_url;
+use wahook_runtime::settings::redact_reference;
 
 use self::{
     connection::{Connection, RequestBody},
@@ -30,7 +29,7 @@ use self::{
     pool::Pool,
     target::Target,
 };
-use crate::failure;
+use crate::{failure, network::Network, resolver::LastAnswered};
 
 /// `User-Agent` of every delivery.
 pub(crate) const USER_AGENT: &str = "WhatsApp-Web-API/2.0";
@@ -53,6 +52,8 @@ pub(crate) struct EndpointClient {
     limit: Duration,
     connector: Connector,
     pool: Arc<Pool>,
+    /// Address of the last answer on a new connection.
+    answered: LastAnswered,
     /// Headers of every request that do not depend on the event.
     headers: HeaderMap,
 }
@@ -68,21 +69,22 @@ impl EndpointClient {
         signer: Option<Signer>,
         limit: Duration,
         concurrency: usize,
-        resolver: impl Resolve + 'static,
+        network: Network,
     ) -> anyhow::Result<Self> {
         let builder = Client::builder()
             .user_agent(USER_AGENT)
             .redirect(redirect::Policy::none())
             .no_proxy()
             .referer(false)
-            .tcp_nodelay(true)
-            .dns_resolver(resolver);
+            .tcp_nodelay(true);
+        let builder = network.apply(builder, limit)?;
         Ok(Self {
-            target: Target::new(&url)?,
+            target: Target::new(&url, network.proxy.as_ref())?,
             signer,
             limit,
             connector: Connector::new(builder, url)?,
-            pool: Pool::new(concurrency),
+            pool: Pool::new(concurrency, network.connection_age),
+            answered: network.answered,
             headers: HeaderMap::from_iter([
                 (header::USER_AGENT, HeaderValue::from_static(USER_AGENT)),
                 (header::ACCEPT, HeaderValue::from_static("*/*")),
@@ -96,6 +98,11 @@ impl EndpointClient {
     pub(crate) fn with_headers(mut self, headers: HeaderMap) -> Self {
         self.headers.extend(headers);
         self
+    }
+
+    /// Closes connections without a request.
+    pub(crate) fn close_idle(&self) {
+        self.pool.close_all();
     }
 
     /// Makes one attempt; `now` is the timestamp in the request.
@@ -141,6 +148,9 @@ impl EndpointClient {
         let mut new = Connection::open(self.connector.connect().await?).await?;
         self.pool.share(&new);
         let answer = new.send(self.request(event, now, &new)).await?;
+        if let Some(address) = new.remote {
+            self.answered.set(address);
+        }
         Ok((new, answer))
     }
 
@@ -216,7 +226,7 @@ pub fn judge(status: StatusCode, headers: &HeaderMap, now: UnixMillis) -> Outcom
     if status.is_success() {
         Outcome::Delivered { status: code }
     } else if status.is_redirection() {
-        let location = text(header::LOCATION).map(|location| redact_url(&location));
+        let location = text(header::LOCATION).map(|location| redact_reference(&location));
         Outcome::Redirected {
             status: code,
             location,
@@ -231,4 +241,4 @@ pub fn judge(status: StatusCode, headers: &HeaderMap, now: UnixMillis) -> Outcom
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

@@ -105,7 +105,10 @@ impl Deliverer {
         }
         // Monotonic, since the wall clock may step meanwhile.
         let start = Instant::now();
-        let outcome = self.client.post(event, started_at).await;
+        let mut outcome = self.client.post(event, started_at).await;
+        if self.settings.hide_url {
+            outcome.hide_location();
+        }
         let took = start.elapsed();
         self.metrics.attempted(&outcome, event.attempt, took);
         Attempted {

@@ -4,13 +4,13 @@ use anyhow::Context;
 use std::{collections::BTreeSet, sync::Arc};
 use tokio::sync::watch;
 use wahook_delivery_log::SharedLog;
-use wahook_domain::{EndpointName, EventPattern, WaitStep};
+use wahook_domain::{EndpointName, EventPattern, Reach, WaitStep};
 use wahook_queue::{Publisher, Topology};
 use wahook_runtime::Readiness;
 
 use crate::{
     admission::Admission, client::EndpointClient, deliverer::Deliverer, log_health::LogHealth,
-    metrics::ConsumerMetrics, recorder::Recorder, resolver::Resolver, settings::EndpointSettings,
+    metrics::ConsumerMetrics, network::Network, recorder::Recorder, settings::EndpointSettings,
     worker::Worker,
 };
 
@@ -103,6 +103,14 @@ impl EndpointManager {
         Ok(())
     }
 
+    /// Closes the idle connections of all endpoints, so that the next requests look up
+    /// their hosts again.
+    pub(crate) fn close_idle_connections(&self) {
+        for member in &self.endpoints.borrow().members {
+            member.endpoint.client.close_idle();
+        }
+    }
+
     fn member(
         &self,
         settings: &EndpointSettings,
@@ -137,9 +145,7 @@ impl EndpointManager {
             signer.transpose()?,
             settings.timeout,
             settings.concurrency.into(),
-            Resolver {
-                block_private: settings.block_private,
-            },
+            Network::of(settings).context("TLS")?,
         );
         let metrics = parts.metrics.endpoint(&settings.name);
         let admission = match before {
@@ -180,6 +186,13 @@ impl EndpointManager {
                 }
             }
         }
+        for settings in list.iter().filter(|settings| settings.tls.skip_verify) {
+            let endpoint = &settings.name;
+            tracing::warn!(%endpoint, "certificates are not verified (insecure_skip_verify): anyone on the way can read and answer deliveries; use ca_file instead");
+        }
+        for settings in list {
+            log_proxy(settings);
+        }
         for settings in removed.iter().filter(|known| !known.events.is_empty()) {
             let endpoint = &settings.name;
             tracing::info!(%endpoint, "endpoint removed, queued events are still delivered");
@@ -213,6 +226,17 @@ pub fn topology<'a>(
     let steps: BTreeSet<WaitStep> = steps.chain(waits).collect();
     let steps: Vec<_> = steps.into_iter().collect();
     Topology::deliveries(wanted.chain(left), &steps)
+}
+
+/// Logs through which proxy an endpoint is reached.
+fn log_proxy(settings: &EndpointSettings) {
+    let endpoint = &settings.name;
+    if let Some(proxy) = &settings.proxy {
+        tracing::info!(%endpoint, %proxy, "deliveries go through a proxy");
+        if proxy.looks_up_names() && settings.reach == Reach::Public {
+            tracing::warn!(%endpoint, "the proxy looks up names, so WEBHOOK_BLOCK_PRIVATE checks only addresses in URLs: block private addresses in the proxy, or use socks5://");
+        }
+    }
 }
 
 fn in_words(patterns: &[EventPattern]) -> String {

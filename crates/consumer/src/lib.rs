@@ -15,13 +15,16 @@ mod endpoint_set;
 mod failure;
 mod log_health;
 mod log_watch;
+mod look_ups;
 pub mod metrics;
+mod network;
 mod recorder;
 mod reload;
 mod resolver;
 mod session;
 mod session_error;
 mod settings;
+mod tls;
 mod tls_failure;
 mod worker;
 
@@ -32,5 +35,6 @@ pub use distributed::{ConsumerSettings, run};
 pub use endpoint_set::topology;
 pub use settings::{
     DeliverySettings, EndpointSettings, Endpoints, EndpointsFile, FileFault, PROGRAM_SETTINGS,
-    SETTINGS, Secrets, WEBHOOK_ENDPOINTS, WEBHOOK_URL,
+    ProxyUrl, SETTINGS, Secrets, WEBHOOK_ENDPOINTS, WEBHOOK_URL,
 };
+pub use tls::{ClientCertificate, TlsSettings};

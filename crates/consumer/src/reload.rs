@@ -1,4 +1,5 @@
-//! Reload of the endpoints file on SIGHUP: all of it comes into effect, or nothing.
+//! Reload of the endpoints file on SIGHUP: all of it comes into effect, or nothing. Idle
+//! connections are closed in any case.
 
 use anyhow::Context;
 use tokio::{
@@ -24,9 +25,10 @@ pub(crate) async fn apply_on_hangup(
     reloads: Reloads,
 ) {
     while signals.recv().await.is_some() {
+        manager.close_idle_connections();
         let Some(file) = file.clone() else {
             tracing::warn!(
-                "SIGHUP ignored: WEBHOOK_ENDPOINTS is not set, so there is no file to reload"
+                "SIGHUP closed idle connections only: WEBHOOK_ENDPOINTS is not set, so there is no file to reload"
             );
             continue;
         };

@@ -1,18 +1,41 @@
-//! Name look-up for endpoints, with an optional block of private addresses.
+//! Name look-up for endpoints, restricted to permitted addresses.
 
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use std::{
-    io,
     net::{IpAddr, SocketAddr},
+    sync::{Arc, Mutex, PoisonError},
 };
-use tokio::net::lookup_host;
-use wahook_domain::is_public;
+use wahook_domain::Reach;
+
+use crate::look_ups::LookUps;
 
 /// System resolver. Connections go only to the addresses returned here, so the checked
 /// address is the one that is called.
 pub(crate) struct Resolver {
-    /// `WEBHOOK_BLOCK_PRIVATE`: only public addresses are returned.
-    pub(crate) block_private: bool,
+    /// Addresses that may be returned.
+    pub(crate) reach: Reach,
+    pub(crate) look_ups: LookUps,
+    pub(crate) answered: LastAnswered,
+    /// Host of the proxy, which the operator chose: all of its addresses are permitted.
+    pub(crate) proxy: Option<String>,
+}
+
+/// Address of the last answer. It is returned first, so that a silent address of the
+/// same host costs its share of an attempt only once.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct LastAnswered(Arc<Mutex<Option<IpAddr>>>);
+
+impl LastAnswered {
+    /// Remembers the address of an answer.
+    pub(crate) fn set(&self, address: IpAddr) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(address);
+    }
+
+    fn first(&self, mut addresses: Vec<SocketAddr>) -> Vec<SocketAddr> {
+        let answered = *self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        addresses.sort_by_key(|address| Some(address.ip()) != answered);
+        addresses
+    }
 }
 
 /// No address to connect to.
@@ -24,10 +47,11 @@ pub(crate) enum NoAddress {
         /// Error text of the system.
         reason: String,
     },
-    /// None of the host's addresses is public.
-    #[error("{host} is {address}, which is not public")]
+    /// None of the host's addresses is permitted.
+    #[error("{host} is {address}, which is {}", fault_of(*.reach))]
     Blocked {
         host: String,
+        reach: Reach,
         /// First of the host's addresses.
         address: IpAddr,
     },
@@ -35,40 +59,47 @@ pub(crate) enum NoAddress {
 
 impl Resolve for Resolver {
     fn resolve(&self, name: Name) -> Resolving {
-        let block_private = self.block_private;
+        let reach = match &self.proxy {
+            Some(proxy) if proxy == name.as_str() => Reach::Everything,
+            _ => self.reach,
+        };
+        let look_ups = self.look_ups.clone();
+        let answered = self.answered.clone();
         Box::pin(async move {
             let host = name.as_str();
-            // Port 0 is replaced by the URL's port.
-            let found = lookup_host((host, 0))
+            let found = look_ups
+                .addresses(host)
                 .await
-                .map_err(|error| not_found(host, &error))?;
-            let mut addresses = found.collect();
-            if block_private {
-                addresses = only_public(host, addresses)?;
-            }
-            Ok(Box::new(addresses.into_iter()) as Addrs)
+                .map_err(|reason| NoAddress::NotFound {
+                    host: host.to_owned(),
+                    reason,
+                })?;
+            let addresses = permitted(host, found, reach)?;
+            Ok(Box::new(answered.first(addresses).into_iter()) as Addrs)
         })
     }
 }
 
-fn not_found(host: &str, error: &io::Error) -> NoAddress {
-    let error = error.to_string();
-    let reason = error
-        .rsplit_once(": ")
-        .map_or(error.as_str(), |(_, reason)| reason);
-    NoAddress::NotFound {
-        host: host.to_owned(),
-        reason: reason.to_owned(),
+/// Describes an address that is not permitted.
+const fn fault_of(reach: Reach) -> &'static str {
+    match reach {
+        Reach::Public => "not public",
+        Reach::Private | Reach::Everything => "a link-local address or a metadata service",
     }
 }
 
-/// Keeps the public addresses; fails if there are none.
-fn only_public(host: &str, mut addresses: Vec<SocketAddr>) -> Result<Vec<SocketAddr>, NoAddress> {
+/// Keeps the permitted addresses; fails if there are none.
+fn permitted(
+    host: &str,
+    mut addresses: Vec<SocketAddr>,
+    reach: Reach,
+) -> Result<Vec<SocketAddr>, NoAddress> {
     let first = addresses.first().map(SocketAddr::ip);
-    addresses.retain(|address| is_public(address.ip()));
+    addresses.retain(|address| reach.permits(address.ip()));
     match first {
         Some(address) if addresses.is_empty() => Err(NoAddress::Blocked {
             host: host.to_owned(),
+            reach,
             address,
         }),
         _ => Ok(addresses),
@@ -96,38 +127,70 @@ mod tests {
             "2606:4700::1",
         ]);
         assert_eq!(
-            only_public("mixed.example", mixed).unwrap(),
+            permitted("mixed.example", mixed, Reach::Public).unwrap(),
             addresses(&["8.8.8.8", "2606:4700::1"])
         );
     }
 
     #[test]
     fn a_name_with_only_private_addresses_is_blocked() {
-        let private = addresses(&["169.254.169.254", "::1"]);
-        let blocked = only_public("metadata.example", private).unwrap_err();
-        assert_eq!(
-            blocked.to_string(),
-            "metadata.example is 169.254.169.254, which is not public"
-        );
+        let private = addresses(&["169.254.169.254", "10.0.0.1", "::1"]);
+        for (reach, words) in [
+            (Reach::Public, "not public"),
+            (Reach::Private, "a link-local address or a metadata service"),
+        ] {
+            let blocked = permitted("metadata.example", addresses(&["169.254.169.254"]), reach);
+            assert_eq!(
+                blocked.unwrap_err().to_string(),
+                format!("metadata.example is 169.254.169.254, which is {words}")
+            );
+        }
+        assert!(permitted("private.example", private.clone(), Reach::Public).is_err());
+        let reachable = permitted("private.example", private.clone(), Reach::Private).unwrap();
+        assert_eq!(reachable, addresses(&["10.0.0.1", "::1"]));
+        let all = permitted("private.example", private.clone(), Reach::Everything).unwrap();
+        assert_eq!(all, private);
+    }
+
+    #[test]
+    fn the_address_that_answered_last_is_tried_first() {
+        let answered = LastAnswered::default();
+        let all = addresses(&["10.0.0.1", "10.0.0.2", "10.0.0.3"]);
+        assert_eq!(answered.first(all.clone()), all);
+        answered.set("10.0.0.2".parse().unwrap());
+        let sorted = addresses(&["10.0.0.2", "10.0.0.1", "10.0.0.3"]);
+        assert_eq!(answered.first(all), sorted);
+        let moved = addresses(&["10.0.0.7", "10.0.0.8"]);
+        assert_eq!(answered.first(moved.clone()), moved);
     }
 
     #[tokio::test]
     async fn names_are_resolved_by_the_system_and_private_addresses_are_blocked_on_request() {
-        let resolve = async |name: &str, block_private| {
-            let found = Resolver { block_private }.resolve(name.parse().unwrap());
+        let resolve = async |name: &str, reach| {
+            let look_ups = LookUps::system();
+            let answered = LastAnswered::default();
+            let resolver = Resolver {
+                reach,
+                look_ups,
+                answered,
+                proxy: None,
+            };
+            let found = resolver.resolve(name.parse().unwrap());
             match found.await {
                 Ok(addresses) => Ok(addresses.collect::<Vec<_>>()),
                 Err(error) => Err(*error.downcast::<NoAddress>().unwrap()),
             }
         };
-        let found = resolve("localhost", false).await.unwrap();
+        let found = resolve("localhost", Reach::Private).await.unwrap();
         assert!(
             found.iter().all(|address| address.ip().is_loopback()),
             "{found:?}"
         );
-        let blocked = resolve("localhost", true).await.unwrap_err();
+        let blocked = resolve("localhost", Reach::Public).await.unwrap_err();
         assert!(matches!(blocked, NoAddress::Blocked { .. }), "{blocked}");
-        let unknown = resolve("no-such-host.invalid", false).await.unwrap_err();
+        let unknown = resolve("no-such-host.invalid", Reach::Private)
+            .await
+            .unwrap_err();
         assert!(
             unknown.to_string().starts_with("no-such-host.invalid ("),
             "{unknown}"

@@ -1,24 +1,37 @@
 //! Consumer settings, read and validated completely before any connection.
 
+mod connection_settings;
 mod declared;
 mod endpoint;
 mod file;
 mod inner_tables;
+pub(crate) mod login;
+mod proxy;
+mod secret_fields;
+mod shown_url;
+mod tls;
 mod toml_table;
 mod url;
 
-use std::{fmt, str::FromStr};
+use std::{fmt, str::FromStr, time::Duration};
+use wahook_domain::Reach;
 use wahook_runtime::{ListenAddress, Settings};
 
+use connection_settings::{
+    WEBHOOK_ALLOW_HTTP, WEBHOOK_ALLOW_LINK_LOCAL, WEBHOOK_BLOCK_PRIVATE, WEBHOOK_CONNECTION_AGE,
+};
 use declared::{
-    CONSUMER_LISTEN, CONSUMER_MEMORY_BUDGET, LOG_RETENTION_DAYS, ONE_ENDPOINT, WEBHOOK_ALLOW_HTTP,
-    WEBHOOK_BLOCK_PRIVATE, WEBHOOK_CIRCUIT,
+    CONSUMER_LISTEN, CONSUMER_MEMORY_BUDGET, LOG_RETENTION_DAYS, ONE_ENDPOINT, WEBHOOK_CIRCUIT,
 };
 pub use declared::{PROGRAM_SETTINGS, SETTINGS, WEBHOOK_ENDPOINTS, WEBHOOK_URL};
 pub use endpoint::{EndpointSettings, Secrets};
 pub use file::EndpointsFile;
+use proxy::Proxies;
+pub use proxy::ProxyUrl;
 pub use toml_table::FileFault;
 use url::Allowed;
+
+use crate::tls::check_system_authorities;
 
 /// Settings of the deliveries, the log's retention and the operator address.
 #[derive(Debug)]
@@ -50,8 +63,17 @@ impl DeliverySettings {
         let log_retention_days = settings.value(&LOG_RETENTION_DAYS);
         let listen = Self::read_listen(settings);
         let memory_budget = settings.value(&CONSUMER_MEMORY_BUDGET);
+        let endpoints = endpoints?;
+        if endpoints
+            .list
+            .iter()
+            .any(EndpointSettings::trusts_the_system)
+            && let Err(fault) = check_system_authorities()
+        {
+            settings.fault_at("TLS:", fault.to_string());
+        }
         Some(Self {
-            endpoints: endpoints?,
+            endpoints,
             log_retention_days,
             listen: listen?,
             memory_budget: memory_budget?,
@@ -68,11 +90,13 @@ impl Endpoints {
     fn read(settings: &mut Settings) -> Option<Self> {
         let allowed = Allowed {
             http: settings.flag(&WEBHOOK_ALLOW_HTTP),
-            private: !settings.flag(&WEBHOOK_BLOCK_PRIVATE),
+            reach: read_reach(settings),
+            connection_age: Duration::from_secs(settings.value(&WEBHOOK_CONNECTION_AGE)?),
         };
+        let proxies = Proxies::read(settings);
         let Switch(circuit) = settings.value(&WEBHOOK_CIRCUIT)?;
         let Some(path) = settings.value::<String>(&WEBHOOK_ENDPOINTS) else {
-            let one = EndpointSettings::read(settings, allowed, circuit)?;
+            let one = EndpointSettings::read(settings, allowed, &proxies, circuit)?;
             return Some(Self {
                 list: vec![one],
                 file: None,
@@ -90,6 +114,7 @@ impl Endpoints {
         let file = EndpointsFile {
             path: path.into(),
             allowed,
+            proxies,
             circuit,
         };
         match file.read() {
@@ -105,6 +130,25 @@ impl Endpoints {
                 None
             }
         }
+    }
+}
+
+/// Reads which addresses are permitted.
+fn read_reach(settings: &mut Settings) -> Reach {
+    let only_public = settings.flag(&WEBHOOK_BLOCK_PRIVATE);
+    let everything = settings.flag(&WEBHOOK_ALLOW_LINK_LOCAL);
+    match (only_public, everything) {
+        (true, true) => {
+            let problem = format!(
+                "is true together with {}: keep one",
+                WEBHOOK_BLOCK_PRIVATE.name
+            );
+            settings.fault_at(WEBHOOK_ALLOW_LINK_LOCAL.name, problem);
+            Reach::Public
+        }
+        (true, false) => Reach::Public,
+        (false, true) => Reach::Everything,
+        (false, false) => Reach::Private,
     }
 }
 

@@ -21,6 +21,19 @@ pub(crate) fn in_words(error: &Error) -> String {
         Error::InvalidMessage(
             InvalidMessage::InvalidContentType | InvalidMessage::UnknownProtocolVersion,
         ) => "TLS failed: the server's answer is not TLS".to_owned(),
+        Error::AlertReceived(AlertDescription::CertificateRequired) => {
+            "TLS failed: the server requires a client certificate: set client_cert_file and \
+             client_key_file"
+                .to_owned()
+        }
+        Error::AlertReceived(
+            alert @ (AlertDescription::BadCertificate
+            | AlertDescription::UnsupportedCertificate
+            | AlertDescription::CertificateRevoked
+            | AlertDescription::CertificateExpired
+            | AlertDescription::CertificateUnknown
+            | AlertDescription::UnknownCA),
+        ) => format!("TLS failed: the server rejected the client certificate ({alert:?})"),
         Error::AlertReceived(alert) => format!("TLS failed: rejected by the server ({alert:?})"),
         other => format!("TLS failed: {other}"),
     }
@@ -49,6 +62,11 @@ fn certificate_in_words(fault: &CertificateError) -> String {
             names(presented),
             expected.to_str()
         ),
+        CertificateError::Other(other) if other.to_string().contains("CaUsedAsEndEntity") => {
+            "certificate is that of an authority and not trusted: name its file in ca_file or \
+             SSL_CERT_FILE"
+                .to_owned()
+        }
         CertificateError::Revoked => "certificate is revoked".to_owned(),
         other => format!("certificate is invalid: {other}"),
     }

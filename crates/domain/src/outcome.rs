@@ -54,6 +54,13 @@ pub enum FailureCause {
 }
 
 impl Outcome {
+    /// Removes the target of a redirect, which may repeat a secret of the URL.
+    pub fn hide_location(&mut self) {
+        if let Self::Redirected { location, .. } = self {
+            *location = None;
+        }
+    }
+
     /// Returns true if the event is delivered.
     #[must_use]
     pub const fn is_success(&self) -> bool {

@@ -37,6 +37,8 @@ const fn is_public_v4(address: Ipv4Addr) -> bool {
             // protocol assignments, 6to4 relays
             | [192, 0, 0, _]
             | [192, 88, 99, _]
+            // metadata service of Azure
+            | [168, 63, 129, 16]
             // documentation
             | [192, 0, 2, _]
             | [198, 51, 100, _]
@@ -65,7 +67,7 @@ const fn is_public_v6(address: Ipv6Addr) -> bool {
 
 /// Returns the IPv4 address to which packets are finally routed: IPv4-mapped, NAT64
 /// and 6to4. Other addresses that embed one are not public anyway.
-fn embedded_v4(address: Ipv6Addr) -> Option<Ipv4Addr> {
+pub(crate) fn embedded_v4(address: Ipv6Addr) -> Option<Ipv4Addr> {
     let (high, low) = match address.segments() {
         [0, 0, 0, 0, 0, 0xffff, high, low] => (high, low),
         [0x64, 0xff9b, 0, 0, 0, 0, high, low] => (high, low),
@@ -154,6 +156,7 @@ mod tests {
         assert_all(
             &[
                 "192.0.0.1",
+                "168.63.129.16",
                 "192.0.2.1",
                 "192.88.99.1",
                 "198.18.0.0",

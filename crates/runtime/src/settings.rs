@@ -20,7 +20,8 @@ use std::{collections::BTreeSet, ffi::OsString, fmt::Display, path::Path, str::F
 pub use effective::Effective;
 pub use fault::{SettingFault, SettingsFaults};
 use flag::Flag;
-pub use redact::redact_url;
+use redact::redact_value;
+pub use redact::{redact_reference, redact_url, try_redact_url};
 pub use setting::{DefaultValue, Kind, Setting};
 use source::Source;
 
@@ -110,6 +111,15 @@ impl Settings {
         self.faults.push(SettingFault::new(place, problem, None));
     }
 
+    /// Replaces the text that is shown as a setting's effective value.
+    pub fn show_as(&mut self, setting: &Setting, shown: &str) {
+        for effective in &mut self.effective {
+            if effective.name == setting.name {
+                shown.clone_into(&mut effective.value);
+            }
+        }
+    }
+
     /// Returns true if the variable or its `_FILE` is set and not empty.
     pub fn is_given(&mut self, setting: &Setting) -> bool {
         self.looked_up.insert(setting.name.to_owned());
@@ -187,15 +197,19 @@ impl Settings {
             Ok(value) if setting.kind.contains(text) => return Some(value),
             Ok(value) => format!("is {value}, but must be {expected}"),
             Err(error) => {
-                let shown = redact_url(text);
-                // The parser's error may quote the password, so it is left out if
-                // the value has one.
-                let reason = if shown == text {
-                    format!(" ({error})")
-                } else {
-                    String::new()
+                // A text that is no URL may contain a password anywhere, and the
+                // parser's error may quote it.
+                let shown = match setting.kind {
+                    Kind::Url { .. } => try_redact_url(text),
+                    _ => redact_value(text),
                 };
-                format!("is \"{shown}\", but must be {expected}{reason}")
+                match shown {
+                    Some(shown) if shown == text => {
+                        format!("is \"{shown}\", but must be {expected} ({error})")
+                    }
+                    Some(shown) => format!("is \"{shown}\", but must be {expected}"),
+                    None => format!("is not a valid URL; it must be {expected}"),
+                }
             }
         };
         self.fault(setting, problem);

@@ -1,6 +1,6 @@
 //! Output at start: effective settings on request, and the banner of a terminal.
 
-use std::fs::File;
+use std::fs::{self, File};
 use std::io::{BufRead, BufReader};
 use std::process::Stdio;
 use std::time::Duration;
@@ -54,6 +54,25 @@ async fn print_config_names_faults_and_fails() {
     assert_eq!(ran.status.code(), Some(2));
     assert_eq!(ran.stdout, "");
     assert!(ran.stderr.contains("WEBHOOK_URL"), "{}", ran.stderr);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn unreadable_trusted_certificates_are_an_error_at_start() {
+    let folder = RunFolder::temporary("start").unwrap();
+    let missing = folder.join("missing.pem").display().to_string();
+    let empty = folder.join("empty.pem");
+    fs::write(&empty, "no certificate\n").unwrap();
+    let empty = empty.display().to_string();
+    for file in [&missing, &empty] {
+        let settings = [
+            ("WEBHOOK_URL", "https://example.com/hook"),
+            ("SSL_CERT_FILE", file.as_str()),
+        ];
+        let ran = Command::start(ProgramName::Standalone, &[], &settings).await;
+        let ran = ran.finish().await;
+        assert_eq!(ran.status.code(), Some(2), "{ran:?}");
+        assert!(ran.stderr.contains("SSL_CERT_FILE"), "{ran:?}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -7,9 +7,11 @@ use hyper::{
     body::Incoming,
     client::conn::{http1, http2},
     ext::on_informational,
+    http::Extensions,
 };
+use hyper_util::client::legacy::connect::{Connected, HttpInfo};
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
-use std::{future::Future, sync::Arc, time::Duration};
+use std::{future::Future, net::IpAddr, sync::Arc, time::Duration};
 use tokio::time::{Instant, timeout};
 
 use super::{
@@ -40,6 +42,8 @@ pub(super) struct Connection {
     reception: Arc<Reception>,
     /// Instant at which it was opened.
     pub(super) opened: Instant,
+    /// Address of the server or proxy, if known.
+    pub(super) remote: Option<IpAddr>,
     /// A proxy forwards the requests, and needs the whole URL in each.
     pub(super) is_proxied: bool,
 }
@@ -73,6 +77,7 @@ impl Connection {
             sender,
             reception,
             opened: Instant::now(),
+            remote: remote_address(&connected),
             is_proxied: connected.is_proxied(),
         })
     }
@@ -152,6 +157,13 @@ impl Connection {
             Sender::Http2(_) => true,
         }
     }
+}
+
+fn remote_address(connected: &Connected) -> Option<IpAddr> {
+    let mut extensions = Extensions::new();
+    connected.get_extras(&mut extensions);
+    let info: &HttpInfo = extensions.get()?;
+    Some(info.remote_addr().ip())
 }
 
 /// Accepts header lines that other clients accept too: the status is what counts.

@@ -14,8 +14,6 @@ const IDLE_LIMIT: Duration = Duration::from_secs(4);
 /// Time for which an unused HTTP/2 connection is kept. A server that closes it says which
 /// requests it has not processed.
 const HTTP2_IDLE_LIMIT: Duration = Duration::from_secs(50);
-/// Maximum age of a connection for a further request, so that a host that moves is followed.
-const MOST_AGE: Duration = Duration::from_secs(60);
 /// Interval at which unused connections are checked for their end.
 const CHECK_INTERVAL: Duration = Duration::from_secs(1);
 
@@ -23,6 +21,8 @@ const CHECK_INTERVAL: Duration = Duration::from_secs(1);
 pub(super) struct Pool {
     /// Maximum number of unused HTTP/1.1 connections.
     most: usize,
+    /// Maximum age of a connection for a further request, so that a host that moves is followed.
+    max_age: Duration,
     kept: Mutex<Kept>,
 }
 
@@ -42,9 +42,10 @@ struct KeptConnection {
 }
 
 impl Pool {
-    pub(super) fn new(most: usize) -> Arc<Self> {
+    pub(super) fn new(most: usize, max_age: Duration) -> Arc<Self> {
         Arc::new(Self {
             most,
+            max_age,
             kept: Mutex::default(),
         })
     }
@@ -59,7 +60,7 @@ impl Pool {
             }
         }
         let shared = kept.http2.as_mut().filter(|shared| shared.is_usable(now))?;
-        shared.until = end(&shared.connection, now, None);
+        shared.until = self.end(&shared.connection, now, None);
         shared.connection.share()
     }
 
@@ -73,7 +74,7 @@ impl Pool {
     /// Keeps a connection for the next request, for the time that its receiver has announced,
     /// less a margin.
     pub(super) fn keep(self: &Arc<Self>, connection: Connection, announced: Option<Duration>) {
-        let until = end(&connection, Instant::now(), announced);
+        let until = self.end(&connection, Instant::now(), announced);
         let mut kept = self.lock();
         let is_http2 = connection.is_http2();
         let connection = KeptConnection { connection, until };
@@ -86,6 +87,23 @@ impl Pool {
             kept.is_checked = true;
             tokio::spawn(close_in_time(Arc::downgrade(self)));
         }
+    }
+
+    /// Closes all unused connections. An HTTP/2 connection ends with its last request.
+    pub(super) fn close_all(&self) {
+        let mut kept = self.lock();
+        kept.http1.clear();
+        kept.http2 = None;
+    }
+
+    /// Returns the instant after which a connection is not used again.
+    fn end(&self, connection: &Connection, now: Instant, announced: Option<Duration>) -> Instant {
+        let idle = if connection.is_http2() {
+            HTTP2_IDLE_LIMIT
+        } else {
+            idle_limit(announced)
+        };
+        (now + idle).min(connection.opened + self.max_age)
     }
 
     fn lock(&self) -> MutexGuard<'_, Kept> {
@@ -107,16 +125,6 @@ impl KeptConnection {
     fn is_usable(&self, now: Instant) -> bool {
         now < self.until && self.connection.is_ready()
     }
-}
-
-/// Returns the instant after which a connection is not used again.
-fn end(connection: &Connection, now: Instant, announced: Option<Duration>) -> Instant {
-    let idle = if connection.is_http2() {
-        HTTP2_IDLE_LIMIT
-    } else {
-        idle_limit(announced)
-    };
-    (now + idle).min(connection.opened + MOST_AGE)
 }
 
 /// Returns how long an HTTP/1.1 connection is kept if its receiver closes it after

@@ -4,10 +4,11 @@ use anyhow::{Context, anyhow};
 use hyper::Uri;
 use reqwest::{
     Url,
-    header::{HOST, HeaderMap, HeaderValue},
+    header::{HOST, HeaderMap, HeaderValue, PROXY_AUTHORIZATION},
 };
 
 use super::connection::Connection;
+use crate::settings::{ProxyUrl, login};
 
 /// URL of a webhook, without login and fragment.
 pub(super) struct Target {
@@ -17,12 +18,15 @@ pub(super) struct Target {
     path: Uri,
     /// Value of `Host`.
     host: HeaderValue,
+    /// Login of the proxy. reqwest sends it only where it sends a request itself, as for a
+    /// tunnel.
+    proxy_login: Option<HeaderValue>,
 }
 
 impl Target {
     /// # Errors
     /// Fails if the URL has no host, or characters that no request can contain.
-    pub(super) fn new(url: &Url) -> anyhow::Result<Self> {
+    pub(super) fn new(url: &Url, proxy: Option<&ProxyUrl>) -> anyhow::Result<Self> {
         let mut url = url.clone();
         let without_login = url.set_username("").and_then(|()| url.set_password(None));
         without_login.map_err(|()| anyhow!("the URL has no host"))?;
@@ -33,6 +37,7 @@ impl Target {
             path: path.map(Uri::from).unwrap_or_default(),
             host: HeaderValue::from_str(host.as_str())?,
             absolute,
+            proxy_login: proxy.and_then(|proxy| login::basic(proxy.url())),
         })
     }
 
@@ -43,6 +48,9 @@ impl Target {
         }
         headers.insert(HOST, self.host.clone());
         if connection.is_proxied {
+            if let Some(login) = &self.proxy_login {
+                headers.insert(PROXY_AUTHORIZATION, login.clone());
+            }
             self.absolute.clone()
         } else {
             self.path.clone()
@@ -70,7 +78,7 @@ mod tests {
             ),
             ("http://[::1]:80/", "[::1]", "/"),
         ] {
-            let target = Target::new(&url.parse().unwrap()).unwrap();
+            let target = Target::new(&url.parse().unwrap(), None).unwrap();
             assert_eq!(target.host, host, "{url}");
             assert_eq!(target.path, path, "{url}");
             assert!(

@@ -2,7 +2,6 @@ mod answers;
 mod kept;
 
 use super::*;
-use reqwest::dns::{Name, Resolving};
 use std::{
     future::Future,
     sync::atomic::{AtomicUsize, Ordering::SeqCst},
@@ -12,20 +11,41 @@ use tokio::{
     net::{TcpListener, TcpStream},
     time::Instant,
 };
-use wahook_domain::{AttemptNumber, CanonicalBody, EventId, EventName};
+use wahook_domain::{AttemptNumber, CanonicalBody, EventId, EventName, Reach};
 
-use crate::resolver::Resolver;
+use crate::{look_ups::LookUps, resolver::Resolver, tls};
 
 const OK: &str = "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n";
 /// Limit of attempts that must time out.
 const SHORT: Duration = Duration::from_millis(300);
 /// Limit of attempts that must not time out, on a busy machine either.
 const AMPLE: Duration = Duration::from_secs(20);
-const SYSTEM: Resolver = Resolver {
-    block_private: false,
-};
 
-fn event() -> QueuedEvent {
+pub(crate) fn system() -> Resolver {
+    resolver(LookUps::system())
+}
+
+pub(crate) fn resolver(look_ups: LookUps) -> Resolver {
+    Resolver {
+        reach: Reach::Private,
+        look_ups,
+        answered: LastAnswered::default(),
+        proxy: None,
+    }
+}
+
+/// Network without trusted certificates.
+pub(crate) fn plain(resolver: Resolver) -> Network {
+    Network {
+        answered: resolver.answered.clone(),
+        resolver: Arc::new(resolver),
+        tls: tls::unused_config().unwrap(),
+        proxy: None,
+        connection_age: Duration::from_secs(60),
+    }
+}
+
+pub(crate) fn event() -> QueuedEvent {
     let body = Bytes::from_static(br#"{"event":"test","data":{},"timestamp":0}"#);
     QueuedEvent {
         id: EventId::parse("a").unwrap(),
@@ -38,14 +58,14 @@ fn event() -> QueuedEvent {
     }
 }
 
-fn client(url: &str, limit: Duration, resolver: impl Resolve + 'static) -> EndpointClient {
+fn client(url: &str, limit: Duration, network: Network) -> EndpointClient {
     wahook_runtime::tls::install_provider();
-    EndpointClient::new(url.parse().unwrap(), None, limit, 64, resolver).unwrap()
+    EndpointClient::new(url.parse().unwrap(), None, limit, 64, network).unwrap()
 }
 
 /// Makes one attempt and returns its outcome; fails if it exceeds the limit by far.
-async fn attempt(url: &str, resolver: impl Resolve + 'static) -> Outcome {
-    let client = client(url, SHORT, resolver);
+async fn attempt(url: &str, network: Network) -> Outcome {
+    let client = client(url, SHORT, network);
     let start = Instant::now();
     let outcome = client.post(&event(), UnixMillis::new(0)).await;
     assert!(start.elapsed() < SHORT * 4, "took {:?}", start.elapsed());
@@ -86,7 +106,7 @@ impl Receiver {
     }
 
     fn client(&self) -> EndpointClient {
-        client(&self.url, AMPLE, SYSTEM)
+        client(&self.url, AMPLE, plain(system()))
     }
 
     fn connections(&self) -> usize {
@@ -135,23 +155,16 @@ async fn post(client: &EndpointClient) -> Outcome {
 
 const DELIVERED: Outcome = Outcome::Delivered { status: 200 };
 
-/// Name look-up that hangs in a thread, like the system's while no name server
+/// Name look-up that hangs, like the system's while no name server
 /// answers.
-struct Hanging;
-
-impl Resolve for Hanging {
-    fn resolve(&self, _: Name) -> Resolving {
-        Box::pin(async {
-            let hang = || std::thread::sleep(SHORT * 8);
-            tokio::task::spawn_blocking(hang).await?;
-            Err("no name server answers".into())
-        })
-    }
+fn hanging(_: &str) -> std::io::Result<Vec<std::net::SocketAddr>> {
+    std::thread::sleep(SHORT * 8);
+    Err(std::io::Error::other("no name server answers"))
 }
 
 #[tokio::test]
 async fn the_deadline_covers_the_name_look_up() {
-    let outcome = attempt("http://hook.example", Hanging).await;
+    let outcome = attempt("http://hook.example", plain(resolver(LookUps::by(hanging)))).await;
     assert_eq!(outcome, Outcome::TimedOut { limit: SHORT });
 }
 
@@ -171,7 +184,7 @@ async fn the_deadline_covers_the_handshake_and_the_header_section_of_the_answer(
         silent.url,
         head_only.url,
     ] {
-        let outcome = attempt(&url, SYSTEM).await;
+        let outcome = attempt(&url, plain(system())).await;
         assert_eq!(outcome, Outcome::TimedOut { limit: SHORT }, "{url}");
     }
 }

@@ -10,6 +10,11 @@ use wahook_runtime::{
     },
 };
 
+use super::connection_settings::{
+    ALL_PROXY, HTTP_PROXY, HTTPS_PROXY, NO_PROXY, WEBHOOK_ALLOW_HTTP, WEBHOOK_ALLOW_LINK_LOCAL,
+    WEBHOOK_BLOCK_PRIVATE, WEBHOOK_CONNECTION_AGE,
+};
+
 /// Defaults of an endpoint; times are in milliseconds.
 pub(super) const RETRY_ATTEMPTS: u32 = 3;
 pub(super) const RETRY_DELAY: u32 = 5_000;
@@ -31,6 +36,7 @@ pub const SETTINGS: &[Setting] = &[
     WEBHOOK_SECRET,
     WEBHOOK_SECRET_PREVIOUS,
     WEBHOOK_SIGNATURE_SECRET,
+    WEBHOOK_HIDE_URL,
     WEBHOOK_RETRY_ATTEMPTS,
     WEBHOOK_RETRY_DELAY,
     WEBHOOK_TIMEOUT,
@@ -38,14 +44,21 @@ pub const SETTINGS: &[Setting] = &[
     WEBHOOK_CIRCUIT,
     WEBHOOK_ALLOW_HTTP,
     WEBHOOK_BLOCK_PRIVATE,
+    WEBHOOK_ALLOW_LINK_LOCAL,
+    WEBHOOK_CONNECTION_AGE,
+    HTTPS_PROXY,
+    HTTP_PROXY,
+    ALL_PROXY,
+    NO_PROXY,
     LOG_RETENTION_DAYS,
     CONSUMER_LISTEN,
     CONSUMER_MEMORY_BUDGET,
 ];
 
 /// Settings of the single endpoint; invalid together with a file.
-pub(super) const ONE_ENDPOINT: [Setting; 8] = [
+pub(super) const ONE_ENDPOINT: [Setting; 9] = [
     WEBHOOK_URL,
+    WEBHOOK_HIDE_URL,
     WEBHOOK_SECRET,
     WEBHOOK_SECRET_PREVIOUS,
     WEBHOOK_SIGNATURE_SECRET,
@@ -64,7 +77,8 @@ pub const WEBHOOK_URL: Setting = Setting {
     default: DefaultValue::RequiredUnless(WEBHOOK_ENDPOINTS.name),
     example: "https://example.com/webhook",
     help: "URL that receives the events",
-    meaning: "the endpoint that receives all events; its name is `default`",
+    meaning: "the endpoint that receives all events; its name is `default`. A login in the URL is sent as \
+        Basic authentication and never shown",
 };
 
 pub const WEBHOOK_ENDPOINTS: Setting = Setting {
@@ -74,9 +88,9 @@ pub const WEBHOOK_ENDPOINTS: Setting = Setting {
     example: "/etc/wahook/endpoints.toml",
     help: "TOML file of several endpoints; SIGHUP reloads it",
     meaning: "TOML file with several endpoints, see [Endpoints](endpoints.md); SIGHUP reloads it. \
-        An error together with `WEBHOOK_URL`, `WEBHOOK_SECRET`, `WEBHOOK_SECRET_PREVIOUS`, \
-        `WEBHOOK_SIGNATURE_SECRET`, `WEBHOOK_RETRY_ATTEMPTS`, `WEBHOOK_RETRY_DELAY`, `WEBHOOK_TIMEOUT` or \
-        `WEBHOOK_CONCURRENCY`",
+        An error together with `WEBHOOK_URL`, `WEBHOOK_HIDE_URL`, `WEBHOOK_SECRET`, \
+        `WEBHOOK_SECRET_PREVIOUS`, `WEBHOOK_SIGNATURE_SECRET`, `WEBHOOK_RETRY_ATTEMPTS`, \
+        `WEBHOOK_RETRY_DELAY`, `WEBHOOK_TIMEOUT` or `WEBHOOK_CONCURRENCY`",
 };
 
 pub(super) const WEBHOOK_SECRET_PREVIOUS: Setting = Setting {
@@ -98,6 +112,16 @@ pub(super) const WEBHOOK_SIGNATURE_SECRET: Setting = Setting {
     meaning: "secret of `X-Webhook-Signature`, which has room for one signature: `current` is \
         `WEBHOOK_SECRET`, `previous` is `WEBHOOK_SECRET_PREVIOUS`, see [Rotate a \
         secret](verifying-signatures.md#rotate-a-secret)",
+};
+
+pub(super) const WEBHOOK_HIDE_URL: Setting = Setting {
+    name: "WEBHOOK_HIDE_URL",
+    kind: Kind::Flag,
+    default: DefaultValue::Flag(false),
+    example: "true",
+    help: "show a hash instead of the path of WEBHOOK_URL",
+    meaning: "shows a short hash instead of the path of `WEBHOOK_URL`, in the log and in \
+        `webhookUrl`. For a URL whose path is itself a secret",
 };
 
 pub(super) const WEBHOOK_RETRY_ATTEMPTS: Setting = Setting {
@@ -148,26 +172,6 @@ pub(super) const WEBHOOK_CIRCUIT: Setting = Setting {
     meaning: "`on` pauses an endpoint that is down, see [Pauses](endpoints.md#pauses). `off`: no \
         endpoint is ever paused, also if the endpoints file says otherwise; events of an endpoint \
         that is down become dead letters after their retries",
-};
-
-pub(super) const WEBHOOK_ALLOW_HTTP: Setting = Setting {
-    name: "WEBHOOK_ALLOW_HTTP",
-    kind: Kind::Flag,
-    default: DefaultValue::Flag(false),
-    example: "true",
-    help: "allow plain http:// beyond loopback",
-    meaning: "allows plain `http://` beyond loopback",
-};
-
-pub(super) const WEBHOOK_BLOCK_PRIVATE: Setting = Setting {
-    name: "WEBHOOK_BLOCK_PRIVATE",
-    kind: Kind::Flag,
-    default: DefaultValue::Flag(false),
-    example: "true",
-    help: "call public addresses only",
-    meaning: "calls public addresses only: rejects private, loopback, link-local, shared, \
-        multicast and reserved addresses, whether the URL contains the address or a name that \
-        resolves to it. For URLs that others choose",
 };
 
 /// A TTL index counts seconds in 31 bits.

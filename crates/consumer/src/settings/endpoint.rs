@@ -4,37 +4,45 @@
 use reqwest::{Url, header::HeaderMap};
 use std::{fmt, str::FromStr, sync::Arc, time::Duration};
 use wahook_domain::{
-    CircuitRule, EndpointName, EventPattern, InvalidSecret, RateLimit, RetryRule, Secret, Signer,
+    CircuitRule, EndpointName, EventPattern, InvalidSecret, RateLimit, Reach, RetryRule, Secret,
+    Signer,
 };
 use wahook_runtime::{
     Setting, Settings,
-    settings::{
-        redact_url,
-        shared::{self, WEBHOOK_SECRET},
-    },
+    settings::shared::{self, WEBHOOK_SECRET},
 };
 
 use super::{
     declared::{
-        WEBHOOK_CONCURRENCY, WEBHOOK_RETRY_ATTEMPTS, WEBHOOK_RETRY_DELAY, WEBHOOK_SECRET_PREVIOUS,
-        WEBHOOK_SIGNATURE_SECRET, WEBHOOK_URL,
+        WEBHOOK_CONCURRENCY, WEBHOOK_HIDE_URL, WEBHOOK_RETRY_ATTEMPTS, WEBHOOK_RETRY_DELAY,
+        WEBHOOK_SECRET_PREVIOUS, WEBHOOK_SIGNATURE_SECRET, WEBHOOK_URL,
     },
-    url::{self, Allowed},
+    proxy::{Proxies, ProxyUrl},
+    url::{self, Allowed, Target},
 };
+use crate::tls::TlsSettings;
 
 /// Settings of one endpoint.
 #[derive(Debug, Clone, PartialEq)]
 pub struct EndpointSettings {
     /// Name in queues, log and metrics.
     pub name: EndpointName,
-    /// URL that receives the events.
+    /// URL that receives the events, without login.
     pub url: Url,
-    /// URL without credentials, for the log.
+    /// URL without secrets, for the log.
     pub shown_url: Arc<str>,
+    /// The URL's path is a secret.
+    pub hide_url: bool,
     /// Patterns of the events to deliver.
     pub events: Vec<EventPattern>,
-    /// Only public addresses are called.
-    pub block_private: bool,
+    /// Addresses that may be called.
+    pub reach: Reach,
+    /// Proxy, unless the endpoint is reached directly.
+    pub proxy: Option<ProxyUrl>,
+    /// Trusted certificates and client certificate.
+    pub tls: TlsSettings,
+    /// Age at which connections get no more requests.
+    pub connection_age: Duration,
     /// Secrets that sign its requests.
     pub secrets: Option<Secrets>,
     /// Number and delays of retries.
@@ -45,7 +53,7 @@ pub struct EndpointSettings {
     pub concurrency: u16,
     /// Maximum number of requests per second, all consumers together.
     pub rate_limit: Option<RateLimit>,
-    /// Custom headers, sent in addition to the built-in ones.
+    /// Custom headers and the login of the URL, sent in addition to the built-in ones.
     pub headers: HeaderMap,
     /// If false, events wait in the queue.
     pub enabled: bool,
@@ -108,39 +116,56 @@ impl fmt::Display for SignatureSecret {
 }
 
 impl EndpointSettings {
+    /// Returns true if servers need a certificate that the system trusts.
+    pub(super) fn trusts_the_system(&self) -> bool {
+        self.url.scheme() == "https" && self.tls.authorities.is_none() && !self.tls.skip_verify
+    }
+
     /// Reads the single endpoint of `WEBHOOK_URL`.
-    pub(super) fn read(settings: &mut Settings, allowed: Allowed, circuit: bool) -> Option<Self> {
-        let url = read_url(settings, allowed);
+    pub(super) fn read(
+        settings: &mut Settings,
+        allowed: Allowed,
+        proxies: &Proxies,
+        circuit: bool,
+    ) -> Option<Self> {
+        let hide_url = settings.flag(&WEBHOOK_HIDE_URL);
+        let target = read_url(settings, allowed, hide_url);
         let secrets = read_secrets(settings);
         let retries = settings.value(&WEBHOOK_RETRY_ATTEMPTS);
         let delay = settings.value(&WEBHOOK_RETRY_DELAY);
         let timeout = shared::read_timeout(settings);
         let concurrency = settings.value(&WEBHOOK_CONCURRENCY);
-        let url = url?;
+        let target = target?;
         Some(Self {
             name: EndpointName::default(),
-            shown_url: redact_url(url.as_str()).into(),
-            url,
+            proxy: proxies.of(&target.url),
+            shown_url: target.shown,
+            url: target.url,
+            hide_url,
             events: vec![EventPattern::Every],
-            block_private: !allowed.private,
+            reach: allowed.reach,
+            tls: TlsSettings::default(),
+            connection_age: allowed.connection_age,
             secrets,
             // Both parts are within their ranges.
             retry_rule: RetryRule::new(retries?, delay?).ok()?,
             timeout: timeout?,
             concurrency: concurrency?,
             rate_limit: None,
-            headers: HeaderMap::new(),
+            headers: target.login.into_iter().collect(),
             enabled: true,
             circuit: circuit.then(CircuitRule::default),
         })
     }
 }
 
-fn read_url(settings: &mut Settings, allowed: Allowed) -> Option<Url> {
+fn read_url(settings: &mut Settings, allowed: Allowed, hide_url: bool) -> Option<Target> {
     let text: String = settings.value(&WEBHOOK_URL)?;
-    url::read(&text, allowed)
+    let target = url::read(&text, allowed, hide_url)
         .map_err(|problem| settings.fault(&WEBHOOK_URL, problem))
-        .ok()
+        .ok()?;
+    settings.show_as(&WEBHOOK_URL, &target.shown);
+    Some(target)
 }
 
 fn read_secrets(settings: &mut Settings) -> Option<Secrets> {

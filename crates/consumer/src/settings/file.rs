@@ -5,25 +5,24 @@ use std::{
     collections::BTreeSet,
     fs,
     path::{Path, PathBuf},
-    sync::Arc,
     time::Duration,
 };
 use toml::{
     Spanned,
     de::{DeTable, DeValue},
 };
-use wahook_domain::{CircuitRule, EndpointName, EventPattern, RateLimit, RetryRule, Secret};
-use wahook_runtime::settings::{
-    redact_url,
-    shared::{TIMEOUT, TIMEOUTS},
-};
+use wahook_domain::{EndpointName, EventPattern, RateLimit, RetryRule};
+use wahook_runtime::settings::shared::{TIMEOUT, TIMEOUTS};
 
 use super::{
     declared::{CONCURRENCIES, CONCURRENCY, RETRY_ATTEMPTS, RETRY_DELAY, WEBHOOK_URL},
-    endpoint::{EndpointSettings, Secrets, SignatureSecret},
-    inner_tables::{read_headers, read_rule},
+    endpoint::EndpointSettings,
+    inner_tables::{read_circuit, read_headers},
+    proxy::{Proxies, read_proxy},
+    secret_fields::read_secrets,
+    tls::read_tls,
     toml_table::{Faults, FileFault, Table, number},
-    url::{self, Allowed},
+    url::{self, Allowed, Target},
 };
 
 /// Upper bound, since each endpoint has a queue and its own metrics.
@@ -31,7 +30,8 @@ const MAX_ENDPOINTS: usize = 100;
 
 const KNOWN: &str = "name, url, events, secret, secret_file, previous_secret, \
     previous_secret_file, signature_secret, retry_attempts, retry_delay, timeout, concurrency, rate_limit, \
-    headers, enabled and circuit";
+    headers, hide_url, proxy, ca_file, client_cert_file, client_key_file, \
+    insecure_skip_verify, enabled and circuit";
 
 /// Endpoints file, read at the start and on each SIGHUP.
 #[derive(Debug, Clone)]
@@ -39,6 +39,8 @@ pub struct EndpointsFile {
     /// `WEBHOOK_ENDPOINTS`
     pub path: PathBuf,
     pub(super) allowed: Allowed,
+    /// `HTTPS_PROXY` and its companions
+    pub(super) proxies: Proxies,
     /// `WEBHOOK_CIRCUIT`
     pub(super) circuit: bool,
 }
@@ -108,9 +110,10 @@ impl EndpointsFile {
         names: &mut BTreeSet<EndpointName>,
     ) -> Option<EndpointSettings> {
         let name = read_name(table, names);
-        let url = self.read_url(table);
+        let hide_url = table.flag("hide_url", false);
+        let target = self.read_url(table, hide_url);
         let events = read_events(table);
-        let secrets = self.read_secrets(table);
+        let secrets = read_secrets(table, self.folder());
         let retries = table.whole("retry_attempts", RETRY_ATTEMPTS, 0..=RetryRule::MAX_RETRIES);
         let delay = table.whole(
             "retry_delay",
@@ -123,23 +126,33 @@ impl EndpointsFile {
         let rate_limit = table.read("rate_limit", expected, |value| {
             RateLimit::new(number(value)?)
         });
-        let headers = read_headers(table);
+        let mut headers = read_headers(table);
+        let tls = read_tls(table, self.folder());
         let enabled = table.flag("enabled", true);
-        let circuit = self.read_circuit(table);
-        let url = url?;
-        if !url.username().is_empty() && headers.contains_key("authorization") {
+        let circuit = read_circuit(table).filter(|_| self.circuit);
+        let environment = target
+            .as_ref()
+            .and_then(|target| self.proxies.of(&target.url));
+        let proxy = read_proxy(table, environment);
+        let target = target?;
+        if target.login.is_some() && headers.contains_key("authorization") {
             let place = table.place.clone();
             table.fault(
                 &place,
                 "url has credentials and headers has Authorization: keep one",
             );
         }
+        headers.extend(target.login);
         Some(EndpointSettings {
             name: name?,
-            shown_url: Arc::from(redact_url(url.as_str())),
-            url,
+            shown_url: target.shown,
+            url: target.url,
+            hide_url,
             events,
-            block_private: !self.allowed.private,
+            reach: self.allowed.reach,
+            proxy,
+            tls: tls?,
+            connection_age: self.allowed.connection_age,
             secrets,
             retry_rule: RetryRule::new(retries, delay).ok()?,
             timeout: Duration::from_millis(timeout),
@@ -151,7 +164,12 @@ impl EndpointsFile {
         })
     }
 
-    fn read_url(&self, table: &mut Table<'_, '_>) -> Option<reqwest::Url> {
+    /// Folder of the file, to which the paths in it are relative.
+    fn folder(&self) -> &Path {
+        self.path.parent().unwrap_or(Path::new(""))
+    }
+
+    fn read_url(&self, table: &mut Table<'_, '_>, hide_url: bool) -> Option<Target> {
         let Some((text, place)) = table.text("url") else {
             let place = table.place.clone();
             table.fault(
@@ -160,83 +178,9 @@ impl EndpointsFile {
             );
             return None;
         };
-        url::read(&text, self.allowed)
+        url::read(&text, self.allowed, hide_url)
             .map_err(|problem| table.fault(&place, format_args!("url {problem}")))
             .ok()
-    }
-
-    fn read_secrets(&self, table: &mut Table<'_, '_>) -> Option<Secrets> {
-        let has_current = table.has("secret") || table.has("secret_file");
-        let current = self.read_secret(table, "secret");
-        let previous = self.read_secret(table, "previous_secret");
-        if !has_current && previous.is_some() {
-            let place = table.place.clone();
-            table.fault(
-                &place,
-                "previous_secret is set without secret: set the new secret there",
-            );
-        }
-        let of_body = table.read("signature_secret", "\"current\" or \"previous\"", |value| {
-            value.as_str()?.parse().ok()
-        });
-        let of_body = of_body.unwrap_or_default();
-        if of_body == SignatureSecret::Previous && previous.is_none() {
-            let place = table.place.clone();
-            table.fault(
-                &place,
-                "signature_secret is \"previous\" without previous_secret",
-            );
-        }
-        Some(Secrets {
-            current: current?,
-            previous,
-            of_body,
-        })
-    }
-
-    /// Reads a secret from the field itself or from the file named by the field with
-    /// `_file`, relative to the endpoints file.
-    fn read_secret(&self, table: &mut Table<'_, '_>, name: &str) -> Option<Secret> {
-        let pointer = format!("{name}_file");
-        let (text, place) = match (table.text(name), table.text(&pointer)) {
-            (Some(given), None) => given,
-            (None, None) => return None,
-            (Some(_), Some((_, place))) => {
-                table.fault(&place, format_args!("keep one of {name} and {pointer}"));
-                return None;
-            }
-            (None, Some((path, place))) => {
-                let folder = self.path.parent().unwrap_or(Path::new(""));
-                match fs::read_to_string(folder.join(&path)) {
-                    Ok(text) => (text.trim_end_matches(['\r', '\n']).to_owned(), place),
-                    Err(error) => {
-                        let problem = format!("{pointer} is {path}, which can't be read: {error}");
-                        table.fault(&place, problem);
-                        return None;
-                    }
-                }
-            }
-        };
-        Secret::new(text)
-            .map_err(|error| table.fault(&place, format_args!("{name}: {error}")))
-            .ok()
-    }
-
-    fn read_circuit(&self, table: &mut Table<'_, '_>) -> Option<CircuitRule> {
-        let default = CircuitRule::default();
-        let rule = match table
-            .take("circuit")
-            .map(|value| (value.span(), value.into_inner()))
-        {
-            None | Some((_, DeValue::Boolean(true))) => default,
-            Some((_, DeValue::Boolean(false))) => return None,
-            Some((place, DeValue::Table(fields))) => read_rule(table, &place, fields),
-            Some((place, _)) => {
-                table.fault(&place, "circuit must be true, false or a table");
-                default
-            }
-        };
-        self.circuit.then_some(rule)
     }
 }
 

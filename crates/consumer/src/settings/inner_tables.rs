@@ -5,7 +5,7 @@ use std::{
     ops::{Range, RangeInclusive},
     time::Duration,
 };
-use toml::de::DeTable;
+use toml::de::{DeTable, DeValue};
 use wahook_domain::CircuitRule;
 
 use super::toml_table::Table;
@@ -79,8 +79,25 @@ pub(super) fn read_headers(table: &mut Table<'_, '_>) -> HeaderMap {
     headers
 }
 
-/// Reads the circuit breaker rule.
-pub(super) fn read_rule<'t>(
+/// Reads the circuit breaker rule; `None` switches it off.
+pub(super) fn read_circuit(table: &mut Table<'_, '_>) -> Option<CircuitRule> {
+    let default = CircuitRule::default();
+    let rule = match table
+        .take("circuit")
+        .map(|value| (value.span(), value.into_inner()))
+    {
+        None | Some((_, DeValue::Boolean(true))) => default,
+        Some((_, DeValue::Boolean(false))) => return None,
+        Some((place, DeValue::Table(fields))) => read_rule(table, &place, fields),
+        Some((place, _)) => {
+            table.fault(&place, "circuit must be true, false or a table");
+            default
+        }
+    };
+    Some(rule)
+}
+
+fn read_rule<'t>(
     table: &mut Table<'t, '_>,
     place: &Range<usize>,
     fields: DeTable<'t>,

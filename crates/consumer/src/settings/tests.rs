@@ -2,7 +2,7 @@ use std::time::Duration;
 
 use super::*;
 use crate::ConsumerSettings;
-use wahook_domain::{CircuitRule, RetryRule};
+use wahook_domain::{CircuitRule, Reach, RetryRule};
 use wahook_runtime::settings::shared::AMQP_URL;
 
 const GOOD: [(&str, &str); 3] = [
@@ -136,7 +136,8 @@ fn a_blocked_private_address_is_rejected_at_start_in_any_notation() {
         "https://①⑦②.16.0.1/",
     ] {
         let allowed = [("WEBHOOK_URL", url), ("WEBHOOK_ALLOW_HTTP", "true")];
-        assert!(read(&allowed).is_ok(), "{url}");
+        let is_link_local = url.contains("169.254.");
+        assert_eq!(read(&allowed).is_err(), is_link_local, "{url}");
         let blocked = [allowed[0], allowed[1], ("WEBHOOK_BLOCK_PRIVATE", "true")];
         let refused = read(&blocked).unwrap_err();
         assert!(
@@ -146,13 +147,83 @@ fn a_blocked_private_address_is_rejected_at_start_in_any_notation() {
     }
     for url in ["https://8.8.8.8/hook", "https://example.com/hook"] {
         let public = [("WEBHOOK_URL", url), ("WEBHOOK_BLOCK_PRIVATE", "true")];
-        assert!(endpoint(&read(&public).unwrap()).block_private, "{url}");
+        assert_eq!(endpoint(&read(&public).unwrap()).reach, Reach::Public);
     }
 }
 
 #[test]
-fn a_password_in_the_url_is_used_but_never_shown() {
+fn a_metadata_service_is_rejected_in_any_notation_unless_allowed() {
+    for url in [
+        "http://169.254.169.254/latest",
+        "http://2852039166/",
+        "http://0xa9fea9fe/",
+        "http://0251.0376.0251.0376/",
+        "http://[::ffff:169.254.169.254]/",
+        "http://[fd00:ec2::254]/",
+        "http://[fe80::1]/",
+        "http://100.100.100.200/",
+        "http://168.63.129.16/",
+        "http://192.0.0.192/",
+    ] {
+        let given = [("WEBHOOK_URL", url), ("WEBHOOK_ALLOW_HTTP", "true")];
+        let refused = read(&given).unwrap_err();
+        assert!(
+            refused.contains("WEBHOOK_ALLOW_LINK_LOCAL=true"),
+            "{refused}"
+        );
+        let allowed = [given[0], given[1], ("WEBHOOK_ALLOW_LINK_LOCAL", "true")];
+        assert_eq!(endpoint(&read(&allowed).unwrap()).reach, Reach::Everything);
+    }
+    let both = [
+        ("WEBHOOK_ALLOW_LINK_LOCAL", "true"),
+        ("WEBHOOK_BLOCK_PRIVATE", "true"),
+    ];
+    assert!(read(&both).unwrap_err().contains("keep one"));
+}
+
+#[test]
+fn a_login_in_the_url_becomes_a_header_and_is_not_shown() {
     let settings = read(&[("WEBHOOK_URL", "https://user:hunter2@example.com/hook")]).unwrap();
-    assert_eq!(endpoint(&settings).url.password(), Some("hunter2"));
-    assert!(!endpoint(&settings).shown_url.contains("hunter2"));
+    let endpoint = endpoint(&settings);
+    assert_eq!(endpoint.url.as_str(), "https://example.com/hook");
+    assert_eq!(&*endpoint.shown_url, "https://[redacted]@example.com/hook");
+    assert_eq!(endpoint.headers["authorization"], "Basic dXNlcjpodW50ZXIy");
+    assert!(!format!("{settings:?}").contains("hunter2"));
+    assert!(!format!("{settings:?}").contains("dXNlcjpodW50ZXIy"));
+}
+
+#[test]
+fn a_text_that_is_no_url_is_rejected_without_quoting_it() {
+    for text in [
+        "user:hunter2@example.com/hook",
+        "example.com/hook?token=hunter2",
+        "https://user:hunter2@example.com:port/hook",
+        "https//user:hunter2@example.com",
+        "hunter2",
+    ] {
+        let refused = read(&[("WEBHOOK_URL", text)]).unwrap_err();
+        assert!(refused.contains("WEBHOOK_URL is not a"), "{refused}");
+        assert!(!refused.contains("hunter2"), "{refused}");
+    }
+}
+
+#[test]
+fn a_hidden_url_is_shown_with_a_hash_also_in_the_effective_settings() {
+    let given = [
+        GOOD[0],
+        GOOD[2],
+        ("WEBHOOK_URL", "https://hooks.example/services/hunter2"),
+        ("WEBHOOK_HIDE_URL", "true"),
+    ];
+    let mut settings = Settings::from_pairs(given);
+    let read = ConsumerSettings::read(&mut settings).unwrap();
+    let shown = &endpoint(&read).shown_url;
+    assert!(
+        shown.starts_with("https://hooks.example/sha256-"),
+        "{shown}"
+    );
+    let effective = settings.finish().unwrap();
+    let lines: Vec<_> = effective.iter().map(ToString::to_string).collect();
+    assert!(lines.contains(&format!("WEBHOOK_URL={shown}")), "{lines:?}");
+    assert!(!lines.concat().contains("hunter2"), "{lines:?}");
 }

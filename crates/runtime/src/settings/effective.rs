@@ -2,9 +2,9 @@
 
 use std::fmt;
 
-use super::redact::redact_url;
+use super::redact::{REDACTED, redact_value};
 
-/// Variable with its effective value. Secrets and the passwords in URLs are redacted.
+/// Variable with its effective value. Secrets and the logins in URLs are redacted.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Effective {
     pub name: String,
@@ -14,7 +14,10 @@ pub struct Effective {
 
 impl Effective {
     pub(super) fn of(name: &str, value: Option<&str>) -> Self {
-        let value = value.map_or_else(|| "(not set)".to_owned(), redact_url);
+        let value = match value {
+            None => "(not set)".to_owned(),
+            Some(text) => redact_value(text).unwrap_or_else(|| REDACTED.to_owned()),
+        };
         Self {
             name: name.to_owned(),
             value,
@@ -22,7 +25,7 @@ impl Effective {
     }
 
     pub(super) fn of_secret(name: &str, is_set: bool) -> Self {
-        Self::of(name, is_set.then_some("[redacted]"))
+        Self::of(name, is_set.then_some(REDACTED))
     }
 }
 

@@ -1,12 +1,17 @@
 use super::*;
+use wahook_domain::{CircuitRule, Reach, Secret};
+
+use super::super::endpoint::{Secrets, SignatureSecret};
 
 fn file() -> EndpointsFile {
     EndpointsFile {
         path: "/missing/endpoints.toml".into(),
         allowed: Allowed {
             http: false,
-            private: true,
+            reach: Reach::Private,
+            connection_age: Duration::from_secs(60),
         },
+        proxies: Proxies::default(),
         circuit: true,
     }
 }
@@ -30,7 +35,7 @@ fn a_name_and_a_url_suffice_and_the_other_fields_have_defaults() {
     assert_eq!(crm.timeout, Duration::from_secs(30));
     assert_eq!(crm.concurrency, 128);
     assert_eq!((crm.rate_limit, crm.secrets.clone()), (None, None));
-    assert!(crm.enabled && crm.headers.is_empty() && !crm.block_private);
+    assert!(crm.enabled && crm.headers.is_empty() && !crm.hide_url);
     assert_eq!(crm.circuit, Some(CircuitRule::default()));
 }
 
@@ -41,6 +46,7 @@ fn every_field_of_an_endpoint_is_read() {
         [[endpoint]]
         name = "crm"
         url = "https://crm.example/hook"
+        hide_url = true
         events = ["message_*", "call", "call"]
         secret = "new"
         previous_secret = "old"
@@ -79,7 +85,7 @@ fn every_field_of_an_endpoint_is_read() {
     assert_eq!(crm.rate_limit, RateLimit::new(0.5));
     assert_eq!(crm.headers["x-api-key"], "k");
     assert!(!format!("{:?}", crm.headers).contains("Bearer"));
-    assert!(!crm.enabled);
+    assert!(!crm.enabled && crm.hide_url);
     let rule = CircuitRule {
         failures: 3,
         window: Duration::from_secs(1),
@@ -146,7 +152,7 @@ headers = { authorization = "Bearer hunter2" }
         "line 15: endpoint CRM: circuit: unknown setting probes",
         "line 16: endpoint CRM: unknown setting retires; expected name, url",
         "line 18: endpoint 2: name is missing",
-        "line 19: endpoint 2: url is \"ftp://x\", but ftp:",
+        "line 19: endpoint 2: url is \"ftp://x/\", but ftp:",
         "line 21: endpoint 2: secret_file is no-such-file, which can't be read",
         "line 23: endpoint bot: previous_secret is set without secret",
         "line 23: endpoint bot: url is missing",
@@ -216,4 +222,61 @@ fn the_circuit_of_all_endpoints_can_be_switched_off() {
     let text =
         "[[endpoint]]\nname = \"a\"\nurl = \"https://a.example\"\ncircuit = { failures = 5 }";
     assert_eq!(off.parse(text).unwrap()[0].circuit, None);
+}
+
+#[test]
+fn tls_files_are_read_next_to_the_endpoints_file_and_their_faults_are_reported() {
+    let folder = std::env::temp_dir().join(format!("wahook-tls-{}", std::process::id()));
+    fs::create_dir_all(&folder).unwrap();
+    let key = rcgen::KeyPair::generate().unwrap();
+    let other_key = rcgen::KeyPair::generate().unwrap();
+    let params = rcgen::CertificateParams::new(["crm.example".to_owned()]).unwrap();
+    let certificate = params.self_signed(&key).unwrap();
+    fs::write(folder.join("cert.pem"), certificate.pem()).unwrap();
+    fs::write(folder.join("key.pem"), key.serialize_pem()).unwrap();
+    fs::write(folder.join("other.pem"), other_key.serialize_pem()).unwrap();
+    let file = EndpointsFile {
+        path: folder.join("endpoints.toml"),
+        ..file()
+    };
+    let parse = |fields: &str| {
+        let start = "[[endpoint]]\nname = \"crm\"\nurl = \"https://crm.example\"\n";
+        let parsed = file.parse(&format!("{start}{fields}"));
+        parsed.map_err(|faults| faults.first().unwrap().to_string())
+    };
+    let all = "ca_file = \"cert.pem\"\nclient_cert_file = \"cert.pem\"\n\
+               client_key_file = \"key.pem\"";
+    let tls = parse(all).unwrap().remove(0).tls;
+    assert_eq!(tls.authorities, Some(vec![certificate.der().clone()]));
+    assert_eq!(tls.client.unwrap().chain, [certificate.der().clone()]);
+    for (fields, fault) in [
+        (
+            "ca_file = \"missing.pem\"",
+            "line 4: endpoint crm: ca_file is missing.pem, which can't be read",
+        ),
+        (
+            "ca_file = \"key.pem\"",
+            "line 4: endpoint crm: ca_file has no certificate in PEM format",
+        ),
+        (
+            "client_cert_file = \"cert.pem\"",
+            "line 1: endpoint crm: client_cert_file and client_key_file belong together",
+        ),
+        (
+            "client_cert_file = \"cert.pem\"\nclient_key_file = \"cert.pem\"",
+            "line 5: endpoint crm: client_key_file has no private key in PEM format",
+        ),
+        (
+            "client_cert_file = \"cert.pem\"\nclient_key_file = \"other.pem\"",
+            "line 1: endpoint crm: TLS can't be set up: ",
+        ),
+        (
+            "ca_file = \"cert.pem\"\ninsecure_skip_verify = true",
+            "line 1: endpoint crm: ca_file and insecure_skip_verify exclude each other",
+        ),
+    ] {
+        let found = parse(fields).unwrap_err();
+        assert!(found.starts_with(fault), "{found}");
+    }
+    fs::remove_dir_all(&folder).unwrap();
 }
