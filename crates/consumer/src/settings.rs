@@ -4,6 +4,7 @@ mod declared;
 mod endpoint;
 mod file;
 mod inner_tables;
+mod retries;
 mod toml_table;
 mod url;
 

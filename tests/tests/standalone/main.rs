@@ -15,6 +15,7 @@ mod full_disk;
 mod life;
 mod migration;
 mod poison;
+mod refusals;
 mod start;
 mod system;
 mod watch;

@@ -15,16 +15,12 @@ use wahook_runtime::{
 };
 
 use super::{
-    declared::{
-        WEBHOOK_CONCURRENCY, WEBHOOK_RETRY_ATTEMPTS, WEBHOOK_RETRY_DELAY, WEBHOOK_SECRET_PREVIOUS,
-        WEBHOOK_URL,
-    },
+    declared::{WEBHOOK_CONCURRENCY, WEBHOOK_RATE_LIMIT, WEBHOOK_SECRET_PREVIOUS, WEBHOOK_URL},
+    retries,
     url::{self, Allowed},
 };
 
-/// Defaults of an endpoint; times are in milliseconds.
-pub(super) const RETRY_ATTEMPTS: u32 = 3;
-pub(super) const RETRY_DELAY: u32 = 5_000;
+/// Default of `concurrency`.
 pub(super) const CONCURRENCY: u16 = 128;
 /// Valid numbers of requests in flight.
 pub(super) const CONCURRENCIES: std::ops::RangeInclusive<u16> = 1..=4_096;
@@ -84,8 +80,8 @@ impl EndpointSettings {
     pub(super) fn read(settings: &mut Settings, allowed: Allowed, circuit: bool) -> Option<Self> {
         let url = read_url(settings, allowed);
         let secrets = read_secrets(settings);
-        let retries = settings.value(&WEBHOOK_RETRY_ATTEMPTS);
-        let delay = settings.value(&WEBHOOK_RETRY_DELAY);
+        let retry_rule = retries::read(settings);
+        let rate_limit = settings.value(&WEBHOOK_RATE_LIMIT);
         let timeout = shared::read_timeout(settings);
         let concurrency = settings.value(&WEBHOOK_CONCURRENCY);
         let url = url?;
@@ -96,11 +92,10 @@ impl EndpointSettings {
             events: vec![EventPattern::Every],
             block_private: !allowed.private,
             secrets,
-            // Both parts are within their ranges.
-            retry_rule: RetryRule::new(retries?, delay?).ok()?,
+            retry_rule: retry_rule?,
             timeout: timeout?,
             concurrency: concurrency?,
-            rate_limit: None,
+            rate_limit,
             headers: HeaderMap::new(),
             enabled: true,
             circuit: circuit.then(CircuitRule::default),

@@ -12,7 +12,7 @@ use toml::{
     Spanned,
     de::{DeTable, DeValue},
 };
-use wahook_domain::{CircuitRule, EndpointName, EventPattern, RateLimit, RetryRule, Secret};
+use wahook_domain::{CircuitRule, EndpointName, EventPattern, RateLimit, Secret};
 use wahook_runtime::settings::{
     redact_url,
     shared::{TIMEOUT, TIMEOUTS},
@@ -20,10 +20,9 @@ use wahook_runtime::settings::{
 
 use super::{
     declared::WEBHOOK_URL,
-    endpoint::{
-        CONCURRENCIES, CONCURRENCY, EndpointSettings, RETRY_ATTEMPTS, RETRY_DELAY, Secrets,
-    },
+    endpoint::{CONCURRENCIES, CONCURRENCY, EndpointSettings, Secrets},
     inner_tables::{read_headers, read_rule},
+    retries,
     toml_table::{Faults, FileFault, Table, number},
     url::{self, Allowed},
 };
@@ -32,8 +31,8 @@ use super::{
 const MAX_ENDPOINTS: usize = 100;
 
 const KNOWN: &str = "name, url, events, secret, secret_file, previous_secret, \
-    previous_secret_file, retry_attempts, retry_delay, timeout, concurrency, rate_limit, \
-    headers, enabled and circuit";
+    previous_secret_file, retry_attempts, retry_delay, retry_schedule, timeout, concurrency, \
+    rate_limit, headers, enabled and circuit";
 
 /// Endpoints file, read at the start and on each SIGHUP.
 #[derive(Debug, Clone)]
@@ -113,16 +112,10 @@ impl EndpointsFile {
         let url = self.read_url(table);
         let events = read_events(table);
         let secrets = self.read_secrets(table);
-        let retries = table.whole("retry_attempts", RETRY_ATTEMPTS, 0..=RetryRule::MAX_RETRIES);
-        let delay = table.whole(
-            "retry_delay",
-            RETRY_DELAY,
-            1..=RetryRule::MAX_FIRST_DELAY_MS,
-        );
+        let retry_rule = retries::read_from(table);
         let timeout = table.whole("timeout", TIMEOUT, TIMEOUTS);
         let concurrency = table.whole("concurrency", CONCURRENCY, CONCURRENCIES);
-        let expected = "a number of requests per second from 0.01 to 10000";
-        let rate_limit = table.read("rate_limit", expected, |value| {
+        let rate_limit = table.read("rate_limit", RateLimit::FORM, |value| {
             RateLimit::new(number(value)?)
         });
         let headers = read_headers(table);
@@ -143,7 +136,7 @@ impl EndpointsFile {
             events,
             block_private: !self.allowed.private,
             secrets,
-            retry_rule: RetryRule::new(retries, delay).ok()?,
+            retry_rule: retry_rule?,
             timeout: Duration::from_millis(timeout),
             concurrency,
             rate_limit,
