@@ -9,10 +9,12 @@ use wahook_runtime::{
     },
 };
 
-use super::{
-    endpoint::{CONCURRENCIES, CONCURRENCY},
-    retries::{RETRY_ATTEMPTS, RETRY_DELAY},
-};
+/// Defaults of an endpoint; the delay is in milliseconds.
+pub(super) const RETRY_ATTEMPTS: u32 = 3;
+pub(super) const RETRY_DELAY: u32 = 5_000;
+pub(super) const CONCURRENCY: u16 = 128;
+/// Valid numbers of requests in flight.
+pub(super) const CONCURRENCIES: std::ops::RangeInclusive<u16> = 1..=4_096;
 
 /// Settings of `wahook-consumer`.
 pub const PROGRAM_SETTINGS: &[&[Setting]] = &[

@@ -20,11 +20,6 @@ use super::{
     url::{self, Allowed},
 };
 
-/// Default of `concurrency`.
-pub(super) const CONCURRENCY: u16 = 128;
-/// Valid numbers of requests in flight.
-pub(super) const CONCURRENCIES: std::ops::RangeInclusive<u16> = 1..=4_096;
-
 /// Settings of one endpoint.
 #[derive(Debug, Clone, PartialEq)]
 pub struct EndpointSettings {

@@ -19,8 +19,8 @@ use wahook_runtime::settings::{
 };
 
 use super::{
-    declared::WEBHOOK_URL,
-    endpoint::{CONCURRENCIES, CONCURRENCY, EndpointSettings, Secrets},
+    declared::{CONCURRENCIES, CONCURRENCY, WEBHOOK_URL},
+    endpoint::{EndpointSettings, Secrets},
     inner_tables::{read_headers, read_rule},
     retries,
     toml_table::{Faults, FileFault, Table, number},

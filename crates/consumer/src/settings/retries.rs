@@ -4,13 +4,12 @@ use wahook_domain::RetryRule;
 use wahook_runtime::Settings;
 
 use super::{
-    declared::{WEBHOOK_RETRY_ATTEMPTS, WEBHOOK_RETRY_DELAY, WEBHOOK_RETRY_SCHEDULE},
+    declared::{
+        RETRY_ATTEMPTS, RETRY_DELAY, WEBHOOK_RETRY_ATTEMPTS, WEBHOOK_RETRY_DELAY,
+        WEBHOOK_RETRY_SCHEDULE,
+    },
     toml_table::Table,
 };
-
-/// Defaults; the delay is in milliseconds.
-pub(super) const RETRY_ATTEMPTS: u32 = 3;
-pub(super) const RETRY_DELAY: u32 = 5_000;
 
 /// Reads the rule of the single endpoint.
 pub(super) fn read(settings: &mut Settings) -> Option<RetryRule> {
