@@ -1,6 +1,6 @@
 //! Answers of a receiver that limits its rate.
 
-use std::sync::Mutex;
+use std::sync::{Mutex, PoisonError};
 use std::time::Instant;
 
 use crate::receiver::{Answer, Post};
@@ -10,7 +10,7 @@ use crate::receiver::{Answer, Post};
 pub fn rate_limited(per_second: f64) -> impl Fn(&Post) -> Answer + Send + Sync + 'static {
     let bucket = Mutex::new((per_second, Instant::now()));
     move |_| {
-        let mut bucket = bucket.lock().unwrap();
+        let mut bucket = bucket.lock().unwrap_or_else(PoisonError::into_inner);
         let (tokens, last) = *bucket;
         let now = Instant::now();
         let tokens = per_second.min(tokens + per_second * (now - last).as_secs_f64());
