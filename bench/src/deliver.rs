@@ -12,10 +12,7 @@ use std::{hint::black_box, sync::Arc, time::Duration};
 use anyhow::Context;
 use bytes::Bytes;
 use prometheus::Registry;
-use reqwest::{
-    StatusCode,
-    header::{HeaderMap, HeaderValue, RETRY_AFTER},
-};
+use reqwest::{StatusCode, header::HeaderMap};
 use wahook_consumer::{
     judge,
     metrics::{ConsumerMetrics, EndpointMetrics},
@@ -59,13 +56,12 @@ impl Answer {
         }
     }
 
-    /// Returns a 503 with `Retry-After: 60`.
+    /// Returns a 503.
     #[must_use]
-    pub fn busy() -> Self {
-        let minute = (RETRY_AFTER, HeaderValue::from_static("60"));
+    pub fn unavailable() -> Self {
         Self {
             status: StatusCode::SERVICE_UNAVAILABLE,
-            headers: HeaderMap::from_iter([minute]),
+            headers: HeaderMap::new(),
         }
     }
 }
@@ -212,10 +208,10 @@ mod tests {
     }
 
     #[test]
-    fn retry_after_of_a_busy_webhook_sets_the_next_attempt() {
-        let result = attempted(&Answer::busy());
-        let minute = NOW.plus(TOOK).plus(Duration::from_secs(60));
-        assert_eq!(result.attempt.next_attempt_at, Some(minute));
+    fn failed_attempt_sets_the_next_one() {
+        let result = attempted(&Answer::unavailable());
+        let retry = NOW.plus(TOOK).plus(Duration::from_secs(5));
+        assert_eq!(result.attempt.next_attempt_at, Some(retry));
         assert_eq!(result.attempt.error.as_deref(), Some("answered 503"));
     }
 

@@ -87,7 +87,7 @@ DELIVERY = dashboard(
                   "s", quantiles("wahook_delivery_end_to_end_seconds", ENDPOINT)),
         ]),
         ("Retries and dead letters", [
-            lines("Retries by delay", "Retries scheduled per second, by delay. Longer delays are later retries or come from the webhook's Retry-After header.",
+            lines("Retries by delay", "Retries scheduled per second, by delay. Longer delays are later retries.",
                   "ops", [(f"sum by (delay) (rate(wahook_retries_scheduled_total{{{ENDPOINT}}}{RATE})) > 0", "{{delay}} ms")], stacked=True),
             lines("Waiting for a retry", "Events in the wait queues of all endpoints, one queue per delay.",
                   "short", [('max by (queue) (rabbitmq_detailed_queue_messages_ready{queue=~"wahook\\\\.wait\\\\..+"}) > 0', "{{queue}}")], stacked=True),

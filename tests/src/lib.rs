@@ -30,6 +30,7 @@ pub mod process;
 pub mod program;
 pub mod rabbitmq;
 pub mod random;
+pub mod rate_limited;
 pub mod raw_http;
 pub mod raw_receiver;
 pub mod receiver;

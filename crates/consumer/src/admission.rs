@@ -1,26 +1,26 @@
 //! Admission: answers whether the next request to an endpoint may start, on the clock.
 
+mod state;
+
 use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 use tokio::{
-    sync::{OwnedSemaphorePermit, Semaphore, watch},
+    sync::{OwnedSemaphorePermit, watch},
     time::{Instant, sleep_until},
 };
-use wahook_domain::{Change, EndpointName, HealthSignal, Start, prefetch};
+use wahook_domain::{Change, EndpointName, HealthSignal, Recorded, Start};
 use wahook_runtime::{CheckHandle, clock};
 
-use crate::{metrics::EndpointMetrics, recorder::MAX_BATCH, settings::EndpointSettings};
+use crate::{metrics::EndpointMetrics, settings::EndpointSettings};
+use state::State;
 
 /// Pause before a new consumer uses a shared rate limit. The other consumers query
 /// the number of consumers every second and lower their share in this time.
 const NOTICE: Duration = Duration::from_millis(1_500);
 
-/// Results of two batches being written and one being gathered.
-const MAX_AWAITING_LOG: u16 = 3 * MAX_BATCH;
-
-/// Permits, circuit breaker, pace, rate limit and prefetch of one endpoint. Outlives
+/// Permits, circuit breaker, throttle, rate limit and prefetch of one endpoint. Outlives
 /// connections and changes of the endpoint's settings.
 pub(crate) struct Admission {
     name: EndpointName,
@@ -32,45 +32,13 @@ pub(crate) struct Admission {
     check: CheckHandle,
 }
 
-struct State {
-    rules: wahook_domain::Admission,
-    /// Maximum number of requests in flight.
-    concurrency: u16,
-    /// Limits the requests in flight.
-    permits: Arc<Semaphore>,
-    /// Maximum number of unacked messages.
-    prefetch: u16,
-}
-
-impl State {
-    fn new(settings: &EndpointSettings) -> Self {
-        Self {
-            rules: wahook_domain::Admission::new(settings.circuit, settings.rate_limit),
-            concurrency: settings.concurrency,
-            permits: Arc::new(Semaphore::new(settings.concurrency.into())),
-            prefetch: prefetch_of(settings),
-        }
-    }
-
-    fn apply(&mut self, settings: &EndpointSettings, now: Duration) {
-        let EndpointSettings {
-            circuit,
-            rate_limit,
-            concurrency,
-            ..
-        } = *settings;
-        self.rules.apply(circuit, rate_limit, now);
-        self.prefetch = prefetch_of(settings);
-        // Requests in flight keep their permits, also if the number of permits changes.
-        if self.concurrency != concurrency {
-            self.concurrency = concurrency;
-            self.permits = Arc::new(Semaphore::new(concurrency.into()));
-        }
-    }
-}
-
-fn prefetch_of(settings: &EndpointSettings) -> u16 {
-    prefetch(settings.concurrency, MAX_AWAITING_LOG, settings.rate_limit)
+/// Start of a request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Started {
+    /// At a time that spaces it from others.
+    Paced,
+    /// At once.
+    Unpaced,
 }
 
 impl Admission {
@@ -111,17 +79,29 @@ impl Admission {
         *self.is_paused.borrow()
     }
 
-    /// Updates the circuit with the health signal of an attempt.
-    pub(crate) fn record(&self, signal: HealthSignal, error: Option<&str>) {
+    /// Records the health signal of an attempt that took this long. Returns true if the
+    /// attempt counts against its event.
+    pub(crate) fn record(&self, signal: HealthSignal, took: Duration, error: Option<&str>) -> bool {
         let now = self.now();
-        let change = self.state().rules.record(now, signal);
+        let recorded = self
+            .state()
+            .rules
+            .record(now, now.saturating_sub(took), signal);
+        let Recorded {
+            change,
+            slowed_to,
+            counts,
+        } = recorded;
         let (endpoint, error) = (&self.name, error.unwrap_or_default());
+        if let Some(per_second) = slowed_to {
+            tracing::info!(%endpoint, error, per_second, "endpoint slowed");
+        }
         match change {
             None => {}
             Some(Change::Opened) => {
                 self.metrics.circuit_opened.inc();
                 self.set_paused(true);
-                let next_probe_in = self.until_probe();
+                let next_probe_in = self.until_next();
                 tracing::warn!(%endpoint, error, ?next_probe_in, "endpoint paused");
                 self.report_paused(error);
             }
@@ -131,14 +111,18 @@ impl Admission {
                 tracing::info!(%endpoint, ?after, "endpoint resumed");
             }
         }
+        counts
     }
 
-    /// Schedules the next probe after a failed one.
-    pub(crate) fn probe_failed(&self, error: Option<&str>) {
+    /// Schedules the next probe after a failed one, unless the endpoint was resumed.
+    pub(crate) fn probe_failed(&self, signal: HealthSignal, error: Option<&str>) {
+        if !self.is_paused() {
+            return;
+        }
         let now = self.now();
-        self.state().rules.probe_failed(now);
+        self.state().rules.probe_failed(now, signal);
         let error = error.unwrap_or_default();
-        let next_probe_in = self.until_probe();
+        let next_probe_in = self.until_next();
         tracing::info!(endpoint = %self.name, error, ?next_probe_in, "endpoint still paused");
         self.report_paused(error);
     }
@@ -152,10 +136,12 @@ impl Admission {
         }
     }
 
-    /// Returns the time until the next probe is due.
-    pub(crate) fn until_probe(&self) -> Duration {
-        let probe_at = self.state().rules.probe_at();
-        probe_at.unwrap_or_default().saturating_sub(self.now())
+    /// Returns the time until the next probe is due, or until the wait that the endpoint
+    /// requested ends.
+    pub(crate) fn until_next(&self) -> Duration {
+        let state = self.state();
+        let next = state.rules.probe_at().unwrap_or(state.rules.held_until());
+        next.saturating_sub(self.now())
     }
 
     /// Waits until the endpoint is paused.
@@ -170,7 +156,7 @@ impl Admission {
 
     /// Returns the maximum number of unacked messages.
     pub(crate) fn prefetch(&self) -> u16 {
-        self.state().prefetch
+        self.state().prefetch()
     }
 
     /// Waits for a permit; the request holds it. `None` never occurs: no semaphore is closed.
@@ -179,17 +165,23 @@ impl Admission {
         permits.acquire_owned().await.ok()
     }
 
-    /// Waits until the next request may start. Returns false if the endpoint is paused
+    /// Waits until the next request may start. Returns `None` if the endpoint is paused
     /// before.
-    pub(crate) async fn start(&self) -> bool {
-        let next = self.state().rules.next_start(self.now());
-        match next {
-            Start::Now => true,
-            Start::At(moment) => tokio::select! {
-                () = sleep_until(self.start + moment) => true,
-                () = self.until_paused() => false,
-            },
-            Start::Paused { .. } => false,
+    pub(crate) async fn start(&self) -> Option<Started> {
+        loop {
+            let next = self.state().rules.next_start(self.now());
+            match next {
+                Start::Now => return Some(Started::Unpaced),
+                Start::At(moment) => tokio::select! {
+                    () = sleep_until(self.start + moment) => {}
+                    () = self.until_paused() => return None,
+                },
+                Start::Paused { .. } => return None,
+            }
+            // The endpoint may have requested a longer wait meanwhile.
+            if self.state().rules.held_until() <= self.now() {
+                return Some(Started::Paced);
+            }
         }
     }
 
@@ -231,7 +223,7 @@ impl Admission {
     }
 
     fn report_paused(&self, error: &str) {
-        let probe = clock::now().plus(self.until_probe()).to_iso8601();
+        let probe = clock::now().plus(self.until_next()).to_iso8601();
         self.check.set_noted(format!(
             "paused, events wait in the queue: {error}; next probe at {probe}"
         ));

@@ -62,32 +62,24 @@ impl Deliverer {
 
     fn assess(&self, event: &QueuedEvent, attempted: &Attempted, kind: AttemptKind) -> Assessment {
         let outcome = &attempted.outcome;
-        let decision = self.settings.retry_rule.decide(event.attempt, outcome);
         let error = outcome.error_message();
-        let signal = HealthSignal::of(outcome, decision);
-        Assessment {
-            decision,
-            counts: self.record_health(signal, error.as_deref(), kind),
-            error,
-            ended_at: attempted.started_at.plus(attempted.took),
-        }
-    }
-
-    /// Updates the endpoint's health. Returns true if the attempt counts against its
-    /// event.
-    fn record_health(&self, signal: HealthSignal, error: Option<&str>, kind: AttemptKind) -> bool {
-        self.admission.record(signal, error);
+        let signal = HealthSignal::of(outcome);
+        let counts = self
+            .admission
+            .record(signal, attempted.took, error.as_deref());
         if kind == AttemptKind::Probe {
-            let delivered = signal == HealthSignal::Success;
-            if delivered {
+            if signal == HealthSignal::Success {
                 self.metrics.probes.delivered.inc();
             } else {
                 self.metrics.probes.failed.inc();
-                self.admission.probe_failed(error);
+                self.admission.probe_failed(signal, error.as_deref());
             }
-            delivered
-        } else {
-            signal != HealthSignal::Failure || !self.admission.is_paused()
+        }
+        Assessment {
+            decision: self.settings.retry_rule.decide(event.attempt, outcome),
+            counts,
+            error,
+            ended_at: attempted.started_at.plus(attempted.took),
         }
     }
 
@@ -102,7 +94,7 @@ impl Deliverer {
         match assessment.decision {
             Decision::Delivered => None,
             Decision::RetryAfter(_) | Decision::Exhausted if !assessment.counts => {
-                let next_attempt_at = ended_at.plus(self.admission.until_probe());
+                let next_attempt_at = ended_at.plus(self.admission.until_next());
                 let again = Outgoing::republish(&in_new_round(event, ended_at), &self.name);
                 self.publisher.publish_until_confirmed(&again).await;
                 self.metrics.put_back.inc();

@@ -6,7 +6,7 @@ use wahook_domain::{EndpointName, QueuedEvent};
 use wahook_queue::{AckError, Outgoing, Publisher, Receipt};
 
 use crate::{
-    admission::Admission,
+    admission::{Admission, Started},
     client::EndpointClient,
     log_health::LogHealth,
     metrics::{ConsumerMetrics, EndpointMetrics},
@@ -36,7 +36,7 @@ pub(crate) struct Deliverer {
 /// Purpose of an attempt.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum AttemptKind {
-    Delivery,
+    Delivery(Started),
     /// Tests whether a paused endpoint has recovered.
     Probe,
 }

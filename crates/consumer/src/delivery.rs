@@ -5,21 +5,26 @@
 //! dead letter). So a recorded attempt proves that its consequences are durable,
 //! and a redelivered message whose attempt is recorded needs only its ack.
 //!
-//! An attempt that fails while the endpoint is paused is recorded, but not counted:
-//! the event is republished for the same attempt in a new round, so that the record
-//! of the failed attempt is not mistaken for that of the next.
+//! An attempt that fails while the endpoint is paused, or that the endpoint was too busy
+//! for, is recorded, but not counted: the event is republished for the same attempt in a
+//! new round, so that the record of the failed attempt is not mistaken for that of the
+//! next.
 
-use std::time::Duration;
+use std::{
+    hash::{DefaultHasher, Hash, Hasher},
+    time::Duration,
+};
 use tokio::{
     sync::OwnedSemaphorePermit,
-    time::{Instant, timeout},
+    time::{Instant, sleep, timeout},
 };
-use wahook_domain::{AttemptNumber, QueuedEvent};
+use wahook_domain::{AttemptNumber, EventId, QueuedEvent};
 use wahook_failpoint::{self as failpoint, Failpoint};
 use wahook_queue::{Receipt, Received};
 use wahook_runtime::{clock, metrics::InFlightGuard};
 
 use crate::{
+    admission::Started,
     conclusion::Attempted,
     deliverer::{AttemptKind, Deliverer, log_ack_failure},
 };
@@ -39,7 +44,18 @@ impl Deliverer {
         let Some((event, receipt)) = self.accept(received).await else {
             return;
         };
-        if kind == AttemptKind::Delivery && self.admission.is_paused() {
+        let mut permit = Some(permit);
+        if kind == AttemptKind::Delivery(Started::Unpaced) && event.attempt > AttemptNumber::FIRST {
+            drop(permit.take());
+            sleep(
+                self.settings
+                    .retry_rule
+                    .spread(event.attempt, share_of(&event.id)),
+            )
+            .await;
+            permit = self.admission.permit().await;
+        }
+        if kind != AttemptKind::Probe && self.admission.is_paused() {
             drop(permit);
             return self.republish_event(&event, receipt).await;
         }
@@ -118,4 +134,12 @@ impl Deliverer {
             expected,
         }
     }
+}
+
+/// Returns a number that differs between events, for the spread of their retries.
+fn share_of(id: &EventId) -> u16 {
+    let mut hasher = DefaultHasher::new();
+    id.hash(&mut hasher);
+    let [a, b, ..] = hasher.finish().to_le_bytes();
+    u16::from_le_bytes([a, b])
 }

@@ -7,6 +7,7 @@ mod file;
 mod inner_tables;
 pub(crate) mod login;
 mod proxy;
+mod retries;
 mod secret_fields;
 mod shown_url;
 mod tls;

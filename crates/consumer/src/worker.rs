@@ -163,15 +163,15 @@ impl Worker {
             let (Some(permit), received) = (permit, received?) else {
                 return Ok(None);
             };
-            if !subscription.receive_until(admission.start()).await {
+            let Some(started) = subscription.receive_until(admission.start()).await else {
                 return Ok(Some(received));
-            }
+            };
             let endpoint = self.current();
             // Boxed here: the runtime moves a task several times while it is spawned,
             // and a whole delivery takes some KiB.
             deliveries.spawn(Box::pin(async move {
                 endpoint
-                    .deliver(received, permit, AttemptKind::Delivery)
+                    .deliver(received, permit, AttemptKind::Delivery(started))
                     .await;
             }));
         }

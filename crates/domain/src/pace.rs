@@ -1,6 +1,6 @@
 //! Rate limit: spaces the starts of deliveries evenly.
 
-use std::time::Duration;
+use std::{fmt, str::FromStr, time::Duration};
 
 /// Lateness that the next start may make up for. Timers wake a little late;
 /// without the tolerance, each delay would shift all later starts.
@@ -32,6 +32,9 @@ impl Pace {
 }
 
 impl RateLimit {
+    /// Form of a valid value.
+    pub const FORM: &str = "a number of requests per second from 0.01 to 10000";
+
     /// Returns `None` for a value out of range.
     #[must_use]
     pub fn new(per_second: f64) -> Option<Self> {
@@ -52,6 +55,26 @@ impl RateLimit {
     #[must_use]
     pub fn interval(self, consumers: u32) -> Duration {
         Duration::from_secs_f64(1.06 * f64::from(consumers.max(1)) / self.0)
+    }
+}
+
+/// Text that is no rate limit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("must be {form}", form = RateLimit::FORM)]
+pub struct InvalidRateLimit;
+
+impl FromStr for RateLimit {
+    type Err = InvalidRateLimit;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let per_second = text.parse().ok();
+        per_second.and_then(Self::new).ok_or(InvalidRateLimit)
+    }
+}
+
+impl fmt::Display for RateLimit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
     }
 }
 
@@ -90,7 +113,10 @@ mod tests {
         assert_eq!(limit.interval(0), limit.interval(1));
         for wrong in [0.0, -1.0, f64::NAN, f64::INFINITY, 0.001, 20_000.0] {
             assert_eq!(RateLimit::new(wrong), None, "{wrong}");
+            assert!(wrong.to_string().parse::<RateLimit>().is_err());
         }
+        assert_eq!("0.5".parse(), Ok(RateLimit(0.5)));
+        assert_eq!("many".parse::<RateLimit>(), Err(InvalidRateLimit));
     }
 
     proptest! {

@@ -1,7 +1,15 @@
 //! Prefetch: the number of unacked messages that a consumer holds for an endpoint, and
 //! how it follows from the sizes of the messages.
 
+use std::time::Duration;
+
 use crate::pace::RateLimit;
+
+/// Longest time for which prefetched messages wait for their attempts. RabbitMQ closes a
+/// channel that holds a message for more than 30 minutes.
+const LONGEST_WAIT: Duration = Duration::from_secs(20 * 60);
+/// The same for deliveries that are slowed.
+const LONGEST_SLOW_WAIT: f64 = 120.0;
 
 /// Upper bound on prefetched messages, as a multiple of the endpoint's concurrency.
 /// So the last of them waits for at most this many consecutive requests, its own
@@ -17,13 +25,23 @@ const DECAY_SHIFT: u32 = 4;
 /// Returns the prefetch: requests in flight plus messages that wait for the log, a
 /// retry's confirm or a batched ack. The latter are up to seven times the concurrency,
 /// but no more than the log accepts at once (`max_awaiting_log`); with fewer, permits
-/// would be idle. A rate limit caps the prefetch at five seconds' worth.
+/// would be idle. A rate limit caps the prefetch at five seconds' worth. With a long
+/// `timeout` fewer messages are prefetched, so that the last does not wait too long.
 #[must_use]
-pub fn prefetch(concurrency: u16, max_awaiting_log: u16, rate_limit: Option<RateLimit>) -> u16 {
+pub fn prefetch(
+    concurrency: u16,
+    max_awaiting_log: u16,
+    rate_limit: Option<RateLimit>,
+    timeout: Duration,
+) -> u16 {
     let settling = concurrency
         .saturating_mul(PREFETCH_FACTOR - 1)
         .min(max_awaiting_log);
-    let by_permits = concurrency.saturating_add(settling);
+    let rounds = LONGEST_WAIT.as_millis() / timeout.as_millis().max(1);
+    let rounds = u16::try_from(rounds).unwrap_or(u16::MAX).max(1);
+    let by_permits = concurrency
+        .saturating_add(settling)
+        .min(concurrency.saturating_mul(rounds));
     match rate_limit {
         None => by_permits,
         #[expect(
@@ -35,6 +53,24 @@ pub fn prefetch(concurrency: u16, max_awaiting_log: u16, rate_limit: Option<Rate
             .min((limit.per_second() * 5.0).ceil() as u16)
             .max(1),
     }
+}
+
+/// Returns the prefetch of an endpoint that was slowed to this many deliveries per
+/// second. It is the full prefetch or a power of two, since each change needs another
+/// subscription.
+#[must_use]
+pub fn slowed_prefetch(full: u16, per_second: f64) -> u16 {
+    let most = per_second * LONGEST_SLOW_WAIT;
+    if most >= f64::from(full) {
+        return full;
+    }
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "`as` saturates, and a rate is positive"
+    )]
+    let most = (most as u16).max(1);
+    1 << most.ilog2()
 }
 
 /// Returns the number of bytes that one subscription may hold while the others hold

@@ -1,17 +1,13 @@
 //! Retry rule: delays between attempts, and the end of the attempts.
 
+mod schedule;
+
 use std::time::Duration;
 
-use crate::{delivery::AttemptNumber, outcome::Outcome, retry_after::MAX_RETRY_AFTER};
+use crate::{delivery::AttemptNumber, outcome::Outcome};
 
-/// Waits for receivers that request more time with `Retry-After`. Each wait is a
-/// queue, so there are few.
-pub const RETRY_AFTER_STEPS: [WaitStep; 4] = [
-    WaitStep(30_000),
-    WaitStep(60_000),
-    WaitStep(120_000),
-    WaitStep(300_000),
-];
+/// Longest additional wait that spreads the retries of many events.
+const LONGEST_SPREAD: Duration = Duration::from_secs(2);
 
 /// Wait before a retry. Each distinct wait has its own queue.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -41,13 +37,13 @@ impl WaitStep {
     }
 }
 
-/// Number and delays of the retries of an event.
-///
-/// Before retry `n` the event waits the first delay × 2^(n-1).
+/// Number and delays of the retries of an event: the first delay doubled before each
+/// further retry, or a schedule.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct RetryRule {
     retries: u32,
-    first_delay_ms: u32,
+    /// Milliseconds before each retry; 0 after the last.
+    delays: [u32; Self::MAX_RETRIES as usize],
 }
 
 /// Number that is out of bounds for a retry rule.
@@ -59,6 +55,9 @@ pub enum InvalidRetryRule {
     /// Zero or too long.
     #[error("the first delay must be 1 to {most} ms", most = RetryRule::MAX_FIRST_DELAY_MS)]
     FirstDelay(u32),
+    /// No list of delays within bounds.
+    #[error("must be a list of {form}", form = RetryRule::SCHEDULE_FORM)]
+    Schedule,
 }
 
 /// Consequence of an attempt.
@@ -82,46 +81,57 @@ impl RetryRule {
     ///
     /// # Errors
     /// When a number is out of its bounds.
-    pub const fn new(retries: u32, first_delay_ms: u32) -> Result<Self, InvalidRetryRule> {
+    pub fn new(retries: u32, first_delay_ms: u32) -> Result<Self, InvalidRetryRule> {
         if retries > Self::MAX_RETRIES {
             return Err(InvalidRetryRule::Retries(retries));
         }
         if first_delay_ms == 0 || first_delay_ms > Self::MAX_FIRST_DELAY_MS {
             return Err(InvalidRetryRule::FirstDelay(first_delay_ms));
         }
-        Ok(Self {
-            retries,
-            first_delay_ms,
-        })
+        // Fits into 32 bits: one hour × 2^9 is 21 days.
+        let doubled = (0..retries).map(|retry| first_delay_ms << retry);
+        Ok(Self::of(retries, doubled))
     }
 
-    /// Returns the consequence of the outcome of an attempt.
+    fn of(retries: u32, given: impl Iterator<Item = u32>) -> Self {
+        let mut delays = [0; Self::MAX_RETRIES as usize];
+        for (delay, given) in delays.iter_mut().zip(given) {
+            *delay = given;
+        }
+        Self { retries, delays }
+    }
+
+    /// Returns the consequence of the outcome of an attempt. After a 410 no other attempt
+    /// follows.
     #[must_use]
     pub fn decide(&self, attempt: AttemptNumber, outcome: &Outcome) -> Decision {
         if outcome.is_success() {
             return Decision::Delivered;
         }
-        if attempt.get() > self.retries {
-            return Decision::Exhausted;
+        match self.delay_before_retry(attempt.get()) {
+            Some(step) if outcome.status_code() != Some(410) => Decision::RetryAfter(step),
+            _ => Decision::Exhausted,
         }
-        let own = self.delay_before_retry(attempt.get());
-        let requested = outcome
-            .retry_after()
-            .unwrap_or_default()
-            .min(MAX_RETRY_AFTER);
-        let step = self
-            .steps()
-            .filter(|step| *step >= own && step.duration() >= requested)
-            .min()
-            .unwrap_or(own);
-        Decision::RetryAfter(step)
+    }
+
+    /// Returns the additional wait of an attempt, up to a tenth of the delay before it and
+    /// at most 2 s. It spreads the retries of events that failed together. `share` is any
+    /// number that differs between events.
+    #[must_use]
+    pub fn spread(&self, attempt: AttemptNumber, share: u16) -> Duration {
+        let delay = self.delay_before_retry(attempt.retries());
+        let longest = delay.map_or(Duration::ZERO, |step| step.duration() / 10);
+        longest.min(LONGEST_SPREAD) * u32::from(share) / u32::from(u16::MAX)
     }
 
     /// Returns all waits that can follow from the rule, ascending; empty without
     /// retries.
     #[must_use]
     pub fn wait_steps(&self) -> Vec<WaitStep> {
-        let mut steps: Vec<_> = self.steps().collect();
+        let retries = 1..=self.retries;
+        let mut steps: Vec<_> = retries
+            .filter_map(|retry| self.delay_before_retry(retry))
+            .collect();
         steps.sort_unstable();
         steps.dedup();
         steps
@@ -133,20 +143,11 @@ impl RetryRule {
         self.retries + 1
     }
 
-    fn steps(&self) -> impl Iterator<Item = WaitStep> {
-        let requested = if self.retries == 0 {
-            [].as_slice()
-        } else {
-            &RETRY_AFTER_STEPS
-        };
-        (1..=self.retries)
-            .map(|retry| self.delay_before_retry(retry))
-            .chain(requested.iter().copied())
-    }
-
-    /// Fits into 32 bits within the bounds of a rule: one hour × 2^9 is 21 days.
-    const fn delay_before_retry(&self, retry: u32) -> WaitStep {
-        WaitStep(self.first_delay_ms << (retry - 1))
+    /// Returns the wait before a retry, counted from 1; `None` if there is no such retry.
+    fn delay_before_retry(&self, retry: u32) -> Option<WaitStep> {
+        let index = usize::try_from(retry.checked_sub(1)?).ok()?;
+        let delay = *self.delays.get(index)?;
+        (delay > 0).then_some(WaitStep(delay))
     }
 }
 
@@ -154,22 +155,21 @@ impl RetryRule {
 mod tests {
     use super::*;
 
-    const DEFAULT: RetryRule = RetryRule {
-        retries: 3,
-        first_delay_ms: 5_000,
-    };
+    fn default() -> RetryRule {
+        RetryRule::new(3, 5_000).unwrap()
+    }
 
-    fn failure(retry_after: Option<u64>) -> Outcome {
+    fn answered(status: u16) -> Outcome {
         Outcome::Answered {
-            status: 503,
-            retry_after: retry_after.map(Duration::from_secs),
+            status,
+            retry_after: None,
         }
     }
 
     /// Returns the wait in milliseconds after this attempt, `None` after the last.
-    fn wait(rule: RetryRule, attempt: u32, retry_after: Option<u64>) -> Option<u32> {
+    fn wait(rule: RetryRule, attempt: u32) -> Option<u32> {
         let attempt = AttemptNumber::new(attempt).unwrap();
-        match rule.decide(attempt, &failure(retry_after)) {
+        match rule.decide(attempt, &answered(503)) {
             Decision::RetryAfter(step) => Some(step.millis()),
             Decision::Exhausted => None,
             Decision::Delivered => panic!("a failure is no delivery"),
@@ -179,7 +179,7 @@ mod tests {
     #[test]
     fn wait_step_is_recovered_from_its_milliseconds_within_bounds() {
         let longest = RetryRule::new(RetryRule::MAX_RETRIES, RetryRule::MAX_FIRST_DELAY_MS);
-        for rule in [DEFAULT, longest.unwrap()] {
+        for rule in [default(), longest.unwrap()] {
             for step in rule.wait_steps() {
                 assert_eq!(WaitStep::of_millis(step.millis().into()), Some(step));
             }
@@ -192,9 +192,9 @@ mod tests {
 
     #[test]
     fn by_default_an_event_is_retried_after_5_10_and_20_seconds() {
-        let waits = [1, 2, 3, 4].map(|attempt| wait(DEFAULT, attempt, None));
+        let waits = [1, 2, 3, 4].map(|attempt| wait(default(), attempt));
         assert_eq!(waits, [Some(5_000), Some(10_000), Some(20_000), None]);
-        assert_eq!(DEFAULT.max_attempts(), 4);
+        assert_eq!(default().max_attempts(), 4);
     }
 
     #[test]
@@ -202,38 +202,42 @@ mod tests {
         for attempt in [1, 4, 5, u32::MAX] {
             let attempt = AttemptNumber::new(attempt).unwrap();
             let delivered = Outcome::Delivered { status: 200 };
-            assert_eq!(DEFAULT.decide(attempt, &delivered), Decision::Delivered);
+            assert_eq!(default().decide(attempt, &delivered), Decision::Delivered);
         }
     }
 
     #[test]
     fn an_attempt_beyond_the_rule_is_the_last() {
-        assert_eq!(wait(DEFAULT, u32::MAX, None), None);
+        assert_eq!(wait(default(), u32::MAX), None);
         let none = RetryRule::new(0, 1).unwrap();
-        assert_eq!(wait(none, 1, Some(60)), None);
+        assert_eq!(wait(none, 1), None);
         assert_eq!(none.wait_steps(), []);
     }
 
     #[test]
-    fn retry_after_lengthens_to_the_next_declared_step() {
-        for (header, expected) in [
-            (0, 5_000),
-            (5, 5_000),
-            (6, 10_000),
-            (21, 30_000),
-            (31, 60_000),
-            (300, 300_000),
-        ] {
-            assert_eq!(wait(DEFAULT, 1, Some(header)), Some(expected), "{header}");
-        }
-        assert_eq!(wait(DEFAULT, 1, Some(86_400)), Some(300_000));
+    fn a_410_ends_the_delivery_at_once() {
+        let decision = default().decide(AttemptNumber::FIRST, &answered(410));
+        assert_eq!(decision, Decision::Exhausted);
     }
 
     #[test]
-    fn retry_after_never_shortens() {
-        let slow = RetryRule::new(1, 3_600_000).unwrap();
-        assert_eq!(wait(slow, 1, Some(1)), Some(3_600_000));
-        assert_eq!(wait(slow, 1, Some(300)), Some(3_600_000));
+    fn retries_are_spread_over_a_tenth_of_their_delay() {
+        let spread = |attempt, share| {
+            let spread = default().spread(AttemptNumber::new(attempt).unwrap(), share);
+            spread.as_millis()
+        };
+        assert_eq!(
+            [1, 2, 3, 4].map(|n| spread(n, u16::MAX)),
+            [0, 500, 1_000, 2_000]
+        );
+        assert_eq!(
+            [0, 13_107, 65_535].map(|share| spread(2, share)),
+            [0, 100, 500]
+        );
+        assert_eq!(spread(99, u16::MAX), 0);
+        let long = RetryRule::new(1, 3_600_000).unwrap();
+        let second = AttemptNumber::new(2).unwrap();
+        assert_eq!(long.spread(second, u16::MAX), LONGEST_SPREAD);
     }
 
     #[test]
@@ -244,12 +248,9 @@ mod tests {
                 .map(WaitStep::millis)
                 .collect()
         };
-        assert_eq!(
-            millis(DEFAULT),
-            [5_000, 10_000, 20_000, 30_000, 60_000, 120_000, 300_000]
-        );
-        let doubled = RetryRule::new(3, 30_000).unwrap();
-        assert_eq!(millis(doubled), [30_000, 60_000, 120_000, 300_000]);
+        assert_eq!(millis(default()), [5_000, 10_000, 20_000]);
+        let schedule: RetryRule = "1m,5s,1m".parse().unwrap();
+        assert_eq!(millis(schedule), [5_000, 60_000]);
     }
 
     #[test]

@@ -5,7 +5,7 @@ use std::time::{Duration, SystemTime};
 use crate::time::UnixMillis;
 
 /// Longest delay that a receiver can request.
-pub const MAX_RETRY_AFTER: Duration = Duration::from_secs(300);
+pub const MAX_RETRY_AFTER: Duration = Duration::from_secs(3_600);
 
 /// Parses the header's value, seconds or an HTTP date (RFC 9110, section
 /// 10.2.3), capped at [`MAX_RETRY_AFTER`]. Returns `None` for any other value and
@@ -40,15 +40,15 @@ mod tests {
     }
 
     #[test]
-    fn seconds_and_dates_are_read_up_to_five_minutes() {
+    fn seconds_and_dates_are_read_up_to_an_hour() {
         assert_eq!(seconds("0"), Some(0));
         assert_eq!(seconds(" 120 "), Some(120));
-        assert_eq!(seconds("301"), Some(300));
-        assert_eq!(seconds("1000000000000"), Some(300));
-        assert_eq!(seconds("99999999999999999999999999"), Some(300));
+        assert_eq!(seconds("3601"), Some(3_600));
+        assert_eq!(seconds("1000000000000"), Some(3_600));
+        assert_eq!(seconds("99999999999999999999999999"), Some(3_600));
         assert_eq!(seconds("Tue, 01 Oct 2024 12:00:30 GMT"), Some(30));
         assert_eq!(seconds("Tue, 01 Oct 2024 12:00:00 GMT"), Some(0));
-        assert_eq!(seconds("Wed, 02 Oct 2024 12:00:00 GMT"), Some(300));
+        assert_eq!(seconds("Wed, 02 Oct 2024 12:00:00 GMT"), Some(3_600));
         assert_eq!(seconds("Tuesday, 01-Oct-24 12:00:30 GMT"), Some(30));
     }
 

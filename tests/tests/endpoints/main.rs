@@ -6,8 +6,10 @@ mod filters;
 mod isolation;
 mod limits;
 mod outages;
+mod refusals;
 mod reloads;
 mod several;
+mod slowed;
 
 use std::process::ExitCode;
 
@@ -17,6 +19,8 @@ fn main() -> ExitCode {
     let mut tests = Tests::default();
     // Long tests first; tests that need the machine alone last.
     outages::add(&mut tests);
+    slowed::add(&mut tests);
+    refusals::add(&mut tests);
     filters::add(&mut tests);
     reloads::add(&mut tests);
     isolation::add(&mut tests);

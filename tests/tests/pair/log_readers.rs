@@ -21,17 +21,14 @@ pub(crate) fn add(tests: &mut Tests) {
 /// `call` fails for good, `message_ack` waits for a long retry, all others are delivered.
 fn by_event(post: &Post) -> Answer {
     match post.event() {
-        Some("call") => Answer::status(500),
-        Some("message_ack") => Answer::status(429).header("retry-after", "60"),
+        Some("call") if post.attempt() == Some(2) => Answer::status(410),
+        Some("call" | "message_ack") => Answer::status(500),
         _ => Answer::status(200),
     }
 }
 
 async fn mongoose(test: Test) {
-    let settings = [
-        ("WEBHOOK_RETRY_ATTEMPTS", "1"),
-        ("WEBHOOK_RETRY_DELAY", "200"),
-    ];
+    let settings = [("WEBHOOK_RETRY_SCHEDULE", "200ms,5m")];
     let pair = test
         .pair(Receiver::answering(by_event).await, &settings)
         .await;
@@ -67,7 +64,7 @@ fn is_right(found: &Value, faults: &Value, url: &str) {
     }
     let failed = found["failed"].as_array().unwrap();
     assert_eq!(failed.len(), 1);
-    assert_eq!(failed[0]["errorMessage"], "answered 500");
+    assert_eq!(failed[0]["errorMessage"], "answered 410");
     assert_eq!(failed[0]["retryCount"], 1);
     assert_eq!(&failed[0]["faults"], faults);
     for (range, count) in [

@@ -45,18 +45,20 @@ pub(crate) fn add(tests: &mut Tests) {
     tests.add("an_incomplete_reconciliation_exits_with_2", incomplete);
 }
 
-/// Delivers `call`, fails `ready` for good, delays `qr` by five minutes.
+/// Delivers `call`, fails `ready` for good, and others once.
 fn by_name(post: &Post) -> Answer {
     match post.event() {
         Some("call") => Answer::status(200),
-        Some("qr") => Answer::status(503).header("retry-after", "300"),
+        Some("ready") => Answer::status(410),
         _ => Answer::status(500),
     }
 }
 
+/// Starts a pair that retries after five minutes.
 async fn pair(test: &Test) -> Pair {
     let receiver = Receiver::answering(by_name).await;
-    test.pair(receiver, &ONE_QUICK_RETRY).await
+    test.pair(receiver, &[("WEBHOOK_RETRY_SCHEDULE", "5m")])
+        .await
 }
 
 async fn run(pair: &Pair, arguments: &[&str]) -> Ran {
@@ -319,16 +321,20 @@ async fn removed_message(test: Test) {
 
 async fn removed_retry(test: Test) {
     let receiver = Receiver::answering(by_name).await;
-    let settings = [("WEBHOOK_RETRY_DELAY", "4000")];
+    let settings = [("WEBHOOK_RETRY_SCHEDULE", "4s,5m")];
     let pair = test.pair(receiver, &settings).await;
     let long = settled(&pair, "qr", 2, "retrying").await;
+    for id in &long {
+        let is_retried = |record: &Document| record.get_i32("retryCount").ok() == Some(1);
+        pair.wait_record(id, SOON, is_retried).await;
+    }
     assert_eq!(purge(&pair, "wahook.wait.300000").await, 2);
     let (status, printed) = reconcile(&pair, None, &[]).await;
     assert_eq!(status, Some(1));
     let expected = long.iter().map(|id| ("wait-short", id.as_str()));
     assert_eq!(findings(&printed), expected.collect());
 
-    let short = settled(&pair, "ready", 1, "retrying").await;
+    let short = settled(&pair, "qr", 1, "retrying").await;
     assert_eq!(purge(&pair, "wahook.wait.4000").await, 1);
     let (status, printed) = reconcile(&pair, Some(&short), &["--grace", "4s"]).await;
     assert_eq!(status, Some(1));

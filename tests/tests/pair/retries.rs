@@ -1,5 +1,6 @@
 //! Retry schedule, and the records in the log meanwhile.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use mongodb::bson::{Bson, Document};
@@ -15,7 +16,7 @@ pub(crate) fn add(tests: &mut Tests) {
     tests.add("an_answer_after_the_timeout_is_a_failure", too_slow);
     tests.add("a_redirect_is_not_followed", redirect);
     tests.add(
-        "retry_after_extends_the_delay_to_the_next_step",
+        "retry_after_holds_the_event_without_counting_the_attempt",
         retry_after,
     );
 }
@@ -58,7 +59,7 @@ async fn schedule(test: Test) {
         let gap = pair[1].arrived - pair[0].arrived;
         let wait = Duration::from_secs(wait);
         assert!(
-            gap >= wait && gap < wait + Duration::from_secs(1),
+            gap >= wait && gap < wait + wait / 10 + Duration::from_secs(1),
             "{gap:?} for {wait:?}"
         );
     }
@@ -150,27 +151,25 @@ async fn redirect(test: Test) {
 }
 
 async fn retry_after(test: Test) {
-    let busy = |_: &Post| Answer::status(429).header("retry-after", "7");
-    let settings = [("WEBHOOK_RETRY_DELAY", "1000")];
+    let first = AtomicBool::new(true);
+    let busy = move |_: &Post| match first.swap(false, Ordering::Relaxed) {
+        true => Answer::status(429).header("retry-after", "7"),
+        false => Answer::status(200),
+    };
+    let settings = [("WEBHOOK_RETRY_ATTEMPTS", "0")];
     let pair = test.pair(Receiver::answering(busy).await, &settings).await;
     let id = pair.post(&json!({"event": "test"})).await.accepted_id();
     let record = pair
         .wait_record(&id, Duration::from_secs(5), is_retrying(0))
         .await;
-    let next = record
-        .get_datetime("nextAttemptAt")
-        .unwrap()
-        .timestamp_millis();
-    let ended = record.get_datetime("updatedAt").unwrap().timestamp_millis();
-    assert_eq!(
-        next - ended,
-        30_000,
-        "7 s is extended to the next step, 30 s"
-    );
-    let consumer = pair.take_consumer();
-    consumer
-        .wait_metrics("the retry is counted", Duration::from_secs(5), |m| {
-            m.sum_where("wahook_retries_scheduled_total", &[("delay", "30000")]) == 1.0
-        })
+    assert_eq!(record.get("statusCode"), Some(&Bson::Int32(429)));
+    let posts = pair.receiver.wait_for(2, Duration::from_secs(20)).await;
+    let gap = posts[1].arrived - posts[0].arrived;
+    assert!(gap >= Duration::from_secs(7), "{gap:?}");
+    assert_eq!(posts[1].attempt(), Some(1), "a 429 does not count");
+    let is_success = |record: &Document| record.get_str("status").ok() == Some("success");
+    let record = pair
+        .wait_record(&id, Duration::from_secs(5), is_success)
         .await;
+    assert_eq!(record.get_array("attempts").unwrap().len(), 2);
 }

@@ -195,11 +195,7 @@ fn statuses(elsewhere: &str) -> Vec<Row> {
             answered("status_other", 101),
         ),
         row("status_410", only("410 Gone"), answered("status_4xx", 410)),
-        row(
-            "status_429",
-            only("429 Slow Down"),
-            answered("status_4xx", 429),
-        ),
+        row("status_404", only("404 Gone"), answered("status_4xx", 404)),
         row("status_503", only("503 Away"), answered("status_5xx", 503)),
         row(
             "a_redirect_to_itself",

@@ -10,6 +10,7 @@ mod memory;
 mod migration;
 mod poison;
 mod reconcile;
+mod refusals;
 mod secrets;
 mod start;
 mod system;

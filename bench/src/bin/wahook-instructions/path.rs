@@ -40,7 +40,7 @@ impl Path {
         match self {
             Self::Accept => accept(events),
             Self::Deliver => deliver(events, &Answer::taken()),
-            Self::Retry => deliver(events, &Answer::busy()),
+            Self::Retry => deliver(events, &Answer::unavailable()),
         }
     }
 }

@@ -57,8 +57,8 @@ families! {
         circuit_opened: IntCounterVec = "wahook_circuit_opened_total" ["endpoint"];
         /// Probes of a paused endpoint by result: delivered or failed.
         probes: IntCounterVec = "wahook_probes_total" ["endpoint", "result"];
-        /// Events requeued without a counted attempt because their endpoint is paused or not
-        /// enabled.
+        /// Events requeued without a counted attempt because their endpoint is paused, not enabled
+        /// or too busy.
         put_back: IntCounterVec = "wahook_events_put_back_total" ["endpoint"];
         /// Reloads of the endpoints file by result: applied, or refused because of faults.
         reloads: IntCounterVec = "wahook_reloads_total" ["result"];

@@ -1,7 +1,7 @@
 //! Declarations of the consumer's settings.
 
 use std::ops::RangeInclusive;
-use wahook_domain::RetryRule;
+use wahook_domain::{RateLimit, RetryRule};
 use wahook_runtime::{
     Setting, program,
     settings::{
@@ -15,7 +15,7 @@ use super::connection_settings::{
     WEBHOOK_BLOCK_PRIVATE, WEBHOOK_CONNECTION_AGE,
 };
 
-/// Defaults of an endpoint; times are in milliseconds.
+/// Defaults of an endpoint; the delay is in milliseconds.
 pub(super) const RETRY_ATTEMPTS: u32 = 3;
 pub(super) const RETRY_DELAY: u32 = 5_000;
 pub(super) const CONCURRENCY: u16 = 128;
@@ -39,8 +39,10 @@ pub const SETTINGS: &[Setting] = &[
     WEBHOOK_HIDE_URL,
     WEBHOOK_RETRY_ATTEMPTS,
     WEBHOOK_RETRY_DELAY,
+    WEBHOOK_RETRY_SCHEDULE,
     WEBHOOK_TIMEOUT,
     WEBHOOK_CONCURRENCY,
+    WEBHOOK_RATE_LIMIT,
     WEBHOOK_CIRCUIT,
     WEBHOOK_ALLOW_HTTP,
     WEBHOOK_BLOCK_PRIVATE,
@@ -56,7 +58,7 @@ pub const SETTINGS: &[Setting] = &[
 ];
 
 /// Settings of the single endpoint; invalid together with a file.
-pub(super) const ONE_ENDPOINT: [Setting; 9] = [
+pub(super) const ONE_ENDPOINT: [Setting; 11] = [
     WEBHOOK_URL,
     WEBHOOK_HIDE_URL,
     WEBHOOK_SECRET,
@@ -64,8 +66,10 @@ pub(super) const ONE_ENDPOINT: [Setting; 9] = [
     WEBHOOK_SIGNATURE_SECRET,
     WEBHOOK_RETRY_ATTEMPTS,
     WEBHOOK_RETRY_DELAY,
+    WEBHOOK_RETRY_SCHEDULE,
     WEBHOOK_TIMEOUT,
     WEBHOOK_CONCURRENCY,
+    WEBHOOK_RATE_LIMIT,
 ];
 
 pub const WEBHOOK_URL: Setting = Setting {
@@ -90,7 +94,8 @@ pub const WEBHOOK_ENDPOINTS: Setting = Setting {
     meaning: "TOML file with several endpoints, see [Endpoints](endpoints.md); SIGHUP reloads it. \
         An error together with `WEBHOOK_URL`, `WEBHOOK_HIDE_URL`, `WEBHOOK_SECRET`, \
         `WEBHOOK_SECRET_PREVIOUS`, `WEBHOOK_SIGNATURE_SECRET`, `WEBHOOK_RETRY_ATTEMPTS`, \
-        `WEBHOOK_RETRY_DELAY`, `WEBHOOK_TIMEOUT` or `WEBHOOK_CONCURRENCY`",
+        `WEBHOOK_RETRY_DELAY`, `WEBHOOK_RETRY_SCHEDULE`, `WEBHOOK_TIMEOUT`, \
+        `WEBHOOK_CONCURRENCY` or `WEBHOOK_RATE_LIMIT`",
 };
 
 pub(super) const WEBHOOK_SECRET_PREVIOUS: Setting = Setting {
@@ -150,6 +155,16 @@ pub(super) const WEBHOOK_RETRY_DELAY: Setting = Setting {
     meaning: "delay before the first retry; doubled for each further retry",
 };
 
+pub(super) const WEBHOOK_RETRY_SCHEDULE: Setting = Setting {
+    name: "WEBHOOK_RETRY_SCHEDULE",
+    kind: Kind::Text(RetryRule::SCHEDULE_FORM),
+    default: DefaultValue::None,
+    example: "5s,10s,20s,5m,30m,2h,8h",
+    help: "delay before each retry, instead of attempts and delay",
+    meaning: "delay before each retry, in `d`, `h`, `m`, `s` or `ms`; replaces \
+        `WEBHOOK_RETRY_ATTEMPTS` and `WEBHOOK_RETRY_DELAY`, an error together with one of them",
+};
+
 pub(super) const WEBHOOK_CONCURRENCY: Setting = Setting {
     name: "WEBHOOK_CONCURRENCY",
     kind: Kind::Integer {
@@ -161,6 +176,16 @@ pub(super) const WEBHOOK_CONCURRENCY: Setting = Setting {
     example: "128",
     help: "requests in flight at once",
     meaning: "requests in flight at once, per consumer",
+};
+
+pub(super) const WEBHOOK_RATE_LIMIT: Setting = Setting {
+    name: "WEBHOOK_RATE_LIMIT",
+    kind: Kind::Text(RateLimit::FORM),
+    default: DefaultValue::None,
+    example: "20",
+    help: "requests per second, all consumers together",
+    meaning: "requests per second, of all consumers together; see [Rate \
+        limits](endpoints.md#rate-limits)",
 };
 
 pub(super) const WEBHOOK_CIRCUIT: Setting = Setting {

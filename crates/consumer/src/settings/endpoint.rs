@@ -14,10 +14,11 @@ use wahook_runtime::{
 
 use super::{
     declared::{
-        WEBHOOK_CONCURRENCY, WEBHOOK_HIDE_URL, WEBHOOK_RETRY_ATTEMPTS, WEBHOOK_RETRY_DELAY,
-        WEBHOOK_SECRET_PREVIOUS, WEBHOOK_SIGNATURE_SECRET, WEBHOOK_URL,
+        WEBHOOK_CONCURRENCY, WEBHOOK_HIDE_URL, WEBHOOK_RATE_LIMIT, WEBHOOK_SECRET_PREVIOUS,
+        WEBHOOK_SIGNATURE_SECRET, WEBHOOK_URL,
     },
     proxy::{Proxies, ProxyUrl},
+    retries,
     url::{self, Allowed, Target},
 };
 use crate::tls::TlsSettings;
@@ -131,8 +132,8 @@ impl EndpointSettings {
         let hide_url = settings.flag(&WEBHOOK_HIDE_URL);
         let target = read_url(settings, allowed, hide_url);
         let secrets = read_secrets(settings);
-        let retries = settings.value(&WEBHOOK_RETRY_ATTEMPTS);
-        let delay = settings.value(&WEBHOOK_RETRY_DELAY);
+        let retry_rule = retries::read(settings);
+        let rate_limit = settings.value(&WEBHOOK_RATE_LIMIT);
         let timeout = shared::read_timeout(settings);
         let concurrency = settings.value(&WEBHOOK_CONCURRENCY);
         let target = target?;
@@ -147,11 +148,10 @@ impl EndpointSettings {
             tls: TlsSettings::default(),
             connection_age: allowed.connection_age,
             secrets,
-            // Both parts are within their ranges.
-            retry_rule: RetryRule::new(retries?, delay?).ok()?,
+            retry_rule: retry_rule?,
             timeout: timeout?,
             concurrency: concurrency?,
-            rate_limit: None,
+            rate_limit,
             headers: target.login.into_iter().collect(),
             enabled: true,
             circuit: circuit.then(CircuitRule::default),

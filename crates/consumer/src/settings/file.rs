@@ -11,14 +11,15 @@ use toml::{
     Spanned,
     de::{DeTable, DeValue},
 };
-use wahook_domain::{EndpointName, EventPattern, RateLimit, RetryRule};
+use wahook_domain::{EndpointName, EventPattern, RateLimit};
 use wahook_runtime::settings::shared::{TIMEOUT, TIMEOUTS};
 
 use super::{
-    declared::{CONCURRENCIES, CONCURRENCY, RETRY_ATTEMPTS, RETRY_DELAY, WEBHOOK_URL},
+    declared::{CONCURRENCIES, CONCURRENCY, WEBHOOK_URL},
     endpoint::EndpointSettings,
     inner_tables::{read_circuit, read_headers},
     proxy::{Proxies, read_proxy},
+    retries,
     secret_fields::read_secrets,
     tls::read_tls,
     toml_table::{Faults, FileFault, Table, number},
@@ -29,8 +30,8 @@ use super::{
 const MAX_ENDPOINTS: usize = 100;
 
 const KNOWN: &str = "name, url, events, secret, secret_file, previous_secret, \
-    previous_secret_file, signature_secret, retry_attempts, retry_delay, timeout, concurrency, rate_limit, \
-    headers, hide_url, proxy, ca_file, client_cert_file, client_key_file, \
+    previous_secret_file, signature_secret, retry_attempts, retry_delay, \
+    retry_schedule, timeout, concurrency, rate_limit, headers, hide_url, proxy, ca_file, client_cert_file, client_key_file, \
     insecure_skip_verify, enabled and circuit";
 
 /// Endpoints file, read at the start and on each SIGHUP.
@@ -114,16 +115,10 @@ impl EndpointsFile {
         let target = self.read_url(table, hide_url);
         let events = read_events(table);
         let secrets = read_secrets(table, self.folder());
-        let retries = table.whole("retry_attempts", RETRY_ATTEMPTS, 0..=RetryRule::MAX_RETRIES);
-        let delay = table.whole(
-            "retry_delay",
-            RETRY_DELAY,
-            1..=RetryRule::MAX_FIRST_DELAY_MS,
-        );
+        let retry_rule = retries::read_from(table);
         let timeout = table.whole("timeout", TIMEOUT, TIMEOUTS);
         let concurrency = table.whole("concurrency", CONCURRENCY, CONCURRENCIES);
-        let expected = "a number of requests per second from 0.01 to 10000";
-        let rate_limit = table.read("rate_limit", expected, |value| {
+        let rate_limit = table.read("rate_limit", RateLimit::FORM, |value| {
             RateLimit::new(number(value)?)
         });
         let mut headers = read_headers(table);
@@ -154,7 +149,7 @@ impl EndpointsFile {
             tls: tls?,
             connection_age: self.allowed.connection_age,
             secrets,
-            retry_rule: RetryRule::new(retries, delay).ok()?,
+            retry_rule: retry_rule?,
             timeout: Duration::from_millis(timeout),
             concurrency,
             rate_limit,

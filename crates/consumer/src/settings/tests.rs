@@ -2,7 +2,7 @@ use std::time::Duration;
 
 use super::*;
 use crate::ConsumerSettings;
-use wahook_domain::{CircuitRule, Reach, RetryRule};
+use wahook_domain::{CircuitRule, RateLimit, Reach, RetryRule};
 use wahook_runtime::settings::shared::AMQP_URL;
 
 const GOOD: [(&str, &str); 3] = [
@@ -33,6 +33,23 @@ fn the_circuit_can_be_switched_off() {
     assert_eq!(endpoint(&settings).circuit, None);
     let refused = read(&[("WEBHOOK_CIRCUIT", "maybe")]).unwrap_err();
     assert!(refused.contains("WEBHOOK_CIRCUIT"), "{refused}");
+}
+
+#[test]
+fn a_single_endpoint_has_a_schedule_and_a_rate_limit() {
+    let schedule = ("WEBHOOK_RETRY_SCHEDULE", "5s,5m,2h");
+    let settings = read(&[schedule, ("WEBHOOK_RATE_LIMIT", "2.5")]).unwrap();
+    let rule = endpoint(&settings).retry_rule;
+    assert_eq!(rule, "5s,5m,2h".parse().unwrap());
+    assert_eq!(endpoint(&settings).rate_limit, RateLimit::new(2.5));
+    let refused = read(&[schedule, ("WEBHOOK_RETRY_DELAY", "5")]).unwrap_err();
+    assert!(
+        refused.contains("WEBHOOK_RETRY_DELAY is set together"),
+        "{refused}"
+    );
+    let refused = read(&[("WEBHOOK_RETRY_SCHEDULE", "5"), ("WEBHOOK_RATE_LIMIT", "0")]);
+    let refused = refused.unwrap_err();
+    assert!(refused.contains("WEBHOOK_RETRY_SCHEDULE") && refused.contains("WEBHOOK_RATE_LIMIT"));
 }
 
 #[test]

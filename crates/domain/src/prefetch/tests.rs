@@ -15,9 +15,46 @@ fn prefetch_is_bounded_by_its_factor_the_log_and_the_rate_limit() {
         (128, limit(0.01), 1),
         (1, limit(10_000.0), 8),
     ] {
-        let prefetched = prefetch(concurrency, 768, rate_limit);
+        let prefetched = prefetch(concurrency, 768, rate_limit, Duration::from_secs(30));
         assert_eq!(prefetched, expected, "{concurrency} {rate_limit:?}");
         assert!(prefetched.div_ceil(concurrency) <= PREFETCH_FACTOR);
+    }
+}
+
+#[test]
+fn no_prefetched_message_waits_as_long_as_the_broker_allows() {
+    let allowed = Duration::from_secs(30 * 60);
+    for (seconds, concurrency, expected) in [
+        (30, 1, 8),
+        (150, 1, 8),
+        (300, 1, 4),
+        (300, 128, 512),
+        (300, 2_048, 2_816),
+    ] {
+        let timeout = Duration::from_secs(seconds);
+        let prefetched = prefetch(concurrency, 768, None, timeout);
+        assert_eq!(prefetched, expected, "{seconds} {concurrency}");
+        let rounds = u32::from(prefetched.div_ceil(concurrency));
+        assert!(timeout * rounds < allowed);
+    }
+    let hours = Duration::from_secs(36_000);
+    assert_eq!(prefetch(1, 768, None, hours), 1);
+}
+
+#[test]
+fn slowed_endpoint_prefetches_what_two_minutes_deliver() {
+    for (full, per_second, expected) in [
+        (896, 8.5, 896),
+        (896, 1.0, 64),
+        (896, 0.1, 8),
+        (8, 0.1, 8),
+        (8, 0.001, 1),
+    ] {
+        assert_eq!(
+            slowed_prefetch(full, per_second),
+            expected,
+            "{full} {per_second}"
+        );
     }
 }
 

@@ -15,10 +15,10 @@ use crate::webhook::Fate;
 /// Number of events per fate in every hundred; the rest are [`Fate::Fine`].
 pub(crate) type Mix = &'static [(Fate, u64)];
 
-pub(crate) const CALM: Mix = &[(Fate::Flaky, 3), (Fate::Limited, 1)];
+pub(crate) const CALM: Mix = &[(Fate::Flaky, 3), (Fate::Conflicted, 1)];
 pub(crate) const FAILING: Mix = &[
     (Fate::Flaky, 12),
-    (Fate::Limited, 5),
+    (Fate::Conflicted, 5),
     (Fate::Down, 12),
     (Fate::Refused, 4),
     (Fate::Cut, 4),

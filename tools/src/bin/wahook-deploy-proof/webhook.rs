@@ -14,8 +14,8 @@ pub(crate) enum Fate {
     Fine,
     /// 503 at the first attempt.
     Flaky,
-    /// 429 at the first attempt.
-    Limited,
+    /// 409 at the first attempt.
+    Conflicted,
     /// 500 at every attempt.
     Down,
     /// 404 at every attempt.
@@ -28,7 +28,7 @@ impl Fate {
     const ALL: [Self; 6] = [
         Self::Fine,
         Self::Flaky,
-        Self::Limited,
+        Self::Conflicted,
         Self::Down,
         Self::Refused,
         Self::Cut,
@@ -38,7 +38,7 @@ impl Fate {
         match self {
             Self::Fine => "fine",
             Self::Flaky => "flaky",
-            Self::Limited => "limited",
+            Self::Conflicted => "conflicted",
             Self::Down => "down",
             Self::Refused => "refused",
             Self::Cut => "cut",
@@ -49,7 +49,7 @@ impl Fate {
     const fn status(self, attempt: u32) -> u16 {
         match (self, attempt) {
             (Self::Flaky, 1) => 503,
-            (Self::Limited, 1) => 429,
+            (Self::Conflicted, 1) => 409,
             (Self::Down, _) => 500,
             (Self::Refused, _) => 404,
             (Self::Cut, _) => 0,

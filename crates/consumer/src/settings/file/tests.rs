@@ -1,5 +1,5 @@
 use super::*;
-use wahook_domain::{CircuitRule, Reach, Secret};
+use wahook_domain::{CircuitRule, Reach, RetryRule, Secret};
 
 use super::super::endpoint::{Secrets, SignatureSecret};
 
@@ -95,6 +95,20 @@ fn every_field_of_an_endpoint_is_read() {
     assert_eq!(crm.circuit, Some(rule));
     assert_eq!(archive.rate_limit, RateLimit::new(20.0));
     assert_eq!(archive.circuit, None);
+}
+
+#[test]
+fn a_schedule_replaces_number_and_delay_of_the_retries() {
+    let with = |fields: &str| {
+        let start = "[[endpoint]]\nname = \"crm\"\nurl = \"https://crm.example/hook\"";
+        parse(&format!("{start}\n{fields}\n"))
+    };
+    let endpoints = with("retry_schedule = \"1m, 2h\"").unwrap();
+    assert_eq!(endpoints[0].retry_rule, "1m,2h".parse().unwrap());
+    let faults = with("retry_schedule = \"1m\"\nretry_delay = 5").unwrap_err();
+    assert!(faults[0].contains("keep one"), "{faults:?}");
+    let faults = with("retry_schedule = \"soon\"").unwrap_err();
+    assert!(faults[0].contains("5s,10s"), "{faults:?}");
 }
 
 #[test]

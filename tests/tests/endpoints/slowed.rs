@@ -1,0 +1,86 @@
+//! Endpoints that answer 429, and the spread of retries.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use wahook_tests::eventually::eventually;
+use wahook_tests::rate_limited::rate_limited;
+use wahook_tests::receiver::{Answer, Receiver};
+
+use crate::several::{SOON, Several, total};
+use crate::world::{Test, Tests};
+
+pub(crate) fn add(tests: &mut Tests) {
+    tests.add(
+        "a_rate_limited_endpoint_receives_every_event_at_its_first_attempt",
+        slowed,
+    );
+    tests.add("a_requested_wait_holds_deliveries_and_probes", held);
+}
+
+async fn slowed(test: Test) {
+    const EVENTS: usize = 300;
+    let receiver = Receiver::answering(rate_limited(30.0)).await;
+    let endpoints = format!(
+        "[[endpoint]]\nname = \"crm\"\nurl = \"{}\"\nretry_attempts = 0\n",
+        receiver.url()
+    );
+    let several = Several::start(&test, 1, &endpoints).await;
+    let began = Instant::now();
+    several.batch("message_ack", EVENTS).await;
+    let delivered = async || {
+        (several.statuses("crm").await == [("success".to_owned(), EVENTS as u64)].into())
+            .then_some(())
+    };
+    eventually(Duration::from_secs(120), "every event delivered", delivered).await;
+    let posts = receiver.posts();
+    eprintln!(
+        "{EVENTS} events at 30/s: {} posts in {:?}",
+        posts.len(),
+        began.elapsed()
+    );
+    assert_eq!(several.depth("wahook.dead").await, 0);
+    let attempts = posts.iter().map(|post| post.attempt()).max();
+    assert_eq!(attempts, Some(Some(1)), "no 429 counts");
+    let made = total(&several.consumers, "wahook_attempts_total", &[]).await;
+    let logged = async || {
+        let mut found = several.log().find(mongodb::bson::doc! {}).await.ok()?;
+        let mut logged = 0;
+        while found.advance().await.ok()? {
+            let record = found.deserialize_current().ok()?;
+            logged += record.get_array("attempts").ok()?.len();
+        }
+        (logged as f64 == made).then_some(())
+    };
+    eventually(SOON, "every attempt in the log", logged).await;
+    let log = several.consumers[0].stderr_so_far();
+    assert!(log.contains("endpoint slowed"), "{log}");
+}
+
+async fn held(test: Test) {
+    let first = AtomicBool::new(true);
+    let receiver = Receiver::answering(move |_| {
+        if first.swap(false, Ordering::Relaxed) {
+            Answer::status(503).header("retry-after", "12")
+        } else {
+            Answer::status(200)
+        }
+    })
+    .await;
+    let endpoints = format!(
+        "[[endpoint]]\nname = \"crm\"\nurl = \"{}\"\nconcurrency = 1\ncircuit = false\n",
+        receiver.url()
+    );
+    let several = Several::start(&test, 1, &endpoints).await;
+    several.batch("message_ack", 1).await;
+    let consumer = &several.consumers[0];
+    consumer
+        .wait_metrics("a pause", SOON, |m| m.sum("wahook_circuit_open") == 1.0)
+        .await;
+    several.batch("message_ack", 20).await;
+    let posts = receiver.wait_for(22, Duration::from_secs(60)).await;
+    let gap = posts[1].arrived - posts[0].arrived;
+    assert!(gap >= Duration::from_secs(12), "{gap:?}");
+    assert!(posts.iter().all(|post| post.attempt() == Some(1)));
+    assert_eq!(several.depth("wahook.dead").await, 0);
+}
