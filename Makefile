@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help run crashes receiver picture-receiver reference test test-deploy test-compose chaos chaos-short chaos-programs debug-programs bench bench-micro instructions instructions-renew instructions-program fuzz lint language fmt purity build install
+.PHONY: help run crashes receiver picture-receiver reference test test-deploy test-compose chaos chaos-short chaos-programs debug-programs bench bench-micro instructions instructions-renew instructions-program fuzz lint language dependencies fmt purity build install
 
 CARGO ?= cargo
 TARGET_DIR := $(or $(CARGO_TARGET_DIR),target)
@@ -74,7 +74,7 @@ instructions-program:
 fuzz: install ## Compare 200,000 random documents with node, ten times as many as the tests
 	WAHOOK_FUZZ_DOCUMENTS=200000 $(CARGO) test --package wahook-tests --test canonical -- --nocapture
 
-lint: language ## Check the format, the language and the lints
+lint: language dependencies ## Check the format, the language, the dependencies and the lints
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy --workspace --all-targets --features wahook/mongodb -- -D warnings
 	$(CARGO) clippy --package wahook -- -D warnings
@@ -82,6 +82,12 @@ lint: language ## Check the format, the language and the lints
 
 language: ## Check the language of comments, documents and commit titles
 	@python3 tools/language.py
+
+dependencies: ## Check licences, sources and bans of all crates (deny.toml), and Cargo.lock against security advisories
+	@deploy/local/install.sh deny
+	@.local/deny/bin/cargo-deny --all-features --log-level error check bans licenses sources
+	@python3 tools/advisories.py --test
+	@python3 tools/advisories.py
 
 purity: ## Check that the domain crate has no I/O and builds alone, and that wahook builds without MongoDB
 	$(CARGO) check --package wahook-domain
