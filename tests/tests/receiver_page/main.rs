@@ -15,6 +15,7 @@ mod detail;
 mod hostile;
 mod http;
 mod keyboard;
+mod limits;
 mod list;
 mod picture;
 mod stage;
