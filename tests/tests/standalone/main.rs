@@ -12,6 +12,7 @@
 mod crashes;
 mod dead;
 mod full_disk;
+mod hostile;
 mod life;
 mod migration;
 mod poison;
