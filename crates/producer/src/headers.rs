@@ -75,3 +75,6 @@ pub(crate) fn traceparent(headers: &HeaderMap) -> Option<String> {
         value.len() == 55 && value.bytes().all(|b| b.is_ascii_hexdigit() || b == b'-');
     well_formed.then(|| value.to_owned())
 }
+
+#[cfg(test)]
+mod hostile;

@@ -15,9 +15,8 @@
 //! | `PUT rule` | sets the *rule* and returns it; 400 if the JSON does not have this shape, 415 if it is not sent as `application/json`, 422 if a value is out of range |
 //! | `DELETE rule` | resets the rule to 200 for all, and returns it |
 //!
-//! At most 16 streams and 8 other answers are sent at the same time; further requests are answered
-//! 503, with `Retry-After`. A stream that is read slowly skips intermediate changes, and a client
-//! that reads nothing for 30 s is disconnected.
+//! At most 16 streams and 8 other answers are sent at the same time; more are answered 503, with
+//! `Retry-After`. A slow stream skips changes, and one that is not read for 30 s is closed.
 //!
 //! An *update* has `run` (differs after each start), `step` (grows with every change),
 //! `first` (number of the oldest delivery kept: discard those below), `has_secret`, `rule`,
@@ -43,7 +42,7 @@
 //! A *rule* has `status` (200 to 599), `retry_after_s` (or null), `delay_ms` (0 to 600000)
 //! and `next` (number of requests, or null for all).
 
-use std::{sync::Arc, time::Duration};
+use std::sync::Arc;
 
 use axum::{
     Json, Router,
@@ -71,12 +70,6 @@ use crate::{
     webhook::Webhook,
 };
 
-/// Streams at the same time. A browser opens one for each page.
-const STREAMS: usize = 16;
-/// Other answers at the same time. The largest has about 14 MiB.
-const ANSWERS: usize = 8;
-const WAIT_FOR_ANSWER: Duration = Duration::from_secs(5);
-
 #[derive(Clone)]
 struct Shared {
     state: Arc<state::State>,
@@ -98,17 +91,15 @@ pub(crate) fn router(state: Arc<state::State>, shutdown: Shutdown) -> Router {
         shutdown,
         searching: Arc::default(),
     };
-    let slots = |slots| middleware::from_fn_with_state(slots, limited);
+    let answers = middleware::from_fn_with_state(Slots::for_answers(), limited);
+    let streams = middleware::from_fn_with_state(Slots::for_streams(), limited);
     let own = Router::new()
         .route("/api/deliveries", get(all).delete(clear))
         .route("/api/deliveries/{number}", get(one))
         .route("/api/deliveries/{number}/body", get(bytes))
         .route("/api/search", get(search))
-        .route_layer(slots(Slots::new(ANSWERS, WAIT_FOR_ANSWER)))
-        .route(
-            "/api/stream",
-            get(stream).layer(slots(Slots::new(STREAMS, Duration::ZERO))),
-        )
+        .route_layer(answers)
+        .route("/api/stream", get(stream).layer(streams))
         .route("/api/rule", axum::routing::put(set_rule).delete(end_rule))
         .route("/{file}", get(page::file))
         .fallback(async || not_found())

@@ -25,6 +25,12 @@ use wahook_runtime::problem::Problem;
 /// than that, so an unread answer keeps its slot.
 const PART: usize = 64 << 10;
 
+/// Streams at the same time. A browser opens one for each page.
+const STREAMS: usize = 16;
+/// Other answers at the same time. The largest has about 14 MiB.
+const ANSWERS: usize = 8;
+const WAIT_FOR_ANSWER: Duration = Duration::from_secs(5);
+
 /// Number of answers that clients may read at the same time. An answer has its slot until its last
 /// part is written, or until the client is gone.
 #[derive(Debug, Clone)]
@@ -35,7 +41,15 @@ pub(crate) struct Slots {
 }
 
 impl Slots {
-    pub(crate) fn new(count: usize, patience: Duration) -> Self {
+    pub(crate) fn for_streams() -> Self {
+        Self::new(STREAMS, Duration::ZERO)
+    }
+
+    pub(crate) fn for_answers() -> Self {
+        Self::new(ANSWERS, WAIT_FOR_ANSWER)
+    }
+
+    fn new(count: usize, patience: Duration) -> Self {
         Self {
             free: Arc::new(Semaphore::new(count)),
             patience,

@@ -287,4 +287,6 @@ fn read_events(table: &mut Table<'_, '_>) -> Vec<EventPattern> {
 }
 
 #[cfg(test)]
+mod hostile;
+#[cfg(test)]
 mod tests;
