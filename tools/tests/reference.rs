@@ -14,7 +14,7 @@ use wahook_runtime::{Setting, Settings, program};
 use wahook_tests::workspace;
 
 /// Settings that `docker-compose.yml` sets itself, and the reason.
-const FIXED: [(&str, &str); 3] = [
+const FIXED: [(&str, &str); 2] = [
     (
         "PRODUCER_LISTEN",
         "the image listens on every interface; PRODUCER_PUBLISH is the host's address",
@@ -23,10 +23,14 @@ const FIXED: [(&str, &str); 3] = [
         "CONSUMER_LISTEN",
         "the image listens on every interface; Prometheus expects the port",
     ),
-    ("MONGODB_URI", "the service mongo"),
 ];
 /// Settings in a file that the service `secrets` writes.
-const IN_A_FILE: [&str; 3] = ["AMQP_URL", "PRODUCER_TOKEN", "WEBHOOK_SECRET"];
+const IN_A_FILE: [&str; 4] = [
+    "AMQP_URL",
+    "MONGODB_URI",
+    "PRODUCER_TOKEN",
+    "WEBHOOK_SECRET",
+];
 
 const BROKER: (&str, &str) = ("AMQP_URL", "amqp://127.0.0.1");
 const WEBHOOK: (&str, &str) = ("WEBHOOK_URL", "https://example.com/hook");

@@ -3,6 +3,8 @@
 
 mod batch_sender;
 mod batches;
+#[cfg(test)]
+mod hostile;
 mod patience;
 mod position;
 mod progress;

@@ -27,6 +27,7 @@ mod request;
 mod search;
 mod settings;
 mod shape;
+mod slots;
 mod state;
 pub mod verify;
 mod webhook;

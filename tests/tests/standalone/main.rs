@@ -4,6 +4,7 @@ mod crashes;
 mod dead;
 mod freeze;
 mod full_disk;
+mod hostile;
 mod life;
 mod measured;
 mod memory;

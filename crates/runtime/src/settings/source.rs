@@ -126,3 +126,6 @@ fn malformed(file: &str, text: &str, error: &dotenvy::Error) -> SettingFault {
         format!("{place} is not NAME=value (quote a value that contains spaces or quotes)");
     SettingFault::new(file, problem, None)
 }
+
+#[cfg(test)]
+mod hostile;
