@@ -15,13 +15,14 @@ use tokio::sync::{oneshot, watch};
 use wahook_delivery_log::{LogUnavailable, WriteReport};
 use wahook_domain::{AttemptResult, DeliveryRecord, EndpointName, EventId, UnixMillis};
 use wahook_queue::{
-    DeathReason, LinkState, Topology,
+    DeathReason, LinkState, PublishError, Topology,
     local::{Command, SharedQueue, Tag},
 };
 use wahook_runtime::clock;
 
 use crate::{
     batch::{BatchWriter, Change, Outcome},
+    damage::Damage,
     declared,
     error::unavailable,
     messages,
@@ -83,6 +84,7 @@ pub(crate) struct Engine {
     removed_at: Instant,
     /// Error of the last transaction, if it failed.
     write_error: Option<String>,
+    damage: Damage,
     clocks: (UnixMillis, Instant),
 }
 
@@ -121,6 +123,7 @@ impl Engine {
             retention_days: None,
             removed_at: Instant::now(),
             write_error: None,
+            damage: Damage::default(),
             clocks: (clock::now(), Instant::now()),
         })
     }
@@ -137,7 +140,7 @@ impl Engine {
             if self.write_error.is_none()
                 && let Err(error) = self.refill(now)
             {
-                tracing::warn!(%error, "messages could not be read from the data file");
+                self.record_read_error(&error);
             }
             self.queues.deliver(&self.shared);
         }
@@ -171,6 +174,9 @@ impl Engine {
 
     /// Returns the time until the next message is due, at most [`TICK`].
     fn next_wait(&self) -> Duration {
+        if self.fault().is_some() {
+            return TICK;
+        }
         match messages::next_due(&self.db) {
             Ok(Some(due)) => due.since(clock::now()).min(TICK),
             _ => TICK,
@@ -190,6 +196,9 @@ impl Engine {
                 answer,
             } => {
                 let found = records::find(&self.db, &id, &endpoint);
+                if let Err(error) = &found {
+                    self.record_read_error(error);
+                }
                 let _ = answer.send(found.map_err(unavailable));
             }
             Request::Retain { days, answer } => {
@@ -198,9 +207,9 @@ impl Engine {
                 let _ = answer.send(stored.map_err(unavailable));
             }
             Request::Ping(answer) => {
-                let _ = answer.send(match &self.write_error {
+                let _ = answer.send(match self.fault() {
                     None => Ok(()),
-                    Some(reason) => Err(LogUnavailable::File(reason.clone())),
+                    Some(reason) => Err(LogUnavailable::File(reason.to_owned())),
                 });
             }
             Request::Stop => {}
@@ -218,6 +227,10 @@ impl Engine {
             }
             Command::Publish(outgoing, confirm) => {
                 self.unconfirmed.fetch_sub(1, Ordering::Relaxed);
+                if self.damage.reason().is_some() {
+                    let _ = confirm.send(Err(PublishError::Refused));
+                    return None;
+                }
                 return Change::publish(*outgoing, confirm, &self.topology);
             }
             Command::Settle(tag, settlement) => return Some(Change::Settle(tag, settlement)),
@@ -228,13 +241,16 @@ impl Engine {
                 let _ = answer.send(count.try_into().unwrap_or(u32::MAX));
             }
             Command::Depth(queue, answer) => {
-                let depth = messages::count(&self.db, &queue).unwrap_or_default();
+                let depth = messages::count(&self.db, &queue).unwrap_or_else(|error| {
+                    self.record_read_error(&error);
+                    0
+                });
                 let leased = self.queues.leased_count(&queue);
                 let _ = answer.send(depth.saturating_sub(leased));
             }
             Command::Take(queue, answer) => {
                 if let Err(error) = self.refill_one(&queue) {
-                    tracing::warn!(%error, "messages could not be read from the data file");
+                    self.record_read_error(&error);
                 }
                 // If the receiver is gone, dropping the message requeues it.
                 let _ = answer.send(self.queues.lease_one(&queue, &self.shared));
@@ -245,7 +261,10 @@ impl Engine {
 
     /// Writes all changes in one transaction and replies to their callers.
     fn write(&mut self, changes: Vec<Change>, now: UnixMillis) -> rusqlite::Result<()> {
-        let next_due = messages::next_due(&self.db).unwrap_or_default();
+        let next_due = messages::next_due(&self.db).unwrap_or_else(|error| {
+            self.record_read_error(&error);
+            None
+        });
         let is_due = next_due.is_some_and(|due| due <= now);
         let removes = self.is_removal_due();
         if changes.is_empty() && !is_due && !removes && self.write_error.is_none() {
@@ -372,12 +391,15 @@ impl Engine {
         }
     }
 
-    /// Loads messages for all queues that need a refill.
+    /// Loads messages for all queues that need a refill. Returns the first error, after all
+    /// queues.
     fn refill(&mut self, now: UnixMillis) -> rusqlite::Result<()> {
+        let mut refilled = Ok(());
         for (queue, cursor) in self.queues.needing_refill() {
-            self.load(&queue, cursor, READ_BATCH, now)?;
+            let loaded = self.load(&queue, cursor, READ_BATCH, now);
+            refilled = refilled.and(loaded);
         }
-        Ok(())
+        refilled
     }
 
     fn refill_one(&mut self, queue: &str) -> rusqlite::Result<()> {
@@ -452,19 +474,44 @@ impl Engine {
 
     /// Logs when the data file becomes unwritable or writable, and updates the link state.
     fn record_write_error(&mut self, error: Option<rusqlite::Error>) {
+        if let Some(error) = &error
+            && self.damage.observe(error)
+        {
+            self.publish_fault();
+        }
         let write_error = error.map(|error| error.to_string());
         if write_error.is_some() == self.write_error.is_some() {
             return;
         }
         match &write_error {
+            // Logged, and permanent.
+            _ if self.damage.reason().is_some() => {}
             Some(reason) => {
                 tracing::error!(reason, "data file not writable, rejecting events");
             }
             None => tracing::info!("data file writable again, accepting events"),
         }
-        self.link
-            .send_modify(|link| link.blocked = write_error.clone());
         self.write_error = write_error;
+        self.publish_fault();
+    }
+
+    /// Logs a read error; after damage of the file, rejects events from now on.
+    fn record_read_error(&mut self, error: &rusqlite::Error) {
+        if self.damage.observe(error) {
+            self.publish_fault();
+        } else if self.damage.reason().is_none() {
+            tracing::warn!(%error, "messages could not be read from the data file");
+        }
+    }
+
+    /// Returns the reason for rejecting events, if there is one.
+    fn fault(&self) -> Option<&str> {
+        self.damage.reason().or(self.write_error.as_deref())
+    }
+
+    fn publish_fault(&self) {
+        let fault = self.fault().map(str::to_owned);
+        self.link.send_modify(|link| link.blocked = fault);
     }
 
     /// Returns the wall clock time. If the clock was set, shifts the due times of waiting

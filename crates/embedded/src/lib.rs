@@ -9,13 +9,18 @@
 //! are delivered again, marked as redelivered.
 
 mod batch;
+mod check;
 mod columns;
 mod contents;
+mod damage;
 mod dead_letters;
 mod declared;
+mod destination;
 mod engine;
 mod error;
 mod file_lock;
+mod files;
+mod identity;
 mod log;
 mod messages;
 mod migration;
@@ -27,8 +32,10 @@ mod retention;
 mod schema;
 mod store;
 
+pub use check::{Depth, check};
 pub use contents::{Amounts, Contents, FoundMessage, LogRecord, MessageTable, Position};
 pub use dead_letters::open_dead_letters;
+pub use destination::Destination;
 pub use error::OpenError;
 pub use log::EmbeddedLog;
 pub use reader::EmbeddedReader;

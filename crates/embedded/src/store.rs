@@ -17,11 +17,12 @@ use wahook_queue::{
 };
 
 use crate::{
+    destination::{self, Destination},
     engine::{Engine, MAX_UNCONFIRMED, Request},
     error::OpenError,
     file_lock::FileLock,
     log::EmbeddedLog,
-    open,
+    open::{self, Opened},
 };
 
 /// Open data file with its thread. Dropping it executes all pending requests and closes the
@@ -46,7 +47,21 @@ impl Store {
     /// # Errors
     /// If another process has it open, or it can't be created, read or written.
     pub fn open(path: &Path) -> Result<Self, OpenError> {
+        Self::start(path, open::open(path)?)
+    }
+
+    /// Opens the file as [`Self::open`], for deliveries to a destination.
+    ///
+    /// # Errors
+    /// As [`Self::open`], and if the destination is the test receiver and the file holds
+    /// events for a webhook.
+    pub fn open_for(path: &Path, destination: &Destination) -> Result<Self, OpenError> {
         let opened = open::open(path)?;
+        destination::enter(&opened.db, path, destination)?;
+        Self::start(path, opened)
+    }
+
+    fn start(path: &Path, opened: Opened) -> Result<Self, OpenError> {
         let (requests, receiver) = mpsc::channel();
         let (link_sender, link) = watch::channel(LinkState::default());
         link_sender.send_modify(LinkState::connected);

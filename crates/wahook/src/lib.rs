@@ -2,6 +2,7 @@
 //! settings, signatures, retries and metrics are those of the distributed deployment.
 
 mod banner;
+pub mod check;
 pub mod export;
 pub mod own_log;
 mod settings;
@@ -12,16 +13,17 @@ use anyhow::Context;
 use std::{path::PathBuf, sync::Arc};
 use tokio::task::spawn_blocking;
 use wahook_consumer::{Backends, Consumer};
-use wahook_embedded::{OpenError, Store};
+use wahook_embedded::{Destination, OpenError, Store};
 use wahook_receiver::Receiver;
 use wahook_runtime::Shutdown;
 
 /// Runs until `shutdown`, then drains requests in flight and closes the file.
 ///
 /// # Errors
-/// If the file is in use or unusable, or an address can't be bound.
+/// If the file is in use, unusable or holds events for a webhook while none is configured, or an
+/// address can't be bound.
 pub async fn run(settings: StandaloneSettings, shutdown: Shutdown) -> anyhow::Result<()> {
-    let store = open(settings.data.clone()).await?;
+    let store = open(settings.data.clone(), settings.destination()).await?;
     let banner = banner::of(&settings);
     // Bind the receiver before the first delivery.
     let receiver = match settings.receiver {
@@ -56,9 +58,10 @@ pub async fn run(settings: StandaloneSettings, shutdown: Shutdown) -> anyhow::Re
     worked.map(drop)
 }
 
-async fn open(data: PathBuf) -> anyhow::Result<Store> {
+async fn open(data: PathBuf, destination: Destination) -> anyhow::Result<Store> {
     let path = std::path::absolute(&data).unwrap_or(data);
     tracing::info!(path = %path.display(), "opening data file");
-    let opened: Result<Store, OpenError> = spawn_blocking(move || Store::open(&path)).await?;
+    let opened = spawn_blocking(move || Store::open_for(&path, &destination));
+    let opened: Result<Store, OpenError> = opened.await?;
     Ok(opened?)
 }
