@@ -10,8 +10,12 @@
 )]
 
 mod crashes;
+mod damage;
 mod dead;
+mod files;
 mod full_disk;
+mod hostile_producer;
+mod import_files;
 mod life;
 mod migration;
 mod poison;
