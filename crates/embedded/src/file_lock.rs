@@ -8,7 +8,7 @@ use std::{
 
 use wahook_runtime::private_file;
 
-use crate::error::OpenError;
+use crate::{error::OpenError, files};
 
 /// Exclusive lock of a data file, released on drop and when the process ends.
 ///
@@ -29,7 +29,7 @@ impl FileLock {
         let refused = |error| OpenError::Lock(path.to_owned(), error);
         let file = private_file::open_or_create(&name)
             .map_err(|error| OpenError::of_file(name.clone(), error))?;
-        private_file::tighten(&name).map_err(refused)?;
+        files::tighten_one(&name)?;
         match file.try_lock() {
             Ok(()) => Ok(Self(file)),
             Err(TryLockError::WouldBlock) => Err(OpenError::InUse(path.to_owned())),

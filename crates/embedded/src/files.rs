@@ -46,15 +46,21 @@ pub(crate) fn check_owner_or_root(path: &Path) -> Result<(), OpenError> {
 /// Takes the permissions of other users from all files.
 pub(crate) fn tighten(path: &Path) -> Result<(), OpenError> {
     for file in existing(path) {
-        let tightened = private_file::tighten(&file);
-        let tightened = tightened.map_err(|error| OpenError::Lock(file.clone(), error))?;
-        if let Some(mode) = tightened {
-            tracing::warn!(
-                path = %file.display(),
-                "file was accessible to other users, mode {mode:o} reduced to {:o}",
-                mode & !0o077
-            );
-        }
+        tighten_one(&file)?;
+    }
+    Ok(())
+}
+
+/// Takes the permissions of other users from a file, and logs it.
+pub(crate) fn tighten_one(file: &Path) -> Result<(), OpenError> {
+    let tightened = private_file::tighten(file);
+    let tightened = tightened.map_err(|error| OpenError::Lock(file.to_owned(), error))?;
+    if let Some(mode) = tightened {
+        tracing::warn!(
+            path = %file.display(),
+            "file was accessible to other users, mode {mode:o} reduced to {:o}",
+            mode & !0o077
+        );
     }
     Ok(())
 }
