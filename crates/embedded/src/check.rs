@@ -1,6 +1,6 @@
 //! Integrity check of a data file, for the command `check`.
 
-use std::path::Path;
+use std::{fs, path::Path};
 
 use rusqlite::Connection;
 
@@ -34,6 +34,31 @@ pub fn check(path: &Path, depth: Depth) -> Result<Vec<String>, OpenError> {
         Err(OpenError::Database(_, error)) if is_damage(&error) => Ok(vec![error.to_string()]),
         problems => problems,
     }
+}
+
+/// Rewrites the file without free pages, and lets it give back space from now on. Needs free
+/// disk space of twice its size. Returns its size in bytes, before and after.
+///
+/// # Errors
+/// If the file does not exist, is in use, can't be written, or was not written by wahook.
+pub fn compact(path: &Path) -> Result<(u64, u64), OpenError> {
+    if !path.exists() {
+        return Err(OpenError::Missing(path.to_owned()));
+    }
+    let size = || {
+        let found = fs::metadata(path).map_err(|error| OpenError::Lock(path.to_owned(), error));
+        found.map(|found| found.len())
+    };
+    let before = size()?;
+    let opened = open::open(path)?;
+    let unusable = |error| OpenError::Database(path.to_owned(), error);
+    // The copy may be larger than the memory.
+    let rewrite = "PRAGMA temp_store = FILE; VACUUM; PRAGMA wal_checkpoint(TRUNCATE);";
+    opened
+        .db
+        .execute_batch(&format!("{}{rewrite}", open::GIVE_BACK_SPACE))
+        .map_err(unusable)?;
+    Ok((before, size()?))
 }
 
 fn problems(db: &Connection, depth: Depth) -> rusqlite::Result<Vec<String>> {

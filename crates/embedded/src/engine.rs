@@ -27,6 +27,7 @@ use crate::{
     error::unavailable,
     messages,
     queues::{Queues, Ready},
+    reclaim::Reclaim,
     records, retention,
 };
 
@@ -85,6 +86,7 @@ pub(crate) struct Engine {
     /// Error of the last transaction, if it failed.
     write_error: Option<String>,
     damage: Damage,
+    reclaim: Reclaim,
     clocks: (UnixMillis, Instant),
 }
 
@@ -124,6 +126,7 @@ impl Engine {
             removed_at: Instant::now(),
             write_error: None,
             damage: Damage::default(),
+            reclaim: Reclaim::new(),
             clocks: (clock::now(), Instant::now()),
         })
     }
@@ -143,6 +146,11 @@ impl Engine {
                 self.record_read_error(&error);
             }
             self.queues.deliver(&self.shared);
+            if self.fault().is_none()
+                && let Err(error) = self.reclaim.step(&self.db)
+            {
+                tracing::warn!(%error, "free space of the data file was not returned");
+            }
         }
         if let Err(error) = self.db.execute_batch("PRAGMA wal_checkpoint(TRUNCATE)") {
             tracing::debug!(%error, "final checkpoint failed");
@@ -177,9 +185,10 @@ impl Engine {
         if self.fault().is_some() {
             return TICK;
         }
+        let limit = self.reclaim.wait().unwrap_or(TICK);
         match messages::next_due(&self.db) {
-            Ok(Some(due)) => due.since(clock::now()).min(TICK),
-            _ => TICK,
+            Ok(Some(due)) => due.since(clock::now()).min(limit),
+            _ => limit,
         }
     }
 

@@ -3,8 +3,10 @@
 use std::{path::Path, time::Duration};
 
 use rusqlite::{Connection, OpenFlags};
+use wahook_runtime::clock;
 
 use crate::{
+    delays,
     error::OpenError,
     file_lock::FileLock,
     files,
@@ -26,6 +28,9 @@ const SETTINGS: &str = "
     PRAGMA journal_size_limit = 67108864;
     PRAGMA cache_size = -16384;
     PRAGMA temp_store = MEMORY;";
+
+/// Free pages can be returned to the disk, in steps.
+pub(crate) const GIVE_BACK_SPACE: &str = "PRAGMA auto_vacuum = INCREMENTAL;";
 
 /// Connection to a file of wahook, or to an empty one.
 struct Connected {
@@ -57,11 +62,23 @@ pub(crate) fn open(path: &Path) -> Result<Opened, OpenError> {
 /// Creates or migrates the tables, and marks the file.
 fn prepare(connected: Connected) -> rusqlite::Result<Connection> {
     let mut db = connected.db;
+    if connected.identity == Identity::New {
+        // Before the first table, or it has no effect.
+        db.execute_batch(GIVE_BACK_SPACE)?;
+    }
     db.execute_batch(SETTINGS)?;
     if connected.version < VERSION {
         migration::migrate(&mut db)?;
     }
     db.execute_batch(ADDITIONS)?;
+    delays::add_column(&db)?;
+    let clamped = delays::clamp(&db, clock::now())?;
+    if clamped > 0 {
+        tracing::warn!(
+            clamped,
+            "clock was set back while stopped, due times adjusted"
+        );
+    }
     if connected.identity != Identity::Marked {
         identity::mark(&db)?;
     }
@@ -83,6 +100,7 @@ pub(crate) fn open_shared(path: &Path) -> Result<Connection, OpenError> {
     let unusable = |error| OpenError::Database(path.to_owned(), error);
     db.execute_batch(SETTINGS).map_err(unusable)?;
     db.execute_batch(ADDITIONS).map_err(unusable)?;
+    delays::add_column(&db).map_err(unusable)?;
     Ok(db)
 }
 

@@ -33,6 +33,7 @@ pub(crate) const SCHEMA: &str = "
         id INTEGER PRIMARY KEY,
         due_at INTEGER NOT NULL,
         queue TEXT NOT NULL,
+        delay_ms INTEGER,
         event_id TEXT,
         event TEXT,
         attempt INTEGER,

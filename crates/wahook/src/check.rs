@@ -21,6 +21,12 @@ pub struct CheckArguments {
     /// Read all pages, but do not compare indexes with tables
     #[arg(long)]
     quick: bool,
+    /// Rewrite the file without free space first, while wahook is stopped
+    ///
+    /// Needs free disk space of twice the file's size. Once for a file of an earlier version:
+    /// from then on it gives back space by itself.
+    #[arg(long)]
+    compact: bool,
 }
 
 /// Options and settings of a check.
@@ -28,6 +34,7 @@ pub struct CheckArguments {
 pub struct Check {
     data: PathBuf,
     depth: Depth,
+    compact: bool,
 }
 
 impl CheckArguments {
@@ -42,7 +49,12 @@ impl CheckArguments {
         } else {
             Depth::Full
         };
-        Some(Check { data, depth })
+        let compact = self.compact;
+        Some(Check {
+            data,
+            depth,
+            compact,
+        })
     }
 }
 
@@ -51,10 +63,23 @@ impl CheckArguments {
 /// # Errors
 /// If the file does not exist, can't be opened, or was not written by wahook.
 pub async fn run(check: Check, _: Shutdown) -> anyhow::Result<bool> {
-    let Check { data, depth } = check;
+    let Check {
+        data,
+        depth,
+        compact,
+    } = check;
     let shown = data.display().to_string();
-    let problems = spawn_blocking(move || wahook_embedded::check(&data, depth)).await??;
     let mut out = stdout();
+    if compact {
+        let data = data.clone();
+        let compacted = spawn_blocking(move || wahook_embedded::compact(&data));
+        let (before, after) = compacted.await??;
+        writeln!(
+            out,
+            "{shown} compacted: {before} bytes before, {after} after"
+        )?;
+    }
+    let problems = spawn_blocking(move || wahook_embedded::check(&data, depth)).await??;
     for problem in &problems {
         writeln!(out, "{}", printable(problem))?;
     }

@@ -23,6 +23,12 @@ use wahook_runtime::Shutdown;
 /// If the file is in use, unusable or holds events for a webhook while none is configured, or an
 /// address can't be bound.
 pub async fn run(settings: StandaloneSettings, shutdown: Shutdown) -> anyhow::Result<()> {
+    if settings.receiver.is_none() && settings.delivery.log_retention_days.is_none() {
+        tracing::warn!(
+            "LOG_RETENTION_DAYS is not set: delivery records are kept, and the data file grows; \
+             set it, for example to 90"
+        );
+    }
     let store = open(settings.data.clone(), settings.destination()).await?;
     let banner = banner::of(&settings);
     // Bind the receiver before the first delivery.

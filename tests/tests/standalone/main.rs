@@ -19,6 +19,7 @@ mod import_files;
 mod life;
 mod migration;
 mod poison;
+mod space;
 mod start;
 mod system;
 mod watch;
