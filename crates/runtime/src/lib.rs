@@ -10,6 +10,7 @@ pub mod metrics;
 pub mod moment;
 pub mod ops;
 pub mod printable;
+pub mod private_file;
 pub mod problem;
 pub mod program;
 pub mod settings;

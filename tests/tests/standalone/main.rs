@@ -1,16 +1,21 @@
 //! `wahook`: the whole system in one process, and its data file.
 
 mod crashes;
+mod damage;
 mod dead;
+mod files;
 mod freeze;
 mod full_disk;
 mod hostile;
+mod hostile_producer;
+mod import_files;
 mod life;
 mod measured;
 mod memory;
 mod migration;
 mod poison;
 mod reconcile;
+mod space;
 mod start;
 mod system;
 mod watch;

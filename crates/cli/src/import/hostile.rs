@@ -12,6 +12,7 @@ use wahook_hostile::{cases, damaged};
 use super::{
     source::Source,
     stamp::{append_stamped, needs_stamp},
+    used_files::UsedFiles,
 };
 
 const FILES: &[&str] = &[
@@ -24,7 +25,8 @@ const FILES: &[&str] = &[
 ];
 
 fn lines(path: &Path) -> Option<Vec<Vec<u8>>> {
-    let mut source = Source::open(path).ok()?.start_at(1, 0).ok()?;
+    let opened = Source::open(path, &mut UsedFiles::default()).ok()?;
+    let mut source = opened.start_at(1, 0).ok()?;
     let mut lines = Vec::new();
     while let Some(line) = source.next().ok()? {
         lines.push(line.text);

@@ -35,13 +35,13 @@ proptest! {
             prop_assert!(fault.to_string().contains("wahook-hostile-env"), "{}", fault);
         }
         let lines = content.split(|byte| *byte == b'\n').count();
-        prop_assert!(faults.len() <= lines && source.0.len() <= lines);
+        prop_assert!(faults.len() <= lines && source.values.len() <= lines);
     }
 
     #[test]
     fn hostile_value_in_single_quotes_is_read_unchanged(value in "[^'\\\\\\n\\r\\x00]{0,60}") {
         let (source, faults) = read("quoted-env", format!("NAME='{value}'\n").as_bytes());
         prop_assert!(faults.is_empty(), "{:?}", faults);
-        prop_assert_eq!(source.0.get("NAME"), Some(&Some(value)));
+        prop_assert_eq!(source.values.get("NAME"), Some(&Some(value)));
     }
 }
