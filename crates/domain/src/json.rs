@@ -13,6 +13,7 @@
 //! - strings escape `"`, `\`, control characters and lone surrogates, and
 //!   nothing else.
 
+mod cost;
 mod fault;
 mod node;
 mod object;
@@ -21,9 +22,10 @@ mod print;
 mod string;
 mod text;
 
+pub use cost::tree_bytes;
 pub use fault::{JsonFault, JsonFaultKind};
 pub use node::Node;
 pub use object::Object;
-pub use parse::{MAX_DEPTH, parse, parse_with_depth};
+pub use parse::{MAX_DEPTH, parse, parse_outline, parse_with_depth};
 pub use print::print;
 pub use text::Text;

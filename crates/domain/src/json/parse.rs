@@ -27,6 +27,19 @@ pub fn parse(text: &[u8]) -> Result<Node<'_>, JsonFault> {
 /// # Errors
 /// As [`parse`].
 pub fn parse_with_depth(text: &[u8], max_depth: u8) -> Result<Node<'_>, JsonFault> {
+    run(text, max_depth, max_depth)
+}
+
+/// Checks a JSON text as [`parse`] does, but keeps only the outermost array or object: those
+/// in it are empty. Needs little memory, however many values the text has.
+///
+/// # Errors
+/// As [`parse`].
+pub fn parse_outline(text: &[u8]) -> Result<Node<'_>, JsonFault> {
+    run(text, MAX_DEPTH, 1)
+}
+
+fn run(text: &[u8], max_depth: u8, kept_depth: u8) -> Result<Node<'_>, JsonFault> {
     let text = std::str::from_utf8(text).map_err(|error| JsonFault {
         offset: error.valid_up_to(),
         kind: JsonFaultKind::NotUtf8,
@@ -37,6 +50,7 @@ pub fn parse_with_depth(text: &[u8], max_depth: u8) -> Result<Node<'_>, JsonFaul
         at: 0,
         depth: 0,
         max_depth,
+        kept_depth,
     };
     let node = parser.value("a value")?;
     match parser.peek() {
@@ -51,6 +65,8 @@ struct Parser<'a> {
     at: usize,
     depth: u8,
     max_depth: u8,
+    /// Items of arrays and objects below this depth are checked and dropped.
+    kept_depth: u8,
 }
 
 impl<'a> Parser<'a> {
@@ -97,7 +113,10 @@ impl<'a> Parser<'a> {
             if !self.consume(b':') {
                 return Err(self.expected("':'"));
             }
-            object.insert(key, self.value("a value")?);
+            let value = self.value("a value")?;
+            if self.depth <= self.kept_depth {
+                object.insert(key, value);
+            }
             if self.consume(b'}') {
                 return Ok(object.finish());
             }
@@ -115,7 +134,10 @@ impl<'a> Parser<'a> {
         }
         let mut expected = "a value or ']'";
         loop {
-            items.push(self.value(expected)?);
+            let item = self.value(expected)?;
+            if self.depth <= self.kept_depth {
+                items.push(item);
+            }
             if self.consume(b']') {
                 return Ok(items);
             }
@@ -282,5 +304,20 @@ mod tests {
             panic!()
         };
         assert!(zero.is_sign_positive());
+    }
+
+    #[test]
+    fn outline_has_the_outer_members_and_the_same_faults() {
+        let text = br#"{"a":{"b":[1]},"c":[[2]],"d":"e","a":{}}"#;
+        let Node::Object(members) = parse_outline(text).unwrap() else {
+            panic!("an object");
+        };
+        assert_eq!(members.len(), 3);
+        assert_eq!(members.get("a"), Some(&Node::Object(Object::default())));
+        assert_eq!(members.get("c"), Some(&Node::Array(Vec::new())));
+        assert_eq!(members.get("d"), Some(&Node::Text(Text::new("e"))));
+        for text in [r#"{"a":[1,]}"#, r#"{"a":{"b":}}"#, "[[[", &"[".repeat(65)] {
+            assert_eq!(parse_outline(text.as_bytes()), parse(text.as_bytes()));
+        }
     }
 }
