@@ -8,8 +8,9 @@ mod toml_table;
 mod url;
 
 use std::{fmt, str::FromStr};
-use wahook_runtime::{ListenAddress, Settings};
+use wahook_runtime::{ListenAddress, Settings, guard::AllowedHosts};
 
+pub(crate) use declared::CONSUMER_ALLOWED_HOSTS;
 use declared::{
     CONSUMER_LISTEN, LOG_RETENTION_DAYS, ONE_ENDPOINT, WEBHOOK_ALLOW_HTTP, WEBHOOK_BLOCK_PRIVATE,
     WEBHOOK_CIRCUIT,
@@ -29,6 +30,8 @@ pub struct DeliverySettings {
     pub log_retention_days: Option<u32>,
     /// `CONSUMER_LISTEN`
     pub listen: ListenAddress,
+    /// `CONSUMER_ALLOWED_HOSTS`
+    pub allowed_hosts: AllowedHosts,
 }
 
 /// Endpoints at the start, and the file from which they are reloaded.
@@ -47,10 +50,12 @@ impl DeliverySettings {
         let endpoints = Endpoints::read(settings);
         let log_retention_days = settings.value(&LOG_RETENTION_DAYS);
         let listen = Self::read_listen(settings);
+        let allowed_hosts = settings.value(&CONSUMER_ALLOWED_HOSTS);
         Some(Self {
             endpoints: endpoints?,
             log_retention_days,
             listen: listen?,
+            allowed_hosts: allowed_hosts.unwrap_or_default(),
         })
     }
 

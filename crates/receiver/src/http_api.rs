@@ -51,13 +51,15 @@ use axum::{
 };
 use serde::Deserialize;
 use serde_json::{Value, json};
-use wahook_runtime::{Shutdown, problem::Problem};
+use wahook_runtime::{
+    Shutdown,
+    guard::{self, Refused},
+    problem::Problem,
+};
 
 use crate::{
     answer::Rule,
-    feed,
-    guard::{self, Refused},
-    page,
+    feed, page,
     search::contains_text,
     shape::{Detail, RuleShape, Update},
     state,

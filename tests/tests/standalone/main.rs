@@ -11,7 +11,9 @@
 
 mod crashes;
 mod dead;
+mod front;
 mod full_disk;
+mod large_events;
 mod life;
 mod migration;
 mod poison;

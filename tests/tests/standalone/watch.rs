@@ -24,6 +24,7 @@ async fn run(system: &System, arguments: &[&str]) -> Ran {
 async fn ended(system: &System, event: &str, status: &str) -> String {
     let answer = http_client().unwrap();
     let answer = answer.post(format!("{}/v1/events", system.events));
+    let answer = answer.header("content-type", "application/json");
     let answer = answer.body(json!({ "event": event }).to_string()).send();
     let answer: Value =
         serde_json::from_slice(&answer.await.unwrap().bytes().await.unwrap()).unwrap();

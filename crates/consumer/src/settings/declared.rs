@@ -33,6 +33,7 @@ pub const SETTINGS: &[Setting] = &[
     WEBHOOK_BLOCK_PRIVATE,
     LOG_RETENTION_DAYS,
     CONSUMER_LISTEN,
+    CONSUMER_ALLOWED_HOSTS,
 ];
 
 /// Settings of the single endpoint; invalid together with a file.
@@ -171,4 +172,13 @@ pub(super) const CONSUMER_LISTEN: Setting = Setting {
     example: "0.0.0.0:9091",
     help: "address and port of the consumer's /livez, /readyz and /metrics",
     meaning: "address of `/livez`, `/readyz`, `/metrics`",
+};
+
+pub(crate) const CONSUMER_ALLOWED_HOSTS: Setting = Setting {
+    name: "CONSUMER_ALLOWED_HOSTS",
+    kind: Kind::Text("host names, separated by commas"),
+    default: DefaultValue::None,
+    example: "wahook.internal",
+    help: "further host names for CONSUMER_LISTEN on loopback",
+    meaning: "as `PRODUCER_ALLOWED_HOSTS`, for `CONSUMER_LISTEN`",
 };
