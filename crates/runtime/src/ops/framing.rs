@@ -30,7 +30,7 @@ pub(super) fn check(version: Version, headers: &HeaderMap) -> Result<(), Problem
             "send the body with `Content-Length`, or with `Transfer-Encoding: chunked` alone",
         ));
     }
-    if headers.contains_key(TE) && codings(headers, &TE).any(|coding| is_chunked(coding)) {
+    if headers.contains_key(TE) && codings(headers, &TE).any(is_chunked) {
         return Err(malformed("`TE` must not name chunked"));
     }
     Ok(())
