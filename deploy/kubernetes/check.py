@@ -107,12 +107,20 @@ def deployment_faults(document, settings):
         yield "can use the API of the cluster"
     if re.search(r":latest$|/[^:]*$|^[^:]*$", container["image"]):
         yield f"image {container['image']} has no version"
-    if "memory" not in container.get("resources", {}).get("limits", {}):
+    limit = container.get("resources", {}).get("limits", {}).get("memory")
+    if not limit:
         yield "has no memory limit"
+    budget = environment.get("PRODUCER_MEMORY_BUDGET_BYTES")
+    if budget and limit and mebibytes(limit) < 2 * int(budget) / 2**20:
+        yield f"has a memory limit of {limit}, but needs twice PRODUCER_MEMORY_BUDGET_BYTES={budget}"
     mounted = {item["path"] for volume in pod["volumes"] for item in volume["secret"]["items"]}
     named = {pathlib.PurePath(value).name for name, value in environment.items() if name.endswith("_FILE")}
     if mounted != named:
         yield f"mounts {mounted}, but its settings name {named}"
+
+
+def mebibytes(quantity):
+    return int(quantity.removesuffix("Mi")) if quantity.endswith("Mi") else 1024 * int(quantity.removesuffix("Gi"))
 
 
 def network_faults(document, deployments):

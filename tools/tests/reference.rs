@@ -14,10 +14,14 @@ use wahook_runtime::{Setting, Settings, program};
 use wahook_tests::workspace;
 
 /// Settings that `docker-compose.yml` sets itself, and the reason.
-const FIXED: [(&str, &str); 2] = [
+const FIXED: [(&str, &str); 3] = [
     (
         "PRODUCER_LISTEN",
         "the image listens on every interface; PRODUCER_PUBLISH is the host's address",
+    ),
+    (
+        "PRODUCER_METRICS_LISTEN",
+        "the image sets a port that Compose does not publish; Prometheus expects it",
     ),
     (
         "CONSUMER_LISTEN",

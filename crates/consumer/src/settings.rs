@@ -8,8 +8,9 @@ mod toml_table;
 mod url;
 
 use std::{fmt, str::FromStr};
-use wahook_runtime::{ListenAddress, Settings};
+use wahook_runtime::{ListenAddress, Settings, guard::AllowedHosts};
 
+pub(crate) use declared::CONSUMER_ALLOWED_HOSTS;
 use declared::{
     CONSUMER_LISTEN, CONSUMER_MEMORY_BUDGET, LOG_RETENTION_DAYS, ONE_ENDPOINT, WEBHOOK_ALLOW_HTTP,
     WEBHOOK_BLOCK_PRIVATE, WEBHOOK_CIRCUIT,
@@ -31,6 +32,8 @@ pub struct DeliverySettings {
     pub listen: ListenAddress,
     /// `CONSUMER_MEMORY_BUDGET`
     pub memory_budget: u64,
+    /// `CONSUMER_ALLOWED_HOSTS`
+    pub allowed_hosts: AllowedHosts,
 }
 
 /// Endpoints at the start, and the file from which they are reloaded.
@@ -50,11 +53,13 @@ impl DeliverySettings {
         let log_retention_days = settings.value(&LOG_RETENTION_DAYS);
         let listen = Self::read_listen(settings);
         let memory_budget = settings.value(&CONSUMER_MEMORY_BUDGET);
+        let allowed_hosts = settings.value(&CONSUMER_ALLOWED_HOSTS);
         Some(Self {
             endpoints: endpoints?,
             log_retention_days,
             listen: listen?,
             memory_budget: memory_budget?,
+            allowed_hosts: allowed_hosts.unwrap_or_default(),
         })
     }
 

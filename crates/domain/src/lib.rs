@@ -19,6 +19,7 @@ pub mod filter;
 pub mod id;
 pub mod json;
 pub mod link;
+pub mod log_limit;
 pub mod outcome;
 pub mod pace;
 pub mod prefetch;

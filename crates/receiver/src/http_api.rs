@@ -56,13 +56,15 @@ use axum::{
 use serde::Deserialize;
 use serde_json::{Value, json};
 use tokio::{sync::Mutex, task::spawn_blocking};
-use wahook_runtime::{Shutdown, problem::Problem};
+use wahook_runtime::{
+    Shutdown,
+    guard::{self, Refused},
+    problem::Problem,
+};
 
 use crate::{
     answer::Rule,
-    feed,
-    guard::{self, Refused},
-    page,
+    feed, page,
     search::{MAX_TEXT, Search},
     shape::{Detail, RuleShape, Update},
     slots::{Slots, limited},

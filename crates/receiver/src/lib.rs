@@ -19,7 +19,6 @@
 mod answer;
 mod curl;
 mod feed;
-mod guard;
 mod history;
 pub mod http_api;
 mod page;

@@ -4,6 +4,7 @@
 pub mod address;
 pub mod age;
 pub mod clock;
+pub mod guard;
 pub mod health;
 pub mod link;
 pub mod metrics;

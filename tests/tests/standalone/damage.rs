@@ -26,6 +26,7 @@ async fn post(system: &System, bytes: usize) -> StatusCode {
         .unwrap()
         .post(format!("{}/v1/events", system.events));
     request
+        .header("content-type", "application/json")
         .body(event.to_string())
         .send()
         .await
