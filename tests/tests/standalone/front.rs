@@ -153,7 +153,7 @@ async fn idle_clients_lock_out_neither_gateways_nor_health_checks() {
         let server = address(&system.events);
         async move {
             let mut stream = TcpStream::connect(server).await?;
-            if n % 2 == 0 {
+            if n.is_multiple_of(2) {
                 // Fails if the connection is closed already.
                 let _closed = stream.write_all(b"GET /livez HTTP/1.1\r\nhost: loc").await;
             }
