@@ -22,14 +22,15 @@ use wahook_producer::{EventServiceSettings, Tokens, metrics::ProducerMetrics};
 use wahook_queue::{
     Broker, LinkState, LocalQueue, PublishError, Publisher, Topology, local::Command,
 };
-use wahook_runtime::ListenAddress;
+use wahook_runtime::{ListenAddress, guard::AllowedHosts};
 
 use crate::wire::Carried;
 
 const TOKEN: &str = "0123456789abcdef0123456789abcdef";
 const BEARER: &str = "Bearer 0123456789abcdef0123456789abcdef";
-/// Default limit of the producer, in bytes.
-const MAX_BODY_BYTES: usize = 1 << 20;
+/// Default limits of the producer, in bytes.
+const MAX_BODY_BYTES: usize = 15 << 20;
+const MEMORY_BUDGET_BYTES: usize = 256 << 20;
 /// Confirm timeout of the producer; never reached here.
 const CONFIRM_LIMIT: Duration = Duration::from_secs(5);
 
@@ -50,8 +51,11 @@ impl Acceptance {
         let (publisher, _) = Publisher::start(broker, "bench", Topology::events(), CONFIRM_LIMIT);
         let settings = EventServiceSettings {
             listen: ListenAddress::loopback(0),
+            metrics_listen: None,
             tokens: Tokens::parse(TOKEN)?,
+            allowed_hosts: AllowedHosts::default(),
             max_body_bytes: MAX_BODY_BYTES,
+            memory_budget_bytes: MEMORY_BUDGET_BYTES,
             validation: Validation::Lenient,
         };
         let metrics = ProducerMetrics::new(&Registry::new())?;

@@ -1,37 +1,94 @@
 #!/bin/sh
-# Writes the secrets from the environment, and generates missing ones, one file each, into the folder
-# that the other containers read. `show` prints the secrets that users need.
+# Writes the secrets from the environment, and generates missing ones, into the folder of all secrets.
+# Then gives each container its own: a folder per service under /run/secrets/for, with files that only
+# the user of that container can read (mode 0400). `show` prints the secrets that users need.
 set -eu
-cd /run/secrets/wahook
+cd "${WAHOOK_SECRETS_ALL:-/run/secrets/wahook}"
+for=${WAHOOK_SECRETS_FOR:-/run/secrets/for}
 
-if [ "${1:-}" = show ]; then
-  for name in producer_token webhook_secret grafana_password; do
+# Users in the images: wahook, RabbitMQ, MongoDB, Grafana.
+wahook=10001:10001
+rabbitmq=999:999
+mongodb=999:999
+grafana=472:0
+
+main() {
+  if [ "${1:-}" = show ]; then
+    show
+  else
+    umask 077
+    write
+    distribute
+  fi
+}
+
+show() {
+  for name in producer_token webhook_secret grafana_password mongodb_uri; do
     printf '%-17s %s\n' "$name" "$(cat "$name")"
   done
-  exit
-fi
-
-# The files are world-readable because each container reads them as another unprivileged user. Access
-# is restricted by the folder.
-umask 022
-keep() {
-  [ -z "$2" ] || printf '%s' "$2" > "$1"
 }
-keep producer_token "${PRODUCER_TOKEN:-}"
-keep webhook_secret "${WEBHOOK_SECRET:-}"
-for name in producer_token webhook_secret grafana_password rabbitmq_password; do
-  if [ ! -s "$name" ]; then
-    od -An -tx1 -N32 /dev/urandom | tr -d ' \n' > "$name.new"
-    mv "$name.new" "$name"
-    echo "generated $name"
-  fi
-done
-password=$(cat rabbitmq_password)
-[ -s amqp_url ] || printf 'amqp://wahook:%s@rabbitmq:5672/%%2f' "$password" > amqp_url
-mkdir -p rabbitmq
-[ -s rabbitmq/wahook.conf ] || cat > rabbitmq/wahook.conf <<CONF
-default_user = wahook
+
+write() {
+  [ -z "${PRODUCER_TOKEN:-}" ] || put producer_token "$PRODUCER_TOKEN"
+  [ -z "${WEBHOOK_SECRET:-}" ] || put webhook_secret "$WEBHOOK_SECRET"
+  for name in producer_token webhook_secret grafana_password rabbitmq_password mongodb_password mongodb_keyfile; do
+    [ -s "$name" ] || generate "$name"
+  done
+  password=$(cat rabbitmq_password)
+  [ -s amqp_url ] || put amqp_url "amqp://wahook:$password@rabbitmq:5672/%2f"
+  [ -s mongodb_uri ] ||
+    put mongodb_uri "mongodb://wahook:$(cat mongodb_password)@mongo:27017/?authSource=admin&replicaSet=rs0"
+  mkdir -p rabbitmq
+  [ -s rabbitmq/wahook.conf ] || put rabbitmq/wahook.conf "default_user = wahook
 default_pass = $password
 loopback_users.guest = true
-log.console = true
-CONF
+log.console = true"
+  # Earlier versions wrote these files readable for every user of the machine.
+  chmod 600 producer_token webhook_secret grafana_password rabbitmq_password mongodb_password mongodb_keyfile \
+    amqp_url mongodb_uri rabbitmq/wahook.conf
+}
+
+distribute() {
+  give producer "$wahook" producer_token amqp_url
+  give consumer "$wahook" webhook_secret amqp_url mongodb_uri
+  give rabbitmq "$rabbitmq" rabbitmq/wahook.conf
+  give mongo "$mongodb" mongodb_password mongodb_keyfile
+  give grafana "$grafana" grafana_password
+  give demo "$wahook" producer_token
+  # Files of `secret_file` in a folder of your own.
+  for name in *; do
+    case $name in
+      producer_token | webhook_secret | grafana_password | rabbitmq_password | amqp_url | mongodb_*) ;;
+      *) [ ! -f "$name" ] || give consumer "$wahook" "$name" ;;
+    esac
+  done
+}
+
+generate() {
+  put "$1" "$(od -An -tx1 -N32 /dev/urandom | tr -d ' \n')"
+  echo "generated $1"
+}
+
+# A file is replaced as a whole, so that no program reads half of it.
+put() {
+  printf '%s' "$2" > "$1.new"
+  mv "$1.new" "$1"
+}
+
+# give SERVICE OWNER FILE...
+give() {
+  to=$for/$1 owner=$2
+  shift 2
+  mkdir -p "$to"
+  for file in "$@"; do
+    name=${file##*/}
+    cp "$file" "$to/$name.new"
+    chown "$owner" "$to/$name.new"
+    chmod 400 "$to/$name.new"
+    mv "$to/$name.new" "$to/$name"
+  done
+  chown "$owner" "$to"
+  chmod 500 "$to"
+}
+
+main "$@"

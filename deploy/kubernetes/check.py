@@ -5,6 +5,7 @@ The schemas do not include KEDA's two kinds. For these only the field names and 
 checked, not KEDA's own schema.
 """
 
+import ipaddress
 import pathlib
 import re
 import sys
@@ -14,6 +15,13 @@ import yaml
 
 HERE = pathlib.Path(__file__).parent
 VERSION = "1.37"
+# Networks that a rule for the Internet must leave out: private ones, and those of cloud metadata.
+PRIVATE = ("10.0.0.0/8", "100.64.0.0/10", "127.0.0.0/8", "169.254.0.0/16", "172.16.0.0/12", "192.168.0.0/16", "fc00::/7", "fe80::/10")
+# Labels of the pods that each program may connect to, and whether it calls webhooks.
+CONNECTS = {
+    "wahook-producer": ({"kube-dns", "rabbitmq"}, False),
+    "wahook-consumer": ({"kube-dns", "rabbitmq", "mongodb"}, True),
+}
 KEDA_FIELDS = {
     "ScaledObject": {"scaleTargetRef", "minReplicaCount", "maxReplicaCount", "pollingInterval", "cooldownPeriod", "triggers"},
     "TriggerAuthentication": {"secretTargetRef"},
@@ -37,9 +45,12 @@ def main():
             faults += [f"{name}: {fault}" for fault in deployment_faults(document, settings)]
         if document["kind"] in ("Service", "PodDisruptionBudget"):
             faults += [f"{name}: {fault}" for fault in selector_faults(document, deployments)]
+        if document["kind"] == "NetworkPolicy":
+            faults += [f"{name}: {fault}" for fault in network_faults(document, deployments)]
     for name in deployments:
-        if not any(d["kind"] == "PodDisruptionBudget" and d["metadata"]["name"] == name for _, d in found):
-            faults.append(f"{name} has no PodDisruptionBudget")
+        for kind in ("PodDisruptionBudget", "NetworkPolicy"):
+            if not any(d["kind"] == kind and d["metadata"]["name"] == name for _, d in found):
+                faults.append(f"{name} has no {kind}")
     if faults:
         sys.exit("\n".join(faults))
     print(f"{len(found)} manifests comply with the Kubernetes {VERSION} schemas (KEDA: field names only) and the rules")
@@ -90,12 +101,67 @@ def deployment_faults(document, settings):
         yield "may write to its root file system or gain privileges"
     if security.get("capabilities") != {"drop": ["ALL"]}:
         yield "keeps capabilities"
-    if "memory" not in container.get("resources", {}).get("limits", {}):
+    if pod["securityContext"].get("seccompProfile") != {"type": "RuntimeDefault"}:
+        yield "has no seccomp profile"
+    if pod.get("automountServiceAccountToken") is not False:
+        yield "can use the API of the cluster"
+    if re.search(r":latest$|/[^:]*$|^[^:]*$", container["image"]):
+        yield f"image {container['image']} has no version"
+    limit = container.get("resources", {}).get("limits", {}).get("memory")
+    if not limit:
         yield "has no memory limit"
+    budget = environment.get("PRODUCER_MEMORY_BUDGET_BYTES")
+    if budget and limit and mebibytes(limit) < 2 * int(budget) / 2**20:
+        yield f"has a memory limit of {limit}, but needs twice PRODUCER_MEMORY_BUDGET_BYTES={budget}"
     mounted = {item["path"] for volume in pod["volumes"] for item in volume["secret"]["items"]}
     named = {pathlib.PurePath(value).name for name, value in environment.items() if name.endswith("_FILE")}
     if mounted != named:
         yield f"mounts {mounted}, but its settings name {named}"
+
+
+def mebibytes(quantity):
+    return int(quantity.removesuffix("Mi")) if quantity.endswith("Mi") else 1024 * int(quantity.removesuffix("Gi"))
+
+
+def network_faults(document, deployments):
+    name, spec = document["metadata"]["name"], document["spec"]
+    pods = deployments[name]["spec"]["template"]
+    if spec["podSelector"].get("matchLabels", {}).items() - pods["metadata"]["labels"].items():
+        yield f"selects other pods than those of {name}"
+    if set(spec["policyTypes"]) != {"Ingress", "Egress"}:
+        yield "does not limit both directions"
+    named = {port["name"] for container in pods["spec"]["containers"] for port in container["ports"]}
+    for rule in spec["ingress"]:
+        if not rule.get("from") or any(not any(peer.values()) for peer in rule["from"]):
+            yield "accepts connections from everywhere"
+        if {port["port"] for port in rule["ports"]} - named:
+            yield "accepts connections to a port that no container has"
+    peers = [peer for rule in spec["ingress"] for peer in rule["from"]]
+    metrics = {"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "monitoring"}}}
+    if metrics not in peers:
+        yield "Prometheus can't read the metrics"
+    if name == "wahook-consumer" and peers != [metrics]:
+        yield "accepts connections other than those of Prometheus"
+    yield from egress_faults(name, spec["egress"])
+
+
+def egress_faults(name, rules):
+    pods, calls_webhooks = CONNECTS[name]
+    peers = [peer for rule in rules for peer in rule.get("to", [{}])]
+    labels = {label for peer in peers for label in peer.get("podSelector", {}).get("matchLabels", {}).values()}
+    if labels != pods:
+        yield f"may connect to {labels}, needed are {pods}"
+    blocks = [peer["ipBlock"] for peer in peers if "ipBlock" in peer]
+    if any("podSelector" not in peer and "ipBlock" not in peer for peer in peers):
+        yield "may connect to everything"
+    if bool(blocks) != calls_webhooks:
+        yield "may connect to the Internet" if blocks else "can't call webhooks"
+    left_out = [ipaddress.ip_network(network) for block in blocks for network in block.get("except", [])]
+    for network in map(ipaddress.ip_network, PRIVATE if blocks else ()):
+        if not any(network.version == other.version and network.subnet_of(other) for other in left_out):
+            yield f"may connect to {network}"
+    if any("ports" not in rule for rule in rules):
+        yield "may connect to every port"
 
 
 def selector_faults(document, deployments):

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Installs the servers and tools that the tests and `make run` need, unless they are present.
 #
-#   install.sh [rabbitmq] [rabbitmq4] [mongod] [node] [python] [schemathesis] [prometheus] [picture] [kubernetes] [browser] [docker] [valgrind] [flask] [php] [go]
+#   install.sh [rabbitmq] [rabbitmq4] [mongod] [node] [python] [schemathesis] [prometheus] [picture] [kubernetes] [browser] [docker] [valgrind] [flask] [php] [go] [deny]
 #
 # Without arguments: rabbitmq and mongod, except a server whose URL (AMQP_URL, MONGODB_URI) is set.
 # RabbitMQ, Prometheus, Chromium, Docker, valgrind, PHP and Go come from the distribution: installed
@@ -19,6 +19,7 @@ schemathesis=$here/schemathesis.requirements.txt
 picture=$here/picture.requirements.txt
 kubernetes=$here/kubernetes.requirements.txt
 flask=$here/flask.requirements.txt
+deny=$here/deny.requirements.txt
 log=
 policy=/usr/sbin/policy-rc.d
 policy_is_ours=false
@@ -29,7 +30,7 @@ staging=
 main() {
   local want_rabbitmq=false want_rabbitmq4=false want_mongod=false want_node=false want_python=false
   local want_schemathesis=false want_prometheus=false want_picture=false want_kubernetes=false
-  local want_browser=false want_docker=false want_valgrind=false want_flask=false want_php=false want_go=false server
+  local want_browser=false want_docker=false want_valgrind=false want_flask=false want_php=false want_go=false want_deny=false server
   if [ $# -eq 0 ]; then
     [ -n "${AMQP_URL:-}${AMQP_URL_FILE:-}" ] || want_rabbitmq=true
     [ -n "${MONGODB_URI:-}${MONGODB_URI_FILE:-}" ] || want_mongod=true
@@ -51,6 +52,7 @@ main() {
       flask) want_flask=true ;;
       php) want_php=true ;;
       go) want_go=true ;;
+      deny) want_deny=true ;;
       *) fail "unknown part '$server'; see the list at the top of install.sh" ;;
     esac
   done
@@ -69,6 +71,7 @@ main() {
   $want_docker && ! has_docker && packages+=(docker.io docker-compose debootstrap)
   $want_valgrind && ! has_valgrind && packages+=(valgrind)
   $want_flask && ! has_python_packages "$flask" && need_pip
+  $want_deny && ! has_python_packages "$deny" && need_pip
   $want_php && ! has_php && packages+=(php-cli)
   $want_go && ! has_go && packages+=(golang-go)
   install_packages
@@ -85,6 +88,7 @@ main() {
   $want_docker && ! has_docker && fail "dockerd, docker, docker-compose or debootstrap not found after installation"
   $want_valgrind && ! has_valgrind && fail "valgrind not found after installation"
   $want_flask && ! has_python_packages "$flask" && fetch_python_packages "$flask"
+  $want_deny && ! has_python_packages "$deny" && fetch_python_packages "$deny"
   $want_php && ! has_php && fail "php not found after installation"
   $want_go && ! has_go && fail "go not found after installation"
   return 0

@@ -26,6 +26,8 @@ main() {
   wait_for "the producer is ready" producer_is_ready
   token=$(compose run --rm secrets show | awk '/^producer_token/ {print $2}' | tr -d '\r')
   wait_for "an event is delivered" event_goes_through
+  say "secrets"
+  check_secrets
   say "three consumers"
   compose up -d --scale consumer=3 "${services[@]}"
   wait_for "Prometheus discovers three consumers by DNS" sees_consumers 3
@@ -65,7 +67,7 @@ start_engine() {
 # Checks an image: at most 40 MB above its base, runs read-only and unprivileged, listens within 1 s.
 check_image() {
   local name=$1 port=$2 image=${COMPOSE_PROJECT_NAME}_$1 base added id logs
-  base=$(docker image inspect -f '{{.Size}}' debian:bookworm-slim)
+  base=$(docker image inspect -f '{{.Size}}' debian:12.13-slim)
   added=$((($(docker image inspect -f '{{.Size}}' "$image") - base) / 1000000))
   [ "$added" -lt 40 ] || fail "$name adds $added MB to its base"
   [ "$(docker image inspect -f '{{.Config.User}}' "$image")" = 10001:10001 ] || fail "$name runs as root"
@@ -85,6 +87,24 @@ check_image() {
 }
 
 producer_is_ready() { compose exec -T producer wahook-producer health --ready; }
+
+# Each container has only its own secrets, readable by its user only, and MongoDB requires its password.
+check_secrets() {
+  local service expected found
+  while read -r service expected; do
+    found=$(docker run --rm --read-only -v "${COMPOSE_PROJECT_NAME}_secrets-$service:/s:ro" debian:12.13-slim \
+      find /s -type f -printf '%f:%m:%U\n' | LC_ALL=C sort | paste -sd ' ')
+    [ "$found" = "$expected" ] || fail "secrets of $service: $found"
+  done <<'EXPECTED'
+producer amqp_url:400:10001 producer_token:400:10001
+consumer amqp_url:400:10001 mongodb_uri:400:10001 webhook_secret:400:10001
+rabbitmq wahook.conf:400:999
+mongo mongodb_keyfile:400:999 mongodb_password:400:999
+grafana grafana_password:400:472
+demo producer_token:400:10001
+EXPECTED
+  compose exec -T mongo mongosh --refused || fail "MongoDB answers a client without a password"
+}
 
 # The demo webhook logs the status of each answer.
 event_goes_through() {

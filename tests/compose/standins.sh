@@ -23,15 +23,19 @@ main() {
   install -D -m 755 "$root/tests/compose/mongosh" "$all/usr/local/bin/mongosh"
   echo '[rabbitmq_management,rabbitmq_prometheus].' > "$all/etc/rabbitmq/enabled_plugins"
   rm -f "$all/etc/rabbitmq/rabbitmq.conf" "$all/etc/rabbitmq/rabbitmq-env.conf"
+  # The user of the real images, who owns the secrets.
+  chroot "$all" usermod --uid 999 rabbitmq
+  chroot "$all" chown -R rabbitmq /var/lib/rabbitmq /var/log/rabbitmq
   say "docker import"
-  import "$slim" debian:bookworm-slim --change 'CMD ["bash"]'
+  import "$slim" debian:12.13-slim --change 'CMD ["bash"]'
   import "$all" wahook-standins
   image rust:1.95-slim-bookworm 'ENV PATH=/usr/local/rust/bin:/usr/bin:/bin CARGO_HOME=/usr/local/cargo CARGO_NET_OFFLINE=true'
-  image rabbitmq:4.3-management 'ENV HOME=/var/lib/rabbitmq
+  image rabbitmq:4.3.6-management 'ENV HOME=/var/lib/rabbitmq
 VOLUME /var/lib/rabbitmq
 USER rabbitmq
 ENTRYPOINT ["/usr/lib/rabbitmq/bin/rabbitmq-server"]'
-  image mongo:8 'RUN mkdir -p /data/db
+  image mongo:8.0.17 'RUN useradd --system --non-unique --uid 999 --no-create-home mongodb && mkdir -p /data/db && chown mongodb /data/db
+USER mongodb
 ENTRYPOINT ["mongod"]'
   image prom/prometheus:v2.55.1 'RUN mkdir -p /prometheus && chown nobody /prometheus
 USER nobody

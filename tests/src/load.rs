@@ -89,7 +89,8 @@ async fn send(shared: Arc<Shared>, http: reqwest::Client, url: String, pause: Du
             return;
         }
         let event = json!({"event": "message_create", "data": {"n": n}});
-        let answer = http.post(&url).body(event.to_string()).send().await;
+        let request = http.post(&url).header("content-type", "application/json");
+        let answer = request.body(event.to_string()).send().await;
         match answer {
             Ok(answer) if answer.status() == StatusCode::ACCEPTED => {
                 let body: serde_json::Value =

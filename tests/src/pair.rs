@@ -172,7 +172,7 @@ impl Pair {
             .await
     }
 
-    /// POSTs any body.
+    /// POSTs any body; as JSON, unless the headers have another media type.
     pub async fn post_with(&self, headers: &[(&str, &str)], body: impl Into<String>) -> Answered {
         or_fail(
             "POST /v1/events",
@@ -187,6 +187,9 @@ impl Pair {
     ) -> anyhow::Result<Answered> {
         let url = format!("{}/v1/events", self.producer.base_url());
         let mut request = self.http.post(url).body(body);
+        if headers.iter().all(|(name, _)| *name != "content-type") {
+            request = request.header("content-type", "application/json");
+        }
         for (name, value) in headers {
             request = request.header(*name, *value);
         }

@@ -20,13 +20,21 @@ const FIXED: [(&str, &str); 3] = [
         "the image listens on every interface; PRODUCER_PUBLISH is the host's address",
     ),
     (
+        "PRODUCER_METRICS_LISTEN",
+        "the image sets a port that Compose does not publish; Prometheus expects it",
+    ),
+    (
         "CONSUMER_LISTEN",
         "the image listens on every interface; Prometheus expects the port",
     ),
-    ("MONGODB_URI", "the service mongo"),
 ];
 /// Settings in a file that the service `secrets` writes.
-const IN_A_FILE: [&str; 3] = ["AMQP_URL", "PRODUCER_TOKEN", "WEBHOOK_SECRET"];
+const IN_A_FILE: [&str; 4] = [
+    "AMQP_URL",
+    "MONGODB_URI",
+    "PRODUCER_TOKEN",
+    "WEBHOOK_SECRET",
+];
 
 const BROKER: (&str, &str) = ("AMQP_URL", "amqp://127.0.0.1");
 const WEBHOOK: (&str, &str) = ("WEBHOOK_URL", "https://example.com/hook");

@@ -3,12 +3,15 @@
 
 mod batch_sender;
 mod batches;
+#[cfg(test)]
+mod hostile;
 mod patience;
 mod position;
 mod progress;
 mod refused;
 mod source;
 mod stamp;
+mod used_files;
 
 use anyhow::{Context, ensure};
 use clap::Args;
@@ -29,10 +32,11 @@ use crate::{
 };
 use batch_sender::{BatchResult, BatchSender};
 use batches::{BATCH_LINES, Batch, read_ahead};
-use position::{Mark, Position, Tally};
+use position::{Begin, Mark, Position, Tally};
 use progress::Progress;
 use refused::RefusedLines;
 use source::Source;
+use used_files::UsedFiles;
 
 #[derive(Debug, Args)]
 pub struct ImportArguments {
@@ -64,13 +68,20 @@ pub(crate) async fn run(
     stop: Shutdown,
 ) -> anyhow::Result<bool> {
     let producer = Producer::new(&access)?;
-    let opened = Source::open(&arguments.file)?;
-    let mut position = arguments.open_position(producer.address())?;
+    let mut used = UsedFiles::default();
+    let opened = Source::open(&arguments.file, &mut used)?;
+    // All files are checked before the first one is created or changed.
+    let mut refused = RefusedLines::open(arguments.refused_path(), &mut used)?;
+    let begin = Begin {
+        to: producer.address(),
+        now: clock::now(),
+        refused_bytes: refused.bytes(),
+    };
+    let mut position = arguments.open_position(&begin, &used)?;
     let mark = position.mark.clone();
     let source =
         start_after(opened, mark.as_ref()).with_context(|| arguments.file.display().to_string())?;
-    let refused_bytes = mark.as_ref().map_or(0, |mark| mark.refused_bytes);
-    let mut refused = RefusedLines::open(arguments.refused_path(), refused_bytes)?;
+    refused.continue_at(position.refused_bytes());
     let sent = send_all(
         &arguments,
         source,
@@ -173,13 +184,17 @@ impl ImportArguments {
         self.file == Path::new("-")
     }
 
-    fn open_position(&self, to: &str) -> anyhow::Result<Position> {
+    fn open_position(&self, begin: &Begin<'_>, used: &UsedFiles) -> anyhow::Result<Position> {
         let path = match &self.position {
             Some(path) => path.clone(),
-            None if self.is_stdin() => return Ok(Position::in_memory(clock::now())),
+            None if self.is_stdin() => return Ok(Position::in_memory(begin.now)),
             None => with_suffix(&self.file, ".position"),
         };
-        Position::open(&path, to, clock::now(), self.restart)
+        ensure!(
+            path != self.refused_path(),
+            "--position and --refused name the same file"
+        );
+        Position::open(&path, begin, self.restart, used)
     }
 
     fn refused_path(&self) -> PathBuf {

@@ -20,6 +20,10 @@ use crate::{
 const CONNECT_LIMIT: Duration = Duration::from_secs(5);
 /// The producer reads a body for at most 15 s and then waits for the broker.
 const ANSWER_LIMIT: Duration = Duration::from_secs(60);
+/// Limit for the answer to one event, in bytes.
+const ANSWER_BYTES: usize = 1 << 20;
+/// Additional bytes for each line of a batch.
+const LINE_BYTES: usize = 16 << 10;
 
 /// Returns the function that reads address and token of the producer.
 pub(crate) fn access(options: ProducerOptions) -> impl FnOnce(&mut Settings) -> Option<Access> {
@@ -98,13 +102,11 @@ impl Producer {
         if let Some(id) = id {
             request = request.header("Idempotency-Key", id.as_str());
         }
-        let sent = async {
-            let answer = request.body(event).send().await?;
-            let (status, retry_after) = (answer.status().as_u16(), retry_after(&answer));
-            let body = answer.bytes().await?;
-            Ok(Verdict::from_answer(status, retry_after, &body))
-        };
-        sent.await.map_err(|error| self.no_answer(&error))
+        let answer = request.body(event).send().await;
+        let answer = answer.map_err(|error| self.no_answer(&error))?;
+        let (status, retry_after) = (answer.status().as_u16(), retry_after(&answer));
+        let body = self.read(answer, ANSWER_BYTES).await?;
+        Ok(Verdict::from_answer(status, retry_after, &body))
     }
 
     /// Sends a batch that has this number of lines.
@@ -114,28 +116,43 @@ impl Producer {
         lines: usize,
     ) -> Result<BatchAnswer, NoAnswer> {
         let request = self.request("application/x-ndjson").body(ndjson);
-        let sent = async {
-            let answer = request.send().await?;
-            let (status, retry_after) = (answer.status().as_u16(), retry_after(&answer));
-            let body = answer.bytes().await?;
-            if matches!(status, 202 | 207 | 503)
-                && let Some(verdicts) = read_lines(&body, lines, retry_after)
-            {
-                return Ok(BatchAnswer::Lines(verdicts));
+        let answer = request.send().await;
+        let answer = answer.map_err(|error| self.no_answer(&error))?;
+        let (status, retry_after) = (answer.status().as_u16(), retry_after(&answer));
+        let limit = ANSWER_BYTES.saturating_add(LINE_BYTES.saturating_mul(lines));
+        let body = self.read(answer, limit).await?;
+        if matches!(status, 202 | 207 | 503)
+            && let Some(verdicts) = read_lines(&body, lines, retry_after)
+        {
+            return Ok(BatchAnswer::Lines(verdicts));
+        }
+        Ok(match Verdict::from_answer(status, retry_after, &body) {
+            Verdict::Refused(refusal) if refusal.status == 413 => BatchAnswer::TooLarge(refusal),
+            Verdict::Refused(refusal) => BatchAnswer::Refused(refusal),
+            Verdict::NotNow(refusal) => BatchAnswer::NotNow(refusal),
+            Verdict::Accepted(_) => BatchAnswer::NotNow(Refusal::local(
+                "The answer does not cover all lines",
+                "it was cut off, or is the answer to a single event",
+            )),
+        })
+    }
+
+    /// Reads the body of an answer, at most `limit` bytes.
+    async fn read(&self, mut answer: Response, limit: usize) -> Result<Vec<u8>, NoAnswer> {
+        let mut body = Vec::new();
+        loop {
+            let chunk = answer.chunk().await;
+            let Some(chunk) = chunk.map_err(|error| self.no_answer(&error))? else {
+                return Ok(body);
+            };
+            if body.len().saturating_add(chunk.len()) > limit {
+                return Err(NoAnswer {
+                    shown: self.shown.clone(),
+                    reason: format!("the answer is longer than {limit} bytes"),
+                });
             }
-            Ok(match Verdict::from_answer(status, retry_after, &body) {
-                Verdict::Refused(refusal) if refusal.status == 413 => {
-                    BatchAnswer::TooLarge(refusal)
-                }
-                Verdict::Refused(refusal) => BatchAnswer::Refused(refusal),
-                Verdict::NotNow(refusal) => BatchAnswer::NotNow(refusal),
-                Verdict::Accepted(_) => BatchAnswer::NotNow(Refusal::local(
-                    "The answer does not cover all lines",
-                    "it was cut off, or is the answer to a single event",
-                )),
-            })
-        };
-        sent.await.map_err(|error| self.no_answer(&error))
+            body.extend_from_slice(&chunk);
+        }
     }
 
     fn request(&self, media_type: &'static str) -> reqwest::RequestBuilder {

@@ -4,7 +4,7 @@ use clap::{Args, builder::PossibleValuesParser};
 use std::io::{Write, stderr, stdout};
 use uuid::Uuid;
 use wahook_domain::{EventId, KnownEvent, samples};
-use wahook_runtime::Shutdown;
+use wahook_runtime::{Shutdown, printable};
 
 use crate::{
     answer::Verdict,
@@ -59,7 +59,7 @@ pub(crate) async fn run(
         let id = EventId::from(Uuid::now_v7());
         match producer.send(sample.to_owned(), Some(&id)).await? {
             Verdict::Accepted(accepted) => {
-                writeln!(stdout(), "{event:<24}{}", accepted.id)?;
+                writeln!(stdout(), "{event:<24}{}", printable(&accepted.id))?;
                 print_remarks(&accepted, "  ")?;
             }
             Verdict::Refused(refusal) => {

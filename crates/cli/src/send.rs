@@ -9,6 +9,7 @@ use std::{
 };
 use uuid::Uuid;
 use wahook_domain::{EventId, EventName, json};
+use wahook_runtime::printable;
 
 use crate::{
     answer::{Accepted, Verdict},
@@ -58,7 +59,7 @@ pub(crate) async fn run(arguments: SendArguments, access: Access) -> anyhow::Res
     let verdict = producer.send(event, id.as_ref()).await;
     match verdict.with_context(|| format!("unknown if the event was accepted; {hint}"))? {
         Verdict::Accepted(accepted) => {
-            writeln!(stdout(), "{}", accepted.id)?;
+            writeln!(stdout(), "{}", printable(&accepted.id))?;
             print_remarks(&accepted, "")?;
             Ok(true)
         }

@@ -2,7 +2,7 @@
 
 use clap::Args;
 use std::{fmt, str::FromStr};
-use url::Url;
+use url::{Host, Url};
 use wahook_runtime::{
     Setting, Settings,
     settings::{DefaultValue, Kind, redact_url, shared::RANDOM_TEXT},
@@ -56,7 +56,12 @@ pub(crate) struct Access {
 
 impl ProducerOptions {
     /// Reads missing options from the environment; faults are recorded in `settings`.
+    ///
+    /// A `.env` file comes with its folder. It must not decide where a token from elsewhere
+    /// is sent: both come from the file, or the URL is on this machine.
     pub(crate) fn read(self, settings: &mut Settings) -> Option<Access> {
+        let is_url_of_folder = self.url.is_none() && settings.is_in_dotenv(&WAHOOK_URL);
+        let is_token_of_folder = self.token.is_none() && settings.is_value_in_dotenv(&WAHOOK_TOKEN);
         let url = match self.url {
             Some(url) => Some(url),
             None => settings.value(&WAHOOK_URL),
@@ -64,6 +69,13 @@ impl ProducerOptions {
         let token = self
             .token
             .or_else(|| settings.secret(&WAHOOK_TOKEN).map(Token));
+        let is_sent_elsewhere = url.as_ref().is_some_and(|url| !url.is_loopback());
+        if is_url_of_folder && !is_token_of_folder && token.is_some() && is_sent_elsewhere {
+            let problem = "comes from the file .env of this folder, but the token does not, so \
+                           the token is not sent there: use --url, or set WAHOOK_URL in the \
+                           environment, or WAHOOK_TOKEN in .env too";
+            settings.fault_at(WAHOOK_URL.name, problem);
+        }
         Some(Access { url: url?, token })
     }
 }
@@ -78,6 +90,16 @@ pub(crate) struct ProducerUrl(Url);
 pub(crate) struct InvalidProducerUrl;
 
 impl ProducerUrl {
+    /// Returns true if the producer is on this machine.
+    fn is_loopback(&self) -> bool {
+        match self.0.host() {
+            Some(Host::Domain(name)) => name == "localhost",
+            Some(Host::Ipv4(address)) => address.is_loopback(),
+            Some(Host::Ipv6(address)) => address.is_loopback(),
+            None => false,
+        }
+    }
+
     /// Returns the URL that accepts events.
     pub(crate) fn events(&self) -> Url {
         let mut url = self.0.clone();
@@ -148,6 +170,26 @@ mod tests {
             "http://a#b",
         ] {
             assert!(bad.parse::<ProducerUrl>().is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn only_addresses_of_this_machine_are_loopback() {
+        let is_loopback = |url: &str| url.parse::<ProducerUrl>().unwrap().is_loopback();
+        for url in [
+            "http://127.1.2.3:1",
+            "http://[::1]:8080",
+            "http://localhost",
+        ] {
+            assert!(is_loopback(url), "{url}");
+        }
+        for url in [
+            "http://localhost.example.com",
+            "http://127.0.0.1@example.com",
+            "http://10.0.0.1",
+            "http://0.0.0.0",
+        ] {
+            assert!(!is_loopback(url), "{url}");
         }
     }
 

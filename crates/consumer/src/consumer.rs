@@ -12,7 +12,7 @@ use tokio::{
 use tokio_util::task::TaskTracker;
 use wahook_delivery_log::SharedLog;
 use wahook_queue::{Broker, HeldBudget, LinkState, Publisher, PublisherTask, Topology};
-use wahook_runtime::{Link, Readiness, Shutdown, metrics::ProcessMetrics, ops};
+use wahook_runtime::{Link, Readiness, Shutdown, guard::Guard, metrics::ProcessMetrics, ops};
 
 use crate::{
     endpoint_set::{EndpointManager, Shared},
@@ -22,7 +22,7 @@ use crate::{
     recorder::Recorder,
     reload,
     session::Sessions,
-    settings::DeliverySettings,
+    settings::{CONSUMER_ALLOWED_HOSTS, DeliverySettings},
 };
 
 /// Publisher confirm timeout of a retry; then it is published again.
@@ -108,7 +108,13 @@ impl Consumer {
             link,
             deliveries: TaskTracker::new(),
         };
-        let server = OperatorServer::start(listener, self.registry, self.readiness, &shutdown);
+        let guard = Guard::new(
+            self.settings.listen,
+            self.settings.allowed_hosts,
+            CONSUMER_ALLOWED_HOSTS.name,
+        );
+        let server =
+            OperatorServer::start(listener, guard, self.registry, self.readiness, &shutdown);
 
         sessions.run(&shutdown).await;
         reloading.abort();
@@ -186,13 +192,14 @@ struct OperatorServer {
 impl OperatorServer {
     fn start(
         listener: TcpListener,
+        guard: Guard,
         registry: Registry,
         readiness: Readiness,
         shutdown: &Shutdown,
     ) -> Self {
         let (stop, stopped) = oneshot::channel();
         let router = ops::refuse_the_rest(
-            ops::router(registry, readiness.clone()),
+            ops::guarded(ops::router(registry, readiness.clone()), guard),
             "available paths: /livez, /readyz and /metrics",
         );
         let soft = shutdown.soft();

@@ -16,11 +16,12 @@ mod url;
 
 use std::{fmt, str::FromStr, time::Duration};
 use wahook_domain::Reach;
-use wahook_runtime::{ListenAddress, Settings};
+use wahook_runtime::{ListenAddress, Settings, guard::AllowedHosts};
 
 use connection_settings::{
     WEBHOOK_ALLOW_HTTP, WEBHOOK_ALLOW_LINK_LOCAL, WEBHOOK_BLOCK_PRIVATE, WEBHOOK_CONNECTION_AGE,
 };
+pub(crate) use declared::CONSUMER_ALLOWED_HOSTS;
 use declared::{
     CONSUMER_LISTEN, CONSUMER_MEMORY_BUDGET, LOG_RETENTION_DAYS, ONE_ENDPOINT, WEBHOOK_CIRCUIT,
 };
@@ -45,6 +46,8 @@ pub struct DeliverySettings {
     pub listen: ListenAddress,
     /// `CONSUMER_MEMORY_BUDGET`
     pub memory_budget: u64,
+    /// `CONSUMER_ALLOWED_HOSTS`
+    pub allowed_hosts: AllowedHosts,
 }
 
 /// Endpoints at the start, and the file from which they are reloaded.
@@ -64,6 +67,7 @@ impl DeliverySettings {
         let log_retention_days = settings.value(&LOG_RETENTION_DAYS);
         let listen = Self::read_listen(settings);
         let memory_budget = settings.value(&CONSUMER_MEMORY_BUDGET);
+        let allowed_hosts = settings.value(&CONSUMER_ALLOWED_HOSTS);
         let endpoints = endpoints?;
         if endpoints
             .list
@@ -78,6 +82,7 @@ impl DeliverySettings {
             log_retention_days,
             listen: listen?,
             memory_budget: memory_budget?,
+            allowed_hosts: allowed_hosts.unwrap_or_default(),
         })
     }
 

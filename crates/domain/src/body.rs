@@ -20,7 +20,7 @@ impl CanonicalBody {
     /// # Errors
     /// When the bytes are not JSON or not an event.
     pub fn check(bytes: Bytes) -> Result<Self, BodyFault> {
-        let Node::Object(members) = json::parse(&bytes)? else {
+        let Node::Object(members) = json::parse_outline(&bytes)? else {
             return Err(BodyFault::NotAnObject);
         };
         if !matches!(members.get("event"), Some(Node::Text(_))) {

@@ -65,17 +65,20 @@ pub fn ingest(
     context: Ingest,
     fresh_id: impl FnOnce() -> EventId,
 ) -> Result<AcceptedEvent, Rejection> {
-    let (node, is_changed) = json::parse_and_compare(raw)?;
+    let mut findings = Findings::default();
+    let (mut node, is_changed) = json::parse_and_compare(raw)?;
+    if is_changed {
+        // Only one tree at a time is in memory.
+        drop(node);
+        findings.changes(json::changes(raw)?);
+        node = json::parse(raw)?;
+    }
     let Node::Object(mut members) = node else {
         return Err(Rejection::Invalid(vec![Fault::new(
             "",
             "must be an object",
         )]));
     };
-    let mut findings = Findings::default();
-    if is_changed {
-        findings.changes(json::changes(raw)?);
-    }
     let name = findings.event(members.remove("event").as_ref());
     let data = findings.data(members.remove("data"), name.as_ref());
     let (timestamp, gateway_gave_time) = findings.timestamp(members.remove("timestamp"));

@@ -2,7 +2,10 @@
 
 use std::{fmt, sync::Arc};
 
-use crate::checked_text::checked_text;
+use crate::{
+    checked_text::checked_text,
+    json::{self, Node},
+};
 
 const MAX_LENGTH: usize = 64;
 
@@ -20,6 +23,18 @@ impl EventName {
         KnownEvent::ALL
             .into_iter()
             .find(|known| known.as_str() == self.as_str())
+    }
+
+    /// Returns the valid name of an event in JSON, for messages about a refused event.
+    #[must_use]
+    pub fn in_json(event: &[u8]) -> Option<Self> {
+        let Ok(Node::Object(members)) = json::parse(event) else {
+            return None;
+        };
+        match members.get("event") {
+            Some(Node::Text(name)) => Self::parse(&name.to_str().0).ok(),
+            _ => None,
+        }
     }
 
     fn check(text: &[u8]) -> bool {

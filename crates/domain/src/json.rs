@@ -14,6 +14,7 @@
 //!   nothing else.
 
 mod change;
+mod cost;
 mod fault;
 mod node;
 mod object;
@@ -23,9 +24,10 @@ mod string;
 mod text;
 
 pub use change::Change;
+pub use cost::tree_bytes;
 pub use fault::{JsonFault, JsonFaultKind};
 pub use node::Node;
 pub use object::Object;
-pub use parse::{MAX_DEPTH, changes, parse, parse_and_compare, parse_with_depth};
+pub use parse::{MAX_DEPTH, changes, parse, parse_and_compare, parse_outline, parse_with_depth};
 pub use print::print;
 pub use text::Text;

@@ -20,6 +20,7 @@ pub mod health;
 pub mod id;
 pub mod json;
 pub mod link;
+pub mod log_limit;
 pub mod outcome;
 pub mod pace;
 pub mod prefetch;

@@ -150,7 +150,7 @@ impl BatchWriter<'_> {
                 }
                 Destination::Wait(millis, queue) => {
                     let due_at = UnixMillis::new(self.now.get().saturating_add(*millis));
-                    messages::insert_waiting(self.db, due_at, queue, message)?;
+                    messages::insert_waiting(self.db, due_at, Some(*millis), queue, message)?;
                 }
             }
         }

@@ -1,7 +1,7 @@
 //! Columns of a message: its metadata and its body.
 
 use bytes::Bytes;
-use rusqlite::{Connection, Row, params, types::ValueRef};
+use rusqlite::{Connection, Row, ToSql, params_from_iter, types::ValueRef};
 use wahook_domain::{AttemptNumber, EndpointName, EventId, EventName, UnixMillis};
 use wahook_queue::{Death, MessageMetadata, Stored};
 
@@ -22,27 +22,51 @@ pub(crate) fn insert(
     queue: &str,
     message: &Stored,
 ) -> rusqlite::Result<()> {
+    execute(db, into, key, queue, message, &[])
+}
+
+/// Inserts a message as [`insert`]; `delay` is the value of the column after it.
+pub(crate) fn insert_delayed(
+    db: &Connection,
+    into: &str,
+    key: i64,
+    delay: Option<i64>,
+    queue: &str,
+    message: &Stored,
+) -> rusqlite::Result<()> {
+    execute(db, into, key, queue, message, &[&delay])
+}
+
+fn execute(
+    db: &Connection,
+    into: &str,
+    key: i64,
+    queue: &str,
+    message: &Stored,
+    last: &[&dyn ToSql],
+) -> rusqlite::Result<()> {
     let metadata = &message.metadata;
     let death = metadata.death.as_ref();
+    let columns: [&dyn ToSql; 16] = [
+        &key,
+        &queue,
+        &metadata.id.as_ref().map(EventId::as_str),
+        &metadata.event.as_ref().map(EventName::as_str),
+        &metadata.attempt.map(AttemptNumber::get),
+        &metadata.accepted_at.map(UnixMillis::get),
+        &metadata.redriven_at.map(UnixMillis::get),
+        &metadata.traceparent,
+        &metadata.endpoint.as_ref().map(EndpointName::as_str),
+        &metadata.reason,
+        &metadata.dead_at.map(UnixMillis::get),
+        &death.and_then(|death| death.queue.as_deref()),
+        &death.map(|death| death.reason.as_str()),
+        &death.and_then(|death| death.at).map(UnixMillis::get),
+        &metadata.result,
+        &&*message.payload,
+    ];
     let mut statement = db.prepare_cached(into)?;
-    statement.execute(params![
-        key,
-        queue,
-        metadata.id.as_ref().map(EventId::as_str),
-        metadata.event.as_ref().map(EventName::as_str),
-        metadata.attempt.map(AttemptNumber::get),
-        metadata.accepted_at.map(UnixMillis::get),
-        metadata.redriven_at.map(UnixMillis::get),
-        metadata.traceparent,
-        metadata.endpoint.as_ref().map(EndpointName::as_str),
-        metadata.reason,
-        metadata.dead_at.map(UnixMillis::get),
-        death.and_then(|death| death.queue.as_deref()),
-        death.map(|death| death.reason.as_str()),
-        death.and_then(|death| death.at).map(UnixMillis::get),
-        metadata.result,
-        &*message.payload,
-    ])?;
+    statement.execute(params_from_iter(columns.iter().chain(last)))?;
     Ok(())
 }
 

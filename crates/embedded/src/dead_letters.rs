@@ -122,7 +122,7 @@ impl State {
         let queue = outgoing.address().1.to_owned();
         let is_declared = declared::has(&self.db, &queue)?;
         if is_declared {
-            messages::insert_waiting(&self.db, DUE_NOW, &queue, &Stored::from(outgoing))?;
+            messages::insert_waiting(&self.db, DUE_NOW, None, &queue, &Stored::from(outgoing))?;
         }
         Ok(is_declared)
     }

@@ -1,6 +1,7 @@
 //! Thread that owns the data file: collects requests, writes them in one transaction,
 //! replies, delivers messages, and repeats.
 
+mod faults;
 mod loading;
 mod upkeep;
 mod writing;
@@ -19,14 +20,14 @@ use tokio::sync::watch;
 use wahook_delivery_log::LogUnavailable;
 use wahook_domain::UnixMillis;
 use wahook_queue::{
-    LinkState, Topology,
+    LinkState, PublishError, Topology,
     local::{Command, SharedQueue},
 };
 use wahook_runtime::clock;
 
 use crate::{
-    batch::Change, declared, error::unavailable, messages, queues::Queues, records,
-    request::Request, retention,
+    batch::Change, damage::Damage, declared, error::unavailable, messages, queues::Queues,
+    reclaim::Reclaim, records, request::Request, retention,
 };
 
 /// Maximum number of requests in one transaction.
@@ -54,6 +55,8 @@ pub(crate) struct Engine {
     removed_at: Instant,
     /// Error of the last transaction, if it failed.
     write_error: Option<String>,
+    damage: Damage,
+    reclaim: Reclaim,
     clocks: (UnixMillis, Instant),
 }
 
@@ -92,6 +95,8 @@ impl Engine {
             retention_days: None,
             removed_at: Instant::now(),
             write_error: None,
+            damage: Damage::default(),
+            reclaim: Reclaim::new(),
             clocks: (clock::now(), Instant::now()),
         })
     }
@@ -108,9 +113,14 @@ impl Engine {
             if self.write_error.is_none()
                 && let Err(error) = self.refill(now)
             {
-                tracing::warn!(%error, "messages could not be read from the data file");
+                self.record_read_error(&error);
             }
             self.queues.deliver(&self.shared);
+            if self.fault().is_none()
+                && let Err(error) = self.reclaim.step(&self.db)
+            {
+                tracing::warn!(%error, "free space of the data file was not returned");
+            }
         }
         if let Err(error) = self.db.execute_batch("PRAGMA wal_checkpoint(TRUNCATE)") {
             tracing::debug!(%error, "final checkpoint failed");
@@ -142,9 +152,13 @@ impl Engine {
 
     /// Returns the time until the next message is due, at most [`TICK`].
     fn next_wait(&self) -> Duration {
+        if self.fault().is_some() {
+            return TICK;
+        }
+        let limit = self.reclaim.wait().unwrap_or(TICK);
         match messages::next_due(&self.db) {
-            Ok(Some(due)) => due.since(clock::now()).min(TICK),
-            _ => TICK,
+            Ok(Some(due)) => due.since(clock::now()).min(limit),
+            _ => limit,
         }
     }
 
@@ -161,6 +175,9 @@ impl Engine {
                 answer,
             } => {
                 let found = records::find(&self.db, &id, &endpoint);
+                if let Err(error) = &found {
+                    self.record_read_error(error);
+                }
                 let _ = answer.send(found.map_err(unavailable));
             }
             Request::Retain { days, answer } => {
@@ -169,9 +186,9 @@ impl Engine {
                 let _ = answer.send(stored.map_err(unavailable));
             }
             Request::Ping(answer) => {
-                let _ = answer.send(match &self.write_error {
+                let _ = answer.send(match self.fault() {
                     None => Ok(()),
-                    Some(reason) => Err(LogUnavailable::File(reason.clone())),
+                    Some(reason) => Err(LogUnavailable::File(reason.to_owned())),
                 });
             }
             Request::Stop => {}
@@ -189,6 +206,10 @@ impl Engine {
             }
             Command::Publish(outgoing, confirm) => {
                 self.unconfirmed.fetch_sub(1, Ordering::Relaxed);
+                if self.damage.reason().is_some() {
+                    let _ = confirm.send(Err(PublishError::Refused));
+                    return None;
+                }
                 return Change::publish(*outgoing, confirm, &self.topology);
             }
             Command::Settle(tag, settlement) => return Some(Change::Settle(tag, settlement)),
@@ -199,13 +220,16 @@ impl Engine {
                 let _ = answer.send(count.try_into().unwrap_or(u32::MAX));
             }
             Command::Depth(queue, answer) => {
-                let depth = messages::count(&self.db, &queue).unwrap_or_default();
+                let depth = messages::count(&self.db, &queue).unwrap_or_else(|error| {
+                    self.record_read_error(&error);
+                    0
+                });
                 let leased = self.queues.leased_count(&queue);
                 let _ = answer.send(depth.saturating_sub(leased));
             }
             Command::Take(queue, answer) => {
                 if let Err(error) = self.refill_one(&queue) {
-                    tracing::warn!(%error, "messages could not be read from the data file");
+                    self.record_read_error(&error);
                 }
                 // If the receiver is gone, dropping the message requeues it.
                 let _ = answer.send(self.queues.lease_one(&queue, &self.shared));

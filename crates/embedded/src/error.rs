@@ -3,8 +3,9 @@
 use std::{fmt::Display, io, path::PathBuf};
 
 use wahook_delivery_log::LogUnavailable;
+use wahook_runtime::private_file::PrivateFileError;
 
-use crate::schema::VERSION;
+use crate::{damage, schema::VERSION};
 
 /// Error while opening the data file.
 #[derive(Debug, thiserror::Error)]
@@ -15,11 +16,31 @@ pub enum OpenError {
     /// The file can't be created or locked.
     #[error("{0} can't be opened: {1}; check that its folder exists and is writable")]
     Lock(PathBuf, #[source] io::Error),
+    /// The file, or one next to it, is a link or belongs to another user.
+    #[error("{0} can't be used: {1}")]
+    NotOwn(PathBuf, #[source] PrivateFileError),
+    /// Another program wrote the file.
+    #[error("{0} is a SQLite file of another program: set WAHOOK_DATA to another file")]
+    Foreign(PathBuf),
+    /// The file holds events for a webhook, but no webhook is configured.
+    #[error(
+        "{path} holds {events} undelivered events for {urls}, but neither WEBHOOK_URL nor \
+         WEBHOOK_ENDPOINTS is set, and the test receiver would swallow them: set one of the two \
+         (check its spelling), or set WAHOOK_DATA to another file for a trial"
+    )]
+    OtherDestination {
+        /// Path of the file.
+        path: PathBuf,
+        /// Number of queued and waiting events.
+        events: u64,
+        /// Webhooks of the previous process.
+        urls: String,
+    },
     /// The file does not exist.
     #[error("there is no file {0}: start wahook once to create it, or set WAHOOK_DATA")]
     Missing(PathBuf),
     /// The file is not a database, or an I/O error occurred.
-    #[error("{0} can't be used: {1}")]
+    #[error("{0} can't be used: {1}{advice}", advice = damage::advice(.1))]
     Database(PathBuf, #[source] rusqlite::Error),
     /// A newer version of wahook wrote the file.
     #[error(
@@ -31,6 +52,16 @@ pub enum OpenError {
         /// Schema version of the file.
         found: i64,
     },
+}
+
+impl OpenError {
+    /// Creates the error of a file that can't be used.
+    pub(crate) fn of_file(path: PathBuf, error: PrivateFileError) -> Self {
+        match error {
+            PrivateFileError::Io(error) => Self::Lock(path, error),
+            error => Self::NotOwn(path, error),
+        }
+    }
 }
 
 /// Returns an error of the file as that of the log.

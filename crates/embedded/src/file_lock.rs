@@ -3,10 +3,12 @@
 use std::{
     ffi::OsString,
     fs::{File, TryLockError},
-    path::Path,
+    path::{Path, PathBuf},
 };
 
-use crate::error::OpenError;
+use wahook_runtime::private_file;
+
+use crate::{error::OpenError, files};
 
 /// Exclusive lock of a data file, released on drop and when the process ends.
 ///
@@ -15,20 +17,19 @@ use crate::error::OpenError;
 pub(crate) struct FileLock(File);
 
 impl FileLock {
-    /// Locks the data file at `path`.
+    /// Locks the data file at `path`. Other users can't open the lock file, so they can't
+    /// hold the lock.
     ///
     /// # Errors
     /// If another process holds the lock, or the lock file cannot be opened.
     pub(crate) fn acquire(path: &Path) -> Result<Self, OpenError> {
         let mut name = OsString::from(path);
         name.push(".lock");
+        let name = PathBuf::from(name);
         let refused = |error| OpenError::Lock(path.to_owned(), error);
-        let file = File::options()
-            .create(true)
-            .truncate(false)
-            .write(true)
-            .open(&name)
-            .map_err(refused)?;
+        let file = private_file::open_or_create(&name)
+            .map_err(|error| OpenError::of_file(name.clone(), error))?;
+        files::tighten_one(&name)?;
         match file.try_lock() {
             Ok(()) => Ok(Self(file)),
             Err(TryLockError::WouldBlock) => Err(OpenError::InUse(path.to_owned())),

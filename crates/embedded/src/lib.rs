@@ -9,14 +9,20 @@
 //! are delivered again, marked as redelivered.
 
 mod batch;
+mod check;
 mod columns;
 mod contents;
+mod damage;
 mod dead_letters;
 mod declared;
+mod delays;
 mod depths;
+mod destination;
 mod engine;
 mod error;
 mod file_lock;
+mod files;
+mod identity;
 mod inspector;
 mod log;
 mod messages;
@@ -24,15 +30,18 @@ mod migration;
 mod open;
 mod queues;
 mod reader;
+mod reclaim;
 mod records;
 mod request;
 mod retention;
 mod schema;
 mod store;
 
+pub use check::{Depth, check, compact};
 pub use contents::{Amounts, Contents, FoundMessage, LogRecord, MessageTable, Position};
 pub use dead_letters::open_dead_letters;
 pub use depths::{DepthReader, Depths};
+pub use destination::Destination;
 pub use error::OpenError;
 pub use inspector::EmbeddedInspector;
 pub use log::EmbeddedLog;

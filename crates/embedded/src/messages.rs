@@ -33,19 +33,21 @@ pub(crate) fn insert(
     columns::insert(db, into, seq, queue, message)
 }
 
-/// Stores a message that enters its queue at `due_at`.
+/// Stores a message that enters its queue at `due_at`, which is `delay` milliseconds from
+/// now, if it has a delay.
 pub(crate) fn insert_waiting(
     db: &Connection,
     due_at: UnixMillis,
+    delay: Option<i64>,
     queue: &str,
     message: &Stored,
 ) -> rusqlite::Result<()> {
     let into = concat!(
         "INSERT INTO waiting (due_at, queue, ",
         message_columns!(),
-        ") VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+        ", delay_ms) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
     );
-    columns::insert(db, into, due_at.get(), queue, message)
+    columns::insert_delayed(db, into, due_at.get(), delay, queue, message)
 }
 
 pub(crate) fn delete(db: &Connection, seq: i64) -> rusqlite::Result<()> {

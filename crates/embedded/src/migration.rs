@@ -83,7 +83,7 @@ fn copy_waiting(db: &Connection) -> rusqlite::Result<u64> {
     while let Some(row) = rows.next()? {
         let (due_at, queue): (i64, String) = (row.get(4)?, row.get(5)?);
         let due_at = UnixMillis::new(due_at);
-        messages::insert_waiting(db, due_at, &queue, &old_message(row)?)?;
+        messages::insert_waiting(db, due_at, None, &queue, &old_message(row)?)?;
         copied += 1;
     }
     Ok(copied)

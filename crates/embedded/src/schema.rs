@@ -31,6 +31,7 @@ pub(crate) const SCHEMA: &str = concat!(
         id INTEGER PRIMARY KEY,
         due_at INTEGER NOT NULL,
         queue TEXT NOT NULL,
+        delay_ms INTEGER,
         ",
     typed_columns!(),
     "

@@ -17,7 +17,13 @@ use wahook_queue::{
 };
 
 use crate::{
-    engine::Engine, error::OpenError, file_lock::FileLock, log::EmbeddedLog, open, request::Request,
+    destination::{self, Destination},
+    engine::Engine,
+    error::OpenError,
+    file_lock::FileLock,
+    log::EmbeddedLog,
+    open::{self, Opened},
+    request::Request,
 };
 
 /// Maximum number of unconfirmed publishes; more are rejected.
@@ -45,7 +51,21 @@ impl Store {
     /// # Errors
     /// If another process has it open, or it can't be created, read or written.
     pub fn open(path: &Path) -> Result<Self, OpenError> {
+        Self::start(path, open::open(path)?)
+    }
+
+    /// Opens the file as [`Self::open`], for deliveries to a destination.
+    ///
+    /// # Errors
+    /// As [`Self::open`], and if the destination is the test receiver and the file holds
+    /// events for a webhook.
+    pub fn open_for(path: &Path, destination: &Destination) -> Result<Self, OpenError> {
         let opened = open::open(path)?;
+        destination::enter(&opened.db, path, destination)?;
+        Self::start(path, opened)
+    }
+
+    fn start(path: &Path, opened: Opened) -> Result<Self, OpenError> {
         let (requests, receiver) = mpsc::channel();
         let (link_sender, link) = watch::channel(LinkState::default());
         link_sender.send_modify(LinkState::connected);

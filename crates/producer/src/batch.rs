@@ -8,6 +8,7 @@ use axum::{
 };
 use futures_util::{StreamExt, stream};
 use serde::Serialize;
+use wahook_runtime::ops::Refusal;
 
 use crate::{
     budget::Reservation,
@@ -42,6 +43,8 @@ struct Line {
     /// Memory for its warnings or errors.
     reservation: Option<Reservation>,
     refused: bool,
+    /// Cause, if repeating the line is useless.
+    refusal: Option<Refusal>,
     repeatable: Option<Problem>,
 }
 
@@ -70,7 +73,7 @@ impl EventService {
             .buffered(WINDOW);
         let mut answers = std::pin::pin!(answers);
         let mut text = Vec::new();
-        let (mut refused, mut repeatable) = (false, None);
+        let (mut refused, mut refusal, mut repeatable) = (false, None, None);
         while let Some(line) = answers.next().await {
             text.extend(line.text);
             text.push(b'\n');
@@ -78,6 +81,7 @@ impl EventService {
                 .into_iter()
                 .for_each(|more| reservation.merge(more));
             refused |= line.refused;
+            refusal = refusal.or(line.refusal);
             repeatable = line.repeatable.or(repeatable);
         }
         let status = match (&repeatable, refused) {
@@ -87,6 +91,10 @@ impl EventService {
         };
         let media_type = [(header::CONTENT_TYPE, NDJSON)];
         let mut response = (status, media_type, reservation.attach(text)).into_response();
+        // The log shows the first refused line only.
+        if let Some(refusal) = refusal {
+            response.extensions_mut().insert(refusal);
+        }
         if let Some(problem) = repeatable {
             problem.add_header(&mut response);
         }
@@ -108,6 +116,7 @@ impl EventService {
             text: answer.to_json(),
             reservation: None,
             refused: matches!(answer, LineAnswer::Refused(_)),
+            refusal: answer.refusal(),
             repeatable: answer.repeatable(),
         };
         if line.text.len() > BARE_LINE_BYTES {
@@ -124,6 +133,13 @@ impl LineAnswer {
     fn to_json(&self) -> Vec<u8> {
         // Strings and numbers always have a JSON form.
         serde_json::to_vec(self).unwrap_or_default()
+    }
+
+    fn refusal(&self) -> Option<Refusal> {
+        match self {
+            Self::Refused(problem) if !problem.can_be_repeated() => Some(problem.refusal()),
+            _ => None,
+        }
     }
 
     fn repeatable(&self) -> Option<Problem> {

@@ -6,13 +6,12 @@ use std::sync::Arc;
 use axum::body::Bytes;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-/// Memory for all requests together, in bytes. The largest single event takes
-/// its body (at most 15 MiB) once as received and twice as published.
-pub(crate) const BUDGET_BYTES: usize = 64 << 20;
-
 /// Remaining memory, shared by all clones.
 #[derive(Debug, Clone)]
-pub(crate) struct Budget(Arc<Semaphore>);
+pub(crate) struct Budget {
+    left: Arc<Semaphore>,
+    total: usize,
+}
 
 /// Part of the budget, released on drop.
 #[derive(Debug)]
@@ -24,23 +23,48 @@ pub(crate) struct Reservation(OwnedSemaphorePermit);
 #[error("the memory budget for bodies is exhausted")]
 pub(crate) struct Exhausted;
 
+/// Error for a reservation that is refused.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum NoRoom {
+    /// Other requests hold the memory.
+    Now(Exhausted),
+    /// The whole budget, in bytes, is too small.
+    Ever { needed: usize, total: usize },
+}
+
 impl Budget {
     pub(crate) fn new(bytes: usize) -> Self {
-        Self(Arc::new(Semaphore::new(bytes)))
+        Self {
+            left: Arc::new(Semaphore::new(bytes)),
+            total: bytes,
+        }
+    }
+
+    /// Reserves `bytes`, or nothing, and distinguishes the two reasons.
+    pub(crate) fn reserve_large(&self, needed: usize) -> Result<Reservation, NoRoom> {
+        if needed > self.total {
+            let total = self.total;
+            return Err(NoRoom::Ever { needed, total });
+        }
+        self.reserve(needed).map_err(NoRoom::Now)
     }
 
     /// Reserves `bytes`, or nothing.
     pub(crate) fn reserve(&self, bytes: usize) -> Result<Reservation, Exhausted> {
-        let bytes = u32::try_from(bytes).map_err(|_| Exhausted)?;
-        let permit = Arc::clone(&self.0).try_acquire_many_owned(bytes);
-        permit.map(Reservation).map_err(|_| Exhausted)
+        reserve(&self.left, bytes)
     }
+}
+
+fn reserve(left: &Arc<Semaphore>, bytes: usize) -> Result<Reservation, Exhausted> {
+    let bytes = u32::try_from(bytes).map_err(|_| Exhausted)?;
+    let permit = Arc::clone(left).try_acquire_many_owned(bytes);
+    permit.map(Reservation).map_err(|_| Exhausted)
 }
 
 impl Reservation {
     /// Reserves `bytes` more, or nothing.
     pub(crate) fn grow(&mut self, bytes: usize) -> Result<(), Exhausted> {
-        let more = Budget(Arc::clone(self.0.semaphore())).reserve(bytes)?;
+        let more = reserve(self.0.semaphore(), bytes)?;
         self.merge(more);
         Ok(())
     }
@@ -85,6 +109,20 @@ mod tests {
         drop(first);
         drop(budget.reserve(100).unwrap());
         assert_eq!(budget.reserve(usize::MAX).unwrap_err(), Exhausted);
+    }
+
+    #[test]
+    fn what_never_fits_is_distinguished_from_what_does_not_fit_now() {
+        let budget = Budget::new(100);
+        let _held = budget.reserve(60).unwrap();
+        assert_eq!(
+            budget.reserve_large(41).unwrap_err(),
+            NoRoom::Now(Exhausted)
+        );
+        let (needed, total) = (101, 100);
+        let never = NoRoom::Ever { needed, total };
+        assert_eq!(budget.reserve_large(needed).unwrap_err(), never);
+        assert!(budget.reserve_large(40).is_ok());
     }
 
     #[test]

@@ -5,11 +5,12 @@ use serde::Serialize;
 use tokio::{sync::Semaphore, time::timeout};
 use uuid::Uuid;
 use wahook_domain::{
-    AttemptNumber, ContentHash, EventId, Fault, Ingest, QueuedEvent, Validation, ingest,
+    AttemptNumber, ContentHash, EventId, EventName, Fault, Ingest, QueuedEvent, Rejection,
+    Validation, ingest, json,
 };
 use wahook_failpoint::{self as failpoint, Failpoint};
 use wahook_queue::{PublishError, Publisher};
-use wahook_runtime::clock;
+use wahook_runtime::{clock, guard::Guard};
 
 use crate::{
     CONFIRM_LIMIT,
@@ -25,9 +26,15 @@ use crate::{
 /// Approximate memory of a publish without the event's bytes.
 const PUBLISH_BYTES: usize = 1024;
 
+/// Largest event whose parse tree is not part of the budget, and whose name is looked up for
+/// the log if it is refused, in bytes.
+const SMALL_BYTES: usize = 64 << 10;
+
 /// Shared state of all requests.
 pub(crate) struct EventService {
     pub(crate) tokens: Tokens,
+    /// Check of requests if there are no tokens.
+    pub(crate) guard: Guard,
     /// Largest body, in bytes.
     pub(crate) max_body_bytes: usize,
     /// Treatment of events that differ from the documented ones.
@@ -120,17 +127,24 @@ impl EventService {
             now,
             idempotency_key,
         };
+        // Only large ones: at most one tree per thread exists at a time.
+        let tree = (raw.len() > SMALL_BYTES)
+            .then(|| self.budget.reserve_large(json::tree_bytes(&raw)))
+            .transpose()
+            .map_err(Problem::no_room)?;
         let fresh_id = || EventId::from(Uuid::now_v7());
-        let event = ingest(&raw, context, fresh_id).map_err(Problem::rejected)?;
+        let event =
+            ingest(&raw, context, fresh_id).map_err(|rejection| rejected(&raw, rejection))?;
+        drop(tree);
         if event.body.len() > LARGEST_EVENT {
-            return Err(Problem::too_large_to_publish(LARGEST_EVENT));
+            let problem = Problem::too_large_to_publish(LARGEST_EVENT);
+            return Err(problem.about(Some(event.name)));
         }
         // Until its confirm the event is in memory twice: as it is, and in the
         // frames that wait to be written to the broker.
-        let reservation = self.budget.reserve(2 * event.body.len() + PUBLISH_BYTES);
-        let body = event
-            .body
-            .kept_with(reservation.map_err(Problem::no_memory)?);
+        let needed = 2 * event.body.len() + PUBLISH_BYTES;
+        let reservation = self.budget.reserve_large(needed);
+        let body = event.body.kept_with(reservation.map_err(Problem::no_room)?);
         drop(raw);
         let queued = QueuedEvent {
             id: event.id,
@@ -199,4 +213,10 @@ impl EventService {
         }
         published
     }
+}
+
+fn rejected(raw: &[u8], rejection: Rejection) -> Problem {
+    let is_named = matches!(rejection, Rejection::Invalid(_)) && raw.len() <= SMALL_BYTES;
+    let name = is_named.then(|| EventName::in_json(raw)).flatten();
+    Problem::rejected(rejection).about(name)
 }

@@ -29,8 +29,8 @@ pub(crate) const MAX_IN_FLIGHT: usize = 1024;
 /// Send an event, or a batch
 ///
 /// The answer follows the broker's confirm of the event. A batch is answered
-/// line by line, in order, each line with its own `status`; without a media
-/// type the body is read as one event.
+/// line by line, in order, each line with its own `status`. With a token, a
+/// body without a media type is read as one event.
 #[utoipa::path(
     post,
     path = "/v1/events",
@@ -50,9 +50,10 @@ pub(crate) const MAX_IN_FLIGHT: usize = 1024;
         (status = 207, description = "Some lines of the batch are invalid", body = String, content_type = "application/x-ndjson"),
         (status = 400, description = "Not JSON (`offset` is the position), not gzip, incomplete, or an invalid Idempotency-Key", body = Problem, content_type = MEDIA_TYPE),
         (status = 401, description = "Missing or wrong token", body = Problem, content_type = MEDIA_TYPE, headers(("WWW-Authenticate" = String))),
+        (status = 403, description = "Without PRODUCER_TOKEN only: the Host is neither local nor in PRODUCER_ALLOWED_HOSTS, or a browser marks the request as sent by another page", body = Problem, content_type = MEDIA_TYPE),
         (status = 408, description = "Too slow: 15 s for the headers, 15 s for the body", body = Problem, content_type = MEDIA_TYPE),
         (status = 413, description = "Too large, or too many lines", body = Problem, content_type = MEDIA_TYPE),
-        (status = 415, description = "Neither JSON nor NDJSON, or an encoding other than gzip", body = Problem, content_type = MEDIA_TYPE),
+        (status = 415, description = "Neither JSON nor NDJSON (without PRODUCER_TOKEN the media type is required), or an encoding other than gzip", body = Problem, content_type = MEDIA_TYPE),
         (status = 422, description = "JSON, but not an event: `errors` has a JSON pointer for each fault; or the Idempotency-Key of another event", body = Problem, content_type = MEDIA_TYPE),
         (status = 503, description = "Not accepted, or some lines of the batch were not: repeat after `Retry-After`, with the answer's `id` as Idempotency-Key", content((Problem = "application/problem+json"), (String = "application/x-ndjson")), headers(("Retry-After" = u16, description = "Seconds"))),
     )
@@ -83,10 +84,14 @@ impl EventService {
         headers: &HeaderMap,
         body: &mut BodyDataStream,
     ) -> Result<Response, Problem> {
-        if !self.tokens.allow(headers) {
+        // A web page does not know the token. Without tokens, it must not pass.
+        let is_open = self.tokens.is_empty();
+        if is_open {
+            self.guard.admit(headers).map_err(Problem::foreign_page)?;
+        } else if !self.tokens.allow(headers) {
             return Err(Problem::unauthorized());
         }
-        let format = Format::of(headers)?;
+        let format = Format::of(headers, is_open)?;
         let encoding = Encoding::of(headers)?;
         let key = idempotency_key(headers)?;
         if format == Format::Ndjson && key.is_some() {

@@ -18,11 +18,14 @@ pub(crate) enum Format {
 }
 
 impl Format {
-    /// Reads the media type; without one, the body is JSON, as every gateway
-    /// sends it.
-    pub(crate) fn of(headers: &HeaderMap) -> Result<Self, Problem> {
-        let Some(value) = headers.get(header::CONTENT_TYPE) else {
-            return Ok(Self::Json);
+    /// Reads the media type. Without one, the body is JSON, unless the type is
+    /// `required`: a web page of another host can send a request without a type, or with
+    /// the type of a form, but not with the types of this API.
+    pub(crate) fn of(headers: &HeaderMap, required: bool) -> Result<Self, Problem> {
+        let value = match headers.get(header::CONTENT_TYPE) {
+            Some(value) => value,
+            None if required => return Err(Problem::unsupported_media_type()),
+            None => return Ok(Self::Json),
         };
         let text = value.to_str().unwrap_or_default();
         let essence = text.split(';').next().unwrap_or_default().trim();
@@ -116,3 +119,6 @@ mod tests {
         }
     }
 }
+
+#[cfg(test)]
+mod hostile;

@@ -10,6 +10,7 @@ mod headers;
 mod media_type;
 pub mod metrics;
 mod openapi;
+mod operators;
 mod problem;
 mod recent;
 mod router;
@@ -20,22 +21,26 @@ pub use settings::{EventServiceSettings, PROGRAM_SETTINGS, ProducerSettings, SET
 pub use token::{InvalidTokens, Tokens};
 
 use anyhow::Context;
-use axum::{
-    Router,
-    routing::{get, post},
-};
+use axum::{Router, routing::post};
 use prometheus::Registry;
 use std::{sync::Arc, time::Duration};
 use tokio::sync::Semaphore;
 use wahook_queue::{Broker, Publisher, Topology};
-use wahook_runtime::{Link, Readiness, Shutdown, metrics::ProcessMetrics, ops};
+use wahook_runtime::{
+    Link, ListenAddress, Readiness, Shutdown,
+    guard::Guard,
+    metrics::ProcessMetrics,
+    ops::{self, RefusalLog, Served},
+};
 
-use budget::{BUDGET_BYTES, Budget};
+use budget::Budget;
 use duplicates::Duplicates;
 use event_service::EventService;
 use events::MAX_IN_FLIGHT;
 use metrics::ProducerMetrics;
+use operators::Operators;
 use router::EventRouter;
+use settings::PRODUCER_ALLOWED_HOSTS;
 
 /// Time limit for the confirm of a publish; after it the answer is 503.
 const CONFIRM_LIMIT: Duration = Duration::from_secs(5);
@@ -63,35 +68,40 @@ pub async fn run_over(
     let registry = Registry::new();
     let metrics = ProducerMetrics::new(&registry).context("metrics")?;
     ProcessMetrics::new(&registry, "producer").context("metrics")?;
+    let refusals = RefusalLog::new(metrics.requests_refused.clone());
     let readiness = Readiness::new();
     let (publisher, task) =
         Publisher::start(broker, "wahook-producer", Topology::events(), CONFIRM_LIMIT);
     let link = Link::publishing(readiness.check("broker"), metrics.broker.clone());
     tokio::spawn(link.watch(publisher.link()));
-    let router = router(settings, publisher, metrics)
-        .route(openapi::PATH, get(openapi::get))
-        .merge(ops::router(registry, readiness.clone()));
+    let operators = Operators::bind(&settings, registry, readiness.clone()).await?;
+    let router = router(settings, publisher, metrics).merge(operators.public.clone());
     let router = ops::refuse_the_rest(router, "send events to POST /v1/events");
+    let served = Served::from(router).with_refusals(Arc::clone(&refusals));
     let stopping = shutdown.clone();
     tokio::spawn(async move {
         stopping.soft().await;
         readiness.stopping();
     });
-    ops::serve(listener, router, shutdown)
-        .await
-        .context("serving HTTP")?;
+    tokio::select! {
+        served = ops::serve(listener, served, shutdown) => served.context("serving HTTP")?,
+        served = operators.serve_metrics() => served.context("serving metrics")?,
+        () = refusals.report() => {}
+    }
+    refusals.flush();
     task.close(CLOSE_LIMIT).await;
     Ok(())
 }
 
-/// Creates the router of `POST /v1/events`, for any server: `settings.listen`
-/// is ignored.
+/// Creates the router of `POST /v1/events`, for any server: of `settings.listen`
+/// only matters whether it is loopback.
 pub fn router(
     settings: EventServiceSettings,
     publisher: Publisher,
     metrics: ProducerMetrics,
 ) -> Router {
     let service = Arc::new(EventService {
+        guard: guard(settings.listen, &settings),
         tokens: settings.tokens,
         max_body_bytes: settings.max_body_bytes,
         validation: settings.validation,
@@ -99,10 +109,16 @@ pub fn router(
         router: EventRouter::default(),
         metrics,
         permits: Semaphore::new(MAX_IN_FLIGHT),
-        budget: Budget::new(BUDGET_BYTES),
+        budget: Budget::new(settings.memory_budget_bytes),
         duplicates: Duplicates::new(),
     });
     Router::new()
         .route("/v1/events", post(events::post))
         .with_state(service)
+}
+
+/// Returns the check of requests to one of the producer's addresses.
+fn guard(listen: ListenAddress, settings: &EventServiceSettings) -> Guard {
+    let hosts = settings.allowed_hosts.clone();
+    Guard::new(listen, hosts, PRODUCER_ALLOWED_HOSTS.name)
 }

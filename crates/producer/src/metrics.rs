@@ -1,7 +1,7 @@
 //! Metrics of the producer.
 
 use prometheus::{Histogram, IntCounter, IntCounterVec, IntGauge, Registry, Result};
-use wahook_runtime::{families, metrics::BrokerMetrics};
+use wahook_runtime::{families, metrics::BrokerMetrics, ops::RefusalLog};
 
 /// A confirm takes about 1 ms on an idle broker, and publishing gives up
 /// within 10 s.
@@ -21,6 +21,8 @@ families! {
         events_duplicate: IntCounter = "wahook_events_duplicate_total";
         /// Refused events by reason; the gateway may send them again.
         events_refused: IntCounterVec = "wahook_events_refused_total" ["reason"];
+        /// Requests answered 4xx by reason; also those that are no events, such as unknown paths.
+        requests_refused: IntCounterVec = "wahook_requests_refused_total" ["reason"];
         /// Deviations from the documented event format that lenient validation accepted.
         event_warnings: IntCounter = "wahook_event_warnings_total";
         /// Received batches of events.
@@ -50,6 +52,8 @@ pub struct ProducerMetrics {
     /// Requests in flight; see [`wahook_runtime::metrics::InFlightGuard`].
     pub requests_in_flight: IntGauge,
     pub broker: BrokerMetrics,
+    /// Counter of [`wahook_runtime::ops::RefusalLog`].
+    pub requests_refused: IntCounterVec,
     events_refused: IntCounterVec,
 }
 
@@ -64,6 +68,8 @@ pub enum RefusalReason {
     InvalidIdempotencyKey,
     /// No token, or a wrong one.
     Unauthorized,
+    /// The request may come from a web page of another host.
+    ForeignPage,
     /// More bytes than allowed.
     TooLarge,
     /// Neither JSON nor NDJSON by its `Content-Type`.
@@ -99,6 +105,10 @@ impl ProducerMetrics {
         for reason in RefusalReason::ALL {
             let _ = families.events_refused.with_label_values(&[reason.label()]);
         }
+        let of_request = RefusalReason::OF_REQUEST.map(|reason| reason.label());
+        for reason in of_request.into_iter().chain(RefusalLog::REASONS) {
+            let _ = families.requests_refused.with_label_values(&[reason]);
+        }
         Ok(Self {
             events_accepted: families.events_accepted,
             events_unwanted: families.events_unwanted,
@@ -108,6 +118,7 @@ impl ProducerMetrics {
             publish_confirm_seconds: families.publish_confirm,
             requests_in_flight: families.requests_in_flight,
             broker,
+            requests_refused: families.requests_refused,
             events_refused: families.events_refused,
         })
     }
@@ -120,11 +131,12 @@ impl ProducerMetrics {
 }
 
 impl RefusalReason {
-    pub const ALL: [Self; 15] = [
+    pub const ALL: [Self; 16] = [
         Self::NotJson,
         Self::InvalidEvent,
         Self::InvalidIdempotencyKey,
         Self::Unauthorized,
+        Self::ForeignPage,
         Self::TooLarge,
         Self::UnsupportedMediaType,
         Self::Unreadable,
@@ -138,6 +150,18 @@ impl RefusalReason {
         Self::Stopping,
     ];
 
+    /// Reasons that are the request's own, answered 4xx.
+    pub const OF_REQUEST: [Self; 8] = [
+        Self::NotJson,
+        Self::InvalidEvent,
+        Self::InvalidIdempotencyKey,
+        Self::Unauthorized,
+        Self::ForeignPage,
+        Self::TooLarge,
+        Self::UnsupportedMediaType,
+        Self::Unreadable,
+    ];
+
     /// Returns the label value.
     #[must_use]
     pub const fn label(self) -> &'static str {
@@ -146,6 +170,7 @@ impl RefusalReason {
             Self::InvalidEvent => "invalid_event",
             Self::InvalidIdempotencyKey => "invalid_idempotency_key",
             Self::Unauthorized => "unauthorized",
+            Self::ForeignPage => "foreign_page",
             Self::TooLarge => "too_large",
             Self::UnsupportedMediaType => "unsupported_media_type",
             Self::Unreadable => "unreadable",
@@ -188,6 +213,7 @@ mod tests {
                 "wahook_publish_confirm_seconds",
                 "wahook_reconnects_total",
                 "wahook_requests_in_flight",
+                "wahook_requests_refused_total",
             ]
         );
         let text = render(&registry);

@@ -8,11 +8,15 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use serde::Serialize;
-use wahook_domain::{EventId, Fault, Rejection};
+use wahook_domain::{EventId, EventName, Fault, Rejection};
 use wahook_queue::PublishError;
-use wahook_runtime::problem;
+use wahook_runtime::{ops::Refusal, problem};
 
-use crate::{budget::Exhausted, media_type::NDJSON, metrics::RefusalReason};
+use crate::{
+    budget::{Exhausted, NoRoom},
+    media_type::NDJSON,
+    metrics::RefusalReason,
+};
 
 /// Refusal of an event, as an answer of its own or as one line of a batch.
 #[derive(Debug, Clone, Serialize, utoipa::ToSchema)]
@@ -33,6 +37,9 @@ pub(crate) struct Problem {
     id: Option<EventId>,
     #[serde(skip)]
     reason: RefusalReason,
+    /// Name of the event, for the log.
+    #[serde(skip)]
+    event: Option<EventName>,
     /// Response header.
     #[serde(skip)]
     header: Option<(HeaderName, HeaderValue)>,
@@ -68,6 +75,7 @@ impl Problem {
             errors: Vec::new(),
             id: None,
             reason,
+            event: None,
             header: None,
         }
     }
@@ -87,6 +95,19 @@ impl Problem {
     #[must_use]
     pub(crate) fn reason(&self) -> RefusalReason {
         self.reason
+    }
+
+    /// Returns the cause for the log of refused requests.
+    #[must_use]
+    pub(crate) fn refusal(&self) -> Refusal {
+        let event = self.event.as_ref().map(|name| name.as_str().to_owned());
+        Refusal::new(self.reason.label()).with_event(event)
+    }
+
+    /// Adds the name of the event.
+    #[must_use]
+    pub(crate) fn about(self, event: Option<EventName>) -> Self {
+        Self { event, ..self }
     }
 
     /// Returns true if repeating the same request later can succeed.
@@ -213,6 +234,18 @@ impl Problem {
         Self::unavailable("busy", detail, RefusalReason::Busy, 1)
     }
 
+    /// The budget has no room for a large event.
+    #[must_use]
+    pub(crate) fn no_room(no_room: NoRoom) -> Self {
+        match no_room {
+            NoRoom::Now(exhausted) => Self::no_memory(exhausted),
+            NoRoom::Ever { needed, total } => Self::above(format!(
+                "the event needs {needed} bytes of memory while it is accepted, because of its size or its number of values; \
+                 the budget is {total} bytes (PRODUCER_MEMORY_BUDGET_BYTES)"
+            )),
+        }
+    }
+
     /// The token is missing or wrong.
     #[must_use]
     pub(crate) fn unauthorized() -> Self {
@@ -224,6 +257,12 @@ impl Problem {
             RefusalReason::Unauthorized,
         )
         .with_static_header(header::WWW_AUTHENTICATE, "Bearer")
+    }
+
+    /// The request may come from a web page of another host.
+    #[must_use]
+    pub(crate) fn foreign_page(basics: problem::Problem) -> Self {
+        Self::of(basics, RefusalReason::ForeignPage)
     }
 
     /// The body, as received or decompressed, is larger than `limit` bytes.
@@ -363,6 +402,9 @@ impl Problem {
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
         let mut response = problem::respond(self.basics.status(), &self);
+        if !self.can_be_repeated() {
+            response.extensions_mut().insert(self.refusal());
+        }
         self.add_header(&mut response);
         response
     }

@@ -3,7 +3,9 @@
 use wahook_domain::Validation;
 use wahook_queue::BrokerUri;
 use wahook_runtime::{
-    ListenAddress, Setting, Settings, program,
+    ListenAddress, Setting, Settings,
+    guard::AllowedHosts,
+    program,
     settings::{
         DefaultValue, Kind,
         shared::{AMQP_URL, RANDOM_TEXT},
@@ -16,14 +18,20 @@ use crate::token::Tokens;
 /// their properties.
 pub(crate) const LARGEST_EVENT: usize = 15 << 20;
 
+/// Copies of an event in memory at most: as received, as parsed, and twice as published.
+const COPIES: usize = 4;
+
 /// Settings of `wahook-producer`.
 pub const PROGRAM_SETTINGS: &[&[Setting]] = &[&[AMQP_URL], SETTINGS, program::SETTINGS];
 
 /// Settings for accepting events.
 pub const SETTINGS: &[Setting] = &[
     PRODUCER_LISTEN,
+    PRODUCER_METRICS_LISTEN,
     PRODUCER_TOKEN,
+    PRODUCER_ALLOWED_HOSTS,
     PRODUCER_MAX_BODY_BYTES,
+    PRODUCER_MEMORY_BUDGET_BYTES,
     PRODUCER_VALIDATION,
 ];
 
@@ -35,6 +43,16 @@ const PRODUCER_LISTEN: Setting = Setting {
     help: "address and port for events",
     meaning: "address of `POST /v1/events`, `/openapi.json`, `/livez`, `/readyz`, `/metrics`; any \
         address except loopback requires `PRODUCER_TOKEN`",
+};
+
+const PRODUCER_METRICS_LISTEN: Setting = Setting {
+    name: "PRODUCER_METRICS_LISTEN",
+    kind: Kind::Address,
+    default: DefaultValue::None,
+    example: "0.0.0.0:9090",
+    help: "separate address and port for /metrics, /livez and /readyz",
+    meaning: "separate address of `/metrics`, which `PRODUCER_LISTEN` then no longer serves, and \
+        also of `/livez` and `/readyz`; the image sets it to `0.0.0.0:9090`",
 };
 
 const PRODUCER_TOKEN: Setting = Setting {
@@ -49,6 +67,17 @@ const PRODUCER_TOKEN: Setting = Setting {
         valid at the same time while gateways change over",
 };
 
+pub(crate) const PRODUCER_ALLOWED_HOSTS: Setting = Setting {
+    name: "PRODUCER_ALLOWED_HOSTS",
+    kind: Kind::Text("host names, separated by commas"),
+    default: DefaultValue::None,
+    example: "wahook.internal",
+    help: "further host names for requests on loopback, such as the name that a proxy passes on",
+    meaning: "further values of the `Host` header for requests to a loopback address, in addition \
+        to `localhost` and IP addresses, such as the name that a proxy passes on. Not needed for \
+        events if `PRODUCER_TOKEN` is set. Protects against web pages in a browser on this machine",
+};
+
 const PRODUCER_MAX_BODY_BYTES: Setting = Setting {
     name: "PRODUCER_MAX_BODY_BYTES",
     kind: Kind::Integer {
@@ -56,10 +85,25 @@ const PRODUCER_MAX_BODY_BYTES: Setting = Setting {
         max: LARGEST_EVENT as u64,
         unit: "bytes",
     },
-    default: DefaultValue::Number(1 << 20),
-    example: "1048576",
+    default: DefaultValue::Number(LARGEST_EVENT as u64),
+    example: "15728640",
     help: "largest request body, also decompressed",
     meaning: "largest request body, both as received and decompressed",
+};
+
+const PRODUCER_MEMORY_BUDGET_BYTES: Setting = Setting {
+    name: "PRODUCER_MEMORY_BUDGET_BYTES",
+    kind: Kind::Integer {
+        min: 4_096,
+        max: 64 << 30,
+        unit: "bytes",
+    },
+    default: DefaultValue::Number(256 << 20),
+    example: "268435456",
+    help: "memory for the events of all requests, at least 4 times the largest body",
+    meaning: "memory for the events of all requests together, from the first byte to the confirm; \
+        beyond it requests are answered 503. At least 4 times `PRODUCER_MAX_BODY_BYTES`: an event \
+        is in memory as received, as parsed, and twice while it is published",
 };
 
 const PRODUCER_VALIDATION: Setting = Setting {
@@ -85,10 +129,16 @@ pub struct ProducerSettings {
 pub struct EventServiceSettings {
     /// `PRODUCER_LISTEN`
     pub listen: ListenAddress,
+    /// `PRODUCER_METRICS_LISTEN`
+    pub metrics_listen: Option<ListenAddress>,
     /// `PRODUCER_TOKEN`
     pub tokens: Tokens,
+    /// `PRODUCER_ALLOWED_HOSTS`
+    pub allowed_hosts: AllowedHosts,
     /// `PRODUCER_MAX_BODY_BYTES`
     pub max_body_bytes: usize,
+    /// `PRODUCER_MEMORY_BUDGET_BYTES`
+    pub memory_budget_bytes: usize,
     /// `PRODUCER_VALIDATION`
     pub validation: Validation,
 }
@@ -114,15 +164,37 @@ impl EventServiceSettings {
     /// Reads all settings. Returns `None` only after a fault.
     pub fn read(settings: &mut Settings) -> Option<Self> {
         let listen = ProducerSettings::read_listen(settings);
+        let metrics_listen = settings.value(&PRODUCER_METRICS_LISTEN);
         let tokens = listen.map(|listen| read_tokens(settings, listen));
+        let allowed_hosts = settings.value(&PRODUCER_ALLOWED_HOSTS);
         let max_body_bytes = settings.value(&PRODUCER_MAX_BODY_BYTES);
+        let memory_budget_bytes = settings.value(&PRODUCER_MEMORY_BUDGET_BYTES);
+        check_budget(settings, max_body_bytes, memory_budget_bytes);
         let validation = settings.value(&PRODUCER_VALIDATION);
         Some(Self {
             listen: listen?,
+            metrics_listen,
             tokens: tokens?,
+            allowed_hosts: allowed_hosts.unwrap_or_default(),
             max_body_bytes: max_body_bytes?,
+            memory_budget_bytes: memory_budget_bytes?,
             validation: validation?,
         })
+    }
+}
+
+/// Checks that the largest event fits into the budget.
+fn check_budget(settings: &mut Settings, largest: Option<usize>, budget: Option<usize>) {
+    let (Some(largest), Some(budget)) = (largest, budget) else {
+        return;
+    };
+    let least = COPIES * largest;
+    if budget < least {
+        let problem = format!(
+            "is {budget}, but must be at least {least}: {COPIES} times \
+             PRODUCER_MAX_BODY_BYTES={largest}"
+        );
+        settings.fault(&PRODUCER_MEMORY_BUDGET_BYTES, problem);
     }
 }
 
@@ -148,62 +220,4 @@ fn read_tokens(settings: &mut Settings, listen: ListenAddress) -> Tokens {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn read(pairs: &[(&'static str, &'static str)]) -> Result<EventServiceSettings, String> {
-        let mut settings = Settings::from_pairs(pairs.iter().copied());
-        let read = ProducerSettings::read(&mut settings);
-        settings.finish().map_err(|faults| faults.to_string())?;
-        Ok(read.unwrap().events)
-    }
-
-    #[test]
-    fn only_the_broker_address_is_required_and_defaults_are_as_documented() {
-        let settings = read(&[("AMQP_URL", "amqp://127.0.0.1")]).unwrap();
-        assert_eq!(settings.listen.to_string(), "127.0.0.1:8080");
-        assert_eq!(settings.max_body_bytes, 1_048_576);
-        assert!(settings.tokens.is_empty());
-    }
-
-    #[test]
-    fn a_reachable_address_requires_a_token() {
-        let open = [
-            ("AMQP_URL", "amqp://127.0.0.1"),
-            ("PRODUCER_LISTEN", "0.0.0.0:8080"),
-        ];
-        let refused = read(&open).unwrap_err();
-        assert!(refused.contains("PRODUCER_TOKEN"), "{refused}");
-        let guarded = [
-            open[0],
-            open[1],
-            ("PRODUCER_TOKEN", "a-token-of-good-length"),
-        ];
-        assert!(!read(&guarded).unwrap().tokens.is_empty());
-    }
-
-    #[test]
-    fn every_fault_is_reported_at_once_with_its_variable_and_an_example() {
-        let faults = read(&[
-            ("PRODUCER_LISTEN", "8080"),
-            ("PRODUCER_TOKEN", "short"),
-            ("PRODUCER_MAX_BODY_BYTES", "1"),
-            ("PRODUCER_VALIDATION", "loose"),
-        ])
-        .unwrap_err();
-        for expected in [
-            "AMQP_URL",
-            AMQP_URL.example,
-            "PRODUCER_LISTEN",
-            "0.0.0.0:8080",
-            "PRODUCER_TOKEN",
-            "PRODUCER_MAX_BODY_BYTES",
-            "PRODUCER_VALIDATION",
-        ] {
-            assert!(
-                faults.contains(expected),
-                "{expected} is missing in:\n{faults}"
-            );
-        }
-    }
-}
+mod tests;

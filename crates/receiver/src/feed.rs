@@ -1,4 +1,7 @@
 //! Changes as server-sent events, until the program stops or the client disconnects.
+//!
+//! The next event is made once the connection has taken the last one, from the state at that time.
+//! So a slow stream has one event in memory, and skips intermediate changes.
 
 use std::{convert::Infallible, pin::Pin, sync::Arc, time::Duration};
 

@@ -8,12 +8,15 @@
 //! |---|---|
 //! | `GET deliveries` | *update* with all requests kept |
 //! | `GET stream` | *updates* as server-sent events: first all requests kept (or the changes since `Last-Event-ID`), then each change |
-//! | `GET search?text=…` | `{"numbers": […]}`: requests that contain the text in body, target or headers; the case of ASCII letters is ignored |
+//! | `GET search?text=…` | `{"numbers": […]}`: requests that contain the text (1,000 bytes at most, else 400) in body, target or headers; the case of ASCII letters is ignored |
 //! | `GET deliveries/17` | one *delivery* with `headers`, `body` and `curl`; 404 if it is no longer kept |
 //! | `GET deliveries/17/body` | bytes of its body |
 //! | `DELETE deliveries` | removes all; 204 |
 //! | `PUT rule` | sets the *rule* and returns it; 400 if the JSON does not have this shape, 415 if it is not sent as `application/json`, 422 if a value is out of range |
 //! | `DELETE rule` | resets the rule to 200 for all, and returns it |
+//!
+//! At most 16 streams and 8 other answers are sent at the same time; more are answered 503, with
+//! `Retry-After`. A slow stream skips changes, and one that is not read for 30 s is closed.
 //!
 //! An *update* has `run` (differs after each start), `step` (grows with every change),
 //! `first` (number of the oldest delivery kept: discard those below), `has_secret`, `rule`,
@@ -21,7 +24,8 @@
 //!
 //! A *delivery* is one request:
 //!
-//! - `number` (from 1), `time_ms`, `method`, `target` (path and query), `body_bytes`
+//! - `number` (from 1), `time_ms`, `method`, `target` (path and query), `body_bytes`. In updates,
+//!   `method` and `target` end with `…` after 1,000 characters
 //! - `event`, `id` and `attempt`, as claimed by the request; null if absent
 //! - `gap_ms`: time since the last request with this id; null for the first
 //! - `answer`: `status`, `retry_after_s`, `delay_ms`, and `state`, which is `waiting`,
@@ -51,15 +55,19 @@ use axum::{
 };
 use serde::Deserialize;
 use serde_json::{Value, json};
-use wahook_runtime::{Shutdown, problem::Problem};
+use tokio::{sync::Mutex, task::spawn_blocking};
+use wahook_runtime::{
+    Shutdown,
+    guard::{self, Refused},
+    problem::Problem,
+};
 
 use crate::{
     answer::Rule,
-    feed,
-    guard::{self, Refused},
-    page,
-    search::contains_text,
+    feed, page,
+    search::{MAX_TEXT, Search},
     shape::{Detail, RuleShape, Update},
+    slots::{Slots, limited},
     state,
     webhook::Webhook,
 };
@@ -68,6 +76,8 @@ use crate::{
 struct Shared {
     state: Arc<state::State>,
     shutdown: Shutdown,
+    /// Held by the search that runs.
+    searching: Arc<Mutex<()>>,
 }
 
 /// Returns the router: the page at `/`, its files and this API below `/_receiver`, and
@@ -78,13 +88,20 @@ pub(crate) fn router(state: Arc<state::State>, shutdown: Shutdown) -> Router {
         let webhook = Arc::clone(&webhook);
         async move { webhook.answer(request).await }
     };
-    let shared = Shared { state, shutdown };
+    let shared = Shared {
+        state,
+        shutdown,
+        searching: Arc::default(),
+    };
+    let answers = middleware::from_fn_with_state(Slots::for_answers(), limited);
+    let streams = middleware::from_fn_with_state(Slots::for_streams(), limited);
     let own = Router::new()
         .route("/api/deliveries", get(all).delete(clear))
         .route("/api/deliveries/{number}", get(one))
         .route("/api/deliveries/{number}/body", get(bytes))
         .route("/api/search", get(search))
-        .route("/api/stream", get(stream))
+        .route_layer(answers)
+        .route("/api/stream", get(stream).layer(streams))
         .route("/api/rule", axum::routing::put(set_rule).delete(end_rule))
         .route("/{file}", get(page::file))
         .fallback(async || page::not_found())
@@ -169,11 +186,31 @@ struct SearchQuery {
     text: String,
 }
 
-async fn search(State(shared): State<Shared>, Query(query): Query<SearchQuery>) -> Json<Value> {
-    let requests = shared.state.requests().into_iter();
-    let found = requests.filter(|(_, request)| contains_text(request, query.text.as_bytes()));
-    let numbers: Vec<u64> = found.map(|(number, _)| number).collect();
-    Json(json!({ "numbers": numbers }))
+/// Searches on a thread of its own, because that takes a while, and one search after the other.
+async fn search(
+    State(shared): State<Shared>,
+    Query(query): Query<SearchQuery>,
+) -> Result<Json<Value>, Problem> {
+    let mut search = Search::new(&query.text).ok_or_else(text_too_long)?;
+    let turn = shared.searching.lock_owned().await;
+    let requests = shared.state.requests();
+    let searched = spawn_blocking(move || {
+        // Until the search ends, even if the client disconnects before.
+        let _turn = turn;
+        let found = requests
+            .into_iter()
+            .filter(|(_, request)| search.matches(request));
+        found.map(|(number, _)| number).collect()
+    });
+    // Fails only while the program ends.
+    let numbers: Vec<u64> = searched.await.unwrap_or_default();
+    Ok(Json(json!({ "numbers": numbers })))
+}
+
+fn text_too_long() -> Problem {
+    let title = "The text is too long";
+    let hint = format!("search for at most {MAX_TEXT} bytes");
+    Problem::new(StatusCode::BAD_REQUEST, "text-too-long", title, hint)
 }
 
 async fn clear(State(shared): State<Shared>) -> StatusCode {

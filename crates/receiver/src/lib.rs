@@ -19,7 +19,6 @@
 mod answer;
 mod curl;
 mod feed;
-mod guard;
 mod history;
 pub mod http_api;
 mod page;
@@ -27,6 +26,7 @@ mod request;
 mod search;
 mod settings;
 mod shape;
+mod slots;
 mod state;
 pub mod verify;
 mod webhook;

@@ -1,35 +1,67 @@
 //! Text search in requests (pure).
 
+use memchr::memmem::Finder;
+
 use crate::request::Request;
 
-/// Returns true if target, headers or body contain these bytes. The case of ASCII letters
-/// is ignored. Every request contains an empty text.
-pub(crate) fn contains_text(request: &Request, text: &[u8]) -> bool {
-    let in_header = || {
-        let mut headers = request.headers.iter();
-        headers.any(|(name, value)| {
-            contains(name.as_str().as_bytes(), text) || contains(value.as_bytes(), text)
-        })
-    };
-    contains(&request.body, text) || contains(request.target.as_bytes(), text) || in_header()
+/// Limit for the searched text, in bytes.
+pub(crate) const MAX_TEXT: usize = 1_000;
+/// Bytes compared at once. Larger than [`MAX_TEXT`], because neighbouring parts overlap by
+/// the length of the text.
+const PART: usize = 64 << 10;
+
+/// Search for one text; the case of ASCII letters is ignored. The time is linear in the size of the
+/// requests, for any text.
+pub(crate) struct Search {
+    finder: Finder<'static>,
+    /// Part of a request, in lower case.
+    folded: Vec<u8>,
 }
 
-fn contains(hay: &[u8], needle: &[u8]) -> bool {
-    let Some((first, rest)) = needle.split_first() else {
-        return true;
-    };
-    let starts = |at: usize| {
-        let after = hay.get(at + 1..at + needle.len());
-        after.is_some_and(|after| after.eq_ignore_ascii_case(rest))
-    };
-    hay.iter()
-        .enumerate()
-        .any(|(at, byte)| byte.eq_ignore_ascii_case(first) && starts(at))
+impl Search {
+    /// Creates a search. Returns `None` if the text is longer than [`MAX_TEXT`].
+    pub(crate) fn new(text: &str) -> Option<Self> {
+        (text.len() <= MAX_TEXT).then(|| Self {
+            finder: Finder::new(&text.to_ascii_lowercase()).into_owned(),
+            folded: Vec::with_capacity(PART),
+        })
+    }
+
+    /// Returns true if target, headers or body contain the text. Every request contains an
+    /// empty one.
+    pub(crate) fn matches(&mut self, request: &Request) -> bool {
+        self.is_in(&request.body)
+            || self.is_in(request.target.as_bytes())
+            || request.headers.iter().any(|(name, value)| {
+                self.is_in(name.as_str().as_bytes()) || self.is_in(value.as_bytes())
+            })
+    }
+
+    fn is_in(&mut self, mut hay: &[u8]) -> bool {
+        let overlap = self.finder.needle().len().saturating_sub(1);
+        loop {
+            let part = hay.get(..PART).unwrap_or(hay);
+            self.folded.clear();
+            self.folded.extend_from_slice(part);
+            self.folded.make_ascii_lowercase();
+            if self.finder.find(&self.folded).is_some() {
+                return true;
+            }
+            if part.len() == hay.len() {
+                return false;
+            }
+            hay = hay.get(PART - overlap..).unwrap_or_default();
+        }
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn contains(hay: &[u8], text: &str) -> bool {
+        Search::new(text).unwrap().is_in(hay)
+    }
 
     #[test]
     fn text_is_found_anywhere_and_in_any_ascii_case() {
@@ -43,11 +75,25 @@ mod tests {
             ("grün", "GRün", true),
             ("a", "b", false),
         ] {
-            assert_eq!(
-                contains(hay.as_bytes(), needle.as_bytes()),
-                found,
-                "{needle} in {hay}"
-            );
+            assert_eq!(contains(hay.as_bytes(), needle), found, "{needle} in {hay}");
         }
+    }
+
+    #[test]
+    fn text_is_found_at_every_offset_around_the_end_of_a_part() {
+        let text = "n".repeat(MAX_TEXT);
+        for at in (PART - MAX_TEXT - 1..=PART + 1).chain([2 * PART - 500]) {
+            let mut hay = vec![b'.'; 3 * PART];
+            hay[at..at + MAX_TEXT].fill(b'N');
+            assert!(contains(&hay, &text), "at {at}");
+            hay[at] = b'.';
+            assert!(!contains(&hay, &text), "at {at}");
+        }
+    }
+
+    #[test]
+    fn longer_text_is_refused() {
+        assert!(Search::new(&"x".repeat(MAX_TEXT)).is_some());
+        assert!(Search::new(&"x".repeat(MAX_TEXT + 1)).is_none());
     }
 }

@@ -13,6 +13,9 @@ use crate::{
 
 /// Limit for bodies in the JSON; longer ones can only be downloaded.
 const SHOWN_BYTES: usize = 2 << 20;
+/// Limit for the method and the target in updates, in characters. Without it, an update
+/// with all requests could have 64 MB.
+const LISTED_CHARS: usize = 1_000;
 
 /// Changes since a step, or everything.
 #[derive(Debug, Serialize)]
@@ -96,8 +99,8 @@ impl From<&Entry> for Summary {
         Self {
             number: entry.number,
             time_ms: entry.request.arrived.get(),
-            method: entry.request.method.to_string(),
-            target: entry.request.target.clone(),
+            method: listed(entry.request.method.as_str()),
+            target: listed(&entry.request.target),
             event: claims.event,
             id: claims.id,
             attempt: claims.attempt,
@@ -116,7 +119,11 @@ impl Detail {
         let fault = str::from_utf8(&request.body).err();
         let shown = request.body.len() <= SHOWN_BYTES;
         Self {
-            summary: Summary::from(entry),
+            summary: Summary {
+                method: request.method.to_string(),
+                target: request.target.clone(),
+                ..Summary::from(entry)
+            },
             headers: shown_headers(&request.headers),
             body: BodyShape {
                 text: shown.then(|| String::from_utf8_lossy(&request.body).into_owned()),
@@ -195,6 +202,13 @@ impl TryFrom<RuleShape> for Rule {
     }
 }
 
+fn listed(text: &str) -> String {
+    match text.char_indices().nth(LISTED_CHARS) {
+        Some((end, _)) => text.get(..end).unwrap_or_default().to_owned() + "…",
+        None => text.to_owned(),
+    }
+}
+
 fn shown_headers(headers: &HeaderMap) -> Vec<(String, String)> {
     let text = |value: &HeaderValue| String::from_utf8_lossy(value.as_bytes()).into_owned();
     headers
@@ -205,4 +219,17 @@ fn shown_headers(headers: &HeaderMap) -> Vec<(String, String)> {
 
 fn millis(duration: Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn long_text_is_cut_in_lists() {
+        let whole = "é".repeat(LISTED_CHARS);
+        assert_eq!(listed(&whole), whole);
+        assert_eq!(listed(&format!("{whole}é")), format!("{whole}…"));
+        assert_eq!(listed(""), "");
+    }
 }

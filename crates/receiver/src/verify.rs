@@ -94,4 +94,6 @@ fn only<'a>(headers: &'a HeaderMap, name: &'static str) -> Result<&'a str, Fault
 }
 
 #[cfg(test)]
+mod hostile;
+#[cfg(test)]
 mod tests;

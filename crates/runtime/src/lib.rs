@@ -4,12 +4,14 @@
 pub mod address;
 pub mod age;
 pub mod clock;
+pub mod guard;
 pub mod health;
 pub mod link;
 pub mod metrics;
 pub mod moment;
 pub mod ops;
 pub mod printable;
+pub mod private_file;
 pub mod problem;
 pub mod program;
 pub mod settings;

@@ -1,34 +1,61 @@
 //! HTTP endpoints for operators and orchestrators: liveness, readiness and metrics.
 
+mod activity;
+mod answer;
 mod connection;
+mod connections;
+mod framing;
 mod readiness;
+mod refusals;
 mod serve;
+mod served;
 mod write_timeout;
 
 use axum::{
     Json, Router,
-    extract::State,
+    extract::{Request, State},
     http::{StatusCode, header::CONTENT_TYPE},
-    response::IntoResponse,
+    middleware::{self, Next},
+    response::{IntoResponse, Response},
     routing::get,
 };
 use prometheus::Registry;
 use utoipa::OpenApi;
 
 pub use readiness::{CheckHandle, CheckReport, Readiness, ReadinessReport};
-pub use serve::{serve, serve_until};
+pub use refusals::{Refusal, RefusalLog};
+pub use serve::{serve, serve_metrics, serve_until};
+pub use served::Served;
 
-use crate::problem::Problem;
+use crate::{guard::Guard, problem::Problem};
 
 /// Creates the routes `/livez`, `/readyz` and `/metrics`.
 ///
 /// Liveness depends on nothing else: a program must not be restarted because its
 /// broker is unreachable.
 pub fn router(registry: Registry, readiness: Readiness) -> Router {
+    health_router(readiness).route("/metrics", get(metrics).with_state(registry))
+}
+
+/// Creates the routes `/livez` and `/readyz`.
+pub fn health_router(readiness: Readiness) -> Router {
     Router::new()
         .route("/livez", get(alive))
         .route("/readyz", get(ready).with_state(readiness))
-        .route("/metrics", get(metrics).with_state(registry))
+}
+
+/// Answers 403 on all routes so far to requests that web pages of other hosts send.
+pub fn guarded(router: Router, guard: Guard) -> Router {
+    router.layer(middleware::from_fn_with_state(guard, only_own_page))
+}
+
+async fn only_own_page(
+    State(guard): State<Guard>,
+    request: Request,
+    next: Next,
+) -> Result<Response, Problem> {
+    guard.admit(request.headers())?;
+    Ok(next.run(request).await)
 }
 
 /// Answers unknown paths and methods with problem documents. `hint` names what the

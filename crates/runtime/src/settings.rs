@@ -23,7 +23,7 @@ use flag::Flag;
 use redact::redact_value;
 pub use redact::{redact_reference, redact_url, try_redact_url};
 pub use setting::{DefaultValue, Kind, Setting};
-use source::Source;
+use source::{Source, pointer};
 
 /// Exit status of a program with faulty settings.
 pub const EXIT_STATUS: u8 = 2;
@@ -123,10 +123,23 @@ impl Settings {
     /// Returns true if the variable or its `_FILE` is set and not empty.
     pub fn is_given(&mut self, setting: &Setting) -> bool {
         self.looked_up.insert(setting.name.to_owned());
-        let is_file = format!("{}_FILE", setting.name);
+        let is_file = pointer(setting.name);
         self.source
             .names()
             .any(|given| given == setting.name || given == is_file)
+    }
+
+    /// Returns true if the variable or its `_FILE` comes from the `.env` file.
+    #[must_use]
+    pub fn is_in_dotenv(&self, setting: &Setting) -> bool {
+        self.is_value_in_dotenv(setting) || self.source.is_in_dotenv(&pointer(setting.name))
+    }
+
+    /// Returns true if the variable itself comes from the `.env` file, not from the
+    /// environment or a file.
+    #[must_use]
+    pub fn is_value_in_dotenv(&self, setting: &Setting) -> bool {
+        self.source.is_in_dotenv(setting.name)
     }
 
     /// Sets another default, used if neither the variable nor its file is set.

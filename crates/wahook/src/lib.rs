@@ -2,6 +2,7 @@
 //! settings, signatures, retries and metrics are those of the distributed deployment.
 
 mod banner;
+pub mod check;
 pub mod export;
 pub mod own_log;
 mod settings;
@@ -13,16 +14,23 @@ use anyhow::Context;
 use std::{path::PathBuf, sync::Arc};
 use tokio::task::spawn_blocking;
 use wahook_consumer::{Backends, Consumer};
-use wahook_embedded::{OpenError, Store};
+use wahook_embedded::{Destination, OpenError, Store};
 use wahook_receiver::Receiver;
 use wahook_runtime::Shutdown;
 
 /// Runs until `shutdown`, then drains requests in flight and closes the file.
 ///
 /// # Errors
-/// If the file is in use or unusable, or an address can't be bound.
+/// If the file is in use, unusable or holds events for a webhook while none is configured, or an
+/// address can't be bound.
 pub async fn run(settings: StandaloneSettings, shutdown: Shutdown) -> anyhow::Result<()> {
-    let store = open(settings.data.clone()).await?;
+    if settings.receiver.is_none() && settings.delivery.log_retention_days.is_none() {
+        tracing::warn!(
+            "LOG_RETENTION_DAYS is not set: delivery records are kept, and the data file grows; \
+             set it, for example to 90"
+        );
+    }
+    let store = open(settings.data.clone(), settings.destination()).await?;
     let banner = banner::of(&settings);
     // Bind the receiver before the first delivery.
     let receiver = match settings.receiver {
@@ -63,9 +71,10 @@ pub async fn run(settings: StandaloneSettings, shutdown: Shutdown) -> anyhow::Re
     worked.map(drop)
 }
 
-async fn open(data: PathBuf) -> anyhow::Result<Store> {
+async fn open(data: PathBuf, destination: Destination) -> anyhow::Result<Store> {
     let path = std::path::absolute(&data).unwrap_or(data);
     tracing::info!(path = %path.display(), "opening data file");
-    let opened: Result<Store, OpenError> = spawn_blocking(move || Store::open(&path)).await?;
+    let opened = spawn_blocking(move || Store::open_for(&path, &destination));
+    let opened: Result<Store, OpenError> = opened.await?;
     Ok(opened?)
 }

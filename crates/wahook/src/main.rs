@@ -2,7 +2,7 @@
 
 use clap::{CommandFactory, Parser, Subcommand};
 use std::process::ExitCode;
-use wahook::{COMMAND_SETTINGS, PROGRAM_SETTINGS, StandaloneSettings, export, own_log};
+use wahook::{COMMAND_SETTINGS, PROGRAM_SETTINGS, StandaloneSettings, check, export, own_log};
 use wahook_admin::{dead, reconcile};
 use wahook_consumer::DeliverySettings;
 use wahook_producer::ProducerSettings;
@@ -46,6 +46,11 @@ enum Command {
     /// status: 0 when everything was exported, 1 when something is left in the file,
     /// 2 when the export did not finish.
     Export(export::ExportArguments),
+    /// Check the data file for damage
+    ///
+    /// A running wahook may use the file at the same time. Exit status: 0 when the file is
+    /// intact, 1 when it is damaged, 2 when this is unknown.
+    Check(check::CheckArguments),
     #[command(flatten)]
     Events(wahook_cli::Command),
     /// Check whether the local wahook is alive; exit status 0 or 1
@@ -95,6 +100,11 @@ fn main() -> ExitCode {
             "wahook export",
             |settings| arguments.read(settings),
             export::run,
+        ),
+        Some(Command::Check(arguments)) => program::run_check(
+            "wahook check",
+            |settings| arguments.read(settings),
+            check::run,
         ),
         Some(Command::Events(command)) => {
             wahook_cli::run(command, Arguments::command, own_log::read)

@@ -5,6 +5,7 @@ use std::{convert::Infallible, fmt, path::PathBuf, str::FromStr};
 
 use uuid::Uuid;
 use wahook_consumer::{DeliverySettings, WEBHOOK_ENDPOINTS, WEBHOOK_URL};
+use wahook_embedded::Destination;
 use wahook_producer::EventServiceSettings;
 use wahook_receiver::{RECEIVER_ADDRESS, ReceiverSettings};
 use wahook_runtime::{
@@ -116,6 +117,18 @@ impl StandaloneSettings {
     pub fn assume_webhook(settings: &mut Settings) {
         if !has_webhook(settings) {
             Self::read_receiver(settings);
+        }
+    }
+
+    /// Returns where all events are delivered.
+    pub(crate) fn destination(&self) -> Destination {
+        let urls = self.delivery.endpoints.list.iter();
+        let urls: Vec<_> = urls
+            .map(|endpoint| endpoint.shown_url.to_string())
+            .collect();
+        match &self.receiver {
+            Some(_) => Destination::TestReceiver(urls.join(", ")),
+            None => Destination::Webhooks(urls),
         }
     }
 

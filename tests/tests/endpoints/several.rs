@@ -142,6 +142,7 @@ impl Several {
     pub(crate) async fn post(&self, event: &Value) -> (StatusCode, Value) {
         let url = format!("{}/v1/events", self.producer.base_url());
         let request = self.http.post(url).body(event.to_string());
+        let request = request.header("content-type", "application/json");
         let answer = request.send().await.unwrap();
         let status = answer.status();
         let text = answer.text().await.unwrap();

@@ -101,6 +101,7 @@ async fn after_failure(test: Test) {
     let post = || async {
         let url = format!("{}/v1/events", producer.base_url());
         let request = http.post(url).header("idempotency-key", "order-17");
+        let request = request.header("content-type", "application/json");
         request.body(EVENT).send().await.unwrap().status()
     };
     for _ in 0..2 {

@@ -31,7 +31,7 @@ pub(crate) fn add(tests: &mut Tests) {
 fn odd_payloads() -> Vec<(String, Document, Option<Bson>)> {
     let nested = |depth| (0..depth).fold("1".to_owned(), |inner, _| format!(r#"{{"a":{inner}}}"#));
     let nested_bson = |depth| (1..depth).fold(doc! { "a": 1 }, |inner, _| doc! { "a": inner });
-    // The default limit of a request is 1 MiB, the rest of the event below 100 bytes.
+    // Depth and size near the limits of BSON: 1 MiB, the rest of the event below 100 bytes.
     let long = "é".repeat((1 << 19) - 50);
     let lone = bson!(["lone_surrogate"]);
     let nul = bson!(["nul_in_key"]);

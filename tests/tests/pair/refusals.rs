@@ -157,6 +157,7 @@ async fn no_endpoint(test: Test) {
     producer.wait_ready(Duration::from_secs(20)).await;
     let url = format!("{}/v1/events", producer.base_url());
     let request = http_client().unwrap().post(url).body(r#"{"event":"test"}"#);
+    let request = request.header("content-type", "application/json");
     let answer = request.send().await.unwrap();
     assert_eq!(answer.status(), StatusCode::SERVICE_UNAVAILABLE);
     assert!(answer.headers().contains_key("retry-after"));

@@ -6,6 +6,7 @@ mod detail;
 mod hostile;
 mod http;
 mod keyboard;
+mod limits;
 mod list;
 mod picture;
 mod stage;

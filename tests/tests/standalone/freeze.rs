@@ -22,6 +22,7 @@ async fn an_answer_that_arrives_during_a_freeze_is_no_timeout() {
     for number in 0..EVENTS {
         let event = json!({"event": "call", "data": {"id": number}});
         let post = http.post(format!("{}/v1/events", system.events));
+        let post = post.header("content-type", "application/json");
         post.body(event.to_string()).send().await.unwrap();
     }
     receiver.wait_for(EVENTS, SOON).await;

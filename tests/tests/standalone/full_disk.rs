@@ -43,7 +43,8 @@ async fn a_full_disk_refuses_events_loses_none_and_recovers_with_free_space() {
     let post = || async {
         let event = json!({"event": "call"}).to_string();
         let url = format!("{}/v1/events", system.events);
-        http.post(url).body(event).send().await.unwrap().status()
+        let request = http.post(url).header("content-type", "application/json");
+        request.body(event).send().await.unwrap().status()
     };
     eventually(SOON, "answer 503", || async {
         (post().await == StatusCode::SERVICE_UNAVAILABLE).then_some(())

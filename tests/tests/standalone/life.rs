@@ -17,6 +17,7 @@ const SOON: Duration = Duration::from_secs(20);
 async fn post(system: &System, event: &Value) -> Value {
     let http = http_client().unwrap();
     let answer = http.post(format!("{}/v1/events", system.events));
+    let answer = answer.header("content-type", "application/json");
     let answer = answer.body(event.to_string()).send().await.unwrap();
     let body = answer.bytes().await.unwrap();
     serde_json::from_slice(&body).unwrap()

@@ -1,9 +1,16 @@
 //! `wahook`: the whole system in one process, and its data file.
 
 mod crashes;
+mod damage;
 mod dead;
+mod files;
 mod freeze;
+mod front;
 mod full_disk;
+mod hostile;
+mod hostile_producer;
+mod import_files;
+mod large_events;
 mod life;
 mod measured;
 mod memory;
@@ -12,6 +19,7 @@ mod poison;
 mod reconcile;
 mod refusals;
 mod secrets;
+mod space;
 mod start;
 mod system;
 mod watch;

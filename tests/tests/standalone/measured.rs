@@ -28,6 +28,7 @@ async fn metrics_show_queues_waiting_events_dead_letters_and_the_file() {
     let http = http_client().unwrap();
     for name in ["held", "held", "refused"] {
         let post = http.post(format!("{}/v1/events", system.events));
+        let post = post.header("content-type", "application/json");
         let answer = post.body(json!({"event": name}).to_string()).send().await;
         assert_eq!(answer.unwrap().status().as_u16(), 202);
     }

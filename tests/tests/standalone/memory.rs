@@ -32,6 +32,7 @@ async fn waiting_events_of_1_mb_are_delivered_within_the_memory_limit() {
     for number in 0..EVENTS {
         let event = json!({"event": "media", "data": {"number": number, "media": media}});
         let post = http.post(format!("{}/v1/events", system.events));
+        let post = post.header("content-type", "application/json");
         let answer = post.body(event.to_string()).send().await.unwrap();
         assert_eq!(answer.status().as_u16(), 202);
         receiver.forget();

@@ -13,7 +13,7 @@ use wahook_tests::receiver::Receiver;
 use crate::system::System;
 
 const SOON: Duration = Duration::from_secs(30);
-const FIXTURE: &str = "../crates/embedded/tests/data/wahook-v1.db";
+pub(crate) const FIXTURE: &str = "../crates/embedded/tests/data/wahook-v1.db";
 const TRACE: &str = "0af7651916cd43dd8448eb211c80319c";
 
 /// Event, attempt, and true for an event with a trace.

@@ -60,6 +60,7 @@ impl System {
         let request = http_client()
             .unwrap()
             .post(format!("{}/v1/events", self.events))
+            .header("content-type", "application/json")
             .body(json!({ "event": event }).to_string());
         let answer = request.send().await.unwrap().bytes().await.unwrap();
         let answer: Value = serde_json::from_slice(&answer).unwrap();

@@ -2,18 +2,25 @@
 //!
 //! The first line of the file has the start time and the producer's address. Each further
 //! line records a batch whose lines were all accepted or rejected. The file only grows, so
-//! a kill leaves at most one incomplete last line, which is ignored.
+//! a kill leaves at most one incomplete last line, which is ignored. Another file of the same
+//! name is never changed.
 
 use anyhow::{Context, bail, ensure};
 use serde::{Deserialize, Serialize};
 use std::{
-    fs::{File, OpenOptions, TryLockError},
+    fs::{File, TryLockError},
     io::{Read, Seek, SeekFrom, Write},
     path::Path,
 };
 use wahook_domain::UnixMillis;
+use wahook_runtime::{printable, private_file};
+
+use super::used_files::UsedFiles;
 
 const VERSION: u32 = 1;
+/// First bytes of every progress file.
+const HEAD: &str = r#"{"wahook_import":"#;
+const FOREIGN: &str = "not written by `wahook import`; set another file with --position";
 
 #[derive(Debug)]
 pub(super) struct Position {
@@ -23,6 +30,18 @@ pub(super) struct Position {
     pub(super) begun_at: UnixMillis,
     /// `None` before the first batch.
     pub(super) mark: Option<Mark>,
+    /// Length of the file of rejected lines at the start of the first run, if stored.
+    refused_from: Option<u64>,
+}
+
+/// Start of a new import, for a file without stored progress.
+#[derive(Debug)]
+pub(super) struct Begin<'a> {
+    /// Address of the producer, without password.
+    pub(super) to: &'a str,
+    pub(super) now: UnixMillis,
+    /// Length of the file of rejected lines.
+    pub(super) refused_bytes: u64,
 }
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -30,6 +49,8 @@ struct Header {
     wahook_import: u32,
     to: String,
     begun_at: UnixMillis,
+    /// Missing in files of earlier versions.
+    refused_from: Option<u64>,
 }
 
 /// Last line that was accepted or rejected, and the counts up to it.
@@ -83,59 +104,71 @@ impl Position {
             file: None,
             begun_at: now,
             mark: None,
+            refused_from: None,
         }
     }
 
     /// Opens the stored position, or creates one; `restart` discards the stored one.
     pub(super) fn open(
         path: &Path,
-        to: &str,
-        now: UnixMillis,
+        begin: &Begin<'_>,
         restart: bool,
+        used: &UsedFiles,
     ) -> anyhow::Result<Self> {
         let shown = || {
             let path = path.display();
             format!("progress file {path} (set another with --position)")
         };
-        let mut options = OpenOptions::new();
-        let options = options.read(true).write(true).create(true).truncate(false);
-        let mut file = options.open(path).with_context(shown)?;
+        let mut file = match used.open_other(path).with_context(shown)? {
+            Some(file) => file,
+            None => private_file::create_new(path).with_context(shown)?,
+        };
         match file.try_lock() {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => bail!("another import of this file is running"),
             Err(TryLockError::Error(error)) => return Err(error).with_context(shown),
         }
-        if restart {
-            file.set_len(0).with_context(shown)?;
-        }
         let mut text = String::new();
         file.read_to_string(&mut text).with_context(shown)?;
+        let is_own = text.starts_with(HEAD) || HEAD.starts_with(&text);
+        ensure!(is_own, "{}: {FOREIGN}", shown());
+        if restart {
+            text.clear();
+        }
         // Ignore an incomplete last line.
         let whole = text.rfind('\n').map_or(0, |end| end + 1);
         let text = text.get(..whole).unwrap_or_default();
         let cut = file.set_len(whole as u64);
         let cut = cut.and_then(|()| file.seek(SeekFrom::End(0)));
         cut.with_context(shown)?;
-        let (begun_at, mark) = match read(text, to).with_context(shown)? {
+        let (header, mark) = match read(text, begin.to).with_context(shown)? {
             Some(stored) => stored,
             None => {
                 let header = Header {
                     wahook_import: VERSION,
-                    to: to.to_owned(),
-                    begun_at: now,
+                    to: begin.to.to_owned(),
+                    begun_at: begin.now,
+                    refused_from: Some(begin.refused_bytes),
                 };
                 // The timestamps of lines derive from it: it must be durable before the
                 // first line is sent.
                 append(&mut file, &header).with_context(shown)?;
                 sync_folder(path).with_context(shown)?;
-                (now, None)
+                (header, None)
             }
         };
         Ok(Self {
             file: Some(file),
-            begun_at,
+            begun_at: header.begun_at,
             mark,
+            refused_from: header.refused_from,
         })
+    }
+
+    /// Returns the length of the file of rejected lines at the mark; `None` if unknown.
+    pub(super) fn refused_bytes(&self) -> Option<u64> {
+        let mark = self.mark.as_ref().map(|mark| mark.refused_bytes);
+        mark.or(self.refused_from)
     }
 
     /// Returns true if a later run can continue.
@@ -166,108 +199,21 @@ fn sync_folder(path: &Path) -> std::io::Result<()> {
     File::open(folder.unwrap_or(Path::new(".")))?.sync_all()
 }
 
-fn read(text: &str, to: &str) -> anyhow::Result<Option<(UnixMillis, Option<Mark>)>> {
+fn read(text: &str, to: &str) -> anyhow::Result<Option<(Header, Option<Mark>)>> {
     let mut lines = text.lines();
     let Some(first) = lines.next() else {
         return Ok(None);
     };
-    const FOREIGN: &str = "not written by `wahook import`; set another file with --position";
     let header: Header = serde_json::from_str(first).context(FOREIGN)?;
     ensure!(header.wahook_import == VERSION, FOREIGN);
     ensure!(
         header.to == to,
         "earlier lines were sent to {}; use this --url, or start from the first line with --restart",
-        header.to
+        printable(&header.to)
     );
     let mark = lines.next_back().map(serde_json::from_str).transpose();
-    Ok(Some((header.begun_at, mark.context(FOREIGN)?)))
+    Ok(Some((header, mark.context(FOREIGN)?)))
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use std::{env, fs, path::PathBuf, process};
-
-    const TO: &str = "http://127.0.0.1:8080";
-
-    struct TemporaryFile(PathBuf);
-
-    impl TemporaryFile {
-        fn named(name: &str) -> Self {
-            let name = format!("wahook-position-{name}-{}", process::id());
-            Self(env::temp_dir().join(name))
-        }
-
-        fn open(&self, now: i64) -> Position {
-            Position::open(&self.0, TO, UnixMillis::new(now), false).unwrap()
-        }
-    }
-
-    impl Drop for TemporaryFile {
-        fn drop(&mut self) {
-            let _ = fs::remove_file(&self.0);
-        }
-    }
-
-    fn mark(line: u64) -> Mark {
-        Mark {
-            line,
-            sha256: "ab".to_owned(),
-            ..Mark::default()
-        }
-    }
-
-    #[test]
-    fn later_run_reads_the_start_time_and_the_last_mark() {
-        let file = TemporaryFile::named("later");
-        let mut position = file.open(5);
-        assert_eq!(position.mark, None);
-        position.advance(mark(10)).unwrap();
-        position.advance(mark(20)).unwrap();
-        drop(position);
-        let position = file.open(99);
-        assert_eq!(position.begun_at, UnixMillis::new(5));
-        assert_eq!(position.mark, Some(mark(20)));
-    }
-
-    #[test]
-    fn incomplete_last_line_is_ignored_and_overwritten() {
-        let file = TemporaryFile::named("cut");
-        let mut position = file.open(5);
-        let first = fs::read(&file.0).unwrap().len();
-        position.advance(mark(10)).unwrap();
-        drop(position);
-        let whole = fs::read(&file.0).unwrap();
-        for length in (first..whole.len()).rev() {
-            fs::write(&file.0, &whole[..length]).unwrap();
-            assert_eq!(file.open(6).mark, None, "{length}");
-        }
-        file.open(6).advance(mark(30)).unwrap();
-        assert_eq!(file.open(7).mark, Some(mark(30)));
-        fs::write(&file.0, &whole[..first - 1]).unwrap();
-        assert_eq!(file.open(8).begun_at, UnixMillis::new(8));
-    }
-
-    #[test]
-    fn second_import_and_other_producer_are_rejected() {
-        let file = TemporaryFile::named("alone");
-        let position = file.open(5);
-        let now = UnixMillis::new(6);
-        let error = Position::open(&file.0, TO, now, false).unwrap_err();
-        assert!(format!("{error:#}").contains("another import"), "{error:#}");
-        drop(position);
-        let error = Position::open(&file.0, "http://other", now, false).unwrap_err();
-        assert!(format!("{error:#}").contains(TO), "{error:#}");
-        let restarted = Position::open(&file.0, "http://other", now, true).unwrap();
-        assert_eq!(restarted.begun_at, now);
-    }
-
-    #[test]
-    fn foreign_file_is_rejected_and_unchanged() {
-        let file = TemporaryFile::named("foreign");
-        fs::write(&file.0, "{\"mine\":1}\n").unwrap();
-        let error = Position::open(&file.0, TO, UnixMillis::new(1), false).unwrap_err();
-        assert!(format!("{error:#}").contains("--position"), "{error:#}");
-        assert_eq!(fs::read(&file.0).unwrap(), b"{\"mine\":1}\n");
-    }
-}
+mod tests;

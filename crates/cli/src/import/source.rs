@@ -13,6 +13,8 @@ use std::{
     },
 };
 
+use super::used_files::UsedFiles;
+
 /// Limit for a line in bytes. No producer accepts a longer one, so the rest is skipped.
 pub(super) const LONGEST_LINE: u64 = 16 << 20;
 const BUFFER: usize = 256 << 10;
@@ -53,13 +55,15 @@ impl Line {
 }
 
 impl Source {
-    /// Opens a file; `-` is standard input.
-    pub(super) fn open(path: &Path) -> anyhow::Result<Opened> {
+    /// Opens a file; `-` is standard input. Adds it to the used files.
+    pub(super) fn open(path: &Path, used: &mut UsedFiles) -> anyhow::Result<Opened> {
         if path == Path::new("-") {
+            used.add(&stdin()).context("standard input")?;
             return Opened::from_reader(stdin(), None).context("standard input");
         }
         let shown = || path.display().to_string();
         let mut file = File::open(path).with_context(shown)?;
+        used.add(&file).with_context(shown)?;
         let metadata = file.metadata().with_context(shown)?;
         ensure!(!metadata.is_dir(), "{} is a folder", shown());
         if !metadata.is_file() {

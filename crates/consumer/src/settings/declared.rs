@@ -55,6 +55,7 @@ pub const SETTINGS: &[Setting] = &[
     LOG_RETENTION_DAYS,
     CONSUMER_LISTEN,
     CONSUMER_MEMORY_BUDGET,
+    CONSUMER_ALLOWED_HOSTS,
 ];
 
 /// Settings of the single endpoint; invalid together with a file.
@@ -235,4 +236,13 @@ pub(super) const CONSUMER_MEMORY_BUDGET: Setting = Setting {
     meaning: "limit of the bytes of events that are taken from the queue and not finished. One \
         endpoint uses at most half of it, several share it; each may always hold one event. The \
         program needs about 64 MiB in addition",
+};
+
+pub(crate) const CONSUMER_ALLOWED_HOSTS: Setting = Setting {
+    name: "CONSUMER_ALLOWED_HOSTS",
+    kind: Kind::Text("host names, separated by commas"),
+    default: DefaultValue::None,
+    example: "wahook.internal",
+    help: "further host names for CONSUMER_LISTEN on loopback",
+    meaning: "as `PRODUCER_ALLOWED_HOSTS`, for `CONSUMER_LISTEN`",
 };

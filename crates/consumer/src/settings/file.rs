@@ -236,4 +236,6 @@ fn read_events(table: &mut Table<'_, '_>) -> Vec<EventPattern> {
 }
 
 #[cfg(test)]
+mod hostile;
+#[cfg(test)]
 mod tests;

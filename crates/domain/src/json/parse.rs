@@ -30,7 +30,25 @@ pub fn parse(text: &[u8]) -> Result<Node<'_>, JsonFault> {
 /// # Errors
 /// As [`parse`].
 pub fn parse_with_depth(text: &[u8], max_depth: u8) -> Result<Node<'_>, JsonFault> {
-    let (node, _) = Parser::default().document(text, max_depth)?;
+    let parser = Parser {
+        max_depth,
+        ..Parser::default()
+    };
+    let (node, _) = parser.document(text)?;
+    Ok(node)
+}
+
+/// Checks a JSON text as [`parse`] does, but keeps only the outermost array or object: those
+/// in it are empty. Needs little memory, however many values the text has.
+///
+/// # Errors
+/// As [`parse`].
+pub fn parse_outline(text: &[u8]) -> Result<Node<'_>, JsonFault> {
+    let parser = Parser {
+        kept_depth: 1,
+        ..Parser::default()
+    };
+    let (node, _) = parser.document(text)?;
     Ok(node)
 }
 
@@ -40,7 +58,7 @@ pub fn parse_with_depth(text: &[u8], max_depth: u8) -> Result<Node<'_>, JsonFaul
 /// # Errors
 /// As [`parse`].
 pub fn parse_and_compare(text: &[u8]) -> Result<(Node<'_>, bool), JsonFault> {
-    let (node, parser) = Parser::default().document(text, MAX_DEPTH)?;
+    let (node, parser) = Parser::default().document(text)?;
     Ok((node, parser.is_changed))
 }
 
@@ -53,30 +71,45 @@ pub fn changes(text: &[u8]) -> Result<Vec<Change>, JsonFault> {
         path: Some(Path::default()),
         ..Parser::default()
     };
-    let (_, parser) = parser.document(text, MAX_DEPTH)?;
+    let (_, parser) = parser.document(text)?;
     Ok(parser.path.map(Path::into_changes).unwrap_or_default())
 }
 
-#[derive(Default)]
 struct Parser<'a> {
     text: &'a str,
     bytes: &'a [u8],
     at: usize,
     depth: u8,
     max_depth: u8,
+    /// Items of arrays and objects below this depth are checked and dropped.
+    kept_depth: u8,
     is_changed: bool,
     /// Place of the next value, if the changes are to be listed.
     path: Option<Path<'a>>,
 }
 
+impl Default for Parser<'_> {
+    fn default() -> Self {
+        Self {
+            text: "",
+            bytes: &[],
+            at: 0,
+            depth: 0,
+            max_depth: MAX_DEPTH,
+            kept_depth: u8::MAX,
+            is_changed: false,
+            path: None,
+        }
+    }
+}
+
 impl<'a> Parser<'a> {
-    fn document(mut self, text: &'a [u8], max_depth: u8) -> Result<(Node<'a>, Self), JsonFault> {
+    fn document(mut self, text: &'a [u8]) -> Result<(Node<'a>, Self), JsonFault> {
         self.text = std::str::from_utf8(text).map_err(|error| JsonFault {
             offset: error.valid_up_to(),
             kind: JsonFaultKind::NotUtf8,
         })?;
         self.bytes = self.text.as_bytes();
-        self.max_depth = max_depth;
         let node = self.value("a value")?;
         match self.peek() {
             None => Ok((node, self)),
@@ -131,7 +164,7 @@ impl<'a> Parser<'a> {
                 path.enter_member(key.clone());
             }
             let value = self.value("a value")?;
-            if object.insert(key, value) {
+            if self.depth <= self.kept_depth && object.insert(key, value) {
                 self.report("is a repeated key: only its last value is sent");
             }
             if let Some(path) = &mut self.path {
@@ -157,7 +190,10 @@ impl<'a> Parser<'a> {
             if let Some(path) = &mut self.path {
                 path.enter_item(items.len());
             }
-            items.push(self.value(expected)?);
+            let item = self.value(expected)?;
+            if self.depth <= self.kept_depth {
+                items.push(item);
+            }
             if let Some(path) = &mut self.path {
                 path.leave();
             }
@@ -350,5 +386,20 @@ mod tests {
             panic!()
         };
         assert!(zero.is_sign_positive());
+    }
+
+    #[test]
+    fn outline_has_the_outer_members_and_the_same_faults() {
+        let text = br#"{"a":{"b":[1]},"c":[[2]],"d":"e","a":{}}"#;
+        let Node::Object(members) = parse_outline(text).unwrap() else {
+            panic!("an object");
+        };
+        assert_eq!(members.len(), 3);
+        assert_eq!(members.get("a"), Some(&Node::Object(Object::default())));
+        assert_eq!(members.get("c"), Some(&Node::Array(Vec::new())));
+        assert_eq!(members.get("d"), Some(&Node::Text(Text::new("e"))));
+        for text in [r#"{"a":[1,]}"#, r#"{"a":{"b":}}"#, "[[[", &"[".repeat(65)] {
+            assert_eq!(parse_outline(text.as_bytes()), parse(text.as_bytes()));
+        }
     }
 }

@@ -44,6 +44,24 @@ pub(super) fn read(text: &str, start: usize) -> Result<(Cow<'_, str>, usize), Js
     Ok((form, at + 1))
 }
 
+/// Skips a string whose opening quote is just before `start`. Returns the offset after the
+/// closing quote, or the end of the text, and the number of escapes.
+pub(super) fn skip(text: &[u8], start: usize) -> (usize, usize) {
+    let (mut at, mut escapes) = (start, 0);
+    loop {
+        at += plain_length(text.get(at..).unwrap_or_default());
+        match text.get(at) {
+            Some(b'"') => return (at + 1, escapes),
+            Some(b'\\') => {
+                escapes += 1;
+                at += 2;
+            }
+            Some(_) => at += 1,
+            None => return (text.len(), escapes),
+        }
+    }
+}
+
 /// Returns the canonical form of an unescaped string.
 pub(super) fn escape(plain: &str) -> Cow<'_, str> {
     if plain_length(plain.as_bytes()) == plain.len() {

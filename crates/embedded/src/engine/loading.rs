@@ -11,12 +11,15 @@ use crate::{messages, queues::Ready};
 const READ_BATCH: usize = 512;
 
 impl Engine {
-    /// Loads messages for all queues that need a refill.
+    /// Loads messages for all queues that need a refill. Returns the first error, after all
+    /// queues.
     pub(super) fn refill(&mut self, now: UnixMillis) -> rusqlite::Result<()> {
+        let mut refilled = Ok(());
         for (queue, cursor) in self.queues.needing_refill() {
-            self.load(&queue, cursor, READ_BATCH, now)?;
+            let loaded = self.load(&queue, cursor, READ_BATCH, now);
+            refilled = refilled.and(loaded);
         }
-        Ok(())
+        refilled
     }
 
     pub(super) fn refill_one(&mut self, queue: &str) -> rusqlite::Result<()> {

@@ -13,7 +13,10 @@ use crate::{
 impl Engine {
     /// Writes all changes in one transaction and replies to their callers.
     pub(super) fn write(&mut self, changes: Vec<Change>, now: UnixMillis) -> rusqlite::Result<()> {
-        let next_due = messages::next_due(&self.db).unwrap_or_default();
+        let next_due = messages::next_due(&self.db).unwrap_or_else(|error| {
+            self.record_read_error(&error);
+            None
+        });
         let is_due = next_due.is_some_and(|due| due <= now);
         let removes = self.is_removal_due();
         if changes.is_empty() && !is_due && !removes && self.write_error.is_none() {
@@ -138,22 +141,5 @@ impl Engine {
             }
             _ => {}
         }
-    }
-
-    /// Logs when the data file becomes unwritable or writable, and updates the link state.
-    pub(super) fn record_write_error(&mut self, error: Option<rusqlite::Error>) {
-        let write_error = error.map(|error| error.to_string());
-        if write_error.is_some() == self.write_error.is_some() {
-            return;
-        }
-        match &write_error {
-            Some(reason) => {
-                tracing::error!(reason, "data file not writable, rejecting events");
-            }
-            None => tracing::info!("data file writable again, accepting events"),
-        }
-        self.link
-            .send_modify(|link| link.blocked = write_error.clone());
-        self.write_error = write_error;
     }
 }

@@ -8,6 +8,7 @@ use lapin::{
 use proptest::{collection::vec, option, prelude::*, strategy::ValueTree};
 use serde_json::json;
 use wahook_domain::{EndpointName, QueuedEvent, RetryRule};
+use wahook_hostile::cases;
 
 use super::properties;
 use crate::message::Outgoing;
@@ -118,10 +119,10 @@ fn read_back(outgoing: &Outgoing) -> Option<QueuedEvent> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(2_000))]
+    #![proptest_config(cases(2_000))]
 
     #[test]
-    fn a_decodable_event_is_encoded_unchanged(properties in any_properties(), payload in payload()) {
+    fn hostile_event_is_refused_or_encoded_unchanged(properties in any_properties(), payload in payload()) {
         if let Ok(event) = properties::decode_event(&properties, payload) {
             let endpoint = EndpointName::default();
             prop_assert_eq!(read_back(&Outgoing::event(&event)), Some(event.clone()));
@@ -136,7 +137,7 @@ proptest! {
     }
 
     #[test]
-    fn a_decodable_result_is_encoded_unchanged(properties in any_properties(), payload in payload()) {
+    fn hostile_result_is_refused_or_encoded_unchanged(properties in any_properties(), payload in payload()) {
         if let Ok(result) = properties::decode_result(&properties, payload) {
             let again = Outgoing::result(&result);
             let encoded = properties::encode(again.metadata().clone(), None);

@@ -1,8 +1,7 @@
 //! HTTP/1.1 connection of a client, with bounds on the size and time of requests.
 
-use std::{future::poll_fn, pin::Pin, time::Duration};
+use std::{future::poll_fn, net::SocketAddr, pin::Pin, sync::Arc, time::Duration};
 
-use axum::Router;
 use hyper::server::conn::http1;
 use hyper_util::{
     rt::{TokioIo, TokioTimer},
@@ -15,7 +14,9 @@ use tokio::{
     time::timeout,
 };
 
-use super::write_timeout::WriteTimeout;
+use super::{
+    activity::Activity, answer::ConnectionService, served::Served, write_timeout::WriteTimeout,
+};
 use crate::problem::{self, Problem};
 
 /// Time limit for the headers, from the start of a request or the end of the last
@@ -28,38 +29,68 @@ const HEADER_BYTES: usize = 32 << 10;
 /// could lose the response: the system resets a connection with unread bytes.
 const LINGER: Duration = Duration::from_secs(1);
 
-/// Answers requests until the client closes, fails or is too slow, or until `stopped`
-/// has no sender and the request in flight is answered.
+/// Connected client.
+pub(super) struct Client {
+    pub(super) stream: TcpStream,
+    pub(super) peer: SocketAddr,
+    pub(super) activity: Arc<Activity>,
+}
+
+/// Answers requests until the client closes, fails or is too slow, until `stopped` has no
+/// sender and the request in flight is answered, or until the server closes the idle
+/// connection.
 pub(super) async fn serve_connection(
-    stream: TcpStream,
-    router: Router,
+    client: Client,
+    served: Served,
     mut stopped: watch::Receiver<()>,
 ) {
+    let Client {
+        stream,
+        peer,
+        activity,
+    } = client;
+    let (activity, refusals) = (activity.as_ref(), served.refusals.as_deref());
     // A failure only costs a little speed.
     let _ = stream.set_nodelay(true);
+    let service = ConnectionService {
+        router: TowerToHyperService::new(served.router),
+        peer,
+        activity,
+        refusals,
+    };
     let mut connection = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(HEADERS_WITHIN)
         .max_header_size(HEADER_BYTES)
         .max_buf_size(HEADER_BYTES)
-        .serve_connection(
-            TokioIo::new(WriteTimeout::new(stream)),
-            TowerToHyperService::new(router),
-        );
+        .serve_connection(TokioIo::new(WriteTimeout::new(stream)), service);
     let mut stopping = false;
     let ended = loop {
         tokio::select! {
             ended = poll_fn(|cx| connection.poll_without_shutdown(cx)) => break ended,
             _ = stopped.changed(), if !stopping => {}
+            () = activity.close_requested(), if !stopping => {
+                if activity.idle_since().is_some() {
+                    return;
+                }
+            }
         }
         stopping = true;
         Pin::new(&mut connection).graceful_shutdown();
     };
     let parts = connection.into_parts();
     let mut stream = parts.io.into_inner();
-    let slow = ended.is_err_and(|error| error.is_timeout());
     // A client that sent nothing since the last response is closed without one.
-    if slow && !parts.read_buf.is_empty() && stream.write_all(&too_slow()).await.is_err() {
+    let is_slow = |error: &hyper::Error| error.is_timeout() && !parts.read_buf.is_empty();
+    let refused = match &ended {
+        Err(error) if is_slow(error) => Some("too_slow"),
+        Err(error) if error.is_parse() => Some("not_http"),
+        _ => None,
+    };
+    if let Some((log, reason)) = refusals.zip(refused) {
+        log.note_unread(peer, reason);
+    }
+    if ended.as_ref().is_err_and(is_slow) && stream.write_all(&too_slow()).await.is_err() {
         return;
     }
     if stream.shutdown().await.is_ok() && !stopping {

@@ -2,7 +2,7 @@
 //! `NAME_FILE` names.
 
 use std::{
-    collections::{BTreeMap, btree_map::Entry},
+    collections::{BTreeMap, BTreeSet, btree_map::Entry},
     ffi::OsString,
     fs, io,
     path::Path,
@@ -13,14 +13,21 @@ use super::fault::SettingFault;
 /// Variables as given. A value that is not UTF-8 is `None`: a fault only if it is
 /// looked up.
 #[derive(Debug)]
-pub(super) struct Source(BTreeMap<String, Option<String>>);
+pub(super) struct Source {
+    values: BTreeMap<String, Option<String>>,
+    /// Variables whose value comes from the `.env` file.
+    dotenv: BTreeSet<String>,
+}
 
 impl Source {
     pub(super) fn of_environment(pairs: impl Iterator<Item = (OsString, OsString)>) -> Self {
         let text = |(name, value): (OsString, OsString)| {
             Some((name.into_string().ok()?, value.into_string().ok()))
         };
-        Self(pairs.filter_map(text).collect())
+        Self {
+            values: pairs.filter_map(text).collect(),
+            dotenv: BTreeSet::new(),
+        }
     }
 
     /// Adds variables of a `.env` file that the environment does not set. A variable
@@ -44,7 +51,8 @@ impl Source {
         for line in dotenvy::from_read_iter(text.as_bytes()) {
             match line {
                 Ok((name, value)) => {
-                    if let Entry::Vacant(vacant) = self.0.entry(name) {
+                    if let Entry::Vacant(vacant) = self.values.entry(name) {
+                        self.dotenv.insert(vacant.key().clone());
                         vacant.insert(Some(value));
                     }
                 }
@@ -56,7 +64,7 @@ impl Source {
 
     /// Returns the value of `NAME`, or of the file that `NAME_FILE` names.
     pub(super) fn value(&self, name: &str) -> Result<Option<String>, SettingFault> {
-        let pointer = format!("{name}_FILE");
+        let pointer = pointer(name);
         match (self.given(name)?, self.given(&pointer)?) {
             (Some(_), Some(_)) => {
                 let problem = format!("is set together with {pointer}: keep one of the two");
@@ -71,27 +79,40 @@ impl Source {
     }
 
     pub(super) fn outrank(&mut self, name: &str, value: String) {
-        self.0.remove(&format!("{name}_FILE"));
-        self.0.insert(name.to_owned(), Some(value));
+        self.values.remove(&pointer(name));
+        self.assume(name, value);
     }
 
     pub(super) fn assume(&mut self, name: &str, value: String) {
-        self.0.insert(name.to_owned(), Some(value));
+        self.dotenv.remove(name);
+        self.values.insert(name.to_owned(), Some(value));
+    }
+
+    pub(super) fn is_in_dotenv(&self, name: &str) -> bool {
+        self.dotenv.contains(name)
     }
 
     /// Returns the names of all variables that are set and not empty.
     pub(super) fn names(&self) -> impl Iterator<Item = &str> {
         let is_set = |(_, value): &(_, &Option<String>)| value.as_deref() != Some("");
-        self.0.iter().filter(is_set).map(|(name, _)| name.as_str())
+        self.values
+            .iter()
+            .filter(is_set)
+            .map(|(name, _)| name.as_str())
     }
 
     fn given(&self, name: &str) -> Result<Option<&str>, SettingFault> {
-        match self.0.get(name) {
+        match self.values.get(name) {
             None => Ok(None),
             Some(Some(value)) => Ok(Some(value.as_str()).filter(|value| !value.is_empty())),
             Some(None) => Err(SettingFault::new(name, "is not UTF-8 text", None)),
         }
     }
+}
+
+/// Returns the name of the variable that names a file with the value.
+pub(super) fn pointer(name: &str) -> String {
+    format!("{name}_FILE")
 }
 
 /// Reads a file without the final line end that editors and `echo` add.
@@ -126,3 +147,6 @@ fn malformed(file: &str, text: &str, error: &dotenvy::Error) -> SettingFault {
         format!("{place} is not NAME=value (quote a value that contains spaces or quotes)");
     SettingFault::new(file, problem, None)
 }
+
+#[cfg(test)]
+mod hostile;

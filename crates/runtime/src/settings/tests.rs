@@ -323,6 +323,26 @@ fn environment_takes_precedence_over_the_dotenv_file() {
 }
 
 #[test]
+fn value_of_the_dotenv_file_is_known_as_such() {
+    let folder = Folder::new();
+    let file = "A=1\nB=1\nC_FILE=/nonexistent\nD=1\nE=\n";
+    let mut settings = folder.dotenv(file, &[("B", "2")]);
+    settings.outrank(&text("D"), "3".to_owned());
+    let is_in = |name| {
+        let setting = text(name);
+        (
+            settings.is_in_dotenv(&setting),
+            settings.is_value_in_dotenv(&setting),
+        )
+    };
+    assert_eq!(is_in("A"), (true, true));
+    assert_eq!(is_in("C"), (true, false));
+    for name in ["B", "D", "F"] {
+        assert_eq!(is_in(name), (false, false), "{name}");
+    }
+}
+
+#[test]
 fn missing_dotenv_file_is_accepted() {
     let folder = Folder::new();
     let settings = Settings::read(&folder.0.join(".env"), std::iter::empty());

@@ -190,7 +190,8 @@ pub(super) const ALL: &[Class] = &[
         let method = random.one_of(&[
             "GET", "PUT", "DELETE", "PATCH", "OPTIONS", "TRACE", "post", "BREW",
         ]);
-        format!("{method} /v1/events HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n").into()
+        format!("{method} /v1/events HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n")
+            .into()
     }),
     class("other paths", &[404], |random| {
         let paths = [
@@ -207,7 +208,7 @@ pub(super) const ALL: &[Class] = &[
             "/v1/events;x",
         ];
         let path = random.one_of(&paths);
-        format!("POST {path} HTTP/1.1\r\nhost: x\r\nconnection: close\r\ncontent-length: 0\r\n\r\n")
+        format!("POST {path} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\ncontent-length: 0\r\n\r\n")
             .into()
     }),
     class("random bytes instead of HTTP", &[400], |random| {
@@ -244,7 +245,7 @@ pub(super) const ALL: &[Class] = &[
             "GET \0 HTTP/1.1",
             "(POST) / HTTP/1.1",
         ];
-        format!("{}\r\nhost: x\r\n\r\n", random.one_of(&lines)).into()
+        format!("{}\r\nhost: localhost\r\n\r\n", random.one_of(&lines)).into()
     }),
     class("oversized heads", &[414, 431], |random| {
         let size = random.within(33_000, 200_000);
@@ -281,7 +282,7 @@ pub(super) const ALL: &[Class] = &[
         let bad = random.one_of(&["{}", "{\"event\":", "[]"]);
         let length = bad.len();
         let mut request = format!(
-            "POST /v1/events HTTP/1.1\r\nhost: x\r\ncontent-length: {length}\r\n\r\n{bad}\x16"
+            "POST /v1/events HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\ncontent-length: {length}\r\n\r\n{bad}\x16"
         )
         .into_bytes();
         request.extend(random.bytes(2_000));
@@ -329,10 +330,14 @@ fn sample(random: &mut Random) -> &'static str {
     random.one_of(&samples)
 }
 
+/// Has the media type of an event unless `headers` have another one.
 fn head(headers: &[&str]) -> Vec<u8> {
-    let lines = headers.iter().map(|header| format!("{header}\r\n"));
-    let lines: String = lines.collect();
-    format!("POST /v1/events HTTP/1.1\r\nhost: x\r\nconnection: close\r\n{lines}\r\n").into()
+    let has_type = headers.iter().any(|line| line.starts_with("content-type"));
+    let own_type = (!has_type).then_some("content-type: application/json");
+    let lines = own_type.iter().chain(headers);
+    let lines: String = lines.map(|header| format!("{header}\r\n")).collect();
+    format!("POST /v1/events HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n{lines}\r\n")
+        .into()
 }
 
 fn with_body(headers: &[&str], body: &[u8]) -> Vec<u8> {

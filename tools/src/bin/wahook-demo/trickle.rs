@@ -16,7 +16,10 @@ pub(crate) async fn send(
     let mut is_reported = false;
     for n in 0_u64.. {
         pause.tick().await;
-        let mut request = http.post(&url).body(sample(n).to_string());
+        let mut request = http
+            .post(&url)
+            .header("content-type", "application/json")
+            .body(sample(n).to_string());
         if let Some(token) = token {
             request = request.bearer_auth(token.trim());
         }

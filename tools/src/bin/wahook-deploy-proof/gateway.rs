@@ -87,7 +87,8 @@ async fn send(shared: Arc<Shared>, http: reqwest::Client, url: String) {
         let event = json!({"event": "message_create", "data": {"n": n, "fate": fate.name()}});
         let (http, url, shared) = (http.clone(), url.clone(), Arc::clone(&shared));
         in_flight.spawn(async move {
-            let answer = http.post(&url).body(event.to_string()).send().await;
+            let request = http.post(&url).header("content-type", "application/json");
+            let answer = request.body(event.to_string()).send().await;
             if answer.is_ok_and(|answer| answer.status() == StatusCode::ACCEPTED) {
                 shared.accepted.fetch_add(1, Ordering::Relaxed);
             }

@@ -1,0 +1,39 @@
+//! Fuzz test: headers of a request with events.
+
+use proptest::prelude::*;
+use wahook_hostile::{cases, damaged};
+
+use super::*;
+
+const VALUES: &[&str] = &[
+    "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01",
+    "00-4BF92F3577B34DA6A3CE929D0E0E4736-00F067AA0BA902B7-01",
+    "ff-00000000000000000000000000000000-0000000000000000-00-more",
+    "evt_0192f3a4",
+    "a, b",
+    "",
+];
+
+proptest! {
+    #![proptest_config(cases(500))]
+
+    #[test]
+    fn hostile_traceparent_is_ignored_or_kept_unchanged(bytes in damaged(VALUES)) {
+        let Ok(value) = HeaderValue::from_bytes(&bytes) else { return Ok(()) };
+        let headers = HeaderMap::from_iter([("traceparent".parse().unwrap(), value)]);
+        if let Some(kept) = traceparent(&headers) {
+            prop_assert_eq!(kept.as_bytes(), &bytes);
+            prop_assert!(kept.len() == 55 && kept.is_ascii());
+        }
+    }
+
+    #[test]
+    fn hostile_idempotency_key_is_refused_or_kept_unchanged(bytes in damaged(VALUES)) {
+        let Ok(value) = HeaderValue::from_bytes(&bytes) else { return Ok(()) };
+        let headers = HeaderMap::from_iter([("idempotency-key".parse().unwrap(), value)]);
+        if let Ok(key) = idempotency_key(&headers) {
+            let key = key.unwrap();
+            prop_assert_eq!(key.as_str().as_bytes(), &bytes);
+        }
+    }
+}
