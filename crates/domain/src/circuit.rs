@@ -15,8 +15,6 @@ use runs::{Gap, Runs, Verdict};
 
 /// Longest hold without a pause: events that wait for its end are prefetched.
 const SHORT_HOLD: Duration = Duration::from_secs(10);
-/// Time between the first refused probes. They use up attempts of different events.
-const QUICK_PROBE: Duration = Duration::from_secs(1);
 /// Refused probes of a pause after which they become less frequent.
 const QUICK_PROBES: u32 = 40;
 /// Longest time between refused probes: the endpoint works, so they are no burden.
@@ -178,7 +176,7 @@ impl Circuit {
                 *refused = refused.saturating_add(1);
                 let doublings = refused.saturating_sub(QUICK_PROBES).min(16);
                 let longest = rule.longest_probe.min(LONGEST_REFUSED_PROBE);
-                quick_probe(&rule)
+                rule.quick_probe()
                     .saturating_mul(1 << doublings)
                     .min(longest)
             }
@@ -229,10 +227,6 @@ fn first_wait(now: Duration, rule: &CircuitRule, resumed: Option<Resumed>) -> Du
         }
         _ => rule.first_probe,
     }
-}
-
-fn quick_probe(rule: &CircuitRule) -> Duration {
-    QUICK_PROBE.min(rule.first_probe)
 }
 
 #[cfg(test)]

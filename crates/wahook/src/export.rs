@@ -62,8 +62,8 @@ pub struct Export {
 
 #[derive(Debug)]
 enum Work {
-    Count(DeliverySettings),
-    Move(Transfer),
+    Count(Box<DeliverySettings>),
+    Move(Box<Transfer>),
 }
 
 impl ExportArguments {
@@ -82,9 +82,9 @@ impl ExportArguments {
         StandaloneSettings::assume_webhook(settings);
         let data = StandaloneSettings::read_data(settings);
         let work = if self.dry_run {
-            Work::Count(DeliverySettings::read(settings)?)
+            Work::Count(Box::new(DeliverySettings::read(settings)?))
         } else {
-            Work::Move(Transfer::read(settings)?)
+            Work::Move(Box::new(Transfer::read(settings)?))
         };
         Some(Export { data: data?, work })
     }

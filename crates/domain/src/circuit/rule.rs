@@ -2,6 +2,9 @@
 
 use std::time::Duration;
 
+/// Time between the first refused probes. They use up attempts of different events.
+const QUICK_PROBE: Duration = Duration::from_secs(1);
+
 /// Thresholds for the opening of a circuit, and the intervals of its probes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct CircuitRule {
@@ -24,5 +27,12 @@ impl Default for CircuitRule {
             first_probe: Duration::from_secs(5),
             longest_probe: Duration::from_secs(300),
         }
+    }
+}
+
+impl CircuitRule {
+    /// Returns the interval of the first probes of an endpoint that refuses events.
+    pub(super) fn quick_probe(&self) -> Duration {
+        QUICK_PROBE.min(self.first_probe)
     }
 }

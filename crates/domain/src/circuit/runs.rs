@@ -2,7 +2,7 @@
 
 use std::{collections::VecDeque, time::Duration};
 
-use super::{CircuitRule, quick_probe};
+use super::rule::CircuitRule;
 use crate::health::HealthSignal;
 
 /// Consecutive 410 answers that open the circuit.
@@ -55,7 +55,7 @@ impl Runs {
                 let patience = (rule.window / 2).max(usual.saturating_mul(2));
                 let is_run = self.refusals.add(now, rule);
                 if is_run && now.saturating_sub(began) >= patience {
-                    Verdict::Refuses(quick_probe(rule))
+                    Verdict::Refuses(rule.quick_probe())
                 } else {
                     Verdict::Up
                 }
