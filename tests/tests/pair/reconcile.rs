@@ -377,11 +377,12 @@ async fn held(test: Test) {
     ];
     let pair = test.pair(receiver, &settings).await;
     let mut ids = Vec::new();
-    for _ in 0..12 {
+    for _ in 0..24 {
         ids.push(pair.post(&json!({"event": "call"})).await.accepted_id());
     }
     pair.receiver.wait_for(1, SOON).await;
-    // One event is in flight, seven are prefetched, and four wait in the queue.
+    // One event is in flight. The first subscription holds up to six, the one that replaces
+    // it eight more; the rest wait in the queue.
     let (status, printed) = reconcile(&pair, Some(&ids), &["--grace", "1s"]).await;
     assert_eq!(status, Some(2), "{printed}");
     assert_eq!(printed["findings"], json!([]));
@@ -393,7 +394,7 @@ async fn held(test: Test) {
     let (status, printed) = reconcile(&pair, Some(&ids), &["--grace", "20s"]).await;
     assert_eq!(
         (status, total(&printed)),
-        (Some(0), [12, 0, 0, 0]),
+        (Some(0), [24, 0, 0, 0]),
         "{printed}"
     );
 }
