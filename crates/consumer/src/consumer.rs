@@ -11,7 +11,7 @@ use tokio::{
 };
 use tokio_util::task::TaskTracker;
 use wahook_delivery_log::SharedLog;
-use wahook_queue::{Broker, HeldBudget, LinkState, Publisher, PublisherTask, Topology};
+use wahook_queue::{Broker, LinkState, Publisher, PublisherTask, Topology};
 use wahook_runtime::{Link, Readiness, Shutdown, guard::Guard, metrics::ProcessMetrics, ops};
 
 use crate::{
@@ -101,7 +101,6 @@ impl Consumer {
             broker: self.backends.broker,
             name: "wahook-consumer consuming".to_owned(),
             endpoints,
-            held_budget: HeldBudget::new(self.settings.memory_budget),
             log: self.backends.log,
             log_health: self.log_health,
             metrics: self.metrics,

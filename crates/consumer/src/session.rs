@@ -7,7 +7,7 @@ use tokio::{sync::watch, task::JoinSet, time::sleep};
 use tokio_util::task::TaskTracker;
 use wahook_delivery_log::SharedLog;
 use wahook_domain::EndpointName;
-use wahook_queue::{Broker, ConsumerConnection, HeldBudget, LinkState, reconnect_backoff};
+use wahook_queue::{Broker, ConsumerConnection, LinkState, reconnect_backoff};
 use wahook_runtime::shutdown::Shutdown;
 
 use crate::{
@@ -25,8 +25,6 @@ pub(crate) struct Sessions {
     pub(crate) name: String,
     /// Endpoints to serve, and the topology to declare before.
     pub(crate) endpoints: watch::Receiver<EndpointSet>,
-    /// Limit of the bytes of unsettled messages.
-    pub(crate) held_budget: HeldBudget,
     /// Destination of the drainer.
     pub(crate) log: SharedLog,
     /// Stops the drainer while the log is unavailable.
@@ -71,7 +69,7 @@ impl Sessions {
         let topology = endpoints.borrow_and_update().topology.clone();
         let connection = tokio::select! {
             connected = ConsumerConnection::connect(&self.broker, &self.name, &topology) => {
-                Arc::new(connected?.with_budget(self.held_budget.clone()))
+                Arc::new(connected?)
             }
             () = shutdown.soft() => return Ok(()),
         };

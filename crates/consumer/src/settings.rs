@@ -22,9 +22,7 @@ use connection_settings::{
     WEBHOOK_ALLOW_HTTP, WEBHOOK_ALLOW_LINK_LOCAL, WEBHOOK_BLOCK_PRIVATE, WEBHOOK_CONNECTION_AGE,
 };
 pub(crate) use declared::CONSUMER_ALLOWED_HOSTS;
-use declared::{
-    CONSUMER_LISTEN, CONSUMER_MEMORY_BUDGET, LOG_RETENTION_DAYS, ONE_ENDPOINT, WEBHOOK_CIRCUIT,
-};
+use declared::{CONSUMER_LISTEN, LOG_RETENTION_DAYS, ONE_ENDPOINT, WEBHOOK_CIRCUIT};
 pub use declared::{PROGRAM_SETTINGS, SETTINGS, WEBHOOK_ENDPOINTS, WEBHOOK_URL};
 pub use endpoint::{EndpointSettings, Secrets};
 pub use file::EndpointsFile;
@@ -44,8 +42,6 @@ pub struct DeliverySettings {
     pub log_retention_days: Option<u32>,
     /// `CONSUMER_LISTEN`
     pub listen: ListenAddress,
-    /// `CONSUMER_MEMORY_BUDGET`
-    pub memory_budget: u64,
     /// `CONSUMER_ALLOWED_HOSTS`
     pub allowed_hosts: AllowedHosts,
 }
@@ -66,7 +62,6 @@ impl DeliverySettings {
         let endpoints = Endpoints::read(settings);
         let log_retention_days = settings.value(&LOG_RETENTION_DAYS);
         let listen = Self::read_listen(settings);
-        let memory_budget = settings.value(&CONSUMER_MEMORY_BUDGET);
         let allowed_hosts = settings.value(&CONSUMER_ALLOWED_HOSTS);
         let endpoints = endpoints?;
         if endpoints
@@ -81,7 +76,6 @@ impl DeliverySettings {
             endpoints,
             log_retention_days,
             listen: listen?,
-            memory_budget: memory_budget?,
             allowed_hosts: allowed_hosts.unwrap_or_default(),
         })
     }

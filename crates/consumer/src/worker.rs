@@ -151,7 +151,7 @@ impl Worker {
                 return Ok(None);
             }
             let next = async {
-                let permit = subscription.receive_until(admission.permit()).await;
+                let permit = admission.permit().await;
                 (permit, subscription.next().await)
             };
             let (permit, received) = tokio::select! {
@@ -163,7 +163,7 @@ impl Worker {
             let (Some(permit), received) = (permit, received?) else {
                 return Ok(None);
             };
-            let Some(started) = subscription.receive_until(admission.start()).await else {
+            let Some(started) = admission.start().await else {
                 return Ok(Some(received));
             };
             let endpoint = self.current();

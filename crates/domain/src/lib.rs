@@ -49,7 +49,7 @@ pub use id::{ContentHash, EventId, InvalidEventId, InvalidKey};
 pub use link::LinkState;
 pub use outcome::{FailureCause, Outcome};
 pub use pace::{Pace, RateLimit};
-pub use prefetch::{Adaptation, AdaptivePrefetch, PREFETCH_FACTOR, prefetch, slowed_prefetch};
+pub use prefetch::{PREFETCH_FACTOR, prefetch, slowed_prefetch};
 pub use public_address::is_public;
 pub use reach::Reach;
 pub use record::{Attempt, AttemptResult, DeliveryRecord, Status};

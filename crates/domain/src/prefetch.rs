@@ -1,5 +1,4 @@
-//! Prefetch: the number of unacked messages that a consumer holds for an endpoint, and
-//! how it follows from the sizes of the messages.
+//! Prefetch: the number of unacked messages that a consumer holds for an endpoint.
 
 use std::time::Duration;
 
@@ -15,12 +14,6 @@ const LONGEST_SLOW_WAIT: f64 = 120.0;
 /// So the last of them waits for at most this many consecutive requests, its own
 /// included.
 pub const PREFETCH_FACTOR: u16 = 8;
-/// Size in bytes that messages are assumed to have until they are seen.
-const ASSUMED_SIZE: u64 = 8 << 20;
-/// Largest increase of a prefetch at once: a burst of messages of unknown size.
-const MAX_INCREASE: u16 = 64;
-/// The largest size loses this part, as a power of two, with each smaller message.
-const DECAY_SHIFT: u32 = 4;
 
 /// Returns the prefetch: requests in flight plus messages that wait for the log, a
 /// retry's confirm or a batched ack. The latter are up to seven times the concurrency,
@@ -73,120 +66,62 @@ pub fn slowed_prefetch(full: u16, per_second: f64) -> u16 {
     1 << most.ilog2()
 }
 
-/// Returns the number of bytes that one subscription may hold while the others hold
-/// `others`: half of what they leave. So one alone uses half of the budget, two use a
-/// third each, and none can take it all.
-#[must_use]
-pub const fn room(budget: u64, others: u64) -> u64 {
-    budget.saturating_sub(others) / 2
-}
-
-/// Returns true if a subscription that holds `held` bytes may receive another message.
-/// Without any, it always may, whatever the others hold.
-#[must_use]
-pub const fn has_room(held: u64, room: u64) -> bool {
-    held == 0 || held < room
-}
-
-/// Prefetch of one subscription, adapted to the sizes of its messages. A broker counts
-/// messages, memory counts bytes.
-#[derive(Debug, Clone)]
-pub struct AdaptivePrefetch {
-    ceiling: u16,
-    current: u16,
-    /// Messages since the last change.
-    seen: u16,
-    /// Largest size of the recent messages.
-    largest: u64,
-}
-
-/// Change that a message makes necessary.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Adaptation {
-    Keep,
-    /// Continue with this larger prefetch.
-    Grow(u16),
-    /// Receive nothing until [`may_resume`](AdaptivePrefetch::may_resume).
-    Pause,
-}
-
-impl AdaptivePrefetch {
-    /// Creates the prefetch of a subscription that has `room` bytes: at most `ceiling`
-    /// messages, and few while their sizes are unknown.
-    #[must_use]
-    pub fn new(ceiling: u16, room: u64) -> Self {
-        let mut new = Self {
-            ceiling,
-            current: ceiling,
-            seen: 0,
-            largest: ASSUMED_SIZE,
-        };
-        new.current = new.fitting(room);
-        new
-    }
-
-    /// Returns the prefetch in effect.
-    #[must_use]
-    pub const fn current(&self) -> u16 {
-        self.current
-    }
-
-    /// Records a message of `size` bytes. With it, `unacked` messages of `held` bytes are
-    /// held, those of replaced subscriptions included.
-    pub fn received(&mut self, size: u64, unacked: usize, held: u64, room: u64) -> Adaptation {
-        self.seen = self.seen.saturating_add(1);
-        self.largest = size.max(self.largest - (self.largest >> DECAY_SHIFT));
-        if held > room {
-            return Adaptation::Pause;
-        }
-        if self.current >= self.ceiling
-            || self.seen < self.current
-            || unacked > usize::from(self.current)
-        {
-            return Adaptation::Keep;
-        }
-        // The messages held now do not count against the next prefetch. So there must be
-        // none of an earlier one, or they would add up.
-        let next = self.fitting(room.saturating_sub(held));
-        let next = next.min(self.current.saturating_add(MAX_INCREASE));
-        let doubled = self.current.saturating_mul(2);
-        if next
-            < doubled
-                .min(self.current.saturating_add(MAX_INCREASE))
-                .min(self.ceiling)
-        {
-            return Adaptation::Keep;
-        }
-        Adaptation::Grow(next)
-    }
-
-    /// Puts a larger prefetch into effect.
-    pub fn grown(&mut self, next: u16) {
-        self.current = next;
-        self.seen = 0;
-    }
-
-    /// Returns true if a paused subscription may continue: half of its room is free.
-    #[must_use]
-    pub const fn may_resume(held: u64, room: u64) -> bool {
-        held <= room / 2
-    }
-
-    /// Puts the prefetch after a pause into effect and returns it: the free half of the
-    /// room, in messages of the largest recent size.
-    pub fn resumed(&mut self, room: u64) -> u16 {
-        let next = self.fitting(room / 2).min(self.current);
-        self.grown(next);
-        next
-    }
-
-    fn fitting(&self, bytes: u64) -> u16 {
-        let fitting = bytes / self.largest.max(1);
-        u16::try_from(fitting)
-            .unwrap_or(u16::MAX)
-            .clamp(1, self.ceiling.max(1))
-    }
-}
-
 #[cfg(test)]
-mod tests;
+mod tests {
+    use super::*;
+
+    #[test]
+    fn prefetch_is_bounded_by_its_factor_the_log_and_the_rate_limit() {
+        let limit = |per_second| RateLimit::new(per_second);
+        for (concurrency, rate_limit, expected) in [
+            (1, None, 8),
+            (8, None, 64),
+            (128, None, 896),
+            (2_048, None, 2_816),
+            (u16::MAX, None, u16::MAX),
+            (128, limit(10.0), 50),
+            (128, limit(0.01), 1),
+            (1, limit(10_000.0), 8),
+        ] {
+            let prefetched = prefetch(concurrency, 768, rate_limit, Duration::from_secs(30));
+            assert_eq!(prefetched, expected, "{concurrency} {rate_limit:?}");
+            assert!(prefetched.div_ceil(concurrency) <= PREFETCH_FACTOR);
+        }
+    }
+    #[test]
+    fn no_prefetched_message_waits_as_long_as_the_broker_allows() {
+        let allowed = Duration::from_secs(30 * 60);
+        for (seconds, concurrency, expected) in [
+            (30, 1, 8),
+            (150, 1, 8),
+            (300, 1, 4),
+            (300, 128, 512),
+            (300, 2_048, 2_816),
+        ] {
+            let timeout = Duration::from_secs(seconds);
+            let prefetched = prefetch(concurrency, 768, None, timeout);
+            assert_eq!(prefetched, expected, "{seconds} {concurrency}");
+            let rounds = u32::from(prefetched.div_ceil(concurrency));
+            assert!(timeout * rounds < allowed);
+        }
+        let hours = Duration::from_secs(36_000);
+        assert_eq!(prefetch(1, 768, None, hours), 1);
+    }
+
+    #[test]
+    fn slowed_endpoint_prefetches_what_two_minutes_deliver() {
+        for (full, per_second, expected) in [
+            (896, 8.5, 896),
+            (896, 1.0, 64),
+            (896, 0.1, 8),
+            (8, 0.1, 8),
+            (8, 0.001, 1),
+        ] {
+            assert_eq!(
+                slowed_prefetch(full, per_second),
+                expected,
+                "{full} {per_second}"
+            );
+        }
+    }
+}

@@ -97,7 +97,7 @@ impl DeadLetterStore {
     fn next_message(&self, queue: &str) -> Option<Delivered> {
         let own: SharedQueue = self.own.upgrade()?;
         let mut state = self.state();
-        match messages::after(&state.db, queue, state.cursor, 1, messages::READ_BYTES) {
+        match messages::after(&state.db, queue, state.cursor, 1) {
             Ok((found, _)) => {
                 let next = found.into_iter().next()?;
                 state.cursor = next.seq;

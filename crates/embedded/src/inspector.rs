@@ -114,13 +114,7 @@ impl Reading {
             }
             (self.table, self.cursor) = (Table::Queued, i64::MIN);
         }
-        let (found, _) = messages::after(
-            &self.db,
-            &self.queue,
-            self.cursor,
-            READ_BATCH,
-            messages::READ_BYTES,
-        )?;
+        let (found, _) = messages::after(&self.db, &self.queue, self.cursor, READ_BATCH)?;
         if let Some(last) = found.last() {
             self.cursor = last.seq;
         }

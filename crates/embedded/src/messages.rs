@@ -86,13 +86,12 @@ pub(crate) fn count(db: &Connection, queue: &str) -> rusqlite::Result<u32> {
 }
 
 /// Returns the next messages of a queue after `cursor`, in order, and true if there are no
-/// more. Reads at most `max` messages, and none after `max_bytes`.
+/// more.
 pub(crate) fn after(
     db: &Connection,
     queue: &str,
     cursor: i64,
     max: usize,
-    max_bytes: usize,
 ) -> rusqlite::Result<(Vec<StoredRow>, bool)> {
     let mut statement = db.prepare_cached(concat!(
         "SELECT seq, deliveries, ",
@@ -106,7 +105,7 @@ pub(crate) fn after(
         let next = stored_row(row)?;
         bytes += next.message.payload.len();
         found.push(next);
-        if bytes >= max_bytes {
+        if bytes >= READ_BYTES {
             return Ok((found, false));
         }
     }

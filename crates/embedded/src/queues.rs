@@ -4,14 +4,13 @@ use std::collections::{BTreeMap, HashMap, VecDeque};
 
 use tokio::sync::mpsc::UnboundedSender;
 use wahook_queue::{
-    HeldAccount, HeldBytes, Stored,
+    Stored,
     local::{Delivered, SharedQueue, Subscriber, SubscriberId, Tag},
 };
 
 /// Maximum number of ready messages per queue in memory. More stay in the file.
 const MAX_READY: usize = 2_000;
-/// Maximum bytes of ready messages in memory, shared equally by the queues. A queue
-/// exceeds its share by one message at most.
+/// Maximum bytes of ready messages per queue in memory.
 const MAX_READY_BYTES: usize = 16 << 20;
 /// Number of ready messages below which a queue is refilled from the file.
 const REFILL_BELOW: usize = 256;
@@ -27,8 +26,6 @@ pub(crate) struct Queues {
 struct Leased {
     queue: String,
     subscriber: Option<SubscriberId>,
-    /// Counts its bytes in the subscriber's account.
-    _held: Option<HeldBytes>,
 }
 
 /// Message that is ready for delivery.
@@ -51,7 +48,6 @@ struct Queue {
 struct Subscribed {
     id: SubscriberId,
     free: usize,
-    account: HeldAccount,
     messages: UnboundedSender<Delivered>,
 }
 
@@ -73,7 +69,6 @@ impl Queues {
         let subscribed = Subscribed {
             id: subscriber.id,
             free: subscriber.prefetch.into(),
-            account: subscriber.account,
             messages: subscriber.messages,
         };
         let queue = self.by_name.entry(subscriber.queue).or_default();
@@ -94,12 +89,11 @@ impl Queues {
 
     /// Adds a message that was written to the file, unless it has to wait for a refill.
     pub(crate) fn arrived(&mut self, queue: &str, seq: i64, message: &Stored) {
-        let max_bytes = self.ready_bytes_per_queue();
         // Dead letters have no subscribers, so they never take memory.
         let Some(queue) = self.by_name.get_mut(queue) else {
             return;
         };
-        if queue.has_more || queue.subscribers.is_empty() || queue.is_full(max_bytes) {
+        if queue.has_more || queue.subscribers.is_empty() || queue.is_full() {
             queue.has_more = true;
             return;
         }
@@ -114,26 +108,15 @@ impl Queues {
     /// Returns the queues to refill, with their cursors: those with a free subscriber, few
     /// ready messages, and possibly more in the file.
     pub(crate) fn needing_refill(&self) -> Vec<(String, i64)> {
-        let refill_bytes = self.refill_bytes();
         let needs_refill = |queue: &Queue| {
             queue.has_more
                 && queue.ready.len() < REFILL_BELOW
-                && queue.ready_bytes < refill_bytes
                 && queue.subscribers.iter().any(has_capacity)
         };
         let needing_refill = self.by_name.iter().filter(|(_, queue)| needs_refill(queue));
         needing_refill
             .map(|(name, queue)| (name.clone(), queue.cursor))
             .collect()
-    }
-
-    /// Returns the bytes to read at once for a refill.
-    pub(crate) fn refill_bytes(&self) -> usize {
-        self.ready_bytes_per_queue() / 2
-    }
-
-    fn ready_bytes_per_queue(&self) -> usize {
-        MAX_READY_BYTES / self.by_name.len().max(1)
     }
 
     /// Returns the cursor if no message is ready and the file may have more.
@@ -172,7 +155,6 @@ impl Queues {
                 let leased = Leased {
                     queue: name.clone(),
                     subscriber: Some(subscriber.id),
-                    _held: Some(subscriber.account.hold(ready.message.payload.len())),
                 };
                 self.leased.insert(ready.seq, leased);
                 if subscriber.messages.send(ready.delivered(shared)).is_ok() {
@@ -191,7 +173,6 @@ impl Queues {
         let leased = Leased {
             queue: name.to_owned(),
             subscriber: None,
-            _held: None,
         };
         self.leased.insert(ready.seq, leased);
         Some(ready.delivered(shared))
@@ -250,8 +231,8 @@ impl Queue {
         Some(ready)
     }
 
-    fn is_full(&self, max_bytes: usize) -> bool {
-        self.ready.len() >= MAX_READY || self.ready_bytes >= max_bytes
+    fn is_full(&self) -> bool {
+        self.ready.len() >= MAX_READY || self.ready_bytes >= MAX_READY_BYTES
     }
 }
 
@@ -268,5 +249,5 @@ impl Ready {
 }
 
 fn has_capacity(subscriber: &Subscribed) -> bool {
-    subscriber.free > 0 && subscriber.account.has_room()
+    subscriber.free > 0
 }

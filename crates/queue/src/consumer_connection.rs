@@ -7,7 +7,6 @@ use std::sync::Arc;
 
 use crate::{
     broker::Broker,
-    held::HeldBudget,
     local::{self, Command, LocalSubscription, SharedQueue},
     rabbitmq::{ConnectError, RemoteConnection, RemoteObserver},
     received::Received,
@@ -16,10 +15,7 @@ use crate::{
 };
 
 /// Connection for consuming.
-pub struct ConsumerConnection {
-    backend: Backend,
-    budget: HeldBudget,
-}
+pub struct ConsumerConnection(Backend);
 
 enum Backend {
     RabbitMq(RemoteConnection),
@@ -42,40 +38,29 @@ impl ConsumerConnection {
                 Backend::Local(Arc::clone(queue))
             }
         };
-        Ok(Self {
-            backend,
-            budget: HeldBudget::unlimited(),
-        })
+        Ok(Self(backend))
     }
 
-    /// Bounds the bytes of the messages that subscriptions receive and do not settle.
-    #[must_use]
-    pub fn with_budget(self, budget: HeldBudget) -> Self {
-        Self { budget, ..self }
-    }
-
-    /// Subscribes to a queue, with at most `prefetch` unacked messages, fewer while their
-    /// bytes exceed the budget.
+    /// Subscribes to a queue, with at most `prefetch` unacked messages.
     pub async fn subscribe(
         &self,
         queue: &str,
         prefetch: u16,
     ) -> Result<Subscription, ConnectError> {
-        let account = self.budget.account();
-        Ok(match &self.backend {
+        Ok(match &self.0 {
             Backend::RabbitMq(remote) => {
-                Subscription::remote(remote.subscribe(queue, prefetch, account).await?)
+                Subscription::remote(remote.subscribe(queue, prefetch).await?)
             }
             Backend::Local(local) => {
                 let local = Arc::clone(local);
-                Subscription::local(LocalSubscription::begin(local, queue, prefetch, account))
+                Subscription::local(LocalSubscription::begin(local, queue, prefetch))
             }
         })
     }
 
     /// Declares a changed topology and removes its obsolete bindings.
     pub async fn declare(&self, topology: &Topology) -> Result<(), ConnectError> {
-        match &self.backend {
+        match &self.0 {
             Backend::RabbitMq(remote) => remote.declare(topology).await,
             Backend::Local(queue) => {
                 queue.submit(Command::Declare(topology.clone()));
@@ -86,7 +71,7 @@ impl ConsumerConnection {
 
     /// Takes one message without a subscription; `None` if the queue is empty.
     pub async fn take_one(&self, queue: &str) -> Result<Option<Received>, ConnectError> {
-        Ok(match &self.backend {
+        Ok(match &self.0 {
             Backend::RabbitMq(remote) => remote.take_one(queue).await?.map(Received::from),
             Backend::Local(local) => local::take(local, queue).await.map(Received::from),
         })
@@ -94,7 +79,7 @@ impl ConsumerConnection {
 
     /// Opens an observer of a queue's number of consumers.
     pub async fn observe(&self, queue: &str) -> Result<Observer, ConnectError> {
-        Ok(Observer(match &self.backend {
+        Ok(Observer(match &self.0 {
             Backend::RabbitMq(remote) => ObserverBackend::RabbitMq(remote.observe(queue).await?),
             Backend::Local(local) => ObserverBackend::Local(Arc::clone(local), queue.to_owned()),
         }))
@@ -103,7 +88,7 @@ impl ConsumerConnection {
     /// Writes pending acks, then closes the connection; the broker redelivers
     /// unacked messages.
     pub async fn close(&self) {
-        match &self.backend {
+        match &self.0 {
             Backend::RabbitMq(remote) => remote.close().await,
             // An unsettled message is requeued when it is dropped.
             Backend::Local(_) => {}

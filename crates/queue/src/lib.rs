@@ -10,7 +10,6 @@ mod consumer_connection;
 mod dead_letters;
 mod depth;
 mod error;
-mod held;
 mod inspector;
 pub mod local;
 pub mod message;
@@ -27,7 +26,6 @@ pub use consumer_connection::{ConsumerConnection, Observer};
 pub use dead_letters::DeadLetters;
 pub use depth::Depth;
 pub use error::PublishError;
-pub use held::{HeldAccount, HeldBudget, HeldBytes};
 pub use inspector::{
     Inspector, Look, LookError, Seen, StoreUnreadable, StoredMessages, StoredQueues,
 };

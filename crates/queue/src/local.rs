@@ -21,7 +21,6 @@ use wahook_domain::LinkState;
 
 use crate::{
     error::PublishError,
-    held::HeldAccount,
     message::{Outgoing, Stored},
     topology::Topology,
 };
@@ -71,8 +70,6 @@ pub struct Subscriber {
     pub queue: String,
     /// Limit of delivered messages that are not settled.
     pub prefetch: u16,
-    /// Counts their bytes.
-    pub account: HeldAccount,
     /// Destination of the messages; closed once the subscriber is gone.
     pub messages: mpsc::UnboundedSender<Delivered>,
 }
@@ -147,12 +144,7 @@ pub(crate) struct LocalSubscription {
 }
 
 impl LocalSubscription {
-    pub(crate) fn begin(
-        queue: SharedQueue,
-        name: &str,
-        prefetch: u16,
-        account: HeldAccount,
-    ) -> Self {
+    pub(crate) fn begin(queue: SharedQueue, name: &str, prefetch: u16) -> Self {
         static NEXT: AtomicU64 = AtomicU64::new(0);
         let id = SubscriberId(NEXT.fetch_add(1, Ordering::Relaxed));
         let (sender, messages) = mpsc::unbounded_channel();
@@ -160,7 +152,6 @@ impl LocalSubscription {
             id,
             queue: name.to_owned(),
             prefetch,
-            account,
             messages: sender,
         }));
         Self {

@@ -21,7 +21,6 @@ mod inspector;
 pub mod properties;
 mod publisher;
 mod readable;
-mod replacement;
 mod subscription;
 mod uri;
 mod wire;

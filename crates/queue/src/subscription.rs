@@ -37,16 +37,6 @@ impl Subscription {
         }
     }
 
-    /// Waits for `other`, and meanwhile counts the messages that arrive against the
-    /// budget. Dropping the future loses none.
-    pub async fn receive_until<T>(&mut self, other: impl Future<Output = T>) -> T {
-        match &mut self.0 {
-            Backend::RabbitMq(remote) => remote.receive_until(other).await,
-            // The store counts a message before it delivers it.
-            Backend::Local(_) => other.await,
-        }
-    }
-
     /// Waits for the next message and adds those already received, at most
     /// `max` together. Dropping the future loses none.
     pub async fn next_batch(&mut self, max: usize) -> Result<Vec<Received>, SubscriptionEnded> {
@@ -67,8 +57,8 @@ impl Subscription {
 
     /// Stops the broker from sending more. Messages already sent are still
     /// delivered and can be settled.
-    pub async fn cancel(&mut self) {
-        match &mut self.0 {
+    pub async fn cancel(&self) {
+        match &self.0 {
             Backend::RabbitMq(remote) => remote.cancel().await,
             Backend::Local(local) => local.cancel(),
         }

@@ -10,7 +10,6 @@ mod health;
 mod hostile;
 mod log_edge;
 mod log_readers;
-mod memory;
 mod openapi;
 mod poison;
 mod reconcile;
@@ -47,7 +46,6 @@ fn all_tests() -> Tests {
     poison::add(&mut tests);
     log_edge::add(&mut tests);
     log_readers::add(&mut tests);
-    memory::add(&mut tests);
     stops::add(&mut tests);
     settings::add(&mut tests);
     health::add(&mut tests);

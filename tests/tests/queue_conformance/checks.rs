@@ -295,7 +295,7 @@ pub(crate) async fn subscriptions_are_counted(place: &mut Place) {
         })
     };
     count(0).await;
-    let mut one = connection.subscribe(WORK, 1).await.unwrap();
+    let one = connection.subscribe(WORK, 1).await.unwrap();
     let two = connection.subscribe(WORK, 1).await.unwrap();
     count(2).await;
     one.cancel().await;

@@ -13,7 +13,6 @@ mod import_files;
 mod large_events;
 mod life;
 mod measured;
-mod memory;
 mod migration;
 mod poison;
 mod reconcile;

@@ -54,7 +54,6 @@ pub const SETTINGS: &[Setting] = &[
     NO_PROXY,
     LOG_RETENTION_DAYS,
     CONSUMER_LISTEN,
-    CONSUMER_MEMORY_BUDGET,
     CONSUMER_ALLOWED_HOSTS,
 ];
 
@@ -221,21 +220,6 @@ pub(super) const CONSUMER_LISTEN: Setting = Setting {
     example: "0.0.0.0:9091",
     help: "address and port of the consumer's /livez, /readyz and /metrics",
     meaning: "address of `/livez`, `/readyz`, `/metrics`",
-};
-
-pub(super) const CONSUMER_MEMORY_BUDGET: Setting = Setting {
-    name: "CONSUMER_MEMORY_BUDGET",
-    kind: Kind::Integer {
-        min: 1 << 20,
-        max: 1 << 40,
-        unit: "bytes",
-    },
-    default: DefaultValue::Number(96 << 20),
-    example: "100663296",
-    help: "limit of the bytes of events taken from the queue and not finished",
-    meaning: "limit of the bytes of events that are taken from the queue and not finished. One \
-        endpoint uses at most half of it, several share it; each may always hold one event. The \
-        program needs about 64 MiB in addition",
 };
 
 pub(crate) const CONSUMER_ALLOWED_HOSTS: Setting = Setting {

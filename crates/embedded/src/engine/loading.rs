@@ -40,8 +40,7 @@ impl Engine {
         max: usize,
         now: UnixMillis,
     ) -> rusqlite::Result<()> {
-        let max_bytes = self.queues.refill_bytes();
-        let (found, are_all) = messages::after(&self.db, queue, cursor, max, max_bytes)?;
+        let (found, are_all) = messages::after(&self.db, queue, cursor, max)?;
         let last_seq_at_open = self.last_seq_at_open;
         let may_have_been_delivered = |seq| seq <= last_seq_at_open;
         let mut dead_lettered = Vec::new();

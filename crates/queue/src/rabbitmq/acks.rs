@@ -11,7 +11,7 @@ use tokio::{
 };
 
 use super::ack_batcher::{AckBatcher, SettledMessage, Step};
-use crate::{held::HeldBytes, settlement::Settlement};
+use crate::settlement::Settlement;
 
 /// Time limit for writing an ack; after it the connection is considered dead.
 pub(crate) const WRITE_LIMIT: Duration = Duration::from_secs(5);
@@ -23,7 +23,6 @@ pub(crate) struct BatchedLease {
     /// `None` once the message is settled.
     acker: Option<Acker>,
     settlements: mpsc::UnboundedSender<SettledMessage>,
-    _held: HeldBytes,
 }
 
 impl BatchedLease {
@@ -31,14 +30,12 @@ impl BatchedLease {
         tag: u64,
         acker: Acker,
         settlements: mpsc::UnboundedSender<SettledMessage>,
-        held: HeldBytes,
     ) -> Self {
         let acker = Some(acker);
         Self {
             tag,
             acker,
             settlements,
-            _held: held,
         }
     }
 

@@ -12,7 +12,7 @@ use super::{
     subscription::RemoteSubscription,
     uri::BrokerUri,
 };
-use crate::{held::HeldAccount, topology::Topology};
+use crate::topology::Topology;
 
 /// Connection for consuming.
 pub(crate) struct RemoteConnection {
@@ -34,16 +34,14 @@ impl RemoteConnection {
         })
     }
 
-    /// Subscribes to a queue, with at most `prefetch` unacked messages, whose bytes
-    /// `account` counts.
+    /// Subscribes to a queue, with at most `prefetch` unacked messages.
     pub(crate) async fn subscribe(
         &self,
         queue: &str,
         prefetch: u16,
-        account: HeldAccount,
     ) -> Result<RemoteSubscription, ConnectError> {
         let closing = self.closing.subscribe();
-        RemoteSubscription::begin(&self.connection, queue, prefetch, account, closing).await
+        RemoteSubscription::begin(&self.connection, queue, prefetch, closing).await
     }
 
     /// Declares a changed topology and removes its obsolete bindings.
