@@ -12,6 +12,7 @@
 
 use std::{
     hash::{DefaultHasher, Hash, Hasher},
+    sync::Arc,
     time::Duration,
 };
 use tokio::{
@@ -44,17 +45,12 @@ impl Deliverer {
         let Some((event, receipt)) = self.accept(received).await else {
             return;
         };
-        let mut permit = Some(permit);
-        if kind == AttemptKind::Delivery(Started::Unpaced) && event.attempt > AttemptNumber::FIRST {
-            drop(permit.take());
-            sleep(
-                self.settings
-                    .retry_rule
-                    .spread(event.attempt, share_of(&event.id)),
-            )
-            .await;
-            permit = self.admission.permit().await;
-        }
+        let is_unpaced = kind == AttemptKind::Delivery(Started::Unpaced);
+        let permit = if is_unpaced && self.is_spread(&event) {
+            self.spread(&event, permit).await
+        } else {
+            Some(permit)
+        };
         if kind != AttemptKind::Probe && self.admission.is_paused() {
             drop(permit);
             return self.republish_event(&event, receipt).await;
@@ -64,6 +60,27 @@ impl Deliverer {
         failpoint::pass(Failpoint::Posted);
         drop((in_flight, permit));
         self.conclude(&event, attempted, receipt, kind).await;
+    }
+
+    /// Returns true for a retry, unless the requests follow one another anyway. With one
+    /// permit, which the worker holds while it waits for a message, a wait without it could
+    /// last until the next message.
+    fn is_spread(&self, event: &QueuedEvent) -> bool {
+        event.attempt > AttemptNumber::FIRST && self.settings.concurrency > 1
+    }
+
+    /// Delays a retry, so that those of many events do not start together. The permit is
+    /// released meanwhile. `None` never occurs: no semaphore is closed.
+    async fn spread(
+        &self,
+        event: &QueuedEvent,
+        permit: OwnedSemaphorePermit,
+    ) -> Option<OwnedSemaphorePermit> {
+        let permits = Arc::clone(permit.semaphore());
+        drop(permit);
+        let rule = &self.settings.retry_rule;
+        sleep(rule.spread(event.attempt, share_of(&event.id))).await;
+        permits.acquire_owned().await.ok()
     }
 
     /// Republishes a message without an attempt, so that it waits in its queue.

@@ -14,16 +14,16 @@ use crate::system::System;
 const SOON: Duration = Duration::from_secs(20);
 const SETTINGS: [(&str, &str); 3] = [
     ("WEBHOOK_RETRY_ATTEMPTS", "1"),
-    ("WEBHOOK_RETRY_DELAY", "100"),
+    ("WEBHOOK_RETRY_DELAY", "300000"),
     ("WEBHOOK_CIRCUIT", "off"),
 ];
 
-/// Delivers `call`, fails `ready` for good, delays `qr` by five minutes, and never answers others.
+/// Delivers `call`, fails `ready` for good, fails `qr` until its retry, and never answers others.
 fn by_name(post: &Post) -> Answer {
     match post.event() {
         Some("call") => Answer::status(200),
-        Some("ready") => Answer::status(500),
-        Some("qr") => Answer::status(503).header("retry-after", "300"),
+        Some("ready") => Answer::status(410),
+        Some("qr") => Answer::status(500),
         _ => Answer::silence(),
     }
 }
@@ -85,7 +85,7 @@ async fn events_in_every_state_of_a_data_file_are_accounted_for() {
     }
     // In flight: without a record, and held by the consumer.
     ids.push(system.send("disconnected").await);
-    receiver.wait_for(4 + 6 + 2 + 1, SOON).await;
+    receiver.wait_for(4 + 3 + 2 + 1, SOON).await;
     for of in [None, Some(ids.as_slice())] {
         let (status, report) = reconcile(&system, of).await;
         assert_eq!(

@@ -85,7 +85,9 @@ async fn a_rate_limited_endpoint_receives_every_event_at_its_first_attempt() {
     })
     .await;
     let metrics = program.metrics().await;
-    assert!(metrics.sum("wahook_events_put_back_total") > 0.0);
+    // A busy machine may stay below the limit.
+    let refused = posts.len() - 200;
+    assert_eq!(metrics.sum("wahook_events_put_back_total"), refused as f64);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
