@@ -45,7 +45,7 @@ impl DataFile {
     /// Opens the file and declares the queues of the default endpoint.
     pub(crate) async fn fill(&self) -> Filling {
         let store = Store::open(&self.path()).unwrap();
-        let rule: RetryRule = "5s,10s,20s,30s,1m,2m,5m".parse().unwrap();
+        let rule: RetryRule = "5s,10s,20s,30s,1m,2m,5m,8m".parse().unwrap();
         let steps = rule.wait_steps();
         let (name, every) = (endpoint(), [EventPattern::Every]);
         let topology = Topology::deliveries([(&name, every.as_slice())], &steps);

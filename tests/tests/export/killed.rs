@@ -17,7 +17,7 @@ use wahook_tests::world::{Test, Tests};
 
 /// Maximum number of messages in flight.
 const IN_FLIGHT: usize = 128;
-const WAIT: &str = "wahook.wait.300000";
+const WAIT: &str = "wahook.wait.480000";
 
 pub(crate) fn add(tests: &mut Tests) {
     tests.add("kill_9_at_any_moment_of_an_export_loses_nothing", killed);
@@ -45,7 +45,7 @@ async fn filled(file: &DataFile) -> BTreeMap<&'static str, BTreeSet<String>> {
     filling.publish_all(fresh).await;
     let retries = expected[WAIT].iter();
     let retries =
-        retries.map(|id| Outgoing::retry(&event("call", id, 1), &endpoint(), step(300_000)));
+        retries.map(|id| Outgoing::retry(&event("call", id, 1), &endpoint(), step(480_000)));
     filling.publish_all(retries).await;
     let dead_letters = expected[DEAD_QUEUE].iter();
     let dead_letters = dead_letters

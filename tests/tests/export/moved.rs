@@ -216,7 +216,8 @@ async fn waits_where(test: Test) {
     drop(filling);
     let later = "UPDATE waiting SET due_at = due_at - 200000 WHERE event_id = 'long'";
     assert_eq!(file.db().execute(later, []).unwrap(), 1);
-    let elsewhere = "UPDATE waiting SET due_at = due_at + 7200000 WHERE event_id = 'unknown'";
+    let elsewhere = "UPDATE waiting SET due_at = due_at + 7200000, delay_ms = delay_ms + 7200000 \
+                     WHERE event_id = 'unknown'";
     assert_eq!(file.db().execute(elsewhere, []).unwrap(), 1);
     let ran = file.exported(&place).await;
     assert_eq!(row(&ran, "waiting"), [2, 2, 0, 0], "{ran:?}");

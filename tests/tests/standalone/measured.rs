@@ -5,7 +5,6 @@ use std::time::Duration;
 use serde_json::json;
 use wahook_tests::eventually::eventually;
 use wahook_tests::http_client::http_client;
-use wahook_tests::program::Metrics;
 use wahook_tests::receiver::{Answer, Receiver};
 
 use crate::system::System;
@@ -32,19 +31,8 @@ async fn metrics_show_queues_waiting_events_dead_letters_and_the_file() {
         let answer = post.body(json!({"event": name}).to_string()).send().await;
         assert_eq!(answer.unwrap().status().as_u16(), 202);
     }
-    let (_, operators) = system
-        .settings
-        .iter()
-        .find(|(name, _)| name == "CONSUMER_LISTEN")
-        .unwrap();
     let metrics = eventually(SOON, "the numbers of the file", || async {
-        let answer = http
-            .get(format!("http://{operators}/metrics"))
-            .send()
-            .await
-            .unwrap();
-        let text = String::from_utf8(answer.bytes().await.unwrap().to_vec()).unwrap();
-        let metrics = Metrics::parse(&text).unwrap();
+        let metrics = system.metrics().await;
         let queued = [("queue", "wahook.deliver.default")];
         let are_counted = metrics.sum_where("wahook_store_queued", &queued) == 2.0
             && metrics.sum("wahook_store_waiting") == 1.0;

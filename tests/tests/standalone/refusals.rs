@@ -36,7 +36,7 @@ async fn events_that_the_endpoint_takes_are_delivered_while_it_refuses_others() 
         &receiver,
         &[("WEBHOOK_RETRY_SCHEDULE", "100ms,200ms,400ms")],
     );
-    let program = system.start().await;
+    let _program = system.start().await;
     for round in 1..=30 {
         batch(&system, "message_ack", 9).await;
         batch(&system, "message_create", 1).await;
@@ -59,7 +59,7 @@ async fn events_that_the_endpoint_takes_are_delivered_while_it_refuses_others() 
         (system.count(DEAD) == 30 * 9).then_some(())
     })
     .await;
-    let metrics = program.metrics().await;
+    let metrics = system.metrics().await;
     assert_eq!(metrics.sum("wahook_circuit_opened_total"), 0.0);
 }
 
@@ -67,7 +67,7 @@ async fn events_that_the_endpoint_takes_are_delivered_while_it_refuses_others() 
 async fn a_rate_limited_endpoint_receives_every_event_at_its_first_attempt() {
     let receiver = Receiver::answering(rate_limited(30.0)).await;
     let system = System::new(&receiver, &[("WEBHOOK_RETRY_ATTEMPTS", "0")]);
-    let program = system.start().await;
+    let _program = system.start().await;
     batch(&system, "message_ack", 200).await;
     let delivered = "SELECT count(*) FROM webhooklogs WHERE status = 'success'";
     eventually(
@@ -84,7 +84,7 @@ async fn a_rate_limited_endpoint_receives_every_event_at_its_first_attempt() {
         (system.count(logged) == posts.len() as i64).then_some(())
     })
     .await;
-    let metrics = program.metrics().await;
+    let metrics = system.metrics().await;
     // A busy machine may stay below the limit.
     let refused = posts.len() - 200;
     assert_eq!(metrics.sum("wahook_events_put_back_total"), refused as f64);

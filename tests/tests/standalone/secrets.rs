@@ -20,6 +20,7 @@ async fn deliver(receiver: &Receiver, settings: &[(&str, &str)]) -> (String, Str
     let client = http_client().unwrap();
     let request = client.post(format!("{}/v1/events", system.events));
     let body = json!({ "event": "call" }).to_string();
+    let request = request.header("content-type", "application/json");
     let answer = request.body(body).send().await.unwrap();
     assert_eq!(answer.status(), 202);
     let record = "SELECT webhookUrl, status FROM webhooklogs WHERE status = 'success'";

@@ -10,7 +10,7 @@ use wahook_tests::folder::RunFolder;
 use wahook_tests::http_client::http_client;
 use wahook_tests::pair::SECRET;
 use wahook_tests::ports::free_port;
-use wahook_tests::program::Program;
+use wahook_tests::program::{Metrics, Program};
 use wahook_tests::receiver::Receiver;
 
 const READY_WITHIN: Duration = Duration::from_secs(30);
@@ -81,6 +81,18 @@ impl System {
     }
 
     /// Returns the path of a file in the system's folder.
+    /// Returns the metrics of deliveries, which have another address than those of events.
+    pub(crate) async fn metrics(&self) -> Metrics {
+        let mut settings = self.settings.iter();
+        let (_, listen) = settings
+            .find(|(name, _)| name == "CONSUMER_LISTEN")
+            .unwrap();
+        let http = http_client().unwrap();
+        let answer = http.get(format!("http://{listen}/metrics")).send().await;
+        let text = answer.unwrap().bytes().await.unwrap();
+        Metrics::parse(str::from_utf8(&text).unwrap()).unwrap()
+    }
+
     pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.folder.join(name)
     }
