@@ -171,7 +171,7 @@ const EXPLAINED: &str = "
 **Duplicates**: requests and dead letters beyond those of a run without faults; each has the same `webhook-id`.
 **Longest stall**: longest time between two requests to the webhook, for any event.
 
-After each row the system must be as healthy as after the first: ready, no message stuck in a queue, no additional connections or channels, and the memory of each program within 20 %.
+After each row the system must be as healthy as after the first: ready, no message stuck in a queue, no additional connections or channels, and the memory of each program within 20 %, or 8 MiB.
 
 ";
 

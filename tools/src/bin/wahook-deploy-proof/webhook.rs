@@ -147,10 +147,13 @@ impl Webhook {
             fate.status(attempt)
         };
         let id = post.id().unwrap_or_default().to_owned();
-        lock(&self.answered)
-            .entry(id)
-            .or_default()
-            .push((attempt, status));
+        let mut answered = lock(&self.answered);
+        let answers = answered.entry(id).or_default();
+        // A request on a kept connection that is cut is repeated within its attempt.
+        if status != 0 || answers.last() != Some(&(attempt, 0)) {
+            answers.push((attempt, status));
+        }
+        drop(answered);
         let hangs =
             lock(&self.hangs_until).and_then(|until| until.checked_duration_since(Instant::now()));
         let usual = 5 + n * 7_919 % 60 + if n.is_multiple_of(25) { 400 } else { 0 };
