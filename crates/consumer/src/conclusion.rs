@@ -95,9 +95,7 @@ impl Deliverer {
             Decision::Delivered => None,
             Decision::RetryAfter(_) | Decision::Exhausted if !assessment.counts => {
                 let next_attempt_at = ended_at.plus(self.admission.until_next());
-                let again = Outgoing::republish(&in_new_round(event, ended_at), &self.name);
-                self.publisher.publish_until_confirmed(&again).await;
-                self.metrics.put_back.inc();
+                self.put_back(&in_new_round(event, ended_at)).await;
                 Some(next_attempt_at)
             }
             Decision::RetryAfter(step) => {

@@ -51,9 +51,14 @@ impl Deliverer {
     /// Publishes the event to its queue again and acknowledges the message, without a
     /// counted attempt.
     pub(crate) async fn republish_event(&self, event: &QueuedEvent, receipt: Receipt) {
+        self.put_back(event).await;
+        log_ack_failure(receipt.ack().await);
+    }
+
+    /// Publishes the event to its queue again, and counts it.
+    pub(crate) async fn put_back(&self, event: &QueuedEvent) {
         let again = Outgoing::republish(event, &self.name);
         self.publisher.publish_until_confirmed(&again).await;
-        log_ack_failure(receipt.ack().await);
         self.metrics.put_back.inc();
     }
 }

@@ -10,7 +10,7 @@ use rustls::{
 };
 use std::{env, sync::Arc};
 
-use verifier::{Unverified, Verifier};
+use verifier::Verifier;
 
 /// Protocols offered to servers, in the order of preference.
 const ALPN: [&[u8]; 2] = [b"h2", b"http/1.1"];
@@ -90,7 +90,7 @@ fn verifier_for(
     provider: Arc<CryptoProvider>,
 ) -> Result<Arc<dyn ServerCertVerifier>, TlsFault> {
     if settings.skip_verify {
-        return Ok(Arc::new(Unverified(provider)));
+        return Ok(Arc::new(Verifier::of_everything(&provider)));
     }
     let trusted = match &settings.authorities {
         Some(given) => given.clone(),
@@ -98,9 +98,11 @@ fn verifier_for(
     };
     let mut roots = RootCertStore::empty();
     roots.add_parsable_certificates(trusted.iter().cloned());
-    let chains = WebPkiServerVerifier::builder_with_provider(Arc::new(roots), provider).build();
+    let chains =
+        WebPkiServerVerifier::builder_with_provider(Arc::new(roots), Arc::clone(&provider));
+    let chains = chains.build();
     let chains = chains.map_err(|error| rustls::Error::General(error.to_string()))?;
-    Ok(Arc::new(Verifier::new(chains, &trusted)))
+    Ok(Arc::new(Verifier::new(chains, &trusted, &provider)))
 }
 
 fn system_authorities() -> Result<Vec<CertificateDer<'static>>, TlsFault> {

@@ -70,8 +70,9 @@ pub fn ingest(
     if is_changed {
         // Only one tree at a time is in memory.
         drop(node);
-        findings.changes(json::changes(raw)?);
-        node = json::parse(raw)?;
+        let changes;
+        (node, changes) = json::parse_and_list_changes(raw)?;
+        findings.changes(changes);
     }
     let Node::Object(mut members) = node else {
         return Err(Rejection::Invalid(vec![Fault::new(

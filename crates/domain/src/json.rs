@@ -28,6 +28,8 @@ pub use cost::tree_bytes;
 pub use fault::{JsonFault, JsonFaultKind};
 pub use node::Node;
 pub use object::Object;
-pub use parse::{MAX_DEPTH, changes, parse, parse_and_compare, parse_outline, parse_with_depth};
+pub use parse::{
+    MAX_DEPTH, parse, parse_and_compare, parse_and_list_changes, parse_outline, parse_with_depth,
+};
 pub use print::print;
 pub use text::Text;

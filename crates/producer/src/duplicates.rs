@@ -104,27 +104,12 @@ impl Drop for PublishGuard<'_> {
 mod tests {
     use std::{sync::Arc, time::Duration};
 
-    use tokio::time::timeout;
-    use wahook_domain::{Ingest, Validation, ingest};
-
     use super::*;
+    use crate::recent::tests::content;
+    use tokio::time::timeout;
 
     fn id() -> EventId {
         EventId::parse("order-17").unwrap()
-    }
-
-    fn content(n: u8) -> ContentHash {
-        let raw = format!(r#"{{"event":"ping","data":{{"n":{n}}},"timestamp":1}}"#);
-        let context = Ingest {
-            validation: Validation::Lenient,
-            now: clock::now(),
-            idempotency_key: None,
-        };
-        let fresh = || panic!("the event has a time");
-        ingest(raw.as_bytes(), context, fresh)
-            .unwrap()
-            .content
-            .unwrap()
     }
 
     async fn begin(duplicates: &Duplicates) -> PublishGuard<'_> {

@@ -102,7 +102,7 @@ impl ProducerMetrics {
     pub fn new(registry: &Registry) -> Result<Self> {
         let broker = BrokerMetrics::new(registry)?;
         let families = ProducerFamilies::register(registry)?;
-        for reason in RefusalReason::ALL {
+        for reason in RefusalReason::all() {
             let _ = families.events_refused.with_label_values(&[reason.label()]);
         }
         let of_request = RefusalReason::OF_REQUEST.map(|reason| reason.label());
@@ -131,7 +131,8 @@ impl ProducerMetrics {
 }
 
 impl RefusalReason {
-    pub const ALL: [Self; 16] = [
+    /// Reasons that are the request's own, answered 4xx.
+    const OF_REQUEST: [Self; 8] = [
         Self::NotJson,
         Self::InvalidEvent,
         Self::InvalidIdempotencyKey,
@@ -140,6 +141,10 @@ impl RefusalReason {
         Self::TooLarge,
         Self::UnsupportedMediaType,
         Self::Unreadable,
+    ];
+
+    /// Reasons of this service or its broker.
+    const OF_SERVICE: [Self; 8] = [
         Self::BrokerUnavailable,
         Self::BrokerBlocked,
         Self::BrokerRefused,
@@ -150,17 +155,10 @@ impl RefusalReason {
         Self::Stopping,
     ];
 
-    /// Reasons that are the request's own, answered 4xx.
-    pub const OF_REQUEST: [Self; 8] = [
-        Self::NotJson,
-        Self::InvalidEvent,
-        Self::InvalidIdempotencyKey,
-        Self::Unauthorized,
-        Self::ForeignPage,
-        Self::TooLarge,
-        Self::UnsupportedMediaType,
-        Self::Unreadable,
-    ];
+    /// Returns all reasons.
+    fn all() -> impl Iterator<Item = Self> {
+        Self::OF_REQUEST.into_iter().chain(Self::OF_SERVICE)
+    }
 
     /// Returns the label value.
     #[must_use]
@@ -217,7 +215,7 @@ mod tests {
             ]
         );
         let text = render(&registry);
-        for reason in RefusalReason::ALL {
+        for reason in RefusalReason::all() {
             let label = reason.label();
             let sample = format!("wahook_events_refused_total{{reason=\"{label}\"}} 0");
             assert!(text.lines().any(|line| line == sample), "{sample}");

@@ -92,7 +92,7 @@ impl Recent {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use proptest::prelude::*;
 
     use super::*;
@@ -102,7 +102,7 @@ mod tests {
         Fingerprint::of(&EventId::parse(&n.to_string()).unwrap())
     }
 
-    fn content(n: u8) -> ContentHash {
+    pub(crate) fn content(n: u8) -> ContentHash {
         let raw = format!(r#"{{"event":"ping","data":{{"n":{n}}},"timestamp":1}}"#);
         let context = Ingest {
             validation: Validation::Lenient,

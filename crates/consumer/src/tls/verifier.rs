@@ -7,31 +7,54 @@ use rustls::{
         danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier},
         verify_server_name,
     },
-    crypto::{CryptoProvider, verify_tls12_signature, verify_tls13_signature},
+    crypto::{
+        CryptoProvider, WebPkiSupportedAlgorithms, verify_tls12_signature, verify_tls13_signature,
+    },
     pki_types::{CertificateDer, ServerName, UnixTime},
     server::ParsedCertificate,
 };
 use sha2::{Digest, Sha256};
 use std::{collections::HashSet, sync::Arc};
 
-/// Verifier of certificate chains that also accepts a server whose own certificate is
-/// trusted, although it is marked as that of an authority. `openssl req -x509` makes such
-/// certificates, and curl accepts them.
+/// Verifier of servers' certificates and of the signatures of their handshakes.
 #[derive(Debug)]
 pub(super) struct Verifier {
-    chains: Arc<WebPkiServerVerifier>,
-    /// SHA-256 of the trusted certificates.
-    trusted: HashSet<[u8; 32]>,
+    rule: Rule,
+    algorithms: WebPkiSupportedAlgorithms,
+}
+
+#[derive(Debug)]
+enum Rule {
+    /// Chains, and servers whose own certificate is trusted, although it is marked as that of
+    /// an authority. `openssl req -x509` makes such certificates, and curl accepts them.
+    Trusted {
+        chains: Arc<WebPkiServerVerifier>,
+        /// SHA-256 of the trusted certificates.
+        own: HashSet<[u8; 32]>,
+    },
+    /// `insecure_skip_verify`: every certificate. The handshake is still encrypted, but with
+    /// an unknown server.
+    Everything,
 }
 
 impl Verifier {
     pub(super) fn new(
         chains: Arc<WebPkiServerVerifier>,
         trusted: &[CertificateDer<'static>],
+        provider: &CryptoProvider,
     ) -> Self {
+        let own = trusted.iter().map(|one| hash(one)).collect();
         Self {
-            chains,
-            trusted: trusted.iter().map(|one| hash(one)).collect(),
+            rule: Rule::Trusted { chains, own },
+            algorithms: provider.signature_verification_algorithms,
+        }
+    }
+
+    /// Returns a verifier that accepts every certificate.
+    pub(super) fn of_everything(provider: &CryptoProvider) -> Self {
+        Self {
+            rule: Rule::Everything,
+            algorithms: provider.signature_verification_algorithms,
         }
     }
 }
@@ -49,19 +72,17 @@ impl ServerCertVerifier for Verifier {
         ocsp_response: &[u8],
         now: UnixTime,
     ) -> Result<ServerCertVerified, Error> {
-        let verified = self.chains.verify_server_cert(
-            end_entity,
-            intermediates,
-            server_name,
-            ocsp_response,
-            now,
-        );
+        let Rule::Trusted { chains, own } = &self.rule else {
+            return Ok(ServerCertVerified::assertion());
+        };
+        let verified =
+            chains.verify_server_cert(end_entity, intermediates, server_name, ocsp_response, now);
         match verified {
             // The error of an authority's certificate has no variant of its own. It is
             // found after the check of the dates, which have variants, and before the
             // check of the name.
             Err(Error::InvalidCertificate(CertificateError::Other(_)))
-                if self.trusted.contains(&hash(end_entity)) =>
+                if own.contains(&hash(end_entity)) =>
             {
                 verify_server_name(&ParsedCertificate::try_from(end_entity)?, server_name)?;
                 Ok(ServerCertVerified::assertion())
@@ -76,8 +97,7 @@ impl ServerCertVerifier for Verifier {
         certificate: &CertificateDer<'_>,
         signature: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, Error> {
-        self.chains
-            .verify_tls12_signature(message, certificate, signature)
+        verify_tls12_signature(message, certificate, signature, &self.algorithms)
     }
 
     fn verify_tls13_signature(
@@ -86,53 +106,10 @@ impl ServerCertVerifier for Verifier {
         certificate: &CertificateDer<'_>,
         signature: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, Error> {
-        self.chains
-            .verify_tls13_signature(message, certificate, signature)
+        verify_tls13_signature(message, certificate, signature, &self.algorithms)
     }
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.chains.supported_verify_schemes()
-    }
-}
-
-/// Verifier of `insecure_skip_verify`: accepts every certificate. The handshake is still
-/// encrypted, but with an unknown server.
-#[derive(Debug)]
-pub(super) struct Unverified(pub(super) Arc<CryptoProvider>);
-
-impl ServerCertVerifier for Unverified {
-    fn verify_server_cert(
-        &self,
-        _: &CertificateDer<'_>,
-        _: &[CertificateDer<'_>],
-        _: &ServerName<'_>,
-        _: &[u8],
-        _: UnixTime,
-    ) -> Result<ServerCertVerified, Error> {
-        Ok(ServerCertVerified::assertion())
-    }
-
-    fn verify_tls12_signature(
-        &self,
-        message: &[u8],
-        certificate: &CertificateDer<'_>,
-        signature: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, Error> {
-        let algorithms = &self.0.signature_verification_algorithms;
-        verify_tls12_signature(message, certificate, signature, algorithms)
-    }
-
-    fn verify_tls13_signature(
-        &self,
-        message: &[u8],
-        certificate: &CertificateDer<'_>,
-        signature: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, Error> {
-        let algorithms = &self.0.signature_verification_algorithms;
-        verify_tls13_signature(message, certificate, signature, algorithms)
-    }
-
-    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.0.signature_verification_algorithms.supported_schemes()
+        self.algorithms.supported_schemes()
     }
 }

@@ -69,10 +69,10 @@ impl<'a> Path<'a> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::{changes, parse_and_compare};
+    use super::super::{parse_and_compare, parse_and_list_changes};
 
     fn pointers(text: &str) -> Vec<String> {
-        let changes = changes(text.as_bytes()).unwrap();
+        let (_, changes) = parse_and_list_changes(text.as_bytes()).unwrap();
         let (_, is_changed) = parse_and_compare(text.as_bytes()).unwrap();
         assert_eq!(is_changed, !changes.is_empty(), "{text}");
         changes.into_iter().map(|change| change.pointer).collect()
