@@ -1,4 +1,4 @@
-//! One connection to a webhook, over HTTP/1.1 or HTTP/2.
+//! Connection to a webhook, over HTTP/1.1 or HTTP/2.
 
 use bytes::Bytes;
 use http_body_util::{BodyExt, Full};

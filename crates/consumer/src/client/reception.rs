@@ -17,8 +17,8 @@ const MOST_BYTES: usize = 1024 * 1024;
 /// sends 15 within the longest timeout.
 const MOST_INTERIM_ANSWERS: usize = 32;
 
-/// What a connection has received since its last progress. Shared by the connection's user
-/// and its stream.
+/// Bytes and interim answers that a connection has received since its last progress. Shared
+/// by the connection's user and its stream.
 #[derive(Debug, Default)]
 pub(super) struct Reception {
     bytes: AtomicUsize,

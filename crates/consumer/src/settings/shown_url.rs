@@ -13,8 +13,8 @@ pub(super) fn shown_url(url: &Url) -> Option<String> {
     try_redact_url(url.as_str())
 }
 
-/// Returns the URL with a hash of path and query in their place. The hash tells apart
-/// the URLs of one host.
+/// Returns the URL with a hash of path and query in their place. The hash
+/// distinguishes the URLs of one host.
 pub(super) fn hidden_url(url: &Url) -> String {
     let mut hash = Sha256::new();
     hash.update(url.path());

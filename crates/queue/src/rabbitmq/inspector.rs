@@ -177,7 +177,7 @@ impl RemoteLook<'_> {
     }
 }
 
-/// Delivery tag that stands for all messages of a channel.
+/// Delivery tag of all messages of a channel.
 const ALL_UNACKED: u64 = 0;
 const RETURN_ALL: BasicNackOptions = BasicNackOptions {
     multiple: true,
@@ -191,7 +191,7 @@ impl Subscription {
         let Self {
             channel, consumer, ..
         } = self;
-        // The messages must not come back to this subscription.
+        // The messages must not be redelivered to this subscription.
         let cancel = channel.basic_cancel(consumer.tag(), BasicCancelOptions::default());
         let _ = with_deadline(cancel).await;
         let _ = with_deadline(channel.basic_nack(ALL_UNACKED, RETURN_ALL)).await;

@@ -154,7 +154,7 @@ async fn an_unused_connection_is_closed() {
     drop(client);
 }
 
-/// Each connection begins with a failure; a success that follows unrequested is nobody's answer.
+/// Each connection begins with a failure; a success that follows unrequested answers no request.
 #[tokio::test]
 async fn bytes_behind_an_answer_are_not_the_next_answer() {
     for behind in [OK, "HTTP/1.1 200 OK\r\nContent-Le", "\r\n\r\n", "H"] {
