@@ -25,7 +25,7 @@ impl<'a> Object<'a> {
     }
 
     /// Removes a member and keeps the order of the others.
-    pub(crate) fn remove(&mut self, key: &str) -> Option<Node<'a>> {
+    pub fn remove(&mut self, key: &str) -> Option<Node<'a>> {
         let key = Text::new(key);
         let place = self.0.iter().position(|(known, _)| *known == key)?;
         Some(self.0.remove(place).1)

@@ -18,6 +18,12 @@ impl<'a> Text<'a> {
         Self(string::escape(plain))
     }
 
+    /// Escapes a string, and borrows nothing from it.
+    #[must_use]
+    pub fn owned(plain: &str) -> Text<'static> {
+        Text(Cow::Owned(string::escape(plain).into_owned()))
+    }
+
     pub(super) fn from_form(form: Cow<'a, str>) -> Self {
         Self(form)
     }
