@@ -18,7 +18,7 @@ use wahook_bench::{
     wire::Carried,
 };
 use wahook_domain::{
-    AttemptNumber, AttemptResult, CanonicalBody, EventId, Outcome, QueuedEvent, ingest,
+    AttemptNumber, AttemptResult, EventBody, EventId, Outcome, QueuedEvent, ingest,
 };
 use wahook_queue::Outgoing;
 
@@ -59,7 +59,7 @@ fn bodies(criterion: &mut Criterion) -> anyhow::Result<()> {
         let body = fixed::canonical(raw)?;
         group.throughput(Throughput::Bytes(body.len() as u64));
         group.bench_function(*name, |bencher| {
-            bencher.iter(|| CanonicalBody::check(black_box(body.clone())));
+            bencher.iter(|| EventBody::check(black_box(body.clone())));
         });
     }
     group.finish();

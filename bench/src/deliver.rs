@@ -163,6 +163,7 @@ impl Delivery {
             event: event.name,
             body: event.body,
             accepted_at: event.accepted_at,
+            origin: None,
             attempt: Attempt {
                 queued_at,
                 number: event.attempt,

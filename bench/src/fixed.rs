@@ -68,6 +68,7 @@ pub fn queued(raw: &str) -> Result<QueuedEvent, Rejection> {
         accepted_at: NOW,
         redriven_at: None,
         traceparent: None,
+        origin: None,
     })
 }
 

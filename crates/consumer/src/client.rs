@@ -19,7 +19,7 @@ use reqwest::{
     redirect,
 };
 use std::{sync::Arc, time::Duration};
-use wahook_domain::{Outcome, QueuedEvent, Signer, UnixMillis, parse_retry_after};
+use wahook_domain::{Origin, Outcome, QueuedEvent, Signer, UnixMillis, parse_retry_after};
 use wahook_runtime::settings::redact_reference;
 
 use self::{
@@ -40,6 +40,8 @@ const ATTEMPT: HeaderName = HeaderName::from_static("x-webhook-attempt");
 const WEBHOOK_ID: HeaderName = HeaderName::from_static("webhook-id");
 const WEBHOOK_TIMESTAMP: HeaderName = HeaderName::from_static("webhook-timestamp");
 const WEBHOOK_SIGNATURE: HeaderName = HeaderName::from_static("webhook-signature");
+const SOURCE: HeaderName = HeaderName::from_static("x-webhook-source");
+const SESSION: HeaderName = HeaderName::from_static("x-webhook-session");
 const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
 
 /// Header capacity to reserve: for the headers set here and those of the HTTP client.
@@ -212,6 +214,29 @@ pub fn put_headers(
     }
     if let Some(traceparent) = &event.traceparent {
         put(TRACEPARENT, traceparent.clone().into());
+    }
+    if let Some(origin) = event.origin.as_deref() {
+        put_origin(headers, origin);
+    }
+}
+
+/// Sets the headers of an event that a gateway posted in its own form. A session's name that
+/// a header cannot have is left out.
+fn put_origin(headers: &mut HeaderMap, origin: &Origin) {
+    let received = origin.received.as_ref();
+    let source = [(SOURCE, Some(origin.source.as_str()))];
+    let session = [(SESSION, origin.session.as_deref())];
+    let content_type = received.and_then(|form| form.content_type.as_deref());
+    let own = source.into_iter().chain(session);
+    for (name, value) in own.chain([(header::CONTENT_TYPE, content_type)]) {
+        if let Some(Ok(value)) = value.map(HeaderValue::from_str) {
+            headers.insert(name, value);
+        }
+    }
+    for (name, value) in received.iter().flat_map(|form| &form.headers) {
+        if let (Ok(name), Ok(value)) = (name.parse::<HeaderName>(), HeaderValue::from_str(value)) {
+            headers.insert(name, value);
+        }
     }
 }
 

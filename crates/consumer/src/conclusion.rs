@@ -127,6 +127,7 @@ impl Deliverer {
             event: event.name.clone(),
             body: event.body.clone(),
             accepted_at: event.accepted_at,
+            origin: event.origin.clone(),
             attempt: Attempt {
                 queued_at: event.queued_at(),
                 number: event.attempt,

@@ -1,4 +1,4 @@
-//! Event bodies: printed once, then queued, signed and sent unchanged.
+//! Event bodies: fixed once, then queued, signed and sent unchanged.
 
 use std::fmt;
 
@@ -6,14 +6,15 @@ use bytes::Bytes;
 
 use crate::json::{self, JsonFault, Node};
 
-/// Event as canonical JSON: an object with `event`, `data` and `timestamp`.
+/// Body of an event: canonical JSON, an object with `event`, `data` and `timestamp`; or what
+/// a gateway posted, unchanged ([`Origin::received`](crate::Origin::received)).
 ///
 /// Receivers verify a signature over the output of their own JSON parser and
 /// printer, so nothing after [`ingest`](crate::ingest) may print the body again.
 #[derive(Clone, PartialEq, Eq, Hash)]
-pub struct CanonicalBody(Bytes);
+pub struct EventBody(Bytes);
 
-impl CanonicalBody {
+impl EventBody {
     /// Validates a body that was canonical when it was queued. The body is parsed
     /// but not printed again: the accepted bytes are the delivered bytes.
     ///
@@ -38,6 +39,12 @@ impl CanonicalBody {
         Ok(Self(bytes))
     }
 
+    /// Keeps what a gateway posted.
+    #[must_use]
+    pub fn as_received(bytes: Bytes) -> Self {
+        Self(bytes)
+    }
+
     /// Prints an event that `ingest` has ordered and validated.
     pub(crate) fn of(event: &Node<'_>, size_hint: usize) -> Self {
         let mut bytes = Vec::with_capacity(size_hint);
@@ -45,8 +52,7 @@ impl CanonicalBody {
         Self(Bytes::from(bytes))
     }
 
-    /// Returns the body as JSON. Never [`Node::Null`], since every body is JSON by
-    /// construction.
+    /// Returns the body as JSON. [`Node::Null`] only if a gateway posted something else.
     #[must_use]
     pub fn parse(&self) -> Node<'_> {
         json::parse(&self.0).unwrap_or(Node::Null)
@@ -76,7 +82,7 @@ impl CanonicalBody {
 
     /// Returns the length in bytes.
     #[must_use]
-    #[expect(clippy::len_without_is_empty, reason = "no body is empty")]
+    #[expect(clippy::len_without_is_empty, reason = "no canonical body is empty")]
     pub fn len(&self) -> usize {
         self.0.len()
     }
@@ -94,9 +100,9 @@ impl<G> AsRef<[u8]> for GuardedBytes<G> {
 }
 
 /// Shows only the size: bodies are private messages and must not appear in logs.
-impl fmt::Debug for CanonicalBody {
+impl fmt::Debug for EventBody {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "CanonicalBody({} bytes)", self.len())
+        write!(f, "EventBody({} bytes)", self.len())
     }
 }
 
@@ -118,8 +124,8 @@ pub enum BodyFault {
 mod tests {
     use super::*;
 
-    fn check(text: &'static str) -> Result<CanonicalBody, BodyFault> {
-        CanonicalBody::check(Bytes::from_static(text.as_bytes()))
+    fn check(text: &'static str) -> Result<EventBody, BodyFault> {
+        EventBody::check(Bytes::from_static(text.as_bytes()))
     }
 
     #[test]

@@ -1,8 +1,8 @@
 //! Queued events and attempt numbers.
 
-use std::num::NonZeroU32;
+use std::{num::NonZeroU32, sync::Arc};
 
-use crate::{body::CanonicalBody, event::EventName, id::EventId, time::UnixMillis};
+use crate::{body::EventBody, event::EventName, id::EventId, origin::Origin, time::UnixMillis};
 
 /// Number of an attempt within its round, counted from 1.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -44,7 +44,7 @@ pub struct QueuedEvent {
     pub id: EventId,
     pub name: EventName,
     /// Bytes to sign and send.
-    pub body: CanonicalBody,
+    pub body: EventBody,
     /// Next attempt to make.
     pub attempt: AttemptNumber,
     /// Time at which the producer accepted the event.
@@ -54,6 +54,8 @@ pub struct QueuedEvent {
     pub redriven_at: Option<UnixMillis>,
     /// Trace of the event (W3C Trace Context), if the gateway sent one.
     pub traceparent: Option<String>,
+    /// Source, if a gateway posted the event in its own form.
+    pub origin: Option<Arc<Origin>>,
 }
 
 impl QueuedEvent {

@@ -2,7 +2,7 @@
 //! and an id, or rejects it with all faults.
 
 use crate::{
-    body::CanonicalBody,
+    body::EventBody,
     documented,
     event::{EventName, InvalidEventName},
     fault::Fault,
@@ -30,7 +30,7 @@ pub struct AcceptedEvent {
     pub content: Option<ContentHash>,
     pub name: EventName,
     /// Bytes to queue, sign and send.
-    pub body: CanonicalBody,
+    pub body: EventBody,
     /// Deviations from the documented format.
     pub warnings: Vec<Fault>,
 }
@@ -99,7 +99,7 @@ pub fn ingest(
         }
     };
     let envelope = in_order(&name, data, timestamp, members);
-    let body = CanonicalBody::of(&envelope, raw.len());
+    let body = EventBody::of(&envelope, raw.len());
     let (id, content) = match context.idempotency_key {
         Some(key) if !gateway_gave_time => (key, Some(timeless_content(envelope, raw.len()))),
         Some(key) => (key, Some(ContentHash::of(&body))),
@@ -135,7 +135,7 @@ fn timeless_content(mut envelope: Node<'_>, size_hint: usize) -> ContentHash {
     if let Node::Object(members) = &mut envelope {
         members.remove("timestamp");
     }
-    ContentHash::of(&CanonicalBody::of(&envelope, size_hint))
+    ContentHash::of(&EventBody::of(&envelope, size_hint))
 }
 
 /// Faults found during ingestion.

@@ -5,7 +5,7 @@ use sha2::Sha256;
 use std::sync::Arc;
 use uuid::{Builder, Uuid};
 
-use crate::{body::CanonicalBody, checked_text::checked_text};
+use crate::{body::EventBody, checked_text::checked_text};
 
 /// Namespace of the ids that are derived from bodies (a random UUID v4).
 const BODIES: Uuid = Uuid::from_u128(0x5f2d_8a6e_91c4_4b07_a3d8_7e60_f1b9_2c35);
@@ -26,7 +26,7 @@ impl EventId {
     /// The crate `uuid` computes the same id, but without the processor's SHA-1
     /// instructions; they save a tenth of the producer's computation per event.
     #[must_use]
-    pub fn for_body(body: &CanonicalBody) -> Self {
+    pub fn for_body(body: &EventBody) -> Self {
         ContentHash::of(body).into()
     }
 
@@ -65,7 +65,7 @@ impl EventId {
 pub struct ContentHash([u8; 16]);
 
 impl ContentHash {
-    pub(crate) fn of(body: &CanonicalBody) -> Self {
+    pub(crate) fn of(body: &EventBody) -> Self {
         let hash: [u8; 20] = Sha1::new()
             .chain_update(BODIES)
             .chain_update(body.as_bytes())
@@ -101,7 +101,7 @@ mod tests {
     #[test]
     fn id_of_a_body_is_a_standard_uuid_v5() {
         let body = br#"{"event":"ready","data":{},"timestamp":"2026-01-01T00:00:00.000Z"}"#;
-        let body = CanonicalBody::check(Bytes::from_static(body)).unwrap();
+        let body = EventBody::check(Bytes::from_static(body)).unwrap();
         // Python: uuid.uuid5(uuid.UUID(int=BODIES), body)
         assert_eq!(
             EventId::for_body(&body).as_str(),

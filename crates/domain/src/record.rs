@@ -7,11 +7,12 @@
 use std::sync::Arc;
 
 use crate::{
-    body::CanonicalBody,
+    body::EventBody,
     delivery::{AttemptNumber, QueuedEvent},
     endpoint::EndpointName,
     event::EventName,
     id::EventId,
+    origin::Origin,
     time::UnixMillis,
 };
 
@@ -59,9 +60,11 @@ pub struct AttemptResult {
     pub event_id: EventId,
     pub endpoint: EndpointName,
     pub event: EventName,
-    pub body: CanonicalBody,
+    pub body: EventBody,
     /// Time at which the producer accepted the event.
     pub accepted_at: UnixMillis,
+    /// Source, if a gateway posted the event in its own form.
+    pub origin: Option<Arc<Origin>>,
     pub attempt: Attempt,
 }
 
@@ -264,8 +267,9 @@ mod tests {
             event_id: EventId::parse("evt-1").unwrap(),
             endpoint: EndpointName::default(),
             event: EventName::parse("ping").unwrap(),
-            body: CanonicalBody::check(Bytes::from_static(BODY)).unwrap(),
+            body: EventBody::check(Bytes::from_static(BODY)).unwrap(),
             accepted_at: UnixMillis::new(900),
+            origin: None,
             attempt: Attempt {
                 queued_at: UnixMillis::new(900),
                 number: AttemptNumber::new(number).unwrap(),
@@ -303,6 +307,7 @@ mod tests {
             accepted_at: of.accepted_at,
             redriven_at: redriven_at.map(UnixMillis::new),
             traceparent: None,
+            origin: None,
         }
     }
 

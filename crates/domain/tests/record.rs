@@ -9,7 +9,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use proptest::{collection::vec, prelude::*};
 use wahook_domain::{
-    Attempt, AttemptNumber, AttemptResult, CanonicalBody, DeliveryRecord, EndpointName, EventId,
+    Attempt, AttemptNumber, AttemptResult, DeliveryRecord, EndpointName, EventBody, EventId,
     EventName, Status, UnixMillis,
 };
 
@@ -35,8 +35,9 @@ fn results() -> impl Strategy<Value = AttemptResult> {
             event_id: EventId::parse("evt-1").unwrap(),
             endpoint: EndpointName::default(),
             event: EventName::parse("ping").unwrap(),
-            body: CanonicalBody::check(Bytes::from_static(body)).unwrap(),
+            body: EventBody::check(Bytes::from_static(body)).unwrap(),
             accepted_at: UnixMillis::new(accepted_at),
+            origin: None,
             attempt: Attempt {
                 queued_at: UnixMillis::new(queued_at),
                 number: AttemptNumber::new(number).unwrap(),

@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 
 use wahook_domain::{
-    CanonicalBody, EventId, Ingest, KnownEvent, UnixMillis, Validation, ingest, samples,
+    EventBody, EventId, Ingest, KnownEvent, UnixMillis, Validation, ingest, samples,
 };
 
 #[test]
@@ -28,7 +28,7 @@ fn each_known_event_has_a_sample_that_passes_strictly_and_unchanged() {
 /// version of this crate.
 #[test]
 fn the_id_of_a_body_never_changes() {
-    let body = CanonicalBody::check(samples().next().unwrap().into()).unwrap();
+    let body = EventBody::check(samples().next().unwrap().into()).unwrap();
     assert_eq!(
         EventId::for_body(&body).as_str(),
         "dbda87c9-9c65-5a3a-adb6-ca91ad45acb1"

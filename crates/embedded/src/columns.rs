@@ -2,14 +2,15 @@
 
 use bytes::Bytes;
 use rusqlite::{Connection, Row, ToSql, params_from_iter, types::ValueRef};
-use wahook_domain::{AttemptNumber, EndpointName, EventId, EventName, UnixMillis};
-use wahook_queue::{Death, MessageMetadata, Stored};
+use std::sync::Arc;
+use wahook_domain::{AttemptNumber, EndpointName, EventId, EventName, Origin, UnixMillis};
+use wahook_queue::{Death, MessageMetadata, Poison, Stored};
 
 /// Names of the columns, in the order of [`insert`] and [`read`].
 macro_rules! message_columns {
     () => {
         "event_id, event, attempt, accepted_at, redriven_at, traceparent, endpoint, reason, \
-         dead_at, death_queue, death_reason, death_at, result, body"
+         dead_at, death_queue, death_reason, death_at, result, origin, body"
     };
 }
 pub(crate) use message_columns;
@@ -47,7 +48,7 @@ fn execute(
 ) -> rusqlite::Result<()> {
     let metadata = &message.metadata;
     let death = metadata.death.as_ref();
-    let columns: [&dyn ToSql; 16] = [
+    let columns: [&dyn ToSql; 17] = [
         &key,
         &queue,
         &metadata.id.as_ref().map(EventId::as_str),
@@ -63,6 +64,7 @@ fn execute(
         &death.map(|death| death.reason.as_str()),
         &death.and_then(|death| death.at).map(UnixMillis::get),
         &metadata.result,
+        &metadata.origin.as_deref().map(Origin::to_json),
         &&*message.payload,
     ];
     let mut statement = db.prepare_cached(into)?;
@@ -86,6 +88,9 @@ pub(crate) fn read(row: &Row<'_>, first: usize) -> rusqlite::Result<Stored> {
         }),
         None => None,
     };
+    let origin = text(13)?;
+    let is_sourced = origin.is_some();
+    let origin = origin.and_then(Origin::from_json).map(Arc::new);
     let metadata = MessageMetadata {
         id: text(0)?.and_then(|id| EventId::parse(id).ok()),
         event: text(1)?.and_then(|name| EventName::parse(name).ok()),
@@ -98,9 +103,10 @@ pub(crate) fn read(row: &Row<'_>, first: usize) -> rusqlite::Result<Stored> {
         dead_at: time(8)?,
         death,
         result: owned(12)?,
-        defect: None,
+        defect: (origin.is_none() && is_sourced).then_some(Poison::Missing("origin")),
+        origin,
     };
-    let body: Vec<u8> = row.get(first + 13)?;
+    let body: Vec<u8> = row.get(first + 14)?;
     Ok(Stored {
         metadata,
         payload: Bytes::from(body),

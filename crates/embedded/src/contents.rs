@@ -201,7 +201,8 @@ impl Contents {
         max: usize,
     ) -> rusqlite::Result<Vec<LogRecord>> {
         let mut statement = self.db.prepare_cached(
-            "SELECT event, createdAt, attempts, _id, eventId, endpoint, payload, timestamp \
+            "SELECT event, createdAt, attempts, _id, eventId, endpoint, payload, timestamp, \
+             source, session, chat, messageId \
              FROM webhooklogs WHERE _id > ? AND createdAt >= ? ORDER BY _id LIMIT ?",
         )?;
         let limit = i64::try_from(max).unwrap_or(i64::MAX);

@@ -1,7 +1,8 @@
-//! Migration of a data file of schema version 1, whose messages have AMQP properties as JSON
-//! instead of columns.
+//! Migration of a data file of an older schema version, in one transaction: after a crash the
+//! file is unchanged.
 //!
-//! One transaction rewrites the messages: after a crash the file is unchanged.
+//! Version 1 has AMQP properties of messages as JSON instead of columns, so its messages are
+//! rewritten. Version 2 lacks the columns for the origin of an event.
 
 use std::collections::BTreeMap;
 
@@ -30,14 +31,13 @@ pub(crate) fn migrate(db: &mut Connection) -> rusqlite::Result<()> {
     if found == 0 {
         transaction.execute_batch(schema::SCHEMA)?;
     } else if found < schema::VERSION {
-        let (queued, waiting) = rewrite(&transaction)?;
-        tracing::info!(
-            from = found,
-            to = schema::VERSION,
-            queued,
-            waiting,
-            "data file migrated"
-        );
+        if found == 1 {
+            rewrite(&transaction)?;
+        } else {
+            transaction.execute_batch(schema::ORIGIN_OF_MESSAGES)?;
+        }
+        transaction.execute_batch(schema::ORIGIN_OF_RECORDS)?;
+        tracing::info!(from = found, to = schema::VERSION, "data file migrated");
     }
     transaction.commit()
 }
@@ -47,46 +47,42 @@ pub(crate) fn version(db: &Connection) -> rusqlite::Result<i64> {
     db.query_row("PRAGMA user_version", [], |row| row.get(0))
 }
 
-/// Rewrites all messages, and returns the numbers of queued and waiting ones.
-fn rewrite(db: &Connection) -> rusqlite::Result<(u64, u64)> {
+/// Rewrites all messages.
+fn rewrite(db: &Connection) -> rusqlite::Result<()> {
     db.execute_batch(SET_ASIDE)?;
     db.execute_batch(schema::SCHEMA)?;
-    let copied = (copy_queued(db)?, copy_waiting(db)?);
-    db.execute_batch(REMOVE_OLD)?;
-    Ok(copied)
+    copy_queued(db)?;
+    copy_waiting(db)?;
+    db.execute_batch(REMOVE_OLD)
 }
 
-fn copy_queued(db: &Connection) -> rusqlite::Result<u64> {
+fn copy_queued(db: &Connection) -> rusqlite::Result<()> {
     let mut statement = db.prepare(
         "SELECT properties, body, event_id, event, seq, queue, deliveries FROM messages_v1 \
          ORDER BY seq",
     )?;
     let mut rows = statement.query([])?;
-    let mut copied = 0;
     while let Some(row) = rows.next()? {
         let (seq, queue, deliveries): (i64, String, i64) = (row.get(4)?, row.get(5)?, row.get(6)?);
         messages::insert(db, seq, &queue, &old_message(row)?)?;
         if deliveries > 0 {
             messages::set_deliveries(db, seq, deliveries)?;
         }
-        copied += 1;
     }
-    Ok(copied)
+    Ok(())
 }
 
-fn copy_waiting(db: &Connection) -> rusqlite::Result<u64> {
+fn copy_waiting(db: &Connection) -> rusqlite::Result<()> {
     let mut statement = db.prepare(
         "SELECT properties, body, event_id, event, due_at, queue FROM waiting_v1 ORDER BY id",
     )?;
     let mut rows = statement.query([])?;
-    let mut copied = 0;
     while let Some(row) = rows.next()? {
         let (due_at, queue): (i64, String) = (row.get(4)?, row.get(5)?);
         let due_at = UnixMillis::new(due_at);
         messages::insert_waiting(db, due_at, None, &queue, &old_message(row)?)?;
-        copied += 1;
     }
-    Ok(copied)
+    Ok(())
 }
 
 /// Reads the first four columns of a row. A message with unreadable properties keeps id,
@@ -148,7 +144,7 @@ impl Properties {
             dead_at: time("x-dead-ms"),
             death: headers.get("x-death").and_then(Value::last_death),
             result: text("x-result"),
-            defect: None,
+            ..MessageMetadata::default()
         }
     }
 }

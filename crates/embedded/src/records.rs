@@ -2,13 +2,15 @@
 //! fields from them.
 
 use rusqlite::{Connection, OptionalExtension, Row, params};
+use std::sync::Arc;
 use wahook_delivery_log::{parse_record_key, record_key};
 use wahook_domain::{
-    Attempt, AttemptResult, CanonicalBody, DeliveryRecord, EndpointName, EventId, EventName,
-    UnixMillis,
+    Attempt, AttemptResult, DeliveryRecord, EndpointName, EventBody, EventId, EventName, Origin,
+    SourceName, UnixMillis,
     json::{self, Node},
 };
 use wahook_queue::message::LoggedAttempt;
+use wahook_sources::LoggedBody;
 
 /// Maximum number of records removed in one transaction, so that writers do not wait long.
 const REMOVE_BATCH: i64 = 500;
@@ -41,7 +43,7 @@ pub(crate) fn find(
 
 /// Returns the results of a record, by attempt. The row starts with the columns of [`read`],
 /// then key, id and endpoint. The body contains only the parts of the event's body that the
-/// log stores; a log needs no more.
+/// log stores; a log needs no more. The row ends with the columns of the origin.
 pub(crate) fn results(row: &Row<'_>, payload: &str) -> rusqlite::Result<Vec<AttemptResult>> {
     let (id, endpoint, timestamp): (String, String, String) =
         (row.get(4)?, row.get(5)?, row.get(7)?);
@@ -51,16 +53,32 @@ pub(crate) fn results(row: &Row<'_>, payload: &str) -> rusqlite::Result<Vec<Atte
     let text = |text: &str| serde_json::to_string(text).map_err(|error| unreadable(7, error));
     let (event, timestamp) = (text(record.event.as_str())?, text(&timestamp)?);
     let body = format!(r#"{{"event":{event},"data":{payload},"timestamp":{timestamp}}}"#);
-    let body = CanonicalBody::check(body.into()).map_err(|error| unreadable(6, error))?;
+    let body = EventBody::check(body.into()).map_err(|error| unreadable(6, error))?;
+    let origin = origin(row, 8)?;
     let result = |attempt: &Attempt| AttemptResult {
         event_id: id.clone(),
         endpoint: endpoint.clone(),
         event: record.event.clone(),
         body: body.clone(),
         accepted_at: record.created_at,
+        origin: origin.clone(),
         attempt: attempt.clone(),
     };
     Ok(record.attempts().iter().map(result).collect())
+}
+
+/// Reads the origin of an event from the columns source, session, chat and messageId.
+fn origin(row: &Row<'_>, first: usize) -> rusqlite::Result<Option<Arc<Origin>>> {
+    let Some(source) = row.get::<_, Option<String>>(first)? else {
+        return Ok(None);
+    };
+    Ok(Some(Arc::new(Origin {
+        source: SourceName::parse(&source).map_err(|error| unreadable(first, error))?,
+        session: row.get(first + 1)?,
+        chat: row.get(first + 2)?,
+        message_id: row.get(first + 3)?,
+        received: None,
+    })))
 }
 
 /// Reads the key of a record; `None` if the row is not a delivery record.
@@ -92,11 +110,12 @@ fn insert(
     let mut statement = db.prepare_cached(
         "INSERT INTO webhooklogs (_id, event, payload, webhookUrl, status, statusCode, \
          retryCount, errorMessage, createdAt, updatedAt, lastRetryAt, completedAt, \
-         nextAttemptAt, eventId, endpoint, attempts, timestamp) \
-         VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) \
+         nextAttemptAt, eventId, endpoint, attempts, timestamp, source, session, chat, messageId) \
+         VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) \
          ON CONFLICT (_id) DO NOTHING",
     )?;
     let (payload, timestamp) = sent_parts(result);
+    let origin = result.origin.as_deref();
     let inserted = statement.execute(params![
         record_key(&record.event_id, &record.endpoint),
         record.event.as_str(),
@@ -115,6 +134,10 @@ fn insert(
         record.endpoint.as_str(),
         attempts(record)?,
         timestamp,
+        origin.map(|origin| origin.source.as_str()),
+        origin.and_then(|origin| origin.session.as_deref()),
+        origin.and_then(|origin| origin.chat.as_deref()),
+        origin.and_then(|origin| origin.message_id.as_deref()),
     ])?;
     Ok(inserted == 1)
 }
@@ -145,21 +168,18 @@ fn update(db: &Connection, record: &DeliveryRecord) -> rusqlite::Result<()> {
 /// Returns the event's data as canonical JSON, and its timestamp as text even if the gateway
 /// sent a number.
 fn sent_parts(result: &AttemptResult) -> (String, String) {
-    let body = result.body.parse();
-    let member = |name| match &body {
-        Node::Object(members) => members.get(name),
-        _ => None,
-    };
-    let printed = |node: Option<&Node<'_>>| {
+    let body = LoggedBody::of(result);
+    let event = body.parse();
+    let printed = |node: &Node<'_>| {
         let mut printed = Vec::new();
-        json::print(node.unwrap_or(&Node::Null), &mut printed);
+        json::print(node, &mut printed);
         String::from_utf8_lossy(&printed).into_owned()
     };
-    let timestamp = match member("timestamp") {
-        Some(Node::Text(text)) => text.to_str().0.into_owned(),
+    let timestamp = match &event.timestamp {
+        Node::Text(text) => text.to_str().0.into_owned(),
         other => printed(other),
     };
-    (printed(member("data")), timestamp)
+    (printed(&event.payload), timestamp)
 }
 
 fn attempts(record: &DeliveryRecord) -> rusqlite::Result<String> {

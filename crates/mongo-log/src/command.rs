@@ -187,7 +187,7 @@ fn merge(update: &mut Writer<'_>, statement: &Statement<'_>) {
 mod tests {
     use std::sync::Arc;
 
-    use wahook_domain::{Attempt, CanonicalBody, EndpointName, EventId, EventName, UnixMillis};
+    use wahook_domain::{Attempt, EndpointName, EventBody, EventId, EventName, UnixMillis};
 
     use super::*;
 
@@ -198,8 +198,9 @@ mod tests {
             event_id: EventId::parse(id).unwrap(),
             endpoint: EndpointName::default(),
             event: EventName::parse("ping").unwrap(),
-            body: CanonicalBody::check(body.into()).unwrap(),
+            body: EventBody::check(body.into()).unwrap(),
             accepted_at: UnixMillis::new(0),
+            origin: None,
             attempt: Attempt {
                 queued_at: UnixMillis::new(1),
                 number: AttemptNumber::new(number).unwrap(),

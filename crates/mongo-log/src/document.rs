@@ -8,9 +8,11 @@ use std::{borrow::Cow, collections::BTreeSet};
 
 use wahook_delivery_log::record_key;
 use wahook_domain::{
-    Attempt, AttemptResult, DeliveryRecord, UnixMillis,
+    Attempt, AttemptResult, DeliveryRecord, Origin, UnixMillis,
     json::{self, Node},
 };
+
+use wahook_sources::LoggedBody;
 
 use crate::{
     payload::{self, Alteration, Form},
@@ -31,13 +33,16 @@ pub(crate) struct Document {
 pub(crate) fn of_result(result: &AttemptResult, form: Form) -> Document {
     let mut bson = Vec::with_capacity(result.body.len() + RECORD_OVERHEAD);
     let mut record = Writer::begin(&mut bson);
-    let body = result.body.parse();
+    let body = LoggedBody::of(result);
+    let event = body.parse();
     derived(&mut record, &DeliveryRecord::first(result));
     attempt(&mut record.array("attempts").document("0"), &result.attempt);
-    record.text("timestamp", &timestamp(&body));
+    record.text("timestamp", &timestamp(&event.timestamp));
+    if let Some(origin) = &result.origin {
+        write_origin(&mut record, origin);
+    }
     // Last, because it is the longest part and may be missing.
-    let data = member(&body, "data").unwrap_or(&Node::Null);
-    let altered = payload::write(&mut record, "payload", data, form);
+    let altered = payload::write(&mut record, "payload", &event.payload, form);
     if !altered.is_empty() {
         let (mut words, mut keys) = (record.array("payloadAltered"), ArrayKeys::default());
         for reason in &altered {
@@ -79,22 +84,29 @@ fn attempt(to: &mut Writer<'_>, attempt: &Attempt) {
 }
 
 /// Returns the gateway's timestamp as text, even if the gateway sent a number.
-fn timestamp<'t>(body: &'t Node<'_>) -> Cow<'t, str> {
-    match member(body, "timestamp") {
-        Some(Node::Text(text)) => text.to_str().0,
-        Some(other) => {
+fn timestamp<'t>(timestamp: &'t Node<'_>) -> Cow<'t, str> {
+    match timestamp {
+        Node::Text(text) => text.to_str().0,
+        Node::Null => Cow::default(),
+        other => {
             let mut printed = Vec::new();
             json::print(other, &mut printed);
             String::from_utf8_lossy(&printed).into_owned().into()
         }
-        None => Cow::default(),
     }
 }
 
-fn member<'n, 'b>(body: &'n Node<'b>, name: &str) -> Option<&'n Node<'b>> {
-    match body {
-        Node::Object(members) => members.get(name),
-        _ => None,
+/// Writes what a gateway's event is about.
+fn write_origin(to: &mut Writer<'_>, origin: &Origin) {
+    to.text("source", origin.source.as_str());
+    for (key, value) in [
+        ("session", &origin.session),
+        ("chat", &origin.chat),
+        ("messageId", &origin.message_id),
+    ] {
+        if let Some(value) = value {
+            to.text(key, value);
+        }
     }
 }
 

@@ -154,6 +154,7 @@ impl EventService {
             accepted_at: now,
             redriven_at: None,
             traceparent,
+            origin: None,
         };
         // A new id cannot be a duplicate.
         let published = match event.content {

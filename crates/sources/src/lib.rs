@@ -6,6 +6,7 @@
 
 mod adapted;
 mod kind;
+mod logged;
 mod member;
 mod name;
 mod received;
@@ -23,6 +24,7 @@ mod wwebjs;
 
 pub use adapted::{Adapted, Identity, Key, Part};
 pub use kind::{InvalidKind, Kind};
+pub use logged::{LoggedBody, LoggedEvent};
 pub use received::{Received, Refusal, Request};
 
 use wahook_domain::json::Node;

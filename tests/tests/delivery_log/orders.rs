@@ -113,6 +113,7 @@ async fn write_and_compare(
         .iter()
         .map(|(attempt, accepted)| AttemptResult {
             accepted_at: UnixMillis::new(NOON + accepted),
+            origin: None,
             ..result(&id, &body, attempt.clone())
         })
         .collect();

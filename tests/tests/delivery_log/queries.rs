@@ -25,6 +25,7 @@ async fn filled(database: &str) -> Log {
             };
             AttemptResult {
                 accepted_at: UnixMillis::new(NOON + event * 1_000),
+                origin: None,
                 ..result(&format!("e{event}"), &body, attempt)
             }
         })

@@ -4,14 +4,14 @@ use std::sync::Arc;
 
 use wahook_delivery_log::WriteReport;
 use wahook_domain::{
-    Attempt, AttemptNumber, AttemptResult, CanonicalBody, EndpointName, EventId, EventName, Ingest,
+    Attempt, AttemptNumber, AttemptResult, EndpointName, EventBody, EventId, EventName, Ingest,
     UnixMillis, Validation, ingest,
 };
 
 /// 2024-10-01T12:00:00.000Z
 pub(crate) const NOON: i64 = 1_727_784_000_000;
 
-pub(crate) fn body(raw: &str) -> CanonicalBody {
+pub(crate) fn body(raw: &str) -> EventBody {
     let context = Ingest {
         validation: Validation::Lenient,
         now: UnixMillis::new(NOON),
@@ -21,7 +21,7 @@ pub(crate) fn body(raw: &str) -> CanonicalBody {
     ingest(raw.as_bytes(), context, fresh_id).unwrap().body
 }
 
-pub(crate) fn event_with(data: &str) -> CanonicalBody {
+pub(crate) fn event_with(data: &str) -> EventBody {
     body(&format!(
         r#"{{"event":"message_create","data":{data},"timestamp":"2024-10-01T12:00:00.000Z"}}"#
     ))
@@ -41,18 +41,19 @@ pub(crate) fn attempt(number: u32, error: Option<&str>, next_attempt_at: Option<
     }
 }
 
-pub(crate) fn result(id: &str, body: &CanonicalBody, attempt: Attempt) -> AttemptResult {
+pub(crate) fn result(id: &str, body: &EventBody, attempt: Attempt) -> AttemptResult {
     AttemptResult {
         event_id: EventId::parse(id).unwrap(),
         endpoint: EndpointName::default(),
         event: EventName::parse("message_create").unwrap(),
         body: body.clone(),
         accepted_at: UnixMillis::new(NOON),
+        origin: None,
         attempt,
     }
 }
 
-pub(crate) fn delivered(id: &str, body: &CanonicalBody) -> AttemptResult {
+pub(crate) fn delivered(id: &str, body: &EventBody) -> AttemptResult {
     result(id, body, attempt(1, None, None))
 }
 

@@ -5,7 +5,7 @@ use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
 use serde_json::Value;
 use wahook_consumer::put_headers;
 use wahook_domain::{
-    AttemptNumber, CanonicalBody, EventId, EventName, QueuedEvent, Secret, Signer, UnixMillis,
+    AttemptNumber, EventBody, EventId, EventName, QueuedEvent, Secret, Signer, UnixMillis,
 };
 use wahook_runtime::clock;
 
@@ -30,11 +30,12 @@ impl Delivery {
         let event = QueuedEvent {
             id: EventId::parse(id).unwrap(),
             name: EventName::parse(parsed["event"].as_str().unwrap()).unwrap(),
-            body: CanonicalBody::check(Bytes::from(body.to_owned())).unwrap(),
+            body: EventBody::check(Bytes::from(body.to_owned())).unwrap(),
             attempt: AttemptNumber::FIRST,
             accepted_at: now,
             redriven_at: None,
             traceparent: None,
+            origin: None,
         };
         let mut headers = HeaderMap::new();
         let sent_at = UnixMillis::new(now.get() + offset_s * 1_000);

@@ -8,7 +8,7 @@ use bytes::Bytes;
 use futures_util::future::join_all;
 use wahook_delivery_log::DeliveryLog;
 use wahook_domain::{
-    Attempt, AttemptNumber, AttemptResult, CanonicalBody, EndpointName, EventId, EventName,
+    Attempt, AttemptNumber, AttemptResult, EndpointName, EventBody, EventId, EventName,
     EventPattern, QueuedEvent, RetryRule, UnixMillis, WaitStep,
 };
 use wahook_embedded::Store;
@@ -144,11 +144,12 @@ pub(crate) fn event(name: &str, id: &str, attempt: u32) -> QueuedEvent {
     QueuedEvent {
         id: EventId::parse(id).unwrap(),
         name: EventName::parse(name).unwrap(),
-        body: CanonicalBody::check(Bytes::from(body)).unwrap(),
+        body: EventBody::check(Bytes::from(body)).unwrap(),
         attempt: AttemptNumber::new(attempt).unwrap(),
         accepted_at: now(),
         redriven_at: None,
         traceparent: None,
+        origin: None,
     }
 }
 
@@ -164,6 +165,7 @@ pub(crate) fn result(
         event: event.name.clone(),
         body: event.body.clone(),
         accepted_at: event.accepted_at,
+        origin: None,
         attempt: Attempt {
             queued_at: event.queued_at(),
             number: event.attempt,

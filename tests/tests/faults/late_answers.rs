@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use tokio::time::timeout;
 use wahook_domain::{
-    AttemptNumber, CanonicalBody, EndpointName, EventId, EventName, EventPattern, QueuedEvent,
+    AttemptNumber, EndpointName, EventBody, EventId, EventName, EventPattern, QueuedEvent,
     UnixMillis,
 };
 use wahook_queue::{
@@ -66,10 +66,11 @@ fn event(n: u32) -> QueuedEvent {
     QueuedEvent {
         id: EventId::parse(&format!("late-{n}")).unwrap(),
         name: EventName::parse("call").unwrap(),
-        body: CanonicalBody::check(body.into_bytes().into()).unwrap(),
+        body: EventBody::check(body.into_bytes().into()).unwrap(),
         attempt: AttemptNumber::FIRST,
         accepted_at: UnixMillis::new(1),
         redriven_at: None,
         traceparent: None,
+        origin: None,
     }
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use serde_json::{Value, json};
 use wahook_domain::{
-    Attempt, AttemptNumber, AttemptResult, CanonicalBody, DeliveryRecord, EndpointName, EventId,
+    Attempt, AttemptNumber, AttemptResult, DeliveryRecord, EndpointName, EventBody, EventId,
     EventName, Status, UnixMillis,
 };
 
@@ -20,8 +20,9 @@ fn result(id: &str, number: u32, error: Option<&str>, next: Option<i64>) -> Atte
         event_id: EventId::parse(id).unwrap(),
         endpoint: EndpointName::default(),
         event: EventName::parse("message_create").unwrap(),
-        body: CanonicalBody::check(Bytes::from_static(body)).unwrap(),
+        body: EventBody::check(Bytes::from_static(body)).unwrap(),
         accepted_at: UnixMillis::new(NOON),
+        origin: None,
         attempt: Attempt {
             queued_at: UnixMillis::new(NOON),
             number: AttemptNumber::new(number).unwrap(),

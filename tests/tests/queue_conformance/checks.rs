@@ -316,6 +316,7 @@ pub(crate) async fn dead_letters_and_results_stay_until_they_are_taken(place: &m
         event: event.name.clone(),
         body: event.body.clone(),
         accepted_at: event.accepted_at,
+        origin: None,
         attempt: Attempt {
             queued_at: event.accepted_at,
             number: AttemptNumber::FIRST,

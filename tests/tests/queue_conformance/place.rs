@@ -1,11 +1,11 @@
 //! Queue of one check, on either backend.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use tokio::time::timeout;
 use wahook_domain::{
-    AttemptNumber, CanonicalBody, EndpointName, EventId, EventName, EventPattern, QueuedEvent,
+    AttemptNumber, EndpointName, EventBody, EventId, EventName, EventPattern, Origin, QueuedEvent,
     RetryRule, UnixMillis, WaitStep,
 };
 use wahook_embedded::Store;
@@ -125,11 +125,13 @@ pub(crate) fn event(name: &str, id: &str) -> QueuedEvent {
     QueuedEvent {
         id: EventId::parse(id).unwrap(),
         name: EventName::parse(name).unwrap(),
-        body: CanonicalBody::check(Bytes::from(body)).unwrap(),
+        body: EventBody::check(Bytes::from(body)).unwrap(),
         attempt: AttemptNumber::FIRST,
         accepted_at: UnixMillis::new(1_727_784_000_123),
         redriven_at: None,
         traceparent: Some("00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01".into()),
+        origin: Origin::from_json(r#"{"source":"shop","session":"s1","chat":"1@c.us"}"#)
+            .map(Arc::new),
     }
 }
 

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use wahook_domain::{
-    AttemptNumber, CanonicalBody, EndpointName, EventId, EventName, EventPattern, QueuedEvent,
+    AttemptNumber, EndpointName, EventBody, EventId, EventName, EventPattern, QueuedEvent,
     UnixMillis,
 };
 use wahook_embedded::Store;
@@ -18,11 +18,12 @@ fn event(id: &str) -> QueuedEvent {
     QueuedEvent {
         id: EventId::parse(id).unwrap(),
         name: EventName::parse("call").unwrap(),
-        body: CanonicalBody::check(Bytes::from_static(body)).unwrap(),
+        body: EventBody::check(Bytes::from_static(body)).unwrap(),
         attempt: AttemptNumber::FIRST,
         accepted_at: UnixMillis::new(1),
         redriven_at: None,
         traceparent: None,
+        origin: None,
     }
 }
 

@@ -11,7 +11,7 @@ use tokio::{
     net::{TcpListener, TcpStream},
     time::Instant,
 };
-use wahook_domain::{AttemptNumber, CanonicalBody, EventId, EventName, Reach};
+use wahook_domain::{AttemptNumber, EventBody, EventId, EventName, Reach};
 
 use crate::{look_ups::LookUps, resolver::Resolver, tls};
 
@@ -50,11 +50,12 @@ pub(crate) fn event() -> QueuedEvent {
     QueuedEvent {
         id: EventId::parse("a").unwrap(),
         name: EventName::parse("test").unwrap(),
-        body: CanonicalBody::check(body).unwrap(),
+        body: EventBody::check(body).unwrap(),
         attempt: AttemptNumber::FIRST,
         accepted_at: UnixMillis::new(0),
         redriven_at: None,
         traceparent: None,
+        origin: None,
     }
 }
 

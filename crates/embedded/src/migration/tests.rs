@@ -1,4 +1,5 @@
-//! Migration of `tests/data/wahook-v1.db`, which a program of version 1 wrote.
+//! Migration of `tests/data/wahook-v1.db`, which a program of version 1 wrote, and of
+//! `wahook-v2.db`, the same file after its migration by a program of version 2.
 
 use std::{
     fs,
@@ -15,17 +16,23 @@ mod expected;
 
 use expected::{expected_queued, expected_waiting};
 
-const FIXTURE: &[u8] = include_bytes!("../../tests/data/wahook-v1.db");
+const VERSION_1: &[u8] = include_bytes!("../../tests/data/wahook-v1.db");
+const VERSION_2: &[u8] = include_bytes!("../../tests/data/wahook-v2.db");
+
 /// Copy of the fixture in a folder of its own.
 struct Copy(PathBuf);
 
 impl Copy {
     fn new(name: &str) -> Self {
+        Self::of(VERSION_1, name)
+    }
+
+    fn of(fixture: &[u8], name: &str) -> Self {
         let name = format!("wahook-migration-{name}-{}", std::process::id());
         let folder = std::env::temp_dir().join(name);
         fs::create_dir_all(&folder).unwrap();
         let copy = Self(folder);
-        fs::write(copy.path(), FIXTURE).unwrap();
+        fs::write(copy.path(), fixture).unwrap();
         copy
     }
 
@@ -78,7 +85,31 @@ fn messages_of_version_1_have_the_same_metadata_queue_and_body() {
         let due = all[1].iter().map(|found| found.due_at.unwrap().get());
         let expected = [1_795_887_008_550, 1_795_887_008_558, 1_795_887_008_692];
         assert_eq!(due.collect::<Vec<_>>(), expected);
-        assert_eq!(copy.version(), 2);
+        assert_eq!(copy.version(), schema::VERSION);
+    }
+}
+
+#[test]
+fn messages_and_records_of_version_2_are_kept_and_have_no_origin() {
+    let copy = Copy::of(VERSION_2, "second");
+    assert_eq!(copy.version(), 2);
+    let found = copy.all().map(|found| {
+        let each = found.into_iter();
+        each.map(|f| (f.queue, f.message.metadata))
+            .collect::<Vec<_>>()
+    });
+    let expected = [expected_queued(), expected_waiting()].map(|all| {
+        let each = all.into_iter();
+        each.map(|(queue, metadata)| (queue.to_owned(), metadata))
+            .collect::<Vec<_>>()
+    });
+    assert_eq!(found, expected);
+    assert_eq!(copy.version(), schema::VERSION);
+    let records = Contents::open(&copy.path()).unwrap();
+    let records = records.records("", UnixMillis::new(0), 100).unwrap();
+    assert_eq!(records.len(), 11);
+    for record in records {
+        assert!(record.results.unwrap().iter().all(|r| r.origin.is_none()));
     }
 }
 
@@ -109,7 +140,7 @@ fn a_crash_during_the_migration_leaves_version_1_intact() {
     let transaction = db
         .transaction_with_behavior(TransactionBehavior::Immediate)
         .unwrap();
-    assert_eq!(rewrite(&transaction).unwrap(), (8, 3));
+    rewrite(&transaction).unwrap();
     transaction.cache_flush().unwrap();
     let with_suffix = |path: &Path, suffix: &str| {
         let mut name = path.as_os_str().to_owned();
@@ -157,7 +188,7 @@ fn a_file_that_an_older_process_has_open_is_not_migrated() {
     assert_eq!(copy.version(), 1);
     drop(lock);
     assert!(open_dead_letters(&copy.path()).is_ok());
-    assert_eq!(copy.version(), 2);
+    assert_eq!(copy.version(), schema::VERSION);
     // The lock was held for the migration only.
     assert!(FileLock::acquire(&copy.path()).is_ok());
 }
@@ -166,10 +197,10 @@ fn a_file_that_an_older_process_has_open_is_not_migrated() {
 fn a_newer_file_is_refused() {
     let copy = Copy::new("newer");
     let db = Connection::open(copy.path()).unwrap();
-    db.execute_batch("PRAGMA user_version = 3").unwrap();
+    db.execute_batch("PRAGMA user_version = 4").unwrap();
     drop(db);
     let refused = open::open(&copy.path()).map(drop).unwrap_err();
-    let text = "has schema version 3, but this wahook supports version 2";
+    let text = "has schema version 4, but this wahook supports version 3";
     assert!(refused.to_string().contains(text), "{refused}");
     assert!(EmbeddedReader::open(&copy.path()).is_err());
 }

@@ -68,18 +68,19 @@ fn describe(death: &Death) -> String {
 mod tests {
     use super::*;
     use crate::message::{DeathReason, Outgoing, Stored};
-    use wahook_domain::{AttemptNumber, CanonicalBody};
+    use wahook_domain::{AttemptNumber, EventBody};
 
     fn event() -> QueuedEvent {
         let body = br#"{"event":"call","data":{},"timestamp":"2024-10-01T12:00:00.000Z"}"#;
         QueuedEvent {
             id: EventId::parse("evt-1").unwrap(),
             name: EventName::parse("call").unwrap(),
-            body: CanonicalBody::check(Bytes::from_static(body)).unwrap(),
+            body: EventBody::check(Bytes::from_static(body)).unwrap(),
             attempt: AttemptNumber::new(3).unwrap(),
             accepted_at: UnixMillis::new(1_727_784_000_123),
             redriven_at: Some(UnixMillis::new(1_727_784_000_999)),
             traceparent: None,
+            origin: None,
         }
     }
 

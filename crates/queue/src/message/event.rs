@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use std::time::Duration;
 use wahook_domain::{
-    AttemptNumber, CanonicalBody, EndpointName, QueuedEvent, UnixMillis, WaitStep,
+    AttemptNumber, EndpointName, EventBody, Origin, QueuedEvent, UnixMillis, WaitStep,
 };
 
 use super::{
@@ -144,11 +144,20 @@ impl MessageMetadata {
             name: self.event.ok_or(missing(header::TYPE))?,
             attempt: self.attempt.ok_or(missing(header::ATTEMPT))?,
             accepted_at: self.accepted_at.ok_or(missing(header::FIRST_PUBLISHED))?,
-            body: CanonicalBody::check(payload).map_err(|e| Poison::Payload(e.to_string()))?,
+            body: body_of(payload, self.origin.as_deref())?,
             redriven_at: self.redriven_at,
             traceparent: self.traceparent,
+            origin: self.origin,
         })
     }
+}
+
+/// Returns the body of a message: an event in canonical form, or what a gateway posted.
+pub(super) fn body_of(payload: Bytes, origin: Option<&Origin>) -> Result<EventBody, Poison> {
+    if origin.is_some_and(|origin| origin.received.is_some()) {
+        return Ok(EventBody::as_received(payload));
+    }
+    EventBody::check(payload).map_err(|error| Poison::Payload(error.to_string()))
 }
 
 #[cfg(test)]

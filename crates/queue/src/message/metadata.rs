@@ -1,7 +1,11 @@
 //! Metadata of a message, as RabbitMQ stores it in properties and the embedded
 //! store in columns.
 
-use wahook_domain::{AttemptNumber, EndpointName, EventId, EventName, QueuedEvent, UnixMillis};
+use std::sync::Arc;
+
+use wahook_domain::{
+    AttemptNumber, EndpointName, EventId, EventName, Origin, QueuedEvent, UnixMillis,
+};
 
 use super::poison::Poison;
 
@@ -21,6 +25,8 @@ pub struct MessageMetadata {
     pub redriven_at: Option<UnixMillis>,
     /// Trace of the event (W3C Trace Context).
     pub traceparent: Option<String>,
+    /// Source of an event that a gateway posted in its own form.
+    pub origin: Option<Arc<Origin>>,
     /// Endpoint of an exhausted delivery.
     pub endpoint: Option<EndpointName>,
     /// Reason for which a consumer gave up the delivery.
@@ -76,6 +82,7 @@ impl From<&QueuedEvent> for MessageMetadata {
             accepted_at: Some(event.accepted_at),
             redriven_at: event.redriven_at,
             traceparent: event.traceparent.clone(),
+            origin: event.origin.clone(),
             ..Self::default()
         }
     }

@@ -4,11 +4,12 @@
 
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
-use std::borrow::Cow;
-use wahook_domain::{AttemptResult, CanonicalBody, EndpointName, EventId, EventName, UnixMillis};
+use std::{borrow::Cow, sync::Arc};
+use wahook_domain::{AttemptResult, EndpointName, EventId, EventName, Origin, UnixMillis};
 
 use super::{
-    attempt::QueuedAttempt, header, metadata::MessageMetadata, outgoing::Outgoing, poison::Poison,
+    attempt::QueuedAttempt, event::body_of, header, metadata::MessageMetadata, outgoing::Outgoing,
+    poison::Poison,
 };
 use crate::topology;
 
@@ -19,6 +20,8 @@ struct Wire<'a> {
     endpoint: Cow<'a, str>,
     event: Cow<'a, str>,
     accepted_at: i64,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    origin: Option<Arc<Origin>>,
     #[serde(flatten)]
     attempt: QueuedAttempt<'a>,
 }
@@ -32,6 +35,7 @@ impl Outgoing {
             endpoint: result.endpoint.as_str().into(),
             event: result.event.as_str().into(),
             accepted_at: result.accepted_at.get(),
+            origin: result.origin.clone(),
             attempt: QueuedAttempt::from(&result.attempt),
         };
         // Strings and numbers always have a JSON form.
@@ -62,8 +66,9 @@ impl MessageMetadata {
             event_id: EventId::parse(&wire.event_id).map_err(|_| MALFORMED)?,
             endpoint: EndpointName::parse(&wire.endpoint).map_err(|_| MALFORMED)?,
             event: EventName::parse(&wire.event).map_err(|_| MALFORMED)?,
-            body: CanonicalBody::check(payload).map_err(|e| Poison::Payload(e.to_string()))?,
+            body: body_of(payload, wire.origin.as_deref())?,
             accepted_at: UnixMillis::new(wire.accepted_at),
+            origin: wire.origin,
             attempt: wire.attempt.read().ok_or(MALFORMED)?,
         })
     }
@@ -72,7 +77,7 @@ impl MessageMetadata {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use wahook_domain::{Attempt, AttemptNumber};
+    use wahook_domain::{Attempt, AttemptNumber, EventBody};
 
     fn result() -> AttemptResult {
         let body = br#"{"event":"call","data":{},"timestamp":"2024-10-01T12:00:00.000Z"}"#;
@@ -80,8 +85,9 @@ mod tests {
             event_id: EventId::parse("evt-1").unwrap(),
             endpoint: EndpointName::default(),
             event: EventName::parse("call").unwrap(),
-            body: CanonicalBody::check(Bytes::from_static(body)).unwrap(),
+            body: EventBody::check(Bytes::from_static(body)).unwrap(),
             accepted_at: UnixMillis::new(1),
+            origin: None,
             attempt: Attempt {
                 queued_at: UnixMillis::new(1),
                 number: AttemptNumber::FIRST.next(),

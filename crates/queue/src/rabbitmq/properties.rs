@@ -5,9 +5,9 @@ use lapin::{
     BasicProperties,
     types::{AMQPValue, FieldTable, ShortString},
 };
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 use wahook_domain::{
-    AttemptNumber, AttemptResult, EndpointName, EventId, EventName, QueuedEvent, UnixMillis,
+    AttemptNumber, AttemptResult, EndpointName, EventId, EventName, Origin, QueuedEvent, UnixMillis,
 };
 
 use crate::message::{DeadLetter, Death, MessageMetadata, Poison, WIRE_VERSION, header};
@@ -52,6 +52,8 @@ fn headers(metadata: MessageMetadata) -> FieldTable {
     add(header::FIRST_PUBLISHED, metadata.accepted_at.map(time));
     add(header::REDRIVEN, metadata.redriven_at.map(time));
     add(header::TRACEPARENT, metadata.traceparent.map(text));
+    let origin = metadata.origin.as_deref().map(Origin::to_json);
+    add(header::ORIGIN, origin.map(text));
     add(header::ENDPOINT, endpoint.map(|name| text(name.to_owned())));
     add(header::REASON, metadata.reason.map(text));
     add(header::DEAD, metadata.dead_at.map(time));
@@ -131,7 +133,17 @@ fn event_metadata(properties: &BasicProperties) -> MessageMetadata {
     let (id, event) = (properties.message_id(), properties.kind());
     let attempt = number(properties, header::ATTEMPT).and_then(|number| u32::try_from(number).ok());
     let redriven_at = time(properties, header::REDRIVEN);
-    let is_malformed = redriven_at.is_none() && header(properties, header::REDRIVEN).is_some();
+    let origin = header_text(properties, header::ORIGIN);
+    let origin = origin
+        .and_then(|json| Origin::from_json(&json))
+        .map(Arc::new);
+    let is_malformed = |is_missing: bool, name| is_missing && header(properties, name).is_some();
+    let malformed = [
+        (redriven_at.is_none(), header::REDRIVEN),
+        (origin.is_none(), header::ORIGIN),
+    ]
+    .into_iter()
+    .find_map(|(is_missing, name)| is_malformed(is_missing, name).then_some(Poison::Missing(name)));
     MessageMetadata {
         id: id.as_ref().and_then(|id| EventId::parse(id.as_str()).ok()),
         event: event
@@ -141,9 +153,8 @@ fn event_metadata(properties: &BasicProperties) -> MessageMetadata {
         accepted_at: time(properties, header::FIRST_PUBLISHED),
         redriven_at,
         traceparent: header_text(properties, header::TRACEPARENT),
-        defect: check_version(properties)
-            .err()
-            .or_else(|| is_malformed.then_some(Poison::Missing(header::REDRIVEN))),
+        origin,
+        defect: check_version(properties).err().or(malformed),
         ..MessageMetadata::default()
     }
 }

@@ -8,11 +8,12 @@ fn event() -> QueuedEvent {
     QueuedEvent {
         id: EventId::parse("evt-1").unwrap(),
         name: EventName::parse("message_ack").unwrap(),
-        body: CanonicalBody::check(Bytes::from_static(body)).unwrap(),
+        body: EventBody::check(Bytes::from_static(body)).unwrap(),
         attempt: AttemptNumber::FIRST,
         accepted_at: UnixMillis::new(1_727_784_000_123),
         redriven_at: None,
         traceparent: Some("00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01".into()),
+        origin: None,
     }
 }
 

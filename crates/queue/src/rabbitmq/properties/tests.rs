@@ -1,5 +1,7 @@
 use super::*;
 
+const ORIGIN: &str = r#"{"source":"shop","session":"s1","received":{"contentType":"text/plain"}}"#;
+
 /// Metadata with every field that has an AMQP form.
 fn full() -> MessageMetadata {
     MessageMetadata {
@@ -9,6 +11,7 @@ fn full() -> MessageMetadata {
         accepted_at: Some(UnixMillis::new(1_727_784_000_123)),
         redriven_at: Some(UnixMillis::new(1_727_784_000_999)),
         traceparent: Some("00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01".into()),
+        origin: Origin::from_json(ORIGIN).map(Arc::new),
         endpoint: EndpointName::parse("crm").ok(),
         reason: Some("answered 500: \u{fc} \u{1f600}".into()),
         dead_at: Some(UnixMillis::new(1_727_784_035_001)),
@@ -62,7 +65,8 @@ fn a_message_of_another_version_or_with_a_malformed_header_is_poison() {
     for (name, value) in [
         (header::ATTEMPT, AMQPValue::LongLongInt(0)),
         (header::FIRST_PUBLISHED, soon.clone()),
-        (header::REDRIVEN, soon),
+        (header::REDRIVEN, soon.clone()),
+        (header::ORIGIN, soon),
     ] {
         assert_eq!(of(&with_header(name, value)), Poison::Missing(name));
     }
