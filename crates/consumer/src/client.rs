@@ -23,7 +23,7 @@ use wahook_domain::{Origin, Outcome, QueuedEvent, Signer, UnixMillis, parse_retr
 use wahook_runtime::settings::redact_reference;
 
 use self::{
-    connection::{Connection, RequestBody},
+    connection::{Connection, RequestBody, Unanswered},
     connector::{BoxError, Connector},
     deadline::within,
     pool::Pool,
@@ -113,14 +113,17 @@ impl EndpointClient {
     /// the answer is read only to reuse the connection.
     pub(crate) async fn post(&self, event: &QueuedEvent, now: UnixMillis) -> Outcome {
         let limit = self.limit;
-        let (mut connection, answer) = match within(limit, self.exchange(event, now)).await {
+        let (connection, answer) = match within(limit, self.exchange(event, now)).await {
             Some(Ok(exchanged)) => exchanged,
             Some(Err(error)) => return failure::outcome_of(&*error),
             None => return Outcome::TimedOut { limit },
         };
         let outcome = judge(answer.status(), answer.headers(), now);
         let kept_for = keep_alive::timeout(answer.headers());
-        if connection.read_rest(answer.into_body()).await && !connection.is_http2() {
+        if let Some(mut connection) = connection
+            && connection.read_rest(answer.into_body()).await
+            && !connection.is_http2()
+        {
             self.pool.keep(connection, kept_for);
         }
         outcome
@@ -136,24 +139,25 @@ impl EndpointClient {
         &self,
         event: &QueuedEvent,
         now: UnixMillis,
-    ) -> Result<(Connection, Response<Incoming>), BoxError> {
-        if let Some(mut kept) = self.pool.take() {
+    ) -> Result<(Option<Connection>, Response<Incoming>), BoxError> {
+        if let Some(kept) = self.pool.take() {
             let request = self.request(event, now, &kept);
             match kept.send(request).await {
-                Ok(answer) => return Ok((kept, answer)),
-                Err(error) if kept.ended_without_answer(&error) => {
+                Ok(answered) => return Ok(answered),
+                Err(Unanswered { error, is_ended }) if is_ended => {
                     tracing::debug!(id = %event.id, %error, "kept connection ended, request repeated on a new one");
                 }
-                Err(error) => return Err(error.into()),
+                Err(Unanswered { error, .. }) => return Err(error.into()),
             }
         }
-        let mut new = Connection::open(self.connector.connect().await?).await?;
+        let new = Connection::open(self.connector.connect().await?).await?;
         self.pool.share(&new);
-        let answer = new.send(self.request(event, now, &new)).await?;
-        if let Some(address) = new.remote {
+        let (request, remote) = (self.request(event, now, &new), new.remote);
+        let answered = new.send(request).await.map_err(|failed| failed.error)?;
+        if let Some(address) = remote {
             self.answered.set(address);
         }
-        Ok((new, answer))
+        Ok(answered)
     }
 
     fn request(

@@ -11,8 +11,9 @@ use hyper::{
 };
 use hyper_util::client::legacy::connect::{Connected, HttpInfo};
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
-use std::{future::Future, net::IpAddr, sync::Arc, time::Duration};
+use std::{future::Future, net::IpAddr, pin::pin, sync::Arc, time::Duration};
 use tokio::time::{Instant, timeout};
+use tokio_util::sync::CancellationToken;
 
 use super::{
     connector::Stream,
@@ -39,6 +40,8 @@ const REST_LIMIT: Duration = Duration::from_secs(1);
 /// with the last clone.
 pub(super) struct Connection {
     sender: Sender,
+    /// Cancelled when the connection's task has ended.
+    ended: CancellationToken,
     reception: Arc<Reception>,
     /// Instant at which it was opened.
     pub(super) opened: Instant,
@@ -53,6 +56,14 @@ enum Sender {
     Http2(http2::SendRequest<RequestBody>),
 }
 
+/// Failure of a request.
+pub(super) struct Unanswered {
+    pub(super) error: hyper::Error,
+    /// The receiver has ended the connection without any byte of an answer. It may have
+    /// received the request.
+    pub(super) is_ended: bool,
+}
+
 impl Connection {
     /// Starts HTTP on a stream, in the version that TLS has negotiated.
     ///
@@ -64,17 +75,16 @@ impl Connection {
         let is_http2 = connected.is_negotiated_h2();
         let stream = Counted::new(TokioIo::new(stream), Arc::clone(&reception), !is_http2);
         let stream = TokioIo::new(stream);
-        let sender = if is_http2 {
+        let (sender, ended) = if is_http2 {
             let (sender, connection) = http2_builder().handshake(stream).await?;
-            run(connection);
-            Sender::Http2(sender)
+            (Sender::Http2(sender), run(connection))
         } else {
             let (sender, connection) = http1_builder().handshake(stream).await?;
-            run(connection);
-            Sender::Http1(sender)
+            (Sender::Http1(sender), run(connection))
         };
         Ok(Self {
             sender,
+            ended,
             reception,
             opened: Instant::now(),
             remote: remote_address(&connected),
@@ -90,6 +100,7 @@ impl Connection {
         };
         Some(Self {
             sender: Sender::Http2(sender.clone()),
+            ended: self.ended.clone(),
             reception: Arc::clone(&self.reception),
             ..*self
         })
@@ -107,31 +118,37 @@ impl Connection {
         }
     }
 
-    /// Sends a request and waits until the answer's header section is complete.
+    /// Sends a request and waits until the answer's header section is complete. Returns the
+    /// answer, and the connection unless it has ended.
     pub(super) async fn send(
-        &mut self,
+        self,
         mut request: Request<RequestBody>,
-    ) -> hyper::Result<Response<Incoming>> {
-        let answer = match &mut self.sender {
-            Sender::Http1(sender) => {
-                self.reception.restart();
-                let reception = Arc::clone(&self.reception);
-                on_informational(&mut request, move |_| reception.count_interim_answer());
-                sender.send_request(request).await?
+    ) -> Result<(Option<Self>, Response<Incoming>), Unanswered> {
+        let (reception, ended) = (&self.reception, &self.ended);
+        let (sender, answer) = match self.sender {
+            Sender::Http1(mut sender) => {
+                reception.restart();
+                let counted = Arc::clone(reception);
+                on_informational(&mut request, move |_| counted.count_interim_answer());
+                let sending = sender.send_request(request);
+                let sent = until_ended(Sender::Http1(sender), sending, ended).await;
+                sent.map_err(|error| Unanswered {
+                    error,
+                    is_ended: reception.is_empty(),
+                })?
             }
-            Sender::Http2(sender) => sender.send_request(request).await?,
+            Sender::Http2(mut sender) => {
+                let sending = sender.send_request(request);
+                let sent = until_ended(Sender::Http2(sender), sending, ended).await;
+                sent.map_err(|error| Unanswered {
+                    is_ended: failure::is_end_of_http2(&error),
+                    error,
+                })?
+            }
         };
-        self.reception.restart();
-        Ok(answer)
-    }
-
-    /// Returns true if the receiver has ended a connection in use without any byte of an
-    /// answer. It may have received the request.
-    pub(super) fn ended_without_answer(&self, error: &hyper::Error) -> bool {
-        match self.sender {
-            Sender::Http1(_) => self.reception.is_empty(),
-            Sender::Http2(_) => failure::is_end_of_http2(error),
-        }
+        reception.restart();
+        let connection = sender.map(|sender| Self { sender, ..self });
+        Ok((connection, answer))
     }
 
     /// Reads the rest of an answer within small limits. Returns true if another request
@@ -155,6 +172,28 @@ impl Connection {
         match &mut self.sender {
             Sender::Http1(sender) => sender.ready().await.is_ok(),
             Sender::Http2(_) => true,
+        }
+    }
+}
+
+/// Waits for the answer to a request. Returns it, and the sender unless the connection has
+/// ended.
+///
+/// A request that is handed over at the moment in which the connection's task ends can remain
+/// in hyper's channel, unanswered, as long as a sender exists. So the sender is dropped when
+/// the task has ended, which fails the request.
+async fn until_ended(
+    sender: Sender,
+    sending: impl Future<Output = hyper::Result<Response<Incoming>>>,
+    ended: &CancellationToken,
+) -> hyper::Result<(Option<Sender>, Response<Incoming>)> {
+    let mut sending = pin!(sending);
+    tokio::select! {
+        biased;
+        answer = &mut sending => Ok((Some(sender), answer?)),
+        () = ended.cancelled() => {
+            drop(sender);
+            Ok((None, sending.await?))
         }
     }
 }
@@ -189,9 +228,14 @@ fn http2_builder() -> http2::Builder<TokioExecutor> {
     builder
 }
 
-/// Runs a connection until it is closed. Its users get the errors.
-fn run(connection: impl Future<Output = hyper::Result<()>> + Send + 'static) {
+/// Runs a connection until it is closed. Its users get the errors. Returns a token that is
+/// cancelled afterwards.
+fn run(connection: impl Future<Output = hyper::Result<()>> + Send + 'static) -> CancellationToken {
+    let ended = CancellationToken::new();
+    let end = ended.clone().drop_guard();
     tokio::spawn(async move {
         let _closed = connection.await;
+        drop(end);
     });
+    ended
 }
