@@ -9,6 +9,7 @@ mod kind;
 mod member;
 mod name;
 mod received;
+mod redact;
 
 mod evolution;
 mod generic;
@@ -24,6 +25,7 @@ mod wwebjs;
 pub use adapted::{Adapted, Identity, Key, Part};
 pub use kind::{InvalidKind, Kind};
 pub use received::{Received, Refusal, Request};
+pub use redact::{InvalidPointer, Pointer, redact, redact_form};
 
 use wahook_domain::json::Node;
 
