@@ -10,6 +10,7 @@ mod member;
 mod name;
 mod received;
 mod redact;
+mod signature;
 
 mod evolution;
 mod generic;
@@ -26,6 +27,7 @@ pub use adapted::{Adapted, Identity, Key, Part};
 pub use kind::{InvalidKind, Kind};
 pub use received::{Received, Refusal, Request};
 pub use redact::{InvalidPointer, Pointer, redact, redact_form};
+pub use signature::{Verification, can_sign, verify};
 
 use wahook_domain::json::Node;
 
