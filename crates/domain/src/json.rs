@@ -32,4 +32,5 @@ pub use parse::{
     MAX_DEPTH, parse, parse_and_compare, parse_and_list_changes, parse_outline, parse_with_depth,
 };
 pub use print::print;
+pub use string::skip_string;
 pub use text::Text;

@@ -5,11 +5,14 @@
 //! [`adapt`] reads that text as the gateway's kind defines it: one file per kind.
 
 mod adapted;
+mod jid;
 mod kind;
 mod logged;
 mod member;
 mod name;
 mod received;
+mod redact;
+mod signature;
 
 mod evolution;
 mod generic;
@@ -26,6 +29,8 @@ pub use adapted::{Adapted, Identity, Key, Part};
 pub use kind::{InvalidKind, Kind};
 pub use logged::{LoggedBody, LoggedEvent};
 pub use received::{Received, Refusal, Request};
+pub use redact::{InvalidPointer, Pointer, redact, redact_form};
+pub use signature::{Verification, can_sign, verify};
 
 use wahook_domain::json::Node;
 

@@ -31,7 +31,7 @@ pub fn tree_bytes(text: &[u8]) -> usize {
             b':' => MEMBER,
             b'[' | b'{' => SMALLEST,
             b'"' => {
-                let (end, escapes) = string::skip(text, at);
+                let (end, escapes) = string::skip_string(text, at);
                 at = end;
                 has_escapes |= escapes > 0;
                 if escapes > 0 { OWNED_STRING } else { 0 }

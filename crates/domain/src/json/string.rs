@@ -46,7 +46,7 @@ pub(super) fn read(text: &str, start: usize) -> Result<(Cow<'_, str>, usize), Js
 
 /// Skips a string whose opening quote is just before `start`. Returns the offset after the
 /// closing quote, or the end of the text, and the number of escapes.
-pub(super) fn skip(text: &[u8], start: usize) -> (usize, usize) {
+pub fn skip_string(text: &[u8], start: usize) -> (usize, usize) {
     let (mut at, mut escapes) = (start, 0);
     loop {
         at += plain_length(text.get(at..).unwrap_or_default());
