@@ -5,6 +5,7 @@
 //! [`adapt`] reads that text as the gateway's kind defines it: one file per kind.
 
 mod adapted;
+mod jid;
 mod kind;
 mod member;
 mod name;
