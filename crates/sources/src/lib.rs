@@ -5,10 +5,14 @@
 //! [`adapt`] reads that text as the gateway's kind defines it: one file per kind.
 
 mod adapted;
+mod compose;
+mod content;
 mod jid;
 mod kind;
 mod member;
+mod moment;
 mod name;
+mod posted;
 mod received;
 
 mod evolution;
