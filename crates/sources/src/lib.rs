@@ -5,13 +5,18 @@
 //! [`adapt`] reads that text as the gateway's kind defines it: one file per kind.
 
 mod adapted;
+mod compose;
 mod jid;
 mod kind;
 mod member;
+mod moment;
 mod name;
+mod parts;
+mod posted;
 mod received;
 mod redact;
 mod signature;
+mod webjs;
 
 mod evolution;
 mod generic;
@@ -27,7 +32,7 @@ mod wwebjs;
 pub use adapted::{Adapted, Identity, Key, Part};
 pub use kind::{InvalidKind, Kind};
 pub use received::{Received, Refusal, Request};
-pub use redact::{InvalidPointer, Pointer, redact, redact_form};
+pub use redact::{InvalidPointer, Pointer, redact, redact_form, redact_multipart};
 pub use signature::{Verification, can_sign, verify};
 
 use wahook_domain::json::Node;

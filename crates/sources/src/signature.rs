@@ -1,6 +1,7 @@
 //! Signatures of gateways over the bytes that they post.
 
 mod jwt;
+mod wuzapi;
 
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::{Sha256, Sha512};
@@ -50,7 +51,10 @@ pub fn verify<'h>(
         }),
         // Evolution does not sign the body, but a token that is valid for ten minutes.
         Kind::Evolution => header("authorization").map(|token| jwt::is_valid(token, secret, now)),
-        Kind::Wuzapi => header("x-hmac-signature").map(|mac| is_sha256(mac, body, secret)),
+        Kind::Wuzapi => header("x-hmac-signature").map(|mac| {
+            let media_type = header("content-type").unwrap_or_default();
+            is_sha256(mac, &wuzapi::signed_bytes(media_type, body), secret)
+        }),
         Kind::Gowa | Kind::Meta | Kind::Generic => header("x-hub-signature-256").map(|mac| {
             let mac = mac.strip_prefix("sha256=");
             mac.is_some_and(|mac| is_sha256(mac, body, secret))
@@ -168,6 +172,28 @@ mod tests {
                 );
             }
         }
+    }
+
+    #[test]
+    fn fields_of_a_multipart_body_are_verified() {
+        let body = b"--X\r\nContent-Disposition: form-data; name=\"userID\"\r\n\r\n1b2c\r\n\
+            --X\r\nContent-Disposition: form-data; name=\"jsonData\"\r\n\r\n{\"a\":\"<b>\"}\r\n\
+            --X--\r\n";
+        // printf %s '{"jsonData":"{\"a\":\"\u003cb\u003e\"}","userID":"1b2c"}' |
+        //   openssl dgst -sha256 -hmac s3cret
+        let mac = "0c07780796e89c24285e8a78bd17aecaf6b3926c0cfc33511b71c531488cf630";
+        let headers = [
+            ("content-type", "multipart/form-data; boundary=X"),
+            ("x-hmac-signature", mac),
+        ];
+        assert_eq!(
+            verify(Kind::Wuzapi, &headers, body, SECRET),
+            Verification::Valid
+        );
+        assert_eq!(
+            verify(Kind::Wuzapi, &headers, b"{}", SECRET),
+            Verification::Wrong
+        );
     }
 
     #[test]

@@ -40,7 +40,6 @@ fn is_signed(token: &str, secret: &[u8], now: UnixMillis) -> Option<bool> {
 }
 
 fn is_current(claims: &Node<'_>, now: UnixMillis) -> bool {
-    #[expect(clippy::cast_precision_loss, reason = "seconds are far below 2^53")]
     let now = now.seconds() as f64;
     let meets = |name: &str, rule: &dyn Fn(f64) -> bool| match get(claims, name) {
         None => true,
