@@ -6,6 +6,7 @@
 
 mod adapted;
 mod compose;
+mod content;
 mod jid;
 mod kind;
 mod member;

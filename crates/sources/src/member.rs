@@ -60,3 +60,11 @@ pub(crate) fn as_object(node: Node<'_>) -> Node<'_> {
         other => object([("value", other)]),
     }
 }
+
+/// Returns the value at a path of members, and drops the others.
+pub(crate) fn into_member<'a>(node: Node<'a>, path: &[&str]) -> Option<Node<'a>> {
+    path.iter().try_fold(node, |node, name| match node {
+        Node::Object(mut members) => members.remove(name),
+        _ => None,
+    })
+}
