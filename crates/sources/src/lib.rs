@@ -33,7 +33,7 @@ mod wwebjs;
 pub use adapted::{Adapted, Identity, Key, Part};
 pub use kind::{InvalidKind, Kind};
 pub use received::{Received, Refusal, Request};
-pub use redact::{InvalidPointer, Pointer, redact, redact_form, redact_multipart};
+pub use redact::{InvalidPointer, Pointer, redact, redact_body, redact_form};
 pub use signature::{Verification, can_sign, verify};
 
 use wahook_domain::json::Node;

@@ -218,3 +218,14 @@ fn known<'a>(
     let documented = with(documented, [("_data", item)]);
     change.posted.known(event, subject, time, documented)
 }
+
+/// Returns an event without a documented counterpart: it is named by the field, and the item is
+/// its payload.
+fn own<'a>(change: &Change<'_>, subject: Subject, item: Node<'a>) -> Part<'a> {
+    let time = moment(&item, &["timestamp"]);
+    let part = change.posted.own(subject, item);
+    Part {
+        timestamp: time.or(part.timestamp),
+        ..part
+    }
+}

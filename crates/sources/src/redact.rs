@@ -10,14 +10,30 @@ use url::form_urlencoded;
 use wahook_domain::json::Text;
 
 pub use json::redact;
-pub use multipart::redact_multipart;
 pub use pointer::{InvalidPointer, Pointer};
+
+use crate::{
+    Request,
+    received::{BOM, Encoding, encoding},
+};
 
 /// Text in place of a redacted value.
 const REDACTED: &str = "[redacted]";
 
 /// Member of a form that holds the event as JSON.
 const JSON_FIELD: &str = "jsonData";
+
+/// Redacts the body of a request, however the gateway encodes it.
+#[must_use]
+pub fn redact_body<'a>(request: &Request<'a>, pointers: &[Pointer]) -> Cow<'a, [u8]> {
+    let media_type = request.content_type.unwrap_or_default();
+    let body = request.body.strip_prefix(BOM).unwrap_or(request.body);
+    match encoding(media_type, body) {
+        Encoding::Form => redact_form(request.body, pointers),
+        Encoding::Multipart => multipart::redact(media_type, request.body, pointers),
+        Encoding::Json | Encoding::Other => redact(request.body, pointers),
+    }
+}
 
 /// Redacts a urlencoded form: the JSON text of its field `jsonData`, and other fields that a
 /// pointer of one step names. Only redacted fields are encoded again.
@@ -94,6 +110,37 @@ mod tests {
         for same in ["", "&", "jsonData", "jsonData=", "=&&a"] {
             let redacted = redact_form(same.as_bytes(), &pointers(&["/token", "/jsonData"]));
             assert!(matches!(redacted, Cow::Borrowed(_)), "{same}");
+        }
+    }
+
+    #[test]
+    fn body_is_redacted_as_its_encoding_says() {
+        let multipart = "--X\r\nContent-Disposition: form-data; name=\"token\"\r\n\r\nT\r\n--X--";
+        for (content_type, body, redacted) in [
+            (None, "{\"token\":\"T\"}", "{\"token\":\"[redacted]\"}"),
+            (
+                Some("application/x-www-form-urlencoded"),
+                "token=T",
+                "token=%5Bredacted%5D",
+            ),
+            (
+                Some("application/x-www-form-urlencoded"),
+                "\u{feff}{\"token\":\"T\"}",
+                "\u{feff}{\"token\":\"[redacted]\"}",
+            ),
+            (
+                Some("multipart/form-data; boundary=X"),
+                multipart,
+                &multipart.replace('T', "[redacted]"),
+            ),
+        ] {
+            let request = Request {
+                content_type,
+                body: body.as_bytes(),
+                ..Request::default()
+            };
+            let found = redact_body(&request, &pointers(&["/token"]));
+            assert_eq!(String::from_utf8_lossy(&found), redacted);
         }
     }
 }

@@ -2,14 +2,14 @@
 
 use wahook_domain::{KnownEvent, json::Node};
 
-use super::{Change, known};
+use super::{Change, known, own};
 use crate::{Key, Part, compose, member::text, moment::moment, posted::Subject};
 
 pub(super) fn part<'a>(change: &Change<'_>, item: Node<'a>) -> Part<'a> {
     let member = |name: &str| text(&item, &[name]).map(String::from);
     let from = member("from").or_else(|| member("from_user_id"));
     let (Some(id), Some(from)) = (member("id"), from) else {
-        return change.posted.own(Subject::chat(None, Key::None), item);
+        return own(change, Subject::chat(None, Key::None), item);
     };
     let event = member("event").unwrap_or_default();
     let is_outgoing = member("direction").is_some_and(|way| way == "BUSINESS_INITIATED");
@@ -21,7 +21,7 @@ pub(super) fn part<'a>(change: &Change<'_>, item: Node<'a>) -> Part<'a> {
     let subject = Subject::chat(chat, Key::Text(format!("{id} {event}")));
     // The end of a call has no documented counterpart.
     if event != "connect" {
-        return change.posted.own(subject, item);
+        return own(change, subject, item);
     }
     let call = compose::Call {
         id,

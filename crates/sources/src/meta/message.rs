@@ -2,7 +2,7 @@
 
 use wahook_domain::{KnownEvent, json::Node};
 
-use super::{Change, id, known};
+use super::{Change, id, known, own};
 use crate::{
     Key, Part, compose,
     member::{at, get, is_true, text},
@@ -12,7 +12,7 @@ use crate::{
 
 pub(super) fn part<'a>(change: &Change<'_>, is_echo: bool, item: Node<'a>) -> Part<'a> {
     let Some(message) = Message::of(change, is_echo, &item) else {
-        return change.posted.own(Subject::chat(None, Key::None), item);
+        return own(change, Subject::chat(None, Key::None), item);
     };
     let kind = text(&item, &["type"]).unwrap_or_default();
     let documented = match &*kind {
@@ -36,7 +36,7 @@ pub(super) fn part<'a>(change: &Change<'_>, is_echo: bool, item: Node<'a>) -> Pa
         }
         None => {
             let about = message.about(&item);
-            change.posted.own(subject(&about), item)
+            own(change, subject(&about), item)
         }
     }
 }

@@ -2,13 +2,13 @@
 
 use wahook_domain::{KnownEvent, json::Node};
 
-use super::{Change, id, known};
+use super::{Change, id, known, own};
 use crate::{Key, Part, compose, member::text, posted::Subject};
 
 pub(super) fn part<'a>(change: &Change<'_>, item: Node<'a>) -> Part<'a> {
     let member = |name: &str| text(&item, &[name]).map(String::from);
     let Some(message) = member("id") else {
-        return change.posted.own(Subject::chat(None, Key::None), item);
+        return own(change, Subject::chat(None, Key::None), item);
     };
     let chat = member("recipient_id").or_else(|| member("recipient_user_id"));
     let chat = match member("recipient_type") {
@@ -39,7 +39,7 @@ pub(super) fn part<'a>(change: &Change<'_>, item: Node<'a>) -> Part<'a> {
     };
     match data {
         Some(data) => known(change, KnownEvent::MessageAck, subject, item, data),
-        None => change.posted.own(subject, item),
+        None => own(change, subject, item),
     }
 }
 

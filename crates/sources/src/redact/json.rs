@@ -8,9 +8,7 @@ use super::{
     REDACTED,
     pointer::{Pointer, Step},
 };
-
-/// UTF-8 byte order mark.
-const BOM: &[u8] = b"\xef\xbb\xbf";
+use crate::received::BOM;
 
 /// Replaces the values at these places of a valid JSON text by the string `[redacted]`. Every
 /// occurrence of a repeated key is redacted.

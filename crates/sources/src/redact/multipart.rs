@@ -7,12 +7,7 @@ use crate::parts::text_fields;
 
 /// Redacts the text fields of a multipart body as [`redact_form`](super::redact_form) does.
 /// Files stay.
-#[must_use]
-pub fn redact_multipart<'a>(
-    media_type: &str,
-    body: &'a [u8],
-    pointers: &[Pointer],
-) -> Cow<'a, [u8]> {
+pub(super) fn redact<'a>(media_type: &str, body: &'a [u8], pointers: &[Pointer]) -> Cow<'a, [u8]> {
     let mut redacted = Vec::new();
     let mut kept = 0;
     for field in text_fields(media_type, body) {
@@ -49,22 +44,22 @@ mod tests {
         [&fields.concat(), file, "--X1--\r\n"].concat()
     }
 
-    fn redact(body: &str) -> String {
+    fn redacted(body: &str) -> String {
         let pointers = ["/token".parse().unwrap(), "/event/key".parse().unwrap()];
         let media_type = "multipart/form-data; boundary=\"X1\"";
-        let redacted = redact_multipart(media_type, body.as_bytes(), &pointers);
+        let redacted = redact(media_type, body.as_bytes(), &pointers);
         String::from_utf8(redacted.into_owned()).unwrap()
     }
 
     #[test]
     fn text_fields_are_redacted_and_files_stay() {
         let sent = body(r#"{"token":"s3 --X1","event":{"key":1,"a":2}}"#, "s3cret");
-        let redacted = body(
+        let expected = body(
             r#"{"token":"[redacted]","event":{"key":"[redacted]","a":2}}"#,
             "[redacted]",
         );
-        assert_eq!(redact(&sent), redacted);
-        assert_eq!(redact(&redacted), redacted);
-        assert_eq!(redact("{\"token\":1}"), "{\"token\":1}");
+        assert_eq!(redacted(&sent), expected);
+        assert_eq!(redacted(&expected), expected);
+        assert_eq!(redacted("{\"token\":1}"), "{\"token\":1}");
     }
 }
