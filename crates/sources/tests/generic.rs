@@ -1,9 +1,4 @@
 //! Requests of any sender of JSON as events.
-#![allow(
-    clippy::indexing_slicing,
-    clippy::unwrap_used,
-    reason = "clippy's exemption for tests does not cover shared functions"
-)]
 
 use serde_json::json;
 use wahook_sources::{Key, Kind};

@@ -1,9 +1,4 @@
 //! Requests in the documented form as events.
-#![allow(
-    clippy::indexing_slicing,
-    clippy::unwrap_used,
-    reason = "clippy's exemption for tests does not cover shared functions"
-)]
 
 use serde_json::{Value, json};
 use wahook_domain::json::parse;
