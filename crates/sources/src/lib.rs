@@ -13,10 +13,12 @@ mod logged;
 mod member;
 mod moment;
 mod name;
+mod parts;
 mod posted;
 mod received;
 mod redact;
 mod signature;
+mod webjs;
 
 mod evolution;
 mod generic;
@@ -33,7 +35,7 @@ pub use adapted::{Adapted, Identity, Key, Part};
 pub use kind::{InvalidKind, Kind};
 pub use logged::{LoggedBody, LoggedEvent};
 pub use received::{Received, Refusal, Request};
-pub use redact::{InvalidPointer, Pointer, redact, redact_form};
+pub use redact::{InvalidPointer, Pointer, redact, redact_body, redact_form};
 pub use signature::{Verification, can_sign, verify};
 
 use wahook_domain::json::Node;

@@ -16,7 +16,7 @@ use wahook_domain::json::{JsonFault, Node, parse};
 use fields::Fields;
 
 /// UTF-8 byte order mark.
-const BOM: &[u8] = b"\xef\xbb\xbf";
+pub(crate) const BOM: &[u8] = b"\xef\xbb\xbf";
 
 /// Parts of a gateway's request, its authentication excluded.
 #[derive(Debug, Clone, Copy, Default)]
@@ -48,8 +48,8 @@ pub struct Received<'a> {
     json: Cow<'a, [u8]>,
 }
 
-/// Encoding of a body that does not begin like JSON.
-enum Encoding {
+/// Encoding of a body.
+pub(crate) enum Encoding {
     Json,
     Form,
     Multipart,
@@ -97,7 +97,7 @@ impl<'a> Received<'a> {
     }
 }
 
-fn encoding(media_type: &str, body: &[u8]) -> Encoding {
+pub(crate) fn encoding(media_type: &str, body: &[u8]) -> Encoding {
     if matches!(body.trim_ascii_start().first(), Some(b'{' | b'[')) {
         return Encoding::Json;
     }

@@ -1,14 +1,21 @@
 //! Redaction: values at given places of a body are replaced, all other bytes stay.
 
+mod json;
+mod multipart;
 mod pointer;
 
 use std::borrow::Cow;
 
 use url::form_urlencoded;
-use wahook_domain::json::{self, Node, Text};
+use wahook_domain::json::Text;
 
-use pointer::Step;
+pub use json::redact;
 pub use pointer::{InvalidPointer, Pointer};
+
+use crate::{
+    Request,
+    received::{BOM, Encoding, encoding},
+};
 
 /// Text in place of a redacted value.
 const REDACTED: &str = "[redacted]";
@@ -16,19 +23,16 @@ const REDACTED: &str = "[redacted]";
 /// Member of a form that holds the event as JSON.
 const JSON_FIELD: &str = "jsonData";
 
-/// Replaces the values at these places of a valid JSON text by the string `[redacted]`. Every
-/// occurrence of a repeated key is redacted.
+/// Redacts the body of a request, however the gateway encodes it.
 #[must_use]
-pub fn redact<'a>(json: &'a [u8], pointers: &[Pointer]) -> Cow<'a, [u8]> {
-    let mut scan = Scan {
-        json,
-        at: 0,
-        kept: 0,
-        redacted: Vec::new(),
-    };
-    let sought: Vec<_> = pointers.iter().map(Pointer::steps).collect();
-    scan.value(&sought);
-    scan.finish()
+pub fn redact_body<'a>(request: &Request<'a>, pointers: &[Pointer]) -> Cow<'a, [u8]> {
+    let media_type = request.content_type.unwrap_or_default();
+    let body = request.body.strip_prefix(BOM).unwrap_or(request.body);
+    match encoding(media_type, body) {
+        Encoding::Form => redact_form(request.body, pointers),
+        Encoding::Multipart => multipart::redact(media_type, request.body, pointers),
+        Encoding::Json | Encoding::Other => redact(request.body, pointers),
+    }
 }
 
 /// Redacts a urlencoded form: the JSON text of its field `jsonData`, and other fields that a
@@ -62,143 +66,24 @@ pub fn redact_form<'a>(form: &'a [u8], pointers: &[Pointer]) -> Cow<'a, [u8]> {
 fn redact_field(field: &[u8], pointers: &[Pointer]) -> Option<(usize, Vec<u8>)> {
     let name = 1 + field.iter().position(|byte| *byte == b'=')?;
     let (key, value) = form_urlencoded::parse(field).next()?;
-    if key != JSON_FIELD {
-        let key = Text::new(&key);
-        let is_named = |pointer: &Pointer| match pointer.steps() {
-            [step] => step.is_key(&key),
-            _ => false,
+    Some((name, redact_value(&key, value.as_bytes(), pointers)?))
+}
+
+/// Returns the redacted value of a form's field; `None` if it stays.
+fn redact_value(name: &str, value: &[u8], pointers: &[Pointer]) -> Option<Vec<u8>> {
+    if name == JSON_FIELD {
+        return match redact(value, pointers) {
+            Cow::Owned(value) => Some(value),
+            Cow::Borrowed(_) => None,
         };
-        let redacted = || (name, REDACTED.as_bytes().to_vec());
-        return pointers.iter().any(is_named).then(redacted);
     }
-    match redact(value.as_bytes(), pointers) {
-        Cow::Owned(value) => Some((name, value)),
-        Cow::Borrowed(_) => None,
-    }
-}
-
-/// Reader of a JSON text. Recursion ends at the depth of the longest pointer.
-struct Scan<'a> {
-    json: &'a [u8],
-    at: usize,
-    /// Start of the text that is not in `redacted` yet.
-    kept: usize,
-    redacted: Vec<u8>,
-}
-
-impl<'a> Scan<'a> {
-    fn finish(mut self) -> Cow<'a, [u8]> {
-        if self.kept == 0 {
-            return Cow::Borrowed(self.json);
-        }
-        let rest = self.json.get(self.kept..).unwrap_or_default();
-        self.redacted.extend_from_slice(rest);
-        Cow::Owned(self.redacted)
-    }
-
-    /// Reads a value, in which these steps lead to redacted ones.
-    fn value(&mut self, sought: &[&[Step]]) {
-        if sought.iter().any(|steps| steps.is_empty()) {
-            return self.replace();
-        }
-        match self.peek() {
-            Some(b'{') if !sought.is_empty() => self.object(sought),
-            Some(b'[') if !sought.is_empty() => self.array(sought),
-            _ => self.skip(),
-        }
-    }
-
-    fn object(&mut self, sought: &[&[Step]]) {
-        self.at += 1;
-        while self.peek() == Some(b'"') {
-            let start = self.at;
-            (self.at, _) = json::skip_string(self.json, start + 1);
-            let key = self.json.get(start..self.at).unwrap_or_default();
-            let inner = match json::parse(key) {
-                Ok(Node::Text(key)) => within(sought, |step| step.is_key(&key)),
-                _ => Vec::new(),
-            };
-            self.consume(b':');
-            self.value(&inner);
-            self.consume(b',');
-        }
-        self.consume(b'}');
-    }
-
-    fn array(&mut self, sought: &[&[Step]]) {
-        self.at += 1;
-        let mut index = 0;
-        while self.peek().is_some_and(|byte| byte != b']') {
-            self.value(&within(sought, |step| step.is_index(index)));
-            self.consume(b',');
-            index += 1;
-        }
-        self.consume(b']');
-    }
-
-    fn replace(&mut self) {
-        self.peek();
-        let before = self.json.get(self.kept..self.at).unwrap_or_default();
-        self.redacted.extend_from_slice(before);
-        self.redacted.push(b'"');
-        self.redacted.extend_from_slice(REDACTED.as_bytes());
-        self.redacted.push(b'"');
-        self.skip();
-        self.kept = self.at;
-    }
-
-    /// Skips a value without recursion.
-    fn skip(&mut self) {
-        let mut depth = 0_usize;
-        loop {
-            match self.peek() {
-                Some(b'"') => (self.at, _) = json::skip_string(self.json, self.at + 1),
-                Some(b'{' | b'[') => {
-                    depth += 1;
-                    self.at += 1;
-                }
-                Some(b'}' | b']') => {
-                    depth = depth.saturating_sub(1);
-                    self.at += 1;
-                }
-                Some(_) => self.at += 1 + self.word_length(self.at + 1),
-                None => return,
-            }
-            if depth == 0 {
-                return;
-            }
-        }
-    }
-
-    /// Returns the length of the rest of a number, `true`, `false` or `null`.
-    fn word_length(&self, start: usize) -> usize {
-        let rest = self.json.get(start..).unwrap_or_default();
-        let ends =
-            |byte: &u8| !matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'.' | b'E' | b'+' | b'-');
-        rest.iter().position(ends).unwrap_or(rest.len())
-    }
-
-    /// Skips the byte if it is next, after whitespace.
-    fn consume(&mut self, byte: u8) {
-        self.at += usize::from(self.peek() == Some(byte));
-    }
-
-    /// Skips whitespace and returns the next byte.
-    fn peek(&mut self) -> Option<u8> {
-        while let Some(b' ' | b'\t' | b'\n' | b'\r') = self.json.get(self.at) {
-            self.at += 1;
-        }
-        self.json.get(self.at).copied()
-    }
-}
-
-/// Returns the steps that remain within a member or item.
-fn within<'p>(sought: &[&'p [Step]], is_next: impl Fn(&Step) -> bool) -> Vec<&'p [Step]> {
-    let steps = sought.iter().filter_map(|steps| steps.split_first());
-    steps
-        .filter(|(step, _)| is_next(step))
-        .map(|(_, rest)| rest)
-        .collect()
+    let name = Text::new(name);
+    let is_named = |pointer: &Pointer| match pointer.steps() {
+        [step] => step.is_key(&name),
+        _ => false,
+    };
+    let is_secret = pointers.iter().any(is_named);
+    is_secret.then(|| REDACTED.as_bytes().to_vec())
 }
 
 #[cfg(test)]
@@ -207,71 +92,6 @@ mod tests {
 
     fn pointers(texts: &[&str]) -> Vec<Pointer> {
         texts.iter().map(|text| text.parse().unwrap()).collect()
-    }
-
-    fn redacted(json: &str, texts: &[&str]) -> String {
-        let redacted = redact(json.as_bytes(), &pointers(texts));
-        String::from_utf8(redacted.into_owned()).unwrap()
-    }
-
-    #[test]
-    fn all_other_bytes_stay() {
-        let json = " {\"b\\u0031\" : 1.50,\n\"apikey\":\t{\"x\":[1,\"}\\\"\"]} , \"z\":\"\\/\"} ";
-        assert_eq!(
-            redacted(json, &["/apikey"]),
-            " {\"b\\u0031\" : 1.50,\n\"apikey\":\t\"[redacted]\" , \"z\":\"\\/\"} "
-        );
-        assert_eq!(
-            redacted(json, &["/b1", "/z"]),
-            " {\"b\\u0031\" : \"[redacted]\",\n\"apikey\":\t{\"x\":[1,\"}\\\"\"]} , \"z\":\"[redacted]\"} "
-        );
-    }
-
-    #[test]
-    fn every_occurrence_of_a_key_is_redacted() {
-        assert_eq!(
-            redacted(r#"{"a":1,"a":[],"\u0061":{},"b":{"a":2}}"#, &["/a"]),
-            r#"{"a":"[redacted]","a":"[redacted]","\u0061":"[redacted]","b":{"a":2}}"#
-        );
-    }
-
-    #[test]
-    fn star_matches_all_members_and_items() {
-        let json = r#"{"a":[{"key":1},{"key":null,"b":0},[3]],"b":{"key":"x"}}"#;
-        assert_eq!(
-            redacted(json, &["/a/*/key", "/a/2/0"]),
-            r#"{"a":[{"key":"[redacted]"},{"key":"[redacted]","b":0},["[redacted]"]],"b":{"key":"x"}}"#
-        );
-        assert_eq!(
-            redacted(json, &["/*", "/a/0"]),
-            r#"{"a":"[redacted]","b":"[redacted]"}"#
-        );
-    }
-
-    #[test]
-    fn text_without_the_place_is_borrowed() {
-        let pointers = pointers(&["/apikey", "/data/key/~1", "/list/01", "/list/-"]);
-        for json in [
-            "{}",
-            "[]",
-            " 1 ",
-            "",
-            r#"{"data":{"apikey":1,"key":"/"}}"#,
-            r#"{"list":[1,2]}"#,
-        ] {
-            let redacted = redact(json.as_bytes(), &pointers);
-            assert!(matches!(redacted, Cow::Borrowed(_)), "{json}");
-        }
-    }
-
-    #[test]
-    fn deep_text_is_skipped_without_recursion() {
-        let deep = format!(
-            "{{\"d\":{}1{},\"a\":2}}",
-            "[".repeat(100_000),
-            "]".repeat(100_000)
-        );
-        assert!(redacted(&deep, &["/a"]).ends_with("],\"a\":\"[redacted]\"}"));
     }
 
     #[test]
@@ -290,6 +110,37 @@ mod tests {
         for same in ["", "&", "jsonData", "jsonData=", "=&&a"] {
             let redacted = redact_form(same.as_bytes(), &pointers(&["/token", "/jsonData"]));
             assert!(matches!(redacted, Cow::Borrowed(_)), "{same}");
+        }
+    }
+
+    #[test]
+    fn body_is_redacted_as_its_encoding_says() {
+        let multipart = "--X\r\nContent-Disposition: form-data; name=\"token\"\r\n\r\nT\r\n--X--";
+        for (content_type, body, redacted) in [
+            (None, "{\"token\":\"T\"}", "{\"token\":\"[redacted]\"}"),
+            (
+                Some("application/x-www-form-urlencoded"),
+                "token=T",
+                "token=%5Bredacted%5D",
+            ),
+            (
+                Some("application/x-www-form-urlencoded"),
+                "\u{feff}{\"token\":\"T\"}",
+                "\u{feff}{\"token\":\"[redacted]\"}",
+            ),
+            (
+                Some("multipart/form-data; boundary=X"),
+                multipart,
+                &multipart.replace('T', "[redacted]"),
+            ),
+        ] {
+            let request = Request {
+                content_type,
+                body: body.as_bytes(),
+                ..Request::default()
+            };
+            let found = redact_body(&request, &pointers(&["/token"]));
+            assert_eq!(String::from_utf8_lossy(&found), redacted);
         }
     }
 }

@@ -40,7 +40,6 @@ fn is_signed(token: &str, secret: &[u8], now: UnixMillis) -> Option<bool> {
 }
 
 fn is_current(claims: &Node<'_>, now: UnixMillis) -> bool {
-    #[expect(clippy::cast_precision_loss, reason = "seconds are far below 2^53")]
     let now = now.seconds() as f64;
     let meets = |name: &str, rule: &dyn Fn(f64) -> bool| match get(claims, name) {
         None => true,
@@ -67,7 +66,7 @@ pub(super) mod tests {
     ///     b'{"iat":1732780000,"exp":1732780600,"app":"evolution","action":"webhook"}')
     /// signed + b"." + part(hmac.new(b"s3cret", signed, hashlib.sha256).digest())
     /// ```
-    pub(in super::super) const TOKEN: &str = "eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9.\
+    pub(in crate::signature) const TOKEN: &str = "eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9.\
         eyJpYXQiOjE3MzI3ODAwMDAsImV4cCI6MTczMjc4MDYwMCwiYXBwIjoiZXZvbHV0aW9uIiwiYWN0aW9uIjoid2ViaG9vayJ9.\
         o0dNnS9nVtL9DTEVL0kis886-WvOcGrOQZ8lLy6ACsI";
 

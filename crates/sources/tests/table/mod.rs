@@ -4,6 +4,8 @@
 //! `parts` are `{name, session, chat, messageId, key, timestamp, data}`; members without a value
 //! are left out. A key is a text, or `true` for the whole body.
 
+#![cfg(test)]
+
 use std::{fs, path::PathBuf};
 
 use serde_json::{Map, Value, json};

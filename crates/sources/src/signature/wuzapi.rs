@@ -1,0 +1,70 @@
+//! Signed bytes of wuzapi: the body; of a multipart body its text fields as JSON, as Go prints
+//! them. The file of a multipart body is not signed.
+
+use std::{borrow::Cow, collections::BTreeMap};
+
+use crate::parts::{is_multipart, text_fields};
+
+pub(super) fn signed_bytes<'b>(media_type: &str, body: &'b [u8]) -> Cow<'b, [u8]> {
+    if !is_multipart(media_type) {
+        return Cow::Borrowed(body);
+    }
+    let fields = text_fields(media_type, body).into_iter();
+    let fields: BTreeMap<_, _> = fields
+        .map(|field| (field.name, body.get(field.place).unwrap_or_default()))
+        .collect();
+    let mut json = String::from("{");
+    for (name, value) in fields {
+        if json.len() > 1 {
+            json.push(',');
+        }
+        push_quoted(name, &mut json);
+        json.push(':');
+        push_quoted(&String::from_utf8_lossy(value), &mut json);
+    }
+    json.push('}');
+    Cow::Owned(json.into_bytes())
+}
+
+/// Appends a string as Go's `encoding/json` prints it: with HTML characters escaped.
+fn push_quoted(text: &str, json: &mut String) {
+    json.push('"');
+    for character in text.chars() {
+        match character {
+            '"' => json.push_str("\\\""),
+            '\\' => json.push_str("\\\\"),
+            '\u{8}' => json.push_str("\\b"),
+            '\u{c}' => json.push_str("\\f"),
+            '\n' => json.push_str("\\n"),
+            '\r' => json.push_str("\\r"),
+            '\t' => json.push_str("\\t"),
+            '\0'..'\u{20}' | '<' | '>' | '&' | '\u{2028}' | '\u{2029}' => {
+                json.push_str(&format!("\\u{:04x}", u32::from(character)));
+            }
+            other => json.push(other),
+        }
+    }
+    json.push('"');
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn fields_are_printed_in_the_order_of_their_names() {
+        let media_type = "multipart/form-data; boundary=X";
+        let body = "--X\r\nContent-Disposition: form-data; name=\"userID\"\r\n\r\n1b2c\r\n\
+            --X\r\nContent-Disposition: form-data; name=\"jsonData\"\r\n\r\n\
+            {\"a\":\"<á>&\u{2028}\\n\"}\r\n\
+            --X\r\nContent-Disposition: form-data; name=\"file\"\r\n\r\n/tmp/a\tb\u{1}.jpg\r\n\
+            --X\r\nContent-Disposition: form-data; name=\"file\"; filename=\"a.jpg\"\r\n\r\n1\r\n\
+            --X--\r\n";
+        let expected = r#"{"file":"/tmp/a\tb\u0001.jpg","jsonData":"{\"a\":\"\u003cá\u003e\u0026\u2028\\n\"}","userID":"1b2c"}"#;
+        let signed = signed_bytes(media_type, body.as_bytes());
+        assert_eq!(String::from_utf8(signed.into_owned()).unwrap(), expected);
+        let form = b"jsonData=%7B%7D&userID=1b2c";
+        let media_type = "application/x-www-form-urlencoded";
+        assert_eq!(signed_bytes(media_type, form), form.as_slice());
+    }
+}
