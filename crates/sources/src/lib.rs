@@ -27,6 +27,7 @@ mod meta;
 mod open_wa;
 mod waha;
 mod wahook;
+mod web;
 mod wppconnect;
 mod wuzapi;
 mod wwebjs;
