@@ -26,7 +26,7 @@ pub(crate) fn adapt<'a>(_: &Request<'_>, body: Node<'a>) -> Result<Adapted<'a>, 
         let reason = "the body is not an event of go-whatsapp-web-multidevice: it has no `event`";
         Refusal::NotAnEvent(reason.to_owned())
     })?;
-    let sent = moment(&body, &["timestamp"]);
+    let sent = moment(&body, &["timestamp"]).or_else(|| moment(&body, &["payload", "timestamp"]));
     let key = match name.as_str() {
         // Times have a resolution of one second: two presences can be equal.
         "chat_presence" => Key::None,

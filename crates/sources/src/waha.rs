@@ -1,6 +1,7 @@
 //! WAHA with the engines WEBJS, WPP, NOWEB and GOWS:
 //! `{id, timestamp, event, session, me, payload, …}`.
 
+mod content;
 mod groups;
 mod messages;
 mod session;

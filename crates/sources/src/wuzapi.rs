@@ -27,9 +27,6 @@ const CHATS: [&[&str]; 8] = [
     &["event", "id"],
 ];
 
-/// Members that hold the id of the message.
-const MESSAGES: [&[&str]; 2] = [&["event", "Info", "ID"], &["event", "MessageID"]];
-
 pub(crate) fn adapt<'a>(_: &Request<'_>, body: Node<'a>) -> Result<Adapted<'a>, Refusal> {
     let member = |name: &str| text(&body, &[name]).map(String::from);
     let kind = member("type");
@@ -40,7 +37,8 @@ pub(crate) fn adapt<'a>(_: &Request<'_>, body: Node<'a>) -> Result<Adapted<'a>, 
     };
     let posted = Posted {
         session: member("instanceName").or_else(|| member("userID")),
-        sent: moment(&body, &["event", "Timestamp"]),
+        sent: moment(&body, &["event", "Timestamp"])
+            .or_else(|| moment(&body, &["event", "Info", "Timestamp"])),
         key: key(&name, &body),
         name,
     };
@@ -91,10 +89,14 @@ fn parts<'a>(kind: &str, posted: &Posted, body: Node<'a>) -> Vec<Part<'a>> {
 fn other<'a>(posted: &Posted, body: Node<'a>) -> Part<'a> {
     let chat = CHATS.into_iter().find_map(|path| text(&body, path));
     let chat = chat.filter(|chat| chat.contains('@')).map(Into::into);
-    let id = MESSAGES.into_iter().find_map(|path| text(&body, path));
-    let subject = match id {
-        Some(id) => Subject::message(chat, id.as_ref().into(), id.into()),
-        None => Subject::chat(chat, posted.key.clone()),
+    let member = |path: &[&str]| text(&body, path).map(String::from);
+    let subject = match member(&["event", "Info", "ID"]) {
+        Some(id) => Subject::message(chat, id.clone(), id),
+        None => Subject {
+            chat,
+            message_id: member(&["event", "MessageID"]),
+            key: posted.key.clone(),
+        },
     };
     posted.own(subject, body)
 }

@@ -3,13 +3,15 @@
 
 use wahook_domain::{KnownEvent, json::Node};
 
-use super::Event;
+use super::{
+    Event,
+    content::{content, kind, media},
+};
 use crate::{
-    Key, Part,
-    compose::{self, Media},
+    Key, Part, compose,
     content::Content,
     jid::{self, Serialized},
-    member::{get, into_member, is_true, number, text},
+    member::{get, is_true, number, text},
     moment::moment,
     posted::Subject,
 };
@@ -96,8 +98,10 @@ pub(super) fn ack<'a>(event: &Event, payload: Node<'a>) -> Part<'a> {
     let (Some(place), Some(level)) = (Place::of(&payload), level(&payload)) else {
         return other(event, payload);
     };
-    let by = text(&payload, &["participant"]).unwrap_or_default();
-    let key = format!("{}:{level}:{by}", place.id);
+    let key = match text(&payload, &["participant"]) {
+        Some(participant) => format!("{}:{level}:{participant}", place.id),
+        None => format!("{}:{level}", place.id),
+    };
     let data = compose::ack(place.documented_id(), level);
     let subject = Subject::message(Some(place.chat), place.id, key);
     let timestamp = event.posted.sent;
@@ -177,60 +181,25 @@ pub(super) fn vote<'a>(event: &Event, payload: Node<'a>) -> Part<'a> {
 }
 
 /// Returns any other event under its own name: about a message if its id is serialized,
-/// otherwise about a chat.
+/// otherwise about a chat. Several events can be about the same message.
 pub(super) fn other<'a>(event: &Event, payload: Node<'a>) -> Part<'a> {
     let id = text(&payload, &["id"]);
-    let message = id.as_deref().and_then(Serialized::parse).is_some();
-    let subject = match Place::of(&payload).filter(|_| message) {
-        Some(place) => Subject::message(Some(place.chat), place.id.clone(), place.id),
-        None => {
-            let chat = text(&payload, &["chatId"])
-                .or_else(|| id.filter(|id| id.contains('@')))
-                .or_else(|| text(&payload, &["group", "id"]))
-                .or_else(|| text(&payload, &["from"]));
-            Subject::chat(chat.map(Into::into), event.posted.key.clone())
-        }
+    let message = id.as_deref().and_then(Serialized::parse);
+    let of_message = message.map(|message| message.chat.to_owned());
+    let is_message = of_message.is_some();
+    let of_chat = || {
+        let chat = text(&payload, &["chatId"])
+            .or_else(|| text(&payload, &["id"]).filter(|id| id.contains('@')))
+            .or_else(|| text(&payload, &["group", "id"]))
+            .or_else(|| text(&payload, &["from"]));
+        chat.map(String::from)
+    };
+    let subject = Subject {
+        chat: of_message.or_else(of_chat),
+        message_id: id.filter(|_| is_message).map(Into::into),
+        key: event.posted.key.clone(),
     };
     event.posted.own(subject, payload)
-}
-
-fn content<'n, 'a>(payload: &'n Node<'a>) -> Option<Content<'n, 'a>> {
-    let data = get(payload, "_data")?;
-    let message = get(data, "message").or_else(|| get(data, "Message"))?;
-    Content::of(message)
-}
-
-/// Returns the documented type: the engine's own, or what the content shows.
-fn kind(payload: &Node<'_>, content: Option<Content<'_, '_>>) -> String {
-    if let Some(kind) = text(payload, &["_data", "type"]) {
-        return kind.into();
-    }
-    let mimetype = text(payload, &["media", "mimetype"]).unwrap_or_default();
-    let of_file = match mimetype.split('/').next().unwrap_or_default() {
-        "image" => "image",
-        "video" => "video",
-        "audio" => "audio",
-        _ if is_true(payload, &["hasMedia"]) => "document",
-        _ if matches!(get(payload, "location"), Some(Node::Object(_))) => "location",
-        _ if matches!(get(payload, "vCards"), Some(Node::Array(cards)) if !cards.is_empty()) => {
-            "vcard"
-        }
-        _ => "chat",
-    };
-    content.map_or(of_file, Content::kind).to_owned()
-}
-
-fn media(payload: Node<'_>) -> Option<Media<'_>> {
-    let has_media = is_true(&payload, &["hasMedia"]);
-    match into_member(payload, &["media"]) {
-        Some(Node::Object(mut file)) => Some(Media {
-            mimetype: file.remove("mimetype"),
-            filename: file.remove("filename").filter(|name| *name != Node::Null),
-            data: file.remove("data"),
-            url: file.remove("url"),
-        }),
-        _ => has_media.then(Media::default),
-    }
 }
 
 fn level(payload: &Node<'_>) -> Option<i8> {
