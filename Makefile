@@ -14,7 +14,7 @@ PROGRAMS := --package wahook-producer --package wahook-consumer --package wahook
   --features wahook/mongodb
 
 # Packages with property tests named hostile.
-FUZZED := $(addprefix --package wahook-,domain queue consumer runtime producer cli receiver)
+FUZZED := $(addprefix --package wahook-,domain sources queue consumer runtime producer cli receiver)
 
 # The domain crate is pure: no dependency that waits, connects or serves.
 IMPURE := tokio|lapin|reqwest|mongodb|hyper|axum|futures|async|mio|socket2|tracing|prometheus|rand

@@ -18,7 +18,7 @@ use tokio::{
     sync::watch,
 };
 use wahook_domain::Validation;
-use wahook_producer::{EventServiceSettings, Tokens, metrics::ProducerMetrics};
+use wahook_producer::{EventServiceSettings, SourceSettings, Tokens, metrics::ProducerMetrics};
 use wahook_queue::{
     Broker, LinkState, LocalQueue, PublishError, Publisher, Topology, local::Command,
 };
@@ -57,6 +57,8 @@ impl Acceptance {
             max_body_bytes: MAX_BODY_BYTES,
             memory_budget_bytes: MEMORY_BUDGET_BYTES,
             validation: Validation::Lenient,
+            duplicate_window: Duration::from_secs(600),
+            sources: SourceSettings::default(),
         };
         let metrics = ProducerMetrics::new(&Registry::new())?;
         let router = wahook_producer::router(settings, publisher, metrics);

@@ -11,7 +11,6 @@ mod retries;
 mod secret_fields;
 mod shown_url;
 mod tls;
-mod toml_table;
 mod url;
 
 use std::{fmt, str::FromStr, time::Duration};
@@ -28,8 +27,8 @@ pub use endpoint::{EndpointSettings, Secrets};
 pub use file::EndpointsFile;
 use proxy::Proxies;
 pub use proxy::ProxyUrl;
-pub use toml_table::FileFault;
 use url::Allowed;
+pub use wahook_runtime::settings::toml_table::FileFault;
 
 use crate::tls::check_system_authorities;
 

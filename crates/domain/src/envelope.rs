@@ -118,6 +118,21 @@ pub fn ingest(
     })
 }
 
+/// Creates the body of a documented event that was mapped from a gateway's own form. `source`
+/// follows the documented members.
+#[must_use]
+pub fn compose(
+    name: &EventName,
+    data: Node<'_>,
+    timestamp: UnixMillis,
+    source: Node<'_>,
+) -> EventBody {
+    let time = timestamp.to_iso8601();
+    let others = [(Text::new("source"), source)].into_iter().collect();
+    let event = in_order(name, data, Node::Text(Text::new(&time)), others);
+    EventBody::of(&event, 512)
+}
+
 fn in_order<'a>(
     name: &'a EventName,
     data: Node<'a>,

@@ -10,6 +10,10 @@ use crate::{body::EventBody, checked_text::checked_text};
 /// Namespace of the ids that are derived from bodies (a random UUID v4).
 const BODIES: Uuid = Uuid::from_u128(0x5f2d_8a6e_91c4_4b07_a3d8_7e60_f1b9_2c35);
 
+/// Namespace of the ids that are derived from what a gateway's event is about (a random UUID
+/// v4).
+const PARTS: Uuid = Uuid::from_u128(0x0d7c_4d0b_4f3e_4a55_8b6b_2f0a_94e1_63d7);
+
 /// Largest length of an idempotency key.
 const MAX_KEY: usize = 255;
 
@@ -66,11 +70,23 @@ pub struct ContentHash([u8; 16]);
 
 impl ContentHash {
     pub(crate) fn of(body: &EventBody) -> Self {
-        let hash: [u8; 20] = Sha1::new()
-            .chain_update(BODIES)
-            .chain_update(body.as_bytes())
-            .finalize()
-            .into();
+        Self::half(Sha1::new_with_prefix(BODIES).chain_update(body.as_bytes()))
+    }
+
+    /// Returns the hash of what identifies an event that a gateway posts in its own form.
+    #[must_use]
+    pub fn of_parts(parts: &[&[u8]]) -> Self {
+        let mut hash = Sha1::new_with_prefix(PARTS);
+        for part in parts {
+            // With its length, so that no two lists of parts have the same bytes.
+            hash.update((part.len() as u64).to_be_bytes());
+            hash.update(part);
+        }
+        Self::half(hash)
+    }
+
+    fn half(hash: Sha1) -> Self {
+        let hash: [u8; 20] = hash.finalize().into();
         let [half @ .., _, _, _, _] = hash;
         Self(half)
     }
@@ -107,6 +123,14 @@ mod tests {
             EventId::for_body(&body).as_str(),
             "4344d753-4907-532d-b924-96c0ca00c20a"
         );
+    }
+
+    #[test]
+    fn parts_are_distinct_from_other_divisions_of_the_same_bytes() {
+        let lists: [&[&[u8]]; 5] = [&[b"ab", b""], &[b"a", b"b"], &[b"", b"ab"], &[b"ab"], &[]];
+        let hashes: std::collections::HashSet<_> =
+            lists.into_iter().map(ContentHash::of_parts).collect();
+        assert_eq!(hashes.len(), lists.len());
     }
 
     #[test]

@@ -41,7 +41,7 @@ pub use circuit::{Change, Circuit, CircuitRule};
 pub use delivery::{AttemptNumber, QueuedEvent};
 pub use documented::samples;
 pub use endpoint::{EndpointName, InvalidEndpointName};
-pub use envelope::{AcceptedEvent, Ingest, Rejection, ingest};
+pub use envelope::{AcceptedEvent, Ingest, Rejection, compose, ingest};
 pub use event::{EventName, InvalidEventName, KnownEvent};
 pub use fault::Fault;
 pub use filter::{EventPattern, InvalidEventPattern};

@@ -3,13 +3,14 @@
 use std::{
     collections::{HashMap, hash_map::Entry},
     sync::{Mutex, MutexGuard, PoisonError},
+    time::Duration,
 };
 
 use tokio::sync::watch;
 use wahook_domain::{ContentHash, EventId};
 use wahook_runtime::clock;
 
-use crate::recent::{Fingerprint, MAX_REMEMBERED, REMEMBERED_FOR, Recent};
+use crate::recent::{Fingerprint, MAX_REMEMBERED, Recent};
 
 /// Events of the last minutes, by id.
 pub(crate) struct Duplicates(Mutex<State>);
@@ -41,9 +42,9 @@ pub(crate) struct PublishGuard<'a> {
 }
 
 impl Duplicates {
-    pub(crate) fn new() -> Self {
+    pub(crate) fn new(remembered_for: Duration) -> Self {
         Self(Mutex::new(State {
-            published: Recent::new(REMEMBERED_FOR, MAX_REMEMBERED),
+            published: Recent::new(remembered_for, MAX_REMEMBERED),
             in_flight: HashMap::new(),
         }))
     }
@@ -102,10 +103,10 @@ impl Drop for PublishGuard<'_> {
 
 #[cfg(test)]
 mod tests {
-    use std::{sync::Arc, time::Duration};
+    use std::sync::Arc;
 
     use super::*;
-    use crate::recent::tests::content;
+    use crate::recent::tests::{REMEMBERED_FOR, content};
     use tokio::time::timeout;
 
     fn id() -> EventId {
@@ -140,7 +141,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_second_request_is_a_duplicate_once_the_first_is_confirmed() {
-        let duplicates = Arc::new(Duplicates::new());
+        let duplicates = Arc::new(Duplicates::new(REMEMBERED_FOR));
         let first = begin(&duplicates).await;
         let second = second(&duplicates).await;
         first.confirmed();
@@ -154,7 +155,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_second_request_publishes_when_the_first_failed() {
-        let duplicates = Arc::new(Duplicates::new());
+        let duplicates = Arc::new(Duplicates::new(REMEMBERED_FOR));
         let first = begin(&duplicates).await;
         let second = second(&duplicates).await;
         drop(first);
@@ -164,7 +165,7 @@ mod tests {
 
     #[tokio::test]
     async fn another_event_with_the_same_id_is_a_conflict() {
-        let duplicates = Duplicates::new();
+        let duplicates = Duplicates::new(REMEMBERED_FOR);
         begin(&duplicates).await.confirmed();
         assert!(matches!(
             duplicates.begin(&id(), content(2)).await,

@@ -2,11 +2,12 @@
 
 use axum::{body::Bytes, http::StatusCode};
 use serde::Serialize;
+use std::sync::Arc;
 use tokio::{sync::Semaphore, time::timeout};
 use uuid::Uuid;
 use wahook_domain::{
-    AttemptNumber, ContentHash, EventId, EventName, Fault, Ingest, QueuedEvent, Rejection,
-    Validation, ingest, json,
+    AttemptNumber, ContentHash, EventBody, EventId, EventName, Fault, Ingest, QueuedEvent,
+    Rejection, Validation, ingest, json,
 };
 use wahook_failpoint::{self as failpoint, Failpoint};
 use wahook_queue::{PublishError, Publisher};
@@ -20,6 +21,7 @@ use crate::{
     problem::Problem,
     router::{EventRouter, RouteOutcome},
     settings::LARGEST_EVENT,
+    sources::Sources,
     token::Tokens,
 };
 
@@ -28,7 +30,7 @@ const PUBLISH_BYTES: usize = 1024;
 
 /// Largest event whose parse tree is not part of the budget, and whose name is looked up for
 /// the log if it is refused, in bytes.
-const SMALL_BYTES: usize = 64 << 10;
+pub(crate) const SMALL_BYTES: usize = 64 << 10;
 
 /// Shared state of all requests.
 pub(crate) struct EventService {
@@ -47,6 +49,7 @@ pub(crate) struct EventService {
     /// Memory for bodies and answers.
     pub(crate) budget: Budget,
     pub(crate) duplicates: Duplicates,
+    pub(crate) sources: Arc<Sources>,
 }
 
 /// Answer to an accepted event.
@@ -99,6 +102,17 @@ impl Accepted {
         }
     }
 
+    /// Returns the outcome for the metrics.
+    pub(crate) fn outcome(&self) -> &'static str {
+        if self.duplicate {
+            "duplicate"
+        } else if self.endpoints.is_some() {
+            "unwanted"
+        } else {
+            "accepted"
+        }
+    }
+
     pub(crate) fn without_warnings(self) -> Self {
         Self {
             warnings: Vec::new(),
@@ -136,15 +150,9 @@ impl EventService {
         let event =
             ingest(&raw, context, fresh_id).map_err(|rejection| rejected(&raw, rejection))?;
         drop(tree);
-        if event.body.len() > LARGEST_EVENT {
-            let problem = Problem::too_large_to_publish(LARGEST_EVENT);
-            return Err(problem.about(Some(event.name)));
-        }
-        // Until its confirm the event is in memory twice: as it is, and in the
-        // frames that wait to be written to the broker.
-        let needed = 2 * event.body.len() + PUBLISH_BYTES;
-        let reservation = self.budget.reserve_large(needed);
-        let body = event.body.kept_with(reservation.map_err(Problem::no_room)?);
+        let body = self
+            .kept(event.body)
+            .map_err(|problem| problem.about(Some(event.name.clone())))?;
         drop(raw);
         let queued = QueuedEvent {
             id: event.id,
@@ -156,8 +164,31 @@ impl EventService {
             traceparent,
             origin: None,
         };
+        self.publish_accepted(queued, event.content, event.warnings)
+            .await
+    }
+
+    /// Reserves the memory of an event until its confirm.
+    pub(crate) fn kept(&self, body: EventBody) -> Result<EventBody, Problem> {
+        if body.len() > LARGEST_EVENT {
+            return Err(Problem::too_large_to_publish(LARGEST_EVENT));
+        }
+        // The event is in memory twice: as it is, and in the frames that wait to be written
+        // to the broker.
+        let needed = 2 * body.len() + PUBLISH_BYTES;
+        let reservation = self.budget.reserve_large(needed);
+        Ok(body.kept_with(reservation.map_err(Problem::no_room)?))
+    }
+
+    /// Publishes an event, unless it was published recently, and counts it.
+    pub(crate) async fn publish_accepted(
+        &self,
+        queued: QueuedEvent,
+        content: Option<ContentHash>,
+        warnings: Vec<Fault>,
+    ) -> Result<Accepted, Problem> {
         // A new id cannot be a duplicate.
-        let published = match event.content {
+        let published = match content {
             None => self.publish(&queued).await.map(Published::from),
             Some(content) => self.publish_once(&queued, content).await,
         };
@@ -171,12 +202,11 @@ impl EventService {
         }
         let duplicate = matches!(published, Published::Duplicate);
         if !duplicate {
-            let warnings = event.warnings.len() as u64;
-            self.metrics.event_warnings.inc_by(warnings);
+            self.metrics.event_warnings.inc_by(warnings.len() as u64);
         }
         Ok(Accepted {
             id: queued.id,
-            warnings: event.warnings,
+            warnings,
             duplicate,
             endpoints: matches!(published, Published::Unwanted).then_some(0),
         })

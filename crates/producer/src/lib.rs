@@ -15,9 +15,11 @@ mod problem;
 mod recent;
 mod router;
 mod settings;
+mod sources;
 mod token;
 
 pub use settings::{EventServiceSettings, PROGRAM_SETTINGS, ProducerSettings, SETTINGS};
+pub use sources::{SourceSettings, SourcesFile};
 pub use token::{InvalidTokens, Tokens};
 
 use anyhow::Context;
@@ -28,7 +30,7 @@ use tokio::sync::Semaphore;
 use wahook_queue::{Broker, Publisher, Topology};
 use wahook_runtime::{
     Link, ListenAddress, Readiness, Shutdown,
-    guard::Guard,
+    guard::{AllowedHosts, Guard},
     metrics::ProcessMetrics,
     ops::{self, RefusalLog, Served},
 };
@@ -41,6 +43,7 @@ use metrics::ProducerMetrics;
 use operators::Operators;
 use router::EventRouter;
 use settings::PRODUCER_ALLOWED_HOSTS;
+use sources::Sources;
 
 /// Time limit for the confirm of a publish; after it the answer is 503.
 const CONFIRM_LIMIT: Duration = Duration::from_secs(5);
@@ -75,8 +78,13 @@ pub async fn run_over(
     let link = Link::publishing(readiness.check("broker"), metrics.broker.clone());
     tokio::spawn(link.watch(publisher.link()));
     let operators = Operators::bind(&settings, registry, readiness.clone()).await?;
-    let router = router(settings, publisher, metrics).merge(operators.public.clone());
-    let router = ops::refuse_the_rest(router, "send events to POST /v1/events");
+    let file = settings.sources.file.clone();
+    let (router, sources) = router_and_sources(settings, publisher, metrics);
+    let router = router.merge(operators.public.clone());
+    let router = ops::refuse_the_rest(
+        router,
+        "send events to POST /v1/events, or point a gateway's webhook at /v1/in/KIND",
+    );
     let served = Served::from(router).with_refusals(Arc::clone(&refusals));
     let stopping = shutdown.clone();
     tokio::spawn(async move {
@@ -87,21 +95,32 @@ pub async fn run_over(
         served = ops::serve(listener, served, shutdown) => served.context("serving HTTP")?,
         served = operators.serve_metrics() => served.context("serving metrics")?,
         () = refusals.report() => {}
+        () = sources::apply_on_hangup(file, sources) => {}
     }
     refusals.flush();
     task.close(CLOSE_LIMIT).await;
     Ok(())
 }
 
-/// Creates the router of `POST /v1/events`, for any server: of `settings.listen`
+/// Creates the router of the paths for gateways, for any server: of `settings.listen`
 /// only matters whether it is loopback.
 pub fn router(
     settings: EventServiceSettings,
     publisher: Publisher,
     metrics: ProducerMetrics,
 ) -> Router {
+    router_and_sources(settings, publisher, metrics).0
+}
+
+/// Creates the router, and returns the sources too, so that they can be replaced.
+fn router_and_sources(
+    settings: EventServiceSettings,
+    publisher: Publisher,
+    metrics: ProducerMetrics,
+) -> (Router, Arc<Sources>) {
+    let sources = Arc::new(settings.sources.sources);
     let service = Arc::new(EventService {
-        guard: guard(settings.listen, &settings),
+        guard: guard(settings.listen, settings.allowed_hosts),
         tokens: settings.tokens,
         max_body_bytes: settings.max_body_bytes,
         validation: settings.validation,
@@ -110,15 +129,20 @@ pub fn router(
         metrics,
         permits: Semaphore::new(MAX_IN_FLIGHT),
         budget: Budget::new(settings.memory_budget_bytes),
-        duplicates: Duplicates::new(),
+        duplicates: Duplicates::new(settings.duplicate_window),
+        sources: Arc::clone(&sources),
     });
-    Router::new()
+    let from_gateway = post(sources::post).get(sources::register);
+    let router = Router::new()
         .route("/v1/events", post(events::post))
-        .with_state(service)
+        .route("/v1/in/{source}", from_gateway.clone())
+        .route("/v1/in/{source}/", from_gateway.clone())
+        .route("/v1/in/{source}/{*path}", from_gateway)
+        .with_state(service);
+    (router, sources)
 }
 
 /// Returns the check of requests to one of the producer's addresses.
-fn guard(listen: ListenAddress, settings: &EventServiceSettings) -> Guard {
-    let hosts = settings.allowed_hosts.clone();
+fn guard(listen: ListenAddress, hosts: AllowedHosts) -> Guard {
     Guard::new(listen, hosts, PRODUCER_ALLOWED_HOSTS.name)
 }

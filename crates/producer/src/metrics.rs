@@ -21,6 +21,11 @@ families! {
         events_duplicate: IntCounter = "wahook_events_duplicate_total";
         /// Refused events by reason; the gateway may send them again.
         events_refused: IntCounterVec = "wahook_events_refused_total" ["reason"];
+        /// Events of gateways' own webhooks by source and outcome: `accepted`, `duplicate` or
+        /// `unwanted`.
+        source_events: IntCounterVec = "wahook_source_events_total" ["source", "outcome"];
+        /// Refused requests of gateways' own webhooks by source and reason.
+        source_events_refused: IntCounterVec = "wahook_source_events_refused_total" ["source", "reason"];
         /// Requests answered 4xx by reason; also those that are no events, such as unknown paths.
         requests_refused: IntCounterVec = "wahook_requests_refused_total" ["reason"];
         /// Deviations from the documented event format that lenient validation accepted.
@@ -55,6 +60,10 @@ pub struct ProducerMetrics {
     /// Counter of [`wahook_runtime::ops::RefusalLog`].
     pub requests_refused: IntCounterVec,
     events_refused: IntCounterVec,
+    /// Events by source and outcome.
+    pub source_events: IntCounterVec,
+    /// Refused requests by source and reason.
+    pub source_events_refused: IntCounterVec,
 }
 
 /// Reason why an event was refused.
@@ -66,8 +75,10 @@ pub enum RefusalReason {
     InvalidEvent,
     /// The `Idempotency-Key` header is not a valid id.
     InvalidIdempotencyKey,
-    /// No token, or a wrong one.
+    /// No token or signature, or a wrong one.
     Unauthorized,
+    /// No source of this name.
+    UnknownSource,
     /// The request may come from a web page of another host.
     ForeignPage,
     /// More bytes than allowed.
@@ -120,6 +131,8 @@ impl ProducerMetrics {
             broker,
             requests_refused: families.requests_refused,
             events_refused: families.events_refused,
+            source_events: families.source_events,
+            source_events_refused: families.source_events_refused,
         })
     }
 
@@ -132,11 +145,12 @@ impl ProducerMetrics {
 
 impl RefusalReason {
     /// Reasons that are the request's own, answered 4xx.
-    const OF_REQUEST: [Self; 8] = [
+    const OF_REQUEST: [Self; 9] = [
         Self::NotJson,
         Self::InvalidEvent,
         Self::InvalidIdempotencyKey,
         Self::Unauthorized,
+        Self::UnknownSource,
         Self::ForeignPage,
         Self::TooLarge,
         Self::UnsupportedMediaType,
@@ -168,6 +182,7 @@ impl RefusalReason {
             Self::InvalidEvent => "invalid_event",
             Self::InvalidIdempotencyKey => "invalid_idempotency_key",
             Self::Unauthorized => "unauthorized",
+            Self::UnknownSource => "unknown_source",
             Self::ForeignPage => "foreign_page",
             Self::TooLarge => "too_large",
             Self::UnsupportedMediaType => "unsupported_media_type",

@@ -9,11 +9,11 @@ use axum::{
 };
 use utoipa::{
     Modify, OpenApi,
-    openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme},
+    openapi::security::{ApiKey, ApiKeyValue, HttpAuthScheme, HttpBuilder, SecurityScheme},
 };
 use wahook_runtime::ops;
 
-use crate::{batch::LineAnswer, problem::Problem};
+use crate::{batch::LineAnswer, problem::Problem, sources::AcceptedAll};
 
 /// Path of the document.
 pub(crate) const PATH: &str = "/openapi.json";
@@ -31,8 +31,8 @@ fn document() -> utoipa::openapi::OpenApi {
                        A request whose head is not HTTP is answered 400, one with too large a head 431, \
                        both without a body.",
     ),
-    paths(crate::events::post, get),
-    components(schemas(LineAnswer, Problem)),
+    paths(crate::events::post, crate::sources::post, get),
+    components(schemas(LineAnswer, Problem, AcceptedAll)),
     modifiers(&Bearer)
 )]
 struct Document;
@@ -44,6 +44,10 @@ impl Modify for Bearer {
         let scheme = HttpBuilder::new().scheme(HttpAuthScheme::Bearer).build();
         let components = document.components.get_or_insert_default();
         components.add_security_scheme("bearer", SecurityScheme::Http(scheme));
+        let basic = HttpBuilder::new().scheme(HttpAuthScheme::Basic).build();
+        components.add_security_scheme("basic", SecurityScheme::Http(basic));
+        let key = ApiKey::Header(ApiKeyValue::new("X-Api-Key"));
+        components.add_security_scheme("apiKey", SecurityScheme::ApiKey(key));
     }
 }
 
@@ -70,7 +74,14 @@ mod tests {
     fn every_served_path_is_described() {
         let document = document();
         let described: Vec<&str> = document.paths.paths.keys().map(String::as_str).collect();
-        let served = ["/livez", "/metrics", PATH, "/readyz", "/v1/events"];
+        let served = [
+            "/livez",
+            "/metrics",
+            PATH,
+            "/readyz",
+            "/v1/events",
+            "/v1/in/{source}",
+        ];
         assert_eq!(described, served);
     }
 }

@@ -31,14 +31,17 @@ impl Operators {
             Some(address) => {
                 let listener = address.bind().await.context("PRODUCER_METRICS_LISTEN")?;
                 let hint = "available paths: /livez, /readyz and /metrics";
-                let router = ops::guarded(all, guard(address, settings));
+                let router = ops::guarded(all, guard(address, settings.allowed_hosts.clone()));
                 let router = ops::refuse_the_rest(router, hint);
                 (ops::health_router(readiness), Some((listener, router)))
             }
         };
         let paths = paths.route(openapi::PATH, get(openapi::get));
         Ok(Self {
-            public: ops::guarded(paths, guard(settings.listen, settings)),
+            public: ops::guarded(
+                paths,
+                guard(settings.listen, settings.allowed_hosts.clone()),
+            ),
             metrics,
         })
     }

@@ -11,11 +11,13 @@ use serde::Serialize;
 use wahook_domain::{EventId, EventName, Fault, Rejection};
 use wahook_queue::PublishError;
 use wahook_runtime::{ops::Refusal, problem};
+use wahook_sources::Verification;
 
 use crate::{
     budget::{Exhausted, NoRoom},
     media_type::NDJSON,
     metrics::RefusalReason,
+    sources::Denied,
 };
 
 /// Refusal of an event, as an answer of its own or as one line of a batch.
@@ -243,6 +245,93 @@ impl Problem {
                 "the event needs {needed} bytes of memory while it is accepted, because of its size or its number of values; \
                  the budget is {total} bytes (PRODUCER_MEMORY_BUDGET_BYTES)"
             )),
+        }
+    }
+
+    /// A source's credentials are missing or wrong.
+    #[must_use]
+    pub(crate) fn denied(denied: Denied) -> Self {
+        let detail = match denied {
+            Denied::Token => {
+                "send a token of the source, or of PRODUCER_TOKEN: as `Authorization: Bearer`, as the password of \
+                 Basic, in `X-Api-Key`, as `?token=`, or as the last segment of the path"
+            }
+            Denied::Signature(Verification::Missing) => {
+                "the source has a secret, but the request has no signature: set the same secret at the gateway"
+            }
+            Denied::Signature(_) => {
+                "the signature does not match the body: compare the secrets of the gateway and the source, \
+                 and check that no proxy changes the body"
+            }
+        };
+        Self::new(
+            StatusCode::UNAUTHORIZED,
+            "unauthorized",
+            "The request is not authenticated",
+            detail,
+            RefusalReason::Unauthorized,
+        )
+        .with_static_header(header::WWW_AUTHENTICATE, "Bearer, Basic realm=\"wahook\"")
+    }
+
+    /// There is no source of this name.
+    #[must_use]
+    pub(crate) fn unknown_source() -> Self {
+        Self::new(
+            StatusCode::NOT_FOUND,
+            "unknown-source",
+            "There is no such source",
+            "post to /v1/in/NAME with the name of a [[source]] in WAHOOK_SOURCES, or without that \
+             setting with a kind: wahook, waha, evolution, wwebjs, wppconnect, open-wa, gowa, wuzapi, meta or generic",
+            RefusalReason::UnknownSource,
+        )
+    }
+
+    /// The request is neither a post nor a registration.
+    #[must_use]
+    pub(crate) fn post_only() -> Self {
+        Self::new(
+            StatusCode::METHOD_NOT_ALLOWED,
+            "method-not-allowed",
+            "The method is not supported",
+            "send events by POST; GET only registers a webhook at Meta",
+            RefusalReason::InvalidEvent,
+        )
+        .with_static_header(header::ALLOW, "POST")
+    }
+
+    /// Meta's verify token is wrong.
+    #[must_use]
+    pub(crate) fn wrong_verify_token() -> Self {
+        Self::new(
+            StatusCode::FORBIDDEN,
+            "wrong-verify-token",
+            "The verify token is wrong",
+            "set the source's token, or PRODUCER_TOKEN, as the verify token in Meta's dashboard",
+            RefusalReason::Unauthorized,
+        )
+    }
+
+    /// The request is not what a gateway of the source's kind posts.
+    #[must_use]
+    pub(crate) fn not_an_event_of_source(refusal: wahook_sources::Refusal) -> Self {
+        use wahook_sources::Refusal::{NotAnEvent, NotJson, UnsupportedMediaType};
+        match refusal {
+            NotJson(fault) => Self::rejected(Rejection::NotJson(fault)),
+            NotAnEvent(detail) => Self::new(
+                StatusCode::UNPROCESSABLE_ENTITY,
+                "not-an-event",
+                "The body is not an event of this gateway",
+                detail,
+                RefusalReason::InvalidEvent,
+            ),
+            UnsupportedMediaType(_) => Self::new(
+                StatusCode::UNSUPPORTED_MEDIA_TYPE,
+                "unsupported-media-type",
+                "The media type is not supported",
+                refusal.to_string(),
+                RefusalReason::UnsupportedMediaType,
+            ),
         }
     }
 

@@ -9,9 +9,7 @@ use std::{
 use sha2::{Digest, Sha256};
 use wahook_domain::{ContentHash, EventId, UnixMillis};
 
-/// Time for which an event is remembered.
-pub(crate) const REMEMBERED_FOR: Duration = Duration::from_secs(600);
-/// Limit of remembered events: 750 a second for ten minutes.
+/// Limit of remembered events: 750 a second for the default of ten minutes.
 pub(crate) const MAX_REMEMBERED: usize = 450_000;
 
 /// Half of an id's SHA-256, of one size for any id. No two ids with the same
@@ -97,6 +95,8 @@ pub(crate) mod tests {
 
     use super::*;
     use wahook_domain::{Ingest, Validation, ingest};
+
+    pub(crate) const REMEMBERED_FOR: Duration = Duration::from_secs(600);
 
     fn print(n: u8) -> Fingerprint {
         Fingerprint::of(&EventId::parse(&n.to_string()).unwrap())

@@ -1,5 +1,7 @@
 //! Settings of the producer, all read and checked before any connection.
 
+use std::{path::PathBuf, time::Duration};
+
 use wahook_domain::Validation;
 use wahook_queue::BrokerUri;
 use wahook_runtime::{
@@ -12,7 +14,10 @@ use wahook_runtime::{
     },
 };
 
-use crate::token::Tokens;
+use crate::{
+    sources::{SourceSettings, SourcesFile},
+    token::Tokens,
+};
 
 /// Largest event, in bytes: RabbitMQ 4 accepts messages of 16 MiB, including
 /// their properties.
@@ -33,6 +38,8 @@ pub const SETTINGS: &[Setting] = &[
     PRODUCER_MAX_BODY_BYTES,
     PRODUCER_MEMORY_BUDGET_BYTES,
     PRODUCER_VALIDATION,
+    PRODUCER_DUPLICATE_WINDOW,
+    WAHOOK_SOURCES,
 ];
 
 const PRODUCER_LISTEN: Setting = Setting {
@@ -116,6 +123,31 @@ const PRODUCER_VALIDATION: Setting = Setting {
         lists `warnings`; `strict` answers 422",
 };
 
+const PRODUCER_DUPLICATE_WINDOW: Setting = Setting {
+    name: "PRODUCER_DUPLICATE_WINDOW",
+    kind: Kind::Integer {
+        min: 1,
+        max: 86_400,
+        unit: "seconds",
+    },
+    default: DefaultValue::Number(600),
+    example: "600",
+    help: "time for which a repeat of an event is recognised",
+    meaning: "time for which an event with the same id is answered 200 and not published again. At most \
+        450,000 ids are remembered, and none across a restart of the producer",
+};
+
+const WAHOOK_SOURCES: Setting = Setting {
+    name: "WAHOOK_SOURCES",
+    kind: Kind::Path,
+    default: DefaultValue::None,
+    example: "/etc/wahook/sources.toml",
+    help: "TOML file of the gateways that post to /v1/in/NAME; SIGHUP reloads it",
+    meaning: "TOML file of the gateways that post in their own form to `/v1/in/NAME`, see \
+        [Gateways](gateways/README.md); SIGHUP reloads it. Without it there is a source for each kind, \
+        with the name of the kind",
+};
+
 #[derive(Debug)]
 pub struct ProducerSettings {
     /// `AMQP_URL`
@@ -141,6 +173,10 @@ pub struct EventServiceSettings {
     pub memory_budget_bytes: usize,
     /// `PRODUCER_VALIDATION`
     pub validation: Validation,
+    /// `PRODUCER_DUPLICATE_WINDOW`
+    pub duplicate_window: Duration,
+    /// `WAHOOK_SOURCES`
+    pub sources: SourceSettings,
 }
 
 impl ProducerSettings {
@@ -171,6 +207,8 @@ impl EventServiceSettings {
         let memory_budget_bytes = settings.value(&PRODUCER_MEMORY_BUDGET_BYTES);
         check_budget(settings, max_body_bytes, memory_budget_bytes);
         let validation = settings.value(&PRODUCER_VALIDATION);
+        let window: Option<u64> = settings.value(&PRODUCER_DUPLICATE_WINDOW);
+        let sources = read_sources(settings);
         Some(Self {
             listen: listen?,
             metrics_listen,
@@ -179,6 +217,8 @@ impl EventServiceSettings {
             max_body_bytes: max_body_bytes?,
             memory_budget_bytes: memory_budget_bytes?,
             validation: validation?,
+            duplicate_window: Duration::from_secs(window?),
+            sources,
         })
     }
 }
@@ -196,6 +236,22 @@ fn check_budget(settings: &mut Settings, largest: Option<usize>, budget: Option<
         );
         settings.fault(&PRODUCER_MEMORY_BUDGET_BYTES, problem);
     }
+}
+
+/// Reads the sources. The file is checked as a whole.
+fn read_sources(settings: &mut Settings) -> SourceSettings {
+    let Some(path) = settings.value::<String>(&WAHOOK_SOURCES) else {
+        return SourceSettings::default();
+    };
+    let file = SourcesFile {
+        path: PathBuf::from(path),
+    };
+    let place = format!("{}={}", WAHOOK_SOURCES.name, file.path.display());
+    let (sources, faults) = SourceSettings::read(file);
+    for fault in faults {
+        settings.fault_at(&place, fault.to_string());
+    }
+    sources
 }
 
 fn read_tokens(settings: &mut Settings, listen: ListenAddress) -> Tokens {

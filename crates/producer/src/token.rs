@@ -64,10 +64,16 @@ impl Tokens {
         else {
             return false;
         };
+        self.contains(sent)
+    }
+
+    /// Returns true if a text is one of the tokens.
+    #[must_use]
+    pub fn contains(&self, text: &[u8]) -> bool {
         // Not `any`: both are always compared.
         self.0
             .iter()
-            .fold(false, |allowed, token| allowed | token.matches(sent))
+            .fold(false, |found, token| found | token.matches(text))
     }
 }
 

@@ -14,6 +14,7 @@ mod redact;
 mod setting;
 pub mod shared;
 mod source;
+pub mod toml_table;
 
 use std::{collections::BTreeSet, ffi::OsString, fmt::Display, path::Path, str::FromStr};
 

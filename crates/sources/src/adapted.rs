@@ -1,6 +1,11 @@
 //! Events that a request contains.
 
-use wahook_domain::{EventName, UnixMillis, json::Node};
+use wahook_domain::{EventName, SourceName, UnixMillis, json::Node};
+
+use crate::{
+    Kind,
+    member::{object, owned},
+};
 
 /// Request as events, in both ways of delivery.
 #[derive(Debug, PartialEq)]
@@ -75,4 +80,16 @@ impl<'a> Adapted<'a> {
             }],
         }
     }
+}
+
+/// Returns the member `source` of a documented event.
+#[must_use]
+pub fn source_member(kind: Kind, name: &SourceName, about: &Identity) -> Node<'static> {
+    let optional = |text: &Option<String>| text.as_deref().map_or(Node::Null, owned);
+    object([
+        ("kind", owned(kind.as_str())),
+        ("name", owned(name.as_str())),
+        ("session", optional(&about.session)),
+        ("id", optional(&about.message_id)),
+    ])
 }

@@ -85,7 +85,7 @@ impl Kind {
     #[must_use]
     pub const fn secret_members(self) -> &'static [&'static str] {
         match self {
-            Self::Evolution => &["/apikey"],
+            Self::Evolution => &["/apikey", "/api_key"],
             Self::Wuzapi => &["/token"],
             Self::Wahook
             | Self::Waha

@@ -32,7 +32,7 @@ mod wppconnect;
 mod wuzapi;
 mod wwebjs;
 
-pub use adapted::{Adapted, Identity, Key, Part};
+pub use adapted::{Adapted, Identity, Key, Part, source_member};
 pub use kind::{InvalidKind, Kind};
 pub use logged::{LoggedBody, LoggedEvent};
 pub use received::{Received, Refusal, Request};

@@ -3,16 +3,14 @@
 
 use std::{
     collections::BTreeSet,
-    fs,
     path::{Path, PathBuf},
     time::Duration,
 };
-use toml::{
-    Spanned,
-    de::{DeTable, DeValue},
-};
 use wahook_domain::{EndpointName, EventPattern, RateLimit};
-use wahook_runtime::settings::shared::{TIMEOUT, TIMEOUTS};
+use wahook_runtime::settings::{
+    shared::{TIMEOUT, TIMEOUTS},
+    toml_table::{FileFault, Table, number, read_file, read_tables},
+};
 
 use super::{
     declared::{CONCURRENCIES, CONCURRENCY, WEBHOOK_URL},
@@ -22,7 +20,6 @@ use super::{
     retries,
     secret_fields::read_secrets,
     tls::read_tls,
-    toml_table::{Faults, FileFault, Table, number},
     url::{self, Allowed, Target},
 };
 
@@ -52,56 +49,14 @@ impl EndpointsFile {
     /// # Errors
     /// Returns every fault, in line order.
     pub fn read(&self) -> Result<Vec<EndpointSettings>, Vec<FileFault>> {
-        let text = fs::read_to_string(&self.path).map_err(|error| {
-            let problem = format!("the file can't be read: {error}");
-            vec![FileFault { line: 1, problem }]
-        })?;
-        self.parse(&text)
+        self.parse(&read_file(&self.path)?)
     }
 
     fn parse(&self, text: &str) -> Result<Vec<EndpointSettings>, Vec<FileFault>> {
-        let mut faults = Faults::of(text);
-        let (document, errors) = DeTable::parse_recoverable(text);
-        for error in errors {
-            faults.add(&error.span().unwrap_or_default(), error.message());
-        }
-        let whole = document.span();
-        let mut root = Table::new(
-            "the file".to_owned(),
-            whole,
-            document.into_inner(),
-            &mut faults,
-        );
-        let tables = root.read("endpoint", "written as [[endpoint]]", tables);
-        let place = root.place.clone();
-        root.finish("[[endpoint]] tables only");
-        let tables = tables.unwrap_or_default();
-        if tables.is_empty() {
-            faults.add(&place, "the file has no [[endpoint]]");
-        }
-        if tables.len() > MAX_ENDPOINTS {
-            let problem = format!("too many endpoints: at most {MAX_ENDPOINTS} are allowed");
-            faults.add(&place, problem);
-        }
         let mut names = BTreeSet::new();
-        let mut endpoints = Vec::with_capacity(tables.len());
-        for (number, table) in (1..).zip(tables) {
-            let place = table.span();
-            let fields = table.into_inner();
-            let owner = match fields.get("name").and_then(|name| name.get_ref().as_str()) {
-                Some(name) => format!("endpoint {name}"),
-                None => format!("endpoint {number}"),
-            };
-            let mut table = Table::new(owner, place, fields, &mut faults);
-            endpoints.extend(self.endpoint(&mut table, &mut names));
-            table.finish(KNOWN);
-        }
-        let faults = faults.into_sorted();
-        if faults.is_empty() {
-            Ok(endpoints)
-        } else {
-            Err(faults)
-        }
+        read_tables(text, "endpoint", MAX_ENDPOINTS, KNOWN, |table| {
+            self.endpoint(table, &mut names)
+        })
     }
 
     /// Reads every field, also after a fault.
@@ -179,18 +134,6 @@ impl EndpointsFile {
     }
 }
 
-fn tables<'t>(value: &DeValue<'t>) -> Option<Vec<Spanned<DeTable<'t>>>> {
-    let items = value.as_array()?.iter();
-    items
-        .map(|item| {
-            Some(Spanned::new(
-                item.span(),
-                item.get_ref().as_table()?.clone(),
-            ))
-        })
-        .collect()
-}
-
 fn read_name(
     table: &mut Table<'_, '_>,
     names: &mut BTreeSet<EndpointName>,
@@ -215,13 +158,7 @@ fn read_name(
 
 fn read_events(table: &mut Table<'_, '_>) -> Vec<EventPattern> {
     let expected = "a list of strings, such as [\"message_*\", \"call\"]";
-    let texts = table.read("events", expected, |value| {
-        let items = value.as_array()?.iter();
-        let text =
-            |item: &Spanned<DeValue<'_>>| Some((item.get_ref().as_str()?.to_owned(), item.span()));
-        let texts: Vec<_> = items.map(text).collect::<Option<_>>()?;
-        (!texts.is_empty()).then_some(texts)
-    });
+    let texts = table.texts("events", expected);
     let Some(texts) = texts else {
         return vec![EventPattern::Every];
     };

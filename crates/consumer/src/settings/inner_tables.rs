@@ -8,7 +8,7 @@ use std::{
 use toml::de::{DeTable, DeValue};
 use wahook_domain::CircuitRule;
 
-use super::toml_table::Table;
+use wahook_runtime::settings::toml_table::Table;
 
 /// Reserved headers: set by the system or part of a request's framing.
 const RESERVED: [&str; 18] = [

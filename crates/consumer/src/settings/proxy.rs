@@ -4,11 +4,11 @@ use hyper::Uri;
 use hyper_util::client::proxy::matcher::Matcher;
 use reqwest::Url;
 use std::{fmt, str::FromStr, sync::Arc};
+use wahook_runtime::settings::toml_table::Table;
 use wahook_runtime::{Setting, Settings, settings::redact_url};
 
 use super::{
     connection_settings::{ALL_PROXY, HTTP_PROXY, HTTPS_PROXY, NO_PROXY},
-    toml_table::Table,
     url::is_loopback,
 };
 

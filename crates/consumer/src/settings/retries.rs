@@ -2,13 +2,11 @@
 
 use wahook_domain::RetryRule;
 use wahook_runtime::Settings;
+use wahook_runtime::settings::toml_table::Table;
 
-use super::{
-    declared::{
-        RETRY_ATTEMPTS, RETRY_DELAY, WEBHOOK_RETRY_ATTEMPTS, WEBHOOK_RETRY_DELAY,
-        WEBHOOK_RETRY_SCHEDULE,
-    },
-    toml_table::Table,
+use super::declared::{
+    RETRY_ATTEMPTS, RETRY_DELAY, WEBHOOK_RETRY_ATTEMPTS, WEBHOOK_RETRY_DELAY,
+    WEBHOOK_RETRY_SCHEDULE,
 };
 
 /// Reads the rule of the single endpoint.

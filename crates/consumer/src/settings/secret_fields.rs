@@ -1,12 +1,10 @@
 //! Secrets of an endpoint.
 
-use std::{fs, path::Path};
+use std::path::Path;
 use wahook_domain::Secret;
+use wahook_runtime::settings::toml_table::Table;
 
-use super::{
-    endpoint::{Secrets, SignatureSecret},
-    toml_table::Table,
-};
+use super::endpoint::{Secrets, SignatureSecret};
 
 /// Reads the secrets. Paths are relative to `folder`.
 pub(super) fn read_secrets(table: &mut Table<'_, '_>, folder: &Path) -> Option<Secrets> {
@@ -41,23 +39,7 @@ pub(super) fn read_secrets(table: &mut Table<'_, '_>, folder: &Path) -> Option<S
 /// Reads a secret from the field itself or from the file named by the field with
 /// `_file`.
 fn read_secret(table: &mut Table<'_, '_>, name: &str, folder: &Path) -> Option<Secret> {
-    let pointer = format!("{name}_file");
-    let (text, place) = match (table.text(name), table.text(&pointer)) {
-        (Some(given), None) => given,
-        (None, None) => return None,
-        (Some(_), Some((_, place))) => {
-            table.fault(&place, format_args!("keep one of {name} and {pointer}"));
-            return None;
-        }
-        (None, Some((path, place))) => match fs::read_to_string(folder.join(&path)) {
-            Ok(text) => (text.trim_end_matches(['\r', '\n']).to_owned(), place),
-            Err(error) => {
-                let problem = format!("{pointer} is {path}, which can't be read: {error}");
-                table.fault(&place, problem);
-                return None;
-            }
-        },
-    };
+    let (text, place) = table.text_or_file(name, folder)?;
     Secret::new(text)
         .map_err(|error| table.fault(&place, format_args!("{name}: {error}")))
         .ok()

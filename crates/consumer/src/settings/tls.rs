@@ -3,8 +3,8 @@
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject};
 use std::{fs, ops::Range, path::Path, sync::Arc};
 
-use super::toml_table::Table;
 use crate::tls::{ClientCertificate, TlsSettings, client_config};
+use wahook_runtime::settings::toml_table::Table;
 
 /// Reads the TLS fields. Paths are relative to `folder`. Returns `None` after a fault.
 pub(super) fn read_tls(table: &mut Table<'_, '_>, folder: &Path) -> Option<TlsSettings> {

@@ -19,6 +19,8 @@ const WINDOW: Duration = Duration::from_secs(60);
 const CHECK: Duration = Duration::from_secs(5);
 /// Limit of a logged path, in bytes.
 const PATH_BYTES: usize = 200;
+/// Longest segment of a logged path, in bytes: tokens have at least 16.
+const LONGEST_SEGMENT: usize = 15;
 
 /// Cause of a refusal, as an extension of its response.
 #[derive(Debug, Clone)]
@@ -115,12 +117,12 @@ impl RefusalLog {
             return;
         };
         if self.count(refusal.reason) {
-            let path = asked.uri.path();
+            let path = shown_path(asked.uri.path());
             tracing::warn!(
                 reason = refusal.reason,
                 status = status.as_u16(),
                 method = asked.method.as_str(),
-                path = path.get(..PATH_BYTES).unwrap_or(path),
+                path = path.get(..PATH_BYTES).unwrap_or(&path),
                 peer = %asked.peer,
                 event = refusal.event,
                 bytes = asked.bytes,
@@ -156,6 +158,16 @@ impl RefusalLog {
             tracing::warn!(reason, count, "more requests refused for the same reason");
         }
     }
+}
+
+/// Returns a path without segments that may be a token: long ones, and all after the third, which
+/// is the name of a source.
+fn shown_path(path: &str) -> String {
+    let shown = path.split('/').enumerate().map(|(place, segment)| {
+        let may_be_token = segment.len() > LONGEST_SEGMENT || (place > 3 && !segment.is_empty());
+        if may_be_token { "…" } else { segment }
+    });
+    shown.collect::<Vec<_>>().join("/")
 }
 
 impl Asked {
