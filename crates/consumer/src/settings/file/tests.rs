@@ -1,4 +1,5 @@
 use super::*;
+use std::fs;
 use wahook_domain::{CircuitRule, Reach, RetryRule, Secret};
 
 use super::super::endpoint::{Secrets, SignatureSecret};
