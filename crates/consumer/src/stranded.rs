@@ -7,7 +7,10 @@ mod report;
 use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
 use prometheus::IntGaugeVec;
-use tokio::{sync::watch, time::sleep};
+use tokio::{
+    sync::watch,
+    time::{sleep, timeout},
+};
 use wahook_delivery_log::LogReader;
 use wahook_domain::EndpointName;
 use wahook_queue::{Broker, Declaration, EndpointQueues, LinkState, LookError};
@@ -19,6 +22,11 @@ use crate::endpoint_set::{EndpointHandle, EndpointSet};
 
 /// Interval of the checks, which also follow each reload.
 const CHECK_EVERY: Duration = Duration::from_secs(60);
+/// Time limit for registering the endpoints. Under an alarm of the broker it takes longer;
+/// deliveries do not wait for that.
+const REGISTER_LIMIT: Duration = Duration::from_secs(2);
+/// Name of the connection in the broker's listings.
+const CONNECTION: &str = "wahook-consumer endpoints";
 /// Name of the check in `/readyz`; it never fails.
 const CHECK: &str = "stranded_events";
 /// Parts that the watch reads, and where it reports.
@@ -59,6 +67,23 @@ pub(crate) async fn watch(mut watched: Watched) {
     }
 }
 
+/// Registers the endpoints that are served, so that a later consumer finds those that it
+/// does not have. [`watch`] repeats it after a failure.
+pub(crate) async fn register(broker: &Broker, endpoints: &watch::Receiver<EndpointSet>) {
+    let declared = declarations(&endpoints.borrow());
+    let registered = timeout(REGISTER_LIMIT, async {
+        let queues = EndpointQueues::open(broker, CONNECTION).await?;
+        let registered = queues.register(&declared).await;
+        queues.close().await;
+        registered.map(drop)
+    });
+    match registered.await {
+        Ok(Ok(())) => {}
+        Ok(Err(error)) => tracing::debug!(%error, "endpoints not registered"),
+        Err(_) => tracing::debug!("endpoints not registered within {REGISTER_LIMIT:?}"),
+    }
+}
+
 /// Returns the endpoints that are served, with their patterns.
 fn declarations(endpoints: &EndpointSet) -> BTreeSet<Declaration> {
     let members = endpoints.members.iter();
@@ -71,7 +96,7 @@ fn declarations(endpoints: &EndpointSet) -> BTreeSet<Declaration> {
 
 impl Watched {
     async fn find(&mut self, declared: &BTreeSet<Declaration>) -> Result<Stranded, LookError> {
-        let queues = EndpointQueues::open(&self.broker, "wahook-consumer endpoints").await?;
+        let queues = EndpointQueues::open(&self.broker, CONNECTION).await?;
         let found = self.find_in(&queues, declared).await;
         queues.close().await;
         found
