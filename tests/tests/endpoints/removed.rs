@@ -6,7 +6,8 @@ use std::time::Duration;
 use serde_json::Value;
 use wahook_tests::eventually::eventually;
 use wahook_tests::program::{Command, Program, ProgramName, Ran};
-use wahook_tests::receiver::Receiver;
+use wahook_tests::receiver::{Answer, Receiver};
+use wahook_tests::tcp_proxy::{Network, TcpProxy};
 
 use crate::several::{SOON, Several};
 use crate::world::{Test, Tests};
@@ -25,6 +26,14 @@ pub(crate) fn add(tests: &mut Tests) {
         dropped,
     );
     tests.add("a_killed_move_loses_nothing", killed);
+    tests.add(
+        "a_move_whose_connection_breaks_keeps_the_rest",
+        broken_connection,
+    );
+    tests.add(
+        "a_retry_that_waited_for_a_removed_endpoint_is_moved_with_its_attempt",
+        retry,
+    );
     tests.add(
         "an_endpoint_of_an_earlier_version_is_found_by_its_deliveries",
         earlier_version,
@@ -54,9 +63,13 @@ async fn start_renamed(several: &mut Several, receiver: &Receiver) -> Program {
 }
 
 async fn start(several: &Several, arguments: &[&str]) -> Command {
+    start_at(several, &several.place.amqp_url, arguments).await
+}
+
+async fn start_at(several: &Several, amqp_url: &str, arguments: &[&str]) -> Command {
     let file = several.path(RENAMED).display().to_string();
     let settings = [
-        ("AMQP_URL", several.place.amqp_url.as_str()),
+        ("AMQP_URL", amqp_url),
         ("MONGODB_URI", several.place.mongodb_uri.as_str()),
         ("MONGODB_DATABASE", several.place.database.as_str()),
         ("WEBHOOK_ENDPOINTS", file.as_str()),
@@ -164,6 +177,8 @@ async fn dropped(test: Test) {
         let reason = letter["reason"].as_str().unwrap();
         assert!(reason.contains("old was removed"), "{reason}");
     }
+    let reconciled = run(&several, &["reconcile", "--since", "1h"]).await;
+    assert_eq!(reconciled.status.code(), Some(0), "{reconciled:?}");
     let redrive = ["dead", "redrive", "--endpoint", "old", "--to", "new"];
     let redriven = run(&several, &redrive).await;
     assert_eq!(redriven.printed(), "4 of 4 dead letters redriven\n");
@@ -189,6 +204,63 @@ async fn killed(test: Test) {
     .await;
     let twice = receiver.count() - EVENTS;
     assert!(twice <= 100, "{twice} duplicates: more than one batch");
+}
+
+async fn broken_connection(test: Test) {
+    const EVENTS: usize = 1_000;
+    let receiver = Receiver::start().await;
+    let (several, _consumer) = rename(&test, &receiver, EVENTS).await;
+    let url = several.place.amqp_url.as_str();
+    let address = url.split_once('@').unwrap().1;
+    let address = address.split_once('/').unwrap().0;
+    let (_, port) = address.rsplit_once(':').unwrap();
+    let network = TcpProxy::to(port.parse().unwrap()).await;
+    let through_proxy = url.replace(&format!(":{port}"), &format!(":{}", network.port()));
+    let moving = start_at(
+        &several,
+        &through_proxy,
+        &["endpoints", "move", "old", "new"],
+    )
+    .await;
+    receiver.wait_for(100, SOON).await;
+    network.set(Network::Reset);
+    let broken = moving.finish().await;
+    assert_eq!(broken.status.code(), Some(1), "{broken:?}");
+    assert!(broken.stderr.contains("repeat the command"), "{broken:?}");
+    // The broker requeues what the command held.
+    eventually(SOON, "all events", || async {
+        run(&several, &["endpoints", "move", "old", "new"])
+            .await
+            .printed();
+        (ids(&receiver).len() == EVENTS && several.depth(OLD).await == 0).then_some(())
+    })
+    .await;
+    let twice = receiver.count() - EVENTS;
+    assert!(twice <= 100, "{twice} duplicates: more than one batch");
+}
+
+async fn retry(test: Test) {
+    let receiver = Receiver::answering(|post| {
+        Answer::status(if post.attempt() == Some(1) { 500 } else { 200 })
+    });
+    let receiver = receiver.await;
+    let old = one("old", &receiver, "retry_delay = 1500");
+    let mut several = Several::start(&test, 1, &old).await;
+    let id = several.accepted("order.made").await;
+    receiver.wait_for(1, SOON).await;
+    let consumer = start_renamed(&mut several, &receiver).await;
+    eventually(SOON, "the retry", || async {
+        (several.depth(OLD).await == 1).then_some(())
+    })
+    .await;
+    let moved = run(&several, &["endpoints", "move", "old", "new"]).await;
+    assert!(
+        moved.printed().contains("1 events of old moved"),
+        "{moved:?}"
+    );
+    let posts = receiver.wait_for(2, SOON).await;
+    assert_eq!((posts[1].id(), posts[1].attempt()), (Some(&*id), Some(2)));
+    drop(consumer);
 }
 
 async fn earlier_version(test: Test) {

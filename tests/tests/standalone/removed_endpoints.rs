@@ -169,6 +169,8 @@ async fn events_of_a_dropped_endpoint_are_dead_letters_that_another_endpoint_can
     assert_eq!(old["queued"], 0);
     assert_eq!(old["dead_letters"], 3);
 
+    let reconciled = run(&system, &["reconcile", "--since", "1h"]).await;
+    assert_eq!(reconciled.status.code(), Some(0), "{reconciled:?}");
     let redrive = ["dead", "redrive", "--endpoint", "old", "--to", "new"];
     let redriven = run(&system, &redrive).await;
     assert_eq!(redriven.printed(), "3 of 3 dead letters redriven\n");
