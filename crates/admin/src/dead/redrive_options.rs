@@ -3,7 +3,7 @@
 use std::num::NonZeroU32;
 use wahook_domain::EndpointName;
 
-/// How a redrive publishes.
+/// Options of a redrive.
 pub(super) struct RedriveOptions {
     pub(super) dry_run: bool,
     /// Destination of all dead letters, instead of the endpoint of each.
