@@ -17,6 +17,7 @@ mod migration;
 mod poison;
 mod reconcile;
 mod refusals;
+mod removed_endpoints;
 mod secrets;
 mod space;
 mod start;
