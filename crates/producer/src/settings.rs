@@ -14,6 +14,10 @@ use wahook_runtime::{
 
 use crate::token::Tokens;
 
+mod spool;
+
+pub use spool::{SPOOL_SETTINGS, SpoolSettings};
+
 /// Largest event, in bytes: RabbitMQ 4 accepts messages of 16 MiB, including
 /// their properties.
 pub(crate) const LARGEST_EVENT: usize = 15 << 20;
@@ -22,7 +26,8 @@ pub(crate) const LARGEST_EVENT: usize = 15 << 20;
 const COPIES: usize = 4;
 
 /// Settings of `wahook-producer`.
-pub const PROGRAM_SETTINGS: &[&[Setting]] = &[&[AMQP_URL], SETTINGS, program::SETTINGS];
+pub const PROGRAM_SETTINGS: &[&[Setting]] =
+    &[&[AMQP_URL], SETTINGS, SPOOL_SETTINGS, program::SETTINGS];
 
 /// Settings for accepting events.
 pub const SETTINGS: &[Setting] = &[
@@ -122,6 +127,8 @@ pub struct ProducerSettings {
     pub broker: BrokerUri,
     /// Settings that do not depend on the queue.
     pub events: EventServiceSettings,
+    /// `PRODUCER_SPOOL`
+    pub spool: Option<SpoolSettings>,
 }
 
 /// Settings for accepting events.
@@ -148,9 +155,11 @@ impl ProducerSettings {
     pub fn read(settings: &mut Settings) -> Option<Self> {
         let broker = settings.value(&AMQP_URL);
         let events = EventServiceSettings::read(settings);
+        let spool = SpoolSettings::read(settings);
         Some(Self {
             broker: broker?,
             events: events?,
+            spool,
         })
     }
 
