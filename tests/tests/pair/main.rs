@@ -17,6 +17,8 @@ mod redrive;
 mod refusals;
 mod retries;
 mod settings;
+mod spool;
+mod spool_limits;
 mod stops;
 mod verifiers;
 
@@ -48,6 +50,8 @@ fn all_tests() -> Tests {
     log_readers::add(&mut tests);
     stops::add(&mut tests);
     settings::add(&mut tests);
+    spool::add(&mut tests);
+    spool_limits::add(&mut tests);
     health::add(&mut tests);
     tests
 }
