@@ -156,3 +156,6 @@ impl LocalQueue for EmbeddedQueue {
         self.link.clone()
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -189,6 +189,13 @@ mod tests {
     }
 
     #[test]
+    fn spool_of_a_producer_is_refused() {
+        let refused = read(&[("PRODUCER_SPOOL", "spool.db")]).unwrap_err();
+        assert!(refused.contains("PRODUCER_SPOOL"), "{refused}");
+        assert!(refused.contains("data file"), "{refused}");
+    }
+
+    #[test]
     fn faults_of_all_parts_are_reported_at_once() {
         let refused = read(&[
             ("PRODUCER_LISTEN", "0.0.0.0:8080"),

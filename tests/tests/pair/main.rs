@@ -11,6 +11,7 @@ mod hostile;
 mod log_edge;
 mod log_readers;
 mod openapi;
+mod outage;
 mod poison;
 mod reconcile;
 mod redrive;

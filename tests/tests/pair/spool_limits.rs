@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicU32, Ordering};
 
 use reqwest::StatusCode;
 use rusqlite::Connection;
@@ -14,7 +15,7 @@ use wahook_tests::program::{Program, ProgramName};
 use wahook_tests::small_disk::SmallDisk;
 use wahook_tests::tcp_proxy::Network;
 
-use crate::spool::{LEAST_BYTES, Outage, SOON, event};
+use crate::outage::{LEAST_BYTES, Outage, SOON, event};
 use crate::world::{Test, Tests};
 
 pub(crate) fn add(tests: &mut Tests) {
@@ -79,14 +80,17 @@ async fn no_space(_: Test) {
     let producer = Program::producer_on(&disk, &settings).await;
     let http = http_client().unwrap();
     let url = format!("{}/v1/events", producer.base_url());
-    let post = |n: u32| {
+    // Each event once, or it would be a duplicate.
+    let numbers = AtomicU32::new(0);
+    let post = || {
+        let n = numbers.fetch_add(1, Ordering::Relaxed);
         let request = http.post(&url).header("content-type", "application/json");
         request.body(event(n).to_string()).send()
     };
-    assert_eq!(post(0).await.unwrap().status(), 202);
+    assert_eq!(post().await.unwrap().status(), 202);
     disk.fill().unwrap();
     let text = eventually(SOON, "a rejected event", || async {
-        let answer = post(1).await.ok()?;
+        let answer = post().await.ok()?;
         (answer.status() == 503).then_some(())?;
         answer.text().await.ok()
     })
@@ -105,7 +109,7 @@ async fn no_space(_: Test) {
     .await;
     disk.make_room().unwrap();
     eventually(SOON, "an accepted event", || async {
-        (post(2).await.ok()?.status() == 202).then_some(())
+        (post().await.ok()?.status() == 202).then_some(())
     })
     .await;
 }

@@ -70,3 +70,31 @@ impl SpoolSettings {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(pairs: &[(&'static str, &'static str)]) -> Result<Option<SpoolSettings>, String> {
+        let mut settings = Settings::from_pairs(pairs.iter().copied());
+        let read = SpoolSettings::read(&mut settings);
+        settings.finish().map_err(|faults| faults.to_string())?;
+        Ok(read)
+    }
+
+    #[test]
+    fn spool_is_off_unless_its_file_is_set() {
+        assert!(read(&[]).unwrap().is_none());
+        let file = ("PRODUCER_SPOOL", "/var/lib/wahook/spool.db");
+        let spool = read(&[file]).unwrap().unwrap();
+        assert_eq!(spool.path, PathBuf::from(file.1));
+        assert_eq!(spool.max_bytes, 1 << 30);
+    }
+
+    #[test]
+    fn spool_must_hold_two_events_of_any_size() {
+        let small = ("PRODUCER_SPOOL_MAX_BYTES", "15728640");
+        let refused = read(&[small]).unwrap_err();
+        assert!(refused.contains(small.0), "{refused}");
+    }
+}

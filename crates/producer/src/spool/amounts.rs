@@ -21,6 +21,8 @@ pub(super) fn size_of(body: usize) -> u64 {
 pub(super) struct Amounts {
     max_bytes: u64,
     events: u64,
+    /// Events of these that are being written.
+    writing: u64,
     bytes: u64,
     /// Time at which the first event was accepted.
     oldest: Option<UnixMillis>,
@@ -65,6 +67,7 @@ impl Amounts {
         Self {
             max_bytes,
             events: backlog.messages,
+            writing: 0,
             bytes: backlog.body_bytes.saturating_add(metadata),
             oldest: backlog.oldest,
             period: (backlog.messages > 0).then_some((now, backlog.messages)),
@@ -91,6 +94,7 @@ impl Amounts {
         let had_room = !self.is_full;
         self.is_full &= !self.has_room();
         self.events += 1;
+        self.writing += 1;
         self.bytes += size;
         let (_, events) = self.period.get_or_insert((now, 0));
         *events += 1;
@@ -105,6 +109,11 @@ impl Amounts {
         })
     }
 
+    /// Records the end of a write.
+    pub(super) fn written(&mut self) {
+        self.writing = self.writing.saturating_sub(1);
+    }
+
     /// Removes an event. Returns the end of the period if it was the last one.
     pub(super) fn remove(&mut self, size: u64, now: UnixMillis) -> Option<Ended> {
         self.events = self.events.saturating_sub(1);
@@ -114,6 +123,7 @@ impl Amounts {
         }
         self.bytes = 0;
         self.oldest = None;
+        self.is_unreadable = false;
         let (since, events) = self.period.take()?;
         Some(Ended {
             events,
@@ -126,12 +136,12 @@ impl Amounts {
         self.oldest = Some(accepted_at);
     }
 
-    /// Records whether the events in the file can be read. Returns true if they can't any
-    /// longer.
+    /// Records whether the events in the file can be read; those that are being written do not
+    /// count. Returns true if they can't any longer.
     pub(super) fn set_unreadable(&mut self, is_unreadable: bool) -> bool {
-        let is_new = is_unreadable && !self.is_unreadable;
-        self.is_unreadable = is_unreadable;
-        is_new
+        let before = self.is_unreadable;
+        self.is_unreadable = is_unreadable && self.events > self.writing;
+        self.is_unreadable && !before
     }
 
     /// Returns true if new events must wait behind those in the file. Events that can't be

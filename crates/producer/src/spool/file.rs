@@ -133,6 +133,7 @@ impl Spool {
 
     /// Counts the end of a write.
     fn stored_or_not(&self, size: u64, is_stored: bool) {
+        self.amounts().written();
         if is_stored {
             self.metrics.stored.inc();
         } else {

@@ -73,9 +73,16 @@ fn events_of_an_earlier_process_hold_back_new_ones() {
 fn events_that_cannot_be_read_hold_back_no_others() {
     let mut amounts = empty();
     amounts.reserve(1, at(0), at(0)).unwrap();
+    assert!(!amounts.set_unreadable(true), "it is being written");
+    assert!(amounts.holds_back());
+    amounts.written();
     assert!(amounts.set_unreadable(true));
     assert!(!amounts.set_unreadable(true));
     assert!(!amounts.holds_back() && !amounts.is_empty());
     assert!(!amounts.set_unreadable(false));
     assert!(amounts.holds_back());
+    assert!(amounts.set_unreadable(true));
+    amounts.remove(1, at(1));
+    amounts.reserve(1, at(2), at(2)).unwrap();
+    assert!(amounts.holds_back(), "another event");
 }
