@@ -7,7 +7,7 @@ use std::{
 
 use backoff::backoff::Backoff;
 use futures_util::future::join_all;
-use tokio::{sync::watch, time::sleep};
+use tokio::{sync::watch, task::unconstrained, time::sleep};
 use wahook_domain::{EventName, QueuedEvent};
 use wahook_queue::{Outgoing, PublishError, Publisher, Receipt, Received, reconnect_backoff};
 
@@ -105,7 +105,8 @@ impl Forwarder {
             let published = self.publisher.publish(Outgoing::event(event)).await;
             published.map(|()| RouteOutcome::Queued)
         });
-        let mut results = join_all(publishes).await;
+        // Without tokio's budget, at whose end the rest would be sent in another order.
+        let mut results = unconstrained(join_all(publishes)).await;
         let mut failed = None;
         for (held, result) in next.iter_mut().zip(&mut results) {
             if *result == Err(PublishError::Unroutable) && failed.is_none() {
