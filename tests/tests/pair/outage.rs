@@ -56,7 +56,9 @@ impl Outage {
             max_bytes,
         };
         outage.restart().await;
-        outage.pair.producer.wait_ready(SOON).await;
+        // It is ready before its first connection.
+        let is_connected = |check: &Value| check["ok"] == true && check["detail"] == "";
+        outage.wait_check(is_connected).await;
         outage
     }
 
