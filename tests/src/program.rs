@@ -65,7 +65,15 @@ impl Program {
 
     /// Starts the standalone system in the namespace of a disk that can be filled.
     pub async fn standalone_on(disk: &SmallDisk, settings: &[(&str, &str)]) -> Self {
-        let name = ProgramName::Standalone;
+        Self::listening_on(ProgramName::Standalone, disk, settings).await
+    }
+
+    /// Starts a producer in the namespace of a disk that can be filled.
+    pub async fn producer_on(disk: &SmallDisk, settings: &[(&str, &str)]) -> Self {
+        Self::listening_on(ProgramName::Producer, disk, settings).await
+    }
+
+    async fn listening_on(name: ProgramName, disk: &SmallDisk, settings: &[(&str, &str)]) -> Self {
         let launched = try_launch(name, Some(disk), settings).await;
         let program = or_fail(name, launched);
         let listening = program.wait_listening().await;

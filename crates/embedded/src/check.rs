@@ -26,7 +26,7 @@ pub enum Depth {
 /// # Errors
 /// If the file does not exist, can't be opened, or was not written by wahook.
 pub fn check(path: &Path, depth: Depth) -> Result<Vec<String>, OpenError> {
-    let problems = open::open_read_only(path).and_then(|db| {
+    let problems = open::open_any_read_only(path).and_then(|db| {
         let unreadable = |error| OpenError::Database(path.to_owned(), error);
         problems(&db, depth).map_err(unreadable)
     });

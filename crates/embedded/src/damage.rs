@@ -12,7 +12,8 @@ const READ_ERRORS: [i32; 4] = [
 ];
 
 /// Returns true if the error shows that content of the file is lost.
-pub(crate) fn is_damage(error: &Error) -> bool {
+#[must_use]
+pub fn is_damage(error: &Error) -> bool {
     let Error::SqliteFailure(failure, _) = error else {
         return false;
     };

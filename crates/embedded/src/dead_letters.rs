@@ -68,8 +68,10 @@ impl LocalQueue for DeadLetterStore {
                     Err(error) => Err(log_failure("redriven", &error)),
                 });
             }
-            Command::Take(queue, answer) => {
-                let _ = answer.send(self.next_message(&queue));
+            Command::Take(take) => {
+                let next = || self.next_message(&take.queue);
+                let taken = std::iter::from_fn(next).take(take.messages).collect();
+                let _ = take.answer.send(taken);
             }
             Command::Depth(queue, answer) => {
                 let depth = messages::count(&self.state().db, &queue);

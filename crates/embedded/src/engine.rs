@@ -227,12 +227,10 @@ impl Engine {
                 let leased = self.queues.leased_count(&queue);
                 let _ = answer.send(depth.saturating_sub(leased));
             }
-            Command::Take(queue, answer) => {
-                if let Err(error) = self.refill_one(&queue) {
-                    self.record_read_error(&error);
-                }
-                // If the receiver is gone, dropping the message requeues it.
-                let _ = answer.send(self.queues.lease_one(&queue, &self.shared));
+            // If the receiver is gone, dropping the messages requeues them.
+            Command::Take(take) => {
+                let taken = self.take(&take.queue, take.messages, take.bytes);
+                let _ = take.answer.send(taken);
             }
             // Answered without the engine.
             Command::Census(_) => {}

@@ -22,6 +22,14 @@ pub enum OpenError {
     /// Another program wrote the file.
     #[error("{0} is a SQLite file of another program: set WAHOOK_DATA to another file")]
     Foreign(PathBuf),
+    /// The file is the spool of a producer.
+    #[error(
+        "{0} is the spool of a wahook-producer (PRODUCER_SPOOL): set WAHOOK_DATA to another file"
+    )]
+    Spool(PathBuf),
+    /// The file is a data file, not a spool.
+    #[error("{0} is the data file of a wahook (WAHOOK_DATA), not a spool")]
+    NoSpool(PathBuf),
     /// The file holds events for a webhook, but no webhook is configured.
     #[error(
         "{path} holds {events} undelivered events for {urls}, but neither WEBHOOK_URL nor \

@@ -3,9 +3,29 @@
 use rusqlite::Connection;
 
 /// `application_id` of a data file: `WAHK`.
-pub(crate) const APPLICATION_ID: i64 = 0x5741_484B;
+const DATA_ID: i64 = 0x5741_484B;
+/// `application_id` of a spool: `WASP`.
+const SPOOL_ID: i64 = 0x5741_5350;
 /// Tables of every version of the schema.
 const TABLES: [&str; 3] = ["messages", "waiting", "webhooklogs"];
+
+/// Purpose of a file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Purpose {
+    /// Data file of `wahook`.
+    Data,
+    /// Spool of a `wahook-producer`.
+    Spool,
+}
+
+impl Purpose {
+    const fn application_id(self) -> i64 {
+        match self {
+            Self::Data => DATA_ID,
+            Self::Spool => SPOOL_ID,
+        }
+    }
+}
 
 /// Origin of a SQLite file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -13,8 +33,8 @@ pub(crate) enum Identity {
     /// No tables yet.
     New,
     /// Written by wahook, and marked.
-    Marked,
-    /// Written by an earlier wahook, without a mark.
+    Marked(Purpose),
+    /// Data file of an earlier wahook, without a mark.
     Unmarked,
     /// Written by another program.
     Foreign,
@@ -24,10 +44,10 @@ pub(crate) enum Identity {
 pub(crate) fn of(db: &Connection) -> rusqlite::Result<Identity> {
     let id: i64 = db.query_row("PRAGMA application_id", [], |row| row.get(0))?;
     if id != 0 {
-        return Ok(if id == APPLICATION_ID {
-            Identity::Marked
-        } else {
-            Identity::Foreign
+        return Ok(match id {
+            DATA_ID => Identity::Marked(Purpose::Data),
+            SPOOL_ID => Identity::Marked(Purpose::Spool),
+            _ => Identity::Foreign,
         });
     }
     let mut statement = db.prepare("SELECT name FROM sqlite_schema")?;
@@ -44,9 +64,21 @@ pub(crate) fn of(db: &Connection) -> rusqlite::Result<Identity> {
     })
 }
 
+impl Identity {
+    /// Returns the purpose of an existing file of wahook.
+    pub(crate) fn purpose(self) -> Option<Purpose> {
+        match self {
+            Self::Marked(purpose) => Some(purpose),
+            Self::Unmarked => Some(Purpose::Data),
+            Self::New | Self::Foreign => None,
+        }
+    }
+}
+
 /// Marks the file.
-pub(crate) fn mark(db: &Connection) -> rusqlite::Result<()> {
-    db.execute_batch(&format!("PRAGMA application_id = {APPLICATION_ID}"))
+pub(crate) fn mark(db: &Connection, purpose: Purpose) -> rusqlite::Result<()> {
+    let id = purpose.application_id();
+    db.execute_batch(&format!("PRAGMA application_id = {id}"))
 }
 
 #[cfg(test)]
@@ -74,7 +106,9 @@ mod tests {
         }
         let db = Connection::open_in_memory().unwrap();
         db.execute_batch(SCHEMA).unwrap();
-        mark(&db).unwrap();
-        assert_eq!(of(&db).unwrap(), Identity::Marked);
+        for purpose in [Purpose::Data, Purpose::Spool] {
+            mark(&db, purpose).unwrap();
+            assert_eq!(of(&db).unwrap(), Identity::Marked(purpose));
+        }
     }
 }

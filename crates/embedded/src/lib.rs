@@ -8,6 +8,7 @@
 //! Messages in delivery are leased in memory only. After a crash all messages in the file
 //! are delivered again, marked as redelivered.
 
+mod backlog;
 mod batch;
 mod census;
 mod check;
@@ -39,8 +40,10 @@ mod retention;
 mod schema;
 mod store;
 
+pub use backlog::Backlog;
 pub use check::{Depth, check, compact};
 pub use contents::{Amounts, Contents, FoundMessage, LogRecord, MessageTable, Position};
+pub use damage::is_damage;
 pub use dead_letters::open_dead_letters;
 pub use depths::{DepthReader, Depths};
 pub use destination::Destination;

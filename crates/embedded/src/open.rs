@@ -10,7 +10,7 @@ use crate::{
     error::OpenError,
     file_lock::FileLock,
     files,
-    identity::{self, Identity},
+    identity::{self, Identity, Purpose},
     migration,
     schema::{ADDITIONS, OLDEST_LOG_VERSION, VERSION},
 };
@@ -40,6 +40,17 @@ struct Connected {
     identity: Identity,
 }
 
+impl Connected {
+    /// Refuses a file of another purpose. An empty file can have any.
+    fn used_as(self, purpose: Purpose, path: &Path) -> Result<Self, OpenError> {
+        match (self.identity.purpose(), purpose) {
+            (Some(Purpose::Spool), Purpose::Data) => Err(OpenError::Spool(path.to_owned())),
+            (Some(Purpose::Data), Purpose::Spool) => Err(OpenError::NoSpool(path.to_owned())),
+            _ => Ok(self),
+        }
+    }
+}
+
 /// Open database with its lock. The operating system releases the lock when the process
 /// ends.
 pub(crate) struct Opened {
@@ -47,20 +58,27 @@ pub(crate) struct Opened {
     pub(crate) lock: FileLock,
 }
 
-/// Locks and opens the file; creates it if it does not exist, and migrates an older one.
-/// Afterwards other users can't open it. A file of another program or user is unchanged.
+/// Locks and opens a data file; creates it if it does not exist, and migrates an older one.
+/// Afterwards other users can't open it. A file of another program, user or purpose is
+/// unchanged.
 pub(crate) fn open(path: &Path) -> Result<Opened, OpenError> {
+    open_as(Purpose::Data, path)
+}
+
+/// Opens the file as [`open`], for this purpose.
+pub(crate) fn open_as(purpose: Purpose, path: &Path) -> Result<Opened, OpenError> {
     files::check_owner(path)?;
     let lock = FileLock::acquire(path)?;
     files::create(path)?;
-    let connected = connect(path, OpenFlags::default())?;
+    let connected = connect(path, OpenFlags::default())?.used_as(purpose, path)?;
     files::tighten(path)?;
-    let db = prepare(connected).map_err(|error| OpenError::Database(path.to_owned(), error))?;
+    let prepared = prepare(connected, purpose);
+    let db = prepared.map_err(|error| OpenError::Database(path.to_owned(), error))?;
     Ok(Opened { db, lock })
 }
 
 /// Creates or migrates the tables, and marks the file.
-fn prepare(connected: Connected) -> rusqlite::Result<Connection> {
+fn prepare(connected: Connected, purpose: Purpose) -> rusqlite::Result<Connection> {
     let mut db = connected.db;
     if connected.identity == Identity::New {
         // Before the first table, or it has no effect.
@@ -79,8 +97,8 @@ fn prepare(connected: Connected) -> rusqlite::Result<Connection> {
             "clock was set back while stopped, due times adjusted"
         );
     }
-    if connected.identity != Identity::Marked {
-        identity::mark(&db)?;
+    if connected.identity != Identity::Marked(purpose) {
+        identity::mark(&db, purpose)?;
     }
     Ok(db)
 }
@@ -92,7 +110,8 @@ pub(crate) fn open_shared(path: &Path) -> Result<Connection, OpenError> {
         return Err(OpenError::Missing(path.to_owned()));
     }
     files::check_owner_or_root(path)?;
-    let Connected { db, version, .. } = connect(path, OpenFlags::default())?;
+    let connected = connect(path, OpenFlags::default())?;
+    let Connected { db, version, .. } = connected.used_as(Purpose::Data, path)?;
     if version < VERSION {
         drop(db);
         return Ok(open(path)?.db);
@@ -104,13 +123,27 @@ pub(crate) fn open_shared(path: &Path) -> Result<Connection, OpenError> {
     Ok(db)
 }
 
-/// Opens the file read-only and without the lock, next to other processes, for its log.
+/// Opens a data file read-only and without the lock, next to other processes, for its log.
 pub(crate) fn open_read_only(path: &Path) -> Result<Connection, OpenError> {
+    read(connect_read_only(path)?.used_as(Purpose::Data, path)?, path)
+}
+
+/// Opens a file of any purpose as [`open_read_only`].
+pub(crate) fn open_any_read_only(path: &Path) -> Result<Connection, OpenError> {
+    read(connect_read_only(path)?, path)
+}
+
+fn connect_read_only(path: &Path) -> Result<Connected, OpenError> {
     if !path.exists() {
         return Err(OpenError::Missing(path.to_owned()));
     }
     let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-    let Connected { db, version, .. } = connect(path, flags)?;
+    connect(path, flags)
+}
+
+/// Returns the connection, unless its file is too old to be read.
+fn read(connected: Connected, path: &Path) -> Result<Connection, OpenError> {
+    let Connected { db, version, .. } = connected;
     if version < OLDEST_LOG_VERSION {
         let (path, found) = (path.to_owned(), version);
         return Err(OpenError::Version { path, found });

@@ -167,15 +167,21 @@ impl Queues {
         }
     }
 
-    /// Leases one message of a queue without a subscription.
-    pub(crate) fn lease_one(&mut self, name: &str, shared: &SharedQueue) -> Option<Delivered> {
+    /// Leases one message of a queue without a subscription; returns it with the size of its
+    /// body.
+    pub(crate) fn lease_one(
+        &mut self,
+        name: &str,
+        shared: &SharedQueue,
+    ) -> Option<(usize, Delivered)> {
         let ready = self.by_name.get_mut(name)?.pop()?;
+        let size = ready.message.payload.len();
         let leased = Leased {
             queue: name.to_owned(),
             subscriber: None,
         };
         self.leased.insert(ready.seq, leased);
-        Some(ready.delivered(shared))
+        Some((size, ready.delivered(shared)))
     }
 
     /// Returns the number of leased messages of a queue.

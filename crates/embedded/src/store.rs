@@ -12,16 +12,19 @@ use std::{
 
 use tokio::sync::watch;
 use wahook_queue::{
-    Broker, LinkState, LocalQueue, PublishError,
+    Broker, LinkState, LocalQueue, PublishError, Topology,
     local::{Command, SharedQueue},
+    topology::SPOOL_QUEUE,
 };
 
 use crate::{
+    backlog::Backlog,
     census,
     destination::{self, Destination},
     engine::Engine,
     error::OpenError,
     file_lock::FileLock,
+    identity::Purpose,
     log::EmbeddedLog,
     open::{self, Opened},
     request::Request,
@@ -67,6 +70,19 @@ impl Store {
         Self::start(path, opened)
     }
 
+    /// Opens the spool of a producer as [`Self::open`], and returns its backlog.
+    ///
+    /// # Errors
+    /// As [`Self::open`].
+    pub fn open_spool(path: &Path) -> Result<(Self, Backlog), OpenError> {
+        let opened = open::open_as(Purpose::Spool, path)?;
+        let backlog = Backlog::read(&opened.db, SPOOL_QUEUE);
+        let backlog = backlog.map_err(|error| OpenError::Database(path.to_owned(), error))?;
+        let store = Self::start(path, opened)?;
+        store.queue.submit(Command::Declare(Topology::spool()));
+        Ok((store, backlog))
+    }
+
     fn start(path: &Path, opened: Opened) -> Result<Self, OpenError> {
         let (requests, receiver) = mpsc::channel();
         let (link_sender, link) = watch::channel(LinkState::default());
@@ -95,7 +111,13 @@ impl Store {
     /// Returns the queue, for producer and consumer.
     #[must_use]
     pub fn broker(&self) -> Broker {
-        Broker::Local(Arc::clone(&self.queue))
+        Broker::Local(self.queue())
+    }
+
+    /// Returns the queue, for commands of its own interface.
+    #[must_use]
+    pub fn queue(&self) -> SharedQueue {
+        Arc::clone(&self.queue)
     }
 
     /// Returns the delivery log.
@@ -141,3 +163,6 @@ impl LocalQueue for EmbeddedQueue {
         self.link.clone()
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -10,7 +10,7 @@ use wahook_domain::{
     Rejection, Validation, ingest, json,
 };
 use wahook_failpoint::{self as failpoint, Failpoint};
-use wahook_queue::{PublishError, Publisher};
+use wahook_queue::PublishError;
 use wahook_runtime::{clock, guard::Guard};
 
 use crate::{
@@ -19,8 +19,9 @@ use crate::{
     duplicates::{Decision, Duplicates},
     limits::LARGEST_EVENT,
     metrics::ProducerMetrics,
+    outlet::{NotAccepted, Outlet},
     problem::Problem,
-    router::{EventRouter, RouteOutcome},
+    router::RouteOutcome,
     sources::Sources,
     token::Tokens,
 };
@@ -41,8 +42,7 @@ pub(crate) struct EventService {
     pub(crate) max_body_bytes: usize,
     /// Treatment of events that differ from the documented ones.
     pub(crate) validation: Validation,
-    pub(crate) publisher: Publisher,
-    pub(crate) router: EventRouter,
+    pub(crate) outlet: Outlet,
     pub(crate) metrics: ProducerMetrics,
     /// Permits for requests in flight.
     pub(crate) permits: Semaphore,
@@ -86,7 +86,7 @@ enum Published {
 impl From<RouteOutcome> for Published {
     fn from(routed: RouteOutcome) -> Self {
         match routed {
-            RouteOutcome::Queued => Self::Queued,
+            RouteOutcome::Queued | RouteOutcome::Spooled => Self::Queued,
             RouteOutcome::Unwanted => Self::Unwanted,
         }
     }
@@ -218,14 +218,14 @@ impl EventService {
         &self,
         event: &QueuedEvent,
         content: ContentHash,
-    ) -> Result<Published, PublishError> {
+    ) -> Result<Published, NotAccepted> {
         let decision = timeout(CONFIRM_LIMIT, self.duplicates.begin(&event.id, content)).await;
         match decision.map_err(|_| PublishError::TimedOut)? {
             Decision::Duplicate => Ok(Published::Duplicate),
             Decision::Conflict => Ok(Published::Conflict),
             Decision::Publish(guard) => {
                 let routed = self.publish(event).await?;
-                if routed == RouteOutcome::Queued {
+                if routed != RouteOutcome::Unwanted {
                     guard.confirmed();
                 }
                 Ok(routed.into())
@@ -233,14 +233,17 @@ impl EventService {
         }
     }
 
-    async fn publish(&self, event: &QueuedEvent) -> Result<RouteOutcome, PublishError> {
+    async fn publish(&self, event: &QueuedEvent) -> Result<RouteOutcome, NotAccepted> {
         let timer = self.metrics.publish_confirm_seconds.start_timer();
-        let published = self.router.publish(&self.publisher, event).await;
+        let published = self.outlet.publish(event).await;
         if published.is_ok() {
             failpoint::pass(Failpoint::Confirmed);
-            timer.observe_duration();
-        } else {
-            timer.stop_and_discard();
+        }
+        match published {
+            Ok(RouteOutcome::Queued | RouteOutcome::Unwanted) => timer.observe_duration(),
+            Ok(RouteOutcome::Spooled) | Err(_) => {
+                timer.stop_and_discard();
+            }
         }
         published
     }

@@ -13,14 +13,19 @@ mod media_type;
 pub mod metrics;
 mod openapi;
 mod operators;
+mod outlet;
 mod problem;
 mod recent;
 mod router;
 mod settings;
 mod sources;
+mod spool;
 mod token;
 
-pub use settings::{EventServiceSettings, PROGRAM_SETTINGS, ProducerSettings, SETTINGS};
+pub use settings::{
+    EventServiceSettings, PROGRAM_SETTINGS, ProducerSettings, SETTINGS, SPOOL_SETTINGS,
+    SpoolSettings,
+};
 pub use sources::{SourceSettings, SourcesFile};
 pub use token::{InvalidTokens, Tokens};
 
@@ -43,9 +48,11 @@ use event_service::EventService;
 use events::MAX_IN_FLIGHT;
 use metrics::ProducerMetrics;
 use operators::Operators;
+use outlet::Outlet;
 use router::EventRouter;
 use settings::PRODUCER_ALLOWED_HOSTS;
 use sources::Sources;
+use spool::OpenSpool;
 
 /// Time limit for the confirm of a publish; after it the answer is 503.
 const CONFIRM_LIMIT: Duration = Duration::from_secs(5);
@@ -55,9 +62,14 @@ const CLOSE_LIMIT: Duration = Duration::from_secs(2);
 /// Runs until `shutdown`, then answers the requests in flight and returns.
 ///
 /// # Errors
-/// When the address cannot be bound.
+/// When the address cannot be bound, or the spool cannot be used.
 pub async fn run(settings: ProducerSettings, shutdown: Shutdown) -> anyhow::Result<()> {
-    run_over(settings.broker.into(), settings.events, shutdown).await
+    let broker = settings.broker.into();
+    let spool = match settings.spool {
+        Some(spool) => Some(OpenSpool::open(spool).await?),
+        None => None,
+    };
+    run_with(broker, spool, settings.events, shutdown).await
 }
 
 /// Runs the producer over any queue.
@@ -69,6 +81,15 @@ pub async fn run_over(
     settings: EventServiceSettings,
     shutdown: Shutdown,
 ) -> anyhow::Result<()> {
+    run_with(broker, None, settings, shutdown).await
+}
+
+async fn run_with(
+    broker: Broker,
+    spool: Option<OpenSpool>,
+    settings: EventServiceSettings,
+    shutdown: Shutdown,
+) -> anyhow::Result<()> {
     let listener = settings.listen.bind().await?;
     let registry = Registry::new();
     let metrics = ProducerMetrics::new(&registry).context("metrics")?;
@@ -77,11 +98,21 @@ pub async fn run_over(
     let readiness = Readiness::new();
     let (publisher, task) =
         Publisher::start(broker, "wahook-producer", Topology::events(), CONFIRM_LIMIT);
-    let link = Link::publishing(readiness.check("broker"), metrics.broker.clone());
+    let router = Arc::new(EventRouter::default());
+    let check = readiness.check("broker");
+    let (link, spool) = match spool {
+        None => (Link::publishing(check, metrics.broker.clone()), None),
+        Some(spool) => {
+            let running = spool.run(&publisher, &router, &registry, check)?;
+            (Link::measuring(metrics.broker.clone()), Some(running))
+        }
+    };
     tokio::spawn(link.watch(publisher.link()));
+    let stored = spool.as_ref().map(|running| Arc::clone(&running.spool));
+    let outlet = Outlet::new(publisher, router, stored);
     let operators = Operators::bind(&settings, registry, readiness.clone()).await?;
     let file = settings.sources.file.clone();
-    let (router, sources) = router_and_sources(settings, publisher, metrics);
+    let (router, sources) = routes(settings, outlet, metrics);
     let router = router.merge(operators.public.clone());
     let router = ops::refuse_the_rest(
         router,
@@ -100,6 +131,9 @@ pub async fn run_over(
         () = sources::apply_on_hangup(file, sources) => {}
     }
     refusals.flush();
+    if let Some(spool) = spool {
+        spool.close(CLOSE_LIMIT).await?;
+    }
     task.close(CLOSE_LIMIT).await;
     Ok(())
 }
@@ -111,13 +145,14 @@ pub fn router(
     publisher: Publisher,
     metrics: ProducerMetrics,
 ) -> Router {
-    router_and_sources(settings, publisher, metrics).0
+    let outlet = Outlet::new(publisher, Arc::default(), None);
+    routes(settings, outlet, metrics).0
 }
 
 /// Creates the router, and returns the sources too, so that they can be replaced.
-fn router_and_sources(
+fn routes(
     settings: EventServiceSettings,
-    publisher: Publisher,
+    outlet: Outlet,
     metrics: ProducerMetrics,
 ) -> (Router, Arc<Sources>) {
     let sources = Arc::new(settings.sources.sources);
@@ -126,8 +161,7 @@ fn router_and_sources(
         tokens: settings.tokens,
         max_body_bytes: settings.max_body_bytes,
         validation: settings.validation,
-        publisher,
-        router: EventRouter::default(),
+        outlet,
         metrics,
         permits: Semaphore::new(MAX_IN_FLIGHT),
         budget: Budget::new(settings.memory_budget_bytes),

@@ -12,7 +12,8 @@ const CONFIRM_SECONDS: &[f64] = &[
 families! {
     /// Families of the producer.
     ProducerFamilies {
-        /// Events answered 202 and confirmed by the broker for at least one endpoint.
+        /// Events answered 202 and confirmed by the broker for at least one endpoint, or stored
+        /// in the spool.
         events_accepted: IntCounter = "wahook_events_accepted_total";
         /// Events answered 202 that match no endpoint and are not delivered.
         events_unwanted: IntCounter = "wahook_events_unwanted_total";
@@ -42,7 +43,7 @@ families! {
 /// Series of the producer. Clones share the counts.
 #[derive(Debug, Clone)]
 pub struct ProducerMetrics {
-    /// Events answered 202, for at least one endpoint.
+    /// Events answered 202, for at least one endpoint or in the spool.
     pub events_accepted: IntCounter,
     /// Events answered 202 that match no endpoint.
     pub events_unwanted: IntCounter,
@@ -99,6 +100,10 @@ pub enum RefusalReason {
     ConfirmLost,
     /// No queue is bound for the event.
     Unroutable,
+    /// The broker takes no events, and the spool is full.
+    SpoolFull,
+    /// The broker takes no events, and the spool can't be written.
+    SpoolUnusable,
     /// Too much work is in flight.
     Busy,
     /// The program is stopping.
@@ -158,13 +163,15 @@ impl RefusalReason {
     ];
 
     /// Reasons of this service or its broker.
-    const OF_SERVICE: [Self; 8] = [
+    const OF_SERVICE: [Self; 10] = [
         Self::BrokerUnavailable,
         Self::BrokerBlocked,
         Self::BrokerRefused,
         Self::ConfirmTimeout,
         Self::ConfirmLost,
         Self::Unroutable,
+        Self::SpoolFull,
+        Self::SpoolUnusable,
         Self::Busy,
         Self::Stopping,
     ];
@@ -193,6 +200,8 @@ impl RefusalReason {
             Self::ConfirmTimeout => "confirm_timeout",
             Self::ConfirmLost => "confirm_lost",
             Self::Unroutable => "unroutable",
+            Self::SpoolFull => "spool_full",
+            Self::SpoolUnusable => "spool_unusable",
             Self::Busy => "busy",
             Self::Stopping => "stopping",
         }

@@ -17,6 +17,7 @@ use crate::{
     budget::{Exhausted, NoRoom},
     media_type::NDJSON,
     metrics::RefusalReason,
+    outlet::NotAccepted,
     sources::Denied,
 };
 
@@ -153,9 +154,33 @@ impl Problem {
         }
     }
 
-    /// The broker has not confirmed the event.
+    /// Neither the broker nor the spool has the event.
     #[must_use]
-    pub(crate) fn not_published(error: PublishError, id: EventId) -> Self {
+    pub(crate) fn not_published(error: NotAccepted, id: EventId) -> Self {
+        let problem = match error {
+            NotAccepted::Broker(error) => Self::not_confirmed(error),
+            NotAccepted::SpoolFull => Self::unavailable(
+                "spool-full",
+                "the broker takes no events now, and the spool is full (PRODUCER_SPOOL_MAX_BYTES)",
+                RefusalReason::SpoolFull,
+                10,
+            ),
+            NotAccepted::SpoolUnusable => Self::unavailable(
+                "spool-unusable",
+                "the broker takes no events now, and the spool can't be written; /readyz has the reason. \
+                 Repeat with this id, so that a duplicate is detected",
+                RefusalReason::SpoolUnusable,
+                10,
+            ),
+        };
+        Self {
+            id: Some(id),
+            ..problem
+        }
+    }
+
+    /// The broker has not confirmed the event.
+    fn not_confirmed(error: PublishError) -> Self {
         let (name, detail, reason, seconds) = match error {
             PublishError::Disconnected => (
                 "broker-unavailable",
@@ -200,10 +225,7 @@ impl Problem {
                 1,
             ),
         };
-        Self {
-            id: Some(id),
-            ..Self::unavailable(name, detail, reason, seconds)
-        }
+        Self::unavailable(name, detail, reason, seconds)
     }
 
     fn unavailable(

@@ -21,6 +21,9 @@ pub(crate) enum RouteOutcome {
     Queued,
     /// No endpoint wants events of this name.
     Unwanted,
+    /// The spool has the event, durably. The broker decides later which endpoints
+    /// want it.
+    Spooled,
 }
 
 /// Publishes events and remembers the names that no endpoint wants.
@@ -44,10 +47,19 @@ impl EventRouter {
             return Ok(RouteOutcome::Unwanted);
         }
         match publisher.publish(Outgoing::event(event)).await {
-            Ok(()) => return Ok(RouteOutcome::Queued),
-            Err(PublishError::Unroutable) => {}
-            Err(other) => return Err(other),
+            Ok(()) => Ok(RouteOutcome::Queued),
+            Err(PublishError::Unroutable) => self.resolve_unroutable(publisher, event).await,
+            Err(other) => Err(other),
         }
+    }
+
+    /// Decides about an event that the broker has returned: it is unwanted, or is
+    /// published again.
+    pub(crate) async fn resolve_unroutable(
+        &self,
+        publisher: &Publisher,
+        event: &QueuedEvent,
+    ) -> Result<RouteOutcome, PublishError> {
         if self.query_unwanted(publisher, event).await? {
             return Ok(RouteOutcome::Unwanted);
         }
@@ -57,7 +69,8 @@ impl EventRouter {
         Ok(RouteOutcome::Queued)
     }
 
-    async fn query_unwanted(
+    /// Queries the broker whether no endpoint wants events of this name.
+    pub(crate) async fn query_unwanted(
         &self,
         publisher: &Publisher,
         event: &QueuedEvent,

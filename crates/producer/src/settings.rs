@@ -20,11 +20,16 @@ use crate::{
     token::Tokens,
 };
 
+mod spool;
+
+pub use spool::{SPOOL_SETTINGS, SpoolSettings};
+
 /// Copies of an event in memory at most: as received, as parsed, and twice as published.
 const COPIES: usize = 4;
 
 /// Settings of `wahook-producer`.
-pub const PROGRAM_SETTINGS: &[&[Setting]] = &[&[AMQP_URL], SETTINGS, program::SETTINGS];
+pub const PROGRAM_SETTINGS: &[&[Setting]] =
+    &[&[AMQP_URL], SETTINGS, SPOOL_SETTINGS, program::SETTINGS];
 
 /// Settings for accepting events.
 pub const SETTINGS: &[Setting] = &[
@@ -151,6 +156,8 @@ pub struct ProducerSettings {
     pub broker: BrokerUri,
     /// Settings that do not depend on the queue.
     pub events: EventServiceSettings,
+    /// `PRODUCER_SPOOL`
+    pub spool: Option<SpoolSettings>,
 }
 
 /// Settings for accepting events.
@@ -181,9 +188,11 @@ impl ProducerSettings {
     pub fn read(settings: &mut Settings) -> Option<Self> {
         let broker = settings.value(&AMQP_URL);
         let events = EventServiceSettings::read(settings);
+        let spool = SpoolSettings::read(settings);
         Some(Self {
             broker: broker?,
             events: events?,
+            spool,
         })
     }
 

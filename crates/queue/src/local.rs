@@ -52,8 +52,8 @@ pub enum Command {
     Subscribe(Subscriber),
     /// Stops delivery to a subscriber and drops its sender.
     Cancel(SubscriberId),
-    /// Delivers one message, if the queue has one.
-    Take(String, oneshot::Sender<Option<Delivered>>),
+    /// Delivers the next messages of a queue, without a subscription.
+    Take(Take),
     /// Counts the undelivered messages of a queue.
     Depth(String, oneshot::Sender<u32>),
     /// Counts the subscribers of a queue.
@@ -65,6 +65,18 @@ pub enum Command {
     /// Moves messages of a queue that no process serves. The answer is their
     /// number, 0 after the last one.
     Reassign(Reassignment, oneshot::Sender<Result<u32, PublishError>>),
+}
+
+/// Request for the next messages of a queue.
+pub struct Take {
+    /// Name of the queue.
+    pub queue: String,
+    /// Limit of the messages.
+    pub messages: usize,
+    /// Bytes of bodies after which no further message is added.
+    pub bytes: usize,
+    /// Receives the messages, in their order; none if the queue is empty.
+    pub answer: oneshot::Sender<Vec<Delivered>>,
 }
 
 /// Identifies a subscriber within this process.
@@ -192,11 +204,27 @@ pub(crate) async fn publish(queue: &SharedQueue, message: Outgoing) -> Result<()
     confirmed.await.unwrap_or(Err(PublishError::Disconnected))
 }
 
+/// Takes the next messages of a queue, at most `messages`, and none after `bytes`
+/// of bodies. Returns none if the queue is empty or the store is closed.
+pub async fn take_batch(
+    queue: &SharedQueue,
+    name: &str,
+    messages: usize,
+    bytes: usize,
+) -> Vec<Delivered> {
+    let (answer, taken) = oneshot::channel();
+    queue.submit(Command::Take(Take {
+        queue: name.to_owned(),
+        messages,
+        bytes,
+        answer,
+    }));
+    taken.await.unwrap_or_default()
+}
+
 /// Takes one message of a queue; `None` if there is none or the store is closed.
 pub(crate) async fn take(queue: &SharedQueue, name: &str) -> Option<Delivered> {
-    let (sender, taken) = oneshot::channel();
-    queue.submit(Command::Take(name.to_owned(), sender));
-    taken.await.unwrap_or_default()
+    take_batch(queue, name, 1, 0).await.pop()
 }
 
 /// Counts the undelivered messages of a queue.

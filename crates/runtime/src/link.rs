@@ -11,7 +11,7 @@ use crate::{
 /// Reports the state of one supervised connection.
 #[derive(Debug)]
 pub struct Link {
-    check: CheckHandle,
+    check: Option<CheckHandle>,
     metrics: ConnectionMetrics,
     alarms: Option<BrokerMetrics>,
 }
@@ -21,7 +21,7 @@ impl Link {
     #[must_use]
     pub fn consuming(check: CheckHandle, metrics: ConnectionMetrics) -> Self {
         Self {
-            check,
+            check: Some(check),
             metrics,
             alarms: None,
         }
@@ -31,7 +31,16 @@ impl Link {
     #[must_use]
     pub fn publishing(check: CheckHandle, broker: BrokerMetrics) -> Self {
         Self {
-            check,
+            check: Some(check),
+            ..Self::measuring(broker)
+        }
+    }
+
+    /// Creates the link of a publishing connection without which the program can work.
+    #[must_use]
+    pub fn measuring(broker: BrokerMetrics) -> Self {
+        Self {
+            check: None,
             metrics: broker.publish.clone(),
             alarms: Some(broker),
         }
@@ -52,17 +61,29 @@ impl Link {
         if let Some(alarms) = &self.alarms {
             alarms.set_blocked(state.blocked.is_some());
         }
-        match (state.up, &state.blocked) {
-            (true, None) => self.check.set_ok(),
-            (true, Some(reason)) => {
-                self.check
-                    .set_failed(format!("the broker blocks publishers: {reason}"));
-            }
-            (false, _) => {
-                let error = state.last_error.as_deref();
-                self.check.set_failed(error.unwrap_or("connecting"));
-            }
+        let Some(check) = &self.check else {
+            return;
+        };
+        match obstacle(state) {
+            None => check.set_ok(),
+            Some(reason) => check.set_failed(reason),
         }
+    }
+}
+
+/// Returns the reason for which nothing can be published now, if there is one.
+#[must_use]
+pub fn obstacle(state: &LinkState) -> Option<String> {
+    match (state.up, &state.blocked) {
+        (true, None) => None,
+        (true, Some(reason)) => Some(format!("the broker blocks publishers: {reason}")),
+        (false, _) => Some(
+            state
+                .last_error
+                .as_deref()
+                .unwrap_or("connecting")
+                .to_owned(),
+        ),
     }
 }
 

@@ -6,7 +6,7 @@ use std::{convert::Infallible, fmt, path::PathBuf, str::FromStr};
 use uuid::Uuid;
 use wahook_consumer::{DeliverySettings, WEBHOOK_ENDPOINTS, WEBHOOK_URL};
 use wahook_embedded::Destination;
-use wahook_producer::EventServiceSettings;
+use wahook_producer::{EventServiceSettings, SpoolSettings};
 use wahook_receiver::{RECEIVER_ADDRESS, ReceiverSettings};
 use wahook_runtime::{
     Setting, Settings, program,
@@ -91,6 +91,7 @@ impl StandaloneSettings {
             settings.is_given(setting);
         }
         let receiver = (!has_webhook(settings)).then(|| Self::read_receiver(settings));
+        SpoolSettings::refuse(settings);
         let intake = EventServiceSettings::read(settings);
         let delivery = DeliverySettings::read(settings);
         Some(Self {
@@ -185,6 +186,13 @@ mod tests {
         assert!(settings.receiver.unwrap().keys.is_some());
         let other = read(&[("WEBHOOK_URL", "https://example.com/hook")]).unwrap();
         assert!(other.receiver.is_none());
+    }
+
+    #[test]
+    fn spool_of_a_producer_is_refused() {
+        let refused = read(&[("PRODUCER_SPOOL", "spool.db")]).unwrap_err();
+        assert!(refused.contains("PRODUCER_SPOOL"), "{refused}");
+        assert!(refused.contains("data file"), "{refused}");
     }
 
     #[test]

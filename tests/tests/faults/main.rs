@@ -4,6 +4,7 @@
 mod forgotten;
 mod late_answers;
 mod oracle;
+mod spool;
 
 use std::time::Duration;
 

@@ -11,12 +11,15 @@ mod hostile;
 mod log_edge;
 mod log_readers;
 mod openapi;
+mod outage;
 mod poison;
 mod reconcile;
 mod redrive;
 mod refusals;
 mod retries;
 mod settings;
+mod spool;
+mod spool_limits;
 mod stops;
 mod verifiers;
 
@@ -48,6 +51,8 @@ fn all_tests() -> Tests {
     log_readers::add(&mut tests);
     stops::add(&mut tests);
     settings::add(&mut tests);
+    spool::add(&mut tests);
+    spool_limits::add(&mut tests);
     health::add(&mut tests);
     tests
 }

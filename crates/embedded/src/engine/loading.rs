@@ -1,7 +1,7 @@
 //! Messages that are loaded from the file into the queues in memory.
 
 use wahook_domain::UnixMillis;
-use wahook_queue::DeathReason;
+use wahook_queue::{DeathReason, local::Delivered};
 use wahook_runtime::clock;
 
 use super::Engine;
@@ -22,17 +22,35 @@ impl Engine {
         refilled
     }
 
-    pub(super) fn refill_one(&mut self, queue: &str) -> rusqlite::Result<()> {
-        // A loaded message may have been dead-lettered, so continue until one is ready.
+    /// Leases the next messages of a queue without a subscription, at most `most`, and none
+    /// after `bytes` of bodies.
+    pub(super) fn take(&mut self, queue: &str, most: usize, bytes: usize) -> Vec<Delivered> {
+        let (mut taken, mut taken_bytes) = (Vec::new(), 0);
+        while taken.len() < most && (taken.is_empty() || taken_bytes < bytes) {
+            if let Err(error) = self.refill_empty(queue, most - taken.len()) {
+                self.record_read_error(&error);
+            }
+            let Some((size, next)) = self.queues.lease_one(queue, &self.shared) else {
+                break;
+            };
+            taken_bytes += size;
+            taken.push(next);
+        }
+        taken
+    }
+
+    /// Loads messages for a queue that has none ready.
+    fn refill_empty(&mut self, queue: &str, max: usize) -> rusqlite::Result<()> {
+        // Loaded messages may have been dead-lettered, so continue until one is ready.
         while let Some(cursor) = self.queues.refill_cursor(queue) {
-            self.load(queue, cursor, 1, clock::now())?;
+            self.load(queue, cursor, max.min(READ_BATCH), clock::now())?;
         }
         Ok(())
     }
 
     /// Loads the next messages of a queue. A message from before this process may have been
-    /// delivered then, and may have caused the crash. Its delivery is therefore counted
-    /// durably before it is delivered again.
+    /// delivered then, and may have caused the crash. If its queue limits deliveries, its
+    /// delivery is counted durably before it is delivered again.
     fn load(
         &mut self,
         queue: &str,
@@ -44,7 +62,11 @@ impl Engine {
         let last_seq_at_open = self.last_seq_at_open;
         let may_have_been_delivered = |seq| seq <= last_seq_at_open;
         let mut dead_lettered = Vec::new();
-        if found.iter().any(|row| may_have_been_delivered(row.seq)) {
+        let is_limited = self
+            .topology
+            .rules(queue)
+            .is_some_and(|rules| rules.delivery_limit.is_some());
+        if is_limited && found.iter().any(|row| may_have_been_delivered(row.seq)) {
             let (dead_letters, next_seq) = self.transaction(|engine| {
                 let mut writer = engine.batch_writer(now);
                 let mut dead_letters = Vec::new();

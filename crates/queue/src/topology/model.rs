@@ -5,7 +5,8 @@ use wahook_domain::{EndpointName, EventName, EventPattern, KnownEvent, WaitStep}
 use super::{
     names::{
         DEAD_QUEUE, ENDPOINTS_QUEUE, EVENTS_EXCHANGE, FILTERS_EXCHANGE, KNOWN_EXCHANGE,
-        RESULTS_QUEUE, UNWANTED, filter_exchange, wait_queue, work_queue,
+        RESULTS_QUEUE, SPOOL_QUEUE, SPOOL_REJECTED, UNWANTED, filter_exchange, wait_queue,
+        work_queue,
     },
     routing::{binding_key, routing_key},
 };
@@ -126,6 +127,22 @@ impl Topology {
         topology.queues.push(Queue {
             name: ENDPOINTS_QUEUE.to_owned(),
             arguments: vec![("x-delivery-limit", Argument::Number(NO_DELIVERY_LIMIT))],
+        });
+        topology
+    }
+
+    /// Topology of a producer's spool, for a store within the process. Without a
+    /// delivery limit, because its messages are taken until they are forwarded.
+    #[must_use]
+    pub fn spool() -> Self {
+        let mut topology = Self::default();
+        topology.queues.push(Queue {
+            name: SPOOL_QUEUE.to_owned(),
+            arguments: dead_letters_to(Some(SPOOL_REJECTED)),
+        });
+        topology.queues.push(Queue {
+            name: SPOOL_REJECTED.to_owned(),
+            arguments: Vec::new(),
         });
         topology
     }

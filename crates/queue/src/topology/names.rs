@@ -21,6 +21,11 @@ pub const DEAD_QUEUE: &str = "wahook.dead";
 /// Queue of results that the log could not store yet, each with its event's
 /// body.
 pub const RESULTS_QUEUE: &str = "wahook.results";
+/// Queue of a producer's spool: events that it has accepted while the broker was
+/// unavailable.
+pub const SPOOL_QUEUE: &str = "wahook.spool";
+/// Queue of a spool for messages that are no events.
+pub(super) const SPOOL_REJECTED: &str = "wahook.spool.rejected";
 
 /// Queue of endpoint declarations: consumers look there for endpoints that are
 /// no longer in their settings, because AMQP cannot list queues.

@@ -2,7 +2,6 @@
 
 mod evidence;
 
-use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -13,7 +12,7 @@ use wahook_tests::mongod::Mongod;
 use wahook_tests::program::Program;
 use wahook_tests::random::Random;
 
-use crate::gateway::{Gateway, Rate};
+use crate::gateway::{Answers, Gateway, Rate};
 use crate::health;
 use crate::script::{Plan, Script};
 use crate::stage::{RETRIES, Stage};
@@ -55,7 +54,7 @@ pub(crate) struct Act<'a> {
     began: Instant,
     gateway: Option<Gateway>,
     next_number: u64,
-    accepted: BTreeSet<u64>,
+    answers: Answers,
     /// Log of this row, if not the default log.
     other_log: Option<(Arc<Mongod>, Collection<Document>)>,
 }
@@ -76,7 +75,7 @@ impl<'a> Act<'a> {
             began: Instant::now(),
             gateway: None,
             next_number: 0,
-            accepted: BTreeSet::new(),
+            answers: Answers::default(),
             other_log: None,
         }
     }
@@ -113,8 +112,8 @@ impl<'a> Act<'a> {
     /// Waits until all events to send are accepted.
     pub(crate) async fn all_accepted(&mut self) -> anyhow::Result<()> {
         if let Some(gateway) = self.gateway.take() {
-            let accepted = gateway.finish().await?;
-            self.keep(accepted);
+            let answers = gateway.finish().await?;
+            self.keep(answers);
         }
         Ok(())
     }
@@ -122,15 +121,17 @@ impl<'a> Act<'a> {
     /// Stops sending.
     pub(crate) async fn stop_sending(&mut self) -> anyhow::Result<()> {
         if let Some(gateway) = self.gateway.take() {
-            let accepted = gateway.stop().await?;
-            self.keep(accepted);
+            let answers = gateway.stop().await?;
+            self.keep(answers);
         }
         Ok(())
     }
 
-    fn keep(&mut self, accepted: BTreeSet<u64>) {
-        self.next_number = accepted.last().map_or(self.next_number, |last| last + 1);
-        self.accepted.extend(accepted);
+    fn keep(&mut self, answers: Answers) {
+        let last = answers.accepted.last().max(answers.unknown.last());
+        self.next_number = last.map_or(self.next_number, |last| last + 1);
+        self.answers.accepted.extend(answers.accepted);
+        self.answers.unknown.extend(answers.unknown);
     }
 
     /// Waits until `more` further events are accepted.
@@ -164,7 +165,7 @@ impl<'a> Act<'a> {
     /// letters are empty.
     pub(crate) async fn all_done(&mut self) -> anyhow::Result<()> {
         self.stop_sending().await?;
-        let wanted = self.accepted.len() as u64;
+        let wanted = self.answers.accepted.len() as u64;
         let log = self.log().clone();
         until(&format!("{wanted} events are final in the log"), || async {
             // Retried while the log is unavailable.

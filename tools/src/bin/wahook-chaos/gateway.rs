@@ -1,4 +1,5 @@
-//! Correct gateway: repeats an event with the same idempotency key until it is accepted.
+//! Gateway that repeats an event with the same idempotency key until it is accepted, or one that
+//! never repeats.
 
 use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -27,6 +28,8 @@ pub(crate) struct Rate {
     pub(crate) pause: Duration,
     /// Maximum number of events of all senders.
     pub(crate) events: u64,
+    /// Repeat an event until it is accepted.
+    pub(crate) repeats: bool,
 }
 
 impl Rate {
@@ -35,6 +38,15 @@ impl Rate {
         senders: 8,
         pause: Duration::from_millis(8),
         events: u64::MAX,
+        repeats: true,
+    };
+
+    /// Steady load of 200 events a second, each sent once.
+    pub(crate) const NEVER_REPEATED: Self = Self {
+        senders: 4,
+        pause: Duration::from_millis(20),
+        events: u64::MAX,
+        repeats: false,
     };
 
     /// As many events as fast as possible.
@@ -43,6 +55,7 @@ impl Rate {
             senders: 64,
             pause: Duration::ZERO,
             events,
+            repeats: true,
         }
     }
 }
@@ -63,7 +76,15 @@ struct Shared {
     next: AtomicU64,
     stop: AtomicBool,
     refused: AtomicU64,
-    accepted: Mutex<BTreeSet<u64>>,
+    answers: Mutex<Answers>,
+}
+
+/// Numbers of events by their answers.
+#[derive(Debug, Default)]
+pub(crate) struct Answers {
+    pub(crate) accepted: BTreeSet<u64>,
+    /// Events of a gateway that never repeats, without an answer: accepted or not.
+    pub(crate) unknown: BTreeSet<u64>,
 }
 
 impl Gateway {
@@ -81,19 +102,19 @@ impl Gateway {
             next: AtomicU64::new(first),
             stop: AtomicBool::new(false),
             refused: AtomicU64::new(0),
-            accepted: Mutex::default(),
+            answers: Mutex::default(),
         });
         let end = first.saturating_add(rate.events);
         let mut senders = JoinSet::new();
         for _ in 0..rate.senders {
-            senders.spawn(Arc::clone(&shared).send(end, rate.pause));
+            senders.spawn(Arc::clone(&shared).send(end, rate));
         }
         Ok(Self { shared, senders })
     }
 
     /// Returns the number of events accepted so far.
     pub(crate) fn accepted(&self) -> usize {
-        self.shared.accepted().len()
+        self.shared.answers().accepted.len()
     }
 
     /// Returns the number of answers other than 202 or 200, and of missing answers, so far.
@@ -102,14 +123,14 @@ impl Gateway {
     }
 
     /// Starts no new event; repeats pending events until they are accepted. Returns the numbers of
-    /// all accepted events.
-    pub(crate) async fn stop(self) -> anyhow::Result<BTreeSet<u64>> {
+    /// all events.
+    pub(crate) async fn stop(self) -> anyhow::Result<Answers> {
         self.shared.stop.store(true, Ordering::Relaxed);
         self.finish().await
     }
 
     /// Waits until all of [`Rate::events`] are accepted.
-    pub(crate) async fn finish(mut self) -> anyhow::Result<BTreeSet<u64>> {
+    pub(crate) async fn finish(mut self) -> anyhow::Result<Answers> {
         let mut seen = (self.accepted(), Instant::now());
         while !self.senders.is_empty() {
             let _ended = tokio::time::timeout(PAUSE, self.senders.join_next()).await;
@@ -121,24 +142,46 @@ impl Gateway {
                 ));
             }
         }
-        Ok(std::mem::take(&mut *self.shared.accepted()))
+        Ok(std::mem::take(&mut *self.shared.answers()))
     }
 }
 
 impl Shared {
-    async fn send(self: Arc<Self>, end: u64, pause: Duration) {
+    async fn send(self: Arc<Self>, end: u64, rate: Rate) {
         while !self.stop.load(Ordering::Relaxed) {
             let number = self.next.fetch_add(1, Ordering::Relaxed);
             if number >= end {
                 return;
             }
-            let sent = self
-                .producers
-                .iter()
-                .map(|url| self.until_taken(url, number));
-            futures_util::future::join_all(sent).await;
-            self.accepted().insert(number);
-            sleep(pause).await;
+            if rate.repeats {
+                let sent = self
+                    .producers
+                    .iter()
+                    .map(|url| self.until_taken(url, number));
+                futures_util::future::join_all(sent).await;
+                self.answers().accepted.insert(number);
+            } else {
+                for url in &self.producers {
+                    self.once(url, number).await;
+                }
+            }
+            sleep(rate.pause).await;
+        }
+    }
+
+    async fn once(&self, producer: &str, number: u64) {
+        let answer = self.post(producer, number).await;
+        let mut answers = self.answers();
+        match answer {
+            Ok(true) => {
+                answers.accepted.insert(number);
+            }
+            Ok(false) => {
+                self.refused.fetch_add(1, Ordering::Relaxed);
+            }
+            Err(_) => {
+                answers.unknown.insert(number);
+            }
         }
     }
 
@@ -163,7 +206,7 @@ impl Shared {
         Ok(status == StatusCode::ACCEPTED || status == StatusCode::OK)
     }
 
-    fn accepted(&self) -> MutexGuard<'_, BTreeSet<u64>> {
-        self.accepted.lock().unwrap_or_else(PoisonError::into_inner)
+    fn answers(&self) -> MutexGuard<'_, Answers> {
+        self.answers.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

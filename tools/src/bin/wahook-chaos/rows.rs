@@ -7,6 +7,7 @@ mod failpoints;
 mod log;
 mod network;
 mod redrive;
+mod spool;
 mod webhook;
 
 use futures_util::future::BoxFuture;
@@ -146,6 +147,11 @@ pub(crate) const ROWS: &[Row] = &[
         "queue-missing",
         "work queue deleted while no consumer runs",
         play!(broker::queue_missing),
+    ),
+    Row::new(
+        "broker-spool",
+        "broker stopped, sender never repeats, producer with a spool killed",
+        play!(spool::outage),
     ),
     Row::new("log-frozen", "MongoDB frozen (SIGSTOP)", play!(log::frozen)),
     Row::new(

@@ -23,7 +23,10 @@ pub(crate) fn all() -> Vec<Section> {
             "broker and log",
             &[&[shared::AMQP_URL], shared::DELIVERY_LOG],
         ),
-        section("producer", &[wahook_producer::SETTINGS]),
+        section(
+            "producer",
+            &[wahook_producer::SETTINGS, wahook_producer::SPOOL_SETTINGS],
+        ),
         section("consumer", &[&[WEBHOOK_URL], wahook_consumer::SETTINGS]),
         section("one process", &[wahook::SETTINGS]),
         section("command line", &[wahook_cli::SETTINGS]),

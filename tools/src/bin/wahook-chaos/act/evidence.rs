@@ -25,6 +25,7 @@ impl Act<'_> {
         let posts = self.stage.receiver.posts();
         Ok(Evidence {
             accepted: self
+                .answers
                 .accepted
                 .iter()
                 .map(|n| (event::id(self.row, *n), self.plan.expected(*n)))
@@ -39,7 +40,11 @@ impl Act<'_> {
     pub(crate) async fn verify(&self) -> anyhow::Result<()> {
         let folder = RunFolder::temporary("accepted")?;
         let file = folder.join("ids");
-        let ids = self.accepted.iter().map(|n| event::id(self.row, *n) + "\n");
+        let ids = self
+            .answers
+            .accepted
+            .iter()
+            .map(|n| event::id(self.row, *n) + "\n");
         fs::write(&file, ids.collect::<String>())?;
         let file = file.to_str().context("the folder's name")?;
         let mongod = self.other_log.as_ref().map(|(mongod, _)| mongod.uri());
@@ -48,11 +53,11 @@ impl Act<'_> {
     }
 
     /// Converts a post of this row. Late posts of other rows are ignored, because their row has
-    /// already been checked.
+    /// already been checked; so are events that may be accepted or not.
     fn seen(&self, post: &Post) -> Option<Seen> {
         let id = post.id().unwrap_or_default();
         let (row, number) = event::parse(id).unwrap_or((self.row, u64::MAX));
-        if row != self.row {
+        if row != self.row || self.answers.unknown.contains(&number) {
             return None;
         }
         let attempt = post.attempt().unwrap_or_default();
@@ -92,6 +97,10 @@ impl Act<'_> {
         let kept = BasicGetOptions { no_ack: false };
         while let Some(message) = channel.basic_get("wahook.dead".into(), kept).await? {
             let id = message.properties.message_id().as_ref();
+            let number = id.and_then(|id| event::parse(id.as_str()));
+            if number.is_some_and(|(_, number)| self.answers.unknown.contains(&number)) {
+                continue;
+            }
             letters.push(Letter {
                 id: id.map_or("(no id)", |id| id.as_str()).to_owned(),
                 is_persistent: *message.properties.delivery_mode() == Some(PERSISTENT),

@@ -11,7 +11,7 @@ use crate::stage::LONG_WAIT;
 
 /// Messages that a killed broker may redeliver: all unacked ones (twice the consumer's
 /// concurrency), those moving from a wait queue to the work queue, and the retries of both.
-const DUPLICATES_PER_KILL: u64 = 400;
+pub(super) const DUPLICATES_PER_KILL: u64 = 400;
 
 pub(super) async fn idle(act: &mut Act<'_>) -> anyhow::Result<()> {
     act.send_burst(act.size.pick(500, 2_000)).await?;
