@@ -60,6 +60,8 @@ families! {
         /// Events requeued without a counted attempt because their endpoint is paused, not enabled
         /// or too busy.
         put_back: IntCounterVec = "wahook_events_put_back_total" ["endpoint"];
+        /// Events dropped by an endpoint's filter of sources, sessions or chats.
+        filtered: IntCounterVec = "wahook_events_filtered_total" ["endpoint"];
         /// Reloads of the endpoints file by result: applied, or refused because of faults.
         reloads: IntCounterVec = "wahook_reloads_total" ["result"];
         /// Redelivered events by action: attempted, or skipped because the log already had the

@@ -1,5 +1,6 @@
 use super::*;
-use wahook_domain::{CircuitRule, Reach, RetryRule, Secret};
+use std::fs;
+use wahook_domain::{CircuitRule, EventPattern, Reach, RetryRule, Secret};
 
 use super::super::endpoint::{Secrets, SignatureSecret};
 
