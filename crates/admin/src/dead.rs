@@ -2,6 +2,7 @@
 
 mod filter;
 mod redrive;
+mod redrive_options;
 mod show;
 
 use clap::{Args, Subcommand};
@@ -12,6 +13,7 @@ use wahook_queue::{Broker, BrokerUri, DeadLetters};
 use wahook_runtime::{Age, Settings, Shutdown, clock, settings::shared::AMQP_URL};
 
 use filter::Filter;
+use redrive_options::RedriveOptions;
 
 /// Commands on dead letters.
 #[derive(Debug, Subcommand)]
@@ -35,6 +37,10 @@ pub enum DeadCommand {
         selection: Selection,
         #[command(flatten)]
         safeguards: Safeguards,
+        /// Send all of them to this endpoint, such as the new name of a removed one [default: the
+        /// endpoint of each]
+        #[arg(long, value_name = "ENDPOINT")]
+        to: Option<EndpointName>,
         /// Dead letters per second [default: unlimited]
         #[arg(long, value_name = "PER_SECOND")]
         rate: Option<NonZeroU32>,
@@ -124,10 +130,15 @@ pub async fn run(command: DeadCommand, broker: Broker, shutdown: Shutdown) -> an
         DeadCommand::Redrive {
             selection,
             safeguards,
+            to,
             rate,
         } => {
-            let dry_run = safeguards.dry_run;
-            redrive::redrive(&mut letters, selection, dry_run, broker, rate, &shutdown).await
+            let options = RedriveOptions {
+                dry_run: safeguards.dry_run,
+                to,
+                rate,
+            };
+            redrive::redrive(&mut letters, selection, options, broker, &shutdown).await
         }
         DeadCommand::Discard {
             selection,
@@ -159,7 +170,7 @@ impl Selection {
 }
 
 /// Progress bar, shown on a terminal only.
-fn progress(length: u32) -> ProgressBar {
+pub(crate) fn progress(length: u32) -> ProgressBar {
     const TEMPLATE: &str = "{bar:30} {pos}/{len} dead letters, {per_sec}, {eta} left";
     let bar = ProgressBar::new(length.into());
     // The template is constant and valid; an invalid one would leave the plain bar.

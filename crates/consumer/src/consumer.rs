@@ -2,7 +2,7 @@
 
 use anyhow::Context;
 use prometheus::Registry;
-use std::{io, time::Duration};
+use std::{io, sync::Arc, time::Duration};
 use tokio::{
     net::TcpListener,
     signal::unix::Signal,
@@ -10,7 +10,7 @@ use tokio::{
     task::JoinHandle,
 };
 use tokio_util::task::TaskTracker;
-use wahook_delivery_log::SharedLog;
+use wahook_delivery_log::{LogReader, SharedLog};
 use wahook_queue::{Broker, LinkState, Publisher, PublisherTask, Topology};
 use wahook_runtime::{Link, Readiness, Shutdown, guard::Guard, metrics::ProcessMetrics, ops};
 
@@ -23,6 +23,7 @@ use crate::{
     reload,
     session::Sessions,
     settings::{CONSUMER_ALLOWED_HOSTS, DeliverySettings},
+    stranded::{self, Watched},
 };
 
 /// Publisher confirm timeout of a retry; then it is published again.
@@ -36,6 +37,9 @@ pub struct Backends {
     pub broker: Broker,
     /// Delivery log.
     pub log: SharedLog,
+    /// Reads of the log, for endpoints that earlier versions declared; `None` where the
+    /// broker knows all of them.
+    pub history: Option<Arc<dyn LogReader>>,
 }
 
 /// Consumer over any broker and log.
@@ -91,6 +95,14 @@ impl Consumer {
         let (recorder, recording) = self.start_recorder(publisher.clone());
         let shared = self.shared(publisher, recorder);
         let (manager, endpoints) = EndpointManager::start(shared, self.settings.endpoints.list)?;
+        let watching = tokio::spawn(stranded::watch(Watched {
+            broker: self.backends.broker.clone(),
+            endpoints: endpoints.clone(),
+            link: link.subscribe(),
+            history: self.backends.history,
+            gauge: self.metrics.stranded_messages.clone(),
+            readiness: self.readiness.clone(),
+        }));
         let reloading = tokio::spawn(reload::apply_on_hangup(
             self.hangups,
             self.settings.endpoints.file,
@@ -116,8 +128,10 @@ impl Consumer {
             OperatorServer::start(listener, guard, self.registry, self.readiness, &shutdown);
 
         sessions.run(&shutdown).await;
-        reloading.abort();
-        let _ = reloading.await;
+        for task in [reloading, watching] {
+            task.abort();
+            let _ = task.await;
+        }
         // The recorder ends with its last handle. After a hard stop deliveries still
         // hold handles; the broker redelivers their messages.
         drop(sessions);

@@ -38,8 +38,10 @@ impl ConsumerSettings {
 /// # Errors
 /// Fails if the listen address or the settings can't be used.
 pub async fn run(settings: ConsumerSettings, shutdown: Shutdown) -> anyhow::Result<()> {
+    let log = Arc::new(settings.log.connect().await?);
     let backends = Backends {
-        log: Arc::new(settings.log.connect().await?),
+        history: Some(log.clone()),
+        log,
         broker: settings.broker.into(),
     };
     let consumer = Consumer::new(backends, settings.delivery)?;

@@ -24,6 +24,7 @@ mod resolver;
 mod session;
 mod session_error;
 mod settings;
+mod stranded;
 mod tls;
 mod tls_failure;
 mod worker;

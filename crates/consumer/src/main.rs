@@ -2,8 +2,9 @@
 
 use clap::{Parser, Subcommand};
 use std::process::ExitCode;
-use wahook_admin::{dead, reconcile};
+use wahook_admin::{dead, endpoints, reconcile};
 use wahook_consumer::{ConsumerSettings, DeliverySettings, PROGRAM_SETTINGS};
+use wahook_delivery_log::LogReader;
 use wahook_mongo_log::LogSettings;
 use wahook_runtime::{
     health,
@@ -28,6 +29,13 @@ enum Command {
     /// AMQP_URL is the broker's address.
     #[command(subcommand)]
     Dead(dead::DeadCommand),
+    /// List endpoints, and move or drop the queued events of removed ones
+    ///
+    /// AMQP_URL and MONGODB_URI (MONGODB_DATABASE) are the addresses of broker and log. The
+    /// settings of the endpoints (WEBHOOK_ENDPOINTS or WEBHOOK_URL) must be those of the
+    /// consumers.
+    #[command(subcommand)]
+    Endpoints(endpoints::EndpointsCommand),
     /// Check that every accepted event is delivered, failed, retrying or queued
     ///
     /// AMQP_URL and MONGODB_URI (MONGODB_DATABASE) are the addresses of broker and log.
@@ -61,6 +69,11 @@ fn main() -> ExitCode {
             dead::read_settings,
             |broker, shutdown| dead::run(command, broker, shutdown),
         ),
+        Some(Command::Endpoints(command)) => program::run_command(
+            "wahook-consumer endpoints",
+            ConsumerSettings::read,
+            |settings, shutdown| endpoints::run(command, sources(settings), shutdown),
+        ),
         Some(Command::Reconcile(arguments)) => program::run_check(
             "wahook-consumer reconcile",
             |settings| {
@@ -78,5 +91,18 @@ fn main() -> ExitCode {
             DeliverySettings::read_listen,
             |listen, _| health::answer(listen, ready),
         ),
+    }
+}
+
+/// Returns queues, endpoints and log for the commands `endpoints`.
+fn sources(settings: ConsumerSettings) -> endpoints::Sources {
+    let configured = settings.delivery.endpoints.list.into_iter();
+    let log = settings.log;
+    endpoints::Sources {
+        broker: settings.broker.into(),
+        configured: Some(configured.map(|endpoint| endpoint.name).collect()),
+        log: Some(Box::pin(async move {
+            Ok(Box::new(log.open().await?) as Box<dyn LogReader>)
+        })),
     }
 }

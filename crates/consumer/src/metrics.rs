@@ -3,7 +3,7 @@
 mod endpoint;
 mod families;
 
-use prometheus::{Histogram, IntCounter, IntGauge, Registry, Result};
+use prometheus::{Histogram, IntCounter, IntGauge, IntGaugeVec, Registry, Result};
 use wahook_domain::EndpointName;
 use wahook_runtime::metrics::{BrokerMetrics, ConnectionMetrics};
 
@@ -28,6 +28,8 @@ pub struct ConsumerMetrics {
     pub log_available: IntGauge,
     /// Reloads of the endpoints file.
     pub reloads: Reloads,
+    /// Queued events of endpoints that are not configured.
+    pub stranded_messages: IntGaugeVec,
     /// Connections to RabbitMQ, with the publishing one.
     pub broker: BrokerMetrics,
     /// Consuming connection.
@@ -81,6 +83,7 @@ impl ConsumerMetrics {
                 applied: reload("applied"),
                 refused: reload("refused"),
             },
+            stranded_messages: families.stranded_messages.clone(),
             consume: broker.consume(),
             broker,
             families,

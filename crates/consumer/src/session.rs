@@ -16,6 +16,7 @@ use crate::{
     log_health::LogHealth,
     metrics::ConsumerMetrics,
     session_error::SessionError,
+    stranded,
 };
 
 /// State shared by all sessions.
@@ -74,6 +75,7 @@ impl Sessions {
             () = shutdown.soft() => return Ok(()),
         };
         backoff.reset();
+        stranded::register(&self.broker, &endpoints).await;
         let ended = self.work(&connection, endpoints, shutdown).await;
         connection.close().await;
         ended
@@ -102,6 +104,7 @@ impl Sessions {
                 Ok(()) = endpoints.changed() => {
                     let topology = endpoints.borrow_and_update().topology.clone();
                     connection.declare(&topology).await?;
+                    stranded::register(&self.broker, &endpoints).await;
                     self.start_workers(&endpoints, connection, &mut tasks, &mut started);
                 }
                 () = shutdown.soft() => break,

@@ -1,4 +1,5 @@
-//! Dead letters of a data file that another process may have open, for the command `dead`.
+//! Messages of a data file that another process may have open, for the commands `dead` and
+//! `endpoints`.
 //!
 //! SQLite allows several processes to write, one at a time, and the running process keeps
 //! no dead letters in memory. So they can be read and removed next to it. A redrive inserts
@@ -18,7 +19,7 @@ use wahook_queue::{
     local::{Command, Delivered, Settlement, SharedQueue, Tag},
 };
 
-use crate::{declared, error::OpenError, messages, open};
+use crate::{census, declared, error::OpenError, messages, open, reassign};
 
 /// Due time before that of any other message.
 const DUE_NOW: UnixMillis = UnixMillis::new(0);
@@ -81,6 +82,19 @@ impl LocalQueue for DeadLetterStore {
                 if let Err(error) = messages::delete(&self.state().db, seq) {
                     log_failure("removed", &error);
                 }
+            }
+            Command::Census(answer) => match census::read(&self.state().db) {
+                Ok(census) => {
+                    let _ = answer.send(census);
+                }
+                Err(error) => {
+                    log_failure("counted", &error);
+                }
+            },
+            Command::Reassign(reassignment, answer) => {
+                let moved = reassign::reassign(&self.state().db, &reassignment);
+                let _ =
+                    answer.send(moved.unwrap_or_else(|error| Err(log_failure("moved", &error))));
             }
             // Other settlements change nothing, because the message is still in the file;
             // the command `dead` does not subscribe.

@@ -27,3 +27,16 @@ pub(crate) fn has(db: &Connection, name: &str) -> rusqlite::Result<bool> {
         |row| row.get(0),
     )
 }
+
+/// Returns true if the queue is declared.
+pub(crate) fn is_declared(db: &Connection, name: &str) -> rusqlite::Result<bool> {
+    let query = "SELECT EXISTS (SELECT 1 FROM queues WHERE name = ?)";
+    db.query_row(query, [name], |row| row.get(0))
+}
+
+/// Returns the names of the declared queues.
+pub(crate) fn names(db: &Connection) -> rusqlite::Result<Vec<String>> {
+    let mut statement = db.prepare_cached("SELECT name FROM queues")?;
+    let rows = statement.query_map([], |row| row.get(0))?;
+    rows.collect()
+}

@@ -234,6 +234,12 @@ impl Engine {
                 // If the receiver is gone, dropping the message requeues it.
                 let _ = answer.send(self.queues.lease_one(&queue, &self.shared));
             }
+            // Answered without the engine.
+            Command::Census(_) => {}
+            Command::Reassign(_, answer) => {
+                // Its messages may be in memory.
+                let _ = answer.send(Err(PublishError::Refused));
+            }
         }
         None
     }

@@ -9,6 +9,7 @@
 //! are delivered again, marked as redelivered.
 
 mod batch;
+mod census;
 mod check;
 mod columns;
 mod contents;
@@ -30,6 +31,7 @@ mod migration;
 mod open;
 mod queues;
 mod reader;
+mod reassign;
 mod reclaim;
 mod records;
 mod request;

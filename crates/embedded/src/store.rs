@@ -1,7 +1,7 @@
 //! Handle to the embedded store.
 
 use std::{
-    path::Path,
+    path::{Path, PathBuf},
     sync::{
         Arc,
         atomic::{AtomicUsize, Ordering},
@@ -17,6 +17,7 @@ use wahook_queue::{
 };
 
 use crate::{
+    census,
     destination::{self, Destination},
     engine::Engine,
     error::OpenError,
@@ -43,6 +44,7 @@ struct EmbeddedQueue {
     requests: mpsc::Sender<Request>,
     link: watch::Receiver<LinkState>,
     unconfirmed: Arc<AtomicUsize>,
+    path: PathBuf,
 }
 
 impl Store {
@@ -74,6 +76,7 @@ impl Store {
             requests: requests.clone(),
             link,
             unconfirmed: Arc::clone(&unconfirmed),
+            path: path.to_owned(),
         });
         let shared = Arc::clone(&queue);
         let engine = Engine::new(opened.db, receiver, shared, link_sender, unconfirmed)
@@ -116,6 +119,10 @@ impl Drop for Store {
 
 impl LocalQueue for EmbeddedQueue {
     fn submit(&self, command: Command) {
+        let command = match command {
+            Command::Census(answer) => return census::answer(self.path.clone(), answer),
+            other => other,
+        };
         if matches!(command, Command::Publish(..)) {
             let before = self.unconfirmed.fetch_add(1, Ordering::Relaxed);
             if before >= MAX_UNCONFIRMED {

@@ -17,10 +17,10 @@ use crate::{
     CONFIRM_LIMIT,
     budget::Budget,
     duplicates::{Decision, Duplicates},
+    limits::LARGEST_EVENT,
     metrics::ProducerMetrics,
     problem::Problem,
     router::{EventRouter, RouteOutcome},
-    settings::LARGEST_EVENT,
     sources::Sources,
     token::Tokens,
 };

@@ -6,7 +6,9 @@ mod budget;
 mod duplicates;
 mod event_service;
 mod events;
+mod gateways;
 mod headers;
+mod limits;
 mod media_type;
 pub mod metrics;
 mod openapi;
@@ -132,7 +134,7 @@ fn router_and_sources(
         duplicates: Duplicates::new(settings.duplicate_window),
         sources: Arc::clone(&sources),
     });
-    let from_gateway = post(sources::post).get(sources::register);
+    let from_gateway = post(gateways::post).get(gateways::register);
     let router = Router::new()
         .route("/v1/events", post(events::post))
         .route("/v1/in/{source}", from_gateway.clone())

@@ -13,7 +13,7 @@ use utoipa::{
 };
 use wahook_runtime::ops;
 
-use crate::{batch::LineAnswer, problem::Problem, sources::AcceptedAll};
+use crate::{batch::LineAnswer, gateways::AcceptedAll, problem::Problem};
 
 /// Path of the document.
 pub(crate) const PATH: &str = "/openapi.json";
@@ -31,7 +31,7 @@ fn document() -> utoipa::openapi::OpenApi {
                        A request whose head is not HTTP is answered 400, one with too large a head 431, \
                        both without a body.",
     ),
-    paths(crate::events::post, crate::sources::post, get),
+    paths(crate::events::post, crate::gateways::post, get),
     components(schemas(LineAnswer, Problem, AcceptedAll)),
     modifiers(&Bearer)
 )]

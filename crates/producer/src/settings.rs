@@ -15,13 +15,10 @@ use wahook_runtime::{
 };
 
 use crate::{
+    limits::LARGEST_EVENT,
     sources::{SourceSettings, SourcesFile},
     token::Tokens,
 };
-
-/// Largest event, in bytes: RabbitMQ 4 accepts messages of 16 MiB, including
-/// their properties.
-pub(crate) const LARGEST_EVENT: usize = 15 << 20;
 
 /// Copies of an event in memory at most: as received, as parsed, and twice as published.
 const COPIES: usize = 4;

@@ -8,13 +8,17 @@
 mod broker;
 mod consumer_connection;
 mod dead_letters;
+mod declaration;
 mod depth;
+mod endpoint_queues;
 mod error;
 mod inspector;
 pub mod local;
 pub mod message;
 mod publisher;
+mod queue_messages;
 pub mod rabbitmq;
+mod reassignment;
 mod received;
 mod reconnect;
 mod settlement;
@@ -24,18 +28,22 @@ pub mod topology;
 pub use broker::Broker;
 pub use consumer_connection::{ConsumerConnection, Observer};
 pub use dead_letters::DeadLetters;
+pub use declaration::Declaration;
 pub use depth::Depth;
+pub use endpoint_queues::{EndpointQueue, EndpointQueues};
 pub use error::PublishError;
 pub use inspector::{
     Inspector, Look, LookError, Seen, StoreUnreadable, StoredMessages, StoredQueues,
 };
 pub use local::LocalQueue;
 pub use message::{
-    DeadLetter, Death, DeathReason, MessageMetadata, Outgoing, Poison, Stored, WIRE_VERSION,
+    DROPPED, DeadLetter, Death, DeathReason, MessageMetadata, Outgoing, Poison, Stored,
+    WIRE_VERSION,
 };
 pub use publisher::{Publisher, PublisherTask};
+pub use queue_messages::QueueMessages;
 pub use rabbitmq::{
-    BrokerError, BrokerUri, ConnectError, DeadLettersError, InvalidBrokerUri, RemoteLookError,
+    BrokerError, BrokerUri, ConnectError, InvalidBrokerUri, QueueMessagesError, RemoteLookError,
     SubscriptionEnded,
 };
 pub use received::{AckError, Receipt, Received};

@@ -25,7 +25,10 @@ use crate::{
     topology::Topology,
 };
 
-pub use crate::settlement::Settlement;
+pub use crate::{
+    reassignment::{QueueCensus, ReassignedTo, Reassignment},
+    settlement::Settlement,
+};
 
 /// Store of the messages. A trait, because the embedded store depends on this
 /// crate.
@@ -57,6 +60,11 @@ pub enum Command {
     Count(String, oneshot::Sender<u32>),
     /// Settles a delivered message.
     Settle(Tag, Settlement),
+    /// Counts the messages of all queues. Without an answer they can't be read.
+    Census(oneshot::Sender<Vec<QueueCensus>>),
+    /// Moves messages of a queue that no process serves. The answer is their
+    /// number, 0 after the last one.
+    Reassign(Reassignment, oneshot::Sender<Result<u32, PublishError>>),
 }
 
 /// Identifies a subscriber within this process.
@@ -203,4 +211,21 @@ pub(crate) async fn subscribers(queue: &SharedQueue, name: &str) -> u32 {
     let (sender, counted) = oneshot::channel();
     queue.submit(Command::Count(name.to_owned(), sender));
     counted.await.unwrap_or_default()
+}
+
+/// Counts the messages of all queues; `None` if they can't be read.
+pub(crate) async fn census(queue: &SharedQueue) -> Option<Vec<QueueCensus>> {
+    let (sender, counted) = oneshot::channel();
+    queue.submit(Command::Census(sender));
+    counted.await.ok()
+}
+
+/// Moves messages of a queue that no process serves; returns their number.
+pub(crate) async fn reassign(
+    queue: &SharedQueue,
+    reassignment: Reassignment,
+) -> Result<u32, PublishError> {
+    let (sender, moved) = oneshot::channel();
+    queue.submit(Command::Reassign(reassignment, sender));
+    moved.await.unwrap_or(Err(PublishError::Refused))
 }

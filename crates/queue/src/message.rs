@@ -3,6 +3,7 @@
 
 mod attempt;
 mod dead_letter;
+mod dropped;
 mod event;
 pub(crate) mod header;
 mod metadata;
@@ -13,6 +14,7 @@ mod stored;
 
 pub use attempt::{LoggedAttempt, QueuedAttempt};
 pub use dead_letter::DeadLetter;
+pub use dropped::DROPPED;
 pub use metadata::{Death, DeathReason, MessageMetadata};
 pub use outgoing::Outgoing;
 pub use poison::{Poison, WIRE_VERSION};

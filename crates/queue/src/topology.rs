@@ -13,8 +13,8 @@ pub use model::Topology;
 pub(crate) use model::{Argument, Binding, Exchange, Kind, Queue, Target};
 pub(crate) use names::exchange_of;
 pub use names::{
-    DEAD_QUEUE, EVENTS_EXCHANGE, FILTERS_EXCHANGE, RESULTS_QUEUE, UNWANTED, endpoint_of,
-    is_wait_queue, wait_queue, work_queue,
+    DEAD_QUEUE, ENDPOINTS_QUEUE, EVENTS_EXCHANGE, FILTERS_EXCHANGE, RESULTS_QUEUE, UNWANTED,
+    endpoint_of, is_wait_queue, wait_queue, work_queue,
 };
 pub use route::QueueRules;
 pub(crate) use routing::routing_key;

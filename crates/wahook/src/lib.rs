@@ -47,6 +47,7 @@ pub async fn run(settings: StandaloneSettings, shutdown: Shutdown) -> anyhow::Re
     let backends = Backends {
         broker: store.broker(),
         log: Arc::new(store.log()),
+        history: None,
     };
     let producing = wahook_producer::run_over(store.broker(), settings.intake, shutdown.clone());
     let data = settings.data;

@@ -3,7 +3,7 @@
 use clap::{CommandFactory, Parser, Subcommand};
 use std::process::ExitCode;
 use wahook::{COMMAND_SETTINGS, PROGRAM_SETTINGS, StandaloneSettings, check, export, own_log};
-use wahook_admin::{dead, reconcile};
+use wahook_admin::{dead, endpoints, reconcile};
 use wahook_consumer::DeliverySettings;
 use wahook_producer::ProducerSettings;
 use wahook_runtime::{
@@ -33,6 +33,12 @@ enum Command {
     /// events are delivered while wahook runs.
     #[command(subcommand)]
     Dead(dead::DeadCommand),
+    /// List endpoints, and move or drop the queued events of removed ones
+    ///
+    /// WAHOOK_DATA is the data file; a running wahook may use it at the same time. Configured are
+    /// the endpoints of the wahook that runs or ran last.
+    #[command(subcommand)]
+    Endpoints(endpoints::EndpointsCommand),
     /// Check that every accepted event is delivered, failed, retrying or queued
     ///
     /// WAHOOK_DATA is the data file; a running wahook may use it at the same time.
@@ -86,6 +92,18 @@ fn main() -> ExitCode {
             |data, shutdown| async move {
                 let broker = wahook_embedded::open_dead_letters(&data)?;
                 dead::run(command, broker, shutdown).await
+            },
+        ),
+        Some(Command::Endpoints(command)) => program::run_command(
+            "wahook endpoints",
+            StandaloneSettings::read_data,
+            |data, shutdown| async move {
+                let sources = endpoints::Sources {
+                    broker: wahook_embedded::open_dead_letters(&data)?,
+                    configured: None,
+                    log: None,
+                };
+                endpoints::run(command, sources, shutdown).await
             },
         ),
         Some(Command::Reconcile(arguments)) => program::run_check(

@@ -8,6 +8,7 @@ mod limits;
 mod outages;
 mod refusals;
 mod reloads;
+mod removed;
 mod several;
 mod slowed;
 
@@ -23,6 +24,7 @@ fn main() -> ExitCode {
     refusals::add(&mut tests);
     filters::add(&mut tests);
     reloads::add(&mut tests);
+    removed::add(&mut tests);
     isolation::add(&mut tests);
     limits::add(&mut tests);
     tests.run(4)

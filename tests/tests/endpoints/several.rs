@@ -5,7 +5,7 @@ use std::fs;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use lapin::options::QueueDeclareOptions;
+use lapin::options::{QueueDeclareOptions, QueueDeleteOptions};
 use lapin::types::FieldTable;
 use lapin::{Channel, Connection, ConnectionProperties};
 use mongodb::Collection;
@@ -98,7 +98,7 @@ impl Several {
 
     /// Starts another consumer with its own file.
     pub(crate) async fn another(&self, name: &str, endpoints: &str) -> Program {
-        let file = self.folder.join(name);
+        let file = self.path(name);
         fs::write(&file, endpoints).unwrap();
         self.launch(&file.display().to_string(), &[]).await
     }
@@ -117,7 +117,18 @@ impl Several {
     }
 
     fn file(&self) -> PathBuf {
-        self.folder.join("endpoints.toml")
+        self.path("endpoints.toml")
+    }
+
+    /// Returns the path of a file of [`Self::another`].
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
+        self.folder.join(name)
+    }
+
+    pub(crate) async fn delete_queue(&self, queue: &str) {
+        let options = QueueDeleteOptions::default();
+        let deleted = self.channel.queue_delete(queue.into(), options);
+        deleted.await.unwrap();
     }
 
     /// Writes the file without a reload.

@@ -5,7 +5,9 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use wahook_domain::{Attempt, AttemptNumber, AttemptResult, EndpointName, QueuedEvent, UnixMillis};
-use wahook_queue::{Outgoing, PublishError, SubscriptionEnded, topology as names};
+use wahook_queue::{
+    Declaration, EndpointQueues, Outgoing, PublishError, SubscriptionEnded, topology as names,
+};
 use wahook_tests::eventually::eventually;
 
 use crate::place::{Place, all, endpoint, event, is_silent, next, step, take, topology};
@@ -341,5 +343,57 @@ pub(crate) async fn dead_letters_and_results_stay_until_they_are_taken(place: &m
     assert!(!read.moved_by_broker);
     let taken = take(&connection, names::RESULTS_QUEUE).await;
     assert_eq!(taken.result().unwrap(), result);
+    connection.close().await;
+}
+
+pub(crate) async fn a_removed_endpoint_is_found_with_its_messages_and_receives_no_more_once_unbound(
+    place: &mut Place,
+) {
+    let (old, new) = (endpoint("old"), endpoint("new"));
+    let declared = |text: &str| BTreeSet::from([text.parse::<Declaration>().unwrap()]);
+    let open = |broker| async move { EndpointQueues::open(&broker, "conformance").await.unwrap() };
+    let connection = place.connect(&topology(&[("old", &["order.*"])])).await;
+    let queues = open(place.broker()).await;
+    queues.register(&declared("old order.*")).await.unwrap();
+    queues.close().await;
+    let made = event("order.made", "evt-1");
+    place.publish(Outgoing::event(&made)).await.unwrap();
+    connection.close().await;
+
+    place.restart().await;
+    let connection = place.connect(&topology(&[("new", &["order.*"])])).await;
+    let queues = open(place.broker()).await;
+    let registered = queues.register(&declared("new order.*")).await.unwrap();
+    let mut known: BTreeSet<_> = registered.into_iter().map(|d| d.endpoint).collect();
+    known.insert(new.clone());
+    let census = eventually(SOON, "the new endpoint", || async {
+        let census = queues.census(&known).await.unwrap();
+        census.contains_key(&new).then_some(census)
+    })
+    .await;
+    assert_eq!(census[&old].messages(), 1);
+    assert_ne!(census[&old].is_served, Some(true));
+    assert_ne!(census[&new].is_served, Some(false));
+
+    let patterns = ["order.*".parse().unwrap()];
+    queues.unbind(&old, &patterns).await.unwrap();
+    let paid = event("order.paid", "evt-2");
+    place.publish(Outgoing::event(&paid)).await.unwrap();
+    let of_new = take(&connection, &names::work_queue(&new)).await;
+    assert_eq!(of_new.event().unwrap(), paid);
+    of_new.receipt.ack().await.unwrap();
+    let of_old = take(&connection, &names::work_queue(&old)).await;
+    assert_eq!(of_old.event().unwrap(), made);
+    of_old.receipt.ack().await.unwrap();
+    eventually(SOON, "an empty queue", || async {
+        let census = queues.census(&known).await.unwrap();
+        let left = census.get(&old).map_or(0, |queue| queue.messages());
+        (left == 0).then_some(())
+    })
+    .await;
+    // A repeated declaration is stored once; a store keeps none.
+    let again = queues.register(&declared("new order.*")).await.unwrap();
+    assert!([0, 2].contains(&again.len()), "{again:?}");
+    queues.close().await;
     connection.close().await;
 }

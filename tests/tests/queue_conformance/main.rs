@@ -35,6 +35,7 @@ fn main() -> ExitCode {
         a_cancelled_subscription_ends_and_leaves_the_rest_in_the_queue,
         subscriptions_are_counted,
         dead_letters_and_results_stay_until_they_are_taken,
+        a_removed_endpoint_is_found_with_its_messages_and_receives_no_more_once_unbound,
     ];
     tests.run(4)
 }

@@ -46,7 +46,7 @@ impl Place {
         }
     }
 
-    fn broker(&self) -> Broker {
+    pub(crate) fn broker(&self) -> Broker {
         match &self.store {
             Some(store) => store.broker(),
             None => self.amqp_url.parse::<BrokerUri>().unwrap().into(),

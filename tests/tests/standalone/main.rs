@@ -18,6 +18,7 @@ mod origin_filters;
 mod poison;
 mod reconcile;
 mod refusals;
+mod removed_endpoints;
 mod secrets;
 mod space;
 mod start;

@@ -13,38 +13,35 @@ use std::{
 };
 use tokio::{
     task::JoinSet,
-    time::{Interval, MissedTickBehavior, interval, timeout},
+    time::{Interval, MissedTickBehavior, interval},
 };
-use wahook_queue::{
-    Broker, DeadLetter, DeadLetters, Outgoing, PublishError, Publisher, PublisherTask, Receipt,
-    Topology,
-};
+use wahook_domain::EndpointName;
+use wahook_queue::{Broker, DeadLetter, DeadLetters, Outgoing, PublishError, Publisher, Receipt};
 use wahook_runtime::{Shutdown, clock};
 
-use super::{Selection, progress};
+use super::{Selection, progress, redrive_options::RedriveOptions};
+use crate::publishing;
 
 /// Maximum number of dead letters in flight.
 const MAX_IN_FLIGHT: usize = 64;
-const CONNECT_LIMIT: Duration = Duration::from_secs(10);
-const CONFIRM_LIMIT: Duration = Duration::from_secs(5);
-const CLOSE_LIMIT: Duration = Duration::from_secs(2);
 
-/// Republishes the selected dead letters to their work queues, at most `rate` per second.
+/// Republishes the selected dead letters to their work queues.
 pub(super) async fn redrive(
     letters: &mut DeadLetters,
     selection: Selection,
-    dry_run: bool,
+    options: RedriveOptions,
     broker: Broker,
-    rate: Option<NonZeroU32>,
     shutdown: &Shutdown,
 ) -> anyhow::Result<()> {
+    let RedriveOptions { dry_run, to, rate } = options;
     if dry_run {
-        return process_all(letters, selection, Action::DryRedrive, None, shutdown).await;
+        let action = Action::DryRedrive { to };
+        return process_all(letters, selection, action, None, shutdown).await;
     }
-    let (publisher, task) = connect(broker).await?;
-    let action = Action::Redrive(publisher);
+    let (publisher, task) = publishing::connect(broker, "wahook-consumer dead redrive").await?;
+    let action = Action::Redrive { publisher, to };
     let processed = process_all(letters, selection, action, rate, shutdown).await;
-    task.close(CLOSE_LIMIT).await;
+    publishing::close(task).await;
     processed
 }
 
@@ -66,8 +63,13 @@ pub(super) async fn discard(
 /// Action on a selected dead letter. The dry variants only check it.
 #[derive(Clone)]
 enum Action {
-    Redrive(Publisher),
-    DryRedrive,
+    Redrive {
+        publisher: Publisher,
+        to: Option<EndpointName>,
+    },
+    DryRedrive {
+        to: Option<EndpointName>,
+    },
     Discard,
     DryDiscard,
 }
@@ -89,18 +91,6 @@ async fn process_all(
         bail!("some dead letters could not be {verb}; they are still in wahook.dead");
     }
     Ok(())
-}
-
-async fn connect(broker: Broker) -> anyhow::Result<(Publisher, PublisherTask)> {
-    let name = "wahook-consumer dead redrive";
-    let (publisher, task) = Publisher::start(broker, name, Topology::default(), CONFIRM_LIMIT);
-    let mut link = publisher.link();
-    let up = timeout(CONNECT_LIMIT, link.wait_for(|link| link.up)).await;
-    match up {
-        Ok(Ok(_)) => {}
-        _ => bail!("no connection to the broker for publishing"),
-    }
-    Ok((publisher, task))
 }
 
 async fn process(
@@ -168,16 +158,16 @@ enum ActionResult {
 
 impl Action {
     async fn apply(self, letter: DeadLetter, receipt: Receipt) -> ActionResult {
-        let publisher = match self {
+        let (publisher, to) = match self {
             Self::DryDiscard => return ActionResult::Done,
             Self::Discard => return remove(receipt).await,
-            Self::DryRedrive => None,
-            Self::Redrive(publisher) => Some(publisher),
+            Self::DryRedrive { to } => (None, to),
+            Self::Redrive { publisher, to } => (Some(publisher), to),
         };
         let Ok(event) = letter.content else {
             return ActionResult::Undecodable;
         };
-        let Some(endpoint) = letter.endpoint else {
+        let Some(endpoint) = to.or(letter.endpoint) else {
             return ActionResult::NoEndpoint;
         };
         let Some(publisher) = publisher else {
@@ -218,7 +208,7 @@ struct Report {
 impl Report {
     fn new(action: &Action) -> Self {
         let (verb, not_removed_text) = match action {
-            Action::Redrive(_) | Action::DryRedrive => (
+            Action::Redrive { .. } | Action::DryRedrive { .. } => (
                 "redriven",
                 "redriven but not removed: the connection was lost",
             ),
@@ -226,7 +216,7 @@ impl Report {
         };
         Self {
             verb,
-            dry_run: matches!(action, Action::DryRedrive | Action::DryDiscard),
+            dry_run: matches!(action, Action::DryRedrive { .. } | Action::DryDiscard),
             not_removed_text,
             ..Self::default()
         }
@@ -284,7 +274,7 @@ mod tests {
     #[test]
     fn a_failed_removal_is_reported_with_the_verb_of_the_command() {
         for (action, verb) in [
-            (Action::DryRedrive, "redriven"),
+            (Action::DryRedrive { to: None }, "redriven"),
             (Action::Discard, "discarded"),
         ] {
             let mut report = Report::new(&action);

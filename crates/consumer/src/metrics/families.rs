@@ -62,6 +62,9 @@ families! {
         put_back: IntCounterVec = "wahook_events_put_back_total" ["endpoint"];
         /// Events dropped by an endpoint's filter of sources, sessions or chats.
         filtered: IntCounterVec = "wahook_events_filtered_total" ["endpoint"];
+        /// Queued events of endpoints that are not configured, which no consumer delivers. At
+        /// most 20 endpoints, the others together as (others).
+        stranded_messages: IntGaugeVec = "wahook_endpoint_stranded_messages" ["endpoint"];
         /// Reloads of the endpoints file by result: applied, or refused because of faults.
         reloads: IntCounterVec = "wahook_reloads_total" ["result"];
         /// Redelivered events by action: attempted, or skipped because the log already had the

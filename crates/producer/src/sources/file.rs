@@ -10,7 +10,7 @@ use wahook_runtime::settings::toml_table::{FileFault, Table, read_file, read_tab
 use wahook_sources::{Kind, Pointer, can_sign};
 
 use super::source::{Form, Key, Source, Sources, secrets_of};
-use crate::{settings::LARGEST_EVENT, token::Tokens};
+use crate::{limits::LARGEST_EVENT, token::Tokens};
 
 /// Upper bound, since each source has its own metrics.
 const MAX_SOURCES: usize = 100;

@@ -22,23 +22,23 @@ const MAX_HEADERS: usize = 8 << 10;
 
 /// Event to publish.
 #[derive(Debug)]
-pub(super) struct SourcedEvent {
-    pub(super) name: EventName,
-    pub(super) body: EventBody,
+pub(crate) struct SourcedEvent {
+    pub(crate) name: EventName,
+    pub(crate) body: EventBody,
     /// Id and content; `None` if nothing distinguishes the event from an equal one.
-    pub(super) content: Option<ContentHash>,
-    pub(super) origin: Arc<Origin>,
+    pub(crate) content: Option<ContentHash>,
+    pub(crate) origin: Arc<Origin>,
 }
 
 impl SourcedEvent {
     /// Returns the id, which is fresh if the event has no content of its own.
-    pub(super) fn id(&self, fresh: impl FnOnce() -> EventId) -> EventId {
+    pub(crate) fn id(&self, fresh: impl FnOnce() -> EventId) -> EventId {
         self.content.map_or_else(fresh, EventId::from)
     }
 }
 
 /// Returns the events of a request.
-pub(super) fn events(
+pub(crate) fn events(
     source: &Source,
     address: &Address<'_>,
     headers: &HeaderMap,

@@ -56,6 +56,9 @@ pub enum RemoteLookError {
     /// The broker did not answer.
     #[error(transparent)]
     TimedOut(#[from] TimedOut),
+    /// The broker refused to store an endpoint's declaration.
+    #[error("the broker did not accept a message for the queue of endpoints")]
+    NotRegistered,
 }
 
 impl From<lapin::Error> for RemoteLookError {
@@ -99,6 +102,10 @@ impl RemoteInspector {
             current: None,
             full: Vec::new(),
         })
+    }
+
+    pub(super) fn connection(&self) -> &Connection {
+        &self.connection
     }
 
     pub(crate) async fn close(self) {
@@ -178,8 +185,9 @@ impl RemoteLook<'_> {
 }
 
 /// Delivery tag of all messages of a channel.
-const ALL_UNACKED: u64 = 0;
-const RETURN_ALL: BasicNackOptions = BasicNackOptions {
+pub(super) const ALL_UNACKED: u64 = 0;
+/// Requeues all messages of a channel.
+pub(super) const REQUEUE_ALL: BasicNackOptions = BasicNackOptions {
     multiple: true,
     requeue: true,
 };
@@ -194,7 +202,7 @@ impl Subscription {
         // The messages must not be redelivered to this subscription.
         let cancel = channel.basic_cancel(consumer.tag(), BasicCancelOptions::default());
         let _ = with_deadline(cancel).await;
-        let _ = with_deadline(channel.basic_nack(ALL_UNACKED, RETURN_ALL)).await;
+        let _ = with_deadline(channel.basic_nack(ALL_UNACKED, REQUEUE_ALL)).await;
         let _ = with_deadline(channel.close(200, "seen".into())).await;
     }
 }

@@ -4,8 +4,8 @@ use wahook_domain::{EndpointName, EventName, EventPattern, KnownEvent, WaitStep}
 
 use super::{
     names::{
-        DEAD_QUEUE, EVENTS_EXCHANGE, FILTERS_EXCHANGE, KNOWN_EXCHANGE, RESULTS_QUEUE, UNWANTED,
-        filter_exchange, wait_queue, work_queue,
+        DEAD_QUEUE, ENDPOINTS_QUEUE, EVENTS_EXCHANGE, FILTERS_EXCHANGE, KNOWN_EXCHANGE,
+        RESULTS_QUEUE, UNWANTED, filter_exchange, wait_queue, work_queue,
     },
     routing::{binding_key, routing_key},
 };
@@ -117,6 +117,29 @@ impl Topology {
         });
         topology.bind(UNWANTED, Target::Queue(UNWANTED.to_owned()), String::new());
         topology
+    }
+
+    /// Topology of the queue of endpoint declarations.
+    #[must_use]
+    pub fn declarations() -> Self {
+        let mut topology = Self::default();
+        topology.queues.push(Queue {
+            name: ENDPOINTS_QUEUE.to_owned(),
+            arguments: vec![("x-delivery-limit", Argument::Number(NO_DELIVERY_LIMIT))],
+        });
+        topology
+    }
+
+    /// Topology that removes the bindings of an endpoint with these patterns: its
+    /// queue and the events in it stay, and receive no new ones.
+    #[must_use]
+    pub fn unbound(endpoint: &EndpointName, patterns: &[EventPattern]) -> Self {
+        let mut bound = Self::default();
+        bound.add_work_queue(endpoint, patterns);
+        Self {
+            obsolete: bound.bindings,
+            ..Self::default()
+        }
     }
 
     /// Adds those bindings of `previous` that this topology lacks to its

@@ -22,6 +22,10 @@ pub const DEAD_QUEUE: &str = "wahook.dead";
 /// body.
 pub const RESULTS_QUEUE: &str = "wahook.results";
 
+/// Queue of endpoint declarations: consumers look there for endpoints that are
+/// no longer in their settings, because AMQP cannot list queues.
+pub const ENDPOINTS_QUEUE: &str = "wahook.endpoints";
+
 /// Prefix of the name of every wait queue.
 const WAIT_QUEUE: &str = "wahook.wait.";
 /// Prefix of the name of every work queue.

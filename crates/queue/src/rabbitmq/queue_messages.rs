@@ -1,4 +1,4 @@
-//! Dead letters at the broker, taken one by one.
+//! Messages of one queue at the broker, taken one by one.
 
 use lapin::{Channel, Connection, options::BasicGetOptions};
 
@@ -10,23 +10,24 @@ use super::{
     error::{BrokerError, ConnectError, is_not_found},
     uri::BrokerUri,
 };
-use crate::topology::{DEAD_QUEUE, Topology};
+use crate::topology::Topology;
 
-/// Connection for reading dead letters.
-pub(crate) struct RemoteDeadLetters {
+/// Connection for reading the messages of one queue.
+pub(crate) struct RemoteMessages {
     connection: Box<Connection>,
     channel: Channel,
+    queue: String,
 }
 
-/// Reasons for which the dead letters cannot be read.
+/// Reasons for which the messages of a queue cannot be read.
 #[derive(Debug, thiserror::Error)]
-pub enum DeadLettersError {
+pub enum QueueMessagesError {
     /// Connecting failed.
     #[error(transparent)]
     Connect(#[from] ConnectError),
     /// The queue was never declared.
-    #[error("the broker has no queue {DEAD_QUEUE}: a consumer declares it at its first start")]
-    NoQueue,
+    #[error("the broker has no queue {0}: a consumer declares it at its first start")]
+    NoQueue(String),
     /// The connection is closed.
     #[error("the connection to the broker was lost: {0}")]
     Lost(#[from] BrokerError),
@@ -35,34 +36,42 @@ pub enum DeadLettersError {
     TimedOut(#[from] TimedOut),
 }
 
-impl From<lapin::Error> for DeadLettersError {
+impl From<lapin::Error> for QueueMessagesError {
     fn from(error: lapin::Error) -> Self {
         Self::Lost(error.into())
     }
 }
 
-impl RemoteDeadLetters {
-    /// Connects once, declares nothing, and counts the dead letters.
-    pub(crate) async fn open(uri: &BrokerUri, name: &str) -> Result<(Self, u32), DeadLettersError> {
+impl RemoteMessages {
+    /// Connects once, declares nothing, and counts the messages.
+    pub(crate) async fn open(
+        uri: &BrokerUri,
+        name: &str,
+        queue: &str,
+    ) -> Result<(Self, u32), QueueMessagesError> {
         let connection = connection::connect(uri, name, &Topology::default()).await?;
         let connection = Box::new(connection);
         let channel = connection::channel(&connection).await?;
-        let declared = connection::declare_passive(&channel, DEAD_QUEUE);
-        let queue = match with_deadline(declared).await? {
-            Err(error) if is_not_found(&error) => return Err(DeadLettersError::NoQueue),
+        let declared = connection::declare_passive(&channel, queue);
+        let declared = match with_deadline(declared).await? {
+            Err(error) if is_not_found(&error) => {
+                connection::close(&connection).await;
+                return Err(QueueMessagesError::NoQueue(queue.to_owned()));
+            }
             declared => declared?,
         };
         let opened = Self {
             connection,
             channel,
+            queue: queue.to_owned(),
         };
-        Ok((opened, queue.message_count()))
+        Ok((opened, declared.message_count()))
     }
 
-    /// Takes the next dead letter; `None` if the queue is empty.
-    pub(crate) async fn next(&self) -> Result<Option<Delivered<DirectLease>>, DeadLettersError> {
+    /// Takes the next message; `None` if the queue is empty.
+    pub(crate) async fn next(&self) -> Result<Option<Delivered<DirectLease>>, QueueMessagesError> {
         let options = BasicGetOptions { no_ack: false };
-        let get = self.channel.basic_get(DEAD_QUEUE.into(), options);
+        let get = self.channel.basic_get(self.queue.as_str().into(), options);
         let got = with_deadline(get).await??;
         Ok(got.map(|got| Delivered::new(got.delivery, |acker| DirectLease::new(acker, None))))
     }

@@ -1,0 +1,74 @@
+//! Messages of one queue: taken one by one, and each settled at most once.
+//!
+//! A message that was taken is hidden from others until it is settled or the
+//! connection closes; then the broker requeues what was not settled. So
+//! reading changes nothing, and an interrupted program loses nothing.
+
+use std::sync::Arc;
+
+use crate::{
+    broker::Broker,
+    local::{self, SharedQueue},
+    rabbitmq::{QueueMessagesError, RemoteMessages},
+    received::Received,
+};
+
+/// Messages that were in a queue at the time of opening.
+pub struct QueueMessages {
+    backend: Backend,
+    left: u32,
+}
+
+enum Backend {
+    RabbitMq(RemoteMessages),
+    Local(SharedQueue, String),
+}
+
+impl QueueMessages {
+    /// Connects once.
+    pub async fn open(
+        broker: &Broker,
+        name: &str,
+        queue: &str,
+    ) -> Result<Self, QueueMessagesError> {
+        let (backend, left) = match broker {
+            Broker::RabbitMq(uri) => {
+                let (remote, left) = RemoteMessages::open(uri, name, queue).await?;
+                (Backend::RabbitMq(remote), left)
+            }
+            Broker::Local(local) => {
+                let left = local::depth(local, queue).await;
+                (Backend::Local(Arc::clone(local), queue.to_owned()), left)
+            }
+        };
+        Ok(Self { backend, left })
+    }
+
+    /// Returns the number of messages still to be read. Later ones are not
+    /// included, so that reading ends.
+    #[must_use]
+    pub fn left(&self) -> u32 {
+        self.left
+    }
+
+    /// Takes the next message. They have no order.
+    pub async fn next(&mut self) -> Result<Option<Received>, QueueMessagesError> {
+        if self.left == 0 {
+            return Ok(None);
+        }
+        let got = match &self.backend {
+            Backend::RabbitMq(remote) => remote.next().await?.map(Received::from),
+            Backend::Local(local, queue) => local::take(local, queue).await.map(Received::from),
+        };
+        // The queue is empty early if another client has settled or taken some.
+        self.left = if got.is_some() { self.left - 1 } else { 0 };
+        Ok(got)
+    }
+
+    /// Closes the connection; the broker requeues what was not settled.
+    pub async fn close(self) {
+        if let Backend::RabbitMq(remote) = &self.backend {
+            remote.close().await;
+        }
+    }
+}
