@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use wahook_delivery_log::SharedLog;
 use wahook_domain::{EndpointName, QueuedEvent};
-use wahook_queue::{AckError, Outgoing, Publisher, Receipt};
+use wahook_queue::{AckError, Outgoing, Publisher, Receipt, Received};
 
 use crate::{
     admission::{Admission, Started},
@@ -46,6 +46,21 @@ impl Deliverer {
     pub(crate) fn take_effect(&self) {
         self.metrics.limit.set(self.settings.concurrency.into());
         self.admission.apply_settings(&self.settings);
+    }
+
+    /// Returns true if the endpoint's filter drops the event. A delivery that has begun is
+    /// completed, so that its record does not stay unfinished.
+    pub(crate) fn drops(&self, event: &QueuedEvent) -> bool {
+        self.settings
+            .filter
+            .as_ref()
+            .is_some_and(|filter| event.is_untried() && !filter.wants(event.origin.as_deref()))
+    }
+
+    /// Returns true if the endpoint's filter drops the event of a message.
+    pub(crate) fn drops_message(&self, received: &Received) -> bool {
+        let has_filter = self.settings.filter.is_some();
+        has_filter && received.event().is_ok_and(|event| self.drops(&event))
     }
 
     /// Publishes the event to its queue again and acknowledges the message, without a

@@ -83,8 +83,9 @@ impl Deliverer {
         permits.acquire_owned().await.ok()
     }
 
-    /// Republishes a message without an attempt, so that it waits in its queue.
-    pub(crate) async fn republish(&self, received: Received) {
+    /// Settles a message without an attempt: its event is dropped by the filter, or
+    /// republished, so that it waits in its queue.
+    pub(crate) async fn settle_unattempted(&self, received: Received) {
         if let Some((event, receipt)) = self.accept(received).await {
             self.republish_event(&event, receipt).await;
         }
@@ -103,6 +104,12 @@ impl Deliverer {
                 return None;
             }
         };
+        if self.drops(&event) {
+            self.metrics.filtered.inc();
+            tracing::debug!(endpoint = %self.name, id = %event.id, event = event.name.as_str(), "event filtered");
+            log_ack_failure(received.receipt.ack().await);
+            return None;
+        }
         if received.redelivered && self.is_already_recorded(&event).await {
             log_ack_failure(received.receipt.ack().await);
             return None;

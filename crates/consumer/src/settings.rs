@@ -4,6 +4,7 @@ mod connection_settings;
 mod declared;
 mod endpoint;
 mod file;
+mod filters;
 mod inner_tables;
 pub(crate) mod login;
 mod proxy;

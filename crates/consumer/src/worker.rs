@@ -115,12 +115,12 @@ impl Worker {
         let current = self.current();
         waiting
             .into_iter()
-            .for_each(|received| republish(&current, received, deliveries));
+            .for_each(|received| settle_unattempted(&current, received, deliveries));
         subscription.cancel().await;
         let republish_rest = async {
             loop {
                 match subscription.next().await {
-                    Ok(received) => republish(&current, received, deliveries),
+                    Ok(received) => settle_unattempted(&current, received, deliveries),
                     Err(SubscriptionEnded::Cancelled) => return Ok(()),
                     Err(broken) => return Err(broken.into()),
                 }
@@ -163,6 +163,10 @@ impl Worker {
             let (Some(permit), received) = (permit, received?) else {
                 return Ok(None);
             };
+            if endpoint.drops_message(&received) {
+                settle_unattempted(&endpoint, received, deliveries);
+                continue;
+            }
             let Some(started) = admission.start().await else {
                 return Ok(Some(received));
             };
@@ -236,7 +240,7 @@ impl Worker {
     }
 }
 
-fn republish(endpoint: &Arc<Deliverer>, received: Received, deliveries: &TaskTracker) {
+fn settle_unattempted(endpoint: &Arc<Deliverer>, received: Received, deliveries: &TaskTracker) {
     let endpoint = Arc::clone(endpoint);
-    deliveries.spawn(async move { endpoint.republish(received).await });
+    deliveries.spawn(async move { endpoint.settle_unattempted(received).await });
 }

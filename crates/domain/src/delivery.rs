@@ -66,4 +66,10 @@ impl QueuedEvent {
     pub fn queued_at(&self) -> UnixMillis {
         self.redriven_at.unwrap_or(self.accepted_at)
     }
+
+    /// Returns true before the first attempt, unless an operator requested it by a redrive.
+    #[must_use]
+    pub fn is_untried(&self) -> bool {
+        self.attempt == AttemptNumber::FIRST && self.redriven_at.is_none()
+    }
 }

@@ -1,35 +1,9 @@
-//! Ids of WhatsApp: contacts, groups and messages.
+//! Ids of messages.
 
+pub(crate) use wahook_domain::jid::{documented, is_group, user};
 use wahook_domain::json::Node;
 
 use crate::member::{object, owned};
-
-/// Server of contacts in the documented form.
-const CONTACTS: &str = "c.us";
-
-/// Returns a JID in the documented form: `15550001111:7@s.whatsapp.net` becomes
-/// `15550001111@c.us`, and so does a bare number. Groups, channels and `@lid` keep their server.
-pub(crate) fn documented(jid: &str) -> String {
-    let (user, server) = jid.split_once('@').unwrap_or((jid, CONTACTS));
-    let server = match server {
-        "s.whatsapp.net" | "" => CONTACTS,
-        other => other,
-    };
-    if user.is_empty() {
-        return String::new();
-    }
-    format!("{}@{server}", without_device(user))
-}
-
-/// Returns the part before the server, without the device: the number of a contact.
-pub(crate) fn user(jid: &str) -> &str {
-    without_device(jid.split('@').next().unwrap_or(jid))
-}
-
-/// Returns whether the chat is a group.
-pub(crate) fn is_group(jid: &str) -> bool {
-    jid.ends_with("@g.us")
-}
 
 /// Returns the serialized id of a message: `true_15550001111@c.us_3EB0AAAA`.
 pub(crate) fn serialized(from_me: bool, chat: &str, id: &str) -> String {
@@ -69,47 +43,9 @@ impl<'t> Serialized<'t> {
     }
 }
 
-/// Removes the device and the agent: `15550001111.0:7` becomes `15550001111`. Ids of groups,
-/// with a minus, have neither.
-fn without_device(user: &str) -> &str {
-    let user = user.split(':').next().unwrap_or(user);
-    match user.split_once('.') {
-        Some((number, agent)) if is_digits(number) && is_digits(agent) => number,
-        _ => user,
-    }
-}
-
-fn is_digits(text: &str) -> bool {
-    !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn jids_take_the_documented_form() {
-        for (jid, expected) in [
-            ("15550001111@s.whatsapp.net", "15550001111@c.us"),
-            ("15550001111:7@s.whatsapp.net", "15550001111@c.us"),
-            ("15550001111.0:7@s.whatsapp.net", "15550001111@c.us"),
-            ("15550001111", "15550001111@c.us"),
-            ("15550001111@c.us", "15550001111@c.us"),
-            ("251556000000001:3@lid", "251556000000001@lid"),
-            ("15550001111-1600000001@g.us", "15550001111-1600000001@g.us"),
-            ("status@broadcast", "status@broadcast"),
-            (
-                "120363000000000001@newsletter",
-                "120363000000000001@newsletter",
-            ),
-            ("", ""),
-            ("@s.whatsapp.net", ""),
-        ] {
-            assert_eq!(documented(jid), expected, "{jid}");
-        }
-        assert_eq!(user("15550001111:7@s.whatsapp.net"), "15550001111");
-        assert!(is_group("120363000000000001@g.us") && !is_group("15550001111@c.us"));
-    }
 
     #[test]
     fn serialized_id_is_read_back() {

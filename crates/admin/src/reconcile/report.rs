@@ -118,7 +118,10 @@ fn in_words(discrepancy: &Discrepancy) -> (&'static str, String) {
 
 fn what_to_do(kind: &str) -> &'static str {
     match kind {
-        "lost" => "send these events again with the same ids",
+        "lost" => {
+            "send these events again with the same ids, except those that the endpoints filter \
+             by source, session or chat"
+        }
         "record-missing" => {
             "check whether the record was removed or a consumer logged \"rejected this result\"; \
              `dead show` prints the event"

@@ -35,6 +35,8 @@ pub struct EndpointMetrics {
     pub probes: Probes,
     /// Events requeued without a counted attempt.
     pub put_back: IntCounter,
+    /// Events dropped by the endpoint's filter.
+    pub filtered: IntCounter,
     endpoint: EndpointName,
     attempts: IntCounterVec,
     attempt_seconds: LateHistogram,
@@ -108,6 +110,7 @@ impl EndpointMetrics {
                 failed: probe("failed"),
             },
             put_back: families.put_back.with_label_values(&[endpoint]),
+            filtered: families.filtered.with_label_values(&[endpoint]),
             endpoint: name.clone(),
             attempts: families.attempts.clone(),
             attempt_seconds: LateHistogram::new(&families.attempt_duration),

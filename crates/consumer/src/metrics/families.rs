@@ -60,6 +60,8 @@ families! {
         /// Events requeued without a counted attempt because their endpoint is paused, not enabled
         /// or too busy.
         put_back: IntCounterVec = "wahook_events_put_back_total" ["endpoint"];
+        /// Events dropped by an endpoint's filter of sources, sessions or chats.
+        filtered: IntCounterVec = "wahook_events_filtered_total" ["endpoint"];
         /// Queued events of endpoints that are not configured, which no consumer delivers. At
         /// most 20 endpoints, the others together as (others).
         stranded_messages: IntGaugeVec = "wahook_endpoint_stranded_messages" ["endpoint"];

@@ -33,6 +33,7 @@ fn series_of_alerts_and_common_outcomes_exist_from_the_start() {
             "wahook_deliveries_in_flight",
             "wahook_deliveries_total",
             "wahook_delivery_limit",
+            "wahook_events_filtered_total",
             "wahook_events_put_back_total",
             "wahook_events_redelivered_total",
             "wahook_log_available",

@@ -4,8 +4,8 @@
 use reqwest::{Url, header::HeaderMap};
 use std::{fmt, str::FromStr, sync::Arc, time::Duration};
 use wahook_domain::{
-    CircuitRule, EndpointName, EventPattern, InvalidSecret, RateLimit, Reach, RetryRule, Secret,
-    Signer,
+    CircuitRule, EndpointName, EventPattern, InvalidSecret, OriginFilter, RateLimit, Reach,
+    RetryRule, Secret, Signer,
 };
 use wahook_runtime::{
     Setting, Settings,
@@ -36,6 +36,8 @@ pub struct EndpointSettings {
     pub hide_url: bool,
     /// Patterns of the events to deliver.
     pub events: Vec<EventPattern>,
+    /// Filter by the origin of events, unless events of every origin are delivered.
+    pub filter: Option<OriginFilter>,
     /// Addresses that may be called.
     pub reach: Reach,
     /// Proxy, unless the endpoint is reached directly.
@@ -144,6 +146,7 @@ impl EndpointSettings {
             url: target.url,
             hide_url,
             events: vec![EventPattern::Every],
+            filter: None,
             reach: allowed.reach,
             tls: TlsSettings::default(),
             connection_age: allowed.connection_age,

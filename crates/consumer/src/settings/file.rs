@@ -6,7 +6,7 @@ use std::{
     path::{Path, PathBuf},
     time::Duration,
 };
-use wahook_domain::{EndpointName, EventPattern, RateLimit};
+use wahook_domain::{EndpointName, RateLimit};
 use wahook_runtime::settings::{
     shared::{TIMEOUT, TIMEOUTS},
     toml_table::{FileFault, Table, number, read_file, read_tables},
@@ -15,6 +15,7 @@ use wahook_runtime::settings::{
 use super::{
     declared::{CONCURRENCIES, CONCURRENCY, WEBHOOK_URL},
     endpoint::EndpointSettings,
+    filters::{read_events, read_origin_filter},
     inner_tables::{read_circuit, read_headers},
     proxy::{Proxies, read_proxy},
     retries,
@@ -26,7 +27,7 @@ use super::{
 /// Upper bound, since each endpoint has a queue and its own metrics.
 const MAX_ENDPOINTS: usize = 100;
 
-const KNOWN: &str = "name, url, events, secret, secret_file, previous_secret, \
+const KNOWN: &str = "name, url, events, sources, sessions, groups, chats, not_chats, secret, secret_file, previous_secret, \
     previous_secret_file, signature_secret, retry_attempts, retry_delay, \
     retry_schedule, timeout, concurrency, rate_limit, headers, hide_url, proxy, ca_file, client_cert_file, client_key_file, \
     insecure_skip_verify, enabled and circuit";
@@ -69,6 +70,7 @@ impl EndpointsFile {
         let hide_url = table.flag("hide_url", false);
         let target = self.read_url(table, hide_url);
         let events = read_events(table);
+        let filter = read_origin_filter(table);
         let secrets = read_secrets(table, self.folder());
         let retry_rule = retries::read_from(table);
         let timeout = table.whole("timeout", TIMEOUT, TIMEOUTS);
@@ -99,6 +101,7 @@ impl EndpointsFile {
             url: target.url,
             hide_url,
             events,
+            filter,
             reach: self.allowed.reach,
             proxy,
             tls: tls?,
@@ -154,22 +157,6 @@ fn read_name(
             None
         }
     }
-}
-
-fn read_events(table: &mut Table<'_, '_>) -> Vec<EventPattern> {
-    let expected = "a list of strings, such as [\"message_*\", \"call\"]";
-    let texts = table.texts("events", expected);
-    let Some(texts) = texts else {
-        return vec![EventPattern::Every];
-    };
-    let mut patterns = BTreeSet::new();
-    for (text, place) in texts {
-        match text.parse::<EventPattern>() {
-            Ok(pattern) => drop(patterns.insert(pattern)),
-            Err(error) => table.fault(&place, format_args!("events: \"{text}\" {error}")),
-        }
-    }
-    patterns.into_iter().collect()
 }
 
 #[cfg(test)]

@@ -1,6 +1,6 @@
 use super::*;
 use std::fs;
-use wahook_domain::{CircuitRule, Reach, RetryRule, Secret};
+use wahook_domain::{CircuitRule, EventPattern, Reach, RetryRule, Secret};
 
 use super::super::endpoint::{Secrets, SignatureSecret};
 

@@ -1,0 +1,153 @@
+//! Ids of WhatsApp: contacts, groups and channels.
+
+use std::{borrow::Borrow, fmt, str::FromStr};
+
+/// Server of contacts in the documented form.
+const CONTACTS: &str = "c.us";
+
+/// Returns a JID in the documented form: `15550001111:7@s.whatsapp.net` becomes
+/// `15550001111@c.us`, and so does a bare number. Groups, channels and `@lid` keep their server.
+#[must_use]
+pub fn documented(jid: &str) -> String {
+    let (user, server) = jid.split_once('@').unwrap_or((jid, CONTACTS));
+    let server = match server {
+        "s.whatsapp.net" | "" => CONTACTS,
+        other => other,
+    };
+    if user.is_empty() {
+        return String::new();
+    }
+    format!("{}@{server}", without_device(user))
+}
+
+/// Returns the part before the server, without the device: the number of a contact.
+#[must_use]
+pub fn user(jid: &str) -> &str {
+    without_device(jid.split('@').next().unwrap_or(jid))
+}
+
+/// Returns true if the chat is a group.
+#[must_use]
+pub fn is_group(jid: &str) -> bool {
+    jid.ends_with("@g.us")
+}
+
+/// Chat in a setting, in the documented form.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct ChatId(String);
+
+/// Text that is not the id of a chat.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("must be a JID, such as 15550001111@c.us or 120363000000000001@g.us")]
+pub struct InvalidChatId;
+
+impl ChatId {
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    #[must_use]
+    pub fn is_group(&self) -> bool {
+        is_group(&self.0)
+    }
+}
+
+impl Borrow<str> for ChatId {
+    fn borrow(&self) -> &str {
+        &self.0
+    }
+}
+
+impl FromStr for ChatId {
+    type Err = InvalidChatId;
+
+    /// Parses a JID as any gateway spells it: `15550001111:7@s.whatsapp.net`, too.
+    fn from_str(text: &str) -> Result<Self, InvalidChatId> {
+        let (user, server) = text.split_once('@').ok_or(InvalidChatId)?;
+        let is_user =
+            |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.' | b':');
+        let is_server = |byte: u8| byte.is_ascii_lowercase() || byte == b'.';
+        let id = documented(text);
+        let is_valid = user.bytes().all(is_user)
+            && server.bytes().all(is_server)
+            && !server.is_empty()
+            && !without_device(user).is_empty();
+        is_valid.then_some(Self(id)).ok_or(InvalidChatId)
+    }
+}
+
+impl fmt::Display for ChatId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(&self.0)
+    }
+}
+
+/// Removes the device and the agent: `15550001111.0:7` becomes `15550001111`. Ids of groups,
+/// with a minus, have neither.
+fn without_device(user: &str) -> &str {
+    let user = user.split(':').next().unwrap_or(user);
+    match user.split_once('.') {
+        Some((number, agent)) if is_digits(number) && is_digits(agent) => number,
+        _ => user,
+    }
+}
+
+fn is_digits(text: &str) -> bool {
+    !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn jids_take_the_documented_form() {
+        for (jid, expected) in [
+            ("15550001111@s.whatsapp.net", "15550001111@c.us"),
+            ("15550001111:7@s.whatsapp.net", "15550001111@c.us"),
+            ("15550001111.0:7@s.whatsapp.net", "15550001111@c.us"),
+            ("15550001111", "15550001111@c.us"),
+            ("15550001111@c.us", "15550001111@c.us"),
+            ("251556000000001:3@lid", "251556000000001@lid"),
+            ("15550001111-1600000001@g.us", "15550001111-1600000001@g.us"),
+            ("status@broadcast", "status@broadcast"),
+            (
+                "120363000000000001@newsletter",
+                "120363000000000001@newsletter",
+            ),
+            ("", ""),
+            ("@s.whatsapp.net", ""),
+        ] {
+            assert_eq!(documented(jid), expected, "{jid}");
+        }
+        assert_eq!(user("15550001111:7@s.whatsapp.net"), "15550001111");
+        assert!(is_group("120363000000000001@g.us") && !is_group("15550001111@c.us"));
+    }
+
+    #[test]
+    fn chat_of_a_setting_is_read_in_every_spelling_and_otherwise_refused() {
+        for (text, id) in [
+            ("15550001111:7@s.whatsapp.net", "15550001111@c.us"),
+            ("15550001111@c.us", "15550001111@c.us"),
+            ("15550001111-1600000001@g.us", "15550001111-1600000001@g.us"),
+            ("251556000000001@lid", "251556000000001@lid"),
+            ("status@broadcast", "status@broadcast"),
+        ] {
+            assert_eq!(text.parse::<ChatId>().unwrap().as_str(), id);
+        }
+        for text in [
+            "",
+            "15550001111",
+            "+15550001111@c.us",
+            "1555 0001@c.us",
+            "@c.us",
+            ":7@c.us",
+            "15550001111@",
+            "1@c.us@c.us",
+            "*@g.us",
+        ] {
+            assert_eq!(text.parse::<ChatId>(), Err(InvalidChatId), "{text:?}");
+        }
+    }
+}
