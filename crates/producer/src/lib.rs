@@ -15,6 +15,7 @@ mod openapi;
 mod operators;
 mod problem;
 mod recent;
+mod registration;
 mod router;
 mod settings;
 mod sources;
@@ -134,7 +135,7 @@ fn router_and_sources(
         duplicates: Duplicates::new(settings.duplicate_window),
         sources: Arc::clone(&sources),
     });
-    let from_gateway = post(gateways::post).get(gateways::register);
+    let from_gateway = post(gateways::post).get(registration::get);
     let router = Router::new()
         .route("/v1/events", post(events::post))
         .route("/v1/in/{source}", from_gateway.clone())
