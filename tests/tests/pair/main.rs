@@ -17,6 +17,7 @@ mod redrive;
 mod refusals;
 mod retries;
 mod settings;
+mod sources;
 mod stops;
 mod verifiers;
 
@@ -48,6 +49,7 @@ fn all_tests() -> Tests {
     log_readers::add(&mut tests);
     stops::add(&mut tests);
     settings::add(&mut tests);
+    sources::add(&mut tests);
     health::add(&mut tests);
     tests
 }
