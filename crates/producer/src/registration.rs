@@ -12,6 +12,26 @@ use wahook_sources::Kind;
 
 use crate::{event_service::EventService, gateways::parts, problem::Problem, sources::Source};
 
+/// Register a webhook at Meta
+///
+/// Meta sends this once for a source of the kind `meta`, and expects the challenge as the answer.
+#[utoipa::path(
+    get,
+    path = "/v1/in/{source}",
+    tag = "gateways",
+    params(
+        ("source" = String, Path, description = "Name of the source", pattern = "^[a-z][a-z0-9_-]{0,63}$"),
+        ("hub.mode" = Option<String>, Query, description = "`subscribe`"),
+        ("hub.verify_token" = Option<String>, Query, description = "Token of the source, or of PRODUCER_TOKEN"),
+        ("hub.challenge" = Option<String>, Query, description = "Text to answer, of letters and digits"),
+    ),
+    responses(
+        (status = 200, description = "The challenge", body = String, content_type = "text/plain"),
+        (status = 403, description = "Wrong verify token", body = Problem, content_type = "application/problem+json"),
+        (status = 404, description = "No source of this name", body = Problem, content_type = "application/problem+json"),
+        (status = 405, description = "Not a registration, or not a source of Meta", body = Problem, content_type = "application/problem+json", headers(("Allow" = String))),
+    )
+)]
 pub(crate) async fn get(State(service): State<Arc<EventService>>, uri: Uri) -> Response {
     let (name, _) = parts(&uri);
     let Some(source) = service.sources.find(name) else {

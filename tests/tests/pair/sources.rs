@@ -109,7 +109,10 @@ async fn form(test: Test) {
 
 async fn retried(test: Test) {
     let receiver = Receiver::answering(|_| Answer::status(500)).await;
-    let settings = [("WEBHOOK_RETRY_ATTEMPTS", "1"), ("WEBHOOK_RETRY_DELAY", "300")];
+    let settings = [
+        ("WEBHOOK_RETRY_ATTEMPTS", "1"),
+        ("WEBHOOK_RETRY_DELAY", "300"),
+    ];
     let pair = test.pair(receiver, &settings).await;
     let (_, id) = post(&pair, "gowa", &HEADERS, MESSAGE).await;
     let posts = pair.receiver.wait_for(2, SOON).await;
