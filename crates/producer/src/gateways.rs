@@ -11,10 +11,9 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use futures_util::{StreamExt, TryStreamExt, stream};
-use percent_encoding::percent_decode_str;
 use serde::Serialize;
 use uuid::Uuid;
-use wahook_domain::{AttemptNumber, EventId, QueuedEvent, json};
+use wahook_domain::{AttemptNumber, ContentHash, EventId, QueuedEvent, json};
 use wahook_runtime::{clock, metrics::InFlightGuard};
 use wahook_sources::Kind;
 
@@ -87,12 +86,7 @@ pub(crate) async fn post(
         .take(&source, path, query, &headers, &mut body)
         .await;
     answer.unwrap_or_else(|problem| {
-        service.count(&problem);
-        let reason = problem.reason().label();
-        let refused = &service.metrics.source_events_refused;
-        refused
-            .with_label_values(&[source.name.as_str(), reason])
-            .inc();
+        service.count_refused(&source, &problem);
         let mut response = problem.into_response();
         if !body::is_done(&headers, &mut body) {
             let close = HeaderValue::from_static("close");
@@ -102,46 +96,23 @@ pub(crate) async fn post(
     })
 }
 
-/// Answers Meta's registration of a webhook.
-pub(crate) async fn register(State(service): State<Arc<EventService>>, uri: Uri) -> Response {
-    let (name, _) = parts(&uri);
-    let Some(source) = service.sources.find(name) else {
-        return Problem::unknown_source().into_response();
-    };
-    let query = uri.query().unwrap_or_default();
-    let parameter = |name: &str| {
-        let mut pairs = query.split('&').filter_map(|pair| pair.split_once('='));
-        let value = pairs.find(|(key, _)| *key == name)?.1;
-        let value: Vec<u8> = percent_decode_str(value).collect();
-        Some(value)
-    };
-    if source.kind != Kind::Meta || parameter("hub.mode").as_deref() != Some(b"subscribe") {
-        return Problem::post_only().into_response();
-    }
-    let tokens = service.tokens_of(&source);
-    let token = parameter("hub.verify_token").unwrap_or_default();
-    if !tokens.is_empty() && !tokens.contains(&token) {
-        return Problem::wrong_verify_token().into_response();
-    }
-    let challenge = parameter("hub.challenge").unwrap_or_default();
-    // Meta sends digits; anything else could be markup.
-    let challenge: Vec<u8> = challenge
-        .into_iter()
-        .filter(u8::is_ascii_alphanumeric)
-        .collect();
-    let text = [(header::CONTENT_TYPE, "text/plain; charset=utf-8")];
-    (StatusCode::OK, text, challenge).into_response()
-}
-
 /// Returns the name of the source and the rest of the path, which is still percent-encoded: a
 /// token may contain an encoded `/`.
-fn parts(uri: &Uri) -> (&str, &str) {
+pub(crate) fn parts(uri: &Uri) -> (&str, &str) {
     let place = uri.path().strip_prefix("/v1/in/").unwrap_or_default();
     place.split_once('/').unwrap_or((place, ""))
 }
 
 impl EventService {
-    fn tokens_of<'s>(&'s self, source: &'s Source) -> &'s crate::Tokens {
+    /// Counts a refused request of a source.
+    pub(crate) fn count_refused(&self, source: &Source, problem: &Problem) {
+        self.count(problem);
+        let labels = [source.name.as_str(), problem.reason().label()];
+        let refused = &self.metrics.source_events_refused;
+        refused.with_label_values(&labels).inc();
+    }
+
+    pub(crate) fn tokens_of<'s>(&'s self, source: &'s Source) -> &'s crate::Tokens {
         if source.tokens.is_empty() {
             &self.tokens
         } else {
@@ -172,6 +143,8 @@ impl EventService {
             .then(|| self.budget.reserve_large(needed))
             .transpose()
             .map_err(Problem::no_room)?;
+        // The same key and the same bytes are a repeat, whatever they are about.
+        let key = key.map(|id| (id, ContentHash::of_parts(&[&body])));
         let events = sources::events(source, &address, headers, &body, clock::now())
             .map_err(Problem::not_an_event_of_source)?;
         let accepted = self.publish_all(source, events, key, headers).await?;
@@ -206,7 +179,7 @@ impl EventService {
         &self,
         source: &Source,
         events: Vec<SourcedEvent>,
-        key: Option<EventId>,
+        key: Option<(EventId, ContentHash)>,
         headers: &HeaderMap,
     ) -> Result<Vec<Accepted>, Problem> {
         let key = key.filter(|_| events.len() == 1);
@@ -229,12 +202,14 @@ impl EventService {
     async fn publish_sourced(
         &self,
         event: SourcedEvent,
-        key: Option<EventId>,
+        key: Option<(EventId, ContentHash)>,
         traceparent: Option<String>,
     ) -> Result<Accepted, Problem> {
         let fresh = || EventId::from(Uuid::now_v7());
-        let content = event.content;
-        let id = key.unwrap_or_else(|| event.id(fresh));
+        let (id, content) = match key {
+            Some((id, content)) => (id, Some(content)),
+            None => (event.id(fresh), event.content),
+        };
         let queued = QueuedEvent {
             id,
             name: event.name,

@@ -16,6 +16,7 @@ mod operators;
 mod outlet;
 mod problem;
 mod recent;
+mod registration;
 mod router;
 mod settings;
 mod sources;
@@ -168,7 +169,7 @@ fn routes(
         duplicates: Duplicates::new(settings.duplicate_window),
         sources: Arc::clone(&sources),
     });
-    let from_gateway = post(gateways::post).get(gateways::register);
+    let from_gateway = post(gateways::post).get(registration::get);
     let router = Router::new()
         .route("/v1/events", post(events::post))
         .route("/v1/in/{source}", from_gateway.clone())

@@ -31,7 +31,7 @@ fn document() -> utoipa::openapi::OpenApi {
                        A request whose head is not HTTP is answered 400, one with too large a head 431, \
                        both without a body.",
     ),
-    paths(crate::events::post, crate::gateways::post, get),
+    paths(crate::events::post, crate::gateways::post, crate::registration::get, get),
     components(schemas(LineAnswer, Problem, AcceptedAll)),
     modifiers(&Bearer)
 )]

@@ -18,6 +18,7 @@ mod redrive;
 mod refusals;
 mod retries;
 mod settings;
+mod sources;
 mod spool;
 mod spool_limits;
 mod stops;
@@ -53,6 +54,7 @@ fn all_tests() -> Tests {
     settings::add(&mut tests);
     spool::add(&mut tests);
     spool_limits::add(&mut tests);
+    sources::add(&mut tests);
     health::add(&mut tests);
     tests
 }

@@ -20,11 +20,15 @@ pub(crate) fn add(tests: &mut Tests) {
     tests.add("schemathesis_finds_no_mismatch", conforms);
 }
 
-/// A valid event is answered 422 if its Idempotency-Key is that of another one.
+/// A valid event is answered 422 if its Idempotency-Key is that of another one, and 405 if the
+/// source is not one of Meta. Other sources than this one would be answered 404.
 const EXPECTED: &str = r#"
+[parameters]
+"path.source" = "wahook"
+
 [checks]
 positive_data_acceptance.expected-statuses = [
-    "2xx", "3xx", 401, 403, 404, 409, 422, 429, "5xx",
+    "2xx", "3xx", 401, 403, 404, 405, 409, 422, 429, "5xx",
 ]
 "#;
 
@@ -61,9 +65,12 @@ async fn conforms(test: Test) {
     let status = schemathesis.wait_within(DONE_WITHIN).await.unwrap();
     let output = output.await.unwrap().unwrap();
     assert!(status.success(), "{output}");
-    // A run without tests would succeed too. There are four operations; the document itself is
+    // A run without tests would succeed too. There are six operations; the document itself is
     // not counted.
-    assert!(output.contains("4 selected / 4 total"), "{output}");
+    assert!(output.contains("6 selected / 6 total"), "{output}");
+    let metrics = pair.producer.metrics().await;
+    let of_source = [("source", "wahook")];
+    assert!(metrics.sum_where("wahook_source_events_refused_total", &of_source) > 0.0);
     let stderr = pair.producer.stderr_so_far();
     assert!(
         !stderr.contains("panicked") && !stderr.contains("ERROR"),
