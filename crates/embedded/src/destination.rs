@@ -146,7 +146,8 @@ mod tests {
         let record = |url: &str, at: i64| {
             let insert = format!(
                 "INSERT INTO webhooklogs VALUES ('{at}', 'call', '{{}}', '{url}', 'success', 200, \
-                 0, NULL, {at}, {at}, NULL, {at}, NULL, 'a', 'default', '[]', '')"
+                 0, NULL, {at}, {at}, NULL, {at}, NULL, 'a', 'default', '[]', '', \
+                 NULL, NULL, NULL, NULL)"
             );
             db.execute_batch(&insert).unwrap();
         };

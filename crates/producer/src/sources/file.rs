@@ -216,7 +216,8 @@ mod tests {
         assert_eq!(shop.secret.unwrap().as_bytes(), b"a-jwt-key-of-evolution");
         assert!(!shop.tokens.is_empty());
         let pointers: Vec<_> = shop.redacted.iter().map(ToString::to_string).collect();
-        assert_eq!(pointers, ["/data/body", "/data/*/body", "/apikey"]);
+        let expected = ["/data/body", "/data/*/body", "/apikey", "/api_key"];
+        assert_eq!(pointers, expected);
         assert_eq!(shop.max_body_bytes, Some(4096));
         assert_eq!(other.form, Form::AsReceived);
         assert!(other.redacted.is_empty() && other.tokens.is_empty());
