@@ -275,7 +275,7 @@ impl Problem {
     pub(crate) fn denied(denied: Denied) -> Self {
         let detail = match denied {
             Denied::Token => {
-                "send a token of the source, or of PRODUCER_TOKEN: as `Authorization: Bearer`, as the password of \
+                "send the token of the source, or one of PRODUCER_TOKEN if the source has none: as `Authorization: Bearer`, as the password of \
                  Basic, in `X-Api-Key`, as `?token=`, or as the last segment of the path"
             }
             Denied::Signature(Verification::Missing) => {
