@@ -66,6 +66,15 @@ const COMPOSE: &[Setting] = &[
             `WEBHOOK_ENDPOINTS`. See [Several endpoints](deployment.md#several-endpoints)",
     },
     Setting {
+        name: "WAHOOK_SOURCES_CONFIG",
+        kind: Kind::Text("a folder (with `/`)"),
+        default: DefaultValue::Text("./deploy/sources"),
+        example: "/srv/wahook-sources",
+        help: "folder of the sources file",
+        meaning: "the folder that the producer sees as `/etc/wahook`, for the file of \
+            `WAHOOK_SOURCES`. See [Gateways](deployment.md#gateways)",
+    },
+    Setting {
         name: "WEBHOOK_SECRET_FILE",
         kind: Kind::Text("empty, or a path in the container"),
         default: DefaultValue::Text("/run/secrets/wahook/webhook_secret"),
