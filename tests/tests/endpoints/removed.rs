@@ -194,15 +194,20 @@ async fn killed(test: Test) {
     let moving = start(&several, &["endpoints", "move", "old", "new"]).await;
     receiver.wait_for(100, SOON).await;
     moving.kill9().await;
-    // The broker requeues what the command held once its connection is closed.
+    repeat_until_moved(&several, &receiver, EVENTS).await;
+}
+
+/// Repeats a move that was interrupted. The broker requeues what the command held once its
+/// connection is closed.
+async fn repeat_until_moved(several: &Several, receiver: &Receiver, events: usize) {
     eventually(SOON, "all events", || async {
-        run(&several, &["endpoints", "move", "old", "new"])
+        run(several, &["endpoints", "move", "old", "new"])
             .await
             .printed();
-        (ids(&receiver).len() == EVENTS && several.depth(OLD).await == 0).then_some(())
+        (ids(receiver).len() == events && several.depth(OLD).await == 0).then_some(())
     })
     .await;
-    let twice = receiver.count() - EVENTS;
+    let twice = receiver.count() - events;
     assert!(twice <= 100, "{twice} duplicates: more than one batch");
 }
 
@@ -227,16 +232,7 @@ async fn broken_connection(test: Test) {
     let broken = moving.finish().await;
     assert_eq!(broken.status.code(), Some(1), "{broken:?}");
     assert!(broken.stderr.contains("repeat the command"), "{broken:?}");
-    // The broker requeues what the command held.
-    eventually(SOON, "all events", || async {
-        run(&several, &["endpoints", "move", "old", "new"])
-            .await
-            .printed();
-        (ids(&receiver).len() == EVENTS && several.depth(OLD).await == 0).then_some(())
-    })
-    .await;
-    let twice = receiver.count() - EVENTS;
-    assert!(twice <= 100, "{twice} duplicates: more than one batch");
+    repeat_until_moved(&several, &receiver, EVENTS).await;
 }
 
 async fn retry(test: Test) {
