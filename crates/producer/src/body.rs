@@ -8,7 +8,8 @@ use std::{
 
 use axum::{
     body::{BodyDataStream, Bytes, HttpBody as _},
-    http::{HeaderMap, header},
+    http::{HeaderMap, HeaderValue, header},
+    response::{IntoResponse, Response},
 };
 use flate2::write::MultiGzDecoder;
 use futures_util::{FutureExt, StreamExt};
@@ -56,10 +57,23 @@ async fn read_chunks(chunks: &mut BodyDataStream, mut decoder: Decoder) -> Resul
     decoder.finish()
 }
 
+/// Returns the answer to a refused request.
+///
+/// A connection whose body is not read to its end cannot be reused; without the header a
+/// client would lose its next request.
+pub(crate) fn refuse(problem: Problem, headers: &HeaderMap, body: &mut BodyDataStream) -> Response {
+    let mut response = problem.into_response();
+    if !is_done(headers, body) {
+        let close = HeaderValue::from_static("close");
+        response.headers_mut().insert(header::CONNECTION, close);
+    }
+    response
+}
+
 /// Returns true if the whole body has arrived. Up to [`MAX_DISCARDED`] bytes
 /// that have arrived are discarded; for a client that sends more the connection
 /// is closed.
-pub(crate) fn is_done(headers: &HeaderMap, body: &mut BodyDataStream) -> bool {
+fn is_done(headers: &HeaderMap, body: &mut BodyDataStream) -> bool {
     // A client that sent `Expect` starts to send once the body is read.
     if headers.contains_key(header::EXPECT) {
         return body.is_end_stream();

@@ -15,7 +15,7 @@ use wahook_runtime::{clock, guard::Guard};
 
 use crate::{
     CONFIRM_LIMIT,
-    budget::Budget,
+    budget::{Budget, Reservation},
     duplicates::{Decision, Duplicates},
     limits::LARGEST_EVENT,
     metrics::ProducerMetrics,
@@ -31,7 +31,7 @@ const PUBLISH_BYTES: usize = 1024;
 
 /// Largest event whose parse tree is not part of the budget, and whose name is looked up for
 /// the log if it is refused, in bytes.
-pub(crate) const SMALL_BYTES: usize = 64 << 10;
+const SMALL_BYTES: usize = 64 << 10;
 
 /// Shared state of all requests.
 pub(crate) struct EventService {
@@ -141,11 +141,7 @@ impl EventService {
             now,
             idempotency_key,
         };
-        // Only large ones: at most one tree per thread exists at a time.
-        let tree = (raw.len() > SMALL_BYTES)
-            .then(|| self.budget.reserve_large(json::tree_bytes(&raw)))
-            .transpose()
-            .map_err(Problem::no_room)?;
+        let tree = self.reserve_tree(&raw, 0)?;
         let fresh_id = || EventId::from(Uuid::now_v7());
         let event =
             ingest(&raw, context, fresh_id).map_err(|rejection| rejected(&raw, rejection))?;
@@ -166,6 +162,19 @@ impl EventService {
         };
         self.publish_accepted(queued, event.content, event.warnings)
             .await
+    }
+
+    /// Reserves the memory of a text's parse tree, and `more` bytes, if the text is large: at
+    /// most one tree per thread exists at a time.
+    pub(crate) fn reserve_tree(
+        &self,
+        text: &[u8],
+        more: usize,
+    ) -> Result<Option<Reservation>, Problem> {
+        (text.len() > SMALL_BYTES)
+            .then(|| self.budget.reserve_large(json::tree_bytes(text) + more))
+            .transpose()
+            .map_err(Problem::no_room)
     }
 
     /// Reserves the memory of an event until its confirm.

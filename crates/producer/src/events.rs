@@ -7,7 +7,7 @@ use axum::{
     Json,
     body::{Body, BodyDataStream},
     extract::State,
-    http::{HeaderMap, HeaderValue, header},
+    http::HeaderMap,
     response::{IntoResponse, Response},
 };
 use utoipa::{
@@ -67,14 +67,7 @@ pub(crate) async fn post(
     let answer = service.answer(&headers, &mut body).await;
     answer.unwrap_or_else(|problem| {
         service.count(&problem);
-        let mut response = problem.into_response();
-        // A connection whose body is not read to its end cannot be reused;
-        // without the header a client would lose its next request.
-        if !body::is_done(&headers, &mut body) {
-            let close = HeaderValue::from_static("close");
-            response.headers_mut().insert(header::CONNECTION, close);
-        }
-        response
+        body::refuse(problem, &headers, &mut body)
     })
 }
 

@@ -7,19 +7,19 @@ use axum::{
     Json,
     body::{Body, BodyDataStream},
     extract::State,
-    http::{HeaderMap, HeaderValue, StatusCode, Uri, header},
+    http::{HeaderMap, StatusCode, Uri},
     response::{IntoResponse, Response},
 };
 use futures_util::{StreamExt, TryStreamExt, stream};
 use serde::Serialize;
 use uuid::Uuid;
-use wahook_domain::{AttemptNumber, ContentHash, EventId, QueuedEvent, json};
+use wahook_domain::{AttemptNumber, ContentHash, EventId, QueuedEvent};
 use wahook_runtime::{clock, metrics::InFlightGuard};
 use wahook_sources::Kind;
 
 use crate::{
     body,
-    event_service::{Accepted, EventService, SMALL_BYTES},
+    event_service::{Accepted, EventService},
     headers::{Encoding, idempotency_key, traceparent},
     problem::Problem,
     sources::{self, Address, Source, SourcedEvent, check_signature, check_token},
@@ -87,12 +87,7 @@ pub(crate) async fn post(
         .await;
     answer.unwrap_or_else(|problem| {
         service.count_refused(&source, &problem);
-        let mut response = problem.into_response();
-        if !body::is_done(&headers, &mut body) {
-            let close = HeaderValue::from_static("close");
-            response.headers_mut().insert(header::CONNECTION, close);
-        }
-        response
+        body::refuse(problem, &headers, &mut body)
     })
 }
 
@@ -138,12 +133,8 @@ impl EventService {
         let body = body::read(headers, body, encoding, limit, &self.budget).await?;
         check_signature(source, headers, &body).map_err(Problem::denied)?;
         // The tree, its text if the body is a form, and the events are in memory together.
-        let needed = json::tree_bytes(&body) + 2 * body.len();
-        let memory = (body.len() > SMALL_BYTES)
-            .then(|| self.budget.reserve_large(needed))
-            .transpose()
-            .map_err(Problem::no_room)?;
-        // The same key and the same bytes are a repeat, whatever they are about.
+        let memory = self.reserve_tree(&body, 2 * body.len())?;
+        // The same key and the same bytes are a repeat, also if the event has no key of its own.
         let key = key.map(|id| (id, ContentHash::of_parts(&[&body])));
         let events = sources::events(source, &address, headers, &body, clock::now())
             .map_err(Problem::not_an_event_of_source)?;

@@ -66,7 +66,7 @@ impl EndpointsFile {
         table: &mut Table<'_, '_>,
         names: &mut BTreeSet<EndpointName>,
     ) -> Option<EndpointSettings> {
-        let name = read_name(table, names);
+        let name = table.unique_name("endpoint", "crm", names);
         let hide_url = table.flag("hide_url", false);
         let target = self.read_url(table, hide_url);
         let events = read_events(table);
@@ -134,28 +134,6 @@ impl EndpointsFile {
         url::read(&text, self.allowed, hide_url)
             .map_err(|problem| table.fault(&place, format_args!("url {problem}")))
             .ok()
-    }
-}
-
-fn read_name(
-    table: &mut Table<'_, '_>,
-    names: &mut BTreeSet<EndpointName>,
-) -> Option<EndpointName> {
-    let Some((text, place)) = table.text("name") else {
-        let place = table.place.clone();
-        table.fault(&place, "name is missing, such as \"crm\"");
-        return None;
-    };
-    match EndpointName::parse(&text) {
-        Ok(name) if names.insert(name.clone()) => Some(name),
-        Ok(_) => {
-            table.fault(&place, "name is already used by another endpoint");
-            None
-        }
-        Err(error) => {
-            table.fault(&place, format_args!("name {error}"));
-            None
-        }
     }
 }
 

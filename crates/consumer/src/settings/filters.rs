@@ -62,15 +62,7 @@ fn read_list<T: FromStr<Err: fmt::Display>>(
     name: &str,
     example: &str,
 ) -> Vec<Placed<T>> {
-    let expected = format!("a list of strings, such as {example}");
-    let mut list = Vec::new();
-    for (text, place) in table.texts(name, &expected).unwrap_or_default() {
-        match text.parse() {
-            Ok(item) => list.push((item, place)),
-            Err(error) => table.fault(&place, format_args!("{name}: \"{text}\" {error}")),
-        }
-    }
-    list
+    table.list(name, &format!("a list of strings, such as {example}"))
 }
 
 fn items<T, C: FromIterator<T>>(list: Vec<Placed<T>>) -> C {

@@ -9,7 +9,7 @@ use wahook_queue::EndpointQueue;
 const MAX_NAMED: usize = 20;
 /// Label of the sum, which is no valid name of an endpoint.
 const OTHERS: &str = "(others)";
-/// What an operator can do.
+/// Advice to an operator.
 pub(super) const ADVICE: &str = "configure the endpoint again, or use the commands `endpoints list`, \
                       `endpoints move OLD NEW` and `endpoints drop OLD`";
 

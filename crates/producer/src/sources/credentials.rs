@@ -28,7 +28,7 @@ pub(crate) enum Denied {
 /// Checks the token of a request: as Bearer, as the password of Basic, in `X-Api-Key`, in the
 /// query, or as the last or first segment of the path. Returns the address without the token.
 ///
-/// Evolution appends `/` and the event's name to its URL, whatever it ends with.
+/// Evolution appends `/` and the event's name to its URL, also behind a query.
 pub(crate) fn check_token<'a>(
     tokens: &Tokens,
     headers: &HeaderMap,

@@ -54,7 +54,7 @@ pub struct SourceSettings {
     pub(crate) sources: Sources,
 }
 
-/// One source for each kind.
+/// Sources of all kinds, one for each.
 impl Default for SourceSettings {
     fn default() -> Self {
         Self {
@@ -85,7 +85,7 @@ fn read_source(
     folder: &Path,
     names: &mut BTreeSet<SourceName>,
 ) -> Option<Source> {
-    let name = read_name(table, names);
+    let name = table.unique_name("source", "shop", names);
     let kind = read_kind(table);
     let secret = read_secret(table, folder, kind);
     let tokens = read_tokens(table, folder);
@@ -114,25 +114,6 @@ fn read_source(
         redacted,
         max_body_bytes: Some(max_body_bytes),
     })
-}
-
-fn read_name(table: &mut Table<'_, '_>, names: &mut BTreeSet<SourceName>) -> Option<SourceName> {
-    let Some((text, place)) = table.text("name") else {
-        let place = table.place.clone();
-        table.fault(&place, "name is missing, such as \"shop\"");
-        return None;
-    };
-    match SourceName::parse(&text) {
-        Ok(name) if names.insert(name.clone()) => Some(name),
-        Ok(_) => {
-            table.fault(&place, "name is already used by another source");
-            None
-        }
-        Err(error) => {
-            table.fault(&place, format_args!("name {error}"));
-            None
-        }
-    }
 }
 
 fn read_kind(table: &mut Table<'_, '_>) -> Option<Kind> {
@@ -173,14 +154,8 @@ fn read_tokens(table: &mut Table<'_, '_>, folder: &Path) -> Tokens {
 
 fn read_pointers(table: &mut Table<'_, '_>) -> Vec<Pointer> {
     let expected = "a list of JSON pointers, such as [\"/data/body\"]";
-    let mut pointers = Vec::new();
-    for (text, place) in table.texts("redact", expected).unwrap_or_default() {
-        match text.parse() {
-            Ok(pointer) => pointers.push(pointer),
-            Err(error) => table.fault(&place, format_args!("redact: \"{text}\" {error}")),
-        }
-    }
-    pointers
+    let pointers = table.list("redact", expected).into_iter();
+    pointers.map(|(pointer, _)| pointer).collect()
 }
 
 #[cfg(test)]

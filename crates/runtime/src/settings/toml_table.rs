@@ -1,6 +1,6 @@
 //! TOML files of equal tables, such as `[[endpoint]]`: every fault is reported with its line.
 
-use std::{fmt, fs, ops::Range, path::Path};
+use std::{collections::BTreeSet, fmt, fs, ops::Range, path::Path, str::FromStr};
 use toml::{
     Spanned,
     de::{DeTable, DeValue},
@@ -212,8 +212,57 @@ impl<'t, 'f> Table<'t, 'f> {
         }
     }
 
-    /// Reads a list of strings, each with its position; `expected` describes it.
-    pub fn texts(&mut self, name: &str, expected: &str) -> Option<Vec<(String, Range<usize>)>> {
+    /// Reads the required field `name`, which no other table of the file may have. `kind` names
+    /// the tables in faults.
+    pub fn unique_name<N>(
+        &mut self,
+        kind: &str,
+        example: &str,
+        taken: &mut BTreeSet<N>,
+    ) -> Option<N>
+    where
+        N: FromStr<Err: fmt::Display> + Ord + Clone,
+    {
+        let Some((text, place)) = self.text("name") else {
+            let place = self.place.clone();
+            self.fault(
+                &place,
+                format_args!("name is missing, such as \"{example}\""),
+            );
+            return None;
+        };
+        match text.parse::<N>() {
+            Ok(name) if taken.insert(name.clone()) => Some(name),
+            Ok(_) => {
+                let problem = format_args!("name is already used by another {kind}");
+                self.fault(&place, problem);
+                None
+            }
+            Err(error) => {
+                self.fault(&place, format_args!("name {error}"));
+                None
+            }
+        }
+    }
+
+    /// Reads a list of strings and parses each; returns the valid items with their positions.
+    /// `expected` describes the list.
+    pub fn list<T: FromStr<Err: fmt::Display>>(
+        &mut self,
+        name: &str,
+        expected: &str,
+    ) -> Vec<(T, Range<usize>)> {
+        let mut list = Vec::new();
+        for (text, place) in self.texts(name, expected).unwrap_or_default() {
+            match text.parse() {
+                Ok(item) => list.push((item, place)),
+                Err(error) => self.fault(&place, format_args!("{name}: \"{text}\" {error}")),
+            }
+        }
+        list
+    }
+
+    fn texts(&mut self, name: &str, expected: &str) -> Option<Vec<(String, Range<usize>)>> {
         self.read(name, expected, |value| {
             let items = value.as_array()?.iter();
             let text = |item: &Spanned<DeValue<'_>>| {

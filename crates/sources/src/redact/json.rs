@@ -14,6 +14,9 @@ use crate::received::BOM;
 /// occurrence of a repeated key is redacted.
 #[must_use]
 pub fn redact<'a>(json: &'a [u8], pointers: &[Pointer]) -> Cow<'a, [u8]> {
+    if pointers.is_empty() {
+        return Cow::Borrowed(json);
+    }
     let mut scan = Scan {
         json,
         at: if json.starts_with(BOM) { BOM.len() } else { 0 },
