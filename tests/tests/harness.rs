@@ -22,7 +22,7 @@ use wahook_tests::mongod::Mongod;
 use wahook_tests::rabbitmq::RabbitMq;
 use wahook_tests::receiver::{Answer, Receiver};
 
-const SOON: Duration = Duration::from_secs(10);
+const SOON: Duration = Duration::from_secs(60);
 const BODY: &[u8] = b"kept";
 
 async fn channel(rabbitmq: &RabbitMq) -> (Connection, Channel) {

@@ -15,6 +15,8 @@ use crate::world::{Test, Tests};
 const STRANDED: &str = "wahook_endpoint_stranded_messages";
 const OLD: &str = "wahook.deliver.old";
 const RENAMED: &str = "renamed.toml";
+/// Time limit of a move of many events, each confirmed, on a busy machine.
+const MOVED: Duration = Duration::from_secs(60);
 
 pub(crate) fn add(tests: &mut Tests) {
     tests.add(
@@ -200,7 +202,7 @@ async fn killed(test: Test) {
 /// Repeats a move that was interrupted. The broker requeues what the command held once its
 /// connection is closed.
 async fn repeat_until_moved(several: &Several, receiver: &Receiver, events: usize) {
-    eventually(SOON, "all events", || async {
+    eventually(MOVED, "all events", || async {
         run(several, &["endpoints", "move", "old", "new"])
             .await
             .printed();
@@ -278,12 +280,9 @@ async fn earlier_version(test: Test) {
     several.delete_queue("wahook.endpoints").await;
     let consumer = start_renamed(&mut several, &receiver).await;
     until_stranded(&consumer, 3.0).await;
-    tokio::time::timeout(
-        Duration::from_secs(60),
-        run(&several, &["endpoints", "move", "old", "new"]),
-    )
-    .await
-    .unwrap()
-    .printed();
+    tokio::time::timeout(MOVED, run(&several, &["endpoints", "move", "old", "new"]))
+        .await
+        .unwrap()
+        .printed();
     receiver.wait_for(4, SOON).await;
 }

@@ -72,7 +72,7 @@ async fn a_kill_9_of_the_broker_under_load_loses_no_accepted_event() {
         .pair(Receiver::answering(some_fail).await, &[])
         .await;
     sleep(BROKER_SETTLES).await;
-    let load = Load::start(&pair.producer, 16, Duration::from_millis(20), 20_000);
+    let load = Load::start(&pair.producer, 16, Duration::from_millis(20), 200_000);
     for _ in 0..2 {
         let enough = load.accepted() + 1_500;
         eventually(IN_THE_END, "load", || async {
