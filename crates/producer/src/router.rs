@@ -14,6 +14,10 @@ use wahook_queue::{Outgoing, PublishError, Publisher};
 /// Limit of remembered names, because gateways may send any name.
 const MAX_NAMES: usize = 1_000;
 
+/// Limit of queries for one event. While many events that no endpoint wants are published at
+/// once, the confirms of query and event can both carry returns of others.
+const RESOLVE_ROUNDS: usize = 3;
+
 /// Result of publishing an event.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum RouteOutcome {
@@ -60,13 +64,19 @@ impl EventRouter {
         publisher: &Publisher,
         event: &QueuedEvent,
     ) -> Result<RouteOutcome, PublishError> {
-        if self.query_unwanted(publisher, event).await? {
-            return Ok(RouteOutcome::Unwanted);
+        let mut published = Err(PublishError::Unroutable);
+        for _ in 0..RESOLVE_ROUNDS {
+            if self.query_unwanted(publisher, event).await? {
+                return Ok(RouteOutcome::Unwanted);
+            }
+            // The event is wanted and its endpoint has just been declared, or a confirm
+            // has carried another event's return.
+            published = publisher.publish(Outgoing::event(event)).await;
+            if published != Err(PublishError::Unroutable) {
+                break;
+            }
         }
-        // The event is wanted. Its confirm may have carried another event's
-        // return, or its endpoint has just been declared.
-        publisher.publish(Outgoing::event(event)).await?;
-        Ok(RouteOutcome::Queued)
+        published.map(|()| RouteOutcome::Queued)
     }
 
     /// Queries the broker whether no endpoint wants events of this name.
