@@ -3,10 +3,11 @@
 use std::fs::{self, File, TryLockError};
 use std::net::{Ipv4Addr, TcpListener};
 use std::ops::Range;
-use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 use std::{env, io};
+
+use nix::unistd::Uid;
 
 /// Range below the ephemeral ports of Linux (32768 and up): a restarted server must find its
 /// port still free, and a client that keeps connecting to an ephemeral port can get that port
@@ -63,14 +64,13 @@ fn reserve(folder: &Path) -> io::Result<Block> {
     }
     Err(io::Error::new(
         io::ErrorKind::AddrInUse,
-        "other tests hold all ports from 12000 to 31999",
+        format!("other tests hold all ports of {PORTS:?}"),
     ))
 }
 
 /// Creates the folder of lock files of this user.
 fn lock_folder() -> io::Result<PathBuf> {
-    let user = fs::metadata("/proc/self")?.uid();
-    let folder = env::temp_dir().join(format!("wahook-ports-{user}"));
+    let folder = env::temp_dir().join(format!("wahook-ports-{}", Uid::effective()));
     fs::create_dir_all(&folder)?;
     Ok(folder)
 }
