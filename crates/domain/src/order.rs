@@ -1,0 +1,9 @@
+//! Order of events that share a key: one at a time for each key, keys side by side.
+
+mod chat;
+mod key;
+mod sequencer;
+
+pub use chat::chat_of;
+pub use key::OrderKey;
+pub use sequencer::Sequencer;

@@ -1,0 +1,164 @@
+//! Sequencer: holds a lane's events and decides which may start.
+
+use std::{
+    collections::{BTreeSet, HashMap, VecDeque},
+    time::Duration,
+};
+
+use super::key::OrderKey;
+use crate::id::EventId;
+
+/// Events of one lane that are held and not yet settled.
+///
+/// The first event of each key is its head. Only heads start. A head stays until it is
+/// [finished](Self::finish), also while it waits for its next attempt, so that later events of
+/// its key wait as well. Times are durations since any fixed moment.
+#[derive(Debug)]
+pub struct Sequencer<T> {
+    lines: HashMap<OrderKey, Line<T>>,
+    /// Keys whose head may start, the longest-waiting first.
+    ready: VecDeque<OrderKey>,
+    /// Keys whose head may start at a later time.
+    delayed: BTreeSet<(Duration, OrderKey)>,
+    held: usize,
+}
+
+/// Events of one key, in order. Never empty.
+#[derive(Debug)]
+struct Line<T> {
+    events: VecDeque<(EventId, T)>,
+    head: Head,
+}
+
+/// State of the first event of a line.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Head {
+    Ready,
+    Delayed(Duration),
+    Running,
+}
+
+impl<T> Default for Sequencer<T> {
+    fn default() -> Self {
+        Self {
+            lines: HashMap::new(),
+            ready: VecDeque::new(),
+            delayed: BTreeSet::new(),
+            held: 0,
+        }
+    }
+}
+
+impl<T> Sequencer<T> {
+    /// Adds an event behind the others of its key. If it is the head, it starts no earlier
+    /// than `start`.
+    pub fn add(&mut self, key: OrderKey, id: EventId, item: T, start: Option<Duration>) {
+        self.held += 1;
+        if let Some(line) = self.lines.get_mut(&key) {
+            line.events.push_back((id, item));
+            return;
+        }
+        let line = Line {
+            events: VecDeque::from([(id, item)]),
+            head: Head::Running,
+        };
+        self.lines.insert(key.clone(), line);
+        match start {
+            None => self.set_ready(key),
+            Some(at) => self.delay(&key, at),
+        }
+    }
+
+    /// Replaces a held event by its redelivery and returns the old item; returns `item` if
+    /// the event is not held. The broker redelivers an event to an owner that still holds it
+    /// after its nodes have lost each other. A running attempt goes on.
+    pub fn replace(&mut self, key: &OrderKey, id: &EventId, item: T) -> Result<T, T> {
+        let line = self.lines.get_mut(key).map(|line| &mut line.events);
+        match line.and_then(|events| events.iter_mut().find(|(held, _)| held == id)) {
+            Some((_, held)) => Ok(std::mem::replace(held, item)),
+            None => Err(item),
+        }
+    }
+
+    /// Marks the next head that may start as running. It was ready for the longest time.
+    pub fn start(&mut self, now: Duration) -> Option<(OrderKey, &T)> {
+        while let Some((at, _)) = self.delayed.first()
+            && *at <= now
+            && let Some((_, key)) = self.delayed.pop_first()
+        {
+            self.set_ready(key);
+        }
+        let key = self.ready.pop_front()?;
+        let line = self.lines.get_mut(&key)?;
+        line.head = Head::Running;
+        let (_, item) = line.events.front()?;
+        Some((key, item))
+    }
+
+    /// Returns the earliest time at which a delayed head may start.
+    #[must_use]
+    pub fn next_start(&self) -> Option<Duration> {
+        self.delayed.first().map(|(at, _)| *at)
+    }
+
+    /// Schedules the next attempt of a running head.
+    pub fn delay(&mut self, key: &OrderKey, until: Duration) {
+        if let Some(line) = self.lines.get_mut(key)
+            && line.head == Head::Running
+        {
+            line.head = Head::Delayed(until);
+            self.delayed.insert((until, key.clone()));
+        }
+    }
+
+    /// Removes a running head: it was delivered, superseded or dead-lettered. The next event
+    /// of its key may start.
+    pub fn finish(&mut self, key: &OrderKey) -> Option<T> {
+        let line = self.lines.get_mut(key)?;
+        if line.head != Head::Running {
+            return None;
+        }
+        let (_, item) = line.events.pop_front()?;
+        self.held -= 1;
+        if line.events.is_empty() {
+            self.lines.remove(key);
+        } else {
+            self.set_ready(key.clone());
+        }
+        Some(item)
+    }
+
+    /// Removes all events, for an owner that lost its lane.
+    pub fn clear(&mut self) -> impl Iterator<Item = T> + use<T> {
+        let lines = std::mem::take(self).lines.into_values();
+        lines.flat_map(|line| line.events.into_iter().map(|(_, item)| item))
+    }
+
+    /// Returns the number of held events.
+    #[must_use]
+    pub const fn held(&self) -> usize {
+        self.held
+    }
+
+    /// Returns the number of keys whose head waits for its next attempt.
+    #[must_use]
+    pub fn blocked(&self) -> usize {
+        self.delayed.len()
+    }
+
+    /// Returns the number of held events of a key, its head included.
+    #[must_use]
+    pub fn held_of(&self, key: &OrderKey) -> usize {
+        self.lines.get(key).map_or(0, |line| line.events.len())
+    }
+
+    fn set_ready(&mut self, key: OrderKey) {
+        if let Some(line) = self.lines.get_mut(&key) {
+            line.head = Head::Ready;
+            self.ready.push_back(key);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;
