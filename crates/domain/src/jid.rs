@@ -9,15 +9,17 @@ const CONTACTS: &str = "c.us";
 /// `15550001111@c.us`, and so does a bare number. Groups, channels and `@lid` keep their server.
 #[must_use]
 pub fn documented(jid: &str) -> String {
+    parts(jid).map_or_else(String::new, |(user, server)| format!("{user}@{server}"))
+}
+
+/// Returns user and server of a JID in the documented form; `None` if it has no user.
+pub(crate) fn parts(jid: &str) -> Option<(&str, &str)> {
     let (user, server) = jid.split_once('@').unwrap_or((jid, CONTACTS));
     let server = match server {
         "s.whatsapp.net" | "" => CONTACTS,
         other => other,
     };
-    if user.is_empty() {
-        return String::new();
-    }
-    format!("{}@{server}", without_device(user))
+    (!user.is_empty()).then(|| (without_device(user), server))
 }
 
 /// Returns the part before the server, without the device: the number of a contact.
@@ -30,6 +32,31 @@ pub fn user(jid: &str) -> &str {
 #[must_use]
 pub fn is_group(jid: &str) -> bool {
     jid.ends_with("@g.us")
+}
+
+/// Parts of a serialized id of a message: `false_CHAT_ID`, or `false_CHAT_ID_PARTICIPANT` in
+/// a group.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Serialized<'t> {
+    pub from_me: bool,
+    pub chat: &'t str,
+    pub id: &'t str,
+}
+
+impl<'t> Serialized<'t> {
+    /// Splits an id; `None` if it has another form.
+    #[must_use]
+    pub fn parse(text: &'t str) -> Option<Self> {
+        let mut parts = text.splitn(4, '_');
+        let from_me = match parts.next()? {
+            "true" => true,
+            "false" => false,
+            _ => return None,
+        };
+        let chat = parts.next().filter(|chat| chat.contains('@'))?;
+        let id = parts.next().filter(|id| !id.is_empty())?;
+        Some(Self { from_me, chat, id })
+    }
 }
 
 /// Chat in a setting, in the documented form.
@@ -123,6 +150,24 @@ mod tests {
         }
         assert_eq!(user("15550001111:7@s.whatsapp.net"), "15550001111");
         assert!(is_group("120363000000000001@g.us") && !is_group("15550001111@c.us"));
+    }
+
+    #[test]
+    fn serialized_id_is_split_and_any_other_text_refused() {
+        let parts = Serialized::parse("true_15550001111@c.us_3EB0AAAA").unwrap();
+        assert_eq!((parts.from_me, parts.chat), (true, "15550001111@c.us"));
+        assert_eq!(parts.id, "3EB0AAAA");
+        let of_group = Serialized::parse("false_1203@g.us_3EB0_15550001111@c.us").unwrap();
+        assert_eq!((of_group.chat, of_group.id), ("1203@g.us", "3EB0"));
+        for other in [
+            "",
+            "3EB0AAAA",
+            "true_3EB0AAAA",
+            "maybe_1@c.us_A",
+            "true_1@c.us_",
+        ] {
+            assert_eq!(Serialized::parse(other), None, "{other}");
+        }
     }
 
     #[test]
