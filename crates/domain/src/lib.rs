@@ -52,7 +52,7 @@ pub use health::HealthSignal;
 pub use id::{ContentHash, EventId, InvalidEventId, InvalidKey};
 pub use jid::{ChatId, InvalidChatId};
 pub use link::LinkState;
-pub use order::{OrderKey, Sequencer};
+pub use order::{InvalidOrderKey, InvalidSentKey, OrderKey, Sequencer};
 pub use origin::{InvalidSourceName, Origin, ReceivedForm, SourceName};
 pub use origin_filter::{InvalidSessionPattern, OriginFilter, SessionPattern};
 pub use outcome::{FailureCause, Outcome};

@@ -4,6 +4,5 @@ mod chat;
 mod key;
 mod sequencer;
 
-pub use chat::chat_of;
-pub use key::OrderKey;
+pub use key::{BUCKETS, InvalidOrderKey, InvalidSentKey, OrderKey};
 pub use sequencer::Sequencer;

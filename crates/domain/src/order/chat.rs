@@ -3,12 +3,12 @@
 use std::borrow::Cow;
 
 use crate::{
-    jid,
+    jid::Serialized,
     json::{Node, Object},
 };
 
-/// Returns the chat that the data of an event names, in the documented form of its id; `None`
-/// if the event belongs to a session. Data of other events is read by the same members.
+/// Returns the chat that the data of an event names, as the gateway spells it; `None` if the
+/// event belongs to a session. Data of undocumented events is read by the same members.
 ///
 /// | data | chat |
 /// |---|---|
@@ -17,14 +17,11 @@ use crate::{
 /// | `id._serialized` | its chat part (messages), or itself (contacts) |
 /// | `fromMe`, `from`, `to` | `to` of own messages, else `from` |
 /// | `from` | itself (calls) |
-#[must_use]
-pub fn chat_of(data: &Object<'_>) -> Option<String> {
+pub(super) fn chat_of<'a>(data: &'a Object<'_>) -> Option<Cow<'a, str>> {
     text(data.get("chatId"))
         .or_else(|| id_chat(data.get("msgId")))
         .or_else(|| id_chat(data.get("id")))
         .or_else(|| text(data.get(partner(data))))
-        .map(|chat| jid::documented(&chat))
-        .filter(|chat| !chat.is_empty())
 }
 
 /// Returns the member that names the other side of a message.
@@ -35,23 +32,28 @@ fn partner(data: &Object<'_>) -> &'static str {
     }
 }
 
-/// Returns the chat of an id: `false_CHAT_ID`, or the id of a contact.
-fn id_chat<'a>(id: Option<&'a Node<'a>>) -> Option<Cow<'a, str>> {
+/// Returns the chat of an object with the id of a message or a contact.
+fn id_chat<'a>(id: Option<&'a Node<'_>>) -> Option<Cow<'a, str>> {
     let Some(Node::Object(id)) = id else {
         return None;
     };
-    let serialized = text(id.get("_serialized"))?;
-    let chat = match serialized.split('_').collect::<Vec<_>>().as_slice() {
-        ["true" | "false", chat, _, ..] => (*chat).to_owned(),
-        [contact] => (*contact).to_owned(),
-        _ => return None,
-    };
-    chat.contains('@').then_some(Cow::Owned(chat))
+    match text(id.get("_serialized"))? {
+        Cow::Borrowed(id) => chat_part(id).map(Cow::Borrowed),
+        Cow::Owned(id) => chat_part(&id).map(|chat| Cow::Owned(chat.to_owned())),
+    }
 }
 
-fn text<'a>(node: Option<&'a Node<'a>>) -> Option<Cow<'a, str>> {
+fn chat_part(id: &str) -> Option<&str> {
+    match Serialized::parse(id) {
+        Some(message) => Some(message.chat),
+        None => (id.contains('@') && !id.contains('_')).then_some(id),
+    }
+}
+
+/// Returns a text that is not empty.
+fn text<'a>(node: Option<&'a Node<'_>>) -> Option<Cow<'a, str>> {
     match node {
-        Some(Node::Text(text)) => Some(text.to_str().0),
+        Some(Node::Text(text)) => Some(text.to_str().0).filter(|text| !text.is_empty()),
         _ => None,
     }
 }
@@ -65,7 +67,7 @@ mod tests {
         let Ok(Node::Object(data)) = json::parse(data.as_bytes()) else {
             panic!("{data}")
         };
-        chat_of(&data)
+        chat_of(&data).map(Cow::into_owned)
     }
 
     #[test]
@@ -76,7 +78,9 @@ mod tests {
                     panic!("{sample}")
                 };
                 match event.get("data") {
-                    Some(Node::Object(data)) => chat_of(data).unwrap_or_default(),
+                    Some(Node::Object(data)) => {
+                        chat_of(data).map(Cow::into_owned).unwrap_or_default()
+                    }
                     _ => panic!("{sample}"),
                 }
             })
@@ -90,13 +94,37 @@ mod tests {
     }
 
     #[test]
-    fn own_messages_belong_to_the_chat_of_their_receiver() {
+    fn chat_is_read_from_the_first_member_that_names_one() {
         for (data, expected) in [
-            (r#"{"fromMe":true,"from":"1@c.us","to":"2@c.us"}"#, Some("2@c.us")),
-            (r#"{"fromMe":false,"from":"1@c.us","to":"2@c.us"}"#, Some("1@c.us")),
-            (r#"{"from":"1:7@s.whatsapp.net"}"#, Some("1@c.us")),
-            (r#"{"id":{"_serialized":"true_1203@g.us_3EB0_1@c.us"}}"#, Some("1203@g.us")),
-            (r#"{"id":{"_serialized":"3EB0"},"from":"1@c.us"}"#, Some("1@c.us")),
+            (
+                r#"{"fromMe":true,"from":"1@c.us","to":"2@c.us"}"#,
+                Some("2@c.us"),
+            ),
+            (
+                r#"{"fromMe":false,"from":"1@c.us","to":"2@c.us"}"#,
+                Some("1@c.us"),
+            ),
+            (
+                r#"{"from":"1:7@s.whatsapp.net"}"#,
+                Some("1:7@s.whatsapp.net"),
+            ),
+            (
+                r#"{"id":{"_serialized":"true_1203@g.us_3EB0_1@c.us"}}"#,
+                Some("1203@g.us"),
+            ),
+            (
+                r#"{"id":{"_serialized":"true_1\u0000@c.us_3EB0"}}"#,
+                Some("1\0@c.us"),
+            ),
+            (
+                r#"{"id":{"_serialized":"3EB0"},"from":"1@c.us"}"#,
+                Some("1@c.us"),
+            ),
+            (
+                r#"{"id":{"_serialized":"true_3EB0@c.us"},"from":"1@c.us"}"#,
+                Some("1@c.us"),
+            ),
+            (r#"{"chatId":"","from":"1@c.us"}"#, Some("1@c.us")),
             (r#"{"id":"true_1@c.us_3EB0"}"#, None),
             (r#"{"chatId":""}"#, None),
             (r#"{"chatId":null,"session":"a"}"#, None),

@@ -7,7 +7,7 @@ use super::*;
 const SECOND: Duration = Duration::from_secs(1);
 
 fn key(text: &str) -> OrderKey {
-    OrderKey::new(text)
+    OrderKey::sent(text).unwrap()
 }
 
 fn id(number: usize) -> EventId {
@@ -201,7 +201,7 @@ impl Lane {
         else {
             return;
         };
-        let name = started.as_str().to_owned();
+        let name = started.as_str().strip_prefix("k:").unwrap().to_owned();
         let attempts = self.attempted.entry(name.clone()).or_default();
         if !attempts.contains(&event) {
             attempts.push(event);
