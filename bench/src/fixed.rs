@@ -69,6 +69,7 @@ pub fn queued(raw: &str) -> Result<QueuedEvent, Rejection> {
         redriven_at: None,
         traceparent: None,
         origin: None,
+        key: event.key,
     })
 }
 

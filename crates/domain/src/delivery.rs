@@ -2,7 +2,10 @@
 
 use std::{num::NonZeroU32, sync::Arc};
 
-use crate::{body::EventBody, event::EventName, id::EventId, origin::Origin, time::UnixMillis};
+use crate::{
+    body::EventBody, event::EventName, id::EventId, order::OrderKey, origin::Origin,
+    time::UnixMillis,
+};
 
 /// Number of an attempt within its round, counted from 1.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -56,6 +59,8 @@ pub struct QueuedEvent {
     pub traceparent: Option<String>,
     /// Source, if a gateway posted the event in its own form.
     pub origin: Option<Arc<Origin>>,
+    /// Key of the order in which events are delivered, if the sender or the chat gives one.
+    pub key: Option<OrderKey>,
 }
 
 impl QueuedEvent {

@@ -8,6 +8,7 @@ use crate::{
     fault::Fault,
     id::{ContentHash, EventId},
     json::{self, JsonFault, Node, Object, Text},
+    order::OrderKey,
     time::UnixMillis,
     validation::Validation,
 };
@@ -29,6 +30,8 @@ pub struct AcceptedEvent {
     /// Hash of what the gateway sent; `None` if the id is fresh.
     pub content: Option<ContentHash>,
     pub name: EventName,
+    /// Chat that the data names.
+    pub key: Option<OrderKey>,
     /// Bytes to queue, sign and send.
     pub body: EventBody,
     /// Deviations from the documented format.
@@ -98,6 +101,7 @@ pub fn ingest(
             Node::Text(Text::new(&now))
         }
     };
+    let key = OrderKey::of_data(&data);
     let envelope = in_order(&name, data, timestamp, members);
     let body = EventBody::of(&envelope, raw.len());
     let (id, content) = match context.idempotency_key {
@@ -113,6 +117,7 @@ pub fn ingest(
         id,
         content,
         name,
+        key,
         body,
         warnings: findings.warnings,
     })
@@ -412,6 +417,15 @@ mod tests {
             .collect();
         assert_eq!(pointers, ["/data/id", "/data/n", "/data/a"]);
         assert_eq!(rejected(raw, Validation::Strict), warnings);
+    }
+
+    #[test]
+    fn key_is_the_chat_that_the_data_names() {
+        let key = |raw: &str| accepted(raw).key.map(|key| key.to_string());
+        let raw = r#"{"event":"message_edit","data":{"from":"1@c.us","body":"a"}}"#;
+        assert_eq!(key(raw).unwrap(), "c:1@c.us");
+        let no_chat = r#"{"event":"ready","data":{"info":{}},"from":"1@c.us"}"#;
+        assert_eq!(key(no_chat), None);
     }
 
     #[test]

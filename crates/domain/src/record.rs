@@ -308,6 +308,7 @@ mod tests {
             redriven_at: redriven_at.map(UnixMillis::new),
             traceparent: None,
             origin: None,
+            key: None,
         }
     }
 

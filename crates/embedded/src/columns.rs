@@ -3,14 +3,17 @@
 use bytes::Bytes;
 use rusqlite::{Connection, Row, ToSql, params_from_iter, types::ValueRef};
 use std::sync::Arc;
-use wahook_domain::{AttemptNumber, EndpointName, EventId, EventName, Origin, UnixMillis};
+use wahook_domain::{
+    AttemptNumber, EndpointName, EventId, EventName, OrderKey, Origin, UnixMillis,
+};
 use wahook_queue::{Death, MessageMetadata, Poison, Stored};
 
 /// Names of the columns, in the order of [`insert`] and [`read`].
 macro_rules! message_columns {
     () => {
         "event_id, event, attempt, accepted_at, redriven_at, traceparent, endpoint, reason, \
-         dead_at, death_queue, death_reason, death_at, result, origin, body"
+         dead_at, death_queue, death_reason, death_at, result, origin, key, \
+         body"
     };
 }
 pub(crate) use message_columns;
@@ -48,7 +51,7 @@ fn execute(
 ) -> rusqlite::Result<()> {
     let metadata = &message.metadata;
     let death = metadata.death.as_ref();
-    let columns: [&dyn ToSql; 17] = [
+    let columns: [&dyn ToSql; 18] = [
         &key,
         &queue,
         &metadata.id.as_ref().map(EventId::as_str),
@@ -65,6 +68,7 @@ fn execute(
         &death.and_then(|death| death.at).map(UnixMillis::get),
         &metadata.result,
         &metadata.origin.as_deref().map(Origin::to_json),
+        &metadata.key.as_ref().map(OrderKey::as_str),
         &&*message.payload,
     ];
     let mut statement = db.prepare_cached(into)?;
@@ -105,8 +109,9 @@ pub(crate) fn read(row: &Row<'_>, first: usize) -> rusqlite::Result<Stored> {
         result: owned(12)?,
         defect: (origin.is_none() && is_sourced).then_some(Poison::Missing("origin")),
         origin,
+        key: text(14)?.and_then(|key| OrderKey::parse(key).ok()),
     };
-    let body: Vec<u8> = row.get(first + 14)?;
+    let body: Vec<u8> = row.get(first + 15)?;
     Ok(Stored {
         metadata,
         payload: Bytes::from(body),

@@ -2,7 +2,8 @@
 //! file is unchanged.
 //!
 //! Version 1 has AMQP properties of messages as JSON instead of columns, so its messages are
-//! rewritten. Version 2 lacks the columns for the origin of an event.
+//! rewritten. Version 2 lacks the columns for the origin of an event,
+//! and versions 2 and 3 lack the column for its key.
 
 use std::collections::BTreeMap;
 
@@ -31,15 +32,28 @@ pub(crate) fn migrate(db: &mut Connection) -> rusqlite::Result<()> {
     if found == 0 {
         transaction.execute_batch(schema::SCHEMA)?;
     } else if found < schema::VERSION {
-        if found == 1 {
-            rewrite(&transaction)?;
-        } else {
-            transaction.execute_batch(schema::ORIGIN_OF_MESSAGES)?;
-        }
-        transaction.execute_batch(schema::ORIGIN_OF_RECORDS)?;
+        upgrade(&transaction, found)?;
+        transaction.pragma_update(None, "user_version", schema::VERSION)?;
         tracing::info!(from = found, to = schema::VERSION, "data file migrated");
     }
     transaction.commit()
+}
+
+/// Changes the tables of version `found` to those of the present version.
+fn upgrade(db: &Connection, found: i64) -> rusqlite::Result<()> {
+    if found == 1 {
+        rewrite(db)?;
+    }
+    if found == 2 {
+        db.execute_batch(schema::ORIGIN_OF_MESSAGES)?;
+    }
+    if found <= 2 {
+        db.execute_batch(schema::ORIGIN_OF_RECORDS)?;
+    }
+    if found >= 2 {
+        db.execute_batch(schema::KEY_OF_MESSAGES)?;
+    }
+    Ok(())
 }
 
 /// Returns the schema version of the file; 0 for a new one.

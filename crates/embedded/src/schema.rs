@@ -1,7 +1,7 @@
 //! Schema of the data file.
 
 /// Version of the schema. Files with a newer version are rejected.
-pub(crate) const VERSION: i64 = 3;
+pub(crate) const VERSION: i64 = 4;
 /// Oldest version of which the table `webhooklogs` is the same.
 pub(crate) const OLDEST_LOG_VERSION: i64 = 1;
 
@@ -10,7 +10,8 @@ macro_rules! typed_columns {
     () => {
         "event_id TEXT, event TEXT, attempt INTEGER, accepted_at INTEGER, redriven_at INTEGER, \
          traceparent TEXT, endpoint TEXT, reason TEXT, dead_at INTEGER, death_queue TEXT, \
-         death_reason TEXT, death_at INTEGER, result TEXT, origin TEXT, body BLOB NOT NULL"
+         death_reason TEXT, death_at INTEGER, result TEXT, origin TEXT, key TEXT, body BLOB \
+         NOT NULL"
     };
 }
 
@@ -63,7 +64,7 @@ pub(crate) const SCHEMA: &str = concat!(
     CREATE INDEX IF NOT EXISTS webhooklogs_by_time ON webhooklogs (createdAt);
     CREATE INDEX IF NOT EXISTS webhooklogs_by_status ON webhooklogs (status, createdAt);
     CREATE INDEX IF NOT EXISTS webhooklogs_by_event ON webhooklogs (event, createdAt);
-    PRAGMA user_version = 3;"
+    PRAGMA user_version = 4;"
 );
 
 /// Columns of messages that version 2 lacks.
@@ -76,8 +77,12 @@ pub(crate) const ORIGIN_OF_RECORDS: &str = "
     ALTER TABLE webhooklogs ADD COLUMN source TEXT;
     ALTER TABLE webhooklogs ADD COLUMN session TEXT;
     ALTER TABLE webhooklogs ADD COLUMN chat TEXT;
-    ALTER TABLE webhooklogs ADD COLUMN messageId TEXT;
-    PRAGMA user_version = 3;";
+    ALTER TABLE webhooklogs ADD COLUMN messageId TEXT;";
+
+/// Columns of messages that versions 2 and 3 lack.
+pub(crate) const KEY_OF_MESSAGES: &str = "
+    ALTER TABLE messages ADD COLUMN key TEXT;
+    ALTER TABLE waiting ADD COLUMN key TEXT;";
 
 /// Optional additions, which some files of any version lack.
 pub(crate) const ADDITIONS: &str = "

@@ -13,6 +13,7 @@ use wahook_runtime::ops::Refusal;
 use crate::{
     budget::Reservation,
     event_service::{Accepted, EventService},
+    headers::EventHeaders,
     media_type::NDJSON,
     problem::Problem,
 };
@@ -55,7 +56,7 @@ impl EventService {
     pub(crate) async fn batch(
         &self,
         body: Bytes,
-        traceparent: Option<String>,
+        headers: EventHeaders,
     ) -> Result<Response, Problem> {
         // Reading stops after one line too many.
         let lines: Vec<Bytes> = lines(&body).take(MAX_LINES + 1).collect();
@@ -69,7 +70,7 @@ impl EventService {
         self.metrics.batches.inc();
 
         let answers = stream::iter(lines)
-            .map(|line| self.line(line, traceparent.clone()))
+            .map(|line| self.line(line, headers.clone()))
             .buffered(WINDOW);
         let mut answers = std::pin::pin!(answers);
         let mut text = Vec::new();
@@ -101,8 +102,8 @@ impl EventService {
         Ok(response)
     }
 
-    async fn line(&self, line: Bytes, traceparent: Option<String>) -> Line {
-        let answer = match self.accept(line, None, traceparent).await {
+    async fn line(&self, line: Bytes, headers: EventHeaders) -> Line {
+        let answer = match self.accept(line, None, headers).await {
             Ok(accepted) => LineAnswer::Accepted {
                 status: accepted.status().as_u16(),
                 accepted,

@@ -17,6 +17,7 @@ use crate::{
     CONFIRM_LIMIT,
     budget::{Budget, Reservation},
     duplicates::{Decision, Duplicates},
+    headers::EventHeaders,
     limits::LARGEST_EVENT,
     metrics::ProducerMetrics,
     outlet::{NotAccepted, Outlet},
@@ -133,7 +134,7 @@ impl EventService {
         &self,
         raw: Bytes,
         idempotency_key: Option<EventId>,
-        traceparent: Option<String>,
+        headers: EventHeaders,
     ) -> Result<Accepted, Problem> {
         let now = clock::now();
         let context = Ingest {
@@ -157,8 +158,9 @@ impl EventService {
             attempt: AttemptNumber::FIRST,
             accepted_at: now,
             redriven_at: None,
-            traceparent,
+            traceparent: headers.traceparent,
             origin: None,
+            key: headers.order_key.or(event.key),
         };
         self.publish_accepted(queued, event.content, event.warnings)
             .await

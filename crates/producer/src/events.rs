@@ -19,7 +19,7 @@ use wahook_runtime::{metrics::InFlightGuard, problem::MEDIA_TYPE};
 use crate::{
     body,
     event_service::{Accepted, EventService},
-    headers::{Encoding, Format, idempotency_key, traceparent},
+    headers::{Encoding, EventHeaders, Format, idempotency_key},
     problem::Problem,
 };
 
@@ -38,6 +38,7 @@ pub(crate) const MAX_IN_FLIGHT: usize = 1024;
     security(("bearer" = [])),
     params(
         ("Idempotency-Key" = Option<String>, Header, description = "Id of the event; a key that is no id (`[A-Za-z0-9_-]{1,128}`) is hashed to one. By default it is derived from the body of an event with a `timestamp`, and new for any other event. Not for batches", pattern = "^[!-~]{1,255}$"),
+        ("X-Webhook-Key" = Option<String>, Header, description = "Order key of the event, or of all events of the batch; by default the chat that an event names", pattern = "^[!-~]{1,256}$"),
         ("traceparent" = Option<String>, Header, description = "W3C Trace Context, passed on; other values are ignored"),
     ),
     request_body(
@@ -48,7 +49,7 @@ pub(crate) const MAX_IN_FLIGHT: usize = 1024;
         (status = 200, description = "The same event was accepted within the last ten minutes and is not published again", body = Accepted),
         (status = 202, description = "The broker has the event, or all events of the batch; with `endpoints` 0 no endpoint wants it", content((Accepted = "application/json"), (String = "application/x-ndjson"))),
         (status = 207, description = "Some lines of the batch are invalid", body = String, content_type = "application/x-ndjson"),
-        (status = 400, description = "Not JSON (`offset` is the position), not gzip, incomplete, or an invalid Idempotency-Key", body = Problem, content_type = MEDIA_TYPE),
+        (status = 400, description = "Not JSON (`offset` is the position), not gzip, incomplete, or an invalid Idempotency-Key or X-Webhook-Key", body = Problem, content_type = MEDIA_TYPE),
         (status = 401, description = "Missing or wrong token", body = Problem, content_type = MEDIA_TYPE, headers(("WWW-Authenticate" = String))),
         (status = 403, description = "Without PRODUCER_TOKEN only: the Host is neither local nor in PRODUCER_ALLOWED_HOSTS, or a browser marks the request as sent by another page", body = Problem, content_type = MEDIA_TYPE),
         (status = 408, description = "Too slow: 15 s for the headers, 15 s for the body", body = Problem, content_type = MEDIA_TYPE),
@@ -92,16 +93,16 @@ impl EventService {
                 "it identifies one event; omit it for a batch",
             ));
         }
+        let event_headers = EventHeaders::of(headers)?;
         let _permit = self.permits.try_acquire().map_err(|_| Problem::busy())?;
         let _in_flight = InFlightGuard::new(&self.metrics.requests_in_flight);
         let body = body::read(headers, body, encoding, self.max_body_bytes, &self.budget).await?;
-        let traceparent = traceparent(headers);
         match format {
             Format::Json => {
-                let accepted = self.accept(body, key, traceparent).await?;
+                let accepted = self.accept(body, key, event_headers).await?;
                 Ok((accepted.status(), Json(accepted)).into_response())
             }
-            Format::Ndjson => self.batch(body, traceparent).await,
+            Format::Ndjson => self.batch(body, event_headers).await,
         }
     }
 }

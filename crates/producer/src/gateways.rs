@@ -13,14 +13,14 @@ use axum::{
 use futures_util::{StreamExt, TryStreamExt, stream};
 use serde::Serialize;
 use uuid::Uuid;
-use wahook_domain::{AttemptNumber, ContentHash, EventId, QueuedEvent};
+use wahook_domain::{AttemptNumber, ContentHash, EventId, OrderKey, QueuedEvent};
 use wahook_runtime::{clock, metrics::InFlightGuard};
 use wahook_sources::Kind;
 
 use crate::{
     body,
     event_service::{Accepted, EventService},
-    headers::{Encoding, idempotency_key, traceparent},
+    headers::{Encoding, EventHeaders, idempotency_key},
     problem::Problem,
     sources::{self, Address, Source, SourcedEvent, check_signature, check_token},
 };
@@ -50,6 +50,7 @@ pub(crate) struct AcceptedAll {
         ("source" = String, Path, description = "Name of the source", pattern = "^[a-z][a-z0-9_-]{0,63}$"),
         ("token" = Option<String>, Query, description = "Token, for gateways that cannot send it in a header"),
         ("Idempotency-Key" = Option<String>, Header, description = "Id of the event, if the request contains one event", pattern = "^[!-~]{1,255}$"),
+        ("X-Webhook-Key" = Option<String>, Header, description = "Order key of all events of the request; by default the chat that an event is about, within its source and session", pattern = "^[!-~]{1,256}$"),
         ("traceparent" = Option<String>, Header, description = "W3C Trace Context, passed on; other values are ignored"),
     ),
     request_body(
@@ -59,7 +60,7 @@ pub(crate) struct AcceptedAll {
     responses(
         (status = 200, description = "Accepted before, or a kind whose gateway expects 200", body = Accepted),
         (status = 202, description = "The event, or all events of the request, are durable; `events` lists them if they are several", body = Accepted),
-        (status = 400, description = "Not JSON, or an invalid Idempotency-Key", body = Problem, content_type = "application/problem+json"),
+        (status = 400, description = "Not JSON, or an invalid Idempotency-Key or X-Webhook-Key", body = Problem, content_type = "application/problem+json"),
         (status = 401, description = "Missing or wrong token or signature", body = Problem, content_type = "application/problem+json", headers(("WWW-Authenticate" = String))),
         (status = 403, description = "Without tokens only: the request may come from a web page", body = Problem, content_type = "application/problem+json"),
         (status = 404, description = "No source of this name", body = Problem, content_type = "application/problem+json"),
@@ -126,6 +127,7 @@ impl EventService {
         let address = self.admit(source, headers, path, query)?;
         let encoding = Encoding::of(headers)?;
         let key = idempotency_key(headers)?;
+        let event_headers = EventHeaders::of(headers)?;
         let _permit = self.permits.try_acquire().map_err(|_| Problem::busy())?;
         let _in_flight = InFlightGuard::new(&self.metrics.requests_in_flight);
         let limit = source.max_body_bytes.unwrap_or(self.max_body_bytes);
@@ -138,7 +140,9 @@ impl EventService {
         let key = key.map(|id| (id, ContentHash::of_parts(&[&body])));
         let events = sources::events(source, &address, headers, &body, clock::now())
             .map_err(Problem::not_an_event_of_source)?;
-        let accepted = self.publish_all(source, events, key, headers).await?;
+        let accepted = self
+            .publish_all(source, events, key, &event_headers)
+            .await?;
         drop(memory);
         Ok(answer(source.kind, accepted))
     }
@@ -171,14 +175,13 @@ impl EventService {
         source: &Source,
         events: Vec<SourcedEvent>,
         key: Option<(EventId, ContentHash)>,
-        headers: &HeaderMap,
+        headers: &EventHeaders,
     ) -> Result<Vec<Accepted>, Problem> {
         let key = key.filter(|_| events.len() == 1);
-        let traceparent = traceparent(headers);
         let publish = |event: SourcedEvent| {
-            let (key, traceparent) = (key.clone(), traceparent.clone());
+            let (key, headers) = (key.clone(), headers.clone());
             async move {
-                let accepted = self.publish_sourced(event, key, traceparent).await?;
+                let accepted = self.publish_sourced(event, key, headers).await?;
                 self.metrics
                     .source_events
                     .with_label_values(&[source.name.as_str(), accepted.outcome()])
@@ -194,7 +197,7 @@ impl EventService {
         &self,
         event: SourcedEvent,
         key: Option<(EventId, ContentHash)>,
-        traceparent: Option<String>,
+        headers: EventHeaders,
     ) -> Result<Accepted, Problem> {
         let fresh = || EventId::from(Uuid::now_v7());
         let (id, content) = match key {
@@ -208,7 +211,8 @@ impl EventService {
             attempt: AttemptNumber::FIRST,
             accepted_at: clock::now(),
             redriven_at: None,
-            traceparent,
+            traceparent: headers.traceparent,
+            key: (headers.order_key).or_else(|| OrderKey::of_origin(&event.origin)),
             origin: Some(event.origin),
         };
         self.publish_accepted(queued, content, Vec::new()).await

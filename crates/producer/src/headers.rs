@@ -1,12 +1,13 @@
-//! Request headers: media type, encoding, idempotency key and trace.
+//! Request headers: media type, encoding, idempotency key, order key and trace.
 
 use axum::http::{HeaderMap, HeaderName, HeaderValue, header};
-use wahook_domain::EventId;
+use wahook_domain::{EventId, OrderKey};
 
 use crate::{media_type::NDJSON, problem::Problem};
 
 const ZEROS: &str = "00000000000000000000000000000000";
 const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
+const WEBHOOK_KEY: HeaderName = HeaderName::from_static("x-webhook-key");
 
 /// Content of the body.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -58,21 +59,48 @@ impl Encoding {
 
 /// Returns the event's id, if the gateway sets one.
 pub(crate) fn idempotency_key(headers: &HeaderMap) -> Result<Option<EventId>, Problem> {
-    let mut keys = headers.get_all(IDEMPOTENCY_KEY).iter();
-    let Some(key) = keys.next() else {
-        return Ok(None);
-    };
-    if keys.next().is_some() {
-        return Err(Problem::invalid_idempotency_key("send it only once"));
-    }
-    let key = EventId::for_key(key.to_str().unwrap_or_default());
-    key.map(Some)
+    let key = only(headers, IDEMPOTENCY_KEY).map_err(Problem::invalid_idempotency_key)?;
+    key.map(EventId::for_key)
+        .transpose()
         .map_err(|error| Problem::invalid_idempotency_key(error.to_string()))
+}
+
+/// Headers that apply to every event of a request.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct EventHeaders {
+    /// Key that the sender gives to the events, in place of their chats.
+    pub(crate) order_key: Option<OrderKey>,
+    pub(crate) traceparent: Option<String>,
+}
+
+impl EventHeaders {
+    pub(crate) fn of(headers: &HeaderMap) -> Result<Self, Problem> {
+        Ok(Self {
+            order_key: order_key(headers)?,
+            traceparent: traceparent(headers),
+        })
+    }
+}
+
+fn order_key(headers: &HeaderMap) -> Result<Option<OrderKey>, Problem> {
+    let key = only(headers, WEBHOOK_KEY).map_err(Problem::invalid_webhook_key)?;
+    key.map(OrderKey::sent)
+        .transpose()
+        .map_err(|error| Problem::invalid_webhook_key(error.to_string()))
+}
+
+/// Returns the value of a header, empty if it is not ASCII; an error if it is sent twice.
+fn only(headers: &HeaderMap, name: HeaderName) -> Result<Option<&str>, &'static str> {
+    let mut values = headers.get_all(name).iter();
+    match (values.next(), values.next()) {
+        (_, Some(_)) => Err("send it only once"),
+        (value, None) => Ok(value.map(|value| value.to_str().unwrap_or_default())),
+    }
 }
 
 /// Returns the request's trace, if it is one of W3C Trace Context: version, trace id,
 /// parent id and flags in lowercase hexadecimal digits, the ids not all zero.
-pub(crate) fn traceparent(headers: &HeaderMap) -> Option<String> {
+fn traceparent(headers: &HeaderMap) -> Option<String> {
     let value = headers.get("traceparent")?.to_str().ok()?;
     let is_hex = |b: u8| matches!(b, b'0'..=b'9' | b'a'..=b'f');
     let mut parts = value.split('-');
@@ -97,6 +125,22 @@ mod tests {
                 .into_iter()
                 .collect(),
         )
+    }
+
+    fn key(values: &[&str]) -> Result<Option<String>, String> {
+        let values = values.iter().map(|value| HeaderValue::from_str(value));
+        let headers: HeaderMap = values.map(|value| (WEBHOOK_KEY, value.unwrap())).collect();
+        let key = order_key(&headers).map_err(|problem| problem.reason().label().to_owned());
+        key.map(|key| key.map(|key| key.to_string()))
+    }
+
+    #[test]
+    fn webhook_key_is_optional_and_an_invalid_or_repeated_one_refused() {
+        assert_eq!(key(&[]), Ok(None));
+        assert_eq!(key(&["order-7"]), Ok(Some("k:order-7".to_owned())));
+        for bad in [&["a b"][..], &[""], &["ä"], &["a", "a"]] {
+            assert_eq!(key(bad), Err("invalid_webhook_key".to_owned()), "{bad:?}");
+        }
     }
 
     #[test]

@@ -76,6 +76,8 @@ pub enum RefusalReason {
     InvalidEvent,
     /// The `Idempotency-Key` header is not a valid id.
     InvalidIdempotencyKey,
+    /// The `X-Webhook-Key` header is not a valid key.
+    InvalidWebhookKey,
     /// No token or signature, or a wrong one.
     Unauthorized,
     /// No source of this name.
@@ -150,10 +152,11 @@ impl ProducerMetrics {
 
 impl RefusalReason {
     /// Reasons that are the request's own, answered 4xx.
-    const OF_REQUEST: [Self; 9] = [
+    const OF_REQUEST: [Self; 10] = [
         Self::NotJson,
         Self::InvalidEvent,
         Self::InvalidIdempotencyKey,
+        Self::InvalidWebhookKey,
         Self::Unauthorized,
         Self::UnknownSource,
         Self::ForeignPage,
@@ -188,6 +191,7 @@ impl RefusalReason {
             Self::NotJson => "not_json",
             Self::InvalidEvent => "invalid_event",
             Self::InvalidIdempotencyKey => "invalid_idempotency_key",
+            Self::InvalidWebhookKey => "invalid_webhook_key",
             Self::Unauthorized => "unauthorized",
             Self::UnknownSource => "unknown_source",
             Self::ForeignPage => "foreign_page",

@@ -488,6 +488,18 @@ impl Problem {
         )
     }
 
+    /// The `X-Webhook-Key` is invalid.
+    #[must_use]
+    pub(crate) fn invalid_webhook_key(detail: impl Into<String>) -> Self {
+        Self::new(
+            StatusCode::BAD_REQUEST,
+            "invalid-webhook-key",
+            "The X-Webhook-Key is invalid",
+            detail,
+            RefusalReason::InvalidWebhookKey,
+        )
+    }
+
     /// The `Idempotency-Key` is that of another event.
     #[must_use]
     pub(crate) fn key_of_another_event() -> Self {

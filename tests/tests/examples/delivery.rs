@@ -36,6 +36,7 @@ impl Delivery {
             redriven_at: None,
             traceparent: None,
             origin: None,
+            key: None,
         };
         let mut headers = HeaderMap::new();
         let sent_at = UnixMillis::new(now.get() + offset_s * 1_000);

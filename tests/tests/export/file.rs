@@ -9,7 +9,7 @@ use futures_util::future::join_all;
 use wahook_delivery_log::DeliveryLog;
 use wahook_domain::{
     Attempt, AttemptNumber, AttemptResult, EndpointName, EventBody, EventId, EventName,
-    EventPattern, QueuedEvent, RetryRule, UnixMillis, WaitStep,
+    EventPattern, OrderKey, QueuedEvent, RetryRule, UnixMillis, WaitStep,
 };
 use wahook_embedded::Store;
 use wahook_queue::{ConsumerConnection, Outgoing, Publisher, Topology};
@@ -150,6 +150,7 @@ pub(crate) fn event(name: &str, id: &str, attempt: u32) -> QueuedEvent {
         redriven_at: None,
         traceparent: None,
         origin: None,
+        key: OrderKey::sent(&format!("key-of-{id}")).ok(),
     }
 }
 

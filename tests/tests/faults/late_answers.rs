@@ -72,5 +72,6 @@ fn event(n: u32) -> QueuedEvent {
         redriven_at: None,
         traceparent: None,
         origin: None,
+        key: None,
     }
 }

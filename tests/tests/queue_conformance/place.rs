@@ -5,8 +5,8 @@ use std::{sync::Arc, time::Duration};
 use bytes::Bytes;
 use tokio::time::timeout;
 use wahook_domain::{
-    AttemptNumber, EndpointName, EventBody, EventId, EventName, EventPattern, Origin, QueuedEvent,
-    RetryRule, UnixMillis, WaitStep,
+    AttemptNumber, EndpointName, EventBody, EventId, EventName, EventPattern, OrderKey, Origin,
+    QueuedEvent, RetryRule, UnixMillis, WaitStep,
 };
 use wahook_embedded::Store;
 use wahook_queue::{
@@ -132,6 +132,7 @@ pub(crate) fn event(name: &str, id: &str) -> QueuedEvent {
         traceparent: Some("00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01".into()),
         origin: Origin::from_json(r#"{"source":"shop","session":"s1","chat":"1@c.us"}"#)
             .map(Arc::new),
+        key: OrderKey::sent("order-7").ok(),
     }
 }
 

@@ -24,6 +24,7 @@ fn event(id: &str) -> QueuedEvent {
         redriven_at: None,
         traceparent: None,
         origin: None,
+        key: None,
     }
 }
 

@@ -56,6 +56,7 @@ pub(crate) fn event() -> QueuedEvent {
         redriven_at: None,
         traceparent: None,
         origin: None,
+        key: None,
     }
 }
 

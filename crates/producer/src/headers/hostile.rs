@@ -11,6 +11,7 @@ const VALUES: &[&str] = &[
     "ff-00000000000000000000000000000000-0000000000000000-00-more",
     "evt_0192f3a4",
     "a, b",
+    "15550001111@c.us",
     "",
 ];
 
@@ -24,6 +25,17 @@ proptest! {
         if let Some(kept) = traceparent(&headers) {
             prop_assert_eq!(kept.as_bytes(), &bytes);
             prop_assert!(kept.len() == 55 && kept.is_ascii());
+        }
+    }
+
+    #[test]
+    fn hostile_webhook_key_is_refused_or_kept_unchanged(bytes in damaged(VALUES)) {
+        let Ok(value) = HeaderValue::from_bytes(&bytes) else { return Ok(()) };
+        let headers = HeaderMap::from_iter([("x-webhook-key".parse().unwrap(), value)]);
+        if let Ok(key) = order_key(&headers) {
+            let key = key.unwrap();
+            prop_assert_eq!(key.as_str().as_bytes(), [b"k:", &bytes[..]].concat());
+            prop_assert_eq!(OrderKey::parse(key.as_str()), Ok(key));
         }
     }
 

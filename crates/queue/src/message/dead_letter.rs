@@ -68,7 +68,7 @@ fn describe(death: &Death) -> String {
 mod tests {
     use super::*;
     use crate::message::{DeathReason, Outgoing, Stored};
-    use wahook_domain::{AttemptNumber, EventBody};
+    use wahook_domain::{AttemptNumber, EventBody, OrderKey};
 
     fn event() -> QueuedEvent {
         let body = br#"{"event":"call","data":{},"timestamp":"2024-10-01T12:00:00.000Z"}"#;
@@ -81,6 +81,7 @@ mod tests {
             redriven_at: Some(UnixMillis::new(1_727_784_000_999)),
             traceparent: None,
             origin: None,
+            key: Some(OrderKey::sent("order-7").unwrap()),
         }
     }
 

@@ -148,6 +148,7 @@ impl MessageMetadata {
             redriven_at: self.redriven_at,
             traceparent: self.traceparent,
             origin: self.origin,
+            key: self.key,
         })
     }
 }

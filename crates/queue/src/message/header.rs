@@ -8,6 +8,7 @@ pub(crate) const FIRST_PUBLISHED: &str = "x-first-published-ms";
 pub(crate) const REDRIVEN: &str = "x-redriven-ms";
 pub(crate) const TRACEPARENT: &str = "traceparent";
 pub(crate) const ORIGIN: &str = "x-origin";
+pub(crate) const KEY: &str = "x-key";
 pub(crate) const ENDPOINT: &str = "x-endpoint";
 pub(crate) const REASON: &str = "x-reason";
 pub(crate) const DEAD: &str = "x-dead-ms";

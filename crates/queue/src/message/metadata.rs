@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use wahook_domain::{
-    AttemptNumber, EndpointName, EventId, EventName, Origin, QueuedEvent, UnixMillis,
+    AttemptNumber, EndpointName, EventId, EventName, OrderKey, Origin, QueuedEvent, UnixMillis,
 };
 
 use super::poison::Poison;
@@ -27,6 +27,8 @@ pub struct MessageMetadata {
     pub traceparent: Option<String>,
     /// Source of an event that a gateway posted in its own form.
     pub origin: Option<Arc<Origin>>,
+    /// Key of the order of events; `None` also in messages of older versions.
+    pub key: Option<OrderKey>,
     /// Endpoint of an exhausted delivery.
     pub endpoint: Option<EndpointName>,
     /// Reason for which a consumer gave up the delivery.
@@ -83,6 +85,7 @@ impl From<&QueuedEvent> for MessageMetadata {
             redriven_at: event.redriven_at,
             traceparent: event.traceparent.clone(),
             origin: event.origin.clone(),
+            key: event.key.clone(),
             ..Self::default()
         }
     }

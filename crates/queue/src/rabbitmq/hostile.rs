@@ -14,13 +14,14 @@ use super::properties;
 use crate::message::Outgoing;
 
 /// All headers of wahook, and a foreign one.
-const HEADERS: [&str; 7] = [
+const HEADERS: [&str; 8] = [
     "x-wahook-version",
     "x-attempt",
     "x-first-published-ms",
     "x-redriven-ms",
     "traceparent",
     "x-result",
+    "x-key",
     "x-other",
 ];
 
@@ -40,6 +41,7 @@ fn value() -> impl Strategy<Value = AMQPValue> {
         4 => number(),
         1 => vec(any::<u8>(), 0..60).prop_map(|bytes| AMQPValue::LongString(bytes.into())),
         1 => result_text().prop_map(|text| AMQPValue::LongString(text.into())),
+        1 => "[a-z]:.{1,9}".prop_map(|text| AMQPValue::LongString(text.into())),
         1 => any::<u64>().prop_map(AMQPValue::Timestamp),
         1 => any::<bool>().prop_map(AMQPValue::Boolean),
         1 => Just(AMQPValue::Void),

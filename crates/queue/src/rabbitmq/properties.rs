@@ -7,7 +7,8 @@ use lapin::{
 };
 use std::{sync::Arc, time::Duration};
 use wahook_domain::{
-    AttemptNumber, AttemptResult, EndpointName, EventId, EventName, Origin, QueuedEvent, UnixMillis,
+    AttemptNumber, AttemptResult, EndpointName, EventId, EventName, OrderKey, Origin, QueuedEvent,
+    UnixMillis,
 };
 
 use crate::message::{DeadLetter, Death, MessageMetadata, Poison, WIRE_VERSION, header};
@@ -54,6 +55,8 @@ fn headers(metadata: MessageMetadata) -> FieldTable {
     add(header::TRACEPARENT, metadata.traceparent.map(text));
     let origin = metadata.origin.as_deref().map(Origin::to_json);
     add(header::ORIGIN, origin.map(text));
+    let key = metadata.key.as_ref().map(OrderKey::as_str);
+    add(header::KEY, key.map(|key| text(key.to_owned())));
     add(header::ENDPOINT, endpoint.map(|name| text(name.to_owned())));
     add(header::REASON, metadata.reason.map(text));
     add(header::DEAD, metadata.dead_at.map(time));
@@ -133,10 +136,10 @@ fn event_metadata(properties: &BasicProperties) -> MessageMetadata {
     let (id, event) = (properties.message_id(), properties.kind());
     let attempt = number(properties, header::ATTEMPT).and_then(|number| u32::try_from(number).ok());
     let redriven_at = time(properties, header::REDRIVEN);
-    let origin = header_text(properties, header::ORIGIN);
-    let origin = origin
-        .and_then(|json| Origin::from_json(&json))
-        .map(Arc::new);
+    let origin = header_str(properties, header::ORIGIN);
+    let origin = origin.and_then(Origin::from_json).map(Arc::new);
+    // A malformed key is none: the order of an event is worth less than the event.
+    let key = header_str(properties, header::KEY).and_then(|key| OrderKey::parse(key).ok());
     let is_malformed = |is_missing: bool, name| is_missing && header(properties, name).is_some();
     let malformed = [
         (redriven_at.is_none(), header::REDRIVEN),
@@ -154,6 +157,7 @@ fn event_metadata(properties: &BasicProperties) -> MessageMetadata {
         redriven_at,
         traceparent: header_text(properties, header::TRACEPARENT),
         origin,
+        key,
         defect: check_version(properties).err().or(malformed),
         ..MessageMetadata::default()
     }
@@ -191,9 +195,13 @@ fn last_death(properties: &BasicProperties) -> Option<Death> {
 }
 
 fn header_text(properties: &BasicProperties, name: &str) -> Option<String> {
+    header_str(properties, name).map(str::to_owned)
+}
+
+fn header_str<'a>(properties: &'a BasicProperties, name: &str) -> Option<&'a str> {
     match header(properties, name)? {
-        AMQPValue::LongString(text) => String::from_utf8(text.as_bytes().to_vec()).ok(),
-        AMQPValue::ShortString(text) => Some(text.as_str().to_owned()),
+        AMQPValue::LongString(text) => std::str::from_utf8(text.as_bytes()).ok(),
+        AMQPValue::ShortString(text) => Some(text.as_str()),
         _ => None,
     }
 }

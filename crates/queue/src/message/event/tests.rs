@@ -1,6 +1,6 @@
 use super::*;
 use crate::message::metadata::DeathReason;
-use wahook_domain::{EventId, EventName};
+use wahook_domain::{EventId, EventName, OrderKey};
 
 fn event() -> QueuedEvent {
     let body =
@@ -14,6 +14,7 @@ fn event() -> QueuedEvent {
         redriven_at: None,
         traceparent: Some("00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01".into()),
         origin: None,
+        key: Some(OrderKey::sent("order-7").unwrap()),
     }
 }
 

@@ -12,6 +12,7 @@ fn full() -> MessageMetadata {
         redriven_at: Some(UnixMillis::new(1_727_784_000_999)),
         traceparent: Some("00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01".into()),
         origin: Origin::from_json(ORIGIN).map(Arc::new),
+        key: OrderKey::parse("c:shop/s1/1@c.us").ok(),
         endpoint: EndpointName::parse("crm").ok(),
         reason: Some("answered 500: \u{fc} \u{1f600}".into()),
         dead_at: Some(UnixMillis::new(1_727_784_035_001)),
@@ -72,6 +73,26 @@ fn a_message_of_another_version_or_with_a_malformed_header_is_poison() {
     }
     let no_id = encode(full(), None).with_message_id("not an id".into());
     assert_eq!(of(&no_id), Poison::Missing("message_id"));
+}
+
+#[test]
+fn key_is_one_header_and_a_malformed_one_is_none() {
+    let properties = encode(full(), None);
+    let key = AMQPValue::LongString("c:shop/s1/1@c.us".into());
+    assert_eq!(header(&properties, "x-key"), Some(&key));
+    for malformed in [
+        AMQPValue::LongString("".into()),
+        AMQPValue::LongString("1@c.us".into()),
+        AMQPValue::LongString(vec![b'c', b':', 0xff].into()),
+        AMQPValue::LongLongInt(1),
+    ] {
+        let metadata = decode(&with_header(header::KEY, malformed));
+        let expected = MessageMetadata {
+            key: None,
+            ..full()
+        };
+        assert_eq!(metadata, expected);
+    }
 }
 
 #[test]
