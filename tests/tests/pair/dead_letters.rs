@@ -26,7 +26,7 @@ pub(crate) async fn channel(pair: &Pair) -> (Connection, Channel) {
 }
 
 /// Removes and returns one dead letter.
-async fn dead_letter(channel: &Channel, deadline: Duration) -> lapin::message::Delivery {
+pub(crate) async fn dead_letter(channel: &Channel, deadline: Duration) -> lapin::message::Delivery {
     let options = BasicGetOptions { no_ack: true };
     let get = || async {
         channel

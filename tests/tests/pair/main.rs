@@ -11,6 +11,7 @@ mod hostile;
 mod log_edge;
 mod log_readers;
 mod openapi;
+mod order_key;
 mod outage;
 mod poison;
 mod reconcile;
@@ -46,6 +47,7 @@ fn all_tests() -> Tests {
     openapi::add(&mut tests);
     retries::add(&mut tests);
     dead_letters::add(&mut tests);
+    order_key::add(&mut tests);
     redrive::add(&mut tests);
     poison::add(&mut tests);
     log_edge::add(&mut tests);

@@ -74,6 +74,12 @@ async fn problem_documents(test: Test) {
         400,
         "invalid-idempotency-key",
     );
+    let key = [json, ("x-webhook-key", "a b")];
+    assert_problem(
+        &pair.post_with(&key, r#"{"event":"test"}"#).await,
+        400,
+        "invalid-webhook-key",
+    );
 
     let http = http_client().unwrap();
     let url = pair.producer.base_url();

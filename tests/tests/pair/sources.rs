@@ -12,7 +12,7 @@ use wahook_tests::receiver::{Answer, Post, Receiver};
 use crate::world::{Test, Tests};
 
 const SOON: Duration = Duration::from_secs(10);
-const MESSAGE: &str = r#"{ "event":"message","device_id":"15550002222@s.whatsapp.net","session_id":"org_2","payload":{"id":"3EB0C127D7BACC83D6A1","chat_id":"15550001111@s.whatsapp.net","from":"15550001111@s.whatsapp.net","timestamp":"2025-11-28T08:20:00Z","is_from_me":false,"body":"Ol\u00e1"}}"#;
+pub(crate) const MESSAGE: &str = r#"{ "event":"message","device_id":"15550002222@s.whatsapp.net","session_id":"org_2","payload":{"id":"3EB0C127D7BACC83D6A1","chat_id":"15550001111@s.whatsapp.net","from":"15550001111@s.whatsapp.net","timestamp":"2025-11-28T08:20:00Z","is_from_me":false,"body":"Ol\u00e1"}}"#;
 
 pub(crate) fn add(tests: &mut Tests) {
     tests.add(
@@ -27,7 +27,12 @@ pub(crate) fn add(tests: &mut Tests) {
 }
 
 /// Posts to `/v1/in/{to}`, and returns the status and the id.
-async fn post(pair: &Pair, to: &str, headers: &[(&str, &str)], body: &str) -> (StatusCode, String) {
+pub(crate) async fn post(
+    pair: &Pair,
+    to: &str,
+    headers: &[(&str, &str)],
+    body: &str,
+) -> (StatusCode, String) {
     let url = format!("{}/v1/in/{to}", pair.producer.base_url());
     let request = http_client().unwrap().post(url).body(body.to_owned());
     let headers = headers.iter();
