@@ -106,24 +106,30 @@ pub(super) fn unescape(form: &str) -> (Cow<'_, str>, bool) {
 /// Returns the number of bytes before the first quote, backslash or control
 /// character.
 fn plain_length(bytes: &[u8]) -> usize {
+    let (words, rest) = bytes.as_chunks::<8>();
+    for (before, word) in words.iter().enumerate() {
+        let special = first_special(*word);
+        if special < 8 {
+            return 8 * before + special;
+        }
+    }
     let special = |byte: &u8| *byte < b' ' || matches!(byte, b'"' | b'\\');
-    let (words, _) = bytes.as_chunks::<8>();
-    let plain = 8 * words.iter().take_while(|word| is_plain(**word)).count();
-    let rest = bytes.get(plain..).unwrap_or_default();
-    plain + rest.iter().position(special).unwrap_or(rest.len())
+    8 * words.len() + rest.iter().position(special).unwrap_or(rest.len())
 }
 
-/// Returns true if none of eight bytes is a quote, a backslash or a control character.
+/// Returns the place of the first quote, backslash or control character among eight bytes; 8 if
+/// there is none.
 ///
 /// Each term sets the highest bit of every byte that matches. A match can also
-/// set the bit of higher bytes, but without a match no bit is set.
-const fn is_plain(word: [u8; 8]) -> bool {
+/// set the bit of later bytes, but not of earlier ones.
+const fn first_special(word: [u8; 8]) -> usize {
     const ONES: u64 = u64::MAX / 0xff;
     let word = u64::from_le_bytes(word);
     let control = word.wrapping_sub(ONES * 0x20);
     let quote = (word ^ (ONES * b'"' as u64)).wrapping_sub(ONES);
     let backslash = (word ^ (ONES * b'\\' as u64)).wrapping_sub(ONES);
-    (control | quote | backslash) & !word & (ONES * 0x80) == 0
+    let found = (control | quote | backslash) & !word & (ONES * 0x80);
+    (found.trailing_zeros() / 8) as usize
 }
 
 /// Decoded value of an escape.
@@ -285,19 +291,16 @@ mod tests {
     }
 
     #[test]
-    fn is_plain_agrees_with_a_check_byte_by_byte() {
-        for byte in 0..=u8::MAX {
-            for around in [b' ', b'a', 0x80, 0xff] {
-                for place in 0..8 {
+    fn first_special_agrees_with_a_check_byte_by_byte() {
+        let special = |byte: &u8| *byte < b' ' || *byte == b'"' || *byte == b'\\';
+        for (one, next) in (0..=u8::MAX).flat_map(|one| (0..=u8::MAX).map(move |next| (one, next)))
+        {
+            for around in [b' ', 0xff] {
+                for place in 0..7 {
                     let mut word = [around; 8];
-                    word[place] = byte;
-                    let plain = byte >= b' ' && byte != b'"' && byte != b'\\';
-                    assert_eq!(is_plain(word), plain, "{word:?}");
-                    assert_eq!(
-                        plain_length(&word),
-                        if plain { 8 } else { place },
-                        "{word:?}"
-                    );
+                    (word[place], word[place + 1]) = (one, next);
+                    let expected = word.iter().position(special).unwrap_or(8);
+                    assert_eq!(first_special(word), expected, "{word:?}");
                 }
             }
         }
