@@ -93,7 +93,7 @@ pub(crate) fn check(event: KnownEvent, data: &Object<'_>, faults: &mut Vec<Fault
 
 struct Check<'a> {
     /// JSON pointer to the current member. No documented name has a character
-    /// that a pointer must escape.
+    /// that a pointer or JSON must escape.
     pointer: String,
     faults: &'a mut Vec<Fault>,
 }
@@ -101,7 +101,7 @@ struct Check<'a> {
 impl Check<'_> {
     fn members(&mut self, expected: &[Member], found: &Object<'_>) {
         for (name, shape) in expected {
-            self.within(name, |check| match found.get(name) {
+            self.within(name, |check| match found.by_form(name) {
                 Some(node) => check.shape(*shape, node),
                 None => check.fault("is missing".to_owned()),
             });

@@ -17,11 +17,14 @@ impl<'a> Object<'a> {
     /// Returns the value of a key.
     #[must_use]
     pub fn get(&self, key: &str) -> Option<&Node<'a>> {
-        let key = Text::new(key);
-        self.0
-            .iter()
-            .find(|(known, _)| *known == key)
-            .map(|(_, value)| value)
+        self.by_form(Text::new(key).form())
+    }
+
+    /// Returns the value of a key in its canonical form, which most keys have.
+    pub(crate) fn by_form(&self, form: &str) -> Option<&Node<'a>> {
+        let mut members = self.0.iter();
+        let (_, value) = members.find(|(known, _)| known.form() == form)?;
+        Some(value)
     }
 
     /// Removes a member and keeps the order of the others.
