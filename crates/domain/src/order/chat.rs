@@ -18,26 +18,59 @@ use crate::{
 /// | `fromMe`, `from`, `to` | `to` of own messages, else `from` |
 /// | `from` | itself (calls) |
 pub(super) fn chat_of<'a>(data: &'a Object<'_>) -> Option<Cow<'a, str>> {
-    text(data.get("chatId"))
-        .or_else(|| id_chat(data.get("msgId")))
-        .or_else(|| id_chat(data.get("id")))
-        .or_else(|| text(data.get(partner(data))))
+    let members = Members::of(data);
+    text(members.chat_id)
+        .or_else(|| id_chat(members.msg_id?))
+        .or_else(|| id_chat(members.id?))
+        .or_else(|| text(members.partner()))
 }
 
-/// Returns the member that names the other side of a message.
-fn partner(data: &Object<'_>) -> &'static str {
-    match data.get("fromMe") {
-        Some(Node::Bool(true)) => "to",
-        _ => "from",
+/// Members that name a chat, found in one pass: ten look-ups would cost the producer 2 % of its
+/// instructions for an event.
+#[derive(Default)]
+struct Members<'a, 'n> {
+    chat_id: Option<&'a Node<'n>>,
+    msg_id: Option<&'a Node<'n>>,
+    id: Option<&'a Node<'n>>,
+    from_me: Option<&'a Node<'n>>,
+    from: Option<&'a Node<'n>>,
+    to: Option<&'a Node<'n>>,
+}
+
+impl<'a, 'n> Members<'a, 'n> {
+    fn of(data: &'a Object<'n>) -> Self {
+        let mut members = Self::default();
+        for (name, value) in data.iter() {
+            // These names have no character to escape.
+            let member = match name.form() {
+                "chatId" => &mut members.chat_id,
+                "msgId" => &mut members.msg_id,
+                "id" => &mut members.id,
+                "fromMe" => &mut members.from_me,
+                "from" => &mut members.from,
+                "to" => &mut members.to,
+                _ => continue,
+            };
+            *member = Some(value);
+        }
+        members
+    }
+
+    /// Returns the other side of a message.
+    fn partner(&self) -> Option<&'a Node<'n>> {
+        match self.from_me {
+            Some(Node::Bool(true)) => self.to,
+            _ => self.from,
+        }
     }
 }
 
 /// Returns the chat of an object with the id of a message or a contact.
-fn id_chat<'a>(id: Option<&'a Node<'_>>) -> Option<Cow<'a, str>> {
-    let Some(Node::Object(id)) = id else {
+fn id_chat<'a>(id: &'a Node<'_>) -> Option<Cow<'a, str>> {
+    let Node::Object(id) = id else {
         return None;
     };
-    match text(id.get("_serialized"))? {
+    match text(id.by_form("_serialized"))? {
         Cow::Borrowed(id) => chat_part(id).map(Cow::Borrowed),
         Cow::Owned(id) => chat_part(&id).map(|chat| Cow::Owned(chat.to_owned())),
     }

@@ -92,8 +92,15 @@ impl OrderKey {
 
     /// Returns the key of these parts, unless it is too long: no chat has such an id.
     fn joined(parts: &[&str]) -> Option<Self> {
-        let length: usize = parts.iter().map(|part| part.len()).sum();
-        (length <= MAX_LENGTH).then(|| Self(parts.concat().into()))
+        // A `String` would be a second allocation for each event.
+        let (mut text, mut length) = ([0; MAX_LENGTH], 0);
+        for part in parts {
+            let end = length + part.len();
+            text.get_mut(length..end)?.copy_from_slice(part.as_bytes());
+            length = end;
+        }
+        let text = std::str::from_utf8(text.get(..length)?).ok()?;
+        Some(Self(text.into()))
     }
 
     fn check(text: &[u8]) -> bool {
