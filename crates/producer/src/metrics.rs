@@ -3,8 +3,7 @@
 use prometheus::{Histogram, IntCounter, IntCounterVec, IntGauge, Registry, Result};
 use wahook_runtime::{families, metrics::BrokerMetrics, ops::RefusalLog};
 
-/// A confirm takes about 1 ms on an idle broker, and publishing gives up
-/// within 10 s.
+/// A confirm takes about 1 ms on an idle broker, and publishing gives up within 10 s.
 const CONFIRM_SECONDS: &[f64] = &[
     0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0,
 ];
@@ -243,9 +242,8 @@ mod tests {
             ]
         );
         let text = render(&registry);
-        for reason in RefusalReason::all() {
-            let label = reason.label();
-            let sample = format!("wahook_events_refused_total{{reason=\"{label}\"}} 0");
+        for reason in RefusalReason::all().map(RefusalReason::label) {
+            let sample = format!("wahook_events_refused_total{{reason=\"{reason}\"}} 0");
             assert!(text.lines().any(|line| line == sample), "{sample}");
         }
     }

@@ -1,0 +1,48 @@
+//! Migration of `tests/data/wahook-v3.db`, which a program of version 3 wrote.
+
+use wahook_domain::OrderKey;
+
+use super::*;
+
+const VERSION_3: &[u8] = include_bytes!("../../../tests/data/wahook-v3.db");
+
+/// Returns queue, id, next attempt and session of messages.
+fn shown(found: &[FoundMessage]) -> Vec<String> {
+    let each = found.iter().map(|found| {
+        let event = found.message.content().unwrap();
+        let session = event.origin.as_ref().and_then(|of| of.session.as_deref());
+        let (id, attempt) = (event.id.as_str(), event.attempt.get());
+        format!("{} {id} {attempt} {}", found.queue, session.unwrap_or("-"))
+    });
+    each.collect()
+}
+
+#[test]
+fn messages_of_version_3_are_kept_and_have_no_key_and_new_ones_can_have_one() {
+    let copy = Copy::of(VERSION_3, "third");
+    assert_eq!(copy.version(), 3);
+    let [queued, waiting] = copy.all();
+    assert_eq!(copy.version(), schema::VERSION);
+    let expected = [
+        "wahook.deliver.archive documented-1 1 -",
+        "wahook.deliver.archive sourced-1 1 s1",
+        "wahook.dead sourced-1 1 s1",
+    ];
+    assert_eq!(shown(&queued), expected);
+    let expected = [
+        "wahook.deliver.default documented-1 2 -",
+        "wahook.deliver.default sourced-1 2 s1",
+        "wahook.deliver.default documented-2 2 -",
+    ];
+    assert_eq!(shown(&waiting), expected);
+    let mut found = queued.iter().chain(&waiting);
+    assert!(found.all(|found| found.message.metadata.key.is_none()));
+    let mut keyed = queued[0].message.clone();
+    keyed.metadata.key = OrderKey::sent("order-7").ok();
+    let db = open::open(&copy.path()).unwrap().db;
+    messages::insert(&db, 100, "wahook.deliver.archive", &keyed).unwrap();
+    messages::insert_waiting(&db, UnixMillis::new(1), Some(5), "other", &keyed).unwrap();
+    assert_eq!(messages::find(&db, 100).unwrap().unwrap().message, keyed);
+    let waiting = messages::waiting_after(&db, "other", 0, 10).unwrap();
+    assert_eq!(waiting[0].1, keyed);
+}
