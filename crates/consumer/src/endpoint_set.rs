@@ -220,8 +220,8 @@ pub fn topology<'a>(
     waits: impl IntoIterator<Item = WaitStep>,
 ) -> Topology {
     let nothing: &[EventPattern] = &[];
-    let wanted = list.iter().map(|e| (&e.name, e.events.as_slice()));
-    let left = left.into_iter().map(|name| (name, nothing));
+    let wanted = list.iter().map(|e| (&e.name, e.events.as_slice(), None));
+    let left = left.into_iter().map(|name| (name, nothing, None));
     let steps = list.iter().flat_map(|e| e.retry_rule.wait_steps());
     let steps: BTreeSet<WaitStep> = steps.chain(waits).collect();
     let steps: Vec<_> = steps.into_iter().collect();

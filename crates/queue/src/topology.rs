@@ -4,6 +4,7 @@
 //! a wait queue is in its name), so two programs never declare the same name
 //! with other arguments.
 
+mod endpoint;
 mod model;
 mod names;
 mod route;
@@ -14,7 +15,7 @@ pub(crate) use model::{Argument, Binding, Exchange, Kind, Queue, Target};
 pub(crate) use names::exchange_of;
 pub use names::{
     DEAD_QUEUE, ENDPOINTS_QUEUE, EVENTS_EXCHANGE, FILTERS_EXCHANGE, RESULTS_QUEUE, SPOOL_QUEUE,
-    UNWANTED, endpoint_of, is_wait_queue, wait_queue, work_queue,
+    UNWANTED, endpoint_of, is_lane, is_wait_queue, lane_queue, lane_queues, wait_queue, work_queue,
 };
 pub use route::QueueRules;
 pub(crate) use routing::routing_key;

@@ -48,7 +48,7 @@ impl DataFile {
         let rule: RetryRule = "5s,10s,20s,30s,1m,2m,5m,8m".parse().unwrap();
         let steps = rule.wait_steps();
         let (name, every) = (endpoint(), [EventPattern::Every]);
-        let topology = Topology::deliveries([(&name, every.as_slice())], &steps);
+        let topology = Topology::deliveries([(&name, every.as_slice(), None)], &steps);
         let connection = ConsumerConnection::connect(&store.broker(), "test", &topology).await;
         let (publisher, _) = Publisher::start(store.broker(), "test", topology, DEADLINE);
         Filling {

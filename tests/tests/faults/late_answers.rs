@@ -32,7 +32,7 @@ async fn an_abandoned_subscription_holds_no_messages() {
     let uri: BrokerUri = uri.parse().unwrap();
     let name = EndpointName::default();
     let patterns: Vec<EventPattern> = vec!["*".parse().unwrap()];
-    let deliveries = Topology::deliveries([(&name, patterns.as_slice())], &[]);
+    let deliveries = Topology::deliveries([(&name, patterns.as_slice(), None)], &[]);
     let connection = ConsumerConnection::connect(&Broker::from(uri), "late", &deliveries)
         .await
         .unwrap();

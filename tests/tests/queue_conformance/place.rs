@@ -109,7 +109,7 @@ pub(crate) fn topology(endpoints: &[(&str, &[&str])]) -> Topology {
             (endpoint(name), patterns.collect())
         })
         .collect();
-    let wanted = endpoints.iter().map(|(n, p)| (n, p.as_slice()));
+    let wanted = endpoints.iter().map(|(n, p)| (n, p.as_slice(), None));
     Topology::deliveries(wanted, &[step(700)])
 }
 

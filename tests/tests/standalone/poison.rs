@@ -32,7 +32,7 @@ fn event(id: &str) -> QueuedEvent {
 async fn a_message_that_crashes_its_process_each_time_is_dead_lettered() {
     let folder = RunFolder::temporary("poison").unwrap();
     let (name, every) = (EndpointName::default(), [EventPattern::Every]);
-    let topology = Topology::deliveries([(&name, every.as_slice())], &[]);
+    let topology = Topology::deliveries([(&name, every.as_slice(), None)], &[]);
     let mut deliveries = 0;
     loop {
         let store = Store::open(&folder.join("data.db")).unwrap();

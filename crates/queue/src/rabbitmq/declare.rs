@@ -119,6 +119,7 @@ impl Argument {
         match self {
             Self::Text(text) => AMQPValue::LongString(text.into()),
             Self::Number(number) => AMQPValue::LongLongInt(number),
+            Self::Flag(flag) => AMQPValue::Boolean(flag),
         }
     }
 }

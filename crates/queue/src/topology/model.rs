@@ -1,24 +1,16 @@
 //! Exchanges, queues and bindings as data.
 
-use wahook_domain::{EndpointName, EventName, EventPattern, KnownEvent, WaitStep};
+use wahook_domain::{EndpointName, EventPattern, LaneCount, WaitStep};
 
-use super::{
-    names::{
-        DEAD_QUEUE, ENDPOINTS_QUEUE, EVENTS_EXCHANGE, FILTERS_EXCHANGE, KNOWN_EXCHANGE,
-        RESULTS_QUEUE, SPOOL_QUEUE, SPOOL_REJECTED, UNWANTED, filter_exchange, wait_queue,
-        work_queue,
-    },
-    routing::{binding_key, routing_key},
+use super::names::{
+    DEAD_QUEUE, ENDPOINTS_QUEUE, EVENTS_EXCHANGE, FILTERS_EXCHANGE, KNOWN_EXCHANGE, RESULTS_QUEUE,
+    SPOOL_QUEUE, SPOOL_REJECTED, UNWANTED, wait_queue,
 };
 
-/// Deliveries of a work queue's message after which the broker dead-letters it:
-/// a message that kills its consumer must not do so indefinitely, and an
-/// innocent one must survive many restarts (RabbitMQ 4 would stop at 20).
-const DELIVERY_LIMIT: i64 = 100;
 /// Unreachable limit for queues that only wahook drains, by requeueing what
 /// cannot be handled now: they must never drop anything, and RabbitMQ 3.10 has
 /// no way to write "no limit".
-const NO_DELIVERY_LIMIT: i64 = 1_000_000_000;
+pub(super) const NO_DELIVERY_LIMIT: i64 = 1_000_000_000;
 /// Bytes that `wahook.results` may hold before deliveries wait: about half a
 /// million results of 2 KiB.
 const RESULTS_MAX_BYTES: i64 = 1 << 30;
@@ -58,6 +50,7 @@ pub(crate) struct Queue {
 pub(crate) enum Argument {
     Text(&'static str),
     Number(i64),
+    Flag(bool),
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -87,11 +80,11 @@ impl Topology {
         topology
     }
 
-    /// Topology of consumers: a work queue for each endpoint, bound by its
+    /// Topology of consumers: for each endpoint a work queue or lanes, bound by its
     /// event patterns, a wait queue for each step, dead letters and results.
     #[must_use]
     pub fn deliveries<'a>(
-        endpoints: impl IntoIterator<Item = (&'a EndpointName, &'a [EventPattern])>,
+        endpoints: impl IntoIterator<Item = (&'a EndpointName, &'a [EventPattern], Option<LaneCount>)>,
         wait_steps: &[WaitStep],
     ) -> Self {
         let mut topology = Self::events();
@@ -109,8 +102,8 @@ impl Topology {
         for step in wait_steps {
             topology.add_wait_queue(*step);
         }
-        for (endpoint, patterns) in endpoints {
-            topology.add_work_queue(endpoint, patterns);
+        for (endpoint, patterns, lanes) in endpoints {
+            topology.add_endpoint(endpoint, patterns, lanes);
         }
         topology.queues.push(Queue {
             name: UNWANTED.to_owned(),
@@ -152,7 +145,7 @@ impl Topology {
     #[must_use]
     pub fn unbound(endpoint: &EndpointName, patterns: &[EventPattern]) -> Self {
         let mut bound = Self::default();
-        bound.add_work_queue(endpoint, patterns);
+        bound.add_endpoint(endpoint, patterns, None);
         Self {
             obsolete: bound.bindings,
             ..Self::default()
@@ -173,7 +166,12 @@ impl Topology {
         self
     }
 
-    fn add_exchange(&mut self, name: String, kind: Kind, alternate: Option<&'static str>) {
+    pub(super) fn add_exchange(
+        &mut self,
+        name: String,
+        kind: Kind,
+        alternate: Option<&'static str>,
+    ) {
         self.exchanges.push(Exchange {
             name,
             kind,
@@ -181,7 +179,7 @@ impl Topology {
         });
     }
 
-    fn bind(&mut self, exchange: &str, to: Target, key: String) {
+    pub(super) fn bind(&mut self, exchange: &str, to: Target, key: String) {
         let exchange = exchange.to_owned();
         self.bindings.push(Binding { exchange, to, key });
     }
@@ -194,32 +192,12 @@ impl Topology {
         self.bind(&name, Target::Queue(name.clone()), String::new());
         self.queues.push(Queue { name, arguments });
     }
-
-    fn add_work_queue(&mut self, endpoint: &EndpointName, patterns: &[EventPattern]) {
-        let name = work_queue(endpoint);
-        let mut arguments = dead_letters_to(Some(DEAD_QUEUE));
-        arguments.push(("x-delivery-limit", Argument::Number(DELIVERY_LIMIT)));
-        let filter = filter_exchange(endpoint);
-        self.add_exchange(filter.clone(), Kind::Fanout, None);
-        for pattern in patterns {
-            let key = binding_key(pattern);
-            let wanted = Target::Exchange(filter.clone());
-            self.bind(FILTERS_EXCHANGE, wanted, key.clone());
-            self.bind(EVENTS_EXCHANGE, Target::Queue(name.clone()), key);
-        }
-        let known = KnownEvent::ALL.map(EventName::from).into_iter();
-        for event in known.filter(|event| patterns.iter().any(|pattern| pattern.takes(event))) {
-            let queue = Target::Queue(name.clone());
-            self.bind(KNOWN_EXCHANGE, queue, routing_key(&event));
-        }
-        self.queues.push(Queue { name, arguments });
-    }
 }
 
 /// Returns the arguments for dead-lettering with publisher confirms, which the
 /// broker offers only with `reject-publish`. Without `queue` a message keeps
 /// its routing key, which names its work queue.
-fn dead_letters_to(queue: Option<&'static str>) -> Vec<(&'static str, Argument)> {
+pub(super) fn dead_letters_to(queue: Option<&'static str>) -> Vec<(&'static str, Argument)> {
     let mut arguments = vec![
         ("x-dead-letter-exchange", Argument::Text("")),
         ("x-dead-letter-strategy", Argument::Text("at-least-once")),

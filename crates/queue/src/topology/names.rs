@@ -1,6 +1,6 @@
 //! Names of exchanges and queues.
 
-use wahook_domain::{EndpointName, EventName, WaitStep};
+use wahook_domain::{EndpointName, EventName, LaneCount, WaitStep};
 
 /// Topic exchange of all events; the routing key is made of the event's name.
 pub const EVENTS_EXCHANGE: &str = "wahook.events";
@@ -35,6 +35,8 @@ pub const ENDPOINTS_QUEUE: &str = "wahook.endpoints";
 const WAIT_QUEUE: &str = "wahook.wait.";
 /// Prefix of the name of every work queue.
 const WORK_QUEUE: &str = "wahook.deliver.";
+/// Prefix of the name of every lane.
+const LANE_QUEUE: &str = "wahook.lane.";
 
 /// Returns the exchange for the first publish of an event.
 pub(crate) fn exchange_of(name: &EventName) -> &'static str {
@@ -50,10 +52,40 @@ pub fn work_queue(endpoint: &EndpointName) -> String {
     format!("{WORK_QUEUE}{endpoint}")
 }
 
-/// Returns the endpoint of a work queue; `None` for any other queue.
+/// Returns the queue of an endpoint's lane, from 0. The number of lanes is part of
+/// the name: another number has other queues, because its lanes have other keys.
+#[must_use]
+pub fn lane_queue(endpoint: &EndpointName, lanes: LaneCount, lane: u8) -> String {
+    format!("{LANE_QUEUE}{lanes}.{lane}.{endpoint}")
+}
+
+/// Returns the queues of all lanes of an endpoint.
+pub fn lane_queues(endpoint: &EndpointName, lanes: LaneCount) -> impl Iterator<Item = String> + '_ {
+    (0..lanes.get()).map(move |lane| lane_queue(endpoint, lanes, lane))
+}
+
+/// Returns the endpoint of a work queue or of a lane; `None` for any other queue.
 #[must_use]
 pub fn endpoint_of(queue: &str) -> Option<EndpointName> {
-    EndpointName::parse(queue.strip_prefix(WORK_QUEUE)?).ok()
+    let name = match queue.strip_prefix(WORK_QUEUE) {
+        Some(name) => name,
+        None => lane_parts(queue)?.1,
+    };
+    EndpointName::parse(name).ok()
+}
+
+/// Returns true if the queue is a lane, of any number of lanes.
+#[must_use]
+pub fn is_lane(queue: &str) -> bool {
+    lane_parts(queue).is_some()
+}
+
+/// Returns the number of lanes and the endpoint's name in the name of a lane.
+fn lane_parts(queue: &str) -> Option<(LaneCount, &str)> {
+    let (lanes, rest) = queue.strip_prefix(LANE_QUEUE)?.split_once('.')?;
+    let (lane, endpoint) = rest.split_once('.')?;
+    let lanes: LaneCount = lanes.parse().ok()?;
+    (lane.parse::<u8>().ok()? < lanes.get()).then_some((lanes, endpoint))
 }
 
 /// Returns the target of an endpoint's filters: an exchange without a queue, so
@@ -73,4 +105,32 @@ pub fn wait_queue(step: WaitStep) -> String {
 #[must_use]
 pub fn is_wait_queue(queue: &str) -> bool {
     queue.starts_with(WAIT_QUEUE)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn endpoint_is_read_from_the_names_of_its_work_queue_and_lanes() {
+        let crm = EndpointName::parse("crm").unwrap();
+        let lanes = LaneCount::new(4).unwrap();
+        let queues: Vec<_> = lane_queues(&crm, lanes).collect();
+        assert_eq!(queues.len(), 4);
+        assert_eq!(queues[3], "wahook.lane.4.3.crm");
+        for queue in queues.iter().chain([&work_queue(&crm)]) {
+            assert_eq!(endpoint_of(queue), Some(crm.clone()), "{queue}");
+        }
+        assert!(is_lane(&queues[0]) && !is_lane(&work_queue(&crm)));
+        for other in [
+            "wahook.dead",
+            "wahook.lanes",
+            "wahook.lane.4.4.crm",
+            "wahook.lane.65.1.crm",
+            "wahook.lane.crm",
+        ] {
+            assert_eq!(endpoint_of(other), None, "{other}");
+            assert!(!is_lane(other), "{other}");
+        }
+    }
 }

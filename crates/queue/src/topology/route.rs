@@ -148,7 +148,7 @@ mod tests {
         let steps = RetryRule::new(1, 5_000).unwrap().wait_steps();
         let endpoints = endpoints
             .iter()
-            .map(|(name, patterns)| (name, patterns.as_slice()));
+            .map(|(name, patterns)| (name, patterns.as_slice(), None));
         Topology::deliveries(endpoints, &steps)
     }
 

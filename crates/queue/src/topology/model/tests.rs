@@ -1,16 +1,20 @@
 use super::*;
+use crate::topology::endpoint::DELIVERY_LIMIT;
 use wahook_domain::RetryRule;
 
 fn deliveries() -> Topology {
     let endpoint = EndpointName::default();
     let steps = RetryRule::new(3, 5_000).unwrap().wait_steps();
-    Topology::deliveries([(&endpoint, [EventPattern::Every].as_slice())], &steps)
+    Topology::deliveries(
+        [(&endpoint, [EventPattern::Every].as_slice(), None)],
+        &steps,
+    )
 }
 
 fn of(patterns: &[&str]) -> Topology {
     let patterns: Vec<_> = patterns.iter().map(|text| text.parse().unwrap()).collect();
     let endpoint = EndpointName::default();
-    Topology::deliveries([(&endpoint, patterns.as_slice())], &[])
+    Topology::deliveries([(&endpoint, patterns.as_slice(), None)], &[])
 }
 
 fn keys(bindings: &[Binding]) -> Vec<(&str, &str)> {
@@ -25,8 +29,8 @@ fn a_filter_is_bound_before_its_queue_and_the_unwanted_queue_after_all_filters()
     let topology = of(&["ready", "message_*"]);
     let expected = [
         ("wahook.filters", "ready"),
-        ("wahook.events", "ready"),
         ("wahook.filters", "message._.#"),
+        ("wahook.events", "ready"),
         ("wahook.events", "message._.#"),
         ("wahook.known", "message._.create"),
         ("wahook.known", "message._.ack"),
@@ -113,4 +117,52 @@ fn a_work_queue_dead_letters_messages_that_kill_consumers() {
 fn the_producer_declares_no_queue() {
     let topology = Topology::events();
     assert!(topology.queues.is_empty() && topology.bindings.is_empty());
+}
+
+fn with_lanes(lanes: u8) -> Topology {
+    let endpoint = EndpointName::parse("crm").unwrap();
+    let patterns: Vec<_> = ["ready", "my_*"].map(|text| text.parse().unwrap()).into();
+    let lanes = LaneCount::new(lanes);
+    Topology::deliveries([(&endpoint, patterns.as_slice(), lanes)], &[])
+}
+
+#[test]
+fn a_lane_has_a_single_active_consumer_and_no_reachable_delivery_limit() {
+    let topology = with_lanes(3);
+    for lane in 0..3 {
+        let name = format!("wahook.lane.3.{lane}.crm");
+        let queue = topology.queues.iter().find(|q| q.name == name).unwrap();
+        for wanted in [
+            ("x-single-active-consumer", Argument::Flag(true)),
+            ("x-delivery-limit", Argument::Number(NO_DELIVERY_LIMIT)),
+            ("x-dead-letter-routing-key", Argument::Text(DEAD_QUEUE)),
+            ("x-overflow", Argument::Text("reject-publish")),
+        ] {
+            assert!(queue.arguments.contains(&wanted), "{name}: {wanted:?}");
+        }
+    }
+}
+
+#[test]
+fn the_first_lane_is_bound_as_a_work_queue_is_and_the_work_queue_no_longer() {
+    let of_queue = |bindings: &[Binding], queue: &str| {
+        let to = Target::Queue(queue.to_owned());
+        let of_queue = bindings.iter().filter(|b| b.to == to);
+        let of_queue = of_queue.map(|b| (b.exchange.clone(), b.key.clone()));
+        of_queue.collect::<Vec<_>>()
+    };
+    let work = "wahook.deliver.crm";
+    let endpoint = EndpointName::parse("crm").unwrap();
+    let patterns: Vec<_> = ["ready", "my_*"].map(|text| text.parse().unwrap()).into();
+    let plain = Topology::deliveries([(&endpoint, patterns.as_slice(), None)], &[]);
+    let bound = of_queue(&plain.bindings, work);
+    assert_eq!(bound.len(), 3);
+    for lanes in [1, 4] {
+        let topology = with_lanes(lanes);
+        let first = format!("wahook.lane.{lanes}.0.crm");
+        assert_eq!(of_queue(&topology.bindings, &first)[..3], bound);
+        assert_eq!(of_queue(&topology.bindings, work), []);
+        assert_eq!(of_queue(&topology.obsolete, work), bound);
+        assert!(topology.queues.iter().any(|queue| queue.name == work));
+    }
 }
