@@ -23,6 +23,8 @@ pub(crate) enum Change {
         confirm: oneshot::Sender<Result<(), PublishError>>,
     },
     Settle(Tag, Settlement),
+    /// Returns the unsettled messages of a lane to their places, the newest first.
+    Return(Vec<Tag>),
     Write {
         results: Vec<AttemptResult>,
         answer: oneshot::Sender<Result<WriteReport, LogUnavailable>>,
@@ -45,6 +47,8 @@ pub(crate) enum Outcome {
     Removed(Option<(String, i64, Stored)>),
     /// The message is in its queue again.
     Requeued(String, Stored),
+    /// Outcomes of the messages of a [`Change::Return`].
+    Returned(Vec<Outcome>),
     /// The message was settled before.
     AlreadySettled,
     Written,
@@ -92,7 +96,7 @@ impl Change {
 
     /// Reports that the change could not be written. Returns a settlement, to be written
     /// later: no caller waits for it, and its message must stay leased until then.
-    pub(crate) fn fail(self, reason: &str) -> Option<(Tag, Settlement)> {
+    pub(crate) fn fail(self, reason: &str) -> Option<Self> {
         match self {
             Self::Publish { confirm, .. } => {
                 let _ = confirm.send(Err(PublishError::Refused));
@@ -102,7 +106,7 @@ impl Change {
                 let _ = answer.send(Err(LogUnavailable::File(reason.to_owned())));
                 None
             }
-            Self::Settle(tag, settlement) => Some((tag, settlement)),
+            Self::Settle(..) | Self::Return(_) => Some(self),
         }
     }
 }
@@ -116,6 +120,12 @@ impl BatchWriter<'_> {
                 ..
             } => self.publish(message, destinations),
             Change::Settle(tag, settlement) => self.settle(*tag, *settlement),
+            Change::Return(tags) => {
+                let returned = tags
+                    .iter()
+                    .map(|tag| self.settle(*tag, Settlement::Redeliver));
+                Ok(Outcome::Returned(returned.collect::<Result<_, _>>()?))
+            }
             Change::Write { results, .. } => {
                 for result in results {
                     records::write(self.db, result)?;
@@ -169,7 +179,10 @@ impl BatchWriter<'_> {
             }
             Settlement::Reject => self.dead_letter(seq, &queue, DeathReason::Rejected),
             Settlement::Requeue | Settlement::Redeliver => {
-                let deliveries = messages::count_delivery(self.db, seq)?;
+                let Some(deliveries) = messages::count_delivery(self.db, seq)? else {
+                    // Acked by an earlier change of the same transaction.
+                    return Ok(Outcome::AlreadySettled);
+                };
                 if self.exceeds_delivery_limit(&queue, deliveries) {
                     return self.dead_letter(seq, &queue, DeathReason::DeliveryLimit);
                 }

@@ -21,7 +21,7 @@ use wahook_delivery_log::LogUnavailable;
 use wahook_domain::UnixMillis;
 use wahook_queue::{
     LinkState, PublishError, Topology,
-    local::{Command, SharedQueue},
+    local::{Command, SharedQueue, Tag},
 };
 use wahook_runtime::clock;
 
@@ -215,6 +215,10 @@ impl Engine {
             Command::Settle(tag, settlement) => return Some(Change::Settle(tag, settlement)),
             Command::Subscribe(subscriber) => self.queues.subscribe(subscriber),
             Command::Cancel(id) => self.queues.cancel(id),
+            Command::GiveUp(id) => {
+                let unsettled = self.queues.give_up(id);
+                return Some(Change::Return(unsettled.into_iter().map(Tag).collect()));
+            }
             Command::Count(queue, answer) => {
                 let count = self.queues.subscribers(&queue);
                 let _ = answer.send(count.try_into().unwrap_or(u32::MAX));

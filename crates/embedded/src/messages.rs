@@ -65,12 +65,13 @@ pub(crate) fn find(db: &Connection, seq: i64) -> rusqlite::Result<Option<StoredR
     statement.query_row([seq], stored_row).optional()
 }
 
-/// Counts a failed delivery of a message and returns their number.
-pub(crate) fn count_delivery(db: &Connection, seq: i64) -> rusqlite::Result<i64> {
+/// Counts a failed delivery of a message and returns their number; `None` if the message is
+/// gone.
+pub(crate) fn count_delivery(db: &Connection, seq: i64) -> rusqlite::Result<Option<i64>> {
     let mut statement = db.prepare_cached(
         "UPDATE messages SET deliveries = deliveries + 1 WHERE seq = ? RETURNING deliveries",
     )?;
-    statement.query_row([seq], |row| row.get(0))
+    statement.query_row([seq], |row| row.get(0)).optional()
 }
 
 /// Sets the number of failed deliveries of a message.

@@ -1,17 +1,17 @@
 //! State of the queues in memory: subscribers, ready messages and leased messages.
 
-use std::collections::{BTreeMap, HashMap, VecDeque};
+mod queue;
 
-use tokio::sync::mpsc::UnboundedSender;
+use std::collections::{BTreeMap, HashMap};
+
 use wahook_queue::{
     Stored,
-    local::{Delivered, SharedQueue, Subscriber, SubscriberId, Tag},
+    local::{Delivered, SharedQueue, Subscriber, SubscriberId},
 };
 
-/// Maximum number of ready messages per queue in memory. More stay in the file.
-const MAX_READY: usize = 2_000;
-/// Maximum bytes of ready messages per queue in memory.
-const MAX_READY_BYTES: usize = 16 << 20;
+pub(crate) use queue::Ready;
+use queue::{Queue, Subscribed};
+
 /// Number of ready messages below which a queue is refilled from the file.
 const REFILL_BELOW: usize = 256;
 
@@ -26,42 +26,8 @@ pub(crate) struct Queues {
 struct Leased {
     queue: String,
     subscriber: Option<SubscriberId>,
-}
-
-/// Message that is ready for delivery.
-pub(crate) struct Ready {
-    pub(crate) seq: i64,
-    pub(crate) message: Stored,
-    pub(crate) redelivered: bool,
-}
-
-struct Queue {
-    ready: VecDeque<Ready>,
-    ready_bytes: usize,
-    /// Last message that was loaded; messages after it are still in the file only.
-    cursor: i64,
-    /// True if there may be such messages.
-    has_more: bool,
-    subscribers: VecDeque<Subscribed>,
-}
-
-struct Subscribed {
-    id: SubscriberId,
-    free: usize,
-    messages: UnboundedSender<Delivered>,
-}
-
-/// Initial state of a queue, which may have messages in the file.
-impl Default for Queue {
-    fn default() -> Self {
-        Self {
-            ready: VecDeque::new(),
-            ready_bytes: 0,
-            cursor: 0,
-            has_more: true,
-            subscribers: VecDeque::new(),
-        }
-    }
+    /// True once its subscription to a lane has ended.
+    is_returning: bool,
 }
 
 impl Queues {
@@ -69,6 +35,7 @@ impl Queues {
         let subscribed = Subscribed {
             id: subscriber.id,
             free: subscriber.prefetch.into(),
+            is_single_active: subscriber.is_single_active,
             messages: subscriber.messages,
         };
         let queue = self.by_name.entry(subscriber.queue).or_default();
@@ -79,6 +46,24 @@ impl Queues {
         for queue in self.by_name.values_mut() {
             queue.subscribers.retain(|subscriber| subscriber.id != id);
         }
+    }
+
+    /// Ends a subscription to a lane. Returns its unsettled messages, the newest first:
+    /// until all are settled or in their places, the next subscription gets none.
+    pub(crate) fn give_up(&mut self, id: SubscriberId) -> Vec<i64> {
+        self.cancel(id);
+        let mut unsettled = Vec::new();
+        for (seq, leased) in &mut self.leased {
+            if leased.subscriber == Some(id) {
+                leased.is_returning = true;
+                unsettled.push(*seq);
+                if let Some(queue) = self.by_name.get_mut(&leased.queue) {
+                    queue.returning += 1;
+                }
+            }
+        }
+        unsettled.sort_unstable_by(|a, b| b.cmp(a));
+        unsettled
     }
 
     pub(crate) fn subscribers(&self, queue: &str) -> usize {
@@ -111,7 +96,7 @@ impl Queues {
         let needs_refill = |queue: &Queue| {
             queue.has_more
                 && queue.ready.len() < REFILL_BELOW
-                && queue.subscribers.iter().any(has_capacity)
+                && queue.subscribers.iter().any(Subscribed::has_capacity)
         };
         let needing_refill = self.by_name.iter().filter(|(_, queue)| needs_refill(queue));
         needing_refill
@@ -142,7 +127,7 @@ impl Queues {
     pub(crate) fn deliver(&mut self, shared: &SharedQueue) {
         for (name, queue) in &mut self.by_name {
             while !queue.ready.is_empty() {
-                let Some(index) = queue.subscribers.iter().position(has_capacity) else {
+                let Some(index) = queue.next_subscriber() else {
                     break;
                 };
                 // Round robin: the first free subscriber gets the message.
@@ -155,9 +140,13 @@ impl Queues {
                 let leased = Leased {
                     queue: name.clone(),
                     subscriber: Some(subscriber.id),
+                    is_returning: false,
                 };
                 self.leased.insert(ready.seq, leased);
-                if subscriber.messages.send(ready.delivered(shared)).is_ok() {
+                if subscriber.is_single_active {
+                    // If the subscriber is gone, its command to give up follows.
+                    let _ = subscriber.messages.send(ready.delivered(shared).of_lane());
+                } else if subscriber.messages.send(ready.delivered(shared)).is_ok() {
                     queue.subscribers.rotate_left(1);
                 } else {
                     // The subscriber is gone; dropping the message requeues it.
@@ -179,6 +168,7 @@ impl Queues {
         let leased = Leased {
             queue: name.to_owned(),
             subscriber: None,
+            is_returning: false,
         };
         self.leased.insert(ready.seq, leased);
         Some((size, ready.delivered(shared)))
@@ -203,6 +193,9 @@ impl Queues {
         let Some(queue) = self.by_name.get_mut(&leased.queue) else {
             return;
         };
+        if leased.is_returning {
+            queue.returning -= 1;
+        }
         let subscriber = queue
             .subscribers
             .iter_mut()
@@ -223,37 +216,4 @@ impl Queues {
             });
         }
     }
-}
-
-impl Queue {
-    fn push(&mut self, ready: Ready) {
-        self.ready_bytes += ready.message.payload.len();
-        self.ready.push_back(ready);
-    }
-
-    fn pop(&mut self) -> Option<Ready> {
-        let ready = self.ready.pop_front()?;
-        self.ready_bytes -= ready.message.payload.len();
-        Some(ready)
-    }
-
-    fn is_full(&self) -> bool {
-        self.ready.len() >= MAX_READY || self.ready_bytes >= MAX_READY_BYTES
-    }
-}
-
-impl Ready {
-    fn delivered(self, shared: &SharedQueue) -> Delivered {
-        let tag = Tag(self.seq);
-        Delivered::new(
-            self.message,
-            self.redelivered,
-            tag,
-            SharedQueue::clone(shared),
-        )
-    }
-}
-
-fn has_capacity(subscriber: &Subscribed) -> bool {
-    subscriber.free > 0
 }

@@ -7,7 +7,9 @@ use std::sync::Arc;
 
 use crate::{
     broker::Broker,
-    local::{self, Command, LocalSubscription, SharedQueue},
+    lane_subscription::{LANE_PREFETCH, LaneSubscription},
+    local::{self, Command, SharedQueue},
+    local_subscription::{LocalLane, LocalSubscription},
     rabbitmq::{ConnectError, RemoteConnection, RemoteObserver},
     received::Received,
     subscription::Subscription,
@@ -54,6 +56,20 @@ impl ConsumerConnection {
             Backend::Local(local) => {
                 let local = Arc::clone(local);
                 Subscription::local(LocalSubscription::begin(local, queue, prefetch))
+            }
+        })
+    }
+
+    /// Subscribes to a lane of an ordered endpoint, with at most [`LANE_PREFETCH`]
+    /// unacked messages. It receives none while another subscription owns the lane.
+    pub async fn subscribe_lane(&self, queue: &str) -> Result<LaneSubscription, ConnectError> {
+        Ok(match &self.0 {
+            Backend::RabbitMq(remote) => {
+                LaneSubscription::remote(remote.subscribe_lane(queue).await?)
+            }
+            Backend::Local(local) => {
+                let local = Arc::clone(local);
+                LaneSubscription::local(LocalLane::begin(local, queue, LANE_PREFETCH))
             }
         })
     }

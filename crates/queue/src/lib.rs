@@ -13,7 +13,9 @@ mod depth;
 mod endpoint_queues;
 mod error;
 mod inspector;
+mod lane_subscription;
 pub mod local;
+mod local_subscription;
 pub mod message;
 mod publisher;
 mod queue_messages;
@@ -35,6 +37,7 @@ pub use error::PublishError;
 pub use inspector::{
     Inspector, Look, LookError, Seen, StoreUnreadable, StoredMessages, StoredQueues,
 };
+pub use lane_subscription::{LANE_PREFETCH, LaneSubscription};
 pub use local::LocalQueue;
 pub use message::{
     DROPPED, DeadLetter, Death, DeathReason, MessageMetadata, Outgoing, Poison, Stored,

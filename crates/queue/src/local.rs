@@ -25,6 +25,7 @@ use crate::{
     topology::Topology,
 };
 
+use crate::settlement::Unsettled;
 pub use crate::{
     reassignment::{QueueCensus, ReassignedTo, Reassignment},
     settlement::Settlement,
@@ -52,6 +53,9 @@ pub enum Command {
     Subscribe(Subscriber),
     /// Stops delivery to a subscriber and drops its sender.
     Cancel(SubscriberId),
+    /// Ends the subscription to a lane, and returns its unsettled messages to their
+    /// places.
+    GiveUp(SubscriberId),
     /// Delivers the next messages of a queue, without a subscription.
     Take(Take),
     /// Counts the undelivered messages of a queue.
@@ -83,6 +87,14 @@ pub struct Take {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct SubscriberId(u64);
 
+impl SubscriberId {
+    /// Returns an id that no other subscriber has.
+    pub(crate) fn unique() -> Self {
+        static NEXT: AtomicU64 = AtomicU64::new(0);
+        Self(NEXT.fetch_add(1, Ordering::Relaxed))
+    }
+}
+
 /// Receiver of a queue's messages.
 pub struct Subscriber {
     pub id: SubscriberId,
@@ -90,6 +102,9 @@ pub struct Subscriber {
     pub queue: String,
     /// Limit of delivered messages that are not settled.
     pub prefetch: u16,
+    /// True for a lane: the next subscriber receives nothing before this one has
+    /// ended and its unsettled messages are in their places.
+    pub is_single_active: bool,
     /// Destination of the messages; closed once the subscriber is gone.
     pub messages: mpsc::UnboundedSender<Delivered>,
 }
@@ -113,36 +128,45 @@ impl Delivered {
         Self {
             message,
             redelivered,
-            lease: Lease::new(queue, tag),
+            lease: Lease {
+                queue,
+                tag,
+                is_open: true,
+                unsettled: Unsettled::Returns,
+            },
         }
+    }
+
+    /// Marks a message of a lane: it returns to its place with all others of its
+    /// subscription, and not alone.
+    #[must_use]
+    pub fn of_lane(mut self) -> Self {
+        self.lease.unsettled = Unsettled::Stays;
+        self
     }
 }
 
-/// Settles a message of the store, once. Dropping it requeues the message.
+/// Settles a message of the store, once.
 pub(crate) struct Lease {
     queue: SharedQueue,
     tag: Tag,
-    is_settled: bool,
+    /// False once the message is settled.
+    is_open: bool,
+    unsettled: Unsettled,
 }
 
 impl Lease {
-    fn new(queue: SharedQueue, tag: Tag) -> Self {
-        Self {
-            queue,
-            tag,
-            is_settled: false,
-        }
-    }
-
     pub(crate) fn settle(mut self, settlement: Settlement) {
-        self.is_settled = true;
-        self.queue.submit(Command::Settle(self.tag, settlement));
+        self.is_open = false;
+        if self.unsettled.permits(settlement) {
+            self.queue.submit(Command::Settle(self.tag, settlement));
+        }
     }
 }
 
 impl Drop for Lease {
     fn drop(&mut self) {
-        if !self.is_settled {
+        if self.is_open && self.unsettled.permits(Settlement::Redeliver) {
             let redeliver = Command::Settle(self.tag, Settlement::Redeliver);
             self.queue.submit(redeliver);
         }
@@ -152,48 +176,6 @@ impl Drop for Lease {
 impl fmt::Debug for Lease {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Lease({})", self.tag.0)
-    }
-}
-
-/// Subscriber's side of a subscription. Dropping it ends the subscription and
-/// requeues unread messages.
-pub(crate) struct LocalSubscription {
-    queue: SharedQueue,
-    id: SubscriberId,
-    messages: mpsc::UnboundedReceiver<Delivered>,
-}
-
-impl LocalSubscription {
-    pub(crate) fn begin(queue: SharedQueue, name: &str, prefetch: u16) -> Self {
-        static NEXT: AtomicU64 = AtomicU64::new(0);
-        let id = SubscriberId(NEXT.fetch_add(1, Ordering::Relaxed));
-        let (sender, messages) = mpsc::unbounded_channel();
-        queue.submit(Command::Subscribe(Subscriber {
-            id,
-            queue: name.to_owned(),
-            prefetch,
-            messages: sender,
-        }));
-        Self {
-            queue,
-            id,
-            messages,
-        }
-    }
-
-    /// Waits for the next message; `None` once the subscription has ended.
-    pub(crate) async fn next(&mut self) -> Option<Delivered> {
-        self.messages.recv().await
-    }
-
-    pub(crate) fn cancel(&self) {
-        self.queue.submit(Command::Cancel(self.id));
-    }
-}
-
-impl Drop for LocalSubscription {
-    fn drop(&mut self) {
-        self.cancel();
     }
 }
 

@@ -18,6 +18,7 @@ mod flow;
 #[cfg(test)]
 mod hostile;
 mod inspector;
+mod lane;
 pub mod properties;
 mod publisher;
 mod queue_messages;
@@ -34,6 +35,7 @@ pub(crate) use endpoint_queues::RemoteEndpointQueues;
 pub use error::{BrokerError, ConnectError};
 pub use inspector::RemoteLookError;
 pub(crate) use inspector::{RemoteInspector, RemoteLook, RemoteSeen};
+pub(crate) use lane::RemoteLane;
 pub(crate) use publisher::{RemotePublisher, RunningTask};
 pub use queue_messages::QueueMessagesError;
 pub(crate) use queue_messages::RemoteMessages;

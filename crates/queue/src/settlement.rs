@@ -14,3 +14,23 @@ pub enum Settlement {
     /// delivery limit, so that a message that always fails becomes a dead letter.
     Redeliver,
 }
+
+/// Fate of a message that its receiver does not settle.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Unsettled {
+    /// Returns to its queue at once.
+    Returns,
+    /// Stays unsettled until its subscription ends: in a lane, a message that
+    /// returns alone would be delivered after newer ones.
+    Stays,
+}
+
+impl Unsettled {
+    /// Returns true if a message may be settled so.
+    pub(crate) fn permits(self, settlement: Settlement) -> bool {
+        match settlement {
+            Settlement::Ack | Settlement::Reject => true,
+            Settlement::Requeue | Settlement::Redeliver => self == Self::Returns,
+        }
+    }
+}

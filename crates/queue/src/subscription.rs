@@ -3,7 +3,7 @@
 use futures_util::FutureExt;
 
 use crate::{
-    local::LocalSubscription,
+    local_subscription::LocalSubscription,
     rabbitmq::{RemoteSubscription, SubscriptionEnded},
     received::Received,
 };

@@ -72,7 +72,7 @@ impl Engine {
                 let mut dead_letters = Vec::new();
                 for row in found.iter().filter(|row| may_have_been_delivered(row.seq)) {
                     let deliveries = messages::count_delivery(&engine.db, row.seq)?;
-                    if writer.exceeds_delivery_limit(queue, deliveries) {
+                    if deliveries.is_some_and(|n| writer.exceeds_delivery_limit(queue, n)) {
                         let reason = DeathReason::DeliveryLimit;
                         dead_letters.push((row.seq, writer.dead_letter(row.seq, queue, reason)?));
                     }

@@ -104,9 +104,7 @@ impl Engine {
         let settlements = changes
             .into_iter()
             .filter_map(|change| change.fail(&reason));
-        self.postponed = settlements
-            .map(|(tag, settlement)| Change::Settle(tag, settlement))
-            .collect();
+        self.postponed = settlements.collect();
     }
 
     /// Confirms a committed change and updates the queues in memory.
@@ -123,21 +121,33 @@ impl Engine {
                     self.queues.arrived(&queue, seq, &message);
                 }
             }
-            (Change::Settle(Tag(seq), _), Outcome::Removed(dead_letter)) => {
-                self.queues.settled(seq);
-                if let Some((queue, seq, message)) = dead_letter {
-                    self.queues.arrived(&queue, seq, &message);
+            (Change::Settle(tag, _), outcome) => self.apply_settled(tag, outcome),
+            (Change::Return(tags), Outcome::Returned(outcomes)) => {
+                for (tag, outcome) in tags.into_iter().zip(outcomes) {
+                    self.apply_settled(tag, outcome);
                 }
-            }
-            (Change::Settle(Tag(seq), _), Outcome::Requeued(queue, message)) => {
-                self.queues.settled(seq);
-                self.queues.requeued(&queue, seq, message);
             }
             (Change::Write { results, answer }, _) => {
                 let _ = answer.send(Ok(WriteReport {
                     written: results.len(),
                     ..WriteReport::default()
                 }));
+            }
+            _ => {}
+        }
+    }
+    /// Updates the queues in memory after a committed settlement.
+    fn apply_settled(&mut self, Tag(seq): Tag, outcome: Outcome) {
+        match outcome {
+            Outcome::Removed(dead_letter) => {
+                self.queues.settled(seq);
+                if let Some((queue, seq, message)) = dead_letter {
+                    self.queues.arrived(&queue, seq, &message);
+                }
+            }
+            Outcome::Requeued(queue, message) => {
+                self.queues.settled(seq);
+                self.queues.requeued(&queue, seq, message);
             }
             _ => {}
         }

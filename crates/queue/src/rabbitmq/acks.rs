@@ -6,23 +6,25 @@ use lapin::{
 };
 use std::{sync::Arc, time::Duration};
 use tokio::{
-    sync::{mpsc, watch},
+    sync::mpsc,
     time::{Instant, timeout, timeout_at},
 };
 
 use super::ack_batcher::{AckBatcher, SettledMessage, Step};
-use crate::settlement::Settlement;
+use crate::settlement::{Settlement, Unsettled};
 
 /// Time limit for writing an ack; after it the connection is considered dead.
 pub(crate) const WRITE_LIMIT: Duration = Duration::from_secs(5);
 /// Settles one message of a subscription, once. Dropping it, as a panic
-/// does, returns the message, which would otherwise stay unacked until the connection closes.
+/// does, returns the message, which would otherwise stay unacked until the connection closes;
+/// a message of a lane stays unacked.
 #[derive(Debug)]
 pub(crate) struct BatchedLease {
     tag: u64,
     /// `None` once the message is settled.
     acker: Option<Acker>,
     settlements: mpsc::UnboundedSender<SettledMessage>,
+    unsettled: Unsettled,
 }
 
 impl BatchedLease {
@@ -30,12 +32,14 @@ impl BatchedLease {
         tag: u64,
         acker: Acker,
         settlements: mpsc::UnboundedSender<SettledMessage>,
+        unsettled: Unsettled,
     ) -> Self {
         let acker = Some(acker);
         Self {
             tag,
             acker,
             settlements,
+            unsettled,
         }
     }
 
@@ -46,7 +50,11 @@ impl BatchedLease {
 
     fn send(&mut self, settlement: Settlement) -> bool {
         let tag = self.tag;
-        self.acker.take().is_some_and(|acker| {
+        let acker = self.acker.take();
+        if !self.unsettled.permits(settlement) {
+            return !self.settlements.is_closed();
+        }
+        acker.is_some_and(|acker| {
             self.settlements
                 .send(SettledMessage {
                     tag,
@@ -94,18 +102,19 @@ impl DirectLease {
 }
 
 /// Writes the settlements of one subscription to the broker, until none can
-/// follow or the connection is `closing`.
+/// follow or `closing` ends.
 pub(crate) async fn write_acks(
     mut settlements: mpsc::UnboundedReceiver<SettledMessage>,
-    mut closing: watch::Receiver<bool>,
+    closing: impl Future<Output = ()>,
 ) {
+    let mut closing = std::pin::pin!(closing);
     let mut batcher = AckBatcher::default();
     let mut batch = Vec::new();
     let mut open = true;
     while open {
         open = tokio::select! {
             open = receive(&mut settlements, &mut batch, batcher.deadline()) => open,
-            _ = closing.wait_for(|closing| *closing) => {
+            () = &mut closing => {
                 settlements.close();
                 while let Ok(last) = settlements.try_recv() {
                     batch.push(last);

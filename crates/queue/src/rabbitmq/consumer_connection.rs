@@ -9,7 +9,8 @@ use super::{
     connection,
     delivered::Delivered,
     error::ConnectError,
-    subscription::RemoteSubscription,
+    lane::RemoteLane,
+    subscription::{RemoteSubscription, Role},
     uri::BrokerUri,
 };
 use crate::topology::Topology;
@@ -40,8 +41,18 @@ impl RemoteConnection {
         queue: &str,
         prefetch: u16,
     ) -> Result<RemoteSubscription, ConnectError> {
-        let closing = self.closing.subscribe();
-        RemoteSubscription::begin(&self.connection, queue, prefetch, closing).await
+        let channel = Arc::new(connection::channel(&self.connection).await?);
+        let mut closing = self.closing.subscribe();
+        let closing = async move {
+            // Fails if the connection is gone, and its subscriptions with it.
+            let _ = closing.wait_for(|closing| *closing).await;
+        };
+        RemoteSubscription::begin(channel, queue, prefetch, Role::Shared, closing).await
+    }
+
+    /// Subscribes to a lane.
+    pub(crate) async fn subscribe_lane(&self, queue: &str) -> Result<RemoteLane, ConnectError> {
+        RemoteLane::begin(&self.connection, queue, self.closing.subscribe()).await
     }
 
     /// Declares a changed topology and removes its obsolete bindings.

@@ -24,6 +24,9 @@ pub enum ConnectError {
         /// Name of the queue.
         queue: String,
     },
+    /// The program is ending.
+    #[error("the program is ending")]
+    Interrupted,
     /// A queue or exchange exists with other arguments.
     #[error(
         "{0}: a queue or exchange of this name was declared with other arguments; \

@@ -3,16 +3,13 @@
 
 use futures_util::{FutureExt, StreamExt};
 use lapin::{
-    Channel, Connection, Consumer,
+    Channel, Consumer,
     message::Delivery,
     options::{BasicCancelOptions, BasicConsumeOptions, BasicQosOptions},
     types::FieldTable,
 };
 use std::{sync::Arc, time::Duration};
-use tokio::{
-    sync::{mpsc, watch},
-    time::timeout,
-};
+use tokio::{sync::mpsc, time::timeout};
 
 use super::{
     ack_batcher::SettledMessage,
@@ -22,6 +19,7 @@ use super::{
     delivered::Delivered,
     error::{BrokerError, ConnectError},
 };
+use crate::settlement::Unsettled;
 
 /// Time without messages after which the queue's depth is checked.
 const SILENCE: Duration = Duration::from_secs(5);
@@ -31,10 +29,21 @@ const SILENCE: Duration = Duration::from_secs(5);
 pub(crate) struct RemoteSubscription {
     channel: Arc<Channel>,
     consumer: Consumer,
+    role: Role,
     /// Limit of messages that are delivered and unacked.
     prefetch: u16,
     /// Each unsettled message holds a clone.
     settlements: mpsc::UnboundedSender<SettledMessage>,
+}
+
+/// Kind of a subscription.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Role {
+    /// One of the subscriptions that share a queue.
+    Shared,
+    /// Owner of a lane once `is_active`, which the first message shows; before it, the
+    /// subscription waits for the lane.
+    Lane { is_active: bool },
 }
 
 /// Reasons for which a subscription ends.
@@ -64,15 +73,15 @@ impl From<lapin::Error> for SubscriptionEnded {
 }
 
 impl RemoteSubscription {
-    /// Subscribes to a queue, with at most `prefetch` unacked messages. Acks are
-    /// written until `closing` is true.
+    /// Subscribes to a queue on a new channel, with at most `prefetch` unacked
+    /// messages. Acks are written until `closing` ends.
     pub(super) async fn begin(
-        connection: &Connection,
+        channel: Arc<Channel>,
         queue: &str,
         prefetch: u16,
-        closing: watch::Receiver<bool>,
+        role: Role,
+        closing: impl Future<Output = ()> + Send + 'static,
     ) -> Result<Self, ConnectError> {
-        let channel = Arc::new(connection::channel(connection).await?);
         let subscribe = async {
             channel
                 .basic_qos(prefetch, BasicQosOptions::default())
@@ -94,9 +103,20 @@ impl RemoteSubscription {
         Ok(Self {
             channel,
             consumer,
+            role,
             prefetch,
             settlements,
         })
+    }
+
+    /// Closes the channel; the broker redelivers unacked messages.
+    pub(super) async fn close_channel(&self) -> lapin::Result<()> {
+        self.channel.close(200, "given up".into()).await
+    }
+
+    /// Returns true while the channel is open.
+    pub(super) fn is_open(&self) -> bool {
+        self.channel.status().connected()
     }
 
     /// Stops the broker from sending more.
@@ -116,8 +136,15 @@ impl RemoteSubscription {
         let delivery = next.ok_or(SubscriptionEnded::Cancelled)??;
         let tag = delivery.delivery_tag;
         let settlements = self.settlements.clone();
+        let unsettled = match &mut self.role {
+            Role::Shared => Unsettled::Returns,
+            Role::Lane { is_active } => {
+                *is_active = true;
+                Unsettled::Stays
+            }
+        };
         Ok(Delivered::new(delivery, |acker| {
-            BatchedLease::new(tag, acker, settlements)
+            BatchedLease::new(tag, acker, settlements, unsettled)
         }))
     }
 
@@ -125,14 +152,16 @@ impl RemoteSubscription {
     /// and prefetch allows another one, and still none after the same time
     /// again, the broker has most likely forgotten the subscription, and only
     /// an operator could recover from that. (Or its disk hangs, and a new
-    /// subscription does no harm.)
+    /// subscription does no harm.) The messages of a lane are ready for its owner,
+    /// not for the subscriptions that wait for it.
     async fn wait(&mut self) -> Result<Option<lapin::Result<Delivery>>, SubscriptionEnded> {
         let mut was_ready = false;
         loop {
             if let Ok(next) = timeout(SILENCE, self.consumer.next()).await {
                 return Ok(next);
             }
-            if self.unacked() >= self.prefetch.into() {
+            let is_waiting = self.role == (Role::Lane { is_active: false });
+            if is_waiting || self.unacked() >= self.prefetch.into() {
                 was_ready = false;
                 continue;
             }
