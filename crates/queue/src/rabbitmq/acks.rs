@@ -6,7 +6,7 @@ use lapin::{
 };
 use std::{sync::Arc, time::Duration};
 use tokio::{
-    sync::mpsc,
+    sync::{mpsc, watch},
     time::{Instant, timeout, timeout_at},
 };
 
@@ -101,20 +101,55 @@ impl DirectLease {
     }
 }
 
+/// Signals that end the writing of acks. Its owner drops it after the last ack, for
+/// which the sender of the signal waits.
+pub(crate) struct Closing {
+    /// True once the connection is closing.
+    connection: watch::Receiver<bool>,
+    /// True once the lane is given up.
+    lane: Option<watch::Receiver<bool>>,
+}
+
+impl Closing {
+    pub(crate) fn of_connection(connection: watch::Receiver<bool>) -> Self {
+        let lane = None;
+        Self { connection, lane }
+    }
+
+    pub(crate) fn or_lane(self, lane: watch::Receiver<bool>) -> Self {
+        Self {
+            lane: Some(lane),
+            ..self
+        }
+    }
+
+    /// Waits for the first signal, or the end of its sender.
+    async fn begun(&mut self) {
+        let connection = self.connection.wait_for(|closing| *closing);
+        let Some(lane) = &mut self.lane else {
+            let _ = connection.await;
+            return;
+        };
+        tokio::select! {
+            _ = connection => {}
+            _ = lane.wait_for(|given_up| *given_up) => {}
+        }
+    }
+}
+
 /// Writes the settlements of one subscription to the broker, until none can
-/// follow or `closing` ends.
+/// follow or the connection or lane is `closing`.
 pub(crate) async fn write_acks(
     mut settlements: mpsc::UnboundedReceiver<SettledMessage>,
-    closing: impl Future<Output = ()>,
+    mut closing: Closing,
 ) {
-    let mut closing = std::pin::pin!(closing);
     let mut batcher = AckBatcher::default();
     let mut batch = Vec::new();
     let mut open = true;
     while open {
         open = tokio::select! {
             open = receive(&mut settlements, &mut batch, batcher.deadline()) => open,
-            () = &mut closing => {
+            () = closing.begun() => {
                 settlements.close();
                 while let Ok(last) = settlements.try_recv() {
                     batch.push(last);

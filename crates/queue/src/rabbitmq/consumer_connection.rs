@@ -5,7 +5,7 @@ use std::sync::Arc;
 use tokio::{sync::watch, time::timeout};
 
 use super::{
-    acks::{DirectLease, WRITE_LIMIT},
+    acks::{Closing, DirectLease, WRITE_LIMIT},
     connection,
     delivered::Delivered,
     error::ConnectError,
@@ -42,17 +42,14 @@ impl RemoteConnection {
         prefetch: u16,
     ) -> Result<RemoteSubscription, ConnectError> {
         let channel = Arc::new(connection::channel(&self.connection).await?);
-        let mut closing = self.closing.subscribe();
-        let closing = async move {
-            // Fails if the connection is gone, and its subscriptions with it.
-            let _ = closing.wait_for(|closing| *closing).await;
-        };
+        let closing = Closing::of_connection(self.closing.subscribe());
         RemoteSubscription::begin(channel, queue, prefetch, Role::Shared, closing).await
     }
 
     /// Subscribes to a lane.
     pub(crate) async fn subscribe_lane(&self, queue: &str) -> Result<RemoteLane, ConnectError> {
-        RemoteLane::begin(&self.connection, queue, self.closing.subscribe()).await
+        let closing = Closing::of_connection(self.closing.subscribe());
+        RemoteLane::begin(&self.connection, queue, closing).await
     }
 
     /// Declares a changed topology and removes its obsolete bindings.

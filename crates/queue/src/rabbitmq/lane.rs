@@ -8,7 +8,7 @@ use lapin::Connection;
 use tokio::{runtime::Handle, sync::watch, task::JoinHandle, time::timeout};
 
 use super::{
-    acks::{BatchedLease, WRITE_LIMIT},
+    acks::{BatchedLease, Closing, WRITE_LIMIT},
     connection,
     deadline::with_deadline,
     delivered::Delivered,
@@ -29,27 +29,21 @@ struct OpenLane {
 }
 
 impl RemoteLane {
-    /// Subscribes to a lane. Acks are written until `closing` is true.
+    /// Subscribes to a lane. Acks are written until `closing`.
     pub(super) async fn begin(
         connection: &Connection,
         queue: &str,
-        mut closing: watch::Receiver<bool>,
+        closing: Closing,
     ) -> Result<Self, ConnectError> {
         let channel = Arc::new(connection::channel(connection).await?);
         let giving_up = watch::Sender::new(false);
-        let mut given_up = giving_up.subscribe();
-        let ended = async move {
-            tokio::select! {
-                _ = closing.wait_for(|closing| *closing) => {}
-                _ = given_up.wait_for(|given_up| *given_up) => {}
-            }
-        };
+        let closing = closing.or_lane(giving_up.subscribe());
         let queue = queue.to_owned();
         // In a task of its own: a caller that stops waiting must not drop a consumer.
         let subscribing = tokio::spawn(async move {
             let role = Role::Lane { is_active: false };
             let subscription =
-                RemoteSubscription::begin(channel, &queue, LANE_PREFETCH, role, ended).await?;
+                RemoteSubscription::begin(channel, &queue, LANE_PREFETCH, role, closing).await?;
             Ok(Self(Some(OpenLane {
                 subscription: Some(subscription),
                 giving_up,

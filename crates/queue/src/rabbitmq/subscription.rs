@@ -13,7 +13,7 @@ use tokio::{sync::mpsc, time::timeout};
 
 use super::{
     ack_batcher::SettledMessage,
-    acks::{BatchedLease, write_acks},
+    acks::{BatchedLease, Closing, write_acks},
     connection,
     deadline::with_deadline,
     delivered::Delivered,
@@ -74,13 +74,13 @@ impl From<lapin::Error> for SubscriptionEnded {
 
 impl RemoteSubscription {
     /// Subscribes to a queue on a new channel, with at most `prefetch` unacked
-    /// messages. Acks are written until `closing` ends.
+    /// messages. Acks are written until `closing`.
     pub(super) async fn begin(
         channel: Arc<Channel>,
         queue: &str,
         prefetch: u16,
         role: Role,
-        closing: impl Future<Output = ()> + Send + 'static,
+        closing: Closing,
     ) -> Result<Self, ConnectError> {
         let subscribe = async {
             channel
