@@ -89,6 +89,7 @@ fn declarations(endpoints: &EndpointSet) -> BTreeSet<Declaration> {
     let members = endpoints.members.iter();
     let declared = members.map(|EndpointHandle { endpoint, .. }| Declaration {
         endpoint: endpoint.name.clone(),
+        lanes: None,
         patterns: endpoint.settings.events.clone(),
     });
     declared.collect()
@@ -115,10 +116,11 @@ impl Watched {
         names.insert(EndpointName::default());
         names.extend(self.former_endpoints().await);
         names.retain(|name| !served.contains(name));
-        let census = queues.census(&names).await?;
+        let census = queues.census(&names, &known).await?;
         let unregistered = census.keys().filter(|name| !registered.contains(name));
         let unregistered = unregistered.map(|name| Declaration {
             endpoint: name.clone(),
+            lanes: None,
             patterns: Vec::new(),
         });
         let unregistered: BTreeSet<_> = unregistered.collect();

@@ -2,11 +2,9 @@
 
 use std::{fmt, num::NonZeroU8, str::FromStr};
 
-/// Buckets of keys. Each lane has at least one, so it is the limit of lanes too.
-/// Part of the message format: producers and consumers of any version agree on it.
-pub const BUCKETS: u8 = 64;
+use crate::order::BUCKETS;
 
-/// Number of lanes of an endpoint, 1 to [`BUCKETS`].
+/// Number of lanes of an endpoint, 1 to [`BUCKETS`]: each lane has at least one bucket.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct LaneCount(NonZeroU8);
 

@@ -65,13 +65,18 @@ impl EventRouter {
         event: &QueuedEvent,
     ) -> Result<RouteOutcome, PublishError> {
         let mut published = Err(PublishError::Unroutable);
-        for _ in 0..RESOLVE_ROUNDS {
+        for round in 1..=RESOLVE_ROUNDS {
             if self.query_unwanted(publisher, event).await? {
                 return Ok(RouteOutcome::Unwanted);
             }
             // The event is wanted and its endpoint has just been declared, or a confirm
             // has carried another event's return.
-            published = publisher.publish(Outgoing::event(event)).await;
+            let mut message = Outgoing::event(event);
+            if round == RESOLVE_ROUNDS {
+                // A consumer of an earlier version has no bindings for keys.
+                message = message.without_key();
+            }
+            published = publisher.publish(message).await;
             if published != Err(PublishError::Unroutable) {
                 break;
             }

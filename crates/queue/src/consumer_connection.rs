@@ -7,13 +7,13 @@ use std::sync::Arc;
 
 use crate::{
     broker::Broker,
-    lane_subscription::{LANE_PREFETCH, LaneSubscription},
+    lane_subscription::LaneSubscription,
     local::{self, Command, SharedQueue},
     local_subscription::{LocalLane, LocalSubscription},
     rabbitmq::{ConnectError, RemoteConnection, RemoteObserver},
     received::Received,
     subscription::Subscription,
-    topology::Topology,
+    topology::{LANE_PREFETCH, Topology},
 };
 
 /// Connection for consuming.

@@ -4,20 +4,22 @@
 //! declare at the broker. A store knows its queues.
 
 use std::{
+    borrow::Borrow,
     collections::{BTreeMap, BTreeSet},
     sync::Arc,
 };
 
-use wahook_domain::{EndpointName, EventPattern};
+use wahook_domain::{EndpointName, EventPattern, LaneCount};
 
 use crate::{
     broker::Broker,
     declaration::Declaration,
+    depth::Depth,
     error::PublishError,
     inspector::{LookError, StoreUnreadable},
     local::{self, QueueCensus, Reassignment, SharedQueue},
     rabbitmq::RemoteEndpointQueues,
-    topology::endpoint_of,
+    topology::{endpoint_of, lane_queues, work_queue},
 };
 
 /// Access to the work queues of endpoints.
@@ -28,15 +30,15 @@ enum Backend {
     Local(SharedQueue),
 }
 
-/// Messages of one endpoint.
+/// Messages of one endpoint, in its work queue and lanes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct EndpointQueue {
-    /// Messages in the work queue. RabbitMQ does not count those in delivery.
+    /// Messages in its queues. RabbitMQ does not count those in delivery.
     pub queued: u32,
     /// Messages that wait for a retry; `None` on RabbitMQ, where all endpoints
     /// share the wait queues.
     pub waiting: Option<u32>,
-    /// Consumers of the work queue; 0 in a store.
+    /// Consumers of the queue that has most; 0 in a store.
     pub consumers: u32,
     /// True if the process that has the store open, or had it last, serves the
     /// endpoint; `None` on RabbitMQ, where only settings say so.
@@ -74,45 +76,44 @@ impl EndpointQueues {
         }
     }
 
-    /// Returns the endpoints that have a queue: on RabbitMQ those of `names`, in a
-    /// store all.
+    /// Returns the endpoints that have a queue: on RabbitMQ those of `names`, with the
+    /// lanes that `known` declares, in a store all.
     pub async fn census(
         &self,
         names: &BTreeSet<EndpointName>,
+        known: &BTreeSet<Declaration>,
     ) -> Result<BTreeMap<EndpointName, EndpointQueue>, LookError> {
         let mut found = BTreeMap::new();
         match &self.0 {
             Backend::RabbitMq(remote) => {
-                for name in names {
-                    let Some(depth) = remote.depth(name).await? else {
+                for (name, queue) in queues_of(names, known) {
+                    let Some(depth) = remote.depth(&queue).await? else {
                         continue;
                     };
-                    let queue = EndpointQueue {
-                        queued: depth.messages,
-                        consumers: depth.consumers,
-                        ..EndpointQueue::default()
-                    };
-                    found.insert(name.clone(), queue);
+                    add(&mut found, name, EndpointQueue::from(depth));
                 }
             }
             Backend::Local(queue) => {
                 let census = local::census(queue).await.ok_or_else(unreadable)?;
-                found.extend(census.into_iter().filter_map(of_endpoint));
+                for (name, queue) in census.into_iter().filter_map(of_endpoint) {
+                    add(&mut found, name, queue);
+                }
             }
         }
         Ok(found)
     }
 
-    /// Removes the bindings that an endpoint has for these patterns, so that no
-    /// more events enter its queue. In a store, a queue that is not declared has
+    /// Removes the bindings that an endpoint has for these patterns and lanes, so that
+    /// no more events enter its queues. In a store, a queue that is not declared has
     /// none.
     pub async fn unbind(
         &self,
         endpoint: &EndpointName,
         patterns: &[EventPattern],
+        lanes: Option<LaneCount>,
     ) -> Result<(), LookError> {
         match &self.0 {
-            Backend::RabbitMq(remote) => Ok(remote.unbind(endpoint, patterns).await?),
+            Backend::RabbitMq(remote) => Ok(remote.unbind(endpoint, patterns, lanes).await?),
             Backend::Local(_) => Ok(()),
         }
     }
@@ -130,6 +131,51 @@ impl EndpointQueues {
         if let Backend::RabbitMq(remote) = self.0 {
             remote.close().await;
         }
+    }
+}
+
+impl From<Depth> for EndpointQueue {
+    fn from(depth: Depth) -> Self {
+        Self {
+            queued: depth.messages,
+            consumers: depth.consumers,
+            ..Self::default()
+        }
+    }
+}
+
+/// Returns the work queues of endpoints, and the lanes that consumers registered.
+fn queues_of<'a>(
+    names: &'a BTreeSet<EndpointName>,
+    known: &'a BTreeSet<Declaration>,
+) -> impl Iterator<Item = (&'a EndpointName, String)> {
+    let declared = known.iter().filter_map(|d| Some((&d.endpoint, d.lanes?)));
+    let declared: BTreeSet<_> = declared.collect();
+    let lanes = declared
+        .into_iter()
+        .filter(|(name, _)| names.contains(*name))
+        .flat_map(|(name, lanes)| lane_queues(name, lanes).map(move |queue| (name, queue)));
+    let work = names.iter().map(|name| (name, work_queue(name)));
+    work.chain(lanes.collect::<Vec<_>>())
+}
+
+/// Adds a queue to the other ones of its endpoint.
+fn add(
+    found: &mut BTreeMap<EndpointName, EndpointQueue>,
+    name: impl Borrow<EndpointName>,
+    queue: EndpointQueue,
+) {
+    let sum = found.entry(name.borrow().clone()).or_insert(EndpointQueue {
+        is_served: queue.is_served,
+        ..EndpointQueue::default()
+    });
+    sum.queued = sum.queued.saturating_add(queue.queued);
+    sum.consumers = sum.consumers.max(queue.consumers);
+    if let Some(waiting) = queue.waiting {
+        sum.waiting = Some(sum.waiting.unwrap_or_default().saturating_add(waiting));
+    }
+    if queue.is_served == Some(true) {
+        sum.is_served = queue.is_served;
     }
 }
 

@@ -4,14 +4,17 @@
 //! the look ends, and each look counts as a delivery. A data file is read
 //! without taking anything.
 
-use std::sync::Arc;
+use std::{collections::BTreeSet, sync::Arc};
 
-use wahook_domain::{AttemptResult, EventId};
+use wahook_domain::{AttemptResult, EndpointName, EventId, LaneCount};
 
 use crate::{
     depth::Depth,
     message::{DeadLetter, Poison, Stored},
-    rabbitmq::{BrokerUri, RemoteInspector, RemoteLook, RemoteLookError, RemoteSeen},
+    rabbitmq::{
+        BrokerUri, RemoteEndpointQueues, RemoteInspector, RemoteLook, RemoteLookError, RemoteSeen,
+    },
+    topology::{is_lane, lane_queues, work_queue},
 };
 
 /// Queues of a data file. A trait, because the embedded store depends on this
@@ -44,7 +47,11 @@ pub enum LookError {
 }
 
 /// Access to queues for inspection.
-pub struct Inspector(Backend);
+pub struct Inspector {
+    backend: Backend,
+    /// Numbers of lanes that consumers have declared.
+    lanes: BTreeSet<(EndpointName, LaneCount)>,
+}
 
 enum Backend {
     RabbitMq(RemoteInspector),
@@ -54,19 +61,66 @@ enum Backend {
 impl Inspector {
     /// Connects to RabbitMQ once, and declares nothing.
     pub async fn open(uri: &BrokerUri, name: &str) -> Result<Self, LookError> {
-        let remote = RemoteInspector::open(uri, name).await?;
-        Ok(Self(Backend::RabbitMq(remote)))
+        let registry = RemoteEndpointQueues::open(uri, name).await?;
+        let declared = registry.register(&BTreeSet::new()).await;
+        registry.close().await;
+        let declared = declared?.into_iter();
+        Ok(Self {
+            backend: Backend::RabbitMq(RemoteInspector::open(uri, name).await?),
+            lanes: declared
+                .filter_map(|d| Some((d.endpoint, d.lanes?)))
+                .collect(),
+        })
     }
 
     /// Inspects the queues of a data file.
     #[must_use]
     pub fn of_store(queues: Arc<dyn StoredQueues>) -> Self {
-        Self(Backend::Local(queues))
+        Self {
+            backend: Backend::Local(queues),
+            lanes: BTreeSet::new(),
+        }
+    }
+
+    /// Returns the queues that an endpoint has or had: its work queue, and its lanes.
+    pub fn queues_of(&self, endpoint: &EndpointName) -> Vec<String> {
+        let declared = self.lanes.iter().filter(|(name, _)| name == endpoint);
+        let mut lanes: BTreeSet<LaneCount> = declared.map(|(_, lanes)| *lanes).collect();
+        if matches!(self.backend, Backend::Local(_)) {
+            // A store declares nothing, and has one lane.
+            lanes.insert(LaneCount::ONE);
+        }
+        let lanes = lanes.into_iter();
+        let lanes = lanes.flat_map(|lanes| lane_queues(endpoint, lanes));
+        [work_queue(endpoint)].into_iter().chain(lanes).collect()
+    }
+
+    /// Returns the sum of the depths of an endpoint's queues; `None` if it has none.
+    pub async fn endpoint_depth(
+        &self,
+        endpoint: &EndpointName,
+    ) -> Result<Option<Depth>, LookError> {
+        let mut sum: Option<Depth> = None;
+        for queue in self.queues_of(endpoint) {
+            if let Some(depth) = self.depth(&queue).await? {
+                let sum = sum.get_or_insert_default();
+                sum.messages = sum.messages.saturating_add(depth.messages);
+                sum.consumers = sum.consumers.max(depth.consumers);
+            }
+        }
+        Ok(sum)
+    }
+
+    /// Returns true if messages of the queue can be read. A look at a lane of RabbitMQ
+    /// would own the lane, and change what its next owner receives.
+    #[must_use]
+    pub fn is_readable(&self, queue: &str) -> bool {
+        matches!(self.backend, Backend::Local(_)) || !is_lane(queue)
     }
 
     /// Returns the depth of a queue; `None` if it does not exist.
     pub async fn depth(&self, queue: &str) -> Result<Option<Depth>, LookError> {
-        match &self.0 {
+        match &self.backend {
             Backend::RabbitMq(remote) => Ok(remote.depth(queue).await?),
             Backend::Local(queues) => Ok(queues.depth(queue)?),
         }
@@ -75,7 +129,7 @@ impl Inspector {
     /// Starts a look at the messages that are in the queue now; a missing queue
     /// is empty.
     pub async fn look(&self, queue: &str) -> Result<Look<'_>, LookError> {
-        match &self.0 {
+        match &self.backend {
             Backend::RabbitMq(remote) => {
                 let look = Box::new(remote.look(queue).await?);
                 Ok(Look(Messages::RabbitMq(look)))
@@ -85,7 +139,7 @@ impl Inspector {
     }
 
     pub async fn close(self) {
-        if let Backend::RabbitMq(remote) = self.0 {
+        if let Backend::RabbitMq(remote) = self.backend {
             remote.close().await;
         }
     }

@@ -6,11 +6,6 @@ use crate::{
     received::Received,
 };
 
-/// Limit of delivered messages of a lane that are not settled. A constant of the
-/// format: a successor with a smaller one would break the order of the messages that
-/// return to it.
-pub const LANE_PREFETCH: u16 = 256;
-
 /// Running subscription to a lane. Only one subscription of a lane at a time receives
 /// messages, and no notice says which one: the first message does.
 ///

@@ -37,7 +37,7 @@ pub use error::PublishError;
 pub use inspector::{
     Inspector, Look, LookError, Seen, StoreUnreadable, StoredMessages, StoredQueues,
 };
-pub use lane_subscription::{LANE_PREFETCH, LaneSubscription};
+pub use lane_subscription::LaneSubscription;
 pub use local::LocalQueue;
 pub use message::{
     DROPPED, DeadLetter, Death, DeathReason, MessageMetadata, Outgoing, Poison, Stored,
@@ -52,5 +52,5 @@ pub use rabbitmq::{
 pub use received::{AckError, Receipt, Received};
 pub use reconnect::reconnect_backoff;
 pub use subscription::Subscription;
-pub use topology::Topology;
+pub use topology::{LANE_PREFETCH, Topology};
 pub use wahook_domain::LinkState;

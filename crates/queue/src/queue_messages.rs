@@ -4,14 +4,21 @@
 //! connection closes; then the broker requeues what was not settled. So
 //! reading changes nothing, and an interrupted program loses nothing.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
+
+use tokio::time::timeout;
 
 use crate::{
     broker::Broker,
+    lane_subscription::LaneSubscription,
     local::{self, SharedQueue},
     rabbitmq::{QueueMessagesError, RemoteMessages},
     received::Received,
+    topology::is_lane,
 };
+
+/// Time without messages after which a lane is assumed to have an owner.
+const IDLE_LIMIT: Duration = Duration::from_secs(2);
 
 /// Messages that were in a queue at the time of opening.
 pub struct QueueMessages {
@@ -21,6 +28,8 @@ pub struct QueueMessages {
 
 enum Backend {
     RabbitMq(RemoteMessages),
+    /// Lane at RabbitMQ.
+    Lane(RemoteMessages, LaneSubscription),
     Local(SharedQueue, String),
 }
 
@@ -34,7 +43,12 @@ impl QueueMessages {
         let (backend, left) = match broker {
             Broker::RabbitMq(uri) => {
                 let (remote, left) = RemoteMessages::open(uri, name, queue).await?;
-                (Backend::RabbitMq(remote), left)
+                if is_lane(queue) {
+                    let lane = LaneSubscription::remote(remote.subscribe_lane().await?);
+                    (Backend::Lane(remote, lane), left)
+                } else {
+                    (Backend::RabbitMq(remote), left)
+                }
             }
             Broker::Local(local) => {
                 let left = local::depth(local, queue).await;
@@ -51,13 +65,16 @@ impl QueueMessages {
         self.left
     }
 
-    /// Takes the next message. They have no order.
+    /// Takes the next message. They have no order, except in a lane, of which at most
+    /// [`LANE_PREFETCH`](crate::LANE_PREFETCH) are unsettled.
     pub async fn next(&mut self) -> Result<Option<Received>, QueueMessagesError> {
         if self.left == 0 {
             return Ok(None);
         }
-        let got = match &self.backend {
+        let got = match &mut self.backend {
             Backend::RabbitMq(remote) => remote.next().await?.map(Received::from),
+            // Without a message, a consumer owns the lane.
+            Backend::Lane(_, lane) => timeout(IDLE_LIMIT, lane.next()).await.ok().transpose()?,
             Backend::Local(local, queue) => local::take(local, queue).await.map(Received::from),
         };
         // The queue is empty early if another client has settled or taken some.
@@ -67,8 +84,13 @@ impl QueueMessages {
 
     /// Closes the connection; the broker requeues what was not settled.
     pub async fn close(self) {
-        if let Backend::RabbitMq(remote) = &self.backend {
-            remote.close().await;
+        match self.backend {
+            Backend::RabbitMq(remote) => remote.close().await,
+            Backend::Lane(remote, lane) => {
+                lane.close().await;
+                remote.close().await;
+            }
+            Backend::Local(..) => {}
         }
     }
 }

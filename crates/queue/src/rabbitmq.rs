@@ -18,6 +18,7 @@ mod flow;
 #[cfg(test)]
 mod hostile;
 mod inspector;
+mod keyed;
 mod lane;
 pub mod properties;
 mod publisher;

@@ -5,17 +5,21 @@
 //! with other arguments.
 
 mod endpoint;
+mod keyed;
 mod model;
 mod names;
+mod removal;
 mod route;
 mod routing;
 
+pub use endpoint::LANE_PREFETCH;
+pub(crate) use keyed::keyed;
 pub use model::Topology;
 pub(crate) use model::{Argument, Binding, Exchange, Kind, Queue, Target};
-pub(crate) use names::exchange_of;
 pub use names::{
     DEAD_QUEUE, ENDPOINTS_QUEUE, EVENTS_EXCHANGE, FILTERS_EXCHANGE, RESULTS_QUEUE, SPOOL_QUEUE,
     UNWANTED, endpoint_of, is_lane, is_wait_queue, lane_queue, lane_queues, wait_queue, work_queue,
 };
+pub(crate) use names::{KEYED_EXCHANGE, LANES, exchange_of};
 pub use route::QueueRules;
 pub(crate) use routing::routing_key;

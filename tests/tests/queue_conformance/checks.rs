@@ -367,7 +367,7 @@ pub(crate) async fn a_removed_endpoint_is_found_with_its_messages_and_receives_n
     let mut known: BTreeSet<_> = registered.into_iter().map(|d| d.endpoint).collect();
     known.insert(new.clone());
     let census = eventually(SOON, "the new endpoint", || async {
-        let census = queues.census(&known).await.unwrap();
+        let census = queues.census(&known, &BTreeSet::new()).await.unwrap();
         census.contains_key(&new).then_some(census)
     })
     .await;
@@ -376,7 +376,7 @@ pub(crate) async fn a_removed_endpoint_is_found_with_its_messages_and_receives_n
     assert_ne!(census[&new].is_served, Some(false));
 
     let patterns = ["order.*".parse().unwrap()];
-    queues.unbind(&old, &patterns).await.unwrap();
+    queues.unbind(&old, &patterns, None).await.unwrap();
     let paid = event("order.paid", "evt-2");
     place.publish(Outgoing::event(&paid)).await.unwrap();
     let of_new = take(&connection, &names::work_queue(&new)).await;
@@ -386,7 +386,7 @@ pub(crate) async fn a_removed_endpoint_is_found_with_its_messages_and_receives_n
     assert_eq!(of_old.event().unwrap(), made);
     of_old.receipt.ack().await.unwrap();
     eventually(SOON, "an empty queue", || async {
-        let census = queues.census(&known).await.unwrap();
+        let census = queues.census(&known, &BTreeSet::new()).await.unwrap();
         let left = census.get(&old).map_or(0, |queue| queue.messages());
         (left == 0).then_some(())
     })

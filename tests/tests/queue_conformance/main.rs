@@ -1,26 +1,28 @@
 //! Queue contract: the same tests for RabbitMQ and for the embedded store.
 
 mod checks;
+mod keyed;
+mod lanes;
 mod place;
 
 use std::process::ExitCode;
 
-use place::{Place, kinds};
+use place::{Kind, Place, kinds};
 use wahook_tests::world::Tests;
 
 fn main() -> ExitCode {
     let mut tests = Tests::default();
     macro_rules! on_both {
-        ($($check:ident),+ $(,)?) => {
+        ($checks:ident: $($check:ident),+ $(,)?) => {
             $(for kind in kinds() {
                 let name = format!("{kind:?}: {}", stringify!($check));
                 tests.add(name, move |test| async move {
-                    checks::$check(&mut Place::new(kind, &test.place())).await;
+                    $checks::$check(&mut Place::new(kind, &test.place())).await;
                 });
             })+
         };
     }
-    on_both![
+    on_both![checks:
         confirmed_events_are_delivered_in_order_and_unchanged_after_a_restart,
         unacked_messages_are_delivered_again_and_marked_redelivered,
         a_message_dropped_unsettled_is_redelivered_at_once,
@@ -36,6 +38,26 @@ fn main() -> ExitCode {
         subscriptions_are_counted,
         dead_letters_and_results_stay_until_they_are_taken,
         a_removed_endpoint_is_found_with_its_messages_and_receives_no_more_once_unbound,
+    ];
+    on_both![lanes:
+        a_lane_is_handed_over_in_order_however_its_owner_ends,
+        a_lane_under_load_changes_hands_in_order,
+        one_lane_receives_what_a_work_queue_would,
+        a_rejected_message_of_a_lane_is_dead_lettered,
+    ];
+    macro_rules! on_rabbitmq {
+        ($checks:ident: $($check:ident),+ $(,)?) => {
+            $(tests.add(format!("RabbitMq: {}", stringify!($check)), move |test| async move {
+                $checks::$check(&mut Place::new(Kind::RabbitMq, &test.place())).await;
+            });)+
+        };
+    }
+    on_rabbitmq![lanes: a_lost_connection_hands_its_lane_over_in_order];
+    on_rabbitmq![keyed:
+        an_event_enters_the_lane_of_its_key_and_each_other_queue_once,
+        a_running_publisher_learns_about_lanes_and_keeps_to_keys,
+        an_event_that_no_endpoint_wants_is_unwanted_by_key_too,
+        lanes_of_a_removed_endpoint_are_counted_emptied_and_unbound,
     ];
     tests.run(4)
 }

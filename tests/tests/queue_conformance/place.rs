@@ -5,8 +5,8 @@ use std::{sync::Arc, time::Duration};
 use bytes::Bytes;
 use tokio::time::timeout;
 use wahook_domain::{
-    AttemptNumber, EndpointName, EventBody, EventId, EventName, EventPattern, OrderKey, Origin,
-    QueuedEvent, RetryRule, UnixMillis, WaitStep,
+    AttemptNumber, EndpointName, EventBody, EventId, EventName, EventPattern, LaneCount, OrderKey,
+    Origin, QueuedEvent, RetryRule, UnixMillis, WaitStep,
 };
 use wahook_embedded::Store;
 use wahook_queue::{
@@ -51,6 +51,10 @@ impl Place {
             Some(store) => store.broker(),
             None => self.amqp_url.parse::<BrokerUri>().unwrap().into(),
         }
+    }
+
+    pub(crate) fn amqp_url(&self) -> &str {
+        &self.amqp_url
     }
 
     /// Closes the publisher and reopens the store. The fault tests cover a killed broker.
@@ -111,6 +115,19 @@ pub(crate) fn topology(endpoints: &[(&str, &[&str])]) -> Topology {
         .collect();
     let wanted = endpoints.iter().map(|(n, p)| (n, p.as_slice(), None));
     Topology::deliveries(wanted, &[step(700)])
+}
+
+/// Builds a topology of endpoints that receive every event, with their numbers of lanes.
+pub(crate) fn lanes(endpoints: &[(&str, Option<u8>)]) -> Topology {
+    let every = ["*".parse().unwrap()];
+    let endpoints = endpoints
+        .iter()
+        .map(|(name, lanes)| (endpoint(name), lanes.and_then(LaneCount::new)));
+    let endpoints: Vec<_> = endpoints.collect();
+    let wanted = endpoints
+        .iter()
+        .map(|(name, lanes)| (name, every.as_slice(), *lanes));
+    Topology::deliveries(wanted, &[])
 }
 
 /// Topology of one endpoint that receives every event.

@@ -9,7 +9,9 @@ use std::collections::BTreeSet;
 use tokio::task::JoinSet;
 use wahook_delivery_log::{LogReader, Surveyed};
 use wahook_domain::{EndpointName, EventId, QueuedEvent};
-use wahook_queue::{Broker, Outgoing, Publisher, QueueMessages, Receipt, topology::work_queue};
+use wahook_queue::{
+    Broker, Outgoing, Publisher, QueueMessages, QueueMessagesError, Receipt, topology::is_lane,
+};
 use wahook_runtime::{Shutdown, clock};
 
 use super::target::{Report, Target, drop_reason};
@@ -36,15 +38,19 @@ enum Moved {
 }
 
 impl Run<'_> {
-    /// Moves messages until the queue is empty or the command is interrupted.
+    /// Moves messages until a queue is empty or the command is interrupted. A lane of
+    /// an earlier number of lanes may be deleted.
     pub(super) async fn run(
         &self,
+        queue: &str,
         report: &mut Report,
         bar: &ProgressBar,
         shutdown: &Shutdown,
     ) -> anyhow::Result<()> {
-        let queue = work_queue(self.old);
-        let mut messages = QueueMessages::open(&self.broker, CONNECTION, &queue).await?;
+        let mut messages = match QueueMessages::open(&self.broker, CONNECTION, queue).await {
+            Err(QueueMessagesError::NoQueue(_)) if is_lane(queue) => return Ok(()),
+            opened => opened?,
+        };
         let moved = match publishing::connect(self.broker.clone(), CONNECTION).await {
             Ok((publisher, task)) => {
                 let moved = self

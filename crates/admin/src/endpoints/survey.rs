@@ -1,8 +1,11 @@
 //! State of all endpoints, and the reasons for which one can't be emptied or filled.
 
 use std::collections::{BTreeMap, BTreeSet};
-use wahook_domain::{EndpointName, EventName, EventPattern, KnownEvent};
-use wahook_queue::{EndpointQueue, EndpointQueues, LookError};
+use wahook_domain::{EndpointName, EventName, EventPattern, KnownEvent, LaneCount};
+use wahook_queue::{
+    EndpointQueue, EndpointQueues, LookError,
+    topology::{lane_queues, work_queue},
+};
 
 /// State of all endpoints that are configured or known.
 #[derive(Debug, Default)]
@@ -11,6 +14,8 @@ pub(super) struct Survey {
     pub(super) queues: BTreeMap<EndpointName, EndpointQueue>,
     /// Patterns that consumers have declared.
     declared: BTreeMap<EndpointName, BTreeSet<EventPattern>>,
+    /// Numbers of lanes that consumers have declared.
+    lanes: BTreeMap<EndpointName, BTreeSet<LaneCount>>,
     /// Endpoints of the settings; `None` for a data file.
     configured: Option<BTreeSet<EndpointName>>,
 }
@@ -47,19 +52,38 @@ impl Survey {
         named: BTreeSet<EndpointName>,
     ) -> Result<Self, LookError> {
         let mut declared: BTreeMap<_, BTreeSet<_>> = BTreeMap::new();
-        for declaration in queues.register(&BTreeSet::new()).await? {
-            let patterns = declared.entry(declaration.endpoint).or_default();
-            patterns.extend(declaration.patterns);
+        let mut lanes: BTreeMap<_, BTreeSet<_>> = BTreeMap::new();
+        let known = queues.register(&BTreeSet::new()).await?;
+        for declaration in &known {
+            let of_endpoint = lanes.entry(declaration.endpoint.clone()).or_default();
+            of_endpoint.extend(declaration.lanes);
+            let patterns = declared.entry(declaration.endpoint.clone()).or_default();
+            patterns.extend(declaration.patterns.iter().cloned());
         }
         let mut names = named;
         names.insert(EndpointName::default());
         names.extend(declared.keys().cloned());
         names.extend(configured.iter().flatten().cloned());
         Ok(Self {
-            queues: queues.census(&names).await?,
+            queues: queues.census(&names, &known).await?,
             declared,
+            lanes,
             configured,
         })
+    }
+
+    /// Returns the numbers of lanes that the endpoint has or had.
+    pub(super) fn lanes(&self, endpoint: &EndpointName) -> BTreeSet<LaneCount> {
+        let declared = self.lanes.get(endpoint).into_iter().flatten().copied();
+        // A data file has one lane and no declarations.
+        declared.chain([LaneCount::ONE]).collect()
+    }
+
+    /// Returns the queues that the endpoint has or had.
+    pub(super) fn queues(&self, endpoint: &EndpointName) -> Vec<String> {
+        let lanes = self.lanes(endpoint).into_iter();
+        let lanes = lanes.flat_map(|lanes| lane_queues(endpoint, lanes));
+        [work_queue(endpoint)].into_iter().chain(lanes).collect()
     }
 
     /// Returns true if consumers deliver the endpoint's events.

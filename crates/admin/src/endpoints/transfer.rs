@@ -56,7 +56,7 @@ impl Transfer<'_> {
         } else if is_at_broker {
             self.at_broker(survey, &mut report, &bar, shutdown).await
         } else {
-            self.in_file(&mut report, &bar, shutdown).await
+            self.in_file(&survey, &mut report, &bar, shutdown).await
         };
         bar.finish_and_clear();
         print(&report.text(&old, verb, shutdown.is_soft()))?;
@@ -79,6 +79,7 @@ impl Transfer<'_> {
     /// Moves messages within the data file. Each transaction moves some completely.
     async fn in_file(
         &self,
+        survey: &Survey,
         report: &mut Report,
         bar: &ProgressBar,
         shutdown: &Shutdown,
@@ -91,14 +92,18 @@ impl Transfer<'_> {
                 now: clock::now(),
             },
         };
-        let reassignment = Reassignment {
-            from: work_queue(&self.old),
-            to,
-            max: MOVED_AT_ONCE,
-        };
-        while !shutdown.is_soft() {
-            match self.queues.reassign(reassignment.clone()).await {
-                Ok(0) => break,
+        let mut queues = survey.queues(&self.old).into_iter();
+        let mut next = queues.next();
+        while let Some(from) = next.clone()
+            && !shutdown.is_soft()
+        {
+            let reassignment = Reassignment {
+                from,
+                to: to.clone(),
+                max: MOVED_AT_ONCE,
+            };
+            match self.queues.reassign(reassignment).await {
+                Ok(0) => next = queues.next(),
                 Ok(moved) => {
                     report.moved += moved;
                     bar.inc(moved.into());
@@ -127,15 +132,21 @@ impl Transfer<'_> {
             _ => None,
         };
         let patterns = survey.patterns(&self.old);
-        let unbind = self.queues.unbind(&self.old, &patterns);
-        unbind.await.context("removing the bindings")?;
+        let lanes = survey.lanes(&self.old).into_iter().map(Some);
+        for lanes in [None].into_iter().chain(lanes) {
+            let unbind = self.queues.unbind(&self.old, &patterns, lanes);
+            unbind.await.context("removing the bindings")?;
+        }
         let run = at_broker::Run {
             broker: self.broker.clone(),
             log,
             old: &self.old,
             target: &self.target,
         };
-        run.run(report, bar, shutdown).await
+        for queue in survey.queues(&self.old) {
+            run.run(&queue, report, bar, shutdown).await?;
+        }
+        Ok(())
     }
 }
 

@@ -70,7 +70,7 @@ async fn limit_to_retention(search: &Search<'_>, since: UnixMillis) -> anyhow::R
 async fn queues(search: &Search<'_>) -> anyhow::Result<Vec<(EndpointName, Depth)>> {
     let mut queues = Vec::new();
     for (endpoint, _) in search.watched() {
-        if let Some(depth) = search.inspector.depth(&work_queue(endpoint)).await? {
+        if let Some(depth) = search.inspector.endpoint_depth(endpoint).await? {
             queues.push((endpoint.clone(), depth));
         }
     }

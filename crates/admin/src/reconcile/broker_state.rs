@@ -5,7 +5,7 @@ use std::collections::{BTreeSet, HashMap};
 use wahook_domain::{DeliveryRecord, EndpointName, EventId};
 use wahook_queue::{
     Inspector, LookError,
-    topology::{DEAD_QUEUE, RESULTS_QUEUE, work_queue},
+    topology::{DEAD_QUEUE, RESULTS_QUEUE},
 };
 
 use super::classify::{DeadLetterInfo, Facts, LogStatus};
@@ -104,35 +104,29 @@ impl BrokerState {
         Ok(())
     }
 
-    /// Searches an endpoint's work queue for messages of these events. Returns true if
-    /// the search is complete.
+    /// Searches an endpoint's queues for messages of these events. Returns true if the
+    /// search is complete; messages in lanes at RabbitMQ cannot be read.
     pub(super) async fn read_queue(
         &mut self,
         inspector: &Inspector,
         endpoint: &EndpointName,
         wanted: &BTreeSet<EventId>,
     ) -> Result<bool, LookError> {
-        let mut look = inspector.look(&work_queue(endpoint)).await?;
         let mut found = BTreeSet::new();
-        let complete = loop {
-            let Some(seen) = look.next().await? else {
-                break true;
-            };
-            if seen.deliveries() >= MAX_DELIVERIES {
-                break false;
+        let mut is_complete = true;
+        for queue in inspector.queues_of(endpoint) {
+            if inspector.is_readable(&queue) {
+                is_complete &= search_queue(inspector, &queue, wanted, &mut found).await?;
+            } else {
+                let depth = inspector.depth(&queue).await?;
+                is_complete &= depth.is_none_or(|depth| depth.messages == 0);
             }
-            if let Some(id) = seen.id().filter(|id| wanted.contains(id)) {
-                found.insert(id);
-                if found.len() == wanted.len() {
-                    break true;
-                }
-            }
-        };
-        look.requeue().await;
+        }
+        is_complete |= found.len() == wanted.len();
         for id in found {
             self.queued.insert(id, endpoint.clone(), (), |(), ()| ());
         }
-        Ok(complete)
+        Ok(is_complete)
     }
 
     /// Combines the log's record of a delivery with the broker's messages.
@@ -190,6 +184,33 @@ impl BrokerState {
         });
         dead_letters.chain(results)
     }
+}
+
+/// Adds the events of a queue that are `wanted` to those `found`. Returns true if the
+/// search is complete.
+async fn search_queue(
+    inspector: &Inspector,
+    queue: &str,
+    wanted: &BTreeSet<EventId>,
+    found: &mut BTreeSet<EventId>,
+) -> Result<bool, LookError> {
+    let mut look = inspector.look(queue).await?;
+    let is_complete = loop {
+        let Some(seen) = look.next().await? else {
+            break true;
+        };
+        if seen.deliveries() >= MAX_DELIVERIES {
+            break false;
+        }
+        if let Some(id) = seen.id().filter(|id| wanted.contains(id)) {
+            found.insert(id);
+            if found.len() == wanted.len() {
+                break true;
+            }
+        }
+    };
+    look.requeue().await;
+    Ok(is_complete)
 }
 
 /// The log's record of a delivery.

@@ -15,12 +15,15 @@ impl Outgoing {
     /// Creates the message of a new event, for every endpoint that wants it.
     #[must_use]
     pub fn event(event: &QueuedEvent) -> Self {
-        Self::new(
-            topology::exchange_of(&event.name).into(),
-            topology::routing_key(&event.name),
-            event.into(),
-            event.body.bytes(),
-        )
+        Self {
+            has_key: true,
+            ..Self::new(
+                topology::exchange_of(&event.name).into(),
+                topology::routing_key(&event.name),
+                event.into(),
+                event.body.bytes(),
+            )
+        }
     }
 
     /// Creates a query that is confirmed if no endpoint wants the event; it

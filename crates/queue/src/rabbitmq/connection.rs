@@ -7,31 +7,38 @@ use std::time::Duration;
 use tokio::time::timeout;
 
 use super::{
-    deadline::with_deadline,
-    error::{ConnectError, is_other_topology},
+    deadline::{TimedOut, with_deadline},
+    error::{ConnectError, is_not_found, is_other_topology},
     uri::BrokerUri,
     wire,
 };
-use crate::topology::Topology;
+use crate::topology::{LANES, Topology};
 
 /// Time limit for closing a connection; the broker cleans up by itself in any
 /// case.
 const CLOSE_LIMIT: Duration = Duration::from_secs(2);
 
+/// Time limit for the bindings of the routing by key: some 800 for each ordered
+/// endpoint, each in about a millisecond.
+const BINDINGS_LIMIT: Duration = Duration::from_secs(60);
+
 /// Connects and declares the topology on a separate channel, all within one
-/// deadline.
+/// deadline, and then its routing by key.
 pub(crate) async fn connect(
     uri: &BrokerUri,
     name: &str,
     topology: &Topology,
 ) -> Result<Connection, ConnectError> {
     let properties = ConnectionProperties::default().with_connection_name(name.into());
-    with_deadline(async {
+    let connection: Result<Connection, ConnectError> = with_deadline(async {
         let connection = wire::connect(uri.0.clone(), properties).await?;
         declare_on(&connection, topology).await?;
         Ok(connection)
     })
-    .await?
+    .await?;
+    let connection = connection?;
+    declare_keyed(&connection, topology).await?;
+    Ok(connection)
 }
 
 /// Declares a topology on a separate channel.
@@ -39,7 +46,36 @@ pub(crate) async fn declare(
     connection: &Connection,
     topology: &Topology,
 ) -> Result<(), ConnectError> {
-    with_deadline(declare_on(connection, topology)).await?
+    with_deadline(declare_on(connection, topology)).await??;
+    declare_keyed(connection, topology).await
+}
+
+/// Declares the routing by key if it is needed or used already: producers continue to
+/// publish by key once they do.
+async fn declare_keyed(connection: &Connection, topology: &Topology) -> Result<(), ConnectError> {
+    let Some(keyed) = &topology.keyed else {
+        return Ok(());
+    };
+    if keyed.is_needed || has_queue(connection, LANES).await? {
+        timeout(BINDINGS_LIMIT, declare_on(connection, &keyed.topology))
+            .await
+            .unwrap_or_else(|_| Err(TimedOut.into()))?;
+    }
+    Ok(())
+}
+
+/// Returns true if a queue exists.
+async fn has_queue(connection: &Connection, queue: &str) -> Result<bool, ConnectError> {
+    // The broker closes a channel that names a missing queue.
+    let channel = channel(connection).await?;
+    match with_deadline(declare_passive(&channel, queue)).await? {
+        Ok(_) => {
+            with_deadline(channel.close(200, "seen".into())).await??;
+            Ok(true)
+        }
+        Err(error) if is_not_found(&error) => Ok(false),
+        Err(error) => Err(error.into()),
+    }
 }
 
 async fn declare_on(connection: &Connection, topology: &Topology) -> Result<(), ConnectError> {

@@ -11,8 +11,13 @@ use lapin::{
 
 use crate::topology::{Argument, Binding, Exchange, Kind, Queue, Target, Topology};
 
+/// Value of `nowait` without an answer of the broker, for many steps at once.
+const NO_ANSWER: bool = true;
+/// Value of `nowait` with an answer.
+const ANSWER: bool = false;
+
 impl Topology {
-    /// Declares everything; repeating it changes nothing.
+    /// Declares everything except the routing by key; repeating it changes nothing.
     pub(crate) async fn declare(&self, channel: &Channel) -> lapin::Result<()> {
         for exchange in &self.exchanges {
             exchange.declare(channel).await?;
@@ -26,8 +31,13 @@ impl Topology {
                 .queue_declare(queue.name.as_str().into(), options, queue.table())
                 .await?;
         }
-        for binding in &self.bindings {
-            binding.create(channel).await?;
+        // The broker creates them in their order. A failure closes the channel, which
+        // fails the last one.
+        if let Some((last, others)) = self.bindings.split_last() {
+            for binding in others {
+                binding.create(channel, NO_ANSWER).await?;
+            }
+            last.create(channel, ANSWER).await?;
         }
         for binding in &self.obsolete {
             binding.remove(channel).await?;
@@ -59,19 +69,19 @@ impl Exchange {
 }
 
 impl Binding {
-    async fn create(&self, channel: &Channel) -> lapin::Result<()> {
+    async fn create(&self, channel: &Channel, nowait: bool) -> lapin::Result<()> {
         let (source, key) = (self.exchange.as_str().into(), self.key.as_str().into());
         let arguments = FieldTable::default();
         match &self.to {
             Target::Queue(queue) => {
-                let options = QueueBindOptions::default();
+                let options = QueueBindOptions { nowait };
                 let queue = queue.as_str().into();
                 channel
                     .queue_bind(queue, source, key, options, arguments)
                     .await
             }
             Target::Exchange(exchange) => {
-                let options = ExchangeBindOptions::default();
+                let options = ExchangeBindOptions { nowait };
                 let exchange = exchange.as_str().into();
                 channel
                     .exchange_bind(exchange, source, key, options, arguments)

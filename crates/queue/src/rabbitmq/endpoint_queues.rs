@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use wahook_domain::{EndpointName, EventPattern};
+use wahook_domain::{EndpointName, EventPattern, LaneCount};
 
 use super::{
     connection,
@@ -10,11 +10,7 @@ use super::{
     registry,
     uri::BrokerUri,
 };
-use crate::{
-    declaration::Declaration,
-    depth::Depth,
-    topology::{Topology, work_queue},
-};
+use crate::{declaration::Declaration, depth::Depth, topology::Topology};
 
 /// Connection for counting the messages of work queues.
 pub(crate) struct RemoteEndpointQueues(RemoteInspector);
@@ -33,21 +29,19 @@ impl RemoteEndpointQueues {
         registry::register(self.0.connection(), declared).await
     }
 
-    /// Returns the depth of an endpoint's work queue; `None` if it does not exist.
-    pub(crate) async fn depth(
-        &self,
-        endpoint: &EndpointName,
-    ) -> Result<Option<Depth>, RemoteLookError> {
-        self.0.depth(&work_queue(endpoint)).await
+    /// Returns the depth of a queue; `None` if it does not exist.
+    pub(crate) async fn depth(&self, queue: &str) -> Result<Option<Depth>, RemoteLookError> {
+        self.0.depth(queue).await
     }
 
-    /// Removes the bindings that an endpoint has for these patterns.
+    /// Removes the bindings that an endpoint has for these patterns and lanes.
     pub(crate) async fn unbind(
         &self,
         endpoint: &EndpointName,
         patterns: &[EventPattern],
+        lanes: Option<LaneCount>,
     ) -> Result<(), RemoteLookError> {
-        let unbound = Topology::unbound(endpoint, patterns);
+        let unbound = Topology::unbound(endpoint, patterns, lanes);
         Ok(connection::declare(self.0.connection(), &unbound).await?)
     }
 

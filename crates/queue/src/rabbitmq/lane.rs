@@ -15,7 +15,7 @@ use super::{
     error::ConnectError,
     subscription::{RemoteSubscription, Role, SubscriptionEnded},
 };
-use crate::lane_subscription::LANE_PREFETCH;
+use crate::topology::LANE_PREFETCH;
 
 /// Running subscription to a lane. Dropping it gives the lane up in the background.
 pub(crate) struct RemoteLane(Option<OpenLane>);

@@ -20,6 +20,7 @@ use super::{
     deadline::with_deadline,
     error::ConnectError,
     flow::{Flow, Request},
+    keyed::ByKey,
     properties,
     uri::BrokerUri,
 };
@@ -34,7 +35,10 @@ type Requests = watch::Receiver<Option<mpsc::Sender<Request>>>;
 
 /// Handle for publishing at RabbitMQ; clones share one channel.
 #[derive(Clone)]
-pub(crate) struct RemotePublisher(Requests);
+pub(crate) struct RemotePublisher {
+    requests: Requests,
+    by_key: ByKey,
+}
 
 /// Running task behind the handles.
 pub(crate) struct RunningTask {
@@ -52,7 +56,9 @@ impl RemotePublisher {
         let (requests_sender, requests) = watch::channel(None);
         let (link_sender, link) = watch::channel(LinkState::default());
         let (stop, stopped) = watch::channel(false);
+        let by_key = ByKey::default();
         let supervisor = Supervisor {
+            by_key: by_key.clone(),
             uri,
             name: name.to_owned(),
             topology,
@@ -61,13 +67,18 @@ impl RemotePublisher {
             stopped,
         };
         let task = tokio::spawn(supervisor.run());
-        (Self(requests), link, RunningTask { stop, task })
+        (Self { requests, by_key }, link, RunningTask { stop, task })
     }
 
     /// Publishes and waits for the confirm, without a deadline.
     pub(crate) async fn publish(&self, message: Outgoing) -> Result<(), PublishError> {
-        let requests = self.0.borrow().clone();
+        let requests = self.requests.borrow().clone();
         let requests = requests.ok_or(PublishError::Disconnected)?;
+        let message = if self.by_key.is_used() {
+            message.by_key()
+        } else {
+            message
+        };
         let (done, confirmed) = oneshot::channel();
         requests
             .send(Request {
@@ -96,6 +107,7 @@ impl RunningTask {
 }
 
 struct Supervisor {
+    by_key: ByKey,
     uri: BrokerUri,
     name: String,
     topology: Topology,
@@ -133,9 +145,32 @@ impl Supervisor {
         Ok((connection, channel))
     }
 
+    /// Queries the broker for lanes; returns the channel for further queries.
+    async fn query_lanes(&self, connection: &Connection) -> Option<Channel> {
+        let channel = connection::channel(connection).await.ok()?;
+        match self.by_key.learn(&channel).await {
+            Ok(()) => Some(channel),
+            Err(error) => {
+                tracing::debug!(%error, "lanes could not be queried");
+                None
+            }
+        }
+    }
+
     async fn serve(&mut self, connection: &Connection, channel: &Channel) {
         let (sender, receiver) = mpsc::channel(QUEUED_REQUESTS);
+        // Before the query, which an alarm may block.
         let events = connection.events_listener();
+        // Queried only where events are published, not by consumers.
+        let queries = if self.topology.announces_lanes() {
+            self.query_lanes(connection).await
+        } else {
+            None
+        };
+        let following = queries.map(|channel| {
+            let by_key = self.by_key.clone();
+            tokio::spawn(async move { by_key.follow(&channel).await })
+        });
         self.requests.send_replace(Some(sender));
         self.link.send_modify(LinkState::connected);
         tracing::info!(broker = %self.uri, "publisher connected");
@@ -149,6 +184,9 @@ impl Supervisor {
             )
             .await;
         self.requests.send_replace(None);
+        if let Some(following) = following {
+            following.abort();
+        }
         let reason = ended
             .err()
             .map_or_else(|| "stopped".to_owned(), |e| e.to_string());

@@ -2,12 +2,16 @@
 
 use lapin::{Channel, Connection, options::BasicGetOptions};
 
+use tokio::sync::watch;
+
 use super::{
-    acks::DirectLease,
+    acks::{Closing, DirectLease},
     connection,
     deadline::{TimedOut, with_deadline},
     delivered::Delivered,
     error::{BrokerError, ConnectError, is_not_found},
+    lane::RemoteLane,
+    subscription::SubscriptionEnded,
     uri::BrokerUri,
 };
 use crate::topology::Topology;
@@ -17,6 +21,8 @@ pub(crate) struct RemoteMessages {
     connection: Box<Connection>,
     channel: Channel,
     queue: String,
+    /// True once the connection is closing.
+    closing: watch::Sender<bool>,
 }
 
 /// Reasons for which the messages of a queue cannot be read.
@@ -34,6 +40,9 @@ pub enum QueueMessagesError {
     /// The broker did not answer.
     #[error(transparent)]
     TimedOut(#[from] TimedOut),
+    /// The subscription to a lane has ended.
+    #[error(transparent)]
+    Ended(#[from] SubscriptionEnded),
 }
 
 impl From<lapin::Error> for QueueMessagesError {
@@ -64,6 +73,7 @@ impl RemoteMessages {
             connection,
             channel,
             queue: queue.to_owned(),
+            closing: watch::Sender::new(false),
         };
         Ok((opened, declared.message_count()))
     }
@@ -76,8 +86,16 @@ impl RemoteMessages {
         Ok(got.map(|got| Delivered::new(got.delivery, |acker| DirectLease::new(acker, None))))
     }
 
+    /// Subscribes to the queue, which is a lane: the broker lets no message of a lane be
+    /// taken without a subscription.
+    pub(crate) async fn subscribe_lane(&self) -> Result<RemoteLane, ConnectError> {
+        let closing = Closing::of_connection(self.closing.subscribe());
+        RemoteLane::begin(&self.connection, &self.queue, closing).await
+    }
+
     /// Closes the connection; the broker requeues what was not settled.
     pub(crate) async fn close(&self) {
+        self.closing.send_replace(true);
         connection::close(&self.connection).await;
     }
 }

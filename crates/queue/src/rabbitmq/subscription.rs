@@ -152,16 +152,15 @@ impl RemoteSubscription {
     /// and prefetch allows another one, and still none after the same time
     /// again, the broker has most likely forgotten the subscription, and only
     /// an operator could recover from that. (Or its disk hangs, and a new
-    /// subscription does no harm.) The messages of a lane are ready for its owner,
-    /// not for the subscriptions that wait for it.
+    /// subscription does no harm.) The messages of a lane that has an owner are ready
+    /// for it, and not for the subscriptions that wait.
     async fn wait(&mut self) -> Result<Option<lapin::Result<Delivery>>, SubscriptionEnded> {
         let mut was_ready = false;
         loop {
             if let Ok(next) = timeout(SILENCE, self.consumer.next()).await {
                 return Ok(next);
             }
-            let is_waiting = self.role == (Role::Lane { is_active: false });
-            if is_waiting || self.unacked() >= self.prefetch.into() {
+            if self.unacked() >= self.prefetch.into() {
                 was_ready = false;
                 continue;
             }
@@ -169,10 +168,17 @@ impl RemoteSubscription {
             // On the subscription's own channel: messages in transit, however
             // slow, arrive before the answer.
             let depth = connection::declare_passive(&self.channel, queue.as_str());
-            let ready = tokio::select! {
+            let declared = tokio::select! {
                 biased;
                 next = self.consumer.next() => return Ok(next),
-                declared = depth => declared?.message_count(),
+                declared = depth => declared?,
+            };
+            let is_waiting = self.role == (Role::Lane { is_active: false });
+            let has_owner = is_waiting && declared.consumer_count() > 0;
+            let ready = if has_owner {
+                0
+            } else {
+                declared.message_count()
             };
             if was_ready && ready > 0 {
                 let queue = queue.to_string();

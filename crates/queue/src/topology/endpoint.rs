@@ -16,6 +16,11 @@ use super::{
 /// innocent one must survive many restarts (RabbitMQ 4 would stop at 20).
 pub(super) const DELIVERY_LIMIT: i64 = 100;
 
+/// Limit of delivered messages of a lane that are not settled. A constant of the
+/// format: a successor with a smaller one would break the order of the messages that
+/// return to it.
+pub const LANE_PREFETCH: u16 = 256;
+
 impl Topology {
     /// Adds the queues of an endpoint, and the bindings for its patterns. An
     /// endpoint with lanes keeps its work queue, without bindings, for events that

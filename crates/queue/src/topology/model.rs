@@ -3,8 +3,8 @@
 use wahook_domain::{EndpointName, EventPattern, LaneCount, WaitStep};
 
 use super::names::{
-    DEAD_QUEUE, ENDPOINTS_QUEUE, EVENTS_EXCHANGE, FILTERS_EXCHANGE, KNOWN_EXCHANGE, RESULTS_QUEUE,
-    SPOOL_QUEUE, SPOOL_REJECTED, UNWANTED, wait_queue,
+    DEAD_QUEUE, ENDPOINTS_QUEUE, EVENTS_EXCHANGE, FILTERS_EXCHANGE, KNOWN_EXCHANGE, LANES,
+    RESULTS_QUEUE, SPOOL_QUEUE, SPOOL_REJECTED, UNWANTED, wait_queue,
 };
 
 /// Unreachable limit for queues that only wahook drains, by requeueing what
@@ -23,6 +23,17 @@ pub struct Topology {
     pub(crate) bindings: Vec<Binding>,
     /// Earlier bindings, to be removed once those above exist.
     pub(crate) obsolete: Vec<Binding>,
+    /// Routing by key of the same endpoints; `None` without endpoints.
+    pub(crate) keyed: Option<Box<Keyed>>,
+}
+
+/// Routing by key.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Keyed {
+    pub(crate) topology: Topology,
+    /// True if an endpoint has several lanes. Otherwise the routing is declared only
+    /// where producers publish by key already.
+    pub(crate) is_needed: bool,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -53,14 +64,14 @@ pub(crate) enum Argument {
     Flag(bool),
 }
 
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(crate) struct Binding {
     pub(crate) exchange: String,
     pub(crate) to: Target,
     pub(crate) key: String,
 }
 
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(crate) enum Target {
     Queue(String),
     Exchange(String),
@@ -77,6 +88,7 @@ impl Topology {
         topology.add_exchange(KNOWN_EXCHANGE.to_owned(), Kind::Direct, rest);
         topology.add_exchange(UNWANTED.to_owned(), Kind::Fanout, None);
         topology.add_exchange(FILTERS_EXCHANGE.to_owned(), Kind::Topic, Some(UNWANTED));
+        topology.add_exchange(LANES.to_owned(), Kind::Fanout, None);
         topology
     }
 
@@ -102,9 +114,16 @@ impl Topology {
         for step in wait_steps {
             topology.add_wait_queue(*step);
         }
-        for (endpoint, patterns, lanes) in endpoints {
-            topology.add_endpoint(endpoint, patterns, lanes);
+        let endpoints: Vec<_> = endpoints.into_iter().collect();
+        for (endpoint, patterns, lanes) in &endpoints {
+            topology.add_endpoint(endpoint, patterns, *lanes);
         }
+        topology.keyed = Some(Box::new(Keyed {
+            is_needed: endpoints
+                .iter()
+                .any(|(_, _, lanes)| *lanes > Some(LaneCount::ONE)),
+            topology: Self::by_key(endpoints),
+        }));
         topology.queues.push(Queue {
             name: UNWANTED.to_owned(),
             arguments: vec![("x-message-ttl", Argument::Number(0))],
@@ -140,30 +159,9 @@ impl Topology {
         topology
     }
 
-    /// Topology that removes the bindings of an endpoint with these patterns: its
-    /// queue and the events in it stay, and receive no new ones.
-    #[must_use]
-    pub fn unbound(endpoint: &EndpointName, patterns: &[EventPattern]) -> Self {
-        let mut bound = Self::default();
-        bound.add_endpoint(endpoint, patterns, None);
-        Self {
-            obsolete: bound.bindings,
-            ..Self::default()
-        }
-    }
-
-    /// Adds those bindings of `previous` that this topology lacks to its
-    /// obsolete ones. They are removed only after the new ones exist, so that
-    /// no event that both route is lost in between.
-    #[must_use]
-    pub fn replacing(mut self, previous: &Self) -> Self {
-        let before = previous.bindings.iter().chain(&previous.obsolete);
-        for binding in before {
-            if !self.bindings.contains(binding) && !self.obsolete.contains(binding) {
-                self.obsolete.push(binding.clone());
-            }
-        }
-        self
+    /// Returns true if the topology has the exchange for queries about lanes.
+    pub(crate) fn announces_lanes(&self) -> bool {
+        self.exchanges.iter().any(|exchange| exchange.name == LANES)
     }
 
     pub(super) fn add_exchange(

@@ -31,6 +31,16 @@ pub(super) const SPOOL_REJECTED: &str = "wahook.spool.rejected";
 /// no longer in their settings, because AMQP cannot list queues.
 pub const ENDPOINTS_QUEUE: &str = "wahook.endpoints";
 
+/// Direct exchange of events by the bucket of their key and their name, for endpoints
+/// with several lanes; any other event goes on to [`KEYED_EVENTS_EXCHANGE`].
+pub(crate) const KEYED_EXCHANGE: &str = "wahook.keyed";
+/// Topic exchange of events by the bucket of their key and their name.
+pub(super) const KEYED_EVENTS_EXCHANGE: &str = "wahook.keyed.events";
+/// Exchange, and queue of the same name, for queries whether producers must publish
+/// by key. Consumers bind the queue after all bindings for keys. The queue keeps
+/// nothing.
+pub(crate) const LANES: &str = "wahook.lanes";
+
 /// Prefix of the name of every wait queue.
 const WAIT_QUEUE: &str = "wahook.wait.";
 /// Prefix of the name of every work queue.
@@ -92,6 +102,11 @@ fn lane_parts(queue: &str) -> Option<(LaneCount, &str)> {
 /// that the filters remain where the work queue was deleted.
 pub(super) fn filter_exchange(endpoint: &EndpointName) -> String {
     format!("wahook.filter.{endpoint}")
+}
+
+/// Returns the exchange of one known event, for the queues that receive all its keys.
+pub(super) fn event_exchange(event: &EventName) -> String {
+    format!("wahook.event.{event}")
 }
 
 /// Returns the exchange, and the queue of the same name, in which messages wait

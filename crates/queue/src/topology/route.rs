@@ -119,10 +119,14 @@ impl Queue {
 
 impl Binding {
     /// Matches a topic binding as AMQP does, for the keys used here: exact
-    /// ones, and `#` at the end.
+    /// ones, `*` at the start, and `#` at the end.
     fn matches(&self, key: &str) -> bool {
-        match self.key.strip_suffix('#') {
-            None => self.key == key,
+        let (bound, key) = match self.key.strip_prefix("*.") {
+            None => (self.key.as_str(), key),
+            Some(bound) => (bound, key.split_once('.').map_or("", |(_, rest)| rest)),
+        };
+        match bound.strip_suffix('#') {
+            None => bound == key,
             Some("") => true,
             // `a.#` matches `a` as well.
             Some(start) => key.starts_with(start) || start.strip_suffix('.') == Some(key),

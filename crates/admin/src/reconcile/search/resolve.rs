@@ -2,7 +2,6 @@
 
 use std::{ops::RangeInclusive, time::Duration};
 use tokio::time::{Instant, sleep};
-use wahook_queue::topology::work_queue;
 
 use super::{Search, UnresolvedDelivery, take_record};
 use crate::reconcile::{classify::Discrepancy, patience::QueueWatch};
@@ -76,7 +75,7 @@ impl Search<'_> {
             let Some(youngest) = unresolved.clone().map(|delivery| delivery.since).max() else {
                 continue;
             };
-            queue.record(self.inspector.depth(&work_queue(endpoint)).await?, now);
+            queue.record(self.inspector.endpoint_depth(endpoint).await?, now);
             if queue.needs_read(now.saturating_duration_since(youngest), grace) {
                 let wanted = unresolved.map(|delivery| delivery.id.clone()).collect();
                 let (broker_state, inspector) = (&mut self.broker_state, self.inspector);

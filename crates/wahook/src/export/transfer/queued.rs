@@ -4,7 +4,10 @@ use anyhow::bail;
 use futures_util::future::join_all;
 use wahook_domain::{EndpointName, QueuedEvent, WaitStep};
 use wahook_embedded::{Contents, FoundMessage, MessageTable, Position};
-use wahook_queue::{Outgoing, PublishError, Stored, topology::endpoint_of};
+use wahook_queue::{
+    Outgoing, PublishError, Stored,
+    topology::{endpoint_of, is_lane, work_queue},
+};
 use wahook_runtime::{Shutdown, clock};
 
 use super::{
@@ -68,7 +71,8 @@ impl MessageExport<'_> {
         found: Vec<FoundMessage>,
     ) -> anyhow::Result<()> {
         let (mut outgoing, mut removable) = (Vec::new(), Vec::new());
-        for found in found {
+        for mut found in found {
+            found.queue = queue_at_broker(found.queue);
             let (position, queue) = (found.position, found.queue.clone());
             match self.action(found).await? {
                 Action::Publish(message) => outgoing.push((position, queue, message)),
@@ -147,6 +151,15 @@ impl MessageExport<'_> {
         let (endpoint, event) = delivery(queue, message)?;
         let record = self.contents.find(&event.id, &endpoint).ok()??;
         WaitStep::of_millis(record.wait_ms()?)
+    }
+}
+
+/// Returns the queue for the messages of a queue of the file. The broker may have
+/// another number of lanes, and consumers deliver what is in the work queue first.
+fn queue_at_broker(queue: String) -> String {
+    match endpoint_of(&queue) {
+        Some(endpoint) if is_lane(&queue) => work_queue(&endpoint),
+        _ => queue,
     }
 }
 

@@ -1,0 +1,132 @@
+use super::*;
+
+fn of(endpoints: &[(&str, &str, Option<u8>)]) -> Topology {
+    let endpoints: Vec<_> = endpoints
+        .iter()
+        .map(|(name, patterns, lanes)| {
+            let patterns = patterns.split(' ').map(|text| text.parse().unwrap());
+            let lanes = lanes.and_then(LaneCount::new);
+            let name = EndpointName::parse(name).unwrap();
+            (name, patterns.collect::<Vec<EventPattern>>(), lanes)
+        })
+        .collect();
+    let endpoints = endpoints.iter().map(|(n, p, l)| (n, p.as_slice(), *l));
+    Topology::deliveries(endpoints, &[])
+}
+
+fn key(event: &str) -> String {
+    routing_key(&EventName::parse(event).unwrap())
+}
+
+fn by_key<'a>(topology: &'a Topology, bucket: u8, event: &str) -> Vec<&'a str> {
+    let keyed = &topology.keyed.as_ref().unwrap().topology;
+    let mut queues = keyed.route(KEYED_EXCHANGE, &keyed_key(bucket, event));
+    queues.sort_unstable();
+    queues
+}
+
+fn keyed_key(bucket: u8, event: &str) -> String {
+    keyed(bucket, &key(event))
+}
+
+#[test]
+fn an_event_reaches_one_lane_of_each_ordered_endpoint_and_each_other_queue_once() {
+    let topology = of(&[
+        ("crm", "* message_*", Some(4)),
+        ("erp", "message_* order.*", Some(3)),
+        ("single", "message_ack order.made", Some(1)),
+        ("plain", "* message_ack", None),
+    ]);
+    // A known event, and one of a gateway.
+    for event in ["message_ack", "order.made"] {
+        for bucket in 0..BUCKETS {
+            let expected = [
+                "wahook.deliver.plain".to_owned(),
+                "wahook.lane.1.0.single".to_owned(),
+                format!("wahook.lane.3.{}.erp", bucket % 3),
+                format!("wahook.lane.4.{}.crm", bucket % 4),
+            ];
+            assert_eq!(
+                by_key(&topology, bucket, event),
+                expected,
+                "{event} {bucket}"
+            );
+        }
+    }
+    for (event, only) in [("call", 2), ("other", 2), ("message_poll", 3)] {
+        assert_eq!(by_key(&topology, 63, event).len(), only, "{event}");
+    }
+}
+
+#[test]
+fn an_unwanted_event_is_not_routed_by_key() {
+    let topology = of(&[("crm", "message_*", Some(2)), ("plain", "ready", None)]);
+    for event in ["call", "order.made"] {
+        assert!(by_key(&topology, 7, event).is_empty(), "{event}");
+        let unwanted = topology.route("wahook.filters", &key(event));
+        assert_eq!(unwanted, ["wahook.unwanted"], "{event}");
+    }
+    assert!(topology.route("wahook.filters", &key("ready")).is_empty());
+}
+
+#[test]
+fn a_publish_without_a_key_reaches_the_first_lane() {
+    let topology = of(&[("crm", "*", Some(4)), ("plain", "*", None)]);
+    let both = ["wahook.lane.4.0.crm", "wahook.deliver.plain"];
+    for (exchange, event) in [("wahook.known", "call"), ("wahook.events", "order.made")] {
+        assert_eq!(topology.route(exchange, &key(event)), both);
+    }
+}
+
+#[test]
+fn routing_by_key_is_needed_from_two_lanes_on_and_announced_last() {
+    for (lanes, is_needed) in [(None, false), (Some(1), false), (Some(2), true)] {
+        let topology = of(&[("plain", "*", None), ("crm", "*", lanes)]);
+        let keyed = topology.keyed.unwrap();
+        assert_eq!(keyed.is_needed, is_needed, "{lanes:?}");
+        let last = keyed.topology.bindings.last().unwrap();
+        assert_eq!(
+            (last.exchange.as_str(), &last.to),
+            (LANES, &Target::Queue(LANES.to_owned()))
+        );
+    }
+}
+
+#[test]
+fn another_number_of_lanes_replaces_the_bindings_and_keeps_those_of_other_endpoints() {
+    let before = of(&[
+        ("crm", "message_ack", Some(2)),
+        ("plain", "message_ack", None),
+    ]);
+    let after = of(&[
+        ("crm", "message_ack", Some(4)),
+        ("plain", "message_ack", None),
+    ]);
+    let mut known = before.keyed.clone().unwrap().topology;
+    known.absorb(&after.replacing(&before).keyed.unwrap().topology);
+    for bucket in 0..BUCKETS {
+        let lane = format!("wahook.lane.4.{}.crm", bucket % 4);
+        let mut queues = known.route(KEYED_EXCHANGE, &keyed_key(bucket, "message_ack"));
+        queues.sort_unstable();
+        assert_eq!(queues, ["wahook.deliver.plain", lane.as_str()]);
+    }
+}
+
+#[test]
+fn an_unbound_endpoint_receives_no_events_by_key_and_others_do() {
+    let crm = EndpointName::parse("crm").unwrap();
+    let plain = EndpointName::parse("plain").unwrap();
+    let patterns = ["*".parse().unwrap()];
+    let topology = of(&[("crm", "*", Some(2)), ("plain", "*", None)]);
+    for (endpoint, lanes, left) in [
+        (&crm, LaneCount::new(2), ["wahook.deliver.plain"; 2]),
+        (&plain, None, ["wahook.lane.2.1.crm"; 2]),
+    ] {
+        let mut known = topology.keyed.clone().unwrap().topology;
+        let unbound = Topology::unbound(endpoint, &patterns, lanes);
+        known.absorb(&unbound.keyed.unwrap().topology);
+        for (event, left) in ["message_ack", "order.made"].iter().zip(left) {
+            assert_eq!(known.route(KEYED_EXCHANGE, &keyed_key(1, event)), [left]);
+        }
+    }
+}

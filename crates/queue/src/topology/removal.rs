@@ -1,0 +1,60 @@
+//! Removal of bindings that are no longer needed.
+
+use std::collections::HashSet;
+
+use wahook_domain::{EndpointName, EventPattern, LaneCount};
+
+use super::{
+    model::{Binding, Keyed, Target, Topology},
+    names::endpoint_of,
+};
+
+impl Topology {
+    /// Topology that removes the bindings of an endpoint with these patterns and
+    /// lanes: its queues and the events in them stay, and receive no new ones.
+    #[must_use]
+    pub fn unbound(
+        endpoint: &EndpointName,
+        patterns: &[EventPattern],
+        lanes: Option<LaneCount>,
+    ) -> Self {
+        let mut bound = Self::default();
+        bound.add_endpoint(endpoint, patterns, lanes);
+        let by_key = Self::by_key([(endpoint, patterns, lanes)]);
+        // Other endpoints need the exchanges of events, and their bindings.
+        let of_queues = by_key.bindings.into_iter().filter(
+            |binding| matches!(&binding.to, Target::Queue(queue) if endpoint_of(queue).is_some()),
+        );
+        let keyed = Keyed {
+            topology: Self {
+                obsolete: of_queues.collect(),
+                ..Self::default()
+            },
+            is_needed: false,
+        };
+        Self {
+            obsolete: bound.bindings.into_iter().chain(bound.obsolete).collect(),
+            keyed: Some(Box::new(keyed)),
+            ..Self::default()
+        }
+    }
+
+    /// Adds those bindings of `previous` that this topology lacks to its
+    /// obsolete ones. They are removed only after the new ones exist, so that
+    /// no event that both route is lost in between.
+    #[must_use]
+    pub fn replacing(mut self, previous: &Self) -> Self {
+        let kept: HashSet<&Binding> = self.bindings.iter().chain(&self.obsolete).collect();
+        let before = previous.bindings.iter().chain(&previous.obsolete);
+        let mut obsolete: Vec<Binding> = before
+            .filter(|binding| !kept.contains(binding))
+            .cloned()
+            .collect();
+        self.obsolete.append(&mut obsolete);
+        if let (Some(mut keyed), Some(previous)) = (self.keyed.take(), &previous.keyed) {
+            keyed.topology = keyed.topology.replacing(&previous.topology);
+            self.keyed = Some(keyed);
+        }
+        self
+    }
+}
