@@ -15,6 +15,7 @@
 
 pub mod amqp_wire;
 pub mod browser;
+pub mod chats;
 pub mod eventually;
 pub mod folder;
 pub mod foreign;

@@ -7,7 +7,7 @@ use std::{
     time::Duration,
 };
 use tokio::{
-    sync::{OwnedSemaphorePermit, watch},
+    sync::{Mutex as AsyncMutex, OwnedMutexGuard, OwnedSemaphorePermit, watch},
     time::{Instant, sleep_until},
 };
 use wahook_domain::{Change, EndpointName, HealthSignal, Recorded, Start};
@@ -28,8 +28,15 @@ pub(crate) struct Admission {
     start: Instant,
     state: Mutex<State>,
     is_paused: watch::Sender<bool>,
+    /// Held by the next probe.
+    probing: Arc<AsyncMutex<()>>,
     metrics: EndpointMetrics,
     check: CheckHandle,
+}
+
+/// Right to make the next probe. There is one at a time.
+pub(crate) struct ProbeTurn {
+    _guard: OwnedMutexGuard<()>,
 }
 
 /// Start of a request.
@@ -54,6 +61,7 @@ impl Admission {
             start: Instant::now(),
             state: Mutex::new(State::new(settings)),
             is_paused: watch::Sender::new(false),
+            probing: Arc::default(),
             metrics,
             check,
         }
@@ -127,13 +135,16 @@ impl Admission {
         self.report_paused(error);
     }
 
-    /// Waits until the next probe is due, indefinitely while the circuit is closed.
-    pub(crate) async fn probe_due(&self) {
+    /// Waits for the turn to probe and until a probe is due, indefinitely while the
+    /// circuit is closed.
+    pub(crate) async fn probe_turn(&self) -> ProbeTurn {
+        let guard = Arc::clone(&self.probing).lock_owned().await;
         let probe_at = self.state().rules.probe_at();
         match probe_at {
             Some(moment) => sleep_until(self.start + moment).await,
             None => std::future::pending().await,
         }
+        ProbeTurn { _guard: guard }
     }
 
     /// Returns the time until the next probe is due, or until the wait that the endpoint

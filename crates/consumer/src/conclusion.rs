@@ -10,6 +10,7 @@ use wahook_queue::{Outgoing, Receipt};
 use crate::{
     batching::PendingResult,
     deliverer::{AttemptKind, Deliverer, log_ack_failure},
+    delivery::share_of,
 };
 
 /// Attempt that was just made.
@@ -30,6 +31,13 @@ struct Assessment {
     ended_at: UnixMillis,
 }
 
+/// End of a delivery.
+enum End {
+    /// After this time since the event was accepted or redriven.
+    Delivered(Duration),
+    DeadLettered,
+}
+
 impl Deliverer {
     /// Makes the consequences of an attempt durable, then acknowledges its message.
     pub(crate) async fn conclude(
@@ -41,22 +49,59 @@ impl Deliverer {
     ) {
         let assessment = self.assess(event, &attempted, kind);
         let next_attempt_at = self.publish_follow_up(event, &assessment).await;
-        if assessment.counts {
-            self.log_outcome(event, &attempted, &assessment);
-        }
-        let Assessment {
-            decision,
-            counts,
-            error,
-            ended_at,
-        } = assessment;
-        let result = self.result(event, &attempted, error, next_attempt_at);
-        self.record_and_ack(result, attempted.expected, receipt)
+        let end = Self::end_of(event, &assessment);
+        self.record(event, attempted, assessment, next_attempt_at)
             .await;
-        if decision == Decision::Delivered {
-            self.metrics.delivered(ended_at.since(event.queued_at()));
-        } else if decision == Decision::Exhausted && counts {
-            self.metrics.dead_lettered();
+        log_ack_failure(receipt.ack().await);
+        self.count_end(end);
+    }
+
+    /// Makes the consequences of an attempt in a lane durable. Returns the next attempt and
+    /// the time until it; `None` if the delivery has ended and its message needs an ack.
+    ///
+    /// Retries in a lane are not published: their event stays the head of its key.
+    pub(crate) async fn conclude_in_lane(
+        &self,
+        event: &QueuedEvent,
+        attempted: Attempted,
+        kind: AttemptKind,
+    ) -> Option<(QueuedEvent, Duration)> {
+        let assessment = self.assess(event, &attempted, kind);
+        let retry = self.retry_in_lane(event, &assessment);
+        if retry.is_none() && assessment.decision != Decision::Delivered {
+            self.publish_dead_letter(event, &assessment).await;
+        }
+        let next_attempt_at = retry
+            .as_ref()
+            .map(|(_, wait)| assessment.ended_at.plus(*wait));
+        let end = Self::end_of(event, &assessment);
+        self.record(event, attempted, assessment, next_attempt_at)
+            .await;
+        self.count_end(end);
+        retry.map(|(event, wait)| {
+            let rule = &self.settings.retry_rule;
+            let spread = rule.spread(event.attempt, share_of(&event.id));
+            (event, wait + spread)
+        })
+    }
+
+    /// Returns the next attempt of an event in a lane and the wait before it.
+    fn retry_in_lane(
+        &self,
+        event: &QueuedEvent,
+        assessment: &Assessment,
+    ) -> Option<(QueuedEvent, Duration)> {
+        match assessment.decision {
+            Decision::Delivered => None,
+            Decision::RetryAfter(_) | Decision::Exhausted if !assessment.counts => {
+                let again = event.clone().in_new_round(assessment.ended_at);
+                Some((again, self.admission.until_next()))
+            }
+            Decision::RetryAfter(step) => {
+                self.metrics.retry_scheduled(step);
+                Some((event.clone().next_attempt(), step.duration()))
+            }
+            Decision::Exhausted => None,
         }
     }
 
@@ -95,7 +140,7 @@ impl Deliverer {
             Decision::Delivered => None,
             Decision::RetryAfter(_) | Decision::Exhausted if !assessment.counts => {
                 let next_attempt_at = ended_at.plus(self.admission.until_next());
-                self.put_back(&in_new_round(event, ended_at)).await;
+                self.put_back(&event.clone().in_new_round(ended_at)).await;
                 Some(next_attempt_at)
             }
             Decision::RetryAfter(step) => {
@@ -106,12 +151,16 @@ impl Deliverer {
                 Some(ended_at.plus(step.duration()))
             }
             Decision::Exhausted => {
-                let reason = assessment.error.as_deref().unwrap_or_default();
-                let dead_letter = Outgoing::dead_letter(event, &self.name, reason, ended_at);
-                self.publisher.publish_until_confirmed(&dead_letter).await;
+                self.publish_dead_letter(event, assessment).await;
                 None
             }
         }
+    }
+
+    async fn publish_dead_letter(&self, event: &QueuedEvent, assessment: &Assessment) {
+        let reason = assessment.error.as_deref().unwrap_or_default();
+        let dead_letter = Outgoing::dead_letter(event, &self.name, reason, assessment.ended_at);
+        self.publisher.publish_until_confirmed(&dead_letter).await;
     }
 
     fn result(
@@ -141,16 +190,39 @@ impl Deliverer {
         }
     }
 
-    /// Acknowledges the message once the result is durable.
-    async fn record_and_ack(
+    /// Records the result of an attempt, and waits until that is durable.
+    async fn record(
         &self,
-        result: AttemptResult,
-        expected: PendingResult,
-        receipt: Receipt,
+        event: &QueuedEvent,
+        attempted: Attempted,
+        assessment: Assessment,
+        next_attempt_at: Option<UnixMillis>,
     ) {
-        self.recorder.record(result, expected).await;
+        if assessment.counts {
+            self.log_outcome(event, &attempted, &assessment);
+        }
+        let result = self.result(event, &attempted, assessment.error, next_attempt_at);
+        self.recorder.record(result, attempted.expected).await;
         failpoint::pass(Failpoint::Recorded);
-        log_ack_failure(receipt.ack().await);
+    }
+
+    /// Returns the end of a delivery, for the metrics; `None` if another attempt follows.
+    fn end_of(event: &QueuedEvent, assessment: &Assessment) -> Option<End> {
+        match assessment.decision {
+            Decision::Delivered => {
+                Some(End::Delivered(assessment.ended_at.since(event.queued_at())))
+            }
+            Decision::Exhausted if assessment.counts => Some(End::DeadLettered),
+            Decision::Exhausted | Decision::RetryAfter(_) => None,
+        }
+    }
+
+    fn count_end(&self, end: Option<End>) {
+        match end {
+            Some(End::Delivered(after)) => self.metrics.delivered(after),
+            Some(End::DeadLettered) => self.metrics.dead_lettered(),
+            None => {}
+        }
     }
 
     fn log_outcome(&self, event: &QueuedEvent, attempted: &Attempted, assessment: &Assessment) {
@@ -169,16 +241,5 @@ impl Deliverer {
                 tracing::warn!(%endpoint, %id, event = name, attempt, ms, error, "retries exhausted, event dead-lettered");
             }
         }
-    }
-}
-
-/// Returns the event for the same attempt in a new round, distinct from the attempt
-/// that was just made.
-fn in_new_round(event: &QueuedEvent, now: UnixMillis) -> QueuedEvent {
-    // Clocks of several machines may differ, but rounds must stay in order.
-    let after = event.queued_at().plus(Duration::from_millis(1));
-    QueuedEvent {
-        redriven_at: Some(now.max(after)),
-        ..event.clone()
     }
 }

@@ -191,6 +191,7 @@ impl Consumer {
             log_health: self.log_health.clone(),
             metrics: self.metrics.clone(),
             readiness: self.readiness.clone(),
+            is_local: matches!(self.backends.broker, Broker::Local(_)),
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 use wahook_delivery_log::SharedLog;
-use wahook_domain::{EndpointName, QueuedEvent};
+use wahook_domain::{EndpointName, OrderKey, QueuedEvent};
 use wahook_queue::{AckError, Outgoing, Publisher, Receipt, Received};
 
 use crate::{
@@ -18,6 +18,8 @@ use crate::{
 pub(crate) struct Deliverer {
     pub(crate) name: EndpointName,
     pub(crate) settings: EndpointSettings,
+    /// Queues of the endpoint's lanes; empty without order.
+    pub(crate) lanes: Vec<String>,
     pub(crate) client: EndpointClient,
     pub(crate) admission: Arc<Admission>,
     /// Publishes retries and dead letters.
@@ -46,6 +48,12 @@ impl Deliverer {
     pub(crate) fn take_effect(&self) {
         self.metrics.limit.set(self.settings.concurrency.into());
         self.admission.apply_settings(&self.settings);
+    }
+
+    /// Returns the key whose events the endpoint receives in order.
+    pub(crate) fn lane_key(&self, event: &QueuedEvent) -> OrderKey {
+        let lanes = self.settings.lanes.as_ref();
+        lanes.map_or_else(OrderKey::default, |lanes| lanes.order.key_of(event))
     }
 
     /// Returns true if the endpoint's filter drops the event. A delivery that has begun is

@@ -19,7 +19,7 @@ use tokio::{
     sync::OwnedSemaphorePermit,
     time::{Instant, sleep, timeout},
 };
-use wahook_domain::{AttemptNumber, EventId, QueuedEvent};
+use wahook_domain::{AttemptNumber, DeliveryRecord, EventId, QueuedEvent, Resume};
 use wahook_failpoint::{self as failpoint, Failpoint};
 use wahook_queue::{Receipt, Received};
 use wahook_runtime::{clock, metrics::InFlightGuard};
@@ -95,6 +95,18 @@ impl Deliverer {
     /// delivery.
     async fn accept(&self, received: Received) -> Option<(QueuedEvent, Receipt)> {
         failpoint::pass(Failpoint::Received);
+        let redelivered = received.redelivered;
+        let (event, receipt) = self.decode(received).await?;
+        if redelivered && self.is_already_recorded(&event).await {
+            log_ack_failure(receipt.ack().await);
+            return None;
+        }
+        Some((event, receipt))
+    }
+
+    /// Returns the event of a message, or `None` after settling one that is undecodable, or
+    /// that the endpoint's filter drops.
+    pub(crate) async fn decode(&self, received: Received) -> Option<(QueuedEvent, Receipt)> {
         let event = match received.event() {
             Ok(event) => event,
             Err(poison) => {
@@ -110,33 +122,50 @@ impl Deliverer {
             log_ack_failure(received.receipt.ack().await);
             return None;
         }
-        if received.redelivered && self.is_already_recorded(&event).await {
-            log_ack_failure(received.receipt.ack().await);
-            return None;
-        }
         Some((event, received.receipt))
     }
 
     /// Returns true if the log already covers a redelivered message.
     async fn is_already_recorded(&self, event: &QueuedEvent) -> bool {
-        let recorded = self.log_health.is_up()
-            && match timeout(LOOK_UP_LIMIT, self.log.find(&event.id, &self.name)).await {
-                Ok(Ok(record)) => record.is_some_and(|record| record.covers(event)),
-                Ok(Err(error)) => {
-                    tracing::warn!(%error, id = %event.id, "log look-up failed, attempting the delivery again");
-                    false
-                }
-                Err(_) => false,
-            };
-        if recorded {
+        let record = self.look_up(event).await;
+        let recorded = record.is_some_and(|record| record.covers(event));
+        self.count_redelivered(recorded);
+        recorded
+    }
+
+    /// Returns how the delivery of a redelivered event goes on in its lane.
+    pub(crate) async fn resume(&self, event: &QueuedEvent) -> Resume {
+        let record = self.look_up(event).await;
+        let rule = &self.settings.retry_rule;
+        let resume = record.map_or(Resume::Untried, |record| record.resume(event, rule));
+        self.count_redelivered(resume == Resume::Ended);
+        resume
+    }
+
+    fn count_redelivered(&self, is_skipped: bool) {
+        if is_skipped {
             self.metrics.redelivered.skipped.inc();
         } else {
             self.metrics.redelivered.attempted.inc();
         }
-        recorded
     }
 
-    async fn attempt(&self, event: &QueuedEvent) -> Attempted {
+    /// Returns the record of a redelivered event; `None` also while the log is unavailable.
+    async fn look_up(&self, event: &QueuedEvent) -> Option<DeliveryRecord> {
+        if !self.log_health.is_up() {
+            return None;
+        }
+        match timeout(LOOK_UP_LIMIT, self.log.find(&event.id, &self.name)).await {
+            Ok(Ok(record)) => record,
+            Ok(Err(error)) => {
+                tracing::warn!(%error, id = %event.id, "log look-up failed, attempting the delivery again");
+                None
+            }
+            Err(_) => None,
+        }
+    }
+
+    pub(crate) async fn attempt(&self, event: &QueuedEvent) -> Attempted {
         let expected = self.recorder.expect();
         let started_at = clock::now();
         if event.attempt == AttemptNumber::FIRST {
@@ -161,7 +190,7 @@ impl Deliverer {
 }
 
 /// Returns a number that differs between events, for the spread of their retries.
-fn share_of(id: &EventId) -> u16 {
+pub(crate) fn share_of(id: &EventId) -> u16 {
     let mut hasher = DefaultHasher::new();
     id.hash(&mut hasher);
     let [a, b, ..] = hasher.finish().to_le_bytes();

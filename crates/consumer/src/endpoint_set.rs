@@ -4,7 +4,7 @@ use anyhow::Context;
 use std::{collections::BTreeSet, sync::Arc};
 use tokio::sync::watch;
 use wahook_delivery_log::SharedLog;
-use wahook_domain::{EndpointName, EventPattern, Reach, WaitStep};
+use wahook_domain::{EndpointName, EventPattern, LaneCount, Reach, WaitStep};
 use wahook_queue::{Publisher, Topology};
 use wahook_runtime::Readiness;
 
@@ -36,6 +36,8 @@ pub(crate) struct Shared {
     pub(crate) log_health: LogHealth,
     pub(crate) metrics: ConsumerMetrics,
     pub(crate) readiness: Readiness,
+    /// True if the broker is a store within this process, which needs no more than one lane.
+    pub(crate) is_local: bool,
 }
 
 /// Builds the first endpoint set and each replacement.
@@ -72,10 +74,16 @@ impl EndpointManager {
     ///
     /// # Errors
     /// Fails if a client can't be built.
-    pub(crate) fn replace(&mut self, list: Vec<EndpointSettings>) -> anyhow::Result<()> {
+    pub(crate) fn replace(&mut self, mut list: Vec<EndpointSettings>) -> anyhow::Result<()> {
+        if self.parts.is_local {
+            let lanes = list
+                .iter_mut()
+                .filter_map(|settings| settings.lanes.as_mut());
+            lanes.for_each(|lanes| lanes.count = LaneCount::ONE);
+        }
         let removed = |known: &&EndpointSettings| list.iter().all(|new| new.name != known.name);
         let removed: Vec<_> = self.known.iter().filter(removed).cloned().collect();
-        let left = removed.iter().map(|e| &e.name);
+        let left = removed.iter().map(|e| (&e.name, e.lane_count()));
         let waits = removed.iter().flat_map(|e| e.retry_rule.wait_steps());
         let next = {
             let endpoints = self.endpoints.borrow();
@@ -161,6 +169,7 @@ impl EndpointManager {
         Ok(Deliverer {
             name: settings.name.clone(),
             settings: settings.clone(),
+            lanes: settings.lane_queues(),
             client: client.with_headers(settings.headers.clone()),
             admission,
             publisher: parts.publisher.clone(),
@@ -216,12 +225,14 @@ impl EndpointSet {
 /// their queues without bindings, for the messages in them; `waits` are their delays.
 pub fn topology<'a>(
     list: &'a [EndpointSettings],
-    left: impl IntoIterator<Item = &'a EndpointName>,
+    left: impl IntoIterator<Item = (&'a EndpointName, Option<LaneCount>)>,
     waits: impl IntoIterator<Item = WaitStep>,
 ) -> Topology {
     let nothing: &[EventPattern] = &[];
-    let wanted = list.iter().map(|e| (&e.name, e.events.as_slice(), None));
-    let left = left.into_iter().map(|name| (name, nothing, None));
+    let wanted = list
+        .iter()
+        .map(|e| (&e.name, e.events.as_slice(), e.lane_count()));
+    let left = left.into_iter().map(|(name, lanes)| (name, nothing, lanes));
     let steps = list.iter().flat_map(|e| e.retry_rule.wait_steps());
     let steps: BTreeSet<WaitStep> = steps.chain(waits).collect();
     let steps: Vec<_> = steps.into_iter().collect();

@@ -13,6 +13,7 @@ mod distributed;
 mod drainer;
 mod endpoint_set;
 mod failure;
+mod lanes;
 mod log_health;
 mod log_watch;
 mod look_ups;
@@ -35,7 +36,7 @@ pub use consumer::{Backends, Consumer};
 pub use distributed::{ConsumerSettings, run};
 pub use endpoint_set::topology;
 pub use settings::{
-    DeliverySettings, EndpointSettings, Endpoints, EndpointsFile, FileFault, PROGRAM_SETTINGS,
-    ProxyUrl, SETTINGS, Secrets, WEBHOOK_ENDPOINTS, WEBHOOK_URL,
+    DeliverySettings, EndpointSettings, Endpoints, EndpointsFile, FileFault, LaneSettings,
+    PROGRAM_SETTINGS, ProxyUrl, SETTINGS, Secrets, WEBHOOK_ENDPOINTS, WEBHOOK_URL,
 };
 pub use tls::{ClientCertificate, TlsSettings};

@@ -2,6 +2,7 @@
 
 mod endpoint;
 mod families;
+mod lane;
 
 use prometheus::{Histogram, IntCounter, IntGauge, IntGaugeVec, Registry, Result};
 use wahook_domain::EndpointName;
@@ -9,6 +10,7 @@ use wahook_runtime::metrics::{BrokerMetrics, ConnectionMetrics};
 
 pub use endpoint::{EndpointMetrics, Probes, Redelivered};
 use families::ConsumerFamilies;
+pub use lane::LaneMetrics;
 
 /// Series of the consumer. Clones share the counts.
 #[derive(Debug, Clone)]
@@ -94,6 +96,12 @@ impl ConsumerMetrics {
     #[must_use]
     pub fn endpoint(&self, name: &EndpointName) -> EndpointMetrics {
         EndpointMetrics::new(&self.families, name)
+    }
+
+    /// Returns the series of one lane, counted from 0.
+    #[must_use]
+    pub fn lane(&self, endpoint: &EndpointName, lane: usize) -> LaneMetrics {
+        LaneMetrics::new(&self.families, endpoint, lane)
     }
 }
 

@@ -13,6 +13,7 @@ use wahook_runtime::shutdown::Shutdown;
 use crate::{
     drainer,
     endpoint_set::{EndpointHandle, EndpointSet},
+    lanes,
     log_health::LogHealth,
     metrics::ConsumerMetrics,
     session_error::SessionError,
@@ -127,8 +128,14 @@ impl Sessions {
         for EndpointHandle { worker, endpoint } in &endpoints.borrow().members {
             worker.replace_deliverer(endpoint);
             if started.insert(worker.name().clone()) {
-                let (worker, connection) = (Arc::clone(worker), Arc::clone(connection));
-                let deliveries = self.deliveries.clone();
+                let deliverers = worker.deliverers();
+                let (connection, deliveries) = (Arc::clone(connection), self.deliveries.clone());
+                tasks.spawn(lanes::work(
+                    deliverers,
+                    Arc::clone(&connection),
+                    deliveries.clone(),
+                ));
+                let worker = Arc::clone(worker);
                 tasks.spawn(async move { worker.work(&connection, &deliveries).await });
             }
         }

@@ -7,6 +7,7 @@ mod file;
 mod filters;
 mod inner_tables;
 pub(crate) mod login;
+mod order;
 mod proxy;
 mod retries;
 mod secret_fields;
@@ -26,6 +27,7 @@ use declared::{CONSUMER_LISTEN, LOG_RETENTION_DAYS, ONE_ENDPOINT, WEBHOOK_CIRCUI
 pub use declared::{PROGRAM_SETTINGS, SETTINGS, WEBHOOK_ENDPOINTS, WEBHOOK_URL};
 pub use endpoint::{EndpointSettings, Secrets};
 pub use file::EndpointsFile;
+pub use order::LaneSettings;
 use proxy::Proxies;
 pub use proxy::ProxyUrl;
 use url::Allowed;

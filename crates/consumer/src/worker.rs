@@ -56,6 +56,11 @@ impl Worker {
         });
     }
 
+    /// Returns the deliverer to use, now and after changes.
+    pub(crate) fn deliverers(&self) -> watch::Receiver<Arc<Deliverer>> {
+        self.endpoint.subscribe()
+    }
+
     /// Runs until the connection breaks.
     pub(crate) async fn work(
         &self,
@@ -189,16 +194,17 @@ impl Worker {
         deliveries: &TaskTracker,
         changes: &mut watch::Receiver<Arc<Deliverer>>,
     ) -> Result<(), SessionError> {
-        tokio::select! {
-            () = endpoint.admission.probe_due() => {}
+        let turn = tokio::select! {
+            turn = endpoint.admission.probe_turn() => turn,
             // A request that was in flight when the circuit opened has succeeded.
             () = endpoint.admission.until_resumed() => return Ok(()),
             _ = changes.changed() => return Ok(()),
-        }
+        };
         let taken = connection
             .take_one(&topology::work_queue(&self.name))
             .await?;
         let Some(received) = taken else {
+            drop(turn);
             sleep(EMPTY_PAUSE).await;
             return Ok(());
         };

@@ -16,6 +16,11 @@ pub struct InvalidLaneCount;
 impl LaneCount {
     /// One lane: the order of all events of an endpoint in one queue.
     pub const ONE: Self = Self(NonZeroU8::MIN);
+    /// As many lanes as there are buckets.
+    pub const MAX: Self = match NonZeroU8::new(BUCKETS) {
+        Some(lanes) => Self(lanes),
+        None => Self::ONE,
+    };
 
     /// Returns the number of lanes; `None` outside its range.
     #[must_use]
@@ -25,8 +30,15 @@ impl LaneCount {
     }
 
     #[must_use]
-    pub fn get(self) -> u8 {
+    pub const fn get(self) -> u8 {
         self.0.get()
+    }
+
+    /// Returns the largest number of lanes that one of so many consumers should own.
+    #[must_use]
+    pub fn share(self, consumers: u32) -> usize {
+        let share = u32::from(self.get()).div_ceil(consumers.max(1));
+        usize::try_from(share).unwrap_or(usize::MAX)
     }
 
     /// Returns the lane, from 0, of the keys in a bucket.
@@ -63,6 +75,13 @@ mod tests {
         for text in ["0", "65", "256", "-1", "", "four"] {
             assert_eq!(text.parse::<LaneCount>(), Err(InvalidLaneCount), "{text}");
         }
+    }
+
+    #[test]
+    fn lanes_are_shared_among_consumers() {
+        let twelve = LaneCount::new(12).unwrap();
+        let shares = [0, 1, 2, 3, 5, 20].map(|consumers| twelve.share(consumers));
+        assert_eq!(shares, [12, 12, 6, 4, 3, 1]);
     }
 
     #[test]

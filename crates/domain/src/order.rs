@@ -2,7 +2,11 @@
 
 mod chat;
 mod key;
+mod resume;
+mod scope;
 mod sequencer;
 
 pub use key::{BUCKETS, InvalidOrderKey, InvalidSentKey, OrderKey};
+pub use resume::Resume;
+pub use scope::Order;
 pub use sequencer::Sequencer;

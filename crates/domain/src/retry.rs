@@ -108,7 +108,7 @@ impl RetryRule {
         if outcome.is_success() {
             return Decision::Delivered;
         }
-        match self.delay_before_retry(attempt.get()) {
+        match self.wait_after(attempt) {
             Some(step) if outcome.status_code() != Some(410) => Decision::RetryAfter(step),
             _ => Decision::Exhausted,
         }
@@ -141,6 +141,12 @@ impl RetryRule {
     #[must_use]
     pub const fn max_attempts(&self) -> u32 {
         self.retries + 1
+    }
+
+    /// Returns the wait after a failed attempt; `None` after the last.
+    #[must_use]
+    pub fn wait_after(&self, attempt: AttemptNumber) -> Option<WaitStep> {
+        self.delay_before_retry(attempt.get())
     }
 
     /// Returns the wait before a retry, counted from 1; `None` if there is no such retry.

@@ -9,6 +9,9 @@ use std::time::Duration;
 
 /// Deliveries per second just after a pause.
 const FIRST_RATE: f64 = 5.0;
+/// Failures in succession after which the ramp that follows a pause steps back. Fewer can be
+/// the fault of single events.
+const STEP_BACK_AFTER: u32 = 3;
 /// Lowest rate while an endpoint fails just after a pause.
 const LOWEST_FIRST_RATE: f64 = 2.5;
 /// Lowest rate of an endpoint that answers 429.
@@ -37,6 +40,8 @@ const LONGEST_HOLD: Duration = Duration::from_secs(300);
 pub struct Throttle {
     limited: Option<Limited>,
     recent: Recent,
+    /// Failures since the last answer of an endpoint that works.
+    failures: u32,
     /// Consecutive cuts without an answer other than 429 between them.
     fruitless: u32,
 }
@@ -80,6 +85,7 @@ impl Throttle {
     /// Records an answer of an endpoint that works.
     pub fn answered(&mut self, now: Duration) {
         self.recent.count(now);
+        self.failures = 0;
         self.fruitless = 0;
         let Some(limited) = &mut self.limited else {
             return;
@@ -96,8 +102,12 @@ impl Throttle {
         }
     }
 
-    /// Records a failed attempt: the ramp after a pause steps back.
+    /// Records a failed attempt. After some in succession, the ramp after a pause steps back.
     pub fn failed(&mut self, now: Duration) {
+        self.failures = self.failures.saturating_add(1);
+        if self.failures < STEP_BACK_AFTER {
+            return;
+        }
         if let Some(limited) = &mut self.limited
             && limited.too_high.is_none()
         {
@@ -216,6 +226,31 @@ mod tests {
         throttle.busy(now, now, requested)
     }
 
+    /// Records the failures after which the ramp steps back.
+    fn fail(throttle: &mut Throttle, now: Duration) {
+        (0..STEP_BACK_AFTER).for_each(|_| throttle.failed(now));
+    }
+
+    #[test]
+    fn endpoint_that_fails_a_tenth_of_its_events_regains_its_rate_after_a_pause() {
+        let mut throttle = Throttle::default();
+        throttle.resume(s(0));
+        let mut now = s(0);
+        for n in 0..6_000 {
+            let Some(interval) = throttle.interval() else {
+                break;
+            };
+            now += interval;
+            if n % 10 == 0 {
+                throttle.failed(now);
+            } else {
+                throttle.answered(now);
+            }
+        }
+        assert_eq!(throttle.rate(), None);
+        assert!(now < s(61), "{now:?}");
+    }
+
     #[test]
     fn rate_after_a_pause_doubles_with_answers_and_halves_with_failures() {
         let mut throttle = Throttle::default();
@@ -225,7 +260,7 @@ mod tests {
             throttle.answered(s(1));
         }
         assert!(throttle.rate().unwrap() > 9.8);
-        throttle.failed(s(1));
+        fail(&mut throttle, s(1));
         assert!(throttle.rate().unwrap() < 5.0);
         for _ in 0..100 {
             throttle.failed(s(1));
@@ -243,7 +278,7 @@ mod tests {
         throttle.resume(s(0));
         throttle.answered(s(60));
         assert!(throttle.rate().is_some());
-        throttle.failed(s(60));
+        fail(&mut throttle, s(60));
         throttle.answered(s(61));
         assert!(throttle.rate().is_some());
         throttle.answered(s(121));

@@ -74,6 +74,13 @@ impl ConsumerConnection {
         })
     }
 
+    /// Returns true if the queues are outside this process, so that this process can be cut
+    /// off from them.
+    #[must_use]
+    pub fn is_remote(&self) -> bool {
+        matches!(self.0, Backend::RabbitMq(_))
+    }
+
     /// Declares a changed topology and removes its obsolete bindings.
     pub async fn declare(&self, topology: &Topology) -> Result<(), ConnectError> {
         match &self.0 {

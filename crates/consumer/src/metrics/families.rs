@@ -60,6 +60,10 @@ families! {
         /// Events requeued without a counted attempt because their endpoint is paused, not enabled
         /// or too busy.
         put_back: IntCounterVec = "wahook_events_put_back_total" ["endpoint"];
+        /// Events in memory of a lane's owner: in flight, or waiting for others of their key.
+        lane_events: IntGaugeVec = "wahook_lane_events" ["endpoint", "lane"];
+        /// Keys in a lane whose first event waits for its next attempt, and blocks the others.
+        lane_blocked_keys: IntGaugeVec = "wahook_lane_blocked_keys" ["endpoint", "lane"];
         /// Events dropped by an endpoint's filter of sources, sessions or chats.
         filtered: IntCounterVec = "wahook_events_filtered_total" ["endpoint"];
         /// Queued events of endpoints that are not configured, which no consumer delivers. At

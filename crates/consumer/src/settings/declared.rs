@@ -1,7 +1,7 @@
 //! Declarations of the consumer's settings.
 
 use std::ops::RangeInclusive;
-use wahook_domain::{RateLimit, RetryRule};
+use wahook_domain::{LaneCount, RateLimit, RetryRule};
 use wahook_runtime::{
     Setting, program,
     settings::{
@@ -19,6 +19,7 @@ use super::connection_settings::{
 pub(super) const RETRY_ATTEMPTS: u32 = 3;
 pub(super) const RETRY_DELAY: u32 = 5_000;
 pub(super) const CONCURRENCY: u16 = 128;
+pub(super) const LANES: u8 = 4;
 /// Valid numbers of requests in flight.
 pub(super) const CONCURRENCIES: RangeInclusive<u16> = 1..=4_096;
 
@@ -43,6 +44,8 @@ pub const SETTINGS: &[Setting] = &[
     WEBHOOK_TIMEOUT,
     WEBHOOK_CONCURRENCY,
     WEBHOOK_RATE_LIMIT,
+    WEBHOOK_ORDER,
+    WEBHOOK_LANES,
     WEBHOOK_CIRCUIT,
     WEBHOOK_ALLOW_HTTP,
     WEBHOOK_BLOCK_PRIVATE,
@@ -58,7 +61,7 @@ pub const SETTINGS: &[Setting] = &[
 ];
 
 /// Settings of the single endpoint; invalid together with a file.
-pub(super) const ONE_ENDPOINT: [Setting; 11] = [
+pub(super) const ONE_ENDPOINT: [Setting; 13] = [
     WEBHOOK_URL,
     WEBHOOK_HIDE_URL,
     WEBHOOK_SECRET,
@@ -70,6 +73,8 @@ pub(super) const ONE_ENDPOINT: [Setting; 11] = [
     WEBHOOK_TIMEOUT,
     WEBHOOK_CONCURRENCY,
     WEBHOOK_RATE_LIMIT,
+    WEBHOOK_ORDER,
+    WEBHOOK_LANES,
 ];
 
 pub const WEBHOOK_URL: Setting = Setting {
@@ -95,7 +100,7 @@ pub const WEBHOOK_ENDPOINTS: Setting = Setting {
         An error together with `WEBHOOK_URL`, `WEBHOOK_HIDE_URL`, `WEBHOOK_SECRET`, \
         `WEBHOOK_SECRET_PREVIOUS`, `WEBHOOK_SIGNATURE_SECRET`, `WEBHOOK_RETRY_ATTEMPTS`, \
         `WEBHOOK_RETRY_DELAY`, `WEBHOOK_RETRY_SCHEDULE`, `WEBHOOK_TIMEOUT`, \
-        `WEBHOOK_CONCURRENCY` or `WEBHOOK_RATE_LIMIT`",
+        `WEBHOOK_CONCURRENCY`, `WEBHOOK_RATE_LIMIT`, `WEBHOOK_ORDER` or `WEBHOOK_LANES`",
 };
 
 pub(super) const WEBHOOK_SECRET_PREVIOUS: Setting = Setting {
@@ -186,6 +191,33 @@ pub(super) const WEBHOOK_RATE_LIMIT: Setting = Setting {
     help: "requests per second, all consumers together",
     meaning: "requests per second, of all consumers together; see [Rate \
         limits](endpoints.md#rate-limits)",
+};
+
+/// Values of `order`.
+pub(super) const ORDERS: &str = "\"none\", \"chat\" or \"session\"";
+
+pub(super) const WEBHOOK_ORDER: Setting = Setting {
+    name: "WEBHOOK_ORDER",
+    kind: Kind::Choice(&["none", "chat", "session"]),
+    default: DefaultValue::Text("none"),
+    example: "chat",
+    help: "events that are delivered one after another",
+    meaning: "`chat` delivers the events of a chat one after another, in the order of their \
+        acceptance, `session` those of a session, see [Order](endpoints.md#order)",
+};
+
+pub(super) const WEBHOOK_LANES: Setting = Setting {
+    name: "WEBHOOK_LANES",
+    kind: Kind::Integer {
+        min: 1,
+        max: LaneCount::MAX.get() as u64,
+        unit: "",
+    },
+    default: DefaultValue::Number(LANES as u64),
+    example: "4",
+    help: "queues among which the chats are divided, if WEBHOOK_ORDER is chat",
+    meaning: "queues among which the chats are divided if `WEBHOOK_ORDER` is `chat`; each is \
+        served by one consumer at a time. `wahook` has one",
 };
 
 pub(super) const WEBHOOK_CIRCUIT: Setting = Setting {

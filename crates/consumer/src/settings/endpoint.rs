@@ -4,9 +4,10 @@
 use reqwest::{Url, header::HeaderMap};
 use std::{fmt, str::FromStr, sync::Arc, time::Duration};
 use wahook_domain::{
-    CircuitRule, EndpointName, EventPattern, InvalidSecret, OriginFilter, RateLimit, Reach,
-    RetryRule, Secret, Signer,
+    CircuitRule, EndpointName, EventPattern, InvalidSecret, LaneCount, OriginFilter, RateLimit,
+    Reach, RetryRule, Secret, Signer,
 };
+use wahook_queue::topology;
 use wahook_runtime::{
     Setting, Settings,
     settings::shared::{self, WEBHOOK_SECRET},
@@ -17,6 +18,7 @@ use super::{
         WEBHOOK_CONCURRENCY, WEBHOOK_HIDE_URL, WEBHOOK_RATE_LIMIT, WEBHOOK_SECRET_PREVIOUS,
         WEBHOOK_SIGNATURE_SECRET, WEBHOOK_URL,
     },
+    order::{self, LaneSettings},
     proxy::{Proxies, ProxyUrl},
     retries,
     url::{self, Allowed, Target},
@@ -58,6 +60,8 @@ pub struct EndpointSettings {
     pub rate_limit: Option<RateLimit>,
     /// Custom headers and the login of the URL, sent in addition to the built-in ones.
     pub headers: HeaderMap,
+    /// Lanes of an endpoint that receives events in order.
+    pub lanes: Option<LaneSettings>,
     /// If false, events wait in the queue.
     pub enabled: bool,
     /// Circuit breaker rule; without one the endpoint is never paused.
@@ -119,6 +123,17 @@ impl fmt::Display for SignatureSecret {
 }
 
 impl EndpointSettings {
+    /// Returns the number of lanes; `None` without order.
+    pub(crate) fn lane_count(&self) -> Option<LaneCount> {
+        self.lanes.map(|lanes| lanes.count)
+    }
+
+    /// Returns the queues of the lanes; none without order.
+    pub(crate) fn lane_queues(&self) -> Vec<String> {
+        let queues = |count| topology::lane_queues(&self.name, count).collect();
+        self.lane_count().map(queues).unwrap_or_default()
+    }
+
     /// Returns true if servers need a certificate that the system trusts.
     pub(super) fn trusts_the_system(&self) -> bool {
         self.url.scheme() == "https" && self.tls.authorities.is_none() && !self.tls.skip_verify
@@ -136,6 +151,7 @@ impl EndpointSettings {
         let secrets = read_secrets(settings);
         let retry_rule = retries::read(settings);
         let rate_limit = settings.value(&WEBHOOK_RATE_LIMIT);
+        let lanes = order::read(settings);
         let timeout = shared::read_timeout(settings);
         let concurrency = settings.value(&WEBHOOK_CONCURRENCY);
         let target = target?;
@@ -156,6 +172,7 @@ impl EndpointSettings {
             concurrency: concurrency?,
             rate_limit,
             headers: target.login.into_iter().collect(),
+            lanes,
             enabled: true,
             circuit: circuit.then(CircuitRule::default),
         })

@@ -17,6 +17,7 @@ use super::{
     endpoint::EndpointSettings,
     filters::{read_events, read_origin_filter},
     inner_tables::{read_circuit, read_headers},
+    order,
     proxy::{Proxies, read_proxy},
     retries,
     secret_fields::read_secrets,
@@ -29,7 +30,7 @@ const MAX_ENDPOINTS: usize = 100;
 
 const KNOWN: &str = "name, url, events, sources, sessions, groups, chats, not_chats, secret, secret_file, previous_secret, \
     previous_secret_file, signature_secret, retry_attempts, retry_delay, \
-    retry_schedule, timeout, concurrency, rate_limit, headers, hide_url, proxy, ca_file, client_cert_file, client_key_file, \
+    retry_schedule, timeout, concurrency, rate_limit, order, lanes, headers, hide_url, proxy, ca_file, client_cert_file, client_key_file, \
     insecure_skip_verify, enabled and circuit";
 
 /// Endpoints file, read at the start and on each SIGHUP.
@@ -78,6 +79,7 @@ impl EndpointsFile {
         let rate_limit = table.read("rate_limit", RateLimit::FORM, |value| {
             RateLimit::new(number(value)?)
         });
+        let lanes = order::read_from(table);
         let mut headers = read_headers(table);
         let tls = read_tls(table, self.folder());
         let enabled = table.flag("enabled", true);
@@ -112,6 +114,7 @@ impl EndpointsFile {
             concurrency,
             rate_limit,
             headers,
+            lanes,
             enabled,
             circuit,
         })

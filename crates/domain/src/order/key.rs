@@ -72,6 +72,12 @@ impl OrderKey {
         Self::joined(&["c:", origin.source.as_str(), "/", session, "/", &chat])
     }
 
+    /// Returns true if the sender gave the key, by the header.
+    #[must_use]
+    pub fn is_sent(&self) -> bool {
+        self.0.starts_with("k:")
+    }
+
     /// Returns the bucket, below [`BUCKETS`]. Producers and consumers of all versions must
     /// agree on it.
     #[must_use]

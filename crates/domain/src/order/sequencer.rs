@@ -69,19 +69,16 @@ impl<T> Sequencer<T> {
         }
     }
 
-    /// Replaces a held event by its redelivery and returns the old item; returns `item` if
-    /// the event is not held. The broker redelivers an event to an owner that still holds it
-    /// after its nodes have lost each other. A running attempt goes on.
-    pub fn replace(&mut self, key: &OrderKey, id: &EventId, item: T) -> Result<T, T> {
-        let line = self.lines.get_mut(key).map(|line| &mut line.events);
-        match line.and_then(|events| events.iter_mut().find(|(held, _)| held == id)) {
-            Some((_, held)) => Ok(std::mem::replace(held, item)),
-            None => Err(item),
-        }
+    /// Returns the item of a held event. The broker redelivers an event to an owner that still
+    /// holds it after its nodes have lost each other.
+    pub fn held_event(&mut self, key: &OrderKey, id: &EventId) -> Option<&mut T> {
+        let events = &mut self.lines.get_mut(key)?.events;
+        let found = events.iter_mut().find(|(held, _)| held == id);
+        found.map(|(_, item)| item)
     }
 
     /// Marks the next head that may start as running. It was ready for the longest time.
-    pub fn start(&mut self, now: Duration) -> Option<(OrderKey, &T)> {
+    pub fn start(&mut self, now: Duration) -> Option<(OrderKey, &mut T)> {
         while let Some((at, _)) = self.delayed.first()
             && *at <= now
             && let Some((_, key)) = self.delayed.pop_first()
@@ -91,8 +88,21 @@ impl<T> Sequencer<T> {
         let key = self.ready.pop_front()?;
         let line = self.lines.get_mut(&key)?;
         line.head = Head::Running;
-        let (_, item) = line.events.front()?;
+        let (_, item) = line.events.front_mut()?;
         Some((key, item))
+    }
+
+    /// Returns the running head of a key.
+    pub fn running(&mut self, key: &OrderKey) -> Option<&mut T> {
+        let line = self.lines.get_mut(key)?;
+        let head = line.events.front_mut().map(|(_, item)| item);
+        head.filter(|_| line.head == Head::Running)
+    }
+
+    /// Returns all held items, in no particular order.
+    pub fn items(&self) -> impl Iterator<Item = &T> {
+        let events = self.lines.values().flat_map(|line| &line.events);
+        events.map(|(_, item)| item)
     }
 
     /// Returns the earliest time at which a delayed head may start.

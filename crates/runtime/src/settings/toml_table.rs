@@ -181,9 +181,15 @@ impl<'t, 'f> Table<'t, 'f> {
         read
     }
 
+    /// Returns the position of a field that was not read yet.
+    #[must_use]
+    pub fn place_of(&self, name: &str) -> Option<Range<usize>> {
+        self.fields.get(name).map(Spanned::span)
+    }
+
     /// Reads a string and its position.
     pub fn text(&mut self, name: &str) -> Option<(String, Range<usize>)> {
-        let place = self.fields.get(name).map(Spanned::span)?;
+        let place = self.place_of(name)?;
         let text = self.read(name, "a string in quotes", |value| {
             value.as_str().map(str::to_owned)
         })?;

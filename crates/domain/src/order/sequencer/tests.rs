@@ -53,12 +53,16 @@ fn redelivery_of_a_held_event_takes_its_place() {
     sequencer.add(key("a"), id(0), 0, None);
     sequencer.add(key("a"), id(1), 1, None);
     assert_eq!(started(&mut sequencer, SECOND), [0]);
-    assert_eq!(sequencer.replace(&key("a"), &id(0), 10), Ok(0));
-    assert_eq!(sequencer.replace(&key("a"), &id(1), 11), Ok(1));
-    assert_eq!(sequencer.replace(&key("a"), &id(2), 12), Err(12));
-    assert_eq!(sequencer.replace(&key("b"), &id(0), 13), Err(13));
+    for number in [0, 1] {
+        *sequencer.held_event(&key("a"), &id(number)).unwrap() = number + 10;
+    }
+    assert_eq!(sequencer.held_event(&key("a"), &id(2)), None);
+    assert_eq!(sequencer.held_event(&key("b"), &id(0)), None);
+    assert_eq!(sequencer.running(&key("a")), Some(&mut 10));
     assert_eq!(sequencer.finish(&key("a")), Some(10));
+    assert_eq!(sequencer.running(&key("a")), None);
     assert_eq!(started(&mut sequencer, SECOND), [11]);
+    assert_eq!(sequencer.items().collect::<Vec<_>>(), [&11]);
 }
 
 #[test]

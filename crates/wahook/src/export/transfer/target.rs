@@ -54,7 +54,7 @@ impl Target {
             .filter(|name| endpoints.iter().all(|known| known.name != *name))
             .collect();
         let uri = consumer.broker;
-        let needed = topology(endpoints, &unconfigured, []);
+        let needed = topology(endpoints, unconfigured.iter().map(|name| (name, None)), []);
         declare(&uri, &needed).await?;
         let (publisher, task) = Publisher::start(
             uri.clone(),

@@ -1,0 +1,184 @@
+//! Run of a head, the first event of its key: at most one attempt.
+
+use std::{mem, sync::Arc, time::Duration};
+use tokio::{
+    sync::{OwnedSemaphorePermit, mpsc, watch},
+    time::Instant,
+};
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+use wahook_domain::{OrderKey, QueuedEvent, Resume};
+use wahook_failpoint::{self as failpoint, Failpoint};
+use wahook_queue::Receipt;
+use wahook_runtime::{clock, metrics::InFlightGuard};
+
+use super::lease::Lease;
+use crate::{
+    admission::ProbeTurn,
+    deliverer::{AttemptKind, Deliverer, log_ack_failure},
+};
+
+/// Event whose next attempt may start.
+pub(super) struct Head {
+    pub(super) event: QueuedEvent,
+    pub(super) receipt: Receipt,
+    /// True if the event was delivered to an owner before; the log knows its attempts.
+    pub(super) is_repeat: bool,
+}
+
+/// End of a head's run.
+pub(super) enum HeadEnd {
+    /// The event is delivered or dead-lettered, and its message acknowledged.
+    Settled,
+    /// The next attempt follows after this time.
+    Later(Box<Head>, Duration),
+    /// The lane is given up, and no attempt was made.
+    Stopped,
+    /// The run panicked.
+    Lost,
+}
+
+/// Starts the runs of a lane's heads.
+pub(super) struct Runner {
+    pub(super) endpoint: watch::Receiver<Arc<Deliverer>>,
+    pub(super) lease: Arc<Lease>,
+    /// Runs outlive the owner once their attempt has begun.
+    pub(super) deliveries: TaskTracker,
+    /// Ends the runs that have not begun their attempt.
+    pub(super) stop: CancellationToken,
+    pub(super) ends: mpsc::UnboundedSender<(OrderKey, HeadEnd)>,
+}
+
+impl Runner {
+    pub(super) fn start(&self, key: OrderKey, head: Head) {
+        let run = Run {
+            endpoint: self.endpoint.clone(),
+            lease: Arc::clone(&self.lease),
+            stop: self.stop.clone(),
+        };
+        let report = Report {
+            key,
+            end: HeadEnd::Lost,
+            ends: self.ends.clone(),
+        };
+        self.deliveries.spawn(Box::pin(async move {
+            let mut report = report;
+            report.end = run.deliver(head).await;
+        }));
+    }
+}
+
+/// Reports the end of a run when it is dropped, so also after a panic.
+struct Report {
+    key: OrderKey,
+    end: HeadEnd,
+    ends: mpsc::UnboundedSender<(OrderKey, HeadEnd)>,
+}
+
+impl Drop for Report {
+    fn drop(&mut self) {
+        let end = mem::replace(&mut self.end, HeadEnd::Lost);
+        // Fails if the lane is given up meanwhile.
+        let _ = self.ends.send((self.key.clone(), end));
+    }
+}
+
+struct Run {
+    endpoint: watch::Receiver<Arc<Deliverer>>,
+    lease: Arc<Lease>,
+    stop: CancellationToken,
+}
+
+/// Permission to start an attempt.
+struct Admitted {
+    permit: OwnedSemaphorePermit,
+    kind: AttemptKind,
+    /// Held until the probe is assessed, so that there is one at a time.
+    _turn: Option<ProbeTurn>,
+}
+
+impl Run {
+    async fn deliver(&self, mut head: Head) -> HeadEnd {
+        if mem::take(&mut head.is_repeat) {
+            match self.current().resume(&head.event).await {
+                Resume::Untried => {}
+                Resume::Ended => {
+                    log_ack_failure(head.receipt.ack().await);
+                    return HeadEnd::Settled;
+                }
+                Resume::Next(event, due) => {
+                    head.event = event;
+                    let wait = due.since(clock::now());
+                    if !wait.is_zero() {
+                        return HeadEnd::Later(Box::new(head), wait);
+                    }
+                }
+            }
+        }
+        let admitted = tokio::select! {
+            Some(admitted) = self.admit() => admitted,
+            () = self.stop.cancelled() => return HeadEnd::Stopped,
+        };
+        let Admitted {
+            permit,
+            kind,
+            _turn,
+        } = admitted;
+        // The settings may have changed while the head waited.
+        let endpoint = self.current();
+        let in_flight = InFlightGuard::new(&endpoint.metrics.in_flight);
+        let attempted = endpoint.attempt(&head.event).await;
+        let ended = Instant::now();
+        failpoint::pass(Failpoint::Posted);
+        drop((in_flight, permit));
+        match endpoint
+            .conclude_in_lane(&head.event, attempted, kind)
+            .await
+        {
+            None => {
+                log_ack_failure(head.receipt.ack().await);
+                HeadEnd::Settled
+            }
+            Some((event, wait)) => {
+                head.event = event;
+                HeadEnd::Later(Box::new(head), wait.saturating_sub(ended.elapsed()))
+            }
+        }
+    }
+
+    /// Waits until an attempt may start; while the endpoint is paused, as its probe.
+    async fn admit(&self) -> Option<Admitted> {
+        let admission = Arc::clone(&self.current().admission);
+        loop {
+            if admission.is_paused() {
+                let turn = tokio::select! {
+                    turn = admission.probe_turn() => turn,
+                    () = admission.until_resumed() => continue,
+                };
+                let permit = admission.permit().await?;
+                self.lease.valid().await;
+                return Some(Admitted {
+                    permit,
+                    kind: AttemptKind::Probe,
+                    _turn: Some(turn),
+                });
+            }
+            let permit = tokio::select! {
+                permit = admission.permit() => permit?,
+                () = admission.until_paused() => continue,
+            };
+            let Some(started) = admission.start().await else {
+                continue;
+            };
+            self.lease.valid().await;
+            return Some(Admitted {
+                permit,
+                kind: AttemptKind::Delivery(started),
+                _turn: None,
+            });
+        }
+    }
+
+    fn current(&self) -> Arc<Deliverer> {
+        Arc::clone(&self.endpoint.borrow())
+    }
+}

@@ -1,0 +1,260 @@
+//! Owner of a lane: holds its events and starts the next one of each key.
+
+use std::{sync::Arc, time::Duration};
+use tokio::{
+    sync::{mpsc, watch},
+    time::{Instant, interval, sleep_until},
+};
+use tokio_util::sync::{CancellationToken, DropGuard};
+use wahook_domain::{OrderKey, Sequencer};
+use wahook_failpoint::{self as failpoint, Failpoint};
+use wahook_queue::{LaneSubscription, Receipt, Received, SubscriptionEnded};
+
+use super::{
+    balance::{Balance, Owned},
+    head::{Head, HeadEnd, Runner},
+    lane::Lane,
+};
+use crate::{
+    deliverer::{Deliverer, log_ack_failure},
+    metrics::LaneMetrics,
+    session_error::SessionError,
+};
+
+/// Time for which a message may be held. The broker's limit (`consumer_timeout`) is 30
+/// minutes by default; above it RabbitMQ 4.3 returns the message out of order.
+const LONGEST_HOLD: Duration = Duration::from_secs(10 * 60);
+/// Interval between checks of the time for which messages are held.
+const CHECKED_EVERY: Duration = Duration::from_secs(15);
+
+/// Reasons to give up a lane, other than a lost connection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum OwnershipEnd {
+    /// The consumer stops, or serves other lanes.
+    Stopped,
+    /// The endpoint is no longer enabled.
+    Disabled,
+    /// Another consumer owns fewer lanes.
+    Balanced,
+    /// A message is held for so long that the broker might take it back.
+    HeldLong,
+    /// The broker ended the subscription.
+    Cancelled,
+    /// A delivery panicked, and its message is lost from memory.
+    Panicked,
+}
+
+/// Event that is held until its delivery ends.
+struct Held {
+    /// `None` while it runs.
+    head: Option<Head>,
+    /// Receipt of a redelivery that arrived while it ran.
+    receipt: Option<Receipt>,
+    since: Instant,
+}
+
+/// State of an owned lane.
+pub(super) struct Owner {
+    endpoint: watch::Receiver<Arc<Deliverer>>,
+    lane: String,
+    events: Sequencer<Held>,
+    metrics: LaneMetrics,
+    /// Origin of the sequencer's times.
+    start: Instant,
+    runner: Runner,
+    ends: mpsc::UnboundedReceiver<(OrderKey, HeadEnd)>,
+    running: usize,
+    balance: Arc<Balance>,
+    number: usize,
+    /// From the first message on.
+    owned: Option<Owned>,
+    repeat_wait: Duration,
+}
+
+impl Owner {
+    /// Creates the owner. Dropping the guard makes it give up the lane.
+    pub(super) fn new(lane: &Lane, endpoint: &Deliverer) -> (Self, DropGuard) {
+        let (sender, ends) = mpsc::unbounded_channel();
+        let stop = CancellationToken::new();
+        let owner = Self {
+            endpoint: lane.endpoint.clone(),
+            lane: lane.queue.clone(),
+            events: Sequencer::default(),
+            metrics: endpoint.totals.lane(&endpoint.name, lane.number),
+            start: Instant::now(),
+            runner: Runner {
+                endpoint: lane.endpoint.clone(),
+                lease: Arc::clone(&lane.lease),
+                deliveries: lane.deliveries.clone(),
+                stop: stop.clone(),
+                ends: sender,
+            },
+            ends,
+            running: 0,
+            balance: Arc::clone(&lane.balance),
+            number: lane.number,
+            owned: None,
+            repeat_wait: lane.lease.wait(),
+        };
+        (owner, stop.drop_guard())
+    }
+
+    /// Delivers the lane's events until it must be given up. Attempts that have begun are
+    /// completed first.
+    pub(super) async fn own(
+        mut self,
+        mut subscription: LaneSubscription,
+    ) -> Result<OwnershipEnd, SessionError> {
+        let end = self.deliver(&mut subscription).await;
+        // Heads that wait for their start must not start without the lane.
+        self.runner.stop.cancel();
+        let end = end?;
+        while self.running > 0
+            && let Some((key, end)) = self.ends.recv().await
+        {
+            self.conclude(&key, end);
+        }
+        drop(self);
+        subscription.close().await;
+        Ok(end)
+    }
+
+    async fn deliver(
+        &mut self,
+        subscription: &mut LaneSubscription,
+    ) -> Result<OwnershipEnd, SessionError> {
+        let mut check = interval(CHECKED_EVERY);
+        loop {
+            self.start_heads();
+            self.show();
+            let next_start = self.events.next_start().map(|at| self.start + at);
+            tokio::select! {
+                received = subscription.next() => match received {
+                    Ok(received) => self.take(received).await,
+                    Err(SubscriptionEnded::Cancelled) => return Ok(OwnershipEnd::Cancelled),
+                    Err(error @ SubscriptionEnded::Forgotten { .. }) => {
+                        tracing::warn!(lane = self.lane, %error, "subscription stalled");
+                        return Ok(OwnershipEnd::Cancelled);
+                    }
+                    Err(error) => return Err(error.into()),
+                },
+                Some((key, end)) = self.ends.recv() => {
+                    if self.conclude(&key, end) {
+                        return Ok(OwnershipEnd::Panicked);
+                    }
+                }
+                () = until(next_start) => {}
+                () = self.runner.stop.cancelled() => return Ok(OwnershipEnd::Stopped),
+                () = released(self.owned.as_ref()) => return Ok(OwnershipEnd::Balanced),
+                _ = check.tick() => {
+                    if self.events.items().any(|held| held.since.elapsed() > LONGEST_HOLD) {
+                        return Ok(OwnershipEnd::HeldLong);
+                    }
+                }
+                _ = self.endpoint.changed() => {
+                    if !self.endpoint.borrow_and_update().settings.enabled {
+                        return Ok(OwnershipEnd::Disabled);
+                    }
+                }
+            }
+        }
+    }
+
+    /// Adds a message to the events of its key, or settles it if it needs no delivery.
+    async fn take(&mut self, received: Received) {
+        failpoint::pass(Failpoint::Received);
+        if self.owned.is_none() {
+            self.owned = Some(self.balance.own(self.number));
+        }
+        let endpoint = self.current();
+        let redelivered = received.redelivered;
+        let Some((event, receipt)) = endpoint.decode(received).await else {
+            return;
+        };
+        let key = endpoint.lane_key(&event);
+        if redelivered && let Some(held) = self.events.held_event(&key, &event.id) {
+            // The broker's nodes lost each other for a while.
+            match &mut held.head {
+                Some(head) => head.receipt = receipt,
+                None => held.receipt = Some(receipt),
+            }
+            return;
+        }
+        let (id, start) = (event.id.clone(), self.start.elapsed() + self.repeat_wait);
+        let head = Head {
+            event,
+            receipt,
+            is_repeat: redelivered,
+        };
+        let held = Held {
+            head: Some(head),
+            receipt: None,
+            since: Instant::now(),
+        };
+        self.events.add(key, id, held, redelivered.then_some(start));
+    }
+
+    fn start_heads(&mut self) {
+        let now = self.start.elapsed();
+        while let Some((key, held)) = self.events.start(now) {
+            if let Some(head) = held.head.take() {
+                self.running += 1;
+                self.runner.start(key, head);
+            }
+        }
+    }
+
+    /// Applies the end of a head's run. Returns true if the head is lost.
+    fn conclude(&mut self, key: &OrderKey, end: HeadEnd) -> bool {
+        self.running -= 1;
+        match end {
+            HeadEnd::Settled => {
+                let held = self.events.finish(key);
+                if let Some(receipt) = held.and_then(|held| held.receipt) {
+                    tokio::spawn(async move { log_ack_failure(receipt.ack().await) });
+                }
+                false
+            }
+            HeadEnd::Later(mut head, wait) => {
+                if let Some(held) = self.events.running(key) {
+                    if let Some(receipt) = held.receipt.take() {
+                        head.receipt = receipt;
+                    }
+                    held.head = Some(*head);
+                    self.events.delay(key, self.start.elapsed() + wait);
+                }
+                false
+            }
+            HeadEnd::Stopped => false,
+            HeadEnd::Lost => true,
+        }
+    }
+
+    fn show(&self) {
+        self.metrics.show(self.events.held(), self.events.blocked());
+    }
+
+    fn current(&self) -> Arc<Deliverer> {
+        Arc::clone(&self.endpoint.borrow())
+    }
+}
+
+impl Drop for Owner {
+    fn drop(&mut self) {
+        self.metrics.show(0, 0);
+    }
+}
+
+async fn released(owned: Option<&Owned>) {
+    match owned {
+        Some(owned) => owned.released().await,
+        None => std::future::pending().await,
+    }
+}
+
+async fn until(moment: Option<Instant>) {
+    match moment {
+        Some(moment) => sleep_until(moment).await,
+        None => std::future::pending().await,
+    }
+}

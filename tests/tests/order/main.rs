@@ -1,0 +1,16 @@
+//! Order per chat with RabbitMQ: several consumers, failing receivers, and consumers that stop,
+//! are killed or freeze.
+
+mod keys;
+mod owners;
+
+use std::process::ExitCode;
+
+use wahook_tests::world::Tests;
+
+fn main() -> ExitCode {
+    let mut tests = Tests::default();
+    owners::add(&mut tests);
+    keys::add(&mut tests);
+    tests.run(3)
+}

@@ -1,0 +1,166 @@
+//! Owners of lanes that stop, are killed, freeze or are paused.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use wahook_tests::chats::{Chats, event_of};
+use wahook_tests::eventually::eventually;
+use wahook_tests::pair::Pair;
+use wahook_tests::program::Program;
+use wahook_tests::receiver::{Answer, Post, Receiver};
+use wahook_tests::world::{Test, Tests};
+
+const IN_THE_END: Duration = Duration::from_secs(180);
+const SETTINGS: [(&str, &str); 4] = [
+    ("WEBHOOK_ORDER", "chat"),
+    ("WEBHOOK_LANES", "3"),
+    ("WEBHOOK_RETRY_DELAY", "200"),
+    ("WEBHOOK_CIRCUIT", "off"),
+];
+const CHATS: Chats = Chats {
+    chats: 60,
+    each: 40,
+    senders: 12,
+};
+
+pub(crate) fn add(tests: &mut Tests) {
+    tests.add(
+        "killed_owners_of_lanes_lose_nothing_and_keep_the_order",
+        killed,
+    );
+    tests.add(
+        "stopped_owners_of_lanes_repeat_nothing_and_keep_the_order",
+        stopped,
+    );
+    tests.add("frozen_owner_of_lanes_posts_nothing_late", frozen);
+    tests.add("order_is_kept_over_a_pause_of_the_endpoint", paused);
+}
+
+fn fails(post: &Post) -> bool {
+    let (chat, number) = event_of(post);
+    (chat * 7 + number).is_multiple_of(10) && post.attempt() == Some(1)
+}
+
+fn answer(post: &Post) -> Answer {
+    let answer = Answer::status(if fails(post) { 500 } else { 200 });
+    answer.after(Duration::from_millis(10))
+}
+
+/// Waits until the receiver has taken this many more events.
+async fn wait_for_more(pair: &Pair, more: usize) {
+    let enough = (pair.receiver.count() + more).min(CHATS.chats * CHATS.each);
+    pair.receiver.wait_for(enough, IN_THE_END).await;
+}
+
+async fn assert_order(pair: &Pair) -> usize {
+    eventually(IN_THE_END, "all events", || async {
+        let found = CHATS.order(&pair.receiver.posts(), fails);
+        (found.missing == 0).then_some(())
+    })
+    .await;
+    let found = CHATS.order(&pair.receiver.posts(), fails);
+    assert!(found.is_kept(), "{found}");
+    let posts = pair.receiver.posts();
+    let expected = CHATS.chats * CHATS.each + posts.iter().filter(|post| fails(post)).count();
+    found.posts - expected
+}
+
+async fn killed(test: Test) {
+    let pair = test
+        .pair(Receiver::answering(answer).await, &SETTINGS)
+        .await;
+    pair.add_consumer().await;
+    let url = pair.producer.base_url();
+    let posting = tokio::spawn(async move { CHATS.post(&url).await });
+    for _ in 0..4 {
+        wait_for_more(&pair, 250).await;
+        let owner = pair.consumers.lock().unwrap().remove(0);
+        owner.kill9().await;
+        pair.add_consumer().await;
+    }
+    posting.await.unwrap();
+    let repeats = assert_order(&pair).await;
+    // Each killed owner had at most its concurrency in flight.
+    println!("{repeats} repeats");
+}
+
+async fn stopped(test: Test) {
+    let pair = test
+        .pair(Receiver::answering(answer).await, &SETTINGS)
+        .await;
+    pair.add_consumer().await;
+    let url = pair.producer.base_url();
+    let posting = tokio::spawn(async move { CHATS.post(&url).await });
+    for _ in 0..3 {
+        wait_for_more(&pair, 300).await;
+        let owner = pair.consumers.lock().unwrap().remove(0);
+        owner.terminate();
+        assert!(owner.wait_exit(IN_THE_END).await.success());
+        pair.add_consumer().await;
+    }
+    posting.await.unwrap();
+    assert_eq!(assert_order(&pair).await, 0, "repeats");
+}
+
+async fn frozen(test: Test) {
+    let pair = test
+        .pair(Receiver::answering(answer).await, &SETTINGS)
+        .await;
+    pair.add_consumer().await;
+    let url = pair.producer.base_url();
+    let posting = tokio::spawn(async move { CHATS.post(&url).await });
+    wait_for_more(&pair, 300).await;
+    let owner = pair.consumers.lock().unwrap().remove(0);
+    owner.freeze();
+    // The broker notices it by its missing heartbeats.
+    wait_for_more(&pair, 900).await;
+    owner.thaw();
+    posting.await.unwrap();
+    assert_order(&pair).await;
+    // Nothing that it held reaches the receiver after a later event of the chat.
+    let mut last = std::collections::BTreeMap::new();
+    let mut late = 0;
+    for post in pair.receiver.posts().iter().filter(|post| !fails(post)) {
+        let (chat, number) = event_of(post);
+        let last = last.entry(chat).or_insert(number);
+        late += usize::from(number < *last);
+        *last = number.max(*last);
+    }
+    assert_eq!(late, 0, "late posts");
+}
+
+async fn paused(test: Test) {
+    let is_down = Arc::new(AtomicBool::new(false));
+    let taken = Arc::new(Mutex::new(Vec::new()));
+    let (down, taking) = (Arc::clone(&is_down), Arc::clone(&taken));
+    let receiver = Receiver::answering(move |post| {
+        if down.load(Ordering::Relaxed) || fails(post) {
+            return Answer::status(503);
+        }
+        taking.lock().unwrap().push(Arc::new(post.clone()));
+        Answer::status(200)
+    });
+    let mut settings = SETTINGS;
+    settings[3] = ("WEBHOOK_CIRCUIT", "on");
+    let pair = test.pair(receiver.await, &settings).await;
+    pair.add_consumer().await;
+    let url = pair.producer.base_url();
+    let posting = tokio::spawn(async move { CHATS.post(&url).await });
+    wait_for_more(&pair, 300).await;
+    is_down.store(true, Ordering::Relaxed);
+    eventually(IN_THE_END, "a pause", || async {
+        let consumers = pair.consumers.lock().unwrap();
+        let is_paused = |consumer: &Program| consumer.stderr_so_far().contains("endpoint paused");
+        consumers.iter().any(is_paused).then_some(())
+    })
+    .await;
+    posting.await.unwrap();
+    is_down.store(false, Ordering::Relaxed);
+    let order = || CHATS.order(&taken.lock().unwrap(), |_| false);
+    eventually(IN_THE_END, "all events", || async {
+        (order().missing == 0).then_some(())
+    })
+    .await;
+    assert!(order().is_kept(), "{}", order());
+}
