@@ -1,8 +1,9 @@
-//! `endpoints`: commands on endpoints, above all on those that were removed from the
-//! settings while events were queued for them.
+//! `endpoints`: commands on endpoints: orders to what delivers, and commands on those that
+//! were removed from the settings while events were queued for them.
 
 mod at_broker;
 mod list;
+mod orders;
 mod sources;
 mod survey;
 mod target;
@@ -11,10 +12,12 @@ mod transfer;
 use anyhow::bail;
 use clap::Subcommand;
 use wahook_domain::EndpointName;
+use wahook_operator_state::{PauseReason, Request};
 use wahook_queue::EndpointQueues;
 use wahook_runtime::Shutdown;
 
-pub use sources::{OpenLog, Sources};
+use sources::CONNECTION;
+pub use sources::{OpenLog, OpenOperatorState, Sources};
 use survey::Survey;
 use target::Target;
 use transfer::Transfer;
@@ -22,11 +25,31 @@ use transfer::Transfer;
 /// Commands on endpoints.
 #[derive(Debug, Subcommand)]
 pub enum EndpointsCommand {
-    /// List endpoints: whether they are configured, and what is queued for them
+    /// List endpoints: whether they are configured or paused, and what is queued for them
     List {
         /// Print one JSON object per line
         #[arg(long)]
         json: bool,
+    },
+    /// Pause an endpoint: its events wait until it is resumed
+    ///
+    /// Lasts over restarts. After at most 2 s no attempt starts; attempts in flight end.
+    Pause {
+        /// Name of a configured endpoint
+        endpoint: EndpointName,
+        /// Reason, for other operators
+        #[arg(long, value_name = "TEXT")]
+        reason: Option<PauseReason>,
+    },
+    /// End the pause of an endpoint: the events that wait are delivered
+    Resume {
+        /// Name of the endpoint
+        endpoint: EndpointName,
+    },
+    /// Probe an endpoint at once that its circuit breaker has paused
+    Probe {
+        /// Name of a configured endpoint
+        endpoint: EndpointName,
     },
     /// Move the queued events of a removed endpoint to a configured one
     ///
@@ -67,28 +90,20 @@ pub async fn run(
     sources: Sources,
     shutdown: Shutdown,
 ) -> anyhow::Result<()> {
-    let queues = EndpointQueues::open(&sources.broker, "wahook-consumer endpoints").await?;
-    let done = run_on(&queues, command, sources, &shutdown).await;
-    queues.close().await;
-    done
-}
-
-async fn run_on(
-    queues: &EndpointQueues,
-    command: EndpointsCommand,
-    sources: Sources,
-    shutdown: &Shutdown,
-) -> anyhow::Result<()> {
-    let Sources {
-        broker,
-        configured,
-        log,
-    } = sources;
-    let (old, target, dry_run) = match command {
-        EndpointsCommand::List { json } => {
-            return list::list(queues, configured, &broker, json).await;
+    match command {
+        EndpointsCommand::List { json } => list::list(sources, json).await,
+        EndpointsCommand::Pause { endpoint, reason } => {
+            orders::give(endpoint, Request::Pause { reason }, sources).await
         }
-        EndpointsCommand::Move { old, new, dry_run } => (old, Target::Endpoint(new), dry_run),
+        EndpointsCommand::Resume { endpoint } => {
+            orders::give(endpoint, Request::Resume, sources).await
+        }
+        EndpointsCommand::Probe { endpoint } => {
+            orders::give(endpoint, Request::Probe, sources).await
+        }
+        EndpointsCommand::Move { old, new, dry_run } => {
+            transfer(old, Target::Endpoint(new), dry_run, sources, &shutdown).await
+        }
         EndpointsCommand::Drop { old, yes, dry_run } => {
             if !yes && !dry_run {
                 bail!(
@@ -96,17 +111,34 @@ async fn run_on(
                      confirm, or --dry-run to count them"
                 );
             }
-            (old, Target::DeadLetters, dry_run)
+            transfer(old, Target::DeadLetters, dry_run, sources, &shutdown).await
         }
-    };
+    }
+}
+
+async fn transfer(
+    old: EndpointName,
+    target: Target,
+    dry_run: bool,
+    sources: Sources,
+    shutdown: &Shutdown,
+) -> anyhow::Result<()> {
+    let queues = EndpointQueues::open(&sources.broker, CONNECTION).await?;
     let named = [&old].into_iter().chain(target.endpoint()).cloned();
-    let survey = Survey::read(queues, configured, named.collect()).await?;
-    let transfer = Transfer {
-        queues,
-        broker,
-        log,
-        old,
-        target,
+    let survey = Survey::read(&queues, sources.configured, named.collect()).await;
+    let done = match survey {
+        Ok(survey) => {
+            let transfer = Transfer {
+                queues: &queues,
+                broker: sources.broker,
+                log: sources.log,
+                old,
+                target,
+            };
+            transfer.run(&survey, dry_run, shutdown).await
+        }
+        Err(error) => Err(error.into()),
     };
-    transfer.run(&survey, dry_run, shutdown).await
+    queues.close().await;
+    done
 }

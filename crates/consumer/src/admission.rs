@@ -1,5 +1,8 @@
 //! Admission: answers whether the next request to an endpoint may start, on the clock.
 
+mod check;
+mod operator;
+mod pauses;
 mod state;
 
 use std::{
@@ -7,13 +10,15 @@ use std::{
     time::Duration,
 };
 use tokio::{
-    sync::{Mutex as AsyncMutex, OwnedMutexGuard, OwnedSemaphorePermit, watch},
+    sync::{Mutex as AsyncMutex, OwnedMutexGuard, OwnedSemaphorePermit},
     time::{Instant, sleep_until},
 };
 use wahook_domain::{Change, EndpointName, HealthSignal, Recorded, Start};
 use wahook_runtime::{CheckHandle, clock};
 
 use crate::{metrics::EndpointMetrics, settings::EndpointSettings};
+use check::EndpointCheck;
+use pauses::PauseState;
 use state::State;
 
 /// Pause before a new consumer uses a shared rate limit. The other consumers query
@@ -27,11 +32,11 @@ pub(crate) struct Admission {
     /// Origin of the times in `state`.
     start: Instant,
     state: Mutex<State>,
-    is_paused: watch::Sender<bool>,
+    pauses: PauseState,
     /// Held by the next probe.
     probing: Arc<AsyncMutex<()>>,
     metrics: EndpointMetrics,
-    check: CheckHandle,
+    check: EndpointCheck,
 }
 
 /// Right to make the next probe. There is one at a time.
@@ -55,15 +60,14 @@ impl Admission {
         metrics: EndpointMetrics,
         check: CheckHandle,
     ) -> Self {
-        check.set_ok();
         Self {
             name: settings.name.clone(),
             start: Instant::now(),
             state: Mutex::new(State::new(settings)),
-            is_paused: watch::Sender::new(false),
+            pauses: PauseState::default(),
             probing: Arc::default(),
             metrics,
-            check,
+            check: EndpointCheck::new(check),
         }
     }
 
@@ -82,9 +86,10 @@ impl Admission {
         }
     }
 
-    /// True while the endpoint is paused: only probes are sent.
+    /// True while the endpoint is paused, by its circuit breaker or an operator: no delivery
+    /// starts.
     pub(crate) fn is_paused(&self) -> bool {
-        *self.is_paused.borrow()
+        self.pauses.now().is_any()
     }
 
     /// Records the health signal of an attempt that took this long. Returns true if the
@@ -124,7 +129,7 @@ impl Admission {
 
     /// Schedules the next probe after a failed one, unless the endpoint was resumed.
     pub(crate) fn probe_failed(&self, signal: HealthSignal, error: Option<&str>) {
-        if !self.is_paused() {
+        if !self.pauses.now().by_circuit {
             return;
         }
         let now = self.now();
@@ -139,12 +144,20 @@ impl Admission {
     /// circuit is closed.
     pub(crate) async fn probe_turn(&self) -> ProbeTurn {
         let guard = Arc::clone(&self.probing).lock_owned().await;
-        let probe_at = self.state().rules.probe_at();
-        match probe_at {
-            Some(moment) => sleep_until(self.start + moment).await,
-            None => std::future::pending().await,
+        let mut changes = self.pauses.changes();
+        loop {
+            let probe_at = self.state().rules.probe_at();
+            let due = async {
+                match probe_at {
+                    Some(moment) => sleep_until(self.start + moment).await,
+                    None => std::future::pending().await,
+                }
+            };
+            tokio::select! {
+                () = due => return ProbeTurn { _guard: guard },
+                _ = changes.changed() => {}
+            }
         }
-        ProbeTurn { _guard: guard }
     }
 
     /// Returns the time until the next probe is due, or until the wait that the endpoint
@@ -157,12 +170,13 @@ impl Admission {
 
     /// Waits until the endpoint is paused.
     pub(crate) async fn until_paused(&self) {
-        self.until(true).await;
+        self.pauses.until(|pauses| pauses.is_any()).await;
     }
 
-    /// Waits until the endpoint is not paused.
-    pub(crate) async fn until_resumed(&self) {
-        self.until(false).await;
+    /// Waits until no probes may be sent: the circuit is closed, or an operator has paused
+    /// the endpoint.
+    pub(crate) async fn until_not_probed(&self) {
+        self.pauses.until(|pauses| !pauses.is_probed()).await;
     }
 
     /// Returns the maximum number of unacked messages.
@@ -218,19 +232,9 @@ impl Admission {
         self.state().rules.share(consumers);
     }
 
-    async fn until(&self, paused: bool) {
-        // Cannot fail: `self` owns the sender.
-        let _ = self
-            .is_paused
-            .subscribe()
-            .wait_for(|now| *now == paused)
-            .await;
-    }
-
     fn set_paused(&self, is_paused: bool) {
         self.metrics.circuit_open.set(is_paused.into());
-        self.is_paused
-            .send_if_modified(|now| std::mem::replace(now, is_paused) != is_paused);
+        self.pauses.set(|pauses| pauses.by_circuit = is_paused);
     }
 
     fn report_paused(&self, error: &str) {

@@ -2,23 +2,22 @@
 
 use anyhow::Context;
 use prometheus::Registry;
-use std::{io, sync::Arc, time::Duration};
-use tokio::{
-    net::TcpListener,
-    signal::unix::Signal,
-    sync::{oneshot, watch},
-    task::JoinHandle,
-};
+use std::{sync::Arc, time::Duration};
+use tokio::{signal::unix::Signal, sync::watch, task::JoinHandle};
 use tokio_util::task::TaskTracker;
 use wahook_delivery_log::{LogReader, SharedLog};
+use wahook_operator_state::SharedOperatorState;
 use wahook_queue::{Broker, LinkState, Publisher, PublisherTask, Topology};
-use wahook_runtime::{Link, Readiness, Shutdown, guard::Guard, metrics::ProcessMetrics, ops};
+use wahook_runtime::{Link, Readiness, Shutdown, guard::Guard, metrics::ProcessMetrics};
 
 use crate::{
     endpoint_set::{EndpointManager, Shared},
+    known_states::KnownStates,
     log_health::LogHealth,
     log_watch,
     metrics::ConsumerMetrics,
+    operator_server::OperatorServer,
+    operator_watch::OperatorWatch,
     recorder::Recorder,
     reload,
     session::Sessions,
@@ -37,6 +36,8 @@ pub struct Backends {
     pub broker: Broker,
     /// Delivery log.
     pub log: SharedLog,
+    /// What operators set while the consumer runs.
+    pub operator: SharedOperatorState,
     /// Reads of the log, for endpoints that earlier versions declared; `None` where the
     /// broker knows all of them.
     pub history: Option<Arc<dyn LogReader>>,
@@ -88,13 +89,16 @@ impl Consumer {
     /// Fails if the listen address or the settings can't be used.
     pub async fn run(self, shutdown: Shutdown) -> anyhow::Result<()> {
         let listener = self.settings.listen.bind().await?;
+        let guard = self.guard();
         let log_watch = self.watch_log();
         // The consuming connection declares the topology before any delivery.
         let (publisher, publishing) = self.start_publisher();
         let link = self.watch_consuming_link();
         let (recorder, recording) = self.start_recorder(publisher.clone());
-        let shared = self.shared(publisher, recorder);
+        let known = KnownStates::default();
+        let shared = self.shared(publisher, recorder, known.clone());
         let (manager, endpoints) = EndpointManager::start(shared, self.settings.endpoints.list)?;
+        let mut operators = OperatorWatch::new(self.backends.operator, known, endpoints.clone());
         let watching = tokio::spawn(stranded::watch(Watched {
             broker: self.backends.broker.clone(),
             endpoints: endpoints.clone(),
@@ -119,16 +123,14 @@ impl Consumer {
             link,
             deliveries: TaskTracker::new(),
         };
-        let guard = Guard::new(
-            self.settings.listen,
-            self.settings.allowed_hosts,
-            CONSUMER_ALLOWED_HOSTS.name,
-        );
         let server =
             OperatorServer::start(listener, guard, self.registry, self.readiness, &shutdown);
 
+        // Before the first delivery, which a pause must prevent.
+        operators.read().await;
+        let operating = tokio::spawn(operators.run());
         sessions.run(&shutdown).await;
-        for task in [reloading, watching] {
+        for task in [reloading, watching, operating] {
             task.abort();
             let _ = task.await;
         }
@@ -141,6 +143,14 @@ impl Consumer {
         publishing.close(CLOSE_LIMIT).await;
         log_watch.abort();
         server.stop().await
+    }
+
+    fn guard(&self) -> Guard {
+        Guard::new(
+            self.settings.listen,
+            self.settings.allowed_hosts.clone(),
+            CONSUMER_ALLOWED_HOSTS.name,
+        )
     }
 
     fn watch_log(&self) -> JoinHandle<()> {
@@ -183,7 +193,7 @@ impl Consumer {
         )
     }
 
-    fn shared(&self, publisher: Publisher, recorder: Recorder) -> Shared {
+    fn shared(&self, publisher: Publisher, recorder: Recorder, operator: KnownStates) -> Shared {
         Shared {
             publisher,
             recorder,
@@ -192,45 +202,7 @@ impl Consumer {
             metrics: self.metrics.clone(),
             readiness: self.readiness.clone(),
             is_local: matches!(self.backends.broker, Broker::Local(_)),
+            operator,
         }
-    }
-}
-
-/// Server of the operators' endpoints. Serves until the drain is complete, so that it can
-/// be watched.
-struct OperatorServer {
-    served: JoinHandle<io::Result<()>>,
-    stop: oneshot::Sender<()>,
-}
-
-impl OperatorServer {
-    fn start(
-        listener: TcpListener,
-        guard: Guard,
-        registry: Registry,
-        readiness: Readiness,
-        shutdown: &Shutdown,
-    ) -> Self {
-        let (stop, stopped) = oneshot::channel();
-        let router = ops::refuse_the_rest(
-            ops::guarded(ops::router(registry, readiness.clone()), guard),
-            "available paths: /livez, /readyz and /metrics",
-        );
-        let soft = shutdown.soft();
-        tokio::spawn(async move {
-            soft.await;
-            readiness.stopping();
-        });
-        let stopped = async {
-            let _ = stopped.await;
-        };
-        let served = tokio::spawn(ops::serve_until(listener, router, stopped, shutdown.hard()));
-        Self { served, stop }
-    }
-
-    async fn stop(self) -> anyhow::Result<()> {
-        let _ = self.stop.send(());
-        let served = self.served.await.context("serving HTTP")?;
-        served.context("serving HTTP")
     }
 }

@@ -51,7 +51,11 @@ impl Deliverer {
         } else {
             Some(permit)
         };
-        if kind != AttemptKind::Probe && self.admission.is_paused() {
+        let may_start = match kind {
+            AttemptKind::Probe => !self.admission.is_paused_by_operator(),
+            AttemptKind::Delivery(_) => !self.admission.is_paused(),
+        };
+        if !may_start {
             drop(permit);
             return self.republish_event(&event, receipt).await;
         }

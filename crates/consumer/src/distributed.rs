@@ -41,6 +41,7 @@ pub async fn run(settings: ConsumerSettings, shutdown: Shutdown) -> anyhow::Resu
     let log = Arc::new(settings.log.connect().await?);
     let backends = Backends {
         history: Some(log.clone()),
+        operator: log.clone(),
         log,
         broker: settings.broker.into(),
     };

@@ -9,9 +9,9 @@ use wahook_queue::{Publisher, Topology};
 use wahook_runtime::Readiness;
 
 use crate::{
-    admission::Admission, client::EndpointClient, deliverer::Deliverer, log_health::LogHealth,
-    metrics::ConsumerMetrics, network::Network, recorder::Recorder, settings::EndpointSettings,
-    worker::Worker,
+    admission::Admission, client::EndpointClient, deliverer::Deliverer, known_states::KnownStates,
+    log_health::LogHealth, metrics::ConsumerMetrics, network::Network, recorder::Recorder,
+    settings::EndpointSettings, worker::Worker,
 };
 
 /// Endpoints to serve, and the topology they need.
@@ -38,6 +38,8 @@ pub(crate) struct Shared {
     pub(crate) readiness: Readiness,
     /// True if the broker is a store within this process, which needs no more than one lane.
     pub(crate) is_local: bool,
+    /// What operators have set.
+    pub(crate) operator: KnownStates,
 }
 
 /// Builds the first endpoint set and each replacement.
@@ -162,7 +164,9 @@ impl EndpointManager {
                 let check = parts
                     .readiness
                     .check(&format!("endpoint_{}", settings.name));
-                Arc::new(Admission::new(settings, metrics.clone(), check))
+                let admission = Admission::new(settings, metrics.clone(), check);
+                admission.set_operator_pause(parts.operator.pause_of(&settings.name).as_ref());
+                Arc::new(admission)
             }
         };
         let client = client.context("building the HTTP client")?;

@@ -1,11 +1,12 @@
 //! `wahook-consumer`: delivers events from RabbitMQ to webhooks.
 
 use clap::{Parser, Subcommand};
-use std::process::ExitCode;
+use std::{process::ExitCode, sync::Arc};
 use wahook_admin::{dead, endpoints, reconcile};
 use wahook_consumer::{ConsumerSettings, DeliverySettings, PROGRAM_SETTINGS};
 use wahook_delivery_log::LogReader;
 use wahook_mongo_log::LogSettings;
+use wahook_operator_state::SharedOperatorState;
 use wahook_runtime::{
     health,
     program::{self, Program, ProgramArguments},
@@ -29,7 +30,7 @@ enum Command {
     /// AMQP_URL is the broker's address.
     #[command(subcommand)]
     Dead(dead::DeadCommand),
-    /// List endpoints, and move or drop the queued events of removed ones
+    /// List, pause and resume endpoints, and move or drop the queued events of removed ones
     ///
     /// AMQP_URL and MONGODB_URI (MONGODB_DATABASE) are the addresses of broker and log. The
     /// settings of the endpoints (WEBHOOK_ENDPOINTS or WEBHOOK_URL) must be those of the
@@ -94,15 +95,19 @@ fn main() -> ExitCode {
     }
 }
 
-/// Returns queues, endpoints and log for the commands `endpoints`.
+/// Returns queues, endpoints, log and orders for the commands `endpoints`.
 fn sources(settings: ConsumerSettings) -> endpoints::Sources {
     let configured = settings.delivery.endpoints.list.into_iter();
-    let log = settings.log;
+    let log = Arc::new(settings.log);
+    let operator = Arc::clone(&log);
     endpoints::Sources {
         broker: settings.broker.into(),
         configured: Some(configured.map(|endpoint| endpoint.name).collect()),
         log: Some(Box::pin(async move {
             Ok(Box::new(log.open().await?) as Box<dyn LogReader>)
         })),
+        operator: Box::pin(
+            async move { Ok(Arc::new(operator.open().await?) as SharedOperatorState) },
+        ),
     }
 }

@@ -70,7 +70,9 @@ impl Worker {
         loop {
             let mut changes = self.endpoint.subscribe();
             let endpoint = Arc::clone(&changes.borrow_and_update());
-            if !endpoint.settings.enabled {
+            if endpoint.admission.is_paused_by_operator() {
+                endpoint.admission.until_resumed_by_operator().await;
+            } else if !endpoint.settings.enabled {
                 // Cannot fail: `self` owns the sender.
                 let _ = changes.changed().await;
             } else if endpoint.admission.is_paused() {
@@ -196,8 +198,8 @@ impl Worker {
     ) -> Result<(), SessionError> {
         let turn = tokio::select! {
             turn = endpoint.admission.probe_turn() => turn,
-            // A request that was in flight when the circuit opened has succeeded.
-            () = endpoint.admission.until_resumed() => return Ok(()),
+            // A request that was in flight has succeeded, or an operator pauses the endpoint.
+            () = endpoint.admission.until_not_probed() => return Ok(()),
             _ = changes.changed() => return Ok(()),
         };
         let taken = connection

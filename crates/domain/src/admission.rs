@@ -112,6 +112,11 @@ impl Admission {
         }
     }
 
+    /// Makes the next probe due now. Returns false if the endpoint is not paused.
+    pub fn probe_at_once(&mut self, now: Duration) -> bool {
+        self.circuit.probe_at_once(now)
+    }
+
     /// Records a failed probe and delays the next one.
     pub fn probe_failed(&mut self, now: Duration, signal: HealthSignal) {
         self.circuit.probe_failed(now, signal);

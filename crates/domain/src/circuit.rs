@@ -97,6 +97,17 @@ impl Circuit {
         }
     }
 
+    /// Makes the next probe due now, also before the end of a wait that the endpoint
+    /// requested. Returns false if the circuit is closed.
+    pub fn probe_at_once(&mut self, now: Duration) -> bool {
+        let State::Open { probe_at, .. } = &mut self.state else {
+            return false;
+        };
+        *probe_at = now.min(*probe_at);
+        self.held_until = self.held_until.min(now);
+        true
+    }
+
     /// Returns true if the circuit is open: deliveries are paused.
     #[must_use]
     pub const fn is_open(&self) -> bool {

@@ -88,5 +88,20 @@ pub(crate) const KEY_OF_MESSAGES: &str = "
 pub(crate) const ADDITIONS: &str = "
     CREATE TABLE IF NOT EXISTS queues (name TEXT PRIMARY KEY) WITHOUT ROWID;
     CREATE TABLE IF NOT EXISTS retention (id INTEGER PRIMARY KEY CHECK (id = 1), days INTEGER);
+    CREATE TABLE IF NOT EXISTS wahookendpoints (
+        _id TEXT PRIMARY KEY,
+        pausedBy TEXT,
+        pausedAt INTEGER,
+        pauseReason TEXT,
+        probes INTEGER NOT NULL
+    ) WITHOUT ROWID;
+    CREATE TABLE IF NOT EXISTS wahookactions (
+        seq INTEGER PRIMARY KEY,
+        at INTEGER NOT NULL,
+        who TEXT NOT NULL,
+        action TEXT NOT NULL,
+        subject TEXT NOT NULL,
+        count INTEGER NOT NULL
+    );
     CREATE INDEX IF NOT EXISTS webhooklogs_by_end ON webhooklogs (completedAt)
     WHERE completedAt IS NOT NULL;";

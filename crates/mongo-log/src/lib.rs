@@ -4,6 +4,9 @@
 //! from the writes is the one that [`wahook_domain::DeliveryRecord`] derives from the set
 //! of attempts.
 //!
+//! It also stores the state of operators, in the collections `wahookendpoints` and
+//! `wahookactions` of the same database.
+//!
 //! Steps of a write:
 //!
 //! 1. `document` builds a record from each single result.
@@ -22,6 +25,7 @@ mod ended;
 mod find;
 mod indexes;
 mod merge;
+mod operator_state;
 mod payload;
 mod read;
 mod settings;

@@ -14,7 +14,7 @@ use anyhow::Context;
 use std::{path::PathBuf, sync::Arc};
 use tokio::task::spawn_blocking;
 use wahook_consumer::{Backends, Consumer};
-use wahook_embedded::{Destination, OpenError, Store};
+use wahook_embedded::{Destination, EmbeddedOperatorState, OpenError, Store};
 use wahook_receiver::Receiver;
 use wahook_runtime::Shutdown;
 
@@ -47,6 +47,7 @@ pub async fn run(settings: StandaloneSettings, shutdown: Shutdown) -> anyhow::Re
     let backends = Backends {
         broker: store.broker(),
         log: Arc::new(store.log()),
+        operator: Arc::new(open_operator_state(settings.data.clone()).await?),
         history: None,
     };
     let producing = wahook_producer::run_over(store.broker(), settings.intake, shutdown.clone());
@@ -70,6 +71,10 @@ pub async fn run(settings: StandaloneSettings, shutdown: Shutdown) -> anyhow::Re
         .await
         .context("closing the data file")?;
     worked.map(drop)
+}
+
+async fn open_operator_state(data: PathBuf) -> anyhow::Result<EmbeddedOperatorState> {
+    Ok(spawn_blocking(move || EmbeddedOperatorState::open(&data)).await??)
 }
 
 async fn open(data: PathBuf, destination: Destination) -> anyhow::Result<Store> {

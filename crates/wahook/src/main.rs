@@ -33,7 +33,7 @@ enum Command {
     /// events are delivered while wahook runs.
     #[command(subcommand)]
     Dead(dead::DeadCommand),
-    /// List endpoints, and move or drop the queued events of removed ones
+    /// List, pause and resume endpoints, and move or drop the queued events of removed ones
     ///
     /// WAHOOK_DATA is the data file; a running wahook may use it at the same time. Configured are
     /// the endpoints of the wahook that runs or ran last.
@@ -102,6 +102,7 @@ fn main() -> ExitCode {
                     broker: wahook_embedded::open_dead_letters(&data)?,
                     configured: None,
                     log: None,
+                    operator: own_log::operator_state(data),
                 };
                 endpoints::run(command, sources, shutdown).await
             },

@@ -1,11 +1,17 @@
-//! Log and queues in the data file, for the commands `tail`, `stats` and `reconcile`.
+//! Log, queues and orders in the data file, for the commands `tail`, `stats`, `reconcile` and
+//! `endpoints`.
 
 use anyhow::Context;
-use std::{path::Path, sync::Arc, time::Duration};
-use wahook_admin::reconcile::Sources;
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
+use wahook_admin::{endpoints::OpenOperatorState, reconcile::Sources};
 use wahook_cli::OpenLog;
 use wahook_delivery_log::LogReader;
-use wahook_embedded::{EmbeddedInspector, EmbeddedReader};
+use wahook_embedded::{EmbeddedInspector, EmbeddedOperatorState, EmbeddedReader};
+use wahook_operator_state::SharedOperatorState;
 use wahook_queue::Inspector;
 use wahook_runtime::Settings;
 
@@ -29,6 +35,15 @@ pub fn sources(path: &Path) -> anyhow::Result<Sources> {
         inspector: Inspector::of_store(Arc::new(queues)),
         max_hold: Duration::ZERO,
     })
+}
+
+/// Returns what opens the orders of operators in the data file, which a running process may have
+/// open.
+#[must_use]
+pub fn operator_state(path: PathBuf) -> OpenOperatorState {
+    Box::pin(
+        async move { Ok(Arc::new(EmbeddedOperatorState::open(&path)?) as SharedOperatorState) },
+    )
 }
 
 fn open(path: &Path) -> anyhow::Result<Box<dyn LogReader>> {

@@ -5,6 +5,7 @@
 mod filters;
 mod isolation;
 mod limits;
+mod operators;
 mod outages;
 mod refusals;
 mod reloads;
@@ -20,6 +21,7 @@ fn main() -> ExitCode {
     let mut tests = Tests::default();
     // Long tests first; tests that need the machine alone last.
     outages::add(&mut tests);
+    operators::add(&mut tests);
     slowed::add(&mut tests);
     refusals::add(&mut tests);
     filters::add(&mut tests);

@@ -3,8 +3,9 @@
 use mongodb::bson::{Bson, DateTime, Document, doc};
 use serde_json::Value;
 use wahook_delivery_log::{DeliveryLog, LogReader};
-use wahook_embedded::{EmbeddedLog, EmbeddedReader, Store};
+use wahook_embedded::{EmbeddedLog, EmbeddedOperatorState, EmbeddedReader, Store};
 use wahook_mongo_log::MongoLog;
+use wahook_operator_state::OperatorState;
 use wahook_tests::folder::RunFolder;
 use wahook_tests::pair::Place;
 
@@ -18,6 +19,8 @@ pub(crate) trait Readable {
     async fn count(&self) -> u64;
 
     fn reader(&self) -> &dyn LogReader;
+
+    fn operator_state(&self) -> &dyn OperatorState;
 
     /// Inserts a record that is not a delivery record.
     async fn insert_foreign(&self, key: &str, created_at: i64);
@@ -61,6 +64,10 @@ impl Readable for InMongo {
         &self.log
     }
 
+    fn operator_state(&self) -> &dyn OperatorState {
+        &self.log
+    }
+
     async fn insert_foreign(&self, key: &str, created_at: i64) {
         let document = doc! { "_id": key, "createdAt": DateTime::from_millis(created_at) };
         self.records.insert_one(document).await.unwrap();
@@ -92,6 +99,7 @@ fn json(value: &Bson) -> Value {
 pub(crate) struct InSqlite {
     log: EmbeddedLog,
     reader: EmbeddedReader,
+    operator_state: EmbeddedOperatorState,
     _store: Store,
     folder: RunFolder,
 }
@@ -103,6 +111,7 @@ impl InSqlite {
         Self {
             log: store.log(),
             reader: EmbeddedReader::open(&folder.join("data.db")).unwrap(),
+            operator_state: EmbeddedOperatorState::open(&folder.join("data.db")).unwrap(),
             _store: store,
             folder,
         }
@@ -144,6 +153,10 @@ impl Readable for InSqlite {
 
     fn reader(&self) -> &dyn LogReader {
         &self.reader
+    }
+
+    fn operator_state(&self) -> &dyn OperatorState {
+        &self.operator_state
     }
 
     async fn insert_foreign(&self, key: &str, created_at: i64) {

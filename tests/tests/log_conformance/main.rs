@@ -3,6 +3,7 @@
 mod checks;
 mod follow_checks;
 mod logs;
+mod operator_checks;
 mod read_checks;
 
 use std::process::ExitCode;
@@ -46,6 +47,11 @@ fn main() -> ExitCode {
     on_both![follow_checks:
         ended_deliveries_are_followed_once_each,
         a_filter_selects_the_ended_deliveries,
+    ];
+    on_both![operator_checks:
+        orders_change_the_state_of_their_endpoint,
+        orders_at_the_same_time_are_all_in_effect,
+        orders_and_other_actions_are_recorded,
     ];
     tests.run(4)
 }

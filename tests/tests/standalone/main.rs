@@ -14,6 +14,7 @@ mod large_events;
 mod life;
 mod measured;
 mod migration;
+mod operators;
 mod origin_filters;
 mod poison;
 mod reconcile;

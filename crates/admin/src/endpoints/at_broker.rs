@@ -14,12 +14,14 @@ use wahook_queue::{
 };
 use wahook_runtime::{Shutdown, clock};
 
-use super::target::{Report, Target, drop_reason};
+use super::{
+    sources::CONNECTION,
+    target::{Report, Target, drop_reason},
+};
 use crate::publishing;
 
 /// Messages that are published together.
 const BATCH: usize = 100;
-const CONNECTION: &str = "wahook-consumer endpoints";
 
 /// Transfer of all messages that are queued for `old`.
 pub(super) struct Run<'a> {

@@ -2,25 +2,28 @@
 
 use serde::Serialize;
 use std::{
-    collections::{BTreeMap, BTreeSet},
-    io::{BufWriter, Write, stdout},
+    collections::BTreeMap,
+    io::{BufWriter, Write, stderr, stdout},
 };
 use wahook_domain::EndpointName;
+use wahook_operator_state::Pause;
 use wahook_queue::{Broker, DeadLetters, EndpointQueues, QueueMessagesError};
 
-use super::survey::Survey;
+use super::{
+    orders,
+    sources::{CONNECTION, OpenOperatorState, Sources},
+    survey::Survey,
+};
 
-/// Prints a line for each endpoint that is configured or known, or has dead letters.
-pub(super) async fn list(
-    queues: &EndpointQueues,
-    configured: Option<BTreeSet<EndpointName>>,
-    broker: &Broker,
-    json: bool,
-) -> anyhow::Result<()> {
-    let dead_letters = count_dead_letters(broker).await?;
-    let of_dead_letters = dead_letters.keys().cloned().collect();
-    let survey = Survey::read(queues, configured, of_dead_letters).await?;
-    let rows = rows(&survey, &dead_letters);
+/// Prints a line for each endpoint that is configured or known, has dead letters or is paused.
+pub(super) async fn list(sources: Sources, json: bool) -> anyhow::Result<()> {
+    let dead_letters = count_dead_letters(&sources.broker).await?;
+    let pauses = pauses(sources.operator).await?;
+    let named = dead_letters.keys().chain(pauses.keys()).cloned().collect();
+    let queues = EndpointQueues::open(&sources.broker, CONNECTION).await?;
+    let survey = Survey::read(&queues, sources.configured, named).await;
+    queues.close().await;
+    let rows = rows(&survey?, &dead_letters, &pauses);
     let mut out = BufWriter::new(stdout().lock());
     if json {
         for row in &rows {
@@ -40,12 +43,36 @@ pub(super) async fn list(
             row.endpoint
         )?;
     }
+    for (endpoint, pause) in &pauses {
+        writeln!(
+            out,
+            "{endpoint} is paused {pause}; `endpoints resume {endpoint}` ends the pause"
+        )?;
+    }
     Ok(out.flush()?)
+}
+
+/// Returns the pauses of operators. Without the log the rest is listed nevertheless.
+async fn pauses(operator: OpenOperatorState) -> anyhow::Result<BTreeMap<EndpointName, Pause>> {
+    match orders::states(operator).await {
+        Ok(states) => {
+            let paused = states.into_iter();
+            let paused = paused.filter_map(|state| Some((state.endpoint, state.pause?)));
+            Ok(paused.collect())
+        }
+        Err(error) => {
+            writeln!(
+                stderr(),
+                "pauses of operators are not shown, since the log can't be read: {error:#}"
+            )?;
+            Ok(BTreeMap::new())
+        }
+    }
 }
 
 /// Counts the dead letters of each endpoint.
 async fn count_dead_letters(broker: &Broker) -> anyhow::Result<BTreeMap<EndpointName, u32>> {
-    let opened = DeadLetters::open(broker, "wahook-consumer endpoints").await;
+    let opened = DeadLetters::open(broker, CONNECTION).await;
     let mut counts = BTreeMap::new();
     let mut letters = match opened {
         Err(QueueMessagesError::NoQueue(_)) => return Ok(counts),
@@ -63,9 +90,14 @@ async fn count_dead_letters(broker: &Broker) -> anyhow::Result<BTreeMap<Endpoint
     Ok(counts)
 }
 
-fn rows(survey: &Survey, dead_letters: &BTreeMap<EndpointName, u32>) -> Vec<Row> {
+fn rows(
+    survey: &Survey,
+    dead_letters: &BTreeMap<EndpointName, u32>,
+    pauses: &BTreeMap<EndpointName, Pause>,
+) -> Vec<Row> {
     let mut names = survey.endpoints();
     names.extend(dead_letters.keys());
+    names.extend(pauses.keys());
     let rows = names.into_iter().map(|name| {
         let queue = survey.queues.get(name).copied();
         let queue_or_none = queue.unwrap_or_default();
@@ -75,6 +107,7 @@ fn rows(survey: &Survey, dead_letters: &BTreeMap<EndpointName, u32>) -> Vec<Row>
             queued: queue_or_none.queued,
             waiting: queue_or_none.waiting,
             dead_letters: dead_letters.get(name).copied().unwrap_or_default(),
+            paused: pauses.get(name).map(ShownPause::of),
         }
     });
     rows.collect()
@@ -89,6 +122,26 @@ struct Row {
     /// Messages that wait for a retry, where known.
     waiting: Option<u32>,
     dead_letters: u32,
+    /// Pause of an operator.
+    paused: Option<ShownPause>,
+}
+
+/// Pause of an operator, with its time as text.
+#[derive(Serialize)]
+struct ShownPause {
+    by: String,
+    since: String,
+    reason: Option<String>,
+}
+
+impl ShownPause {
+    fn of(pause: &Pause) -> Self {
+        Self {
+            by: pause.by.clone(),
+            since: pause.since.to_iso8601(),
+            reason: pause.reason.as_ref().map(ToString::to_string),
+        }
+    }
 }
 
 impl Row {

@@ -149,13 +149,19 @@ impl Run {
     async fn admit(&self) -> Option<Admitted> {
         let admission = Arc::clone(&self.current().admission);
         loop {
+            if admission.is_paused_by_operator() {
+                admission.until_resumed_by_operator().await;
+            }
             if admission.is_paused() {
                 let turn = tokio::select! {
                     turn = admission.probe_turn() => turn,
-                    () = admission.until_resumed() => continue,
+                    () = admission.until_not_probed() => continue,
                 };
                 let permit = admission.permit().await?;
                 self.lease.valid().await;
+                if admission.is_paused_by_operator() {
+                    continue;
+                }
                 return Some(Admitted {
                     permit,
                     kind: AttemptKind::Probe,
@@ -170,6 +176,9 @@ impl Run {
                 continue;
             };
             self.lease.valid().await;
+            if admission.is_paused() {
+                continue;
+            }
             return Some(Admitted {
                 permit,
                 kind: AttemptKind::Delivery(started),

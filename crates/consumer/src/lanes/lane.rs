@@ -38,6 +38,7 @@ impl Lane {
                 let _ = self.endpoint.changed().await;
                 continue;
             }
+            endpoint.admission.until_resumed_by_operator().await;
             let subscription = match self.connection.subscribe_lane(&self.queue).await {
                 Ok(subscription) => subscription,
                 // Affects this lane only.

@@ -16,6 +16,7 @@ use super::{
     lane::Lane,
 };
 use crate::{
+    admission::Admission,
     deliverer::{Deliverer, log_ack_failure},
     metrics::LaneMetrics,
     session_error::SessionError,
@@ -32,7 +33,7 @@ const CHECKED_EVERY: Duration = Duration::from_secs(15);
 pub(super) enum OwnershipEnd {
     /// The consumer stops, or serves other lanes.
     Stopped,
-    /// The endpoint is no longer enabled.
+    /// The endpoint is no longer enabled, or paused by an operator.
     Disabled,
     /// Another consumer owns fewer lanes.
     Balanced,
@@ -56,6 +57,7 @@ struct Held {
 /// State of an owned lane.
 pub(super) struct Owner {
     endpoint: watch::Receiver<Arc<Deliverer>>,
+    admission: Arc<Admission>,
     lane: String,
     events: Sequencer<Held>,
     metrics: LaneMetrics,
@@ -78,6 +80,7 @@ impl Owner {
         let stop = CancellationToken::new();
         let owner = Self {
             endpoint: lane.endpoint.clone(),
+            admission: Arc::clone(&endpoint.admission),
             lane: lane.queue.clone(),
             events: Sequencer::default(),
             metrics: endpoint.totals.lane(&endpoint.name, lane.number),
@@ -144,6 +147,7 @@ impl Owner {
                     }
                 }
                 () = until(next_start) => {}
+                () = self.admission.until_paused_by_operator() => return Ok(OwnershipEnd::Disabled),
                 () = self.runner.stop.cancelled() => return Ok(OwnershipEnd::Stopped),
                 () = released(self.owned.as_ref()) => return Ok(OwnershipEnd::Balanced),
                 _ = check.tick() => {

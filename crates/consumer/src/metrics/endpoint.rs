@@ -32,6 +32,8 @@ pub struct EndpointMetrics {
     pub circuit_open: IntGauge,
     /// Number of times the circuit opened.
     pub circuit_opened: IntCounter,
+    /// 1 while an operator has paused the endpoint.
+    pub paused: IntGauge,
     pub probes: Probes,
     /// Events requeued without a counted attempt.
     pub put_back: IntCounter,
@@ -105,6 +107,7 @@ impl EndpointMetrics {
             },
             circuit_open: families.circuit_open.with_label_values(&[endpoint]),
             circuit_opened: families.circuit_opened.with_label_values(&[endpoint]),
+            paused: families.paused.with_label_values(&[endpoint]),
             probes: Probes {
                 delivered: probe("delivered"),
                 failed: probe("failed"),

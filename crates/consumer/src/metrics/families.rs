@@ -55,6 +55,9 @@ families! {
         circuit_open: IntGaugeVec = "wahook_circuit_open" ["endpoint"];
         /// Number of times the circuit of an endpoint opened.
         circuit_opened: IntCounterVec = "wahook_circuit_opened_total" ["endpoint"];
+        /// 1 while an operator has paused an endpoint: nothing is sent and its events wait in the
+        /// broker; else 0.
+        paused: IntGaugeVec = "wahook_endpoint_paused" ["endpoint"];
         /// Probes of a paused endpoint by result: delivered or failed.
         probes: IntCounterVec = "wahook_probes_total" ["endpoint", "result"];
         /// Events requeued without a counted attempt because their endpoint is paused, not enabled

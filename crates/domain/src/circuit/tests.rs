@@ -270,3 +270,17 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn requested_probe_is_due_at_once_and_its_success_ends_a_requested_wait() {
+    let mut circuit = circuit();
+    assert!(!circuit.probe_at_once(s(1)) && !circuit.is_open());
+    assert_eq!(circuit.hold(s(1), s(3_600)), Some(Change::Opened));
+    assert!(circuit.probe_at_once(s(10)));
+    assert_eq!(circuit.probe_at(), Some(s(10)));
+    // A probe that is due already stays due.
+    assert!(circuit.probe_at_once(s(20)));
+    assert_eq!(circuit.probe_at(), Some(s(10)));
+    let change = circuit.record(s(21), HealthSignal::Success);
+    assert_eq!(change, Some(Change::Closed(s(20))));
+}

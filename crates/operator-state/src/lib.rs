@@ -1,0 +1,18 @@
+//! State that operators set while programs run: pauses of endpoints, requests for probes, and
+//! the record of all actions of operators. This crate contains the interface and its types;
+//! other crates implement them in the database of the delivery log.
+//!
+//! Consumers read the state once a second, so an order is in effect on all of them within 2 s.
+//! No delivery waits for it.
+
+mod action;
+mod endpoint_state;
+mod order;
+mod pause_reason;
+mod store;
+
+pub use action::Action;
+pub use endpoint_state::{EndpointState, Pause};
+pub use order::{Order, Request};
+pub use pause_reason::{InvalidReason, PauseReason};
+pub use store::{OperatorState, SharedOperatorState};
