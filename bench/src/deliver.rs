@@ -173,6 +173,7 @@ impl Delivery {
                 error,
                 next_attempt_at,
                 webhook_url: Arc::clone(&self.shown_url),
+                response: None,
             },
         }
     }

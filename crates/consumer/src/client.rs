@@ -3,6 +3,7 @@
 //! reqwest opens connections, hyper speaks HTTP on them, and the pool of this module keeps
 //! them (decision 44).
 
+mod body_start;
 mod connection;
 mod connector;
 mod deadline;
@@ -23,6 +24,7 @@ use wahook_domain::{Origin, Outcome, QueuedEvent, Signer, UnixMillis, parse_retr
 use wahook_runtime::settings::redact_reference;
 
 use self::{
+    body_start::BodyStart,
     connection::{Connection, RequestBody, Unanswered},
     connector::{BoxError, Connector},
     deadline::within,
@@ -58,6 +60,22 @@ pub(crate) struct EndpointClient {
     answered: LastAnswered,
     /// Headers of every request that do not depend on the event.
     headers: HeaderMap,
+}
+
+/// What one attempt has led to.
+pub(crate) struct Posted {
+    pub(crate) outcome: Outcome,
+    /// Start of the response's body after a failure.
+    pub(crate) response: Option<Arc<str>>,
+}
+
+impl From<Outcome> for Posted {
+    fn from(outcome: Outcome) -> Self {
+        Self {
+            outcome,
+            response: None,
+        }
+    }
 }
 
 impl EndpointClient {
@@ -110,23 +128,27 @@ impl EndpointClient {
     /// Makes one attempt; `now` is the timestamp in the request.
     ///
     /// The status decides as soon as the answer's header section is complete. The rest of
-    /// the answer is read only to reuse the connection.
-    pub(crate) async fn post(&self, event: &QueuedEvent, now: UnixMillis) -> Outcome {
+    /// the answer is read only to reuse the connection, and for its start after a failure.
+    pub(crate) async fn post(&self, event: &QueuedEvent, now: UnixMillis) -> Posted {
         let limit = self.limit;
         let (connection, answer) = match within(limit, self.exchange(event, now)).await {
             Some(Ok(exchanged)) => exchanged,
-            Some(Err(error)) => return failure::outcome_of(&*error),
-            None => return Outcome::TimedOut { limit },
+            Some(Err(error)) => return failure::outcome_of(&*error).into(),
+            None => return Outcome::TimedOut { limit }.into(),
         };
         let outcome = judge(answer.status(), answer.headers(), now);
         let kept_for = keep_alive::timeout(answer.headers());
+        let mut start = (!outcome.is_success()).then(BodyStart::default);
         if let Some(mut connection) = connection
-            && connection.read_rest(answer.into_body()).await
+            && connection
+                .read_rest(answer.into_body(), start.as_mut())
+                .await
             && !connection.is_http2()
         {
             self.pool.keep(connection, kept_for);
         }
-        outcome
+        let response = start.and_then(|start| start.text());
+        Posted { outcome, response }
     }
 
     /// Sends the request on a kept connection or on a new one, and waits for an answer's

@@ -18,6 +18,8 @@ pub(crate) struct Attempted {
     pub(crate) started_at: UnixMillis,
     pub(crate) took: Duration,
     pub(crate) outcome: Outcome,
+    /// Start of the response's body after a failure.
+    pub(crate) response: Option<Arc<str>>,
     /// Marks the result as pending for the recorder.
     pub(crate) expected: PendingResult,
 }
@@ -186,6 +188,7 @@ impl Deliverer {
                 error,
                 next_attempt_at,
                 webhook_url: Arc::clone(&self.settings.shown_url),
+                response: attempted.response.clone(),
             },
         }
     }

@@ -26,6 +26,7 @@ use wahook_runtime::{clock, metrics::InFlightGuard};
 
 use crate::{
     admission::Started,
+    client::Posted,
     conclusion::Attempted,
     deliverer::{AttemptKind, Deliverer, log_ack_failure},
 };
@@ -178,7 +179,10 @@ impl Deliverer {
         }
         // Monotonic, since the wall clock may step meanwhile.
         let start = Instant::now();
-        let mut outcome = self.client.post(event, started_at).await;
+        let Posted {
+            mut outcome,
+            response,
+        } = self.client.post(event, started_at).await;
         if self.settings.hide_url {
             outcome.hide_location();
         }
@@ -188,6 +192,7 @@ impl Deliverer {
             started_at,
             took,
             outcome,
+            response,
             expected,
         }
     }

@@ -62,6 +62,9 @@ pub enum LogUnavailable {
     /// The record exists, but in a format that no wahook program writes.
     #[error("record {id} is unreadable: {reason}")]
     Unreadable { id: String, reason: String },
+    /// The search was stopped at its time limit.
+    #[error("the search took longer than {} s: shorten the time range, or search by chat, message id, session or event id", .0.as_secs())]
+    TooSlow(Duration),
     /// The log's data file can't be written or read.
     #[error("data file of the delivery log: {0}")]
     File(String),

@@ -6,6 +6,7 @@ mod resume;
 mod scope;
 mod sequencer;
 
+pub use chat::Named;
 pub use key::{BUCKETS, InvalidOrderKey, InvalidSentKey, OrderKey};
 pub use resume::Resume;
 pub use scope::Order;

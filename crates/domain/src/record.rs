@@ -38,6 +38,9 @@ pub struct Attempt {
     pub next_attempt_at: Option<UnixMillis>,
     /// URL of the endpoint, with secrets redacted.
     pub webhook_url: Arc<str>,
+    /// Start of the response's body, for people who look for the cause of a failure. `None` for
+    /// a success, an empty body, and in results of older versions.
+    pub response: Option<Arc<str>>,
 }
 
 impl Attempt {
@@ -88,6 +91,13 @@ impl Status {
             Self::Success => "success",
             Self::Failed => "failed",
         }
+    }
+
+    /// Parses a name that the log stores.
+    #[must_use]
+    pub fn parse(name: &str) -> Option<Self> {
+        let all = [Self::Retrying, Self::Success, Self::Failed];
+        all.into_iter().find(|status| status.as_str() == name)
     }
 }
 
@@ -279,6 +289,7 @@ mod tests {
                 error: Some("answered 500".to_owned()),
                 next_attempt_at: next_attempt_at.map(UnixMillis::new),
                 webhook_url: Arc::from("https://example.com/hook"),
+                response: None,
             },
         }
     }

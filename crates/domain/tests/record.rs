@@ -47,6 +47,7 @@ fn results() -> impl Strategy<Value = AttemptResult> {
                 error: error.map(str::to_owned),
                 next_attempt_at: next_attempt_at.map(UnixMillis::new),
                 webhook_url: Arc::from(url),
+                response: None,
             },
         }
     })

@@ -1,6 +1,9 @@
-//! Reads the log next to a running process, for commands.
+//! Reads the log next to a running process, for commands and the console.
 
 mod follow;
+mod limited;
+mod search;
+mod summary;
 mod survey;
 
 use std::{
@@ -11,8 +14,9 @@ use std::{
 
 use rusqlite::{Connection, Row};
 use wahook_delivery_log::{
-    CountBy, Counts, EndedFilter, EndedStream, FollowFuture, LogFuture, LogReader, LogUnavailable,
-    SurveyCursor, Surveyed,
+    CountBy, Counts, Cursor, DeliverySearch, EndedFilter, EndedStream, FollowFuture, LogFuture,
+    LogReader, LogUnavailable, LoggedDelivery, Page, RecentEndpoint, SEARCH_LIMIT, SearchFilter,
+    Summary, SurveyCursor, Surveyed,
 };
 use wahook_domain::{EndpointName, EventId, UnixMillis};
 use wahook_runtime::clock;
@@ -30,7 +34,8 @@ use survey::Survey;
 const RECENT: i64 = 1_000;
 
 /// Reader of the log in a data file. Each method opens the file read-only; it neither waits
-/// for a writer nor blocks one. Reads block the thread.
+/// for a writer nor blocks one. Reads of [`LogReader`] block the thread; those of
+/// [`DeliverySearch`] run on another.
 #[derive(Debug, Clone)]
 pub struct EmbeddedReader {
     path: PathBuf,
@@ -50,6 +55,43 @@ impl EmbeddedReader {
 
     fn connect(&self) -> Result<Connection, LogUnavailable> {
         open::open_read_only(&self.path).map_err(unavailable)
+    }
+
+    /// Runs a query of a search.
+    async fn query<T: Send + 'static>(
+        &self,
+        query: impl FnOnce(&Connection) -> rusqlite::Result<T> + Send + 'static,
+    ) -> Result<T, LogUnavailable> {
+        limited::within(SEARCH_LIMIT, self.connect()?, query).await
+    }
+}
+
+impl DeliverySearch for EmbeddedReader {
+    fn search<'a>(
+        &'a self,
+        filter: &'a SearchFilter,
+        cursor: Option<&'a Cursor>,
+        limit: usize,
+    ) -> LogFuture<'a, Page> {
+        let (filter, cursor) = (filter.clone(), cursor.cloned());
+        Box::pin(self.query(move |db| search::search(db, &filter, cursor.as_ref(), limit)))
+    }
+
+    fn delivery<'a>(
+        &'a self,
+        id: &'a EventId,
+        endpoint: &'a EndpointName,
+    ) -> LogFuture<'a, Option<LoggedDelivery>> {
+        let (id, endpoint) = (id.clone(), endpoint.clone());
+        Box::pin(self.query(move |db| search::delivery(db, &id, &endpoint)))
+    }
+
+    fn summary(&self, since: UnixMillis, until: UnixMillis) -> LogFuture<'_, Summary> {
+        Box::pin(self.query(move |db| summary::summary(db, since, until)))
+    }
+
+    fn recent(&self) -> LogFuture<'_, Vec<RecentEndpoint>> {
+        Box::pin(self.query(search::recent))
     }
 }
 

@@ -10,7 +10,7 @@ use wahook_domain::{
     json::{self, Node},
 };
 use wahook_queue::message::LoggedAttempt;
-use wahook_sources::LoggedBody;
+use wahook_sources::{LoggedBody, LoggedEvent};
 
 /// Maximum number of records removed in one transaction, so that writers do not wait long.
 const REMOVE_BATCH: i64 = 500;
@@ -114,8 +114,10 @@ fn insert(
          VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) \
          ON CONFLICT (_id) DO NOTHING",
     )?;
-    let (payload, timestamp) = sent_parts(result);
-    let origin = result.origin.as_deref();
+    let body = LoggedBody::of(result);
+    let event = body.parse();
+    let (payload, timestamp) = sent_parts(&event);
+    let subject = event.subject(result.origin.as_deref());
     let inserted = statement.execute(params![
         record_key(&record.event_id, &record.endpoint),
         record.event.as_str(),
@@ -134,10 +136,10 @@ fn insert(
         record.endpoint.as_str(),
         attempts(record)?,
         timestamp,
-        origin.map(|origin| origin.source.as_str()),
-        origin.and_then(|origin| origin.session.as_deref()),
-        origin.and_then(|origin| origin.chat.as_deref()),
-        origin.and_then(|origin| origin.message_id.as_deref()),
+        subject.source,
+        subject.session,
+        subject.chat.as_deref(),
+        subject.message_id.as_deref(),
     ])?;
     Ok(inserted == 1)
 }
@@ -167,9 +169,7 @@ fn update(db: &Connection, record: &DeliveryRecord) -> rusqlite::Result<()> {
 
 /// Returns the event's data as canonical JSON, and its timestamp as text even if the gateway
 /// sent a number.
-fn sent_parts(result: &AttemptResult) -> (String, String) {
-    let body = LoggedBody::of(result);
-    let event = body.parse();
+fn sent_parts(event: &LoggedEvent<'_>) -> (String, String) {
     let printed = |node: &Node<'_>| {
         let mut printed = Vec::new();
         json::print(node, &mut printed);

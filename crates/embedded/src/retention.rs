@@ -34,14 +34,13 @@ pub(crate) fn lifetime(db: &Connection) -> rusqlite::Result<Option<Duration>> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::schema::ADDITIONS;
+    use crate::schema::{ADDITIONS, SCHEMA};
 
     #[test]
     fn retention_is_none_until_it_is_stored() {
         let db = Connection::open_in_memory().unwrap();
         assert_eq!(lifetime(&db).unwrap(), None);
-        db.execute_batch("CREATE TABLE webhooklogs (completedAt)")
-            .unwrap();
+        db.execute_batch(SCHEMA).unwrap();
         db.execute_batch(ADDITIONS).unwrap();
         assert_eq!(lifetime(&db).unwrap(), None);
         for days in [Some(30), Some(90), None] {

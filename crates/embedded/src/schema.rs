@@ -61,7 +61,6 @@ pub(crate) const SCHEMA: &str = concat!(
         chat TEXT,
         messageId TEXT
     );
-    CREATE INDEX IF NOT EXISTS webhooklogs_by_time ON webhooklogs (createdAt);
     CREATE INDEX IF NOT EXISTS webhooklogs_by_status ON webhooklogs (status, createdAt);
     CREATE INDEX IF NOT EXISTS webhooklogs_by_event ON webhooklogs (event, createdAt);
     PRAGMA user_version = 4;"
@@ -84,7 +83,8 @@ pub(crate) const KEY_OF_MESSAGES: &str = "
     ALTER TABLE messages ADD COLUMN key TEXT;
     ALTER TABLE waiting ADD COLUMN key TEXT;";
 
-/// Optional additions, which some files of any version lack.
+/// Optional additions, which some files of any version lack. `webhooklogs_search` has every
+/// field that deliveries are searched by, and replaces the index on the time alone (decision 56).
 pub(crate) const ADDITIONS: &str = "
     CREATE TABLE IF NOT EXISTS queues (name TEXT PRIMARY KEY) WITHOUT ROWID;
     CREATE TABLE IF NOT EXISTS retention (id INTEGER PRIMARY KEY CHECK (id = 1), days INTEGER);
@@ -104,4 +104,7 @@ pub(crate) const ADDITIONS: &str = "
         count INTEGER NOT NULL
     );
     CREATE INDEX IF NOT EXISTS webhooklogs_by_end ON webhooklogs (completedAt)
-    WHERE completedAt IS NOT NULL;";
+    WHERE completedAt IS NOT NULL;
+    CREATE INDEX IF NOT EXISTS webhooklogs_search ON webhooklogs
+    (createdAt, status, endpoint, event, statusCode, source, session, chat, messageId);
+    DROP INDEX IF EXISTS webhooklogs_by_time;";

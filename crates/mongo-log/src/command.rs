@@ -210,6 +210,7 @@ mod tests {
                 error: None,
                 next_attempt_at: None,
                 webhook_url: Arc::from("https://example.test/"),
+                response: None,
             },
         }
     }

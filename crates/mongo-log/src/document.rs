@@ -8,11 +8,11 @@ use std::{borrow::Cow, collections::BTreeSet};
 
 use wahook_delivery_log::record_key;
 use wahook_domain::{
-    Attempt, AttemptResult, DeliveryRecord, Origin, UnixMillis,
+    Attempt, AttemptResult, DeliveryRecord, UnixMillis,
     json::{self, Node},
 };
 
-use wahook_sources::LoggedBody;
+use wahook_sources::{LoggedBody, LoggedSubject};
 
 use crate::{
     payload::{self, Alteration, Form},
@@ -38,9 +38,8 @@ pub(crate) fn of_result(result: &AttemptResult, form: Form) -> Document {
     derived(&mut record, &DeliveryRecord::first(result));
     attempt(&mut record.array("attempts").document("0"), &result.attempt);
     record.text("timestamp", &timestamp(&event.timestamp));
-    if let Some(origin) = &result.origin {
-        write_origin(&mut record, origin);
-    }
+    let subject = event.subject(result.origin.as_deref());
+    write_subject(&mut record, &subject);
     // Last, because it is the longest part and may be missing.
     let altered = payload::write(&mut record, "payload", &event.payload, form);
     if !altered.is_empty() {
@@ -81,6 +80,10 @@ fn attempt(to: &mut Writer<'_>, attempt: &Attempt) {
     text_or_null(to, "error", attempt.error.as_deref());
     date_or_null(to, "nextAttemptAt", attempt.next_attempt_at);
     to.text("webhookUrl", &attempt.webhook_url);
+    // Missing sorts before a text, as `None` does.
+    if let Some(response) = &attempt.response {
+        to.text("response", response);
+    }
 }
 
 /// Returns the gateway's timestamp as text, even if the gateway sent a number.
@@ -96,13 +99,13 @@ fn timestamp<'t>(timestamp: &'t Node<'_>) -> Cow<'t, str> {
     }
 }
 
-/// Writes what a gateway's event is about.
-fn write_origin(to: &mut Writer<'_>, origin: &Origin) {
-    to.text("source", origin.source.as_str());
+/// Writes what the event is about.
+fn write_subject(to: &mut Writer<'_>, subject: &LoggedSubject<'_>) {
     for (key, value) in [
-        ("session", &origin.session),
-        ("chat", &origin.chat),
-        ("messageId", &origin.message_id),
+        ("source", subject.source),
+        ("session", subject.session),
+        ("chat", subject.chat.as_deref()),
+        ("messageId", subject.message_id.as_deref()),
     ] {
         if let Some(value) = value {
             to.text(key, value);

@@ -111,6 +111,7 @@ fn read_attempt(stored: &RawDocument) -> Result<Attempt, Unreadable> {
         error: text(stored, "error")?.map(str::to_owned),
         next_attempt_at: date(stored, "nextAttemptAt")?,
         webhook_url: Arc::from(text(stored, "webhookUrl")?.ok_or("webhookUrl is missing")?),
+        response: text(stored, "response")?.map(Arc::from),
     })
 }
 

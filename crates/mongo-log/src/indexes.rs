@@ -1,4 +1,5 @@
-//! Creates the indexes for users' queries and for the retention of records.
+//! Creates the indexes for queries of users and of the console, and for the retention of
+//! records.
 
 use std::time::Duration;
 
@@ -106,6 +107,8 @@ struct Index {
     key: Vec<(String, i32)>,
     /// Seconds until a record expires; `None` if records do not expire.
     lifetime: Option<i64>,
+    /// Only records that have the first field are in the index.
+    is_partial: bool,
 }
 
 #[derive(Debug, PartialEq)]
@@ -139,13 +142,20 @@ fn plan(existing: &[Index], lifetime: Option<i64>) -> Vec<Step> {
 }
 
 impl Index {
-    fn required(lifetime: Option<i64>) -> [Self; 3] {
-        let by = |field: &str| Self {
+    fn required(lifetime: Option<i64>) -> [Self; 5] {
+        let by = |field: &str, is_partial| Self {
             name: format!("{field}_1_createdAt_-1"),
             key: vec![(field.to_owned(), 1), ("createdAt".to_owned(), -1)],
             lifetime: None,
+            is_partial,
         };
-        [Self::by_age(lifetime), by("status"), by("event")]
+        [
+            Self::by_age(lifetime),
+            by("status", false),
+            by("event", false),
+            by("chat", true),
+            by("messageId", true),
+        ]
     }
 
     fn by_age(lifetime: Option<i64>) -> Self {
@@ -153,6 +163,7 @@ impl Index {
             name: "createdAt_-1".to_owned(),
             key: vec![("createdAt".to_owned(), -1)],
             lifetime,
+            is_partial: false,
         }
     }
 
@@ -167,6 +178,7 @@ impl Index {
             name: stored.get_str("name").ok()?.to_owned(),
             key: key.collect::<Option<_>>()?,
             lifetime: stored.get("expireAfterSeconds").and_then(integer),
+            is_partial: stored.contains_key("partialFilterExpression"),
         })
     }
 
@@ -178,6 +190,12 @@ impl Index {
         let mut index = doc! { "key": key, "name": &self.name };
         if let Some(lifetime) = self.lifetime {
             index.insert("expireAfterSeconds", lifetime);
+        }
+        if let Some((field, _)) = self.key.first().filter(|_| self.is_partial) {
+            index.insert(
+                "partialFilterExpression",
+                doc! { field: { "$exists": true } },
+            );
         }
         doc! {
             "createIndexes": COLLECTION,
@@ -223,7 +241,7 @@ mod tests {
     }
 
     #[test]
-    fn empty_collection_gets_all_three_indexes_and_a_second_start_none() {
+    fn empty_collection_gets_all_indexes_and_a_second_start_none() {
         for lifetime in [None, Some(DAY_SECONDS)] {
             let required = Index::required(lifetime);
             let create = required.clone().map(Step::Create);

@@ -14,7 +14,7 @@ use wahook_domain::{EndpointName, EventId, Status, UnixMillis};
 use crate::{MongoLog, connection::within_limit, find};
 
 /// Records per batch of the server.
-const BATCH: u32 = 1_000;
+pub(crate) const BATCH: u32 = 1_000;
 
 /// Cursor over records on the server.
 pub(crate) struct Survey(Cursor<RawDocumentBuf>);
@@ -117,6 +117,6 @@ fn read(stored: &RawDocument) -> Result<Surveyed, LogUnavailable> {
 }
 
 /// Parses the `_id` of a delivery record.
-fn key(stored: &RawDocument) -> Option<(EventId, EndpointName)> {
+pub(crate) fn key(stored: &RawDocument) -> Option<(EventId, EndpointName)> {
     parse_record_key(stored.get_str("_id").ok()?)
 }

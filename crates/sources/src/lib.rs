@@ -34,7 +34,7 @@ mod wwebjs;
 
 pub use adapted::{Adapted, Identity, Key, Part, source_member};
 pub use kind::{InvalidKind, Kind};
-pub use logged::{LoggedBody, LoggedEvent};
+pub use logged::{LoggedBody, LoggedEvent, LoggedSubject};
 pub use received::{Received, Refusal, Request};
 pub use redact::{InvalidPointer, Pointer, redact, redact_body, redact_form};
 pub use signature::{Verification, can_sign, verify};

@@ -37,6 +37,8 @@ fn expected(lifetime: Option<i64>) -> Vec<(String, Option<i64>)> {
         (doc! { "createdAt": -1 }.to_string(), lifetime),
         (doc! { "status": 1, "createdAt": -1 }.to_string(), None),
         (doc! { "event": 1, "createdAt": -1 }.to_string(), None),
+        (doc! { "chat": 1, "createdAt": -1 }.to_string(), None),
+        (doc! { "messageId": 1, "createdAt": -1 }.to_string(), None),
     ];
     indexes.sort();
     indexes
@@ -73,7 +75,7 @@ async fn existing_indexes_of_users_are_reused() {
     let create = doc! { "createIndexes": "webhooklogs", "indexes": [index] };
     log.database.run_command(create).await.unwrap();
     log.log.prepare(None).await.unwrap();
-    assert_eq!(log.indexes().await.len(), 4);
+    assert_eq!(log.indexes().await.len(), 6);
     log.log.prepare(Some(30)).await.unwrap();
     let lifetimes: Vec<_> = log
         .indexes()

@@ -28,22 +28,36 @@ fn any_attempt() -> impl Strategy<Value = Attempt> {
     let status = proptest::option::of(prop_oneof![Just(200_u16), Just(404), Just(503)]);
     let next = proptest::option::of(0..3_i64);
     let place = (0..2_i64, 1..5_u32);
-    (place, 0..4_i64, 0..3_i64, status, error, next, url).prop_map(
-        |((queued, number), start, duration, status_code, error, next, url)| Attempt {
-            queued_at: UnixMillis::new(NOON + queued),
-            number: AttemptNumber::new(number).unwrap(),
-            started_at: UnixMillis::new(NOON + start),
-            duration_ms: if duration == 2 {
-                5_000_000_000
-            } else {
-                duration
-            },
-            status_code,
-            error,
-            next_attempt_at: next.map(|at| UnixMillis::new(NOON + at)),
-            webhook_url: Arc::from(url),
-        },
+    let response = prop_oneof![Just(None), Just(Some("down")), Just(Some("up"))];
+    (
+        place,
+        0..4_i64,
+        0..3_i64,
+        status,
+        error,
+        next,
+        url,
+        response,
     )
+        .prop_map(
+            |((queued, number), start, duration, status_code, error, next, url, response)| {
+                Attempt {
+                    queued_at: UnixMillis::new(NOON + queued),
+                    number: AttemptNumber::new(number).unwrap(),
+                    started_at: UnixMillis::new(NOON + start),
+                    duration_ms: if duration == 2 {
+                        5_000_000_000
+                    } else {
+                        duration
+                    },
+                    status_code,
+                    error,
+                    next_attempt_at: next.map(|at| UnixMillis::new(NOON + at)),
+                    webhook_url: Arc::from(url),
+                    response: response.map(Arc::from),
+                }
+            },
+        )
 }
 
 /// Shuffled and repeated results of one event, with the sizes of their batches.

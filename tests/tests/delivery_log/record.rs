@@ -57,6 +57,8 @@ async fn a_delivery_is_recorded_in_the_documented_shape() {
             },
         ],
         "timestamp": "2024-10-01T12:00:00.000Z",
+        "chat": "1@c.us",
+        "messageId": "true_1@c.us_A",
         "payload": {
             "id": { "_serialized": "true_1@c.us_A" }, "body": "hi", "ack": 1, "lat": 1.5,
         },

@@ -38,6 +38,7 @@ pub(crate) fn attempt(number: u32, error: Option<&str>, next_attempt_at: Option<
         error: error.map(str::to_owned),
         next_attempt_at: next_attempt_at.map(UnixMillis::new),
         webhook_url: Arc::from("https://example.test/hook"),
+        response: None,
     }
 }
 

@@ -176,6 +176,7 @@ pub(crate) fn result(
             error: error.map(str::to_owned),
             next_attempt_at: next,
             webhook_url: Arc::from(URL),
+            response: None,
         },
     }
 }

@@ -32,6 +32,7 @@ fn result(id: &str, number: u32, error: Option<&str>, next: Option<i64>) -> Atte
             error: error.map(str::to_owned),
             next_attempt_at: next.map(|after| UnixMillis::new(NOON + after)),
             webhook_url: Arc::from("https://example.test/hook"),
+            response: None,
         },
     }
 }

@@ -2,7 +2,7 @@
 
 use mongodb::bson::{Bson, DateTime, Document, doc};
 use serde_json::Value;
-use wahook_delivery_log::{DeliveryLog, LogReader};
+use wahook_delivery_log::{DeliveryLog, DeliverySearch, LogReader};
 use wahook_embedded::{EmbeddedLog, EmbeddedOperatorState, EmbeddedReader, Store};
 use wahook_mongo_log::MongoLog;
 use wahook_operator_state::OperatorState;
@@ -21,6 +21,8 @@ pub(crate) trait Readable {
     fn reader(&self) -> &dyn LogReader;
 
     fn operator_state(&self) -> &dyn OperatorState;
+
+    fn search(&self) -> &dyn DeliverySearch;
 
     /// Inserts a record that is not a delivery record.
     async fn insert_foreign(&self, key: &str, created_at: i64);
@@ -65,6 +67,10 @@ impl Readable for InMongo {
     }
 
     fn operator_state(&self) -> &dyn OperatorState {
+        &self.log
+    }
+
+    fn search(&self) -> &dyn DeliverySearch {
         &self.log
     }
 
@@ -157,6 +163,10 @@ impl Readable for InSqlite {
 
     fn operator_state(&self) -> &dyn OperatorState {
         &self.operator_state
+    }
+
+    fn search(&self) -> &dyn DeliverySearch {
+        &self.reader
     }
 
     async fn insert_foreign(&self, key: &str, created_at: i64) {

@@ -1,10 +1,12 @@
 //! Delivery log contract: the same tests for MongoDB and for the embedded store.
 
 mod checks;
+mod figure_checks;
 mod follow_checks;
 mod logs;
 mod operator_checks;
 mod read_checks;
+mod search_checks;
 
 use std::process::ExitCode;
 
@@ -52,6 +54,15 @@ fn main() -> ExitCode {
         orders_change_the_state_of_their_endpoint,
         orders_at_the_same_time_are_all_in_effect,
         orders_and_other_actions_are_recorded,
+    ];
+    on_both![search_checks:
+        a_search_returns_the_deliveries_that_match_newest_first,
+        pages_return_each_delivery_once_while_others_arrive,
+        a_delivery_has_its_payload_and_attempts,
+    ];
+    on_both![figure_checks:
+        a_summary_counts_by_hour_event_and_endpoint,
+        recent_endpoints_have_the_durations_of_their_attempts,
     ];
     tests.run(4)
 }

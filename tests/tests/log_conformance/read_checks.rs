@@ -13,7 +13,7 @@ use crate::logs::Readable;
 
 const FOREIGN: &str = "a-document-of-the-user";
 
-fn accepted(mut result: AttemptResult, after: i64) -> AttemptResult {
+pub(crate) fn accepted(mut result: AttemptResult, after: i64) -> AttemptResult {
     result.accepted_at = UnixMillis::new(NOON + after);
     result
 }

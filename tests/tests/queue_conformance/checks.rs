@@ -328,6 +328,7 @@ pub(crate) async fn dead_letters_and_results_stay_until_they_are_taken(place: &m
             error: Some("answered 500".into()),
             next_attempt_at: None,
             webhook_url: Arc::from("https://example.test/hook"),
+            response: None,
         },
     };
     place.publish(Outgoing::result(&result)).await.unwrap();

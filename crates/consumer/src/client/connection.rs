@@ -16,6 +16,7 @@ use tokio::time::{Instant, timeout};
 use tokio_util::sync::CancellationToken;
 
 use super::{
+    body_start::BodyStart,
     connector::Stream,
     reception::{Counted, Reception},
 };
@@ -151,19 +152,26 @@ impl Connection {
         Ok((connection, answer))
     }
 
-    /// Reads the rest of an answer within small limits. Returns true if another request
-    /// can be sent afterwards.
-    pub(super) async fn read_rest(&mut self, body: Incoming) -> bool {
-        timeout(REST_LIMIT, self.read_to_end(body))
+    /// Reads the rest of an answer within small limits, and keeps its start if that is wanted.
+    /// Returns true if another request can be sent afterwards.
+    pub(super) async fn read_rest(
+        &mut self,
+        body: Incoming,
+        start: Option<&mut BodyStart>,
+    ) -> bool {
+        timeout(REST_LIMIT, self.read_to_end(body, start))
             .await
             .unwrap_or(false)
     }
 
-    async fn read_to_end(&mut self, mut body: Incoming) -> bool {
+    async fn read_to_end(&mut self, mut body: Incoming, mut start: Option<&mut BodyStart>) -> bool {
         let mut read = 0;
         while let Some(frame) = body.frame().await {
             let Ok(frame) = frame else { return false };
             self.reception.restart();
+            if let (Some(start), Some(data)) = (&mut start, frame.data_ref()) {
+                start.add(data);
+            }
             read += frame.data_ref().map_or(0, Bytes::len);
             if read > MOST_REST_BYTES {
                 return false;

@@ -77,7 +77,7 @@ pub(super) fn client(url: &str, network: Network) -> EndpointClient {
 }
 
 pub(super) async fn post(client: &EndpointClient) -> Outcome {
-    client.post(&event(), UnixMillis::new(0)).await
+    client.post(&event(), UnixMillis::new(0)).await.outcome
 }
 
 #[tokio::test]

@@ -88,7 +88,7 @@ async fn deliver(url: &str, tls: &TlsSettings) -> Outcome {
     network.tls = client_config(tls).unwrap();
     let limit = Duration::from_secs(20);
     let client = EndpointClient::new(url.parse().unwrap(), None, limit, 1, network).unwrap();
-    client.post(&event(), UnixMillis::new(0)).await
+    client.post(&event(), UnixMillis::new(0)).await.outcome
 }
 
 pub(crate) fn trusting(certificate: &CertificateDer<'static>) -> TlsSettings {

@@ -1,4 +1,4 @@
-//! Chat of an event in the documented form.
+//! Chat and message of an event in the documented form.
 
 use std::borrow::Cow;
 
@@ -18,11 +18,7 @@ use crate::{
 /// | `fromMe`, `from`, `to` | `to` of own messages, else `from` |
 /// | `from` | itself (calls) |
 pub(super) fn chat_of<'a>(data: &'a Object<'_>) -> Option<Cow<'a, str>> {
-    let members = Members::of(data);
-    text(members.chat_id)
-        .or_else(|| id_chat(members.msg_id?))
-        .or_else(|| id_chat(members.id?))
-        .or_else(|| text(members.partner()))
+    Members::of(data).chat()
 }
 
 /// Members that name a chat, found in one pass: ten look-ups would cost the producer 2 % of its
@@ -56,6 +52,13 @@ impl<'a, 'n> Members<'a, 'n> {
         members
     }
 
+    fn chat(&self) -> Option<Cow<'a, str>> {
+        text(self.chat_id)
+            .or_else(|| id_chat(self.msg_id?))
+            .or_else(|| id_chat(self.id?))
+            .or_else(|| text(self.partner()))
+    }
+
     /// Returns the other side of a message.
     fn partner(&self) -> Option<&'a Node<'n>> {
         match self.from_me {
@@ -65,14 +68,47 @@ impl<'a, 'n> Members<'a, 'n> {
     }
 }
 
+/// Chat and message that the data of an event names.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Named<'a> {
+    /// As the gateway spells it.
+    pub chat: Option<Cow<'a, str>>,
+    /// Serialized id: of the message that a reaction is for, not of the reaction.
+    pub message: Option<Cow<'a, str>>,
+}
+
+impl<'a> Named<'a> {
+    /// Returns the same chat as [`chat_of`], and the message.
+    #[must_use]
+    pub fn by(data: &'a Object<'_>) -> Self {
+        let members = Members::of(data);
+        let id = members.msg_id.and_then(serialized);
+        let id = id.or_else(|| serialized(members.id?));
+        let message = id.filter(|id| Serialized::parse(id).is_some());
+        let chat = match &message {
+            Some(id) => text(members.chat_id).or_else(|| chat_in(id)),
+            None => members.chat(),
+        };
+        Self { chat, message }
+    }
+}
+
 /// Returns the chat of an object with the id of a message or a contact.
 fn id_chat<'a>(id: &'a Node<'_>) -> Option<Cow<'a, str>> {
-    let Node::Object(id) = id else {
-        return None;
-    };
-    match text(id.by_form("_serialized"))? {
+    chat_in(&serialized(id)?)
+}
+
+fn serialized<'a>(id: &'a Node<'_>) -> Option<Cow<'a, str>> {
+    match id {
+        Node::Object(id) => text(id.by_form("_serialized")),
+        _ => None,
+    }
+}
+
+fn chat_in<'a>(id: &Cow<'a, str>) -> Option<Cow<'a, str>> {
+    match id {
         Cow::Borrowed(id) => chat_part(id).map(Cow::Borrowed),
-        Cow::Owned(id) => chat_part(&id).map(|chat| Cow::Owned(chat.to_owned())),
+        Cow::Owned(id) => chat_part(id).map(|chat| Cow::Owned(chat.to_owned())),
     }
 }
 
@@ -163,6 +199,34 @@ mod tests {
             (r#"{"chatId":null,"session":"a"}"#, None),
         ] {
             assert_eq!(chat(data).as_deref(), expected, "{data}");
+        }
+    }
+
+    #[test]
+    fn chat_is_the_same_next_to_the_message_that_is_named() {
+        for (data, message) in [
+            (
+                r#"{"id":{"_serialized":"true_1@c.us_A"}}"#,
+                Some("true_1@c.us_A"),
+            ),
+            (
+                r#"{"chatId":"2@g.us","id":{"_serialized":"true_1@c.us_A"}}"#,
+                Some("true_1@c.us_A"),
+            ),
+            (
+                r#"{"msgId":{"_serialized":"true_1@c.us_\u0041"},"id":{"_serialized":"true_2@c.us_B"}}"#,
+                Some("true_1@c.us_A"),
+            ),
+            (r#"{"id":{"_serialized":"1@c.us"}}"#, None),
+            (r#"{"id":"A","from":"1@c.us"}"#, None),
+            ("{}", None),
+        ] {
+            let Ok(Node::Object(data)) = json::parse(data.as_bytes()) else {
+                panic!("{data}")
+            };
+            let named = Named::by(&data);
+            assert_eq!(named.chat, chat_of(&data));
+            assert_eq!(named.message.as_deref(), message);
         }
     }
 }

@@ -20,6 +20,8 @@ macro_rules! stored_attempt {
             error: Option<Cow<'a, str>>,
             next_attempt_at: Option<i64>,
             webhook_url: Cow<'a, str>,
+            #[serde(default, skip_serializing_if = "Option::is_none")]
+            response: Option<Cow<'a, str>>,
         }
 
         impl<'a> From<&'a Attempt> for $name<'a> {
@@ -33,6 +35,7 @@ macro_rules! stored_attempt {
                     error: attempt.error.as_deref().map(Cow::Borrowed),
                     next_attempt_at: attempt.next_attempt_at.map(UnixMillis::get),
                     webhook_url: Cow::Borrowed(&attempt.webhook_url),
+                    response: attempt.response.as_deref().map(Cow::Borrowed),
                 }
             }
         }
@@ -50,6 +53,7 @@ macro_rules! stored_attempt {
                     error: self.error.map(Cow::into_owned),
                     next_attempt_at: self.next_attempt_at.map(UnixMillis::new),
                     webhook_url: Arc::from(self.webhook_url),
+                    response: self.response.map(Arc::from),
                 })
             }
         }
@@ -81,7 +85,21 @@ mod tests {
             error: Some("no answer \"in time\"".into()),
             next_attempt_at: Some(UnixMillis::new(4)),
             webhook_url: "http://127.0.0.1/hook".into(),
+            response: None,
         }
+    }
+
+    #[test]
+    fn response_is_stored_where_there_is_one() {
+        let answered = Attempt {
+            response: Some("out of \"paper\"".into()),
+            ..attempt()
+        };
+        let logged = serde_json::to_string(&LoggedAttempt::from(&answered)).unwrap();
+        let member = r#","response":"out of \"paper\""}"#;
+        assert!(logged.ends_with(member), "{logged}");
+        let logged: LoggedAttempt<'_> = serde_json::from_str(&logged).unwrap();
+        assert_eq!(logged.read(), Some(answered));
     }
 
     #[test]

@@ -97,6 +97,7 @@ mod tests {
                 error: Some("answered 500".into()),
                 next_attempt_at: Some(UnixMillis::new(4)),
                 webhook_url: "http://127.0.0.1/hook".into(),
+                response: None,
             },
         }
     }

@@ -18,6 +18,26 @@ async fn outcome_of(answer: Vec<u8>) -> Outcome {
     outcome
 }
 
+#[tokio::test]
+async fn start_of_the_answer_is_kept_after_a_failure_only() {
+    for (status, expected) in [("503 Down", Some("out of paper")), ("200 OK", None)] {
+        let receiver = Receiver::start(move |mut caller: Caller| async move {
+            loop {
+                caller.hear().await?;
+                let answer = format!("HTTP/1.1 {status}\r\nContent-Length: 12\r\n\r\nout of paper");
+                caller.say(answer).await?;
+            }
+        })
+        .await;
+        let client = receiver.client();
+        for _ in 0..2 {
+            let posted = client.post(&event(), UnixMillis::new(0)).await;
+            assert_eq!(posted.response.as_deref(), expected, "{status}");
+        }
+        assert_eq!((receiver.connections(), receiver.requests()), (1, 2));
+    }
+}
+
 /// Answer with a header line next to its length.
 fn with(line: &str) -> Vec<u8> {
     format!("HTTP/1.1 200 OK\r\n{line}\r\nContent-Length: 0\r\n\r\n").into()
