@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help run crashes receiver picture-receiver reference test test-broker run-broker-suites test-deploy test-compose chaos chaos-short chaos-programs debug-programs bench bench-micro instructions instructions-renew instructions-program fuzz lint language circles dependencies fmt purity build install
+.PHONY: help run crashes receiver picture-receiver picture-console reference test test-broker run-broker-suites test-deploy test-compose chaos chaos-short chaos-programs debug-programs bench bench-micro instructions instructions-renew instructions-program fuzz lint language circles dependencies fmt purity build install
 
 CARGO ?= cargo
 TARGET_DIR := $(or $(CARGO_TARGET_DIR),target)
@@ -10,7 +10,7 @@ TARGET_DIR := $(or $(CARGO_TARGET_DIR),target)
 RABBITMQ ?= 4.3
 ON_BROKER := WAHOOK_TEST_RABBITMQ=$(RABBITMQ)
 # With MongoDB support of `wahook`, which `cargo run` omits.
-PROGRAMS := --package wahook-producer --package wahook-consumer --package wahook-receiver --package wahook \
+PROGRAMS := --package wahook-producer --package wahook-consumer --package wahook-receiver --package wahook-console --package wahook \
   --features wahook/mongodb
 
 # Packages with property tests named hostile.
@@ -34,6 +34,10 @@ receiver: ## Start the test receiver, with its page on http://127.0.0.1:4000
 picture-receiver: ## Redraw docs/receiver.png in a real browser
 	@deploy/local/install.sh browser
 	WAHOOK_PICTURE=$(CURDIR)/docs/receiver.png $(CARGO) test --package wahook-tests --test receiver_page picture
+
+picture-console: ## Redraw docs/console.png in a real browser
+	@deploy/local/install.sh browser node
+	WAHOOK_PICTURE=$(CURDIR)/docs/console.png $(CARGO) test --package wahook-tests --test console_page picture
 
 reference: ## Write .env.example and the tables of docs/configuration.md from the declared settings
 	$(CARGO) run --package wahook-tools --bin wahook-reference

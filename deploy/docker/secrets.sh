@@ -23,15 +23,17 @@ main() {
 }
 
 show() {
-  for name in producer_token webhook_secret grafana_password mongodb_uri; do
+  for name in producer_token console_token webhook_secret grafana_password mongodb_uri; do
     printf '%-17s %s\n' "$name" "$(cat "$name")"
   done
 }
 
 write() {
   [ -z "${PRODUCER_TOKEN:-}" ] || put producer_token "$PRODUCER_TOKEN"
+  [ -z "${CONSOLE_TOKEN:-}" ] || put console_token "$CONSOLE_TOKEN"
   [ -z "${WEBHOOK_SECRET:-}" ] || put webhook_secret "$WEBHOOK_SECRET"
-  for name in producer_token webhook_secret grafana_password rabbitmq_password mongodb_password mongodb_keyfile; do
+  for name in producer_token console_token webhook_secret grafana_password rabbitmq_password mongodb_password \
+    mongodb_keyfile; do
     [ -s "$name" ] || generate "$name"
   done
   password=$(cat rabbitmq_password)
@@ -51,6 +53,7 @@ log.console = true"
 distribute() {
   give producer "$wahook" producer_token amqp_url
   give consumer "$wahook" webhook_secret amqp_url mongodb_uri
+  give console "$wahook" console_token amqp_url mongodb_uri
   give rabbitmq "$rabbitmq" rabbitmq/wahook.conf
   give mongo "$mongodb" mongodb_password mongodb_keyfile
   give grafana "$grafana" grafana_password
@@ -58,7 +61,7 @@ distribute() {
   # Files of `secret_file` in a folder of your own.
   for name in *; do
     case $name in
-      producer_token | webhook_secret | grafana_password | rabbitmq_password | amqp_url | mongodb_*) ;;
+      producer_token | console_token | webhook_secret | grafana_password | rabbitmq_password | amqp_url | mongodb_*) ;;
       *) [ ! -f "$name" ] || give consumer "$wahook" "$name" ;;
     esac
   done

@@ -57,8 +57,15 @@ impl Program {
         Self::listening(ProgramName::Receiver, settings).await
     }
 
+    /// Starts the console with these settings and no others, on a free port unless
+    /// `CONSOLE_LISTEN` is given; returns when it listens.
+    pub async fn console(settings: &[(&str, &str)]) -> Self {
+        Self::listening(ProgramName::Console, settings).await
+    }
+
     /// Starts the whole system in one process with these settings and no others; returns
     /// when it listens, ready or not. `CONSUMER_LISTEN` has to be given.
+    /// The console is off unless `CONSOLE_LISTEN` is given.
     pub async fn standalone(settings: &[(&str, &str)]) -> Self {
         Self::listening(ProgramName::Standalone, settings).await
     }
@@ -239,6 +246,8 @@ async fn try_launch(
             .env("PATH", env::var_os("PATH").unwrap_or_default())
             .env("NO_COLOR", "1")
             .env("RUST_BACKTRACE", "1")
+            // Only for tests that give it an address; overridden for the console itself.
+            .env("CONSOLE_LISTEN", "off")
             .env(name.listen_variable(), "127.0.0.1:0")
             .envs(settings.iter().copied())
             .current_dir(folder.path())

@@ -7,6 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::process::Command;
 
+use wahook_console::DistributedSettings;
 use wahook_consumer::ConsumerSettings;
 use wahook_producer::ProducerSettings;
 use wahook_receiver::ReceiverSettings;
@@ -14,7 +15,11 @@ use wahook_runtime::{Setting, Settings, program};
 use wahook_tests::workspace;
 
 /// Settings that `docker-compose.yml` sets itself, and the reason.
-const FIXED: [(&str, &str); 3] = [
+const FIXED: [(&str, &str); 4] = [
+    (
+        "CONSOLE_LISTEN",
+        "the image listens on every interface; Compose publishes the port on loopback",
+    ),
     (
         "PRODUCER_LISTEN",
         "the image listens on every interface; PRODUCER_PUBLISH is the host's address",
@@ -29,8 +34,9 @@ const FIXED: [(&str, &str); 3] = [
     ),
 ];
 /// Settings in a file that the service `secrets` writes.
-const IN_A_FILE: [&str; 4] = [
+const IN_A_FILE: [&str; 5] = [
     "AMQP_URL",
+    "CONSOLE_TOKEN",
     "MONGODB_URI",
     "PRODUCER_TOKEN",
     "WEBHOOK_SECRET",
@@ -56,6 +62,8 @@ fn programs_read_exactly_the_declared_settings() {
     assert_eq!(producer, names(wahook_producer::PROGRAM_SETTINGS));
     let consumer = read(&[BROKER, WEBHOOK, LOG], ConsumerSettings::read);
     assert_eq!(consumer, names(wahook_consumer::PROGRAM_SETTINGS));
+    let console = read(&[BROKER, LOG], DistributedSettings::read);
+    assert_eq!(console, names(wahook_console::PROGRAM_SETTINGS));
     let receiver = read(&[], ReceiverSettings::read);
     assert_eq!(receiver, names(wahook_receiver::PROGRAM_SETTINGS));
     let wahook = read(&[], wahook::StandaloneSettings::read);
@@ -63,12 +71,13 @@ fn programs_read_exactly_the_declared_settings() {
 }
 
 #[test]
-fn compose_passes_every_setting_of_producer_and_consumer() {
+fn compose_passes_every_setting_of_each_program() {
     let compose = text("docker-compose.yml");
     let example = text(".env.example");
     for (service, settings) in [
         ("producer", wahook_producer::PROGRAM_SETTINGS),
         ("consumer", wahook_consumer::PROGRAM_SETTINGS),
+        ("console", wahook_console::PROGRAM_SETTINGS),
     ] {
         let environment = environment(&compose, service);
         for name in names(settings) {

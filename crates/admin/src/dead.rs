@@ -3,7 +3,9 @@
 mod filter;
 mod redrive;
 mod redrive_options;
+mod report;
 mod show;
+pub mod sweep;
 
 use clap::{Args, Subcommand};
 use indicatif::{ProgressBar, ProgressStyle};
@@ -14,6 +16,7 @@ use wahook_runtime::{Age, Settings, Shutdown, clock, settings::shared::AMQP_URL}
 
 use filter::Filter;
 use redrive_options::RedriveOptions;
+pub use report::Report;
 
 /// Commands on dead letters.
 #[derive(Debug, Subcommand)]

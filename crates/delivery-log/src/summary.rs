@@ -16,6 +16,8 @@ pub struct Summary {
     /// By name of the event.
     pub by_event: BTreeMap<String, Outcomes>,
     pub by_endpoint: BTreeMap<String, Outcomes>,
+    /// Each hour of the period, by endpoint.
+    pub endpoint_hours: BTreeMap<String, Vec<Outcomes>>,
 }
 
 /// Numbers of deliveries by status.
@@ -70,15 +72,21 @@ impl Summary {
 
     /// Adds deliveries.
     pub fn add(&mut self, tally: Tally) {
+        let all = self.hours.len();
+        let endpoint_hours = self.endpoint_hours.entry(tally.endpoint.clone());
+        let endpoint_hours = endpoint_hours.or_insert_with(|| vec![Outcomes::default(); all]);
         let hour = usize::try_from(tally.hour).ok();
-        let hour = hour.and_then(|hour| self.hours.get_mut(hour));
-        let hour = hour.map(|(_, outcomes)| outcomes);
+        let hours = [
+            hour.and_then(|hour| endpoint_hours.get_mut(hour)),
+            hour.and_then(|hour| self.hours.get_mut(hour))
+                .map(|(_, outcomes)| outcomes),
+        ];
         let groups = [
             &mut self.total,
             self.by_event.entry(tally.event).or_default(),
             self.by_endpoint.entry(tally.endpoint).or_default(),
         ];
-        for outcomes in groups.into_iter().chain(hour) {
+        for outcomes in groups.into_iter().chain(hours.into_iter().flatten()) {
             outcomes.add(tally.status, tally.count);
         }
     }
@@ -172,6 +180,7 @@ mod tests {
             hours,
             [outcomes(3, 1, 0), outcomes(0, 0, 0), outcomes(0, 0, 2)]
         );
+        assert_eq!(summary.endpoint_hours["crm"], hours);
         assert_eq!(summary.hours[1].0, UnixMillis::new(500 + HOUR_MS));
         assert_eq!(summary.total, outcomes(3, 1, 2));
         assert_eq!(summary.by_endpoint["crm"], outcomes(3, 1, 2));

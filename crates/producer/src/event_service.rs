@@ -11,7 +11,7 @@ use wahook_domain::{
 };
 use wahook_failpoint::{self as failpoint, Failpoint};
 use wahook_queue::PublishError;
-use wahook_runtime::{clock, guard::Guard};
+use wahook_runtime::{clock, guard::Guard, tokens::Tokens};
 
 use crate::{
     CONFIRM_LIMIT,
@@ -24,7 +24,6 @@ use crate::{
     problem::Problem,
     router::RouteOutcome,
     sources::Sources,
-    token::Tokens,
 };
 
 /// Approximate memory of a publish without the event's bytes.

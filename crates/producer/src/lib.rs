@@ -21,14 +21,13 @@ mod router;
 mod settings;
 mod sources;
 mod spool;
-mod token;
 
 pub use settings::{
     EventServiceSettings, PROGRAM_SETTINGS, ProducerSettings, SETTINGS, SPOOL_SETTINGS,
     SpoolSettings,
 };
 pub use sources::{SourceSettings, SourcesFile};
-pub use token::{InvalidTokens, Tokens};
+pub use wahook_runtime::tokens::{InvalidTokens, Tokens};
 
 use anyhow::Context;
 use axum::{Router, routing::post};

@@ -12,12 +12,12 @@ use wahook_runtime::{
         DefaultValue, Kind,
         shared::{AMQP_URL, RANDOM_TEXT},
     },
+    tokens::Tokens,
 };
 
 use crate::{
     limits::LARGEST_EVENT,
     sources::{SourceSettings, SourcesFile},
-    token::Tokens,
 };
 
 mod spool;

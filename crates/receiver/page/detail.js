@@ -1,8 +1,11 @@
 // Details of the selected delivery.
 
+import { copy } from "./copying.js";
+import { button, element, facts, pairTable } from "./elements.js";
 import { ask } from "./feed.js";
+import { size, span } from "./formats.js";
 import { tree } from "./tree.js";
-import { MARKS, answer, element, size, span, title } from "./words.js";
+import { MARKS, answer, title } from "./words.js";
 
 const heading = document.getElementById("detail-title");
 const shown = document.getElementById("shown");
@@ -35,65 +38,44 @@ export async function show(delivery) {
 
 /** Copies to the clipboard, or shows a field to copy from if there is none. */
 export async function copyCurl() {
-  if (curl !== null) await copy(curl, "the curl command");
+  if (curl !== null) await copy(curl, "the curl command", document.getElementById("copied"));
 }
 
 function draw(detail) {
   curl = detail.curl;
   heading.textContent = `${title(detail)} · number ${detail.number}`;
   shown.replaceChildren(
-    facts(detail),
+    summary(detail),
     buttons(detail),
     element("h3", {}, "Signatures"),
     signatures(detail.signatures),
     element("h3", {}, "Body"),
     body(detail),
     element("h3", {}, "Headers"),
-    headers(detail.headers),
+    pairTable("headers", detail.headers),
   );
 }
 
-function facts(detail) {
-  const list = element("dl");
-  const fact = (name, value) => {
-    if (value !== null) list.append(element("dt", {}, name), element("dd", {}, value));
-  };
-  fact("time", new Date(detail.time_ms).toISOString());
-  fact("request", `${detail.method} ${detail.target}`);
-  fact("id", detail.id);
-  fact("attempt", detail.attempt);
-  fact("since the last request with this id", detail.gap_ms === null ? null : span(detail.gap_ms));
-  fact("answer", answer(detail.answer));
-  return list;
+function summary(detail) {
+  return facts([
+    ["time", new Date(detail.time_ms).toISOString()],
+    ["request", `${detail.method} ${detail.target}`],
+    ["id", detail.id],
+    ["attempt", detail.attempt],
+    ["since the last request with this id", detail.gap_ms === null ? null : span(detail.gap_ms)],
+    ["answer", answer(detail.answer)],
+  ]);
 }
 
 function buttons(detail) {
-  const copying = (id, name, text) => {
-    const button = element("button", { type: "button", id }, name);
-    button.addEventListener("click", () => copy(text, name.replace("Copy ", "the ")));
-    return button;
-  };
-  const download = element("a", { href: `/_receiver/api/deliveries/${detail.number}/body`, download: "" }, "download the body");
-  const all = [copying("copy-curl", "Copy as curl", detail.curl)];
-  if (detail.body.text !== null && detail.body.not_utf8_at === null) {
-    all.push(copying("copy-body", "Copy body", detail.body.text));
-  }
   const status = element("span", { id: "copied", role: "status", class: "faint" });
-  return element("div", { class: "controls" }, ...all, download, status);
-}
-
-async function copy(text, what) {
-  const status = document.getElementById("copied");
-  try {
-    await navigator.clipboard.writeText(text);
-    status.textContent = `copied ${what.replace("the as", "as")}`;
-  } catch {
-    // Browsers have no clipboard for pages that are not on loopback.
-    const field = element("textarea", { readonly: "", "aria-label": "copy from here" });
-    field.value = text;
-    status.replaceChildren("press Ctrl-C: ", field);
-    field.select();
+  const copying = (id, name, what, text) => button({ id }, name, () => copy(text, what, status));
+  const download = element("a", { href: `/_receiver/api/deliveries/${detail.number}/body`, download: "" }, "download the body");
+  const all = [copying("copy-curl", "Copy as curl", "the curl command", detail.curl)];
+  if (detail.body.text !== null && detail.body.not_utf8_at === null) {
+    all.push(copying("copy-body", "Copy body", "the body", detail.body.text));
   }
+  return element("div", { class: "controls" }, ...all, download, status);
 }
 
 function signatures({ body, standard }) {
@@ -136,11 +118,4 @@ function parse(text) {
   } catch {
     return undefined;
   }
-}
-
-function headers(pairs) {
-  const rows = pairs.map(([name, value]) =>
-    element("tr", {}, element("th", { scope: "row", class: "mono" }, name), element("td", { class: "mono" }, value)),
-  );
-  return element("table", { id: "headers" }, element("tbody", {}, ...rows));
 }

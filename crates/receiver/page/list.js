@@ -1,7 +1,9 @@
 // List of deliveries: order, filters and selection.
 
+import { element } from "./elements.js";
 import { ask } from "./feed.js";
-import { MARKS, answer, element, span, time, title, verdict } from "./words.js";
+import { span, time } from "./formats.js";
+import { MARKS, answer, title, verdict } from "./words.js";
 
 const SEARCH_EVERY_MS = 150;
 

@@ -3,6 +3,7 @@
 import * as answers from "./answers.js";
 import * as detail from "./detail.js";
 import { ask, follow } from "./feed.js";
+import * as keys from "./keys.js";
 import * as list from "./list.js";
 import { title } from "./words.js";
 
@@ -25,7 +26,20 @@ list.start(detail.show);
 follow(onUpdate, onState);
 pause.addEventListener("click", togglePause);
 document.getElementById("clear").addEventListener("click", clear);
-document.addEventListener("keydown", onKey);
+keys.start(
+  {
+    j: () => list.step(1),
+    k: () => list.step(-1),
+    ArrowDown: () => list.step(1),
+    ArrowUp: () => list.step(-1),
+    Home: () => list.step(-Infinity),
+    End: () => list.step(Infinity),
+    "/": () => text.focus(),
+    p: togglePause,
+    c: detail.copyCurl,
+  },
+  document.getElementById("list"),
+);
 
 function onUpdate(update) {
   if (run !== null && run !== update.run) {
@@ -79,31 +93,4 @@ async function clear() {
   } catch (error) {
     news.textContent = `not cleared: ${error.message}`;
   }
-}
-
-const KEYS = {
-  j: () => list.step(1),
-  k: () => list.step(-1),
-  ArrowDown: () => list.step(1),
-  ArrowUp: () => list.step(-1),
-  Home: () => list.step(-Infinity),
-  End: () => list.step(Infinity),
-  "/": () => text.focus(),
-  p: togglePause,
-  c: detail.copyCurl,
-};
-/** Outside the list these keys scroll, or belong to other controls. */
-const LIST_KEYS = new Set(["ArrowDown", "ArrowUp", "Home", "End"]);
-
-function onKey(event) {
-  const { key, target } = event;
-  if (event.ctrlKey || event.metaKey || event.altKey) return;
-  if (target.matches("input:not([type=checkbox]), select, textarea")) {
-    if (key === "Escape") target.blur();
-    return;
-  }
-  if (LIST_KEYS.has(key) && target.id !== "list" && target !== document.body) return;
-  if (!Object.hasOwn(KEYS, key)) return;
-  event.preventDefault();
-  KEYS[key]();
 }

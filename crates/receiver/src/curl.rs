@@ -1,12 +1,9 @@
 //! A request as a `curl` command that sends the same bytes again (pure).
-//!
-//! Users paste the command into a terminal, and any sender may have written its content.
-//! So it contains no control characters except line ends between quotes: others could end
-//! the paste, or act as keys of the shell.
 
 use std::fmt::Write as _;
 
 use axum::http::{HeaderMap, Method, header};
+use wahook_runtime::shell_text::{is_plain, printed, quoted};
 
 use crate::request::Request;
 
@@ -93,37 +90,6 @@ fn headers(headers: &HeaderMap) -> String {
         }
     }
     options
-}
-
-/// Returns true for text that can be pasted unchanged.
-fn is_plain(bytes: &[u8]) -> bool {
-    str::from_utf8(bytes).is_ok_and(|text| !text.chars().any(|c| c.is_control() && c != '\n'))
-}
-
-/// Quotes bytes as one word for a shell. (The shell would remove a line end after `printf`,
-/// but only header lines need `printf`, and they have none.)
-fn quoted(bytes: &[u8]) -> String {
-    match str::from_utf8(bytes) {
-        Ok(text) if is_plain(bytes) => format!("'{}'", text.replace('\'', r"'\''")),
-        _ => format!("\"$({})\"", printed(bytes)),
-    }
-}
-
-/// Returns a shell command that prints these bytes.
-fn printed(bytes: &[u8]) -> String {
-    let mut command = String::from("printf '");
-    for (at, byte) in bytes.iter().enumerate() {
-        let _infallible = match byte {
-            b'%' => write!(command, "%%"),
-            // A leading dash would start an option.
-            b'-' if at == 0 => write!(command, "\\055"),
-            b'\\' | b'\'' => write!(command, "\\{byte:03o}"),
-            b' '..=b'~' => write!(command, "{}", char::from(*byte)),
-            _ => write!(command, "\\{byte:03o}"),
-        };
-    }
-    command.push('\'');
-    command
 }
 
 #[cfg(test)]

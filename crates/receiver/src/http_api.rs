@@ -106,11 +106,11 @@ pub(crate) fn router(state: Arc<state::State>, shutdown: Shutdown) -> Router {
         .route("/{file}", get(page::file))
         .fallback(async || page::not_found())
         .layer(middleware::from_fn(only_own_page))
-        .layer(middleware::map_response(page::guarded))
+        .layer(middleware::map_response(wahook_page::guarded))
         .with_state(shared);
     let index = get(page::index)
         .layer(middleware::from_fn(only_by_address))
-        .layer(middleware::map_response(page::guarded));
+        .layer(middleware::map_response(wahook_page::guarded));
     Router::new()
         .route("/", index.fallback(receive.clone()))
         .nest("/_receiver", own)

@@ -66,6 +66,16 @@ impl Guard {
             .map_err(|refused| self.problem(&refused))
     }
 
+    /// Checks only the host, for a page that other pages may link to.
+    ///
+    /// # Errors
+    /// The answer to a request for another host.
+    pub fn admit_link(&self, headers: &HeaderMap) -> Result<(), Problem> {
+        let own = headers.contains_key(header::HOST).then(|| host(headers));
+        self.admit_host(own)
+            .map_err(|refused| self.problem(&refused))
+    }
+
     fn admit_host(&self, host: Option<&str>) -> Result<(), Refused> {
         match (&self.hosts, host) {
             (Some(allowed), Some(host)) if !is_local(host) && !allowed.contains(host) => {

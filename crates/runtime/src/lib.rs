@@ -15,9 +15,11 @@ pub mod private_file;
 pub mod problem;
 pub mod program;
 pub mod settings;
+pub mod shell_text;
 pub mod shutdown;
 pub mod telemetry;
 pub mod tls;
+pub mod tokens;
 
 pub use address::ListenAddress;
 pub use age::Age;

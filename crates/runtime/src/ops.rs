@@ -25,7 +25,7 @@ use utoipa::OpenApi;
 pub use readiness::{CheckHandle, CheckReport, Readiness, ReadinessReport};
 pub use refusals::{Refusal, RefusalLog};
 pub use serve::{serve, serve_metrics, serve_until};
-pub use served::Served;
+pub use served::{Peer, Served};
 
 use crate::{guard::Guard, problem::Problem};
 
@@ -75,6 +75,15 @@ pub fn refuse_the_rest(router: Router, hint: &'static str) -> Router {
 pub fn openapi() -> utoipa::openapi::OpenApi {
     #[derive(OpenApi)]
     #[openapi(paths(alive, ready, metrics))]
+    struct Document;
+    Document::openapi()
+}
+
+/// Returns the OpenAPI document of [`health_router`].
+#[must_use]
+pub fn health_openapi() -> utoipa::openapi::OpenApi {
+    #[derive(OpenApi)]
+    #[openapi(paths(alive, ready))]
     struct Document;
     Document::openapi()
 }

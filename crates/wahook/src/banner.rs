@@ -28,6 +28,10 @@ pub(crate) fn of(settings: &StandaloneSettings) -> String {
     } else {
         " -H \"authorization: Bearer ${PRODUCER_TOKEN%%,*}\""
     };
+    let console = settings.console.as_ref().map(|console| {
+        let address = reachable(console.listen.socket());
+        format!("\n  console   http://{address}/ (every delivery, and why it failed)")
+    });
     let page = settings.receiver.as_ref().map(|receiver| {
         let page = reachable(receiver.address.socket());
         format!("\n  receiver  http://{page}/ (test receiver, because WEBHOOK_URL is not set)")
@@ -37,7 +41,7 @@ pub(crate) fn of(settings: &StandaloneSettings) -> String {
   data      {data}
   events    http://{events}/v1/events
   metrics   http://{events}/metrics (accepted events), http://{operators}/metrics (deliveries)
-  webhook   {webhooks}{page}
+  webhook   {webhooks}{page}{console}
 
 Send an event from another terminal:
 
@@ -46,6 +50,7 @@ curl -i http://{events}/v1/events{token} -H 'content-type: application/json' -d 
         data = settings.data.display(),
         webhooks = webhooks.join(", "),
         page = page.unwrap_or_default(),
+        console = console.unwrap_or_default(),
     )
 }
 

@@ -3,6 +3,7 @@
 
 mod banner;
 pub mod check;
+mod console;
 pub mod export;
 pub mod own_log;
 mod settings;
@@ -37,6 +38,14 @@ pub async fn run(settings: StandaloneSettings, shutdown: Shutdown) -> anyhow::Re
         Some(receiver) => Some((receiver.address.bind().await?, receiver.keys)),
         None => None,
     };
+    let operator = Arc::new(open_operator_state(settings.data.clone()).await?);
+    let console = console::bind(
+        settings.console,
+        (&store, settings.data.clone()),
+        Arc::clone(&operator),
+        shutdown.clone(),
+    );
+    let operating = console::serve(console.await?);
     let until = shutdown.clone();
     let receiving = async {
         if let Some((listener, keys)) = receiver {
@@ -47,7 +56,7 @@ pub async fn run(settings: StandaloneSettings, shutdown: Shutdown) -> anyhow::Re
     let backends = Backends {
         broker: store.broker(),
         log: Arc::new(store.log()),
-        operator: Arc::new(open_operator_state(settings.data.clone()).await?),
+        operator,
         history: None,
     };
     let producing = wahook_producer::run_over(store.broker(), settings.intake, shutdown.clone());
@@ -65,7 +74,7 @@ pub async fn run(settings: StandaloneSettings, shutdown: Shutdown) -> anyhow::Re
         banner::print(&banner);
         Ok(())
     };
-    let worked = tokio::try_join!(producing, consuming, receiving, greeting);
+    let worked = tokio::try_join!(producing, consuming, receiving, operating, greeting);
     // Dropping the store writes all pending requests, also after an error.
     spawn_blocking(move || drop(store))
         .await

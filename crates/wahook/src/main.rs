@@ -82,7 +82,7 @@ fn main() -> ExitCode {
         None => program::start(Program {
             name: "wahook",
             arguments: arguments.program,
-            prefixes: &["WAHOOK_", "PRODUCER_", "CONSUMER_", "WEBHOOK_"],
+            prefixes: &["WAHOOK_", "PRODUCER_", "CONSUMER_", "CONSOLE_", "WEBHOOK_"],
             read: StandaloneSettings::read,
             run: wahook::run,
         }),

@@ -4,6 +4,7 @@
 use std::{convert::Infallible, fmt, path::PathBuf, str::FromStr};
 
 use uuid::Uuid;
+use wahook_console::ConsoleSettings;
 use wahook_consumer::{DeliverySettings, WEBHOOK_ENDPOINTS, WEBHOOK_URL};
 use wahook_embedded::Destination;
 use wahook_producer::{EventServiceSettings, SpoolSettings};
@@ -35,6 +36,7 @@ pub const PROGRAM_SETTINGS: &[&[Setting]] = &[
     ],
     wahook_consumer::SETTINGS,
     wahook_producer::SETTINGS,
+    wahook_console::SETTINGS,
     program::SETTINGS,
 ];
 
@@ -78,6 +80,8 @@ pub struct StandaloneSettings {
     pub intake: EventServiceSettings,
     /// Settings of the consumer.
     pub delivery: DeliverySettings,
+    /// Settings of the console; `None` if it is off.
+    pub console: Option<ConsoleSettings>,
     /// Test receiver, if no webhook is configured.
     pub receiver: Option<ReceiverSettings>,
 }
@@ -94,10 +98,12 @@ impl StandaloneSettings {
         SpoolSettings::refuse(settings);
         let intake = EventServiceSettings::read(settings);
         let delivery = DeliverySettings::read(settings);
+        let console = ConsoleSettings::read_optional(settings);
         Some(Self {
             data: data?,
             intake: intake?,
             delivery: delivery?,
+            console: console?,
             receiver: receiver.flatten(),
         })
     }
@@ -200,9 +206,10 @@ mod tests {
         let refused = read(&[
             ("PRODUCER_LISTEN", "0.0.0.0:8080"),
             ("WEBHOOK_URL", "example.com"),
+            ("CONSOLE_LISTEN", "0.0.0.0:8090"),
         ])
         .unwrap_err();
-        for name in ["PRODUCER_TOKEN", "WEBHOOK_URL"] {
+        for name in ["PRODUCER_TOKEN", "WEBHOOK_URL", "CONSOLE_TOKEN"] {
             assert!(refused.contains(name), "{refused}");
         }
     }

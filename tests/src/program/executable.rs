@@ -14,15 +14,17 @@ pub enum ProgramName {
     Producer,
     Consumer,
     Receiver,
+    Console,
     /// Standalone system and command line.
     Standalone,
 }
 
 impl ProgramName {
-    pub const ALL: [Self; 4] = [
+    pub const ALL: [Self; 5] = [
         Self::Producer,
         Self::Consumer,
         Self::Receiver,
+        Self::Console,
         Self::Standalone,
     ];
 
@@ -31,6 +33,7 @@ impl ProgramName {
             Self::Producer => "wahook-producer",
             Self::Consumer => "wahook-consumer",
             Self::Receiver => "wahook-receiver",
+            Self::Console => "wahook-console",
             Self::Standalone => "wahook",
         }
     }
@@ -41,6 +44,7 @@ impl ProgramName {
             Self::Producer | Self::Standalone => "PRODUCER_LISTEN",
             Self::Consumer => "CONSUMER_LISTEN",
             Self::Receiver => "RECEIVER_ADDRESS",
+            Self::Console => "CONSOLE_LISTEN",
         }
     }
 

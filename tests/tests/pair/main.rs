@@ -2,6 +2,7 @@
 //! receiver, virtual host and database; all share one RabbitMQ and one MongoDB.
 
 mod batches;
+mod console;
 mod dead_letters;
 mod deliveries;
 mod duplicates;
@@ -47,6 +48,7 @@ fn all_tests() -> Tests {
     openapi::add(&mut tests);
     retries::add(&mut tests);
     dead_letters::add(&mut tests);
+    console::add(&mut tests);
     order_key::add(&mut tests);
     redrive::add(&mut tests);
     poison::add(&mut tests);

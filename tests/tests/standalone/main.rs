@@ -1,5 +1,6 @@
 //! `wahook`: the whole system in one process, and its data file.
 
+mod console;
 mod crashes;
 mod damage;
 mod dead;

@@ -88,7 +88,7 @@ async fn start_logs_no_settings() {
 async fn banner_is_printed_on_a_terminal() {
     let folder = RunFolder::temporary("start").unwrap();
     let program = ProgramName::Standalone.executable().unwrap();
-    let listens: Vec<_> = (0..3)
+    let listens: Vec<_> = (0..4)
         .map(|_| format!("127.0.0.1:{}", free_port().unwrap()))
         .collect();
     let terminal = openpty(None, None).unwrap();
@@ -99,6 +99,7 @@ async fn banner_is_printed_on_a_terminal() {
             .env("PRODUCER_LISTEN", &listens[0])
             .env("CONSUMER_LISTEN", &listens[1])
             .env("RECEIVER_ADDRESS", &listens[2])
+            .env("CONSOLE_LISTEN", &listens[3])
             .stdout(terminal.slave)
             .stderr(Stdio::null());
     })
@@ -120,5 +121,7 @@ async fn banner_is_printed_on_a_terminal() {
     let text = timeout(SOON, read).await.unwrap().unwrap();
     let curl = format!("curl -i http://{}/v1/events", listens[0]);
     assert!(text.contains(&curl), "{text}");
-    assert!(text.contains(&format!("http://{}/", listens[2])), "{text}");
+    for page in &listens[2..] {
+        assert!(text.contains(&format!("http://{page}/")), "{text}");
+    }
 }

@@ -3,11 +3,10 @@
 use axum::http::{HeaderMap, HeaderName, header};
 use base64::{Engine, engine::general_purpose::STANDARD};
 use percent_encoding::percent_decode_str;
-use wahook_runtime::clock;
+use wahook_runtime::{clock, tokens::Tokens};
 use wahook_sources::{Verification, verify};
 
 use super::source::Source;
-use crate::token::Tokens;
 
 const API_KEY: HeaderName = HeaderName::from_static("x-api-key");
 

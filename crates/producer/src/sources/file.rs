@@ -6,11 +6,14 @@ use std::{
 };
 
 use wahook_domain::SourceName;
-use wahook_runtime::settings::toml_table::{FileFault, Table, read_file, read_tables};
+use wahook_runtime::{
+    settings::toml_table::{FileFault, Table, read_file, read_tables},
+    tokens::Tokens,
+};
 use wahook_sources::{Kind, Pointer, can_sign};
 
 use super::source::{Form, Key, Source, Sources, secrets_of};
-use crate::{limits::LARGEST_EVENT, token::Tokens};
+use crate::limits::LARGEST_EVENT;
 
 /// Upper bound, since each source has its own metrics.
 const MAX_SOURCES: usize = 100;

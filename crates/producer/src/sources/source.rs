@@ -7,9 +7,8 @@ use std::{
 };
 
 use wahook_domain::SourceName;
+use wahook_runtime::tokens::Tokens;
 use wahook_sources::{Kind, Pointer};
-
-use crate::token::Tokens;
 
 /// Form in which events of a source are delivered.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -16,6 +16,7 @@ use super::{
     activity::{Activity, Answering},
     framing,
     refusals::{Asked, RefusalLog},
+    served::Peer,
 };
 
 /// Service of one connection.
@@ -24,6 +25,7 @@ pub(super) struct ConnectionService<'a> {
     pub(super) peer: SocketAddr,
     pub(super) activity: &'a Activity,
     pub(super) refusals: Option<&'a RefusalLog>,
+    pub(super) adds_peer: bool,
 }
 
 /// Response in progress. A type of its own instead of an async block, because hyper needs
@@ -46,7 +48,10 @@ impl<'a> Service<Request<Incoming>> for ConnectionService<'a> {
     type Error = Infallible;
     type Future = Answer<'a>;
 
-    fn call(&self, request: Request<Incoming>) -> Answer<'a> {
+    fn call(&self, mut request: Request<Incoming>) -> Answer<'a> {
+        if self.adds_peer {
+            request.extensions_mut().insert(Peer(self.peer));
+        }
         let (method, uri, headers) = (request.method(), request.uri(), request.headers());
         let asked = self
             .refusals

@@ -57,6 +57,7 @@ pub(super) async fn serve_connection(
         peer,
         activity,
         refusals,
+        adds_peer: served.adds_peers,
     };
     let mut connection = http1::Builder::new()
         .timer(TokioTimer::new())

@@ -54,9 +54,10 @@ pub async fn serve_until(
     stop: impl Future<Output = ()> + Send + 'static,
     cut_off: impl Future<Output = ()> + Send,
 ) -> io::Result<()> {
-    tracing::info!("listening on http://{}", listener.local_addr()?);
+    let served = served.into();
+    tracing::info!("{} on http://{}", served.title, listener.local_addr()?);
     tokio::select! {
-        () = accept_until(listener, served.into(), stop) => {}
+        () = accept_until(listener, served, stop) => {}
         // Drops the server with its tasks, and so aborts the requests in flight.
         () = cut_off => {}
     }

@@ -28,6 +28,7 @@ pub(crate) fn all() -> Vec<Section> {
             &[wahook_producer::SETTINGS, wahook_producer::SPOOL_SETTINGS],
         ),
         section("consumer", &[&[WEBHOOK_URL], wahook_consumer::SETTINGS]),
+        section("console", &[wahook_console::SETTINGS]),
         section("one process", &[wahook::SETTINGS]),
         section("command line", &[wahook_cli::SETTINGS]),
         section("test receiver", &[wahook_receiver::SETTINGS]),

@@ -1,4 +1,4 @@
-//! Bearer tokens of gateways.
+//! Bearer tokens of clients.
 
 use axum::http::{HeaderMap, header};
 use hmac::{Hmac, KeyInit, Mac};
@@ -52,19 +52,13 @@ impl Tokens {
         self.0.is_empty()
     }
 
-    /// Returns true if a request may send events.
+    /// Returns true if a request may pass.
     #[must_use]
     pub fn allow(&self, headers: &HeaderMap) -> bool {
         if self.is_empty() {
             return true;
         }
-        let Some(sent) = headers
-            .get(header::AUTHORIZATION)
-            .and_then(|v| bearer(v.as_bytes()))
-        else {
-            return false;
-        };
-        self.contains(sent)
+        bearer(headers).is_some_and(|sent| self.contains(sent))
     }
 
     /// Returns true if a text is one of the tokens.
@@ -83,9 +77,11 @@ impl std::fmt::Debug for Tokens {
     }
 }
 
-/// Returns the token of an `Authorization` header; the scheme's name is
+/// Returns the token of the `Authorization` header; the scheme's name is
 /// case-insensitive.
-fn bearer(header: &[u8]) -> Option<&[u8]> {
+#[must_use]
+pub fn bearer(headers: &HeaderMap) -> Option<&[u8]> {
+    let header = headers.get(header::AUTHORIZATION)?.as_bytes();
     let (scheme, token) = header.split_at_checked(7)?;
     scheme
         .eq_ignore_ascii_case(b"bearer ")

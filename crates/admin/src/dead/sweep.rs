@@ -1,0 +1,144 @@
+//! Redrive or removal of the dead letters that a caller selects.
+//!
+//! A redriven dead letter is removed only after the broker has confirmed its event in
+//! the work queue. An interruption in between leaves both, with one id: a duplicate,
+//! never a loss.
+
+use anyhow::Context;
+use std::{num::NonZeroU32, time::Duration};
+use tokio::{
+    task::JoinSet,
+    time::{Interval, MissedTickBehavior, interval},
+};
+use wahook_domain::EndpointName;
+use wahook_queue::{DeadLetter, DeadLetters, Outgoing, Publisher, Receipt};
+use wahook_runtime::clock;
+
+use super::report::{ActionResult, Report};
+
+/// Maximum number of dead letters in flight.
+const MAX_IN_FLIGHT: usize = 64;
+
+/// Action on selected dead letters.
+pub struct Sweep<'a> {
+    pub action: Action,
+    /// Dead letters at most.
+    pub limit: Option<u32>,
+    /// Dead letters per second.
+    pub rate: Option<NonZeroU32>,
+    /// Returns true for a selected dead letter.
+    pub selects: &'a (dyn Fn(&DeadLetter) -> bool + Send + Sync),
+    /// Returns true to stop early.
+    pub is_stopped: &'a (dyn Fn() -> bool + Send + Sync),
+    /// Called for each dead letter that was read.
+    pub on_progress: &'a (dyn Fn(&Report) + Send + Sync),
+}
+
+/// Action on a selected dead letter. The dry variants only check it.
+#[derive(Clone)]
+pub enum Action {
+    /// Publishes the event to the work queue of its endpoint, or to that of `to`.
+    Redrive {
+        publisher: Publisher,
+        to: Option<EndpointName>,
+    },
+    DryRedrive {
+        to: Option<EndpointName>,
+    },
+    /// Removes the dead letter.
+    Discard,
+    DryDiscard,
+}
+
+impl Action {
+    /// Returns the summary of an action that has not begun.
+    #[must_use]
+    pub fn report(&self) -> Report {
+        let is_dry = matches!(self, Self::DryRedrive { .. } | Self::DryDiscard);
+        match self {
+            Self::Redrive { .. } | Self::DryRedrive { .. } => Report::of_redrive(is_dry),
+            Self::Discard | Self::DryDiscard => Report::of_discard(is_dry),
+        }
+    }
+}
+
+impl Sweep<'_> {
+    /// Applies the action; `report` has the numbers, also after an error.
+    ///
+    /// # Errors
+    /// If the dead letters can't be read.
+    pub async fn run(self, letters: &mut DeadLetters, report: &mut Report) -> anyhow::Result<()> {
+        let mut pace = self.rate.map(pace);
+        let mut in_flight = JoinSet::new();
+        let mut selected = 0;
+        let read = loop {
+            if self.limit.is_some_and(|limit| selected >= limit) || (self.is_stopped)() {
+                break Ok(());
+            }
+            let (letter, receipt) = match letters.next().await {
+                Ok(Some(next)) => next,
+                Ok(None) => break Ok(()),
+                Err(error) => break Err(error),
+            };
+            report.inspected += 1;
+            (self.on_progress)(report);
+            if !(self.selects)(&letter) {
+                continue;
+            }
+            selected += 1;
+            if let Some(pace) = &mut pace {
+                pace.tick().await;
+            }
+            if in_flight.len() >= MAX_IN_FLIGHT
+                && let Some(result) = in_flight.join_next().await
+            {
+                report.record(result.context("dead letter task")?);
+            }
+            in_flight.spawn(self.action.clone().apply(letter, receipt));
+        };
+        while let Some(result) = in_flight.join_next().await {
+            report.record(result.context("dead letter task")?);
+            (self.on_progress)(report);
+        }
+        report.interrupted = (self.is_stopped)();
+        read.context("the remaining dead letters are still in wahook.dead; repeat the command")
+    }
+}
+
+fn pace(rate: NonZeroU32) -> Interval {
+    let mut pace = interval(Duration::from_secs(1) / rate.get());
+    pace.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    pace
+}
+
+impl Action {
+    async fn apply(self, letter: DeadLetter, receipt: Receipt) -> ActionResult {
+        let (publisher, to) = match self {
+            Self::DryDiscard => return ActionResult::Done,
+            Self::Discard => return remove(receipt).await,
+            Self::DryRedrive { to } => (None, to),
+            Self::Redrive { publisher, to } => (Some(publisher), to),
+        };
+        let Ok(event) = letter.content else {
+            return ActionResult::Undecodable;
+        };
+        let Some(endpoint) = to.or(letter.endpoint) else {
+            return ActionResult::NoEndpoint;
+        };
+        let Some(publisher) = publisher else {
+            return ActionResult::Done;
+        };
+        let redriven = Outgoing::redrive(&event, &endpoint, clock::now());
+        match publisher.publish(redriven).await {
+            Ok(()) => remove(receipt).await,
+            Err(error) => ActionResult::NotPublished(error),
+        }
+    }
+}
+
+async fn remove(receipt: Receipt) -> ActionResult {
+    match receipt.ack().await {
+        Ok(()) => ActionResult::Done,
+        Err(_) => ActionResult::NotRemoved,
+    }
+}

@@ -1,0 +1,132 @@
+//! Routes of the console: its page, and the API below `/api/v1`.
+
+use std::sync::Arc;
+
+use axum::{
+    Router, middleware,
+    routing::{get, post},
+};
+use wahook_operator_state::SharedOperatorState;
+use wahook_queue::Publisher;
+use wahook_runtime::{Readiness, Shutdown, ops};
+
+use crate::{
+    ConsoleSettings, dead_letters,
+    deliveries::{self, Deliveries},
+    endpoints::{self, Endpoints},
+    gate::{self, Gate},
+    jobs::Jobs,
+    jobs_api,
+    letter_jobs::{self, LetterJobs},
+    live::{self, Live},
+    log::Log,
+    openapi, orders, page,
+    queues::Queues,
+    session::{self, Sessions},
+    stats,
+    test_event::{self, TestEvents},
+};
+
+/// Hint for unknown paths.
+const HINT: &str = "the page is at /, the API below /api/v1; see /api/v1/openapi.json";
+
+/// Parts that the handlers share.
+pub(crate) struct Parts {
+    pub(crate) log: Log,
+    pub(crate) queues: Arc<Queues>,
+    pub(crate) operator: SharedOperatorState,
+    pub(crate) publisher: Publisher,
+    pub(crate) live: Arc<Live>,
+    pub(crate) readiness: Readiness,
+    pub(crate) shutdown: Shutdown,
+}
+
+/// Returns the routes of the page and of the API.
+pub(crate) fn router(settings: ConsoleSettings, parts: Parts) -> Router {
+    let guard = settings.guard();
+    let gate = Arc::new(Gate::new(guard, settings.credentials));
+    let sessions = Sessions {
+        gate: Arc::clone(&gate),
+        shows_payloads: settings.shows_payloads,
+    };
+    let health = ops::health_router(parts.readiness.clone());
+    let user = middleware::from_fn_with_state(Arc::clone(&gate), gate::admit_user);
+    let own_page = middleware::from_fn_with_state(Arc::clone(&gate), gate::admit_own_page);
+    let login = get(session::get)
+        .post(session::post)
+        .delete(session::delete);
+    let api = for_users(parts, settings.shows_payloads)
+        .layer(user)
+        .merge(Router::new().route("/session", login).with_state(sessions))
+        .route("/openapi.json", get(openapi::get))
+        .layer(own_page);
+    let link = middleware::from_fn_with_state(gate, gate::admit_link);
+    let pages = page::router().merge(health).layer(link);
+    let router = pages.nest("/api/v1", api);
+    ops::refuse_the_rest(router, HINT).layer(middleware::map_response(wahook_page::guarded))
+}
+
+/// Returns the routes that need a session or a token.
+fn for_users(parts: Parts, shows_payloads: bool) -> Router {
+    let jobs = Arc::new(Jobs::default());
+    let endpoints = Endpoints {
+        log: parts.log.clone(),
+        queues: Arc::clone(&parts.queues),
+        operator: Arc::clone(&parts.operator),
+    };
+    let letter_jobs = LetterJobs {
+        queues: Arc::clone(&parts.queues),
+        publisher: parts.publisher.clone(),
+        jobs: Arc::clone(&jobs),
+        operator: Arc::clone(&parts.operator),
+        shutdown: parts.shutdown,
+    };
+    let test_events = TestEvents {
+        publisher: parts.publisher,
+        operator: parts.operator,
+    };
+    let deliveries = Deliveries {
+        log: parts.log.clone(),
+        shows_payloads,
+    };
+    Router::new()
+        .route("/deliveries", get(deliveries::list))
+        .route("/deliveries/{id}/{endpoint}", get(deliveries::show))
+        .with_state(deliveries)
+        .route("/stats", get(stats::get).with_state(parts.log))
+        .route("/events/live", get(live::get).with_state(parts.live))
+        .route(
+            "/test-event",
+            post(test_event::post).with_state(test_events),
+        )
+        .merge(of_endpoints(endpoints))
+        .merge(of_letters(parts.queues, letter_jobs))
+        .merge(of_jobs(jobs))
+}
+
+fn of_endpoints(state: Endpoints) -> Router {
+    Router::new()
+        .route("/endpoints", get(endpoints::list))
+        .route("/endpoints/{name}/pause", post(orders::pause))
+        .route("/endpoints/{name}/resume", post(orders::resume))
+        .route("/endpoints/{name}/probe", post(orders::probe))
+        .with_state(state)
+}
+
+fn of_letters(queues: Arc<Queues>, state: LetterJobs) -> Router {
+    Router::new()
+        .route("/dead-letters/redrive", post(letter_jobs::redrive))
+        .route("/dead-letters/discard", post(letter_jobs::discard))
+        .with_state(state)
+        .route("/dead-letters", get(dead_letters::list).with_state(queues))
+}
+
+fn of_jobs(jobs: Arc<Jobs>) -> Router {
+    Router::new()
+        .route("/jobs", get(jobs_api::list))
+        .route("/jobs/{job}", get(jobs_api::show).delete(jobs_api::cancel))
+        .with_state(jobs)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,156 @@
+//! Who may send requests.
+
+use axum::http::{Method, StatusCode};
+use serde_json::Value;
+
+use super::stage::{OPERATOR, READER, Stage};
+
+const JSON: (&str, &str) = ("content-type", "application/json");
+const READS: [&str; 7] = [
+    "/deliveries",
+    "/deliveries/e1/default",
+    "/stats",
+    "/endpoints",
+    "/dead-letters",
+    "/jobs",
+    "/events/live",
+];
+const ACTIONS: [&str; 6] = [
+    "/test-event",
+    "/endpoints/default/pause",
+    "/endpoints/default/resume",
+    "/endpoints/default/probe",
+    "/dead-letters/redrive",
+    "/dead-letters/discard",
+];
+
+#[tokio::test]
+async fn api_needs_a_token_and_readers_cannot_act() {
+    let stage = Stage::with_tokens();
+    let status = async |method: Method, path: &str, token: Option<&str>| {
+        let token = token.map(|token| format!("Bearer {token}"));
+        let token = token.as_deref().map(|token| ("authorization", token));
+        let headers: Vec<_> = token.into_iter().chain([JSON]).collect();
+        stage.send(method, path, &headers, "{}").await.status
+    };
+    for path in READS {
+        let refused = status(Method::GET, path, None).await;
+        assert_eq!(refused, StatusCode::UNAUTHORIZED, "{path}");
+    }
+    for path in ACTIONS {
+        let refused = status(Method::POST, path, None).await;
+        assert_eq!(refused, StatusCode::UNAUTHORIZED, "{path}");
+        let refused = status(Method::POST, path, Some(READER)).await;
+        assert_eq!(refused, StatusCode::FORBIDDEN, "{path}");
+    }
+    let refused = status(Method::DELETE, "/jobs/1", Some(READER)).await;
+    assert_eq!(refused, StatusCode::FORBIDDEN);
+    let read = status(Method::GET, "/deliveries", Some(READER)).await;
+    assert_eq!(read, StatusCode::OK);
+    let acted = status(Method::POST, "/test-event", Some(OPERATOR)).await;
+    assert_eq!(acted, StatusCode::ACCEPTED);
+}
+
+#[tokio::test]
+async fn login_sets_a_cookie_that_scripts_and_other_sites_cannot_use() {
+    let stage = Stage::with_tokens();
+    let before = stage.get("/session").await.json;
+    assert_eq!(
+        (&before["access"], &before["loginNeeded"]),
+        (&Value::Null, &true.into())
+    );
+    let login = format!(r#"{{"token":"{READER}"}}"#);
+    let answer = stage.post("/session", &login).await;
+    assert_eq!(answer.status, StatusCode::NO_CONTENT);
+    let cookie = answer.headers["set-cookie"].to_str().unwrap();
+    for attribute in ["HttpOnly", "SameSite=Strict", "Path=/"] {
+        assert!(cookie.contains(attribute), "{cookie}");
+    }
+    let (pair, _) = cookie.split_once(';').unwrap();
+    let sent = [("cookie", pair)];
+    let session = stage.send(Method::GET, "/session", &sent, "").await;
+    assert_eq!(session.json["access"], "read");
+    let deleted = stage.send(Method::DELETE, "/session", &[], "").await;
+    let removed = deleted.headers["set-cookie"].to_str().unwrap();
+    assert!(removed.contains("Max-Age=0"), "{removed}");
+}
+
+#[tokio::test]
+async fn pages_of_other_hosts_reach_nothing() {
+    let stage = Stage::open();
+    let own = ["/openapi.json", "/session"];
+    for foreign in [
+        ("host", "attacker.example:8090"),
+        ("origin", "https://attacker.example"),
+        ("origin", "null"),
+        ("sec-fetch-site", "cross-site"),
+        ("sec-fetch-site", "same-site"),
+    ] {
+        let reads = READS.iter().chain(&own).map(|path| (Method::GET, path));
+        let actions = ACTIONS.iter().chain(&own[1..]);
+        let actions = actions.map(|path| (Method::POST, path));
+        for (method, path) in reads.chain(actions) {
+            let answer = stage.send(method, path, &[foreign, JSON], "{}").await;
+            assert_eq!(answer.status, StatusCode::FORBIDDEN, "{foreign:?} {path}");
+        }
+    }
+    let own = [("origin", "http://localhost:8090"), JSON];
+    let answer = stage.send(Method::POST, "/test-event", &own, "{}").await;
+    assert_eq!(answer.status, StatusCode::ACCEPTED);
+}
+
+#[tokio::test]
+async fn forms_of_other_pages_cannot_act_even_without_marks_of_a_browser() {
+    let stage = Stage::open();
+    for media_type in [
+        "text/plain",
+        "application/x-www-form-urlencoded",
+        "multipart/form-data; boundary=x",
+    ] {
+        let headers = [("content-type", media_type)];
+        let answer = stage
+            .send(Method::POST, "/test-event", &headers, "{}")
+            .await;
+        assert_eq!(answer.status, StatusCode::UNSUPPORTED_MEDIA_TYPE);
+    }
+}
+
+#[tokio::test]
+async fn wrong_tokens_are_limited_and_sessions_still_pass() {
+    let stage = Stage::with_tokens();
+    let login = format!(r#"{{"token":"{OPERATOR}"}}"#);
+    let session = stage.post("/session", &login).await;
+    let cookie = session.headers["set-cookie"].to_str().unwrap();
+    let bearer = async |token: &str| {
+        let token = format!("Bearer {token}");
+        let headers = [("authorization", token.as_str())];
+        stage.send(Method::GET, "/jobs", &headers, "").await
+    };
+    for _ in 0..9 {
+        let refused = bearer("wrong-0123456789").await;
+        assert_eq!(refused.status, StatusCode::UNAUTHORIZED);
+        assert_eq!(refused.headers["www-authenticate"], "Bearer");
+    }
+    let wrong = stage.post("/session", r#"{"token":"wrong"}"#).await;
+    assert_eq!(wrong.status, StatusCode::UNAUTHORIZED);
+    let limited = bearer(OPERATOR).await;
+    assert_eq!(limited.status, StatusCode::TOO_MANY_REQUESTS);
+    assert!(limited.headers.contains_key("retry-after"));
+    let limited = stage.post("/session", &login).await;
+    assert_eq!(limited.status, StatusCode::TOO_MANY_REQUESTS);
+    let sent = [("cookie", cookie)];
+    let passed = stage.send(Method::GET, "/jobs", &sent, "").await;
+    assert_eq!(passed.status, StatusCode::OK);
+}
+
+#[tokio::test]
+async fn all_answers_have_the_security_headers() {
+    let stage = Stage::with_tokens();
+    for path in ["/jobs", "/unknown", "/openapi.json"] {
+        let answer = stage.get(path).await;
+        let policy = answer.headers["content-security-policy"].to_str().unwrap();
+        assert!(policy.contains("default-src 'none'"), "{path}: {policy}");
+        assert_eq!(answer.headers["x-content-type-options"], "nosniff");
+        assert_eq!(answer.headers["cache-control"], "no-store");
+    }
+}

@@ -1,0 +1,151 @@
+//! Router over a data file, and requests to it.
+
+use std::{fs, path::PathBuf, sync::Arc, time::Duration};
+
+use axum::{
+    Router,
+    body::{Body, to_bytes},
+    http::{Method, Request, StatusCode, header::HeaderMap},
+};
+use serde_json::Value;
+use tower_service::Service;
+use uuid::Uuid;
+use wahook_domain::{EndpointName, EventPattern};
+use wahook_embedded::{EmbeddedInspector, EmbeddedOperatorState, Store};
+use wahook_operator_state::SharedOperatorState;
+use wahook_queue::{Publisher, Topology};
+use wahook_runtime::{Readiness, Settings, Shutdown, Trigger};
+
+use crate::{
+    ConsoleSettings,
+    fake::FakeLog,
+    http_api::{Parts, router},
+    live::Live,
+    log::Log,
+    queues::Queues,
+};
+
+pub(super) const OPERATOR: &str = "operator-0123456789";
+pub(super) const READER: &str = "reader-0123456789";
+
+/// Largest answer.
+const MAX_BYTES: usize = 1 << 20;
+
+pub(super) struct Stage {
+    router: Router,
+    pub(super) log: Arc<FakeLog>,
+    pub(super) operator: SharedOperatorState,
+    pub(super) publisher: Publisher,
+    _trigger: Trigger,
+    _store: Store,
+    _folder: Folder,
+}
+
+/// Answer of the router.
+#[derive(Debug)]
+pub(super) struct Answer {
+    pub(super) status: StatusCode,
+    pub(super) headers: HeaderMap,
+    pub(super) json: Value,
+}
+
+impl Stage {
+    /// Starts without tokens.
+    pub(super) fn open() -> Self {
+        Self::with(&[])
+    }
+
+    /// Starts with a token of operators and one of readers.
+    pub(super) fn with_tokens() -> Self {
+        Self::with(&[("CONSOLE_TOKEN", OPERATOR), ("CONSOLE_READ_TOKEN", READER)])
+    }
+
+    pub(super) fn with(settings: &[(&str, &str)]) -> Self {
+        let folder = Folder::new();
+        let path = folder.0.join("wahook.db");
+        let store = Store::open(&path).unwrap();
+        let endpoint = EndpointName::default();
+        let patterns = [EventPattern::Every];
+        let topology = Topology::deliveries([(&endpoint, &patterns[..])], &[]);
+        let limit = Duration::from_secs(60);
+        let (publisher, _) = Publisher::start(store.broker(), "test", topology, limit);
+        let queues = EmbeddedInspector::open(&path).unwrap();
+        let operator: SharedOperatorState = Arc::new(EmbeddedOperatorState::open(&path).unwrap());
+        let log = Arc::new(FakeLog::default());
+        let (shutdown, trigger) = Shutdown::manual();
+        let parts = Parts {
+            log: Log::new(log.clone()),
+            queues: Arc::new(Queues::new(store.broker(), Some(Arc::new(queues)))),
+            operator: Arc::clone(&operator),
+            publisher: publisher.clone(),
+            live: Live::new(shutdown.clone()),
+            readiness: Readiness::new(),
+            shutdown,
+        };
+        let mut settings = Settings::from_pairs(settings.iter().copied());
+        let settings = ConsoleSettings::read(&mut settings).unwrap();
+        Self {
+            router: router(settings, parts),
+            log,
+            operator,
+            publisher,
+            _trigger: trigger,
+            _store: store,
+            _folder: folder,
+        }
+    }
+
+    pub(super) async fn get(&self, path: &str) -> Answer {
+        self.send(Method::GET, path, &[], "").await
+    }
+
+    pub(super) async fn post(&self, path: &str, body: &str) -> Answer {
+        let json = [("content-type", "application/json")];
+        self.send(Method::POST, path, &json, body).await
+    }
+
+    /// Sends a request to `/api/v1`, to the host `localhost` unless the headers have another.
+    pub(super) async fn send(
+        &self,
+        method: Method,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: &str,
+    ) -> Answer {
+        let mut request = Request::builder()
+            .method(method)
+            .uri(format!("/api/v1{path}"));
+        if headers.iter().all(|(name, _)| *name != "host") {
+            request = request.header("host", "localhost:8090");
+        }
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        let request = request.body(Body::from(body.to_owned())).unwrap();
+        let answer = self.router.clone().call(request).await.unwrap();
+        let (status, headers) = (answer.status(), answer.headers().clone());
+        let body = to_bytes(answer.into_body(), MAX_BYTES).await.unwrap();
+        Answer {
+            status,
+            headers,
+            json: serde_json::from_slice(&body).unwrap_or_default(),
+        }
+    }
+}
+
+struct Folder(PathBuf);
+
+impl Folder {
+    fn new() -> Self {
+        let name = format!("wahook-console-{}", Uuid::now_v7());
+        let folder = std::env::temp_dir().join(name);
+        fs::create_dir_all(&folder).unwrap();
+        Self(folder)
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        let _ = fs::remove_dir_all(&self.0);
+    }
+}

@@ -1,0 +1,110 @@
+//! Selection of dead letters (pure).
+
+use std::collections::BTreeSet;
+
+use crate::{letter::Letter, query::given};
+
+/// Filter whose parts must all match.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct LetterFilter {
+    endpoint: Option<String>,
+    event: Option<String>,
+    reason: Option<String>,
+    /// `EVENT_ID/ENDPOINT`, or `EVENT_ID` for all endpoints; any if empty.
+    ids: BTreeSet<String>,
+}
+
+impl LetterFilter {
+    /// Creates a filter; an empty text matches all.
+    pub(crate) fn new(
+        endpoint: Option<String>,
+        event: Option<String>,
+        reason: Option<String>,
+    ) -> Self {
+        Self {
+            endpoint: given(endpoint),
+            event: given(event),
+            reason: given(reason),
+            ids: BTreeSet::new(),
+        }
+    }
+
+    /// Creates a filter for these dead letters.
+    pub(crate) fn of_ids(ids: BTreeSet<String>) -> Self {
+        Self {
+            ids,
+            ..Self::default()
+        }
+    }
+
+    /// Returns true if the dead letter matches.
+    pub(crate) fn matches(&self, letter: &Letter) -> bool {
+        self.is_of(letter) && self.is_reason(letter)
+    }
+
+    /// Returns true if everything except the reason matches. An unknown property matches no
+    /// part.
+    pub(crate) fn is_of(&self, letter: &Letter) -> bool {
+        let is =
+            |wanted: &Option<String>, value: &Option<String>| wanted.is_none() || wanted == value;
+        is(&self.endpoint, &letter.endpoint) && is(&self.event, &letter.event) && self.has(letter)
+    }
+
+    /// Returns true if the reason matches.
+    pub(crate) fn is_reason(&self, letter: &Letter) -> bool {
+        let wanted = self.reason.as_deref();
+        wanted.is_none_or(|wanted| wanted == letter.reason)
+    }
+
+    fn has(&self, letter: &Letter) -> bool {
+        let is_listed = |id: &String| {
+            let endpoint = letter.endpoint.as_ref();
+            let key = endpoint.map(|endpoint| format!("{id}/{endpoint}"));
+            self.ids.contains(id) || key.is_some_and(|key| self.ids.contains(&key))
+        };
+        self.ids.is_empty() || letter.event_id.as_ref().is_some_and(is_listed)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn letter() -> Letter {
+        Letter {
+            event_id: Some("e1".to_owned()),
+            endpoint: Some("crm".to_owned()),
+            event: Some("call".to_owned()),
+            reason: "timeout".to_owned(),
+            dead_at: None,
+            attempts: None,
+            accepted_at: None,
+        }
+    }
+
+    #[test]
+    fn ids_select_one_endpoint_or_all() {
+        let selects = |id: &str| LetterFilter::of_ids([id.to_owned()].into()).matches(&letter());
+        assert!(selects("e1") && selects("e1/crm"));
+        assert!(!selects("e2") && !selects("e1/shop") && !selects(""));
+    }
+
+    #[test]
+    fn all_given_parts_must_match_and_unknown_properties_match_none() {
+        let of = |endpoint: &str, event: &str, reason: &str| {
+            let text = |text: &str| Some(text.to_owned());
+            LetterFilter::new(text(endpoint), text(event), text(reason))
+        };
+        let letter = letter();
+        assert!(
+            of("crm", "", "").matches(&letter) && of("crm", "call", "timeout").matches(&letter)
+        );
+        assert!(!of("crm", "ready", "").matches(&letter));
+        assert!(!of("crm", "call", "time").matches(&letter));
+        let unknown = Letter {
+            endpoint: None,
+            ..letter
+        };
+        assert!(!of("crm", "", "").matches(&unknown) && of("", "call", "").matches(&unknown));
+    }
+}

@@ -1,0 +1,219 @@
+//! `POST /dead-letters/…`: redrive and removal of dead letters, as jobs.
+
+use std::{collections::BTreeSet, sync::Arc};
+
+use axum::{
+    Extension, Json,
+    extract::{State, rejection::JsonRejection},
+    http::StatusCode,
+    response::{IntoResponse, Response},
+};
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+use wahook_admin::dead::sweep::{Action, Sweep};
+use wahook_operator_state::SharedOperatorState;
+use wahook_queue::{DeadLetters, Publisher};
+use wahook_runtime::{
+    Shutdown, clock,
+    problem::{MEDIA_TYPE, Problem},
+};
+
+use crate::{
+    audit::{self, Operator},
+    failure::Failure,
+    jobs::{Job, Jobs, Kind},
+    letter::Letter,
+    letter_filter::LetterFilter,
+    queues::{NAME, Queues},
+};
+
+/// Ids in one request.
+const MOST_IDS: usize = 10_000;
+
+/// State of the handlers.
+#[derive(Clone)]
+pub(crate) struct LetterJobs {
+    pub(crate) queues: Arc<Queues>,
+    pub(crate) publisher: Publisher,
+    pub(crate) jobs: Arc<Jobs>,
+    pub(crate) operator: SharedOperatorState,
+    pub(crate) shutdown: Shutdown,
+}
+
+/// Selection of dead letters: ids, or a filter.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub(crate) struct LetterSelection {
+    /// `EVENT_ID/ENDPOINT`, or `EVENT_ID` for all endpoints
+    ids: Option<Vec<String>>,
+    /// Empty for all dead letters
+    filter: Option<LetterFilterShape>,
+    /// Only count
+    #[serde(default)]
+    dry_run: bool,
+}
+
+/// Filter for dead letters; all parts that are given must match.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(as = LetterFilter)]
+pub(crate) struct LetterFilterShape {
+    endpoint: Option<String>,
+    event: Option<String>,
+    reason: Option<String>,
+}
+
+/// Number of selected dead letters.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct Counted {
+    count: usize,
+}
+
+/// Job that was started.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct Started {
+    /// Id of the job
+    job: String,
+    count: usize,
+}
+
+/// Send dead letters to their endpoints again, from attempt 1 with the same id
+#[utoipa::path(
+    post,
+    path = "/api/v1/dead-letters/redrive",
+    tag = "dead letters",
+    security(("bearer" = []), ("cookie" = [])),
+    request_body = LetterSelection,
+    responses(
+        (status = 200, description = "Number of dead letters, with `dryRun`", body = Counted),
+        (status = 202, description = "The job was started", body = Started),
+        (status = 400, description = "Neither ids nor a filter, or not JSON", body = Problem, content_type = MEDIA_TYPE),
+        (status = 401, description = "Missing or wrong token", body = Problem, content_type = MEDIA_TYPE),
+        (status = 403, description = "The token can only read", body = Problem, content_type = MEDIA_TYPE),
+        (status = 413, description = "Too large", body = Problem, content_type = MEDIA_TYPE),
+        (status = 415, description = "Not sent as application/json", body = Problem, content_type = MEDIA_TYPE),
+        (status = 503, description = "The broker or the log's database is unavailable, or too many jobs run", body = Problem, content_type = MEDIA_TYPE),
+    )
+)]
+pub(crate) async fn redrive(
+    State(state): State<LetterJobs>,
+    Extension(operator): Extension<Operator>,
+    body: Result<Json<LetterSelection>, JsonRejection>,
+) -> Result<Response, Failure> {
+    state.run(Kind::Redrive, operator, body?.0).await
+}
+
+/// Remove dead letters permanently
+#[utoipa::path(
+    post,
+    path = "/api/v1/dead-letters/discard",
+    tag = "dead letters",
+    security(("bearer" = []), ("cookie" = [])),
+    request_body = LetterSelection,
+    responses(
+        (status = 200, description = "Number of dead letters, with `dryRun`", body = Counted),
+        (status = 202, description = "The job was started", body = Started),
+        (status = 400, description = "Neither ids nor a filter, or not JSON", body = Problem, content_type = MEDIA_TYPE),
+        (status = 401, description = "Missing or wrong token", body = Problem, content_type = MEDIA_TYPE),
+        (status = 403, description = "The token can only read", body = Problem, content_type = MEDIA_TYPE),
+        (status = 413, description = "Too large", body = Problem, content_type = MEDIA_TYPE),
+        (status = 415, description = "Not sent as application/json", body = Problem, content_type = MEDIA_TYPE),
+        (status = 503, description = "The broker or the log's database is unavailable, or too many jobs run", body = Problem, content_type = MEDIA_TYPE),
+    )
+)]
+pub(crate) async fn discard(
+    State(state): State<LetterJobs>,
+    Extension(operator): Extension<Operator>,
+    body: Result<Json<LetterSelection>, JsonRejection>,
+) -> Result<Response, Failure> {
+    state.run(Kind::Discard, operator, body?.0).await
+}
+
+impl LetterSelection {
+    fn into_filter(self) -> Result<LetterFilter, Failure> {
+        match (self.ids, self.filter) {
+            (Some(ids), None) if (1..=MOST_IDS).contains(&ids.len()) => {
+                Ok(LetterFilter::of_ids(BTreeSet::from_iter(ids)))
+            }
+            (None, Some(filter)) => {
+                let LetterFilterShape {
+                    endpoint,
+                    event,
+                    reason,
+                } = filter;
+                Ok(LetterFilter::new(endpoint, event, reason))
+            }
+            _ => Err(Failure::invalid(format!(
+                "send either ids, 1 to {MOST_IDS}, or a filter; an empty filter selects all"
+            ))),
+        }
+    }
+}
+
+impl LetterJobs {
+    async fn run(
+        self,
+        kind: Kind,
+        operator: Operator,
+        selection: LetterSelection,
+    ) -> Result<Response, Failure> {
+        let is_dry = selection.dry_run;
+        let filter = selection.into_filter()?;
+        let read = self.queues.dead_letters().await?;
+        let letters = read.letters.iter();
+        let count = letters.filter(|letter| filter.matches(letter)).count();
+        if is_dry {
+            return Ok(Json(Counted { count }).into_response());
+        }
+        let of_record = (u64::try_from(count).unwrap_or(u64::MAX), clock::now());
+        let subject = format!("{filter:?}");
+        audit::record(&self.operator, &operator, kind.name(), subject, of_record).await?;
+        let job = self.jobs.start(kind, of_record.0);
+        let job = job.ok_or_else(|| Failure::busy("wait for jobs to end, or cancel them"))?;
+        let started = Started {
+            job: job.id().to_owned(),
+            count,
+        };
+        tokio::spawn(async move {
+            let swept = self.sweep(kind, &filter, &job).await;
+            if let Err(error) = &swept {
+                tracing::warn!(
+                    job = job.id(),
+                    error = format!("{error:#}"),
+                    "console: job failed"
+                );
+            }
+            job.end(swept.err().map(|error| format!("{error:#}")));
+        });
+        Ok((StatusCode::ACCEPTED, Json(started)).into_response())
+    }
+
+    async fn sweep(&self, kind: Kind, filter: &LetterFilter, job: &Job) -> anyhow::Result<()> {
+        let action = match kind {
+            Kind::Redrive => Action::Redrive {
+                publisher: self.publisher.clone(),
+                to: None,
+            },
+            Kind::Discard => Action::Discard,
+        };
+        let locked = self.queues.lock_dead_letters().await;
+        let _lock = locked.map_err(|_| anyhow::anyhow!("another job runs on the dead letters"))?;
+        let mut letters = DeadLetters::open(self.queues.broker(), NAME).await?;
+        let mut report = action.report();
+        let sweep = Sweep {
+            action,
+            limit: None,
+            rate: None,
+            selects: &|letter| filter.matches(&Letter::of(letter)),
+            is_stopped: &|| job.is_stopped(&self.shutdown),
+            on_progress: &|report| {
+                job.set_progress(report.done.into(), report.failed().into());
+            },
+        };
+        let swept = sweep.run(&mut letters, &mut report).await;
+        letters.close().await;
+        swept?;
+        anyhow::ensure!(report.failed() == 0, "{report}");
+        Ok(())
+    }
+}

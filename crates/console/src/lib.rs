@@ -1,0 +1,43 @@
+//! Console: a page and an API that show every delivery and act on it. It reads the delivery
+//! log and the queues, and is never in the path of a delivery.
+
+mod access;
+mod attempts;
+mod audit;
+mod backends;
+mod console;
+mod dead_letters;
+mod deliveries;
+#[cfg(feature = "mongodb")]
+mod distributed;
+mod endpoints;
+mod failure;
+#[cfg(test)]
+mod fake;
+mod gate;
+mod http_api;
+mod jobs;
+mod jobs_api;
+mod letter;
+mod letter_filter;
+mod letter_jobs;
+mod live;
+mod live_filter;
+mod log;
+mod openapi;
+mod orders;
+mod page;
+mod query;
+mod queues;
+mod sent;
+mod session;
+mod settings;
+mod shape;
+mod stats;
+mod test_event;
+
+pub use backends::Backends;
+pub use console::Console;
+#[cfg(feature = "mongodb")]
+pub use distributed::{DistributedSettings, PROGRAM_SETTINGS, run};
+pub use settings::{CONSOLE_LISTEN, ConsoleSettings, SETTINGS};

@@ -1,0 +1,132 @@
+//! `/session`: login, logout, and what the client may do.
+
+use std::{net::IpAddr, sync::Arc};
+
+use axum::{
+    Json,
+    body::to_bytes,
+    extract::{Request, State},
+    http::{HeaderValue, StatusCode, header},
+    response::{IntoResponse, Response},
+};
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+use wahook_runtime::problem::{MEDIA_TYPE, Problem};
+
+use crate::{
+    access::{self, Access},
+    failure::Failure,
+    gate::{Gate, peer_of},
+};
+
+/// Largest body of a login, in bytes.
+const MAX_LOGIN: usize = 4 << 10;
+
+/// State of the handlers.
+#[derive(Clone)]
+pub(crate) struct Sessions {
+    pub(crate) gate: Arc<Gate>,
+    pub(crate) shows_payloads: bool,
+}
+
+/// Session of a client.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Session {
+    /// Null if a login is needed
+    access: Option<Access>,
+    login_needed: bool,
+    /// False with CONSOLE_PAYLOADS=off
+    payloads: bool,
+    /// Always null
+    user: Option<String>,
+}
+
+/// Token for a session.
+#[derive(Deserialize, ToSchema)]
+pub(crate) struct Login {
+    token: String,
+}
+
+/// Show what the client may do
+#[utoipa::path(
+    get,
+    path = "/api/v1/session",
+    tag = "session",
+    security((), ("bearer" = []), ("cookie" = [])),
+    responses(
+        (status = 200, description = "Session of the client", body = Session),
+        (status = 401, description = "Wrong bearer token", body = Problem, content_type = MEDIA_TYPE),
+        (status = 429, description = "More than 10 wrong tokens within a minute", body = Problem, content_type = MEDIA_TYPE),
+    )
+)]
+pub(crate) async fn get(
+    State(sessions): State<Sessions>,
+    request: Request,
+) -> Result<Json<Session>, Failure> {
+    let gate = &sessions.gate;
+    Ok(Json(Session {
+        access: gate.access(request.headers(), peer_of(&request))?,
+        login_needed: gate.needs_login(),
+        payloads: sessions.shows_payloads,
+        user: None,
+    }))
+}
+
+/// Log in: a cookie has the access of the token
+#[utoipa::path(
+    post,
+    path = "/api/v1/session",
+    tag = "session",
+    security(()),
+    request_body = Login,
+    responses(
+        (status = 204, description = "The cookie `wahook_console` is set, if a login is needed", headers(("Set-Cookie" = String))),
+        (status = 400, description = "Not JSON, or too large", body = Problem, content_type = MEDIA_TYPE),
+        (status = 401, description = "Wrong token", body = Problem, content_type = MEDIA_TYPE),
+        (status = 403, description = "The request is from another page", body = Problem, content_type = MEDIA_TYPE),
+        (status = 415, description = "Not sent as application/json", body = Problem, content_type = MEDIA_TYPE),
+        (status = 429, description = "More than 10 wrong tokens within a minute", body = Problem, content_type = MEDIA_TYPE),
+    )
+)]
+pub(crate) async fn post(
+    State(sessions): State<Sessions>,
+    request: Request,
+) -> Result<Response, Failure> {
+    let peer = peer_of(&request);
+    let body = to_bytes(request.into_body(), MAX_LOGIN).await;
+    let login = body
+        .ok()
+        .and_then(|body| serde_json::from_slice::<Login>(&body).ok());
+    let Some(Login { token }) = login else {
+        return Err(Failure::invalid(r#"send {"token": "…"}"#));
+    };
+    log_in(&sessions.gate, token.trim().as_bytes(), peer)
+}
+
+fn log_in(gate: &Gate, token: &[u8], peer: IpAddr) -> Result<Response, Failure> {
+    if !gate.needs_login() {
+        return Ok(StatusCode::NO_CONTENT.into_response());
+    }
+    let access = gate.log_in(token, peer)?;
+    tracing::info!(%peer, ?access, "console: logged in");
+    let cookie = HeaderValue::try_from(access::session_start(token));
+    let cookie = cookie.map_err(|_| Failure::unauthorized())?;
+    Ok((StatusCode::NO_CONTENT, [(header::SET_COOKIE, cookie)]).into_response())
+}
+
+/// Log out
+#[utoipa::path(
+    delete,
+    path = "/api/v1/session",
+    tag = "session",
+    security(()),
+    responses((status = 204, description = "The cookie is removed"))
+)]
+pub(crate) async fn delete() -> Response {
+    (
+        StatusCode::NO_CONTENT,
+        [(header::SET_COOKIE, access::SESSION_END)],
+    )
+        .into_response()
+}

@@ -1,0 +1,50 @@
+//! Console on the data file of the process.
+
+use std::{path::PathBuf, sync::Arc};
+
+use anyhow::Context;
+use tokio::task::spawn_blocking;
+use wahook_console::{Backends, Console, ConsoleSettings};
+use wahook_embedded::{EmbeddedInspector, EmbeddedOperatorState, EmbeddedReader, OpenError, Store};
+use wahook_runtime::Shutdown;
+
+/// Opens the console, if it is not off, with readers of the data file next to the store that
+/// writes it.
+///
+/// # Errors
+/// If the address can't be bound.
+pub(crate) async fn bind(
+    settings: Option<ConsoleSettings>,
+    (store, data): (&Store, PathBuf),
+    operator: Arc<EmbeddedOperatorState>,
+    shutdown: Shutdown,
+) -> anyhow::Result<Option<Console>> {
+    let Some(settings) = settings else {
+        return Ok(None);
+    };
+    let opened = spawn_blocking(move || -> Result<_, OpenError> {
+        let reader = EmbeddedReader::open(&data)?;
+        Ok((reader, EmbeddedInspector::open(&data)?))
+    });
+    let (reader, queues) = opened.await??;
+    let reader = Arc::new(reader);
+    let backends = Backends {
+        search: reader.clone(),
+        reader,
+        operator,
+        broker: store.broker(),
+        stored: Some(Arc::new(queues)),
+    };
+    let console = Console::bind(settings, backends, shutdown).await.context(
+        "the console can't start: set another CONSOLE_LISTEN, or `off` to run without it",
+    )?;
+    Ok(Some(console.as_part()))
+}
+
+/// Serves the console, if there is one, until the shutdown.
+pub(crate) async fn serve(console: Option<Console>) -> anyhow::Result<()> {
+    match console {
+        Some(console) => console.serve().await,
+        None => Ok(()),
+    }
+}

@@ -1,0 +1,161 @@
+//! Running `wahook` with two endpoints and a console, the events sent to it, and a browser.
+
+use std::fs;
+use std::time::Duration;
+
+use serde_json::{Value, json};
+use wahook_tests::browser::{Browser, Screen};
+use wahook_tests::eventually::eventually;
+use wahook_tests::folder::RunFolder;
+use wahook_tests::http_client::http_client;
+use wahook_tests::ports::free_port;
+use wahook_tests::program::Program;
+use wahook_tests::receiver::{Answer, Receiver};
+
+pub(crate) const MARKUP: &str =
+    "<img src=x onerror=\"window.hacked=1\"><script>window.hacked=1</script>";
+/// Script expression for the number of rows in the list.
+pub(crate) const ROWS: &str = "document.querySelectorAll('#list li').length";
+const READY_WITHIN: Duration = Duration::from_secs(60);
+
+pub(crate) struct Stage {
+    pub(crate) receiver: Receiver,
+    pub(crate) http: reqwest::Client,
+    program: Program,
+    console: String,
+    _folder: RunFolder,
+}
+
+impl Stage {
+    pub(crate) async fn start() -> Self {
+        Self::with(&[]).await
+    }
+
+    /// Starts with the endpoints `crm` and `archive`. The receiver fails all events `call`,
+    /// with hostile text as its answer, and accepts all others.
+    pub(crate) async fn with(settings: &[(&str, &str)]) -> Self {
+        let receiver = Receiver::answering(|post| match post.event() {
+            Some("call") => Answer::status(500).body(MARKUP),
+            _ => Answer::status(200),
+        })
+        .await;
+        let folder = RunFolder::temporary("console-page").unwrap();
+        let file = folder.join("endpoints.toml");
+        fs::write(&file, endpoints(&receiver.url())).unwrap();
+        let (consumer, console) = (free_port().unwrap(), free_port().unwrap());
+        let own = [
+            (
+                "WAHOOK_DATA",
+                folder.join("wahook.db").display().to_string(),
+            ),
+            ("CONSUMER_LISTEN", format!("127.0.0.1:{consumer}")),
+            ("CONSOLE_LISTEN", format!("127.0.0.1:{console}")),
+            ("WEBHOOK_ENDPOINTS", file.display().to_string()),
+        ];
+        let own = own.each_ref().map(|(name, value)| (*name, value.as_str()));
+        let program = Program::standalone(&[&own, settings].concat()).await;
+        program.wait_ready(READY_WITHIN).await;
+        Self {
+            receiver,
+            http: http_client().unwrap(),
+            program,
+            console: format!("http://127.0.0.1:{console}"),
+            _folder: folder,
+        }
+    }
+
+    pub(crate) fn url(&self, path: &str) -> String {
+        format!("{}{path}", self.console)
+    }
+
+    /// Opens the page and waits until it follows the deliveries.
+    pub(crate) async fn browser(&self) -> Browser {
+        self.browser_on(Screen::Desktop).await
+    }
+
+    pub(crate) async fn browser_on(&self, screen: Screen) -> Browser {
+        let browser = Browser::open(&self.url("/"), screen).await;
+        browser.wait_text("#connection", "live").await;
+        browser
+    }
+
+    /// Sends an event and returns its id.
+    pub(crate) async fn send(&self, event: &str, data: &Value) -> String {
+        let url = format!("{}/v1/events", self.program.base_url());
+        let request = self.http.post(url);
+        let request = request.header("content-type", "application/json");
+        let body = json!({ "event": event, "data": data });
+        let answer = request.body(body.to_string()).send().await.unwrap();
+        assert!(answer.status().is_success(), "{}", answer.status());
+        let answer: Value = serde_json::from_slice(&answer.bytes().await.unwrap()).unwrap();
+        answer["id"].as_str().unwrap().to_owned()
+    }
+
+    /// Sends an event, waits until its deliveries to both endpoints have this status, and
+    /// returns its id.
+    pub(crate) async fn ended(&self, event: &str, data: &Value, status: &str) -> String {
+        let id = self.send(event, data).await;
+        let path = format!("deliveries?eventId={id}&status={status}");
+        eventually(READY_WITHIN, "the deliveries", || async {
+            let found = self.ask(&path).await;
+            (found["deliveries"].as_array()?.len() == 2).then_some(())
+        })
+        .await;
+        id
+    }
+
+    /// Waits until this number of deliveries has ended.
+    pub(crate) async fn wait_ended(&self, number: u64) {
+        eventually(READY_WITHIN, "the deliveries", || async {
+            let stats = self.ask("stats").await;
+            let ended = stats["success"].as_u64()? + stats["failed"].as_u64()?;
+            (ended == number).then_some(())
+        })
+        .await;
+    }
+
+    /// Returns the JSON answer of `GET /api/v1/{path}`.
+    pub(crate) async fn ask(&self, path: &str) -> Value {
+        let url = self.url(&format!("/api/v1/{path}"));
+        let answer = self.http.get(url).send().await.unwrap();
+        serde_json::from_slice(&answer.bytes().await.unwrap()).unwrap_or_default()
+    }
+}
+
+fn endpoints(url: &str) -> String {
+    ["archive", "crm"]
+        .map(|name| {
+            format!(
+                "[[endpoint]]\nname = \"{name}\"\nurl = \"{url}\"\n\
+                 retry_attempts = 1\nretry_delay = 10\n"
+            )
+        })
+        .concat()
+}
+
+/// Opens the detail of a delivery to `crm`, once it is listed.
+pub(crate) async fn open(page: &Browser, id: &str) {
+    let link = format!("{} a", row(id, "crm"));
+    page.wait_text(&link, id).await;
+    page.click(&link).await;
+}
+
+/// Returns a CSS selector of the row of a delivery.
+pub(crate) fn row(id: &str, endpoint: &str) -> String {
+    format!("#list li[data-path='{id}/{endpoint}']")
+}
+
+/// Answers requests of the page for these paths, instead of the program: path without query,
+/// status and JSON. Each answer is given once, in order; the last one for all further requests.
+pub(crate) async fn script_answers(page: &Browser, answers: &Value) {
+    let script = "const answers = arguments[0]; const real = window.fetch; window.posted = []; \
+         window.fetch = (url, options) => { \
+           const key = `${options.method} ${url.replace('api/v1/', '').replace(/\\?.*/, '')}`; \
+           const scripted = answers[key]; \
+           if (scripted === undefined) return real(url, options); \
+           window.posted.push([key, JSON.parse(options.body ?? 'null')]); \
+           const [status, body] = scripted.length > 1 ? scripted.shift() : scripted[0]; \
+           return Promise.resolve(new Response(status === 204 ? null : JSON.stringify(body), { status })); \
+         };";
+    page.run(script, std::slice::from_ref(answers)).await;
+}

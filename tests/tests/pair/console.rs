@@ -1,0 +1,116 @@
+//! `wahook-console` on RabbitMQ and MongoDB.
+
+use std::time::Duration;
+
+use serde_json::{Value, json};
+use wahook_tests::eventually::eventually;
+use wahook_tests::http_client::http_client;
+use wahook_tests::pair::Pair;
+use wahook_tests::program::Program;
+use wahook_tests::receiver::{Answer, Receiver};
+
+use crate::world::{Test, Tests};
+
+const SOON: Duration = Duration::from_secs(60);
+pub(crate) const TOKEN: &str = "a-token-of-good-length";
+
+pub(crate) fn add(tests: &mut Tests) {
+    tests.add("console_finds_deliveries_and_redrives", deliveries);
+    tests.add("console_needs_its_token", token);
+}
+
+/// Starts a console for the queues and the log of a pair.
+pub(crate) async fn console(pair: &Pair) -> Program {
+    let place = pair.place();
+    let console = Program::console(&[
+        ("AMQP_URL", place.amqp_url.as_str()),
+        ("MONGODB_URI", place.mongodb_uri.as_str()),
+        ("MONGODB_DATABASE", place.database.as_str()),
+        ("CONSOLE_TOKEN", TOKEN),
+    ])
+    .await;
+    console.wait_ready(SOON).await;
+    console
+}
+
+async fn get(console: &Program, path: &str) -> Value {
+    let url = format!("{}/api/v1/{path}", console.base_url());
+    let request = http_client().unwrap().get(url).bearer_auth(TOKEN);
+    let body = request.send().await.unwrap().bytes().await.unwrap();
+    serde_json::from_slice(&body).unwrap_or_default()
+}
+
+async fn post(console: &Program, path: &str, body: &Value) -> Value {
+    let url = format!("{}/api/v1/{path}", console.base_url());
+    let request = http_client().unwrap().post(url).bearer_auth(TOKEN);
+    let request = request.header("content-type", "application/json");
+    let answer = request.body(body.to_string()).send().await.unwrap();
+    serde_json::from_slice(&answer.bytes().await.unwrap()).unwrap_or_default()
+}
+
+async fn deliveries(test: Test) {
+    let receiver = Receiver::answering(|post| match post.event() {
+        Some("call") => Answer::status(500),
+        _ => Answer::status(200),
+    })
+    .await;
+    let settings = [("WEBHOOK_RETRY_ATTEMPTS", "0"), ("WEBHOOK_CIRCUIT", "off")];
+    let pair = test.pair(receiver, &settings).await;
+    let console = console(&pair).await;
+    let failed = pair.post(&json!({ "event": "call", "data": {} })).await;
+    let failed = failed.accepted_id();
+    let path = format!("deliveries?status=failed&eventId={failed}");
+    eventually(SOON, "the failed delivery", || async {
+        let found = get(&console, &path).await;
+        (found["deliveries"].as_array()?.len() == 1).then_some(())
+    })
+    .await;
+    let detail = get(&console, &format!("deliveries/{failed}/default")).await;
+    assert_eq!(detail["attempts"][0]["statusCode"], 500, "{detail}");
+    let letters = eventually(SOON, "the dead letter", || async {
+        let letters = get(&console, "dead-letters").await;
+        (letters["total"] == 1).then_some(letters)
+    })
+    .await;
+    assert_eq!(letters["deadLetters"][0]["eventId"], failed.as_str());
+    let endpoints = get(&console, "endpoints").await;
+    assert_eq!(endpoints["endpoints"][0]["name"], "default", "{endpoints}");
+    assert_eq!(endpoints["endpoints"][0]["failed"], 1, "{endpoints}");
+
+    let selected = json!({ "ids": [format!("{failed}/default")] });
+    let job = post(&console, "dead-letters/redrive", &selected).await;
+    assert_eq!(job["count"], 1, "{job}");
+    // It fails again, after another attempt.
+    pair.receiver.wait_for(2, SOON).await;
+    assert_eq!(pair.receiver.posts_of(&failed).len(), 2);
+    let sent = post(&console, "test-event", &json!({ "event": "ready" })).await;
+    let id = sent["eventId"].as_str().unwrap().to_owned();
+    eventually(SOON, "the test event", || async {
+        (pair.receiver.posts_of(&id).len() == 1).then_some(())
+    })
+    .await;
+}
+
+async fn token(test: Test) {
+    let pair = test.pair(Receiver::start().await, &[]).await;
+    let console = console(&pair).await;
+    let http = http_client().unwrap();
+    let url = format!("{}/api/v1/deliveries", console.base_url());
+    let status = async |token: Option<&str>| {
+        let request = http.get(&url);
+        let request = match token {
+            Some(token) => request.bearer_auth(token),
+            None => request,
+        };
+        request.send().await.unwrap().status().as_u16()
+    };
+    assert_eq!(status(None).await, 401);
+    assert_eq!(status(Some(TOKEN)).await, 200);
+    for _ in 0..10 {
+        assert_eq!(status(Some("a-wrong-token-of-good-length")).await, 401);
+    }
+    assert_eq!(status(Some("a-wrong-token-of-good-length")).await, 429);
+    assert_eq!(status(Some(TOKEN)).await, 429);
+    let page = http.get(console.base_url()).send().await.unwrap();
+    assert!(page.headers().contains_key("content-security-policy"));
+}
