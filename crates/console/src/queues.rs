@@ -113,8 +113,8 @@ async fn read_depths(
         None => EndpointQueues::open(broker, NAME).await?,
     };
     let registered = queues.register(&BTreeSet::new()).await?;
-    names.extend(registered.into_iter().map(|declared| declared.endpoint));
-    let depths = queues.census(&names).await?;
+    names.extend(registered.iter().map(|declared| declared.endpoint.clone()));
+    let depths = queues.census(&names, &registered).await?;
     *kept = Some(queues);
     Ok(depths)
 }

@@ -74,6 +74,8 @@ const CONSOLE_PAYLOADS: Setting = Setting {
 pub struct ConsoleSettings {
     /// `CONSOLE_LISTEN`
     pub listen: ListenAddress,
+    /// True if the address was set; the default may be in use.
+    pub is_listen_given: bool,
     /// `CONSOLE_TOKEN` and `CONSOLE_READ_TOKEN`
     pub(crate) credentials: Credentials,
     /// `CONSOLE_ALLOWED_HOSTS`
@@ -87,6 +89,7 @@ impl ConsoleSettings {
     /// only after a fault.
     pub fn read_optional(settings: &mut Settings) -> Option<Option<Self>> {
         let listen: Option<Listen> = settings.value(&CONSOLE_LISTEN);
+        let is_listen_given = settings.is_given(&CONSOLE_LISTEN);
         let credentials = read_credentials(settings);
         let allowed_hosts = settings.value(&CONSOLE_ALLOWED_HOSTS);
         let payloads: Option<Switch> = settings.value(&CONSOLE_PAYLOADS);
@@ -102,6 +105,7 @@ impl ConsoleSettings {
         }
         Some(Some(Self {
             listen,
+            is_listen_given,
             credentials,
             allowed_hosts: allowed_hosts.unwrap_or_default(),
             shows_payloads: payloads? == Switch::On,

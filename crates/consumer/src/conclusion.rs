@@ -10,7 +10,6 @@ use wahook_queue::{Outgoing, Receipt};
 use crate::{
     batching::PendingResult,
     deliverer::{AttemptKind, Deliverer, log_ack_failure},
-    delivery::share_of,
 };
 
 /// Attempt that was just made.
@@ -81,9 +80,8 @@ impl Deliverer {
             .await;
         self.count_end(end);
         retry.map(|(event, wait)| {
-            let rule = &self.settings.retry_rule;
-            let spread = rule.spread(event.attempt, share_of(&event.id));
-            (event, wait + spread)
+            let wait = wait + self.spread_of(&event);
+            (event, wait)
         })
     }
 

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 use wahook_delivery_log::SharedLog;
-use wahook_domain::{EndpointName, OrderKey, QueuedEvent};
+use wahook_domain::{EndpointName, Order, OrderKey, QueuedEvent};
 use wahook_queue::{AckError, Outgoing, Publisher, Receipt, Received};
 
 use crate::{
@@ -52,8 +52,9 @@ impl Deliverer {
 
     /// Returns the key whose events the endpoint receives in order.
     pub(crate) fn lane_key(&self, event: &QueuedEvent) -> OrderKey {
-        let lanes = self.settings.lanes.as_ref();
-        lanes.map_or_else(OrderKey::default, |lanes| lanes.order.key_of(event))
+        // Without an order, only events of earlier lanes have one.
+        let order = self.settings.lanes.map_or(Order::Chat, |lanes| lanes.order);
+        order.key_of(event)
     }
 
     /// Returns true if the endpoint's filter drops the event. A delivery that has begun is

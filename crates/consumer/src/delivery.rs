@@ -10,16 +10,12 @@
 //! new round, so that the record of the failed attempt is not mistaken for that of the
 //! next.
 
-use std::{
-    hash::{DefaultHasher, Hash, Hasher},
-    sync::Arc,
-    time::Duration,
-};
+use std::{sync::Arc, time::Duration};
 use tokio::{
     sync::OwnedSemaphorePermit,
     time::{Instant, sleep, timeout},
 };
-use wahook_domain::{AttemptNumber, DeliveryRecord, EventId, QueuedEvent, Resume};
+use wahook_domain::{AttemptNumber, DeliveryRecord, QueuedEvent, Resume};
 use wahook_failpoint::{self as failpoint, Failpoint};
 use wahook_queue::{Receipt, Received};
 use wahook_runtime::{clock, metrics::InFlightGuard};
@@ -83,8 +79,7 @@ impl Deliverer {
     ) -> Option<OwnedSemaphorePermit> {
         let permits = Arc::clone(permit.semaphore());
         drop(permit);
-        let rule = &self.settings.retry_rule;
-        sleep(rule.spread(event.attempt, share_of(&event.id))).await;
+        sleep(self.spread_of(event)).await;
         permits.acquire_owned().await.ok()
     }
 
@@ -196,12 +191,4 @@ impl Deliverer {
             expected,
         }
     }
-}
-
-/// Returns a number that differs between events, for the spread of their retries.
-pub(crate) fn share_of(id: &EventId) -> u16 {
-    let mut hasher = DefaultHasher::new();
-    id.hash(&mut hasher);
-    let [a, b, ..] = hasher.finish().to_le_bytes();
-    u16::from_le_bytes([a, b])
 }

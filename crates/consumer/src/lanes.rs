@@ -6,6 +6,7 @@ mod head;
 mod lane;
 mod lease;
 mod owner;
+mod parts;
 
 use std::{convert::Infallible, sync::Arc};
 use tokio::{sync::watch, task::JoinSet};
@@ -14,50 +15,68 @@ use wahook_queue::{ConsumerConnection, topology};
 
 use crate::{deliverer::Deliverer, session_error::SessionError};
 use balance::Balance;
-use lane::Lane;
 use lease::Lease;
+use parts::Lane;
 
-/// Owns lanes of the endpoint until the connection breaks. The endpoint's settings may
-/// change at any time.
-pub(crate) async fn work(
-    mut endpoint: watch::Receiver<Arc<Deliverer>>,
-    connection: Arc<ConsumerConnection>,
-    deliveries: TaskTracker,
-) -> Result<Infallible, SessionError> {
-    loop {
-        let queues = endpoint.borrow_and_update().lanes.clone();
+/// Owns lanes of one endpoint on one connection. The endpoint's settings may change at any
+/// time.
+pub(crate) struct LaneWorker {
+    pub(crate) endpoint: watch::Receiver<Arc<Deliverer>>,
+    /// Queues of the lanes that the endpoint had with other settings.
+    pub(crate) earlier: watch::Receiver<Vec<String>>,
+    pub(crate) connection: Arc<ConsumerConnection>,
+    pub(crate) deliveries: TaskTracker,
+}
+
+impl LaneWorker {
+    /// Runs until the connection breaks.
+    pub(crate) async fn work(mut self) -> Result<Infallible, SessionError> {
+        loop {
+            let queues = self.endpoint.borrow_and_update().lanes.clone();
+            let earlier = self.earlier.borrow_and_update().clone();
+            let mut tasks = self.start(queues.iter().chain(&earlier));
+            tokio::select! {
+                Some(ended) = tasks.join_next() => {
+                    let Err(error) = ended?;
+                    return Err(error);
+                }
+                // Both fail if the worker is gone, together with this task.
+                _ = self.endpoint.wait_for(|endpoint| endpoint.lanes != queues) => {}
+                _ = self.earlier.changed() => {}
+            }
+            tasks.shutdown().await;
+        }
+    }
+
+    fn start<'a>(
+        &self,
+        queues: impl Iterator<Item = &'a String>,
+    ) -> JoinSet<Result<Infallible, SessionError>> {
         let mut tasks = JoinSet::new();
-        let lease = Arc::new(Lease::of(&connection));
+        let lease = Arc::new(Lease::of(&self.connection));
         let balance = Arc::new(Balance::default());
-        for (number, queue) in queues.iter().enumerate() {
+        for (number, queue) in queues.enumerate() {
             let lane = Lane {
                 number,
                 queue: queue.clone(),
-                endpoint: endpoint.clone(),
-                connection: Arc::clone(&connection),
+                endpoint: self.endpoint.clone(),
+                connection: Arc::clone(&self.connection),
                 lease: Arc::clone(&lease),
                 balance: Arc::clone(&balance),
-                deliveries: deliveries.clone(),
+                deliveries: self.deliveries.clone(),
             };
             tasks.spawn(lane.work());
         }
-        if let Some(count) = endpoint.borrow().settings.lane_count() {
+        let lanes = u32::try_from(tasks.len()).unwrap_or(u32::MAX);
+        if lanes > 0 {
             // Each consumer of the endpoint subscribes to it.
-            let members = topology::work_queue(&endpoint.borrow().name);
-            let connection = Arc::clone(&connection);
+            let members = topology::work_queue(&self.endpoint.borrow().name);
+            let connection = Arc::clone(&self.connection);
             tasks.spawn(async move {
-                let poll = |members| balance.poll(count, members);
+                let poll = |members| balance.poll(lanes, members);
                 lease.keep(&connection, &members, poll).await
             });
         }
-        tokio::select! {
-            Some(ended) = tasks.join_next() => {
-                let Err(error) = ended?;
-                return Err(error);
-            }
-            // Fails if the worker is gone, together with this task.
-            _ = endpoint.wait_for(|endpoint| endpoint.lanes != queues) => {}
-        }
-        tasks.shutdown().await;
+        tasks
     }
 }

@@ -28,6 +28,7 @@ mod resolver;
 mod session;
 mod session_error;
 mod settings;
+mod spread;
 mod stranded;
 mod tls;
 mod tls_failure;

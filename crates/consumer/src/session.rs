@@ -7,13 +7,15 @@ use tokio::{sync::watch, task::JoinSet, time::sleep};
 use tokio_util::task::TaskTracker;
 use wahook_delivery_log::SharedLog;
 use wahook_domain::EndpointName;
-use wahook_queue::{Broker, ConsumerConnection, LinkState, reconnect_backoff};
+use wahook_queue::{
+    Broker, ConsumerConnection, Declaration, LinkState, Topology, reconnect_backoff, topology,
+};
 use wahook_runtime::shutdown::Shutdown;
 
 use crate::{
     drainer,
     endpoint_set::{EndpointHandle, EndpointSet},
-    lanes,
+    lanes::LaneWorker,
     log_health::LogHealth,
     metrics::ConsumerMetrics,
     session_error::SessionError,
@@ -76,7 +78,7 @@ impl Sessions {
             () = shutdown.soft() => return Ok(()),
         };
         backoff.reset();
-        stranded::register(&self.broker, &endpoints).await;
+        self.take_over_lanes(&connection, &endpoints).await?;
         let ended = self.work(&connection, endpoints, shutdown).await;
         connection.close().await;
         ended
@@ -105,7 +107,7 @@ impl Sessions {
                 Ok(()) = endpoints.changed() => {
                     let topology = endpoints.borrow_and_update().topology.clone();
                     connection.declare(&topology).await?;
-                    stranded::register(&self.broker, &endpoints).await;
+                    self.take_over_lanes(connection, &endpoints).await?;
                     self.start_workers(&endpoints, connection, &mut tasks, &mut started);
                 }
                 () = shutdown.soft() => break,
@@ -113,6 +115,34 @@ impl Sessions {
         }
         tasks.shutdown().await;
         self.finish(shutdown).await;
+        Ok(())
+    }
+
+    /// Registers the endpoints, and serves the lanes that they had before until they are
+    /// empty: no more events enter them.
+    async fn take_over_lanes(
+        &self,
+        connection: &ConsumerConnection,
+        endpoints: &watch::Receiver<EndpointSet>,
+    ) -> Result<(), SessionError> {
+        let others = stranded::register(&self.broker, endpoints).await;
+        for Declaration {
+            endpoint,
+            lanes,
+            patterns,
+        } in &others
+        {
+            let unbound = Topology::unbound(endpoint, patterns, *lanes);
+            connection.declare(&unbound).await?;
+        }
+        for EndpointHandle { worker, .. } in &endpoints.borrow().members {
+            let of_endpoint = others
+                .iter()
+                .filter(|other| other.endpoint == *worker.name());
+            let queues = of_endpoint
+                .filter_map(|other| Some(topology::lane_queues(&other.endpoint, other.lanes?)));
+            worker.serve_earlier_lanes(queues.flatten().collect());
+        }
         Ok(())
     }
 
@@ -128,13 +158,14 @@ impl Sessions {
         for EndpointHandle { worker, endpoint } in &endpoints.borrow().members {
             worker.replace_deliverer(endpoint);
             if started.insert(worker.name().clone()) {
-                let deliverers = worker.deliverers();
                 let (connection, deliveries) = (Arc::clone(connection), self.deliveries.clone());
-                tasks.spawn(lanes::work(
-                    deliverers,
-                    Arc::clone(&connection),
-                    deliveries.clone(),
-                ));
+                let lanes = LaneWorker {
+                    endpoint: worker.deliverers(),
+                    earlier: worker.earlier_lanes(),
+                    connection: Arc::clone(&connection),
+                    deliveries: deliveries.clone(),
+                };
+                tasks.spawn(lanes.work());
                 let worker = Arc::clone(worker);
                 tasks.spawn(async move { worker.work(&connection, &deliveries).await });
             }

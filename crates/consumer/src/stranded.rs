@@ -68,20 +68,37 @@ pub(crate) async fn watch(mut watched: Watched) {
 }
 
 /// Registers the endpoints that are served, so that a later consumer finds those that it
-/// does not have. [`watch`] repeats it after a failure.
-pub(crate) async fn register(broker: &Broker, endpoints: &watch::Receiver<EndpointSet>) {
+/// does not have. [`watch`] repeats it after a failure. Returns those endpoints with other
+/// lanes than now, as earlier consumers had them.
+pub(crate) async fn register(
+    broker: &Broker,
+    endpoints: &watch::Receiver<EndpointSet>,
+) -> Vec<Declaration> {
     let declared = declarations(&endpoints.borrow());
     let registered = timeout(REGISTER_LIMIT, async {
         let queues = EndpointQueues::open(broker, CONNECTION).await?;
         let registered = queues.register(&declared).await;
         queues.close().await;
-        registered.map(drop)
+        registered
     });
     match registered.await {
-        Ok(Ok(())) => {}
+        Ok(Ok(known)) => return with_other_lanes(known, &declared),
         Ok(Err(error)) => tracing::debug!(%error, "endpoints not registered"),
         Err(_) => tracing::debug!("endpoints not registered within {REGISTER_LIMIT:?}"),
     }
+    Vec::new()
+}
+
+/// Returns the known endpoints that are served, with other lanes.
+fn with_other_lanes(
+    known: BTreeSet<Declaration>,
+    declared: &BTreeSet<Declaration>,
+) -> Vec<Declaration> {
+    let is_other = |known: &Declaration| {
+        let mut served = declared.iter().filter(|now| now.endpoint == known.endpoint);
+        known.lanes.is_some() && served.any(|now| now.lanes != known.lanes)
+    };
+    known.into_iter().filter(is_other).collect()
 }
 
 /// Returns the endpoints that are served, with their patterns.
@@ -89,7 +106,7 @@ fn declarations(endpoints: &EndpointSet) -> BTreeSet<Declaration> {
     let members = endpoints.members.iter();
     let declared = members.map(|EndpointHandle { endpoint, .. }| Declaration {
         endpoint: endpoint.name.clone(),
-        lanes: None,
+        lanes: endpoint.settings.lane_count(),
         patterns: endpoint.settings.events.clone(),
     });
     declared.collect()

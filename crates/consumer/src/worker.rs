@@ -30,6 +30,8 @@ const CANCEL_LIMIT: Duration = Duration::from_secs(10);
 pub(crate) struct Worker {
     name: EndpointName,
     endpoint: watch::Sender<Arc<Deliverer>>,
+    /// Queues of the lanes that the endpoint had with other settings.
+    earlier_lanes: watch::Sender<Vec<String>>,
 }
 
 impl Worker {
@@ -37,6 +39,7 @@ impl Worker {
         Self {
             name: endpoint.name.clone(),
             endpoint: watch::Sender::new(endpoint),
+            earlier_lanes: watch::Sender::default(),
         }
     }
 
@@ -59,6 +62,20 @@ impl Worker {
     /// Returns the deliverer to use, now and after changes.
     pub(crate) fn deliverers(&self) -> watch::Receiver<Arc<Deliverer>> {
         self.endpoint.subscribe()
+    }
+
+    /// Returns the queues of the lanes that the endpoint had with other settings.
+    pub(crate) fn earlier_lanes(&self) -> watch::Receiver<Vec<String>> {
+        self.earlier_lanes.subscribe()
+    }
+
+    /// Serves these lanes as well, until the end of the session.
+    pub(crate) fn serve_earlier_lanes(&self, queues: Vec<String>) {
+        self.earlier_lanes.send_if_modified(|now| {
+            let is_other = *now != queues;
+            *now = queues;
+            is_other
+        });
     }
 
     /// Runs until the connection breaks.

@@ -34,13 +34,6 @@ impl LaneCount {
         self.0.get()
     }
 
-    /// Returns the largest number of lanes that one of so many consumers should own.
-    #[must_use]
-    pub fn share(self, consumers: u32) -> usize {
-        let share = u32::from(self.get()).div_ceil(consumers.max(1));
-        usize::try_from(share).unwrap_or(usize::MAX)
-    }
-
     /// Returns the lane, from 0, of the keys in a bucket.
     #[must_use]
     pub fn lane_of(self, bucket: u8) -> u8 {
@@ -75,13 +68,6 @@ mod tests {
         for text in ["0", "65", "256", "-1", "", "four"] {
             assert_eq!(text.parse::<LaneCount>(), Err(InvalidLaneCount), "{text}");
         }
-    }
-
-    #[test]
-    fn lanes_are_shared_among_consumers() {
-        let twelve = LaneCount::new(12).unwrap();
-        let shares = [0, 1, 2, 3, 5, 20].map(|consumers| twelve.share(consumers));
-        assert_eq!(shares, [12, 12, 6, 4, 3, 1]);
     }
 
     #[test]

@@ -8,6 +8,7 @@ use axum::{
 };
 use futures_util::{StreamExt, stream};
 use serde::Serialize;
+use tokio::task::unconstrained;
 use wahook_runtime::ops::Refusal;
 
 use crate::{
@@ -70,7 +71,8 @@ impl EventService {
         self.metrics.batches.inc();
 
         let answers = stream::iter(lines)
-            .map(|line| self.line(line, headers.clone()))
+            // Unconstrained, so that tokio's budget does not change the order of the publishes.
+            .map(|line| unconstrained(self.line(line, headers.clone())))
             .buffered(WINDOW);
         let mut answers = std::pin::pin!(answers);
         let mut text = Vec::new();

@@ -12,6 +12,7 @@ use axum::{
 };
 use futures_util::{StreamExt, TryStreamExt, stream};
 use serde::Serialize;
+use tokio::task::unconstrained;
 use uuid::Uuid;
 use wahook_domain::{AttemptNumber, ContentHash, EventId, OrderKey, QueuedEvent};
 use wahook_runtime::{clock, metrics::InFlightGuard};
@@ -180,14 +181,15 @@ impl EventService {
         let key = key.filter(|_| events.len() == 1);
         let publish = |event: SourcedEvent| {
             let (key, headers) = (key.clone(), headers.clone());
-            async move {
+            // Unconstrained, so that tokio's budget does not change the order of the publishes.
+            unconstrained(async move {
                 let accepted = self.publish_sourced(event, key, headers).await?;
                 self.metrics
                     .source_events
                     .with_label_values(&[source.name.as_str(), accepted.outcome()])
                     .inc();
                 Ok(accepted)
-            }
+            })
         };
         let published = stream::iter(events).map(publish).buffered(WINDOW);
         published.try_collect().await

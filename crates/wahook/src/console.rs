@@ -8,11 +8,15 @@ use wahook_console::{Backends, Console, ConsoleSettings};
 use wahook_embedded::{EmbeddedInspector, EmbeddedOperatorState, EmbeddedReader, OpenError, Store};
 use wahook_runtime::Shutdown;
 
+const ADVICE: &str =
+    "the console can't start: set another CONSOLE_LISTEN, or `off` to run without it";
+
 /// Opens the console, if it is not off, with readers of the data file next to the store that
-/// writes it.
+/// writes it. There is none either if its default address is in use, such as by another
+/// `wahook`.
 ///
 /// # Errors
-/// If the address can't be bound.
+/// If the given address can't be bound.
 pub(crate) async fn bind(
     settings: Option<ConsoleSettings>,
     (store, data): (&Store, PathBuf),
@@ -35,10 +39,16 @@ pub(crate) async fn bind(
         broker: store.broker(),
         stored: Some(Arc::new(queues)),
     };
-    let console = Console::bind(settings, backends, shutdown).await.context(
-        "the console can't start: set another CONSOLE_LISTEN, or `off` to run without it",
-    )?;
-    Ok(Some(console.as_part()))
+    let is_given = settings.is_listen_given;
+    match Console::bind(settings, backends, shutdown).await {
+        Ok(console) => Ok(Some(console.as_part())),
+        Err(error) if is_given => Err(error).context(ADVICE),
+        Err(error) => {
+            let error = format!("{error:#}");
+            tracing::warn!(error, "no console: {ADVICE}");
+            Ok(None)
+        }
+    }
 }
 
 /// Serves the console, if there is one, until the shutdown.

@@ -114,7 +114,7 @@ pub(crate) async fn a_search_returns_the_deliveries_that_match_newest_first(at: 
         ),
         (
             filter(|f| {
-                (f.chat, f.status, f.endpoint) = (some(CHAT), Some(Status::Failed), some("crm"))
+                (f.chat, f.status, f.endpoint) = (some(CHAT), Some(Status::Failed), some("crm"));
             }),
             &[1],
         ),
@@ -200,7 +200,7 @@ pub(crate) async fn a_delivery_has_its_payload_and_attempts(at: &impl Readable) 
     assert_eq!(found.chat.as_deref(), Some(CHAT));
     assert_eq!(found.message_id.as_deref(), Some(MESSAGE));
     let page = at.search().search(&SearchFilter::default(), None, 1).await;
-    assert_eq!(page.unwrap().deliveries[..], [found.clone()]);
+    assert_eq!(page.unwrap().deliveries, *std::slice::from_ref(found));
     let other = EndpointName::parse("crm").unwrap();
     assert_eq!(at.search().delivery(&id, &other).await.unwrap(), None);
 }

@@ -2,6 +2,7 @@
 //! are killed or freeze.
 
 mod keys;
+mod lanes;
 mod owners;
 
 use std::process::ExitCode;
@@ -11,6 +12,7 @@ use wahook_tests::world::Tests;
 fn main() -> ExitCode {
     let mut tests = Tests::default();
     owners::add(&mut tests);
+    lanes::add(&mut tests);
     keys::add(&mut tests);
     tests.run(3)
 }

@@ -16,6 +16,7 @@ mod life;
 mod measured;
 mod migration;
 mod operators;
+mod order;
 mod origin_filters;
 mod poison;
 mod reconcile;

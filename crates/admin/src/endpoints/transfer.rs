@@ -56,7 +56,7 @@ impl Transfer<'_> {
         } else if is_at_broker {
             self.at_broker(survey, &mut report, &bar, shutdown).await
         } else {
-            self.in_file(&survey, &mut report, &bar, shutdown).await
+            self.in_file(survey, &mut report, &bar, shutdown).await
         };
         bar.finish_and_clear();
         print(&report.text(&old, verb, shutdown.is_soft()))?;

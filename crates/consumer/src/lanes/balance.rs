@@ -9,7 +9,6 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 use tokio::sync::Notify;
-use wahook_domain::LaneCount;
 
 /// Polls after which a surplus counts. A consumer that just started is known to the others
 /// only after their next poll.
@@ -49,9 +48,9 @@ impl Balance {
     }
 
     /// Gives up one lane if this consumer owns more than its share among `members`.
-    pub(super) fn poll(&self, lanes: LaneCount, members: u32) {
+    pub(super) fn poll(&self, lanes: u32, members: u32) {
         let mut state = self.state();
-        if state.owned.len() <= lanes.share(members) {
+        if state.owned.len() <= share(lanes, members) {
             state.surplus_polls = 0;
             return;
         }
@@ -66,6 +65,12 @@ impl Balance {
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// Returns the largest number of lanes that one of so many consumers should own.
+fn share(lanes: u32, consumers: u32) -> usize {
+    let share = lanes.div_ceil(consumers.max(1));
+    usize::try_from(share).unwrap_or(usize::MAX)
 }
 
 impl Owned {
@@ -86,8 +91,10 @@ mod tests {
     use super::*;
     use futures_util::FutureExt;
 
-    fn lanes(count: u8) -> LaneCount {
-        LaneCount::new(count).unwrap()
+    #[test]
+    fn lanes_are_shared_among_consumers() {
+        let shares = [0, 1, 2, 3, 5, 20].map(|consumers| share(12, consumers));
+        assert_eq!(shares, [12, 12, 6, 4, 3, 1]);
     }
 
     /// Returns the lanes that must be given up.
@@ -100,14 +107,14 @@ mod tests {
     fn surplus_is_given_up_one_lane_after_another_once_two_polls_have_found_it() {
         let balance = Arc::new(Balance::default());
         let mut owned: Vec<_> = (0..12).map(|lane| balance.own(lane)).collect();
-        balance.poll(lanes(12), 3);
+        balance.poll(12, 3);
         assert_eq!(released(&owned), [0; 0]);
         for last in (4..12).rev() {
-            balance.poll(lanes(12), 3);
+            balance.poll(12, 3);
             assert_eq!(released(&owned), [last]);
             owned.truncate(last);
         }
-        balance.poll(lanes(12), 3);
+        balance.poll(12, 3);
         assert_eq!(released(&owned), [0; 0]);
     }
 
@@ -116,7 +123,7 @@ mod tests {
         let balance = Arc::new(Balance::default());
         let owned: Vec<_> = (0..4).map(|lane| balance.own(lane)).collect();
         for members in [0, 1, 1, 0, 0] {
-            balance.poll(lanes(4), members);
+            balance.poll(4, members);
         }
         assert_eq!(released(&owned), [0; 0]);
     }

@@ -1,32 +1,17 @@
 //! One lane of an endpoint, in one consumer: waits until it owns the lane, and owns it.
 
 use std::{convert::Infallible, sync::Arc, time::Duration};
-use tokio::{sync::watch, time::sleep};
-use tokio_util::task::TaskTracker;
-use wahook_queue::{ConnectError, ConsumerConnection};
+use tokio::time::sleep;
+use wahook_queue::ConnectError;
 
 use super::{
-    balance::Balance,
-    lease::Lease,
     owner::{Owner, OwnershipEnd},
+    parts::Lane,
 };
-use crate::{deliverer::Deliverer, session_error::SessionError};
+use crate::session_error::SessionError;
 
 /// Pause after a failed subscription.
 const RESUBSCRIBE_PAUSE: Duration = Duration::from_secs(5);
-
-/// Lane, and what its owner needs.
-pub(super) struct Lane {
-    /// Position among the endpoint's lanes, from 0.
-    pub(super) number: usize,
-    /// Name of its queue.
-    pub(super) queue: String,
-    pub(super) endpoint: watch::Receiver<Arc<Deliverer>>,
-    pub(super) connection: Arc<ConsumerConnection>,
-    pub(super) lease: Arc<Lease>,
-    pub(super) balance: Arc<Balance>,
-    pub(super) deliveries: TaskTracker,
-}
 
 impl Lane {
     /// Runs until the connection breaks.

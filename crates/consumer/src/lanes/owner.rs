@@ -13,7 +13,7 @@ use wahook_queue::{LaneSubscription, Receipt, Received, SubscriptionEnded};
 use super::{
     balance::{Balance, Owned},
     head::{Head, HeadEnd, Runner},
-    lane::Lane,
+    parts::Lane,
 };
 use crate::{
     admission::Admission,
@@ -169,6 +169,7 @@ impl Owner {
         failpoint::pass(Failpoint::Received);
         if self.owned.is_none() {
             self.owned = Some(self.balance.own(self.number));
+            self.metrics.own(true);
         }
         let endpoint = self.current();
         let redelivered = received.redelivered;
@@ -245,6 +246,7 @@ impl Owner {
 
 impl Drop for Owner {
     fn drop(&mut self) {
+        self.metrics.own(false);
         self.metrics.show(0, 0);
     }
 }

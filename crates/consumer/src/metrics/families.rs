@@ -63,6 +63,8 @@ families! {
         /// Events requeued without a counted attempt because their endpoint is paused, not enabled
         /// or too busy.
         put_back: IntCounterVec = "wahook_events_put_back_total" ["endpoint"];
+        /// 1 if this consumer owns the lane, which it learns by the lane's first message; else 0.
+        lane_owned: IntGaugeVec = "wahook_lane_owned" ["endpoint", "lane"];
         /// Events in memory of a lane's owner: in flight, or waiting for others of their key.
         lane_events: IntGaugeVec = "wahook_lane_events" ["endpoint", "lane"];
         /// Keys in a lane whose first event waits for its next attempt, and blocks the others.

@@ -8,6 +8,7 @@ use super::families::ConsumerFamilies;
 /// Series of one lane.
 #[derive(Debug, Clone)]
 pub struct LaneMetrics {
+    owned: IntGauge,
     events: IntGauge,
     blocked_keys: IntGauge,
 }
@@ -17,9 +18,15 @@ impl LaneMetrics {
         let lane = lane.to_string();
         let labels = [endpoint.as_str(), lane.as_str()];
         Self {
+            owned: families.lane_owned.with_label_values(&labels),
             events: families.lane_events.with_label_values(&labels),
             blocked_keys: families.lane_blocked_keys.with_label_values(&labels),
         }
+    }
+
+    /// Sets whether this consumer owns the lane.
+    pub fn own(&self, is_owned: bool) {
+        self.owned.set(is_owned.into());
     }
 
     /// Sets the number of events in memory, and of keys whose head waits for its next

@@ -129,6 +129,7 @@ mod tests {
                 duration_ms: 50,
                 status_code: Some(500),
                 error: Some("answered 500".to_owned()),
+                response: None,
                 next_attempt_at: wait.map(|wait| UnixMillis::new(1_050 + wait)),
                 webhook_url: Arc::from("https://example.com/hook"),
             },

@@ -66,7 +66,7 @@ impl Stage {
         let store = Store::open(&path).unwrap();
         let endpoint = EndpointName::default();
         let patterns = [EventPattern::Every];
-        let topology = Topology::deliveries([(&endpoint, &patterns[..])], &[]);
+        let topology = Topology::deliveries([(&endpoint, &patterns[..], None)], &[]);
         let limit = Duration::from_secs(60);
         let (publisher, _) = Publisher::start(store.broker(), "test", topology, limit);
         let queues = EmbeddedInspector::open(&path).unwrap();

@@ -1,0 +1,22 @@
+//! Parts of a lane.
+
+use std::sync::Arc;
+use tokio::sync::watch;
+use tokio_util::task::TaskTracker;
+use wahook_queue::ConsumerConnection;
+
+use super::{balance::Balance, lease::Lease};
+use crate::deliverer::Deliverer;
+
+/// Lane, and what its owner needs.
+pub(super) struct Lane {
+    /// Position among the endpoint's lanes, from 0.
+    pub(super) number: usize,
+    /// Name of its queue.
+    pub(super) queue: String,
+    pub(super) endpoint: watch::Receiver<Arc<Deliverer>>,
+    pub(super) connection: Arc<ConsumerConnection>,
+    pub(super) lease: Arc<Lease>,
+    pub(super) balance: Arc<Balance>,
+    pub(super) deliveries: TaskTracker,
+}
