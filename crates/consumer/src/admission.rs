@@ -77,8 +77,9 @@ impl Admission {
         let mut state = self.state();
         state.apply(settings, now);
         let is_paused = state.rules.is_paused();
-        drop(state);
+        // Under the lock, so that rules and pauses always agree.
         self.set_paused(is_paused);
+        drop(state);
         if !settings.enabled {
             self.check.set_noted("disabled; events wait in the queue");
         } else if !is_paused {
@@ -96,10 +97,13 @@ impl Admission {
     /// attempt counts against its event.
     pub(crate) fn record(&self, signal: HealthSignal, took: Duration, error: Option<&str>) -> bool {
         let now = self.now();
-        let recorded = self
-            .state()
-            .rules
-            .record(now, now.saturating_sub(took), signal);
+        let mut state = self.state();
+        let recorded = state.rules.record(now, now.saturating_sub(took), signal);
+        if recorded.change.is_some() {
+            // Under the lock, so that rules and pauses always agree.
+            self.set_paused(state.rules.is_paused());
+        }
+        drop(state);
         let Recorded {
             change,
             slowed_to,
@@ -113,13 +117,11 @@ impl Admission {
             None => {}
             Some(Change::Opened) => {
                 self.metrics.circuit_opened.inc();
-                self.set_paused(true);
                 let next_probe_in = self.until_next();
                 tracing::warn!(%endpoint, error, ?next_probe_in, "endpoint paused");
                 self.report_paused(error);
             }
             Some(Change::Closed(after)) => {
-                self.set_paused(false);
                 self.check.set_ok();
                 tracing::info!(%endpoint, ?after, "endpoint resumed");
             }

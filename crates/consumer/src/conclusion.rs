@@ -69,6 +69,7 @@ impl Deliverer {
     ) -> Option<(QueuedEvent, Duration)> {
         let assessment = self.assess(event, &attempted, kind);
         let retry = self.retry_in_lane(event, &assessment);
+        let counts = assessment.counts;
         if retry.is_none() && assessment.decision != Decision::Delivered {
             self.publish_dead_letter(event, &assessment).await;
         }
@@ -80,7 +81,13 @@ impl Deliverer {
             .await;
         self.count_end(end);
         retry.map(|(event, wait)| {
-            let wait = wait + self.spread_of(&event);
+            // The wait of an attempt that did not count is that of the admission, which can
+            // end earlier.
+            let wait = if counts {
+                wait + self.spread_of(&event)
+            } else {
+                Duration::ZERO
+            };
             (event, wait)
         })
     }

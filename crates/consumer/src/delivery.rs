@@ -43,7 +43,7 @@ impl Deliverer {
             return;
         };
         let is_unpaced = kind == AttemptKind::Delivery(Started::Unpaced);
-        let permit = if is_unpaced && self.is_spread(&event) {
+        let permit = if is_unpaced && event.attempt > AttemptNumber::FIRST {
             self.spread(&event, permit).await
         } else {
             Some(permit)
@@ -61,13 +61,6 @@ impl Deliverer {
         failpoint::pass(Failpoint::Posted);
         drop((in_flight, permit));
         self.conclude(&event, attempted, receipt, kind).await;
-    }
-
-    /// Returns true for a retry, unless the requests follow one another anyway. With one
-    /// permit, which the worker holds while it waits for a message, a wait without it could
-    /// last until the next message.
-    fn is_spread(&self, event: &QueuedEvent) -> bool {
-        event.attempt > AttemptNumber::FIRST && self.settings.concurrency > 1
     }
 
     /// Delays a retry, so that those of many events do not start together. The permit is
@@ -97,6 +90,7 @@ impl Deliverer {
         failpoint::pass(Failpoint::Received);
         let redelivered = received.redelivered;
         let (event, receipt) = self.decode(received).await?;
+        let receipt = self.pass_filter(&event, receipt).await?;
         if redelivered && self.is_already_recorded(&event).await {
             log_ack_failure(receipt.ack().await);
             return None;
@@ -104,25 +98,33 @@ impl Deliverer {
         Some((event, receipt))
     }
 
-    /// Returns the event of a message, or `None` after settling one that is undecodable, or
-    /// that the endpoint's filter drops.
+    /// Returns the event of a message, or `None` after settling one that is undecodable.
     pub(crate) async fn decode(&self, received: Received) -> Option<(QueuedEvent, Receipt)> {
-        let event = match received.event() {
-            Ok(event) => event,
+        match received.event() {
+            Ok(event) => Some((event, received.receipt)),
             Err(poison) => {
                 self.totals.poison_messages.inc();
                 tracing::error!(endpoint = %self.name, %poison, "undecodable message dead-lettered");
                 log_ack_failure(received.receipt.reject().await);
-                return None;
+                None
             }
-        };
-        if self.drops(&event) {
-            self.metrics.filtered.inc();
-            tracing::debug!(endpoint = %self.name, id = %event.id, event = event.name.as_str(), "event filtered");
-            log_ack_failure(received.receipt.ack().await);
-            return None;
         }
-        Some((event, received.receipt))
+    }
+
+    /// Returns the receipt, or `None` after acknowledging an event that the endpoint's filter
+    /// drops.
+    pub(crate) async fn pass_filter(
+        &self,
+        event: &QueuedEvent,
+        receipt: Receipt,
+    ) -> Option<Receipt> {
+        if !self.drops(event) {
+            return Some(receipt);
+        }
+        self.metrics.filtered.inc();
+        tracing::debug!(endpoint = %self.name, id = %event.id, event = event.name.as_str(), "event filtered");
+        log_ack_failure(receipt.ack().await);
+        None
     }
 
     /// Returns true if the log already covers a redelivered message.

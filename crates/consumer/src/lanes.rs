@@ -8,9 +8,13 @@ mod lease;
 mod owner;
 mod parts;
 
-use std::{convert::Infallible, sync::Arc};
-use tokio::{sync::watch, task::JoinSet};
+use std::{collections::BTreeSet, convert::Infallible, sync::Arc};
+use tokio::{
+    sync::{Semaphore, watch},
+    task::JoinSet,
+};
 use tokio_util::task::TaskTracker;
+use wahook_domain::LaneCount;
 use wahook_queue::{ConsumerConnection, topology};
 
 use crate::{deliverer::Deliverer, session_error::SessionError};
@@ -18,12 +22,17 @@ use balance::Balance;
 use lease::Lease;
 use parts::Lane;
 
+/// Look-ups in the log at once, for events of lanes that were taken over.
+const LOOK_UPS: usize = 32;
+/// Number of the first earlier lane; the lanes of now are below.
+const FIRST_EARLIER: usize = LaneCount::MAX.get() as usize;
+
 /// Owns lanes of one endpoint on one connection. The endpoint's settings may change at any
 /// time.
 pub(crate) struct LaneWorker {
     pub(crate) endpoint: watch::Receiver<Arc<Deliverer>>,
     /// Queues of the lanes that the endpoint had with other settings.
-    pub(crate) earlier: watch::Receiver<Vec<String>>,
+    pub(crate) earlier: watch::Receiver<BTreeSet<String>>,
     pub(crate) connection: Arc<ConsumerConnection>,
     pub(crate) deliveries: TaskTracker,
 }
@@ -33,8 +42,9 @@ impl LaneWorker {
     pub(crate) async fn work(mut self) -> Result<Infallible, SessionError> {
         loop {
             let queues = self.endpoint.borrow_and_update().lanes.clone();
-            let earlier = self.earlier.borrow_and_update().clone();
-            let mut tasks = self.start(queues.iter().chain(&earlier));
+            let mut earlier = self.earlier.borrow_and_update().clone();
+            earlier.retain(|queue| !queues.contains(queue));
+            let mut tasks = self.start(&queues, &earlier);
             tokio::select! {
                 Some(ended) = tasks.join_next() => {
                     let Err(error) = ended?;
@@ -48,14 +58,18 @@ impl LaneWorker {
         }
     }
 
-    fn start<'a>(
+    fn start(
         &self,
-        queues: impl Iterator<Item = &'a String>,
+        queues: &[String],
+        earlier: &BTreeSet<String>,
     ) -> JoinSet<Result<Infallible, SessionError>> {
         let mut tasks = JoinSet::new();
         let lease = Arc::new(Lease::of(&self.connection));
         let balance = Arc::new(Balance::default());
-        for (number, queue) in queues.enumerate() {
+        let look_ups = Arc::new(Semaphore::new(LOOK_UPS));
+        let numbered = queues.iter().enumerate();
+        let numbered = numbered.chain((FIRST_EARLIER..).zip(earlier));
+        for (number, queue) in numbered {
             let lane = Lane {
                 number,
                 queue: queue.clone(),
@@ -63,12 +77,13 @@ impl LaneWorker {
                 connection: Arc::clone(&self.connection),
                 lease: Arc::clone(&lease),
                 balance: Arc::clone(&balance),
+                look_ups: Arc::clone(&look_ups),
                 deliveries: self.deliveries.clone(),
             };
             tasks.spawn(lane.work());
         }
-        let lanes = u32::try_from(tasks.len()).unwrap_or(u32::MAX);
-        if lanes > 0 {
+        let lanes = queues.len();
+        if !tasks.is_empty() {
             // Each consumer of the endpoint subscribes to it.
             let members = topology::work_queue(&self.endpoint.borrow().name);
             let connection = Arc::clone(&self.connection);

@@ -2,14 +2,12 @@
 //! A lost connection is replaced by a new session.
 
 use backoff::backoff::Backoff;
-use std::{collections::BTreeSet, convert::Infallible, sync::Arc};
+use std::{collections::BTreeSet, convert::Infallible, sync::Arc, time::Duration};
 use tokio::{sync::watch, task::JoinSet, time::sleep};
 use tokio_util::task::TaskTracker;
 use wahook_delivery_log::SharedLog;
 use wahook_domain::EndpointName;
-use wahook_queue::{
-    Broker, ConsumerConnection, Declaration, LinkState, Topology, reconnect_backoff, topology,
-};
+use wahook_queue::{Broker, ConsumerConnection, LinkState, Topology, reconnect_backoff, topology};
 use wahook_runtime::shutdown::Shutdown;
 
 use crate::{
@@ -21,6 +19,9 @@ use crate::{
     session_error::SessionError,
     stranded,
 };
+
+/// Pause after the endpoints could not be registered.
+const TAKE_OVER_PAUSE: Duration = Duration::from_secs(5);
 
 /// State shared by all sessions.
 pub(crate) struct Sessions {
@@ -78,7 +79,6 @@ impl Sessions {
             () = shutdown.soft() => return Ok(()),
         };
         backoff.reset();
-        self.take_over_lanes(&connection, &endpoints).await?;
         let ended = self.work(&connection, endpoints, shutdown).await;
         connection.close().await;
         ended
@@ -94,6 +94,7 @@ impl Sessions {
     ) -> Result<(), SessionError> {
         let mut tasks = JoinSet::new();
         let mut started = BTreeSet::new();
+        let mut has_lanes = self.take_over_lanes(connection, &endpoints).await?;
         tasks.spawn(self.drain(Arc::clone(connection)));
         self.start_workers(&endpoints, connection, &mut tasks, &mut started);
         self.link.send_modify(LinkState::connected);
@@ -107,8 +108,11 @@ impl Sessions {
                 Ok(()) = endpoints.changed() => {
                     let topology = endpoints.borrow_and_update().topology.clone();
                     connection.declare(&topology).await?;
-                    self.take_over_lanes(connection, &endpoints).await?;
+                    has_lanes = self.take_over_lanes(connection, &endpoints).await?;
                     self.start_workers(&endpoints, connection, &mut tasks, &mut started);
+                }
+                () = sleep(TAKE_OVER_PAUSE), if !has_lanes => {
+                    has_lanes = self.take_over_lanes(connection, &endpoints).await?;
                 }
                 () = shutdown.soft() => break,
             }
@@ -118,32 +122,38 @@ impl Sessions {
         Ok(())
     }
 
-    /// Registers the endpoints, and serves the lanes that they had before until they are
-    /// empty: no more events enter them.
+    /// Registers the endpoints, and serves the lanes that they had with other settings: no more
+    /// events enter them. Returns false if those are not known yet.
     async fn take_over_lanes(
         &self,
         connection: &ConsumerConnection,
         endpoints: &watch::Receiver<EndpointSet>,
-    ) -> Result<(), SessionError> {
-        let others = stranded::register(&self.broker, endpoints).await;
-        for Declaration {
-            endpoint,
-            lanes,
-            patterns,
-        } in &others
+    ) -> Result<bool, SessionError> {
+        let registered = stranded::register(&self.broker, endpoints).await;
+        let is_known = registered.is_some();
+        let mut others = registered.unwrap_or_default();
+        let (needed, workers) = {
+            let endpoints = endpoints.borrow();
+            if !connection.is_remote() {
+                others = stranded::local_lanes(&endpoints);
+            }
+            let workers = endpoints.members.iter().map(|m| Arc::clone(&m.worker));
+            (endpoints.topology.clone(), workers.collect::<Vec<_>>())
+        };
+        for (other, lanes) in others
+            .iter()
+            .filter_map(|other| Some((other, other.lanes?)))
         {
-            let unbound = Topology::unbound(endpoint, patterns, *lanes);
-            connection.declare(&unbound).await?;
+            let (name, patterns) = (&other.endpoint, &other.patterns);
+            let earlier = Topology::earlier_lanes(name, patterns, lanes, &needed);
+            connection.declare(&earlier).await?;
+            let queues = topology::lane_queues(name, lanes);
+            let mut of_endpoint = workers.iter().filter(|worker| worker.name() == name);
+            if let Some(worker) = of_endpoint.next() {
+                worker.serve_earlier_lanes(queues.collect());
+            }
         }
-        for EndpointHandle { worker, .. } in &endpoints.borrow().members {
-            let of_endpoint = others
-                .iter()
-                .filter(|other| other.endpoint == *worker.name());
-            let queues = of_endpoint
-                .filter_map(|other| Some(topology::lane_queues(&other.endpoint, other.lanes?)));
-            worker.serve_earlier_lanes(queues.flatten().collect());
-        }
-        Ok(())
+        Ok(is_known)
     }
 
     /// Applies the endpoints' current settings and starts the new workers. Their

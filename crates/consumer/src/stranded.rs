@@ -12,7 +12,7 @@ use tokio::{
     time::{sleep, timeout},
 };
 use wahook_delivery_log::LogReader;
-use wahook_domain::EndpointName;
+use wahook_domain::{EndpointName, LaneCount};
 use wahook_queue::{Broker, Declaration, EndpointQueues, LinkState, LookError};
 use wahook_runtime::Readiness;
 
@@ -69,11 +69,11 @@ pub(crate) async fn watch(mut watched: Watched) {
 
 /// Registers the endpoints that are served, so that a later consumer finds those that it
 /// does not have. [`watch`] repeats it after a failure. Returns those endpoints with other
-/// lanes than now, as earlier consumers had them.
+/// lanes than now, as earlier consumers had them; `None` if they can't be read.
 pub(crate) async fn register(
     broker: &Broker,
     endpoints: &watch::Receiver<EndpointSet>,
-) -> Vec<Declaration> {
+) -> Option<Vec<Declaration>> {
     let declared = declarations(&endpoints.borrow());
     let registered = timeout(REGISTER_LIMIT, async {
         let queues = EndpointQueues::open(broker, CONNECTION).await?;
@@ -82,11 +82,24 @@ pub(crate) async fn register(
         registered
     });
     match registered.await {
-        Ok(Ok(known)) => return with_other_lanes(known, &declared),
+        Ok(Ok(known)) => return Some(with_other_lanes(known, &declared)),
         Ok(Err(error)) => tracing::debug!(%error, "endpoints not registered"),
         Err(_) => tracing::debug!("endpoints not registered within {REGISTER_LIMIT:?}"),
     }
-    Vec::new()
+    None
+}
+
+/// Returns the endpoints of a store in this process that have no order now, with the lane
+/// that they may have had before. A store has no registry.
+pub(crate) fn local_lanes(endpoints: &EndpointSet) -> Vec<Declaration> {
+    let declared = declarations(endpoints).into_iter();
+    let unordered = declared.filter(|endpoint| endpoint.lanes.is_none());
+    unordered
+        .map(|endpoint| Declaration {
+            lanes: Some(LaneCount::ONE),
+            ..endpoint
+        })
+        .collect()
 }
 
 /// Returns the known endpoints that are served, with other lanes.

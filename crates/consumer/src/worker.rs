@@ -1,7 +1,7 @@
 //! Worker of one endpoint on one connection: consumes its work queue as fast as
 //! its admission allows and, while the endpoint is paused, probes it with single events.
 
-use std::{convert::Infallible, sync::Arc, time::Duration};
+use std::{collections::BTreeSet, convert::Infallible, sync::Arc, time::Duration};
 use tokio::{
     sync::watch,
     time::{sleep, timeout},
@@ -31,7 +31,7 @@ pub(crate) struct Worker {
     name: EndpointName,
     endpoint: watch::Sender<Arc<Deliverer>>,
     /// Queues of the lanes that the endpoint had with other settings.
-    earlier_lanes: watch::Sender<Vec<String>>,
+    earlier_lanes: watch::Sender<BTreeSet<String>>,
 }
 
 impl Worker {
@@ -49,14 +49,17 @@ impl Worker {
 
     /// Uses this deliverer from the next attempt on.
     pub(crate) fn replace_deliverer(&self, endpoint: &Arc<Deliverer>) {
+        let mut left = Vec::new();
         self.endpoint.send_if_modified(|now| {
             let is_other = !Arc::ptr_eq(now, endpoint);
             if is_other {
+                left.clone_from(&now.lanes);
                 *now = Arc::clone(endpoint);
                 endpoint.take_effect();
             }
             is_other
         });
+        self.serve_earlier_lanes(left);
     }
 
     /// Returns the deliverer to use, now and after changes.
@@ -65,16 +68,16 @@ impl Worker {
     }
 
     /// Returns the queues of the lanes that the endpoint had with other settings.
-    pub(crate) fn earlier_lanes(&self) -> watch::Receiver<Vec<String>> {
+    pub(crate) fn earlier_lanes(&self) -> watch::Receiver<BTreeSet<String>> {
         self.earlier_lanes.subscribe()
     }
 
-    /// Serves these lanes as well, until the end of the session.
+    /// Serves these lanes as well, as long as this worker lives.
     pub(crate) fn serve_earlier_lanes(&self, queues: Vec<String>) {
         self.earlier_lanes.send_if_modified(|now| {
-            let is_other = *now != queues;
-            *now = queues;
-            is_other
+            let before = now.len();
+            now.extend(queues);
+            now.len() > before
         });
     }
 
@@ -174,23 +177,25 @@ impl Worker {
             {
                 return Ok(None);
             }
-            let next = async {
-                let permit = admission.permit().await;
-                (permit, subscription.next().await)
-            };
-            let (permit, received) = tokio::select! {
-                next = next => next,
-                // Dropping the future above loses no message.
+            let received = tokio::select! {
+                // Dropping this future loses no message.
+                received = subscription.next() => received?,
                 () = admission.until_paused() => continue,
                 _ = changes.changed() => continue,
-            };
-            let (Some(permit), received) = (permit, received?) else {
-                return Ok(None);
             };
             if endpoint.drops_message(&received) {
                 settle_unattempted(&endpoint, received, deliveries);
                 continue;
             }
+            // After the message, so that lanes have the permits while there is none.
+            let permit = tokio::select! {
+                permit = admission.permit() => permit,
+                () = admission.until_paused() => return Ok(Some(received)),
+                _ = changes.changed() => return Ok(Some(received)),
+            };
+            let Some(permit) = permit else {
+                return Ok(Some(received));
+            };
             let Some(started) = admission.start().await else {
                 return Ok(Some(received));
             };

@@ -12,11 +12,17 @@ use wahook_tests::world::{Test, Tests};
 const IN_THE_END: Duration = Duration::from_secs(120);
 
 pub(crate) fn add(tests: &mut Tests) {
-    for (order, lanes) in [("chat", "1"), ("chat", "5"), ("session", "1")] {
-        tests.add(
-            format!("events_of_each_key_arrive_in_order_by_{order}_with_{lanes}_lanes"),
-            move |test| events_of_each_key_arrive_in_order(test, order, lanes),
+    for (order, lanes, concurrency) in [
+        ("chat", "1", "1"),
+        ("chat", "5", "128"),
+        ("session", "1", "128"),
+    ] {
+        let name = format!(
+            "events_of_each_key_arrive_in_order_by_{order}_with_{lanes}_lanes_and_concurrency_{concurrency}"
         );
+        tests.add(name, move |test| {
+            events_of_each_key_arrive_in_order(test, order, lanes, concurrency)
+        });
     }
     tests.add(
         "a_failing_head_blocks_its_own_key_until_it_is_a_dead_letter",
@@ -39,8 +45,14 @@ fn answer(post: &Post) -> Answer {
     Answer::status(if fails(post) { 500 } else { 200 })
 }
 
-async fn events_of_each_key_arrive_in_order(test: Test, order: &str, lanes: &str) {
+async fn events_of_each_key_arrive_in_order(
+    test: Test,
+    order: &str,
+    lanes: &str,
+    concurrency: &str,
+) {
     let settings = [
+        ("WEBHOOK_CONCURRENCY", concurrency),
         ("WEBHOOK_ORDER", order),
         ("WEBHOOK_LANES", lanes),
         ("WEBHOOK_RETRY_DELAY", "300"),

@@ -84,3 +84,32 @@ async fn a_failing_chat_blocks_no_other_and_continues_after_its_dead_letter() {
     }
     drop(program);
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn events_of_a_lane_are_delivered_after_the_order_is_removed() {
+    let chats = Chats {
+        chats: 20,
+        each: 5,
+        senders: 5,
+    };
+    let answers = |_: &Post| Answer::status(200).after(Duration::from_millis(30));
+    let receiver = Receiver::answering(answers).await;
+    let mut settings = SETTINGS.to_vec();
+    settings.push(("WEBHOOK_CONCURRENCY", "1"));
+    let mut system = System::new(&receiver, &settings);
+    let program = system.start().await;
+    chats.post(&system.events).await;
+    program.kill9().await;
+    let left = chats.chats * chats.each - receiver.count();
+    assert!(left > 10, "{left} events are queued");
+    let order = |(name, _): &&mut (String, String)| name == "WEBHOOK_ORDER";
+    if let Some((_, value)) = system.settings.iter_mut().find(order) {
+        "none".clone_into(value);
+    }
+    let program = system.start().await;
+    eventually(IN_THE_END, "all events", || async {
+        (chats.order(&receiver.posts(), |_| false).missing == 0).then_some(())
+    })
+    .await;
+    drop(program);
+}

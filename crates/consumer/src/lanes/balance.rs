@@ -5,14 +5,18 @@
 //! again, which puts it behind the others.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
 };
-use tokio::sync::Notify;
+use tokio::{sync::Notify, time::Instant};
 
-/// Polls after which a surplus counts. A consumer that just started is known to the others
-/// only after their next poll.
-const SURPLUS_POLLS: u32 = 2;
+/// Polls after which a surplus counts: 1.5 s. A consumer that just started is counted before it
+/// has subscribed to the lanes.
+const SURPLUS_POLLS: u32 = 4;
+/// Pause after a lane that was given up came back: not every counted consumer competes for
+/// the lanes, such as one with other settings during an update.
+const REST: Duration = Duration::from_secs(10);
 
 /// Lanes of one endpoint that this consumer owns.
 #[derive(Default)]
@@ -26,6 +30,10 @@ struct State {
     owned: BTreeMap<usize, Arc<Notify>>,
     /// Polls in succession that have found a surplus.
     surplus_polls: u32,
+    /// Lanes that were given up.
+    given_up: BTreeSet<usize>,
+    /// Time until which no lane is given up.
+    rest_until: Option<Instant>,
 }
 
 /// Ownership of a lane, from its first message until this is dropped.
@@ -39,7 +47,13 @@ impl Balance {
     /// Records that this consumer owns a lane. The first message is the only notice.
     pub(super) fn own(self: &Arc<Self>, lane: usize) -> Owned {
         let release = Arc::new(Notify::new());
-        self.state().owned.insert(lane, Arc::clone(&release));
+        let mut state = self.state();
+        if state.given_up.remove(&lane) {
+            // No other consumer has taken it.
+            state.rest_until = Some(Instant::now() + REST);
+        }
+        state.owned.insert(lane, Arc::clone(&release));
+        drop(state);
         Owned {
             balance: Arc::clone(self),
             lane,
@@ -48,17 +62,23 @@ impl Balance {
     }
 
     /// Gives up one lane if this consumer owns more than its share among `members`.
-    pub(super) fn poll(&self, lanes: u32, members: u32) {
+    ///
+    /// Earlier lanes, whose numbers are not below `lanes`, do not count: they are empty soon.
+    pub(super) fn poll(&self, lanes: usize, members: u32) {
         let mut state = self.state();
-        if state.owned.len() <= share(lanes, members) {
+        if state.owned.range(..lanes).count() <= share(lanes, members) {
             state.surplus_polls = 0;
             return;
         }
         state.surplus_polls += 1;
-        if state.surplus_polls >= SURPLUS_POLLS
-            && let Some((_, release)) = state.owned.last_key_value()
-        {
+        let is_resting = state.rest_until.is_some_and(|end| Instant::now() < end);
+        if state.surplus_polls < SURPLUS_POLLS || is_resting {
+            return;
+        }
+        let last = state.owned.range(..lanes).next_back();
+        if let Some((lane, release)) = last.map(|(lane, release)| (*lane, Arc::clone(release))) {
             release.notify_one();
+            state.given_up.insert(lane);
         }
     }
 
@@ -68,9 +88,9 @@ impl Balance {
 }
 
 /// Returns the largest number of lanes that one of so many consumers should own.
-fn share(lanes: u32, consumers: u32) -> usize {
-    let share = lanes.div_ceil(consumers.max(1));
-    usize::try_from(share).unwrap_or(usize::MAX)
+fn share(lanes: usize, consumers: u32) -> usize {
+    let consumers = usize::try_from(consumers).unwrap_or(usize::MAX);
+    lanes.div_ceil(consumers.max(1))
 }
 
 impl Owned {
@@ -92,6 +112,22 @@ mod tests {
     use futures_util::FutureExt;
 
     #[test]
+    fn lane_that_comes_back_is_kept_for_a_while_and_earlier_lanes_do_not_count() {
+        let balance = Arc::new(Balance::default());
+        let mut owned: Vec<_> = [0, 1, 64, 65].map(|lane| balance.own(lane)).into();
+        for _ in 0..SURPLUS_POLLS {
+            balance.poll(2, 2);
+        }
+        assert_eq!(released(&owned), [1]);
+        owned.remove(1);
+        owned.push(balance.own(1));
+        for _ in 0..2 * SURPLUS_POLLS {
+            balance.poll(2, 2);
+        }
+        assert_eq!(released(&owned), [0; 0]);
+    }
+
+    #[test]
     fn lanes_are_shared_among_consumers() {
         let shares = [0, 1, 2, 3, 5, 20].map(|consumers| share(12, consumers));
         assert_eq!(shares, [12, 12, 6, 4, 3, 1]);
@@ -104,11 +140,13 @@ mod tests {
     }
 
     #[test]
-    fn surplus_is_given_up_one_lane_after_another_once_two_polls_have_found_it() {
+    fn surplus_is_given_up_one_lane_after_another_once_some_polls_have_found_it() {
         let balance = Arc::new(Balance::default());
         let mut owned: Vec<_> = (0..12).map(|lane| balance.own(lane)).collect();
-        balance.poll(12, 3);
-        assert_eq!(released(&owned), [0; 0]);
+        for _ in 1..SURPLUS_POLLS {
+            balance.poll(12, 3);
+            assert_eq!(released(&owned), [0; 0]);
+        }
         for last in (4..12).rev() {
             balance.poll(12, 3);
             assert_eq!(released(&owned), [last]);

@@ -2,7 +2,7 @@
 
 use std::{mem, sync::Arc, time::Duration};
 use tokio::{
-    sync::{OwnedSemaphorePermit, mpsc, watch},
+    sync::{OwnedSemaphorePermit, Semaphore, mpsc, watch},
     time::Instant,
 };
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
@@ -45,6 +45,7 @@ pub(super) struct Runner {
     pub(super) deliveries: TaskTracker,
     /// Ends the runs that have not begun their attempt.
     pub(super) stop: CancellationToken,
+    pub(super) look_ups: Arc<Semaphore>,
     pub(super) ends: mpsc::UnboundedSender<(OrderKey, HeadEnd)>,
 }
 
@@ -54,6 +55,7 @@ impl Runner {
             endpoint: self.endpoint.clone(),
             lease: Arc::clone(&self.lease),
             stop: self.stop.clone(),
+            look_ups: Arc::clone(&self.look_ups),
         };
         let report = Report {
             key,
@@ -86,6 +88,7 @@ struct Run {
     endpoint: watch::Receiver<Arc<Deliverer>>,
     lease: Arc<Lease>,
     stop: CancellationToken,
+    look_ups: Arc<Semaphore>,
 }
 
 /// Permission to start an attempt.
@@ -99,24 +102,36 @@ struct Admitted {
 impl Run {
     async fn deliver(&self, mut head: Head) -> HeadEnd {
         if mem::take(&mut head.is_repeat) {
-            match self.current().resume(&head.event).await {
-                Resume::Untried => {}
+            let endpoint = self.current();
+            let look_up = self.look_ups.acquire().await;
+            let resume = endpoint.resume(&head.event).await;
+            drop(look_up);
+            match resume {
+                Resume::Untried => {
+                    let receipt = endpoint.pass_filter(&head.event, head.receipt).await;
+                    let Some(receipt) = receipt else {
+                        return HeadEnd::Settled;
+                    };
+                    head.receipt = receipt;
+                }
                 Resume::Ended => {
                     log_ack_failure(head.receipt.ack().await);
                     return HeadEnd::Settled;
                 }
-                Resume::Next(event, due) => {
+                Resume::Next { event, due, wait } => {
                     head.event = event;
-                    let wait = due.since(clock::now());
-                    if !wait.is_zero() {
-                        return HeadEnd::Later(Box::new(head), wait);
+                    // Clocks of several machines may differ.
+                    let left = due.since(clock::now()).min(wait);
+                    if !left.is_zero() {
+                        return HeadEnd::Later(Box::new(head), left);
                     }
                 }
             }
         }
         let admitted = tokio::select! {
-            Some(admitted) = self.admit() => admitted,
+            biased;
             () = self.stop.cancelled() => return HeadEnd::Stopped,
+            Some(admitted) = self.admit() => admitted,
         };
         let Admitted {
             permit,

@@ -16,6 +16,7 @@ const RESUBSCRIBE_PAUSE: Duration = Duration::from_secs(5);
 impl Lane {
     /// Runs until the connection breaks.
     pub(super) async fn work(mut self) -> Result<Infallible, SessionError> {
+        let mut has_failed = false;
         loop {
             let endpoint = Arc::clone(&self.endpoint.borrow_and_update());
             if !endpoint.settings.enabled {
@@ -30,12 +31,15 @@ impl Lane {
                 Err(error @ ConnectError::NoSubscription { .. }) => {
                     tracing::warn!(lane = self.queue, %error, "subscription failed, retrying");
                     endpoint.admission.report_failure(&error.to_string());
+                    has_failed = true;
                     sleep(RESUBSCRIBE_PAUSE).await;
                     continue;
                 }
                 Err(error) => return Err(error.into()),
             };
-            endpoint.admission.subscribed();
+            if std::mem::take(&mut has_failed) {
+                endpoint.admission.subscribed();
+            }
             let (owner, stop) = Owner::new(&self, &endpoint);
             // In a task that outlives this one, so that a stop lets it give up the lane.
             let owning = self.deliveries.spawn(owner.own(subscription));

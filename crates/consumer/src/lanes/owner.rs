@@ -49,8 +49,9 @@ pub(super) enum OwnershipEnd {
 struct Held {
     /// `None` while it runs.
     head: Option<Head>,
-    /// Receipt of a redelivery that arrived while it ran.
-    receipt: Option<Receipt>,
+    /// Receipts of further messages of the event: redelivered to the same owner, or
+    /// published twice.
+    others: Vec<Receipt>,
     since: Instant,
 }
 
@@ -90,6 +91,7 @@ impl Owner {
                 lease: Arc::clone(&lane.lease),
                 deliveries: lane.deliveries.clone(),
                 stop: stop.clone(),
+                look_ups: Arc::clone(&lane.look_ups),
                 ends: sender,
             },
             ends,
@@ -178,13 +180,17 @@ impl Owner {
         };
         let key = endpoint.lane_key(&event);
         if redelivered && let Some(held) = self.events.held_event(&key, &event.id) {
-            // The broker's nodes lost each other for a while.
-            match &mut held.head {
-                Some(head) => head.receipt = receipt,
-                None => held.receipt = Some(receipt),
-            }
+            held.others.push(receipt);
             return;
         }
+        // A redelivered event may have been tried, so its filter waits for the look-up.
+        let receipt = if redelivered {
+            receipt
+        } else if let Some(receipt) = endpoint.pass_filter(&event, receipt).await {
+            receipt
+        } else {
+            return;
+        };
         let (id, start) = (event.id.clone(), self.start.elapsed() + self.repeat_wait);
         let head = Head {
             event,
@@ -193,7 +199,7 @@ impl Owner {
         };
         let held = Held {
             head: Some(head),
-            receipt: None,
+            others: Vec::new(),
             since: Instant::now(),
         };
         self.events.add(key, id, held, redelivered.then_some(start));
@@ -214,17 +220,13 @@ impl Owner {
         self.running -= 1;
         match end {
             HeadEnd::Settled => {
-                let held = self.events.finish(key);
-                if let Some(receipt) = held.and_then(|held| held.receipt) {
-                    tokio::spawn(async move { log_ack_failure(receipt.ack().await) });
+                if let Some(held) = self.events.finish(key) {
+                    held.others.into_iter().for_each(acknowledge);
                 }
                 false
             }
-            HeadEnd::Later(mut head, wait) => {
+            HeadEnd::Later(head, wait) => {
                 if let Some(held) = self.events.running(key) {
-                    if let Some(receipt) = held.receipt.take() {
-                        head.receipt = receipt;
-                    }
                     held.head = Some(*head);
                     self.events.delay(key, self.start.elapsed() + wait);
                 }
@@ -249,6 +251,10 @@ impl Drop for Owner {
         self.metrics.own(false);
         self.metrics.show(0, 0);
     }
+}
+
+fn acknowledge(receipt: Receipt) {
+    tokio::spawn(async move { log_ack_failure(receipt.ack().await) });
 }
 
 async fn released(owned: Option<&Owned>) {

@@ -1,7 +1,7 @@
 //! Parts of a lane.
 
 use std::sync::Arc;
-use tokio::sync::watch;
+use tokio::sync::{Semaphore, watch};
 use tokio_util::task::TaskTracker;
 use wahook_queue::ConsumerConnection;
 
@@ -18,5 +18,7 @@ pub(super) struct Lane {
     pub(super) connection: Arc<ConsumerConnection>,
     pub(super) lease: Arc<Lease>,
     pub(super) balance: Arc<Balance>,
+    /// Limits the look-ups in the log.
+    pub(super) look_ups: Arc<Semaphore>,
     pub(super) deliveries: TaskTracker,
 }

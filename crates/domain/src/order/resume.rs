@@ -16,8 +16,14 @@ pub enum Resume {
     Untried,
     /// The event is delivered or dead-lettered: its message needs only an ack.
     Ended,
-    /// The next attempt, and the earliest time for it.
-    Next(QueuedEvent, UnixMillis),
+    /// The event for the next attempt.
+    Next {
+        event: QueuedEvent,
+        /// Earliest time of the attempt.
+        due: UnixMillis,
+        /// Time between the last attempt and the next one.
+        wait: Duration,
+    },
 }
 
 impl DeliveryRecord {
@@ -43,12 +49,13 @@ impl DeliveryRecord {
         let counted = rule
             .wait_after(last.number)
             .is_some_and(|step| step.duration() == wait);
-        let next = if counted {
-            event.in_round(last).next_attempt()
+        let tried = event.in_round(last);
+        let event = if counted {
+            tried.next_attempt()
         } else {
-            event.in_round(last).in_new_round(last.ended_at())
+            tried.in_new_round(last.ended_at())
         };
-        Resume::Next(next, due)
+        Resume::Next { event, due, wait }
     }
 }
 
@@ -141,9 +148,10 @@ mod tests {
 
     fn next(attempts: &[(i64, u32, Option<i64>)]) -> (u32, Option<i64>, i64) {
         match record(attempts).resume(&event(), &rule()) {
-            Resume::Next(next, due) => {
-                let round = next.redriven_at.map(UnixMillis::get);
-                (next.attempt.get(), round, due.get())
+            Resume::Next { event, due, wait } => {
+                assert!(!wait.is_zero());
+                let round = event.redriven_at.map(UnixMillis::get);
+                (event.attempt.get(), round, due.get())
             }
             other => panic!("{other:?}"),
         }

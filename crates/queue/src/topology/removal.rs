@@ -1,12 +1,12 @@
 //! Removal of bindings that are no longer needed.
 
-use std::collections::HashSet;
+use std::{collections::HashSet, mem};
 
 use wahook_domain::{EndpointName, EventPattern, LaneCount};
 
 use super::{
     model::{Binding, Keyed, Target, Topology},
-    names::endpoint_of,
+    names::{endpoint_of, is_lane},
 };
 
 impl Topology {
@@ -39,6 +39,32 @@ impl Topology {
         }
     }
 
+    /// Topology that keeps the lanes which an endpoint had with other settings, for the
+    /// events in them, and removes their bindings, except those that `needed` has.
+    #[must_use]
+    pub fn earlier_lanes(
+        endpoint: &EndpointName,
+        patterns: &[EventPattern],
+        lanes: LaneCount,
+        needed: &Self,
+    ) -> Self {
+        let mut bound = Self::default();
+        bound.add_endpoint(endpoint, patterns, Some(lanes));
+        let mut earlier = Self::unbound(endpoint, patterns, Some(lanes));
+        earlier.queues = bound.queues;
+        earlier.queues.retain(|queue| is_lane(&queue.name));
+        earlier.keep(needed);
+        if let (Some(keyed), Some(needed)) = (&mut earlier.keyed, &needed.keyed) {
+            keyed.topology.keep(&needed.topology);
+        }
+        earlier
+    }
+
+    fn keep(&mut self, needed: &Self) {
+        let needed: HashSet<&Binding> = needed.bindings.iter().collect();
+        self.obsolete.retain(|binding| !needed.contains(binding));
+    }
+
     /// Adds those bindings of `previous` that this topology lacks to its
     /// obsolete ones. They are removed only after the new ones exist, so that
     /// no event that both route is lost in between.
@@ -51,9 +77,9 @@ impl Topology {
             .cloned()
             .collect();
         self.obsolete.append(&mut obsolete);
-        if let (Some(mut keyed), Some(previous)) = (self.keyed.take(), &previous.keyed) {
-            keyed.topology = keyed.topology.replacing(&previous.topology);
-            self.keyed = Some(keyed);
+        if let (Some(keyed), Some(previous)) = (&mut self.keyed, &previous.keyed) {
+            let next = mem::take(&mut keyed.topology);
+            keyed.topology = next.replacing(&previous.topology);
         }
         self
     }

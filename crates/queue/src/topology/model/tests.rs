@@ -166,3 +166,27 @@ fn the_first_lane_is_bound_as_a_work_queue_is_and_the_work_queue_no_longer() {
         assert!(topology.queues.iter().any(|queue| queue.name == work));
     }
 }
+
+#[test]
+fn earlier_lanes_keep_their_queues_and_lose_only_bindings_that_are_not_needed() {
+    let endpoint = EndpointName::parse("crm").unwrap();
+    let patterns: Vec<_> = ["ready", "my_*"].map(|text| text.parse().unwrap()).into();
+    for lanes in [None, LaneCount::new(2)] {
+        let needed = Topology::deliveries([(&endpoint, patterns.as_slice(), lanes)], &[]);
+        let earlier = Topology::earlier_lanes(&endpoint, &patterns, LaneCount::ONE, &needed);
+        let names: Vec<_> = earlier.queues.iter().map(|queue| &queue.name).collect();
+        assert_eq!(names, ["wahook.lane.1.0.crm"]);
+        let lane = Target::Queue("wahook.lane.1.0.crm".to_owned());
+        assert!(earlier.obsolete.iter().any(|binding| binding.to == lane));
+        for binding in &earlier.obsolete {
+            assert!(!needed.bindings.contains(binding), "{lanes:?}: {binding:?}");
+        }
+    }
+}
+
+#[test]
+fn first_topology_replaces_none_and_keeps_the_routing_by_key() {
+    let topology = with_lanes(3);
+    assert!(topology.keyed.is_some());
+    assert_eq!(topology.clone().replacing(&Topology::default()), topology);
+}
