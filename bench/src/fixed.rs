@@ -70,6 +70,7 @@ pub fn queued(raw: &str) -> Result<QueuedEvent, Rejection> {
         traceparent: None,
         origin: None,
         key: event.key,
+        is_redelivery: false,
     })
 }
 

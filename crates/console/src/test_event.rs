@@ -127,6 +127,7 @@ fn test_event(name: &EventName) -> Result<QueuedEvent, Failure> {
         traceparent: None,
         origin: None,
         key: None,
+        is_redelivery: false,
     })
 }
 

@@ -39,6 +39,7 @@ pub(crate) const USER_AGENT: &str = "WhatsApp-Web-API/2.0";
 const SIGNATURE: HeaderName = HeaderName::from_static("x-webhook-signature");
 const EVENT: HeaderName = HeaderName::from_static("x-webhook-event");
 const ATTEMPT: HeaderName = HeaderName::from_static("x-webhook-attempt");
+const REDELIVERY: HeaderName = HeaderName::from_static("x-webhook-redelivery");
 const WEBHOOK_ID: HeaderName = HeaderName::from_static("webhook-id");
 const WEBHOOK_TIMESTAMP: HeaderName = HeaderName::from_static("webhook-timestamp");
 const WEBHOOK_SIGNATURE: HeaderName = HeaderName::from_static("webhook-signature");
@@ -237,6 +238,9 @@ pub fn put_headers(
                 .standard_webhooks(&event.id, now.seconds(), body)
                 .into(),
         );
+    }
+    if event.is_redelivery {
+        put(REDELIVERY, Bytes::from_static(b"true"));
     }
     if let Some(traceparent) = &event.traceparent {
         put(TRACEPARENT, traceparent.clone().into());

@@ -61,6 +61,8 @@ pub struct QueuedEvent {
     pub origin: Option<Arc<Origin>>,
     /// Key of the order in which events are delivered, if the sender or the chat gives one.
     pub key: Option<OrderKey>,
+    /// Sent again at the request of an operator, whether or not it was delivered before.
+    pub is_redelivery: bool,
 }
 
 impl QueuedEvent {

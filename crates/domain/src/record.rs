@@ -161,12 +161,14 @@ impl DeliveryRecord {
 
     /// Returns true if this attempt of the event, or a later one of its round, is
     /// concluded. Its consequences are then durable, and a message that requests it
-    /// again only has to be settled.
+    /// again only has to be settled. So has every message of a delivered event, except a
+    /// redelivery.
     #[must_use]
     pub fn covers(&self, event: &QueuedEvent) -> bool {
         let concluded =
             |known: &Attempt| known.queued_at == event.queued_at() && known.number >= event.attempt;
-        self.status() == Status::Success || self.attempts.iter().any(concluded)
+        let is_delivered = self.status() == Status::Success && !event.is_redelivery;
+        is_delivered || self.attempts.iter().any(concluded)
     }
 
     /// Returns true if this record has everything of another record of this delivery.
@@ -320,6 +322,7 @@ mod tests {
             traceparent: None,
             origin: None,
             key: None,
+            is_redelivery: false,
         }
     }
 
@@ -332,6 +335,22 @@ mod tests {
         assert!(!twice.covers(&message(1, Some(20_000))), "another round");
         let delivered = record(&[failure(1, Some(6_000)), success(2)]);
         assert!(delivered.covers(&message(3, Some(20_000))));
+    }
+
+    #[test]
+    fn redelivery_of_a_delivered_event_is_covered_only_by_attempts_of_its_round() {
+        let again = QueuedEvent {
+            is_redelivery: true,
+            ..message(1, Some(20_000))
+        };
+        let mut record = record(&[success(1)]);
+        assert!(!record.covers(&again));
+        let mut attempt = failure(1, None);
+        attempt.attempt.queued_at = UnixMillis::new(20_000);
+        record.merge(&attempt);
+        assert!(record.covers(&again));
+        assert_eq!(record.status(), Status::Success);
+        assert_eq!(record.attempts().len(), 2);
     }
 
     #[test]

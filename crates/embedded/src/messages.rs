@@ -28,7 +28,7 @@ pub(crate) fn insert(
     let into = concat!(
         "INSERT INTO messages (seq, queue, ",
         message_columns!(),
-        ") VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+        ") VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
     );
     columns::insert(db, into, seq, queue, message)
 }
@@ -45,7 +45,7 @@ pub(crate) fn insert_waiting(
     let into = concat!(
         "INSERT INTO waiting (due_at, queue, ",
         message_columns!(),
-        ", delay_ms) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+        ", delay_ms) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
     );
     columns::insert_delayed(db, into, due_at.get(), delay, queue, message)
 }

@@ -3,7 +3,7 @@
 //!
 //! Version 1 has AMQP properties of messages as JSON instead of columns, so its messages are
 //! rewritten. Version 2 lacks the columns for the origin of an event,
-//! and versions 2 and 3 lack the column for its key.
+//! and versions 2 and 3 lack the columns for its key and for redeliveries.
 
 use std::collections::BTreeMap;
 
@@ -51,7 +51,7 @@ fn upgrade(db: &Connection, found: i64) -> rusqlite::Result<()> {
         db.execute_batch(schema::ORIGIN_OF_RECORDS)?;
     }
     if found >= 2 {
-        db.execute_batch(schema::KEY_OF_MESSAGES)?;
+        db.execute_batch(schema::KEY_AND_REDELIVERY_OF_MESSAGES)?;
     }
     Ok(())
 }

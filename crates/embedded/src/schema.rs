@@ -10,8 +10,8 @@ macro_rules! typed_columns {
     () => {
         "event_id TEXT, event TEXT, attempt INTEGER, accepted_at INTEGER, redriven_at INTEGER, \
          traceparent TEXT, endpoint TEXT, reason TEXT, dead_at INTEGER, death_queue TEXT, \
-         death_reason TEXT, death_at INTEGER, result TEXT, origin TEXT, key TEXT, body BLOB \
-         NOT NULL"
+         death_reason TEXT, death_at INTEGER, result TEXT, origin TEXT, key TEXT, \
+         redelivery INTEGER, body BLOB NOT NULL"
     };
 }
 
@@ -79,9 +79,11 @@ pub(crate) const ORIGIN_OF_RECORDS: &str = "
     ALTER TABLE webhooklogs ADD COLUMN messageId TEXT;";
 
 /// Columns of messages that versions 2 and 3 lack.
-pub(crate) const KEY_OF_MESSAGES: &str = "
+pub(crate) const KEY_AND_REDELIVERY_OF_MESSAGES: &str = "
     ALTER TABLE messages ADD COLUMN key TEXT;
-    ALTER TABLE waiting ADD COLUMN key TEXT;";
+    ALTER TABLE messages ADD COLUMN redelivery INTEGER;
+    ALTER TABLE waiting ADD COLUMN key TEXT;
+    ALTER TABLE waiting ADD COLUMN redelivery INTEGER;";
 
 /// Optional additions, which some files of any version lack. `webhooklogs_search` has every
 /// field that deliveries are searched by, and replaces the index on the time alone (decision 56).

@@ -160,6 +160,7 @@ impl EventService {
             traceparent: headers.traceparent,
             origin: None,
             key: headers.order_key.or(event.key),
+            is_redelivery: false,
         };
         self.publish_accepted(queued, event.content, event.warnings)
             .await

@@ -216,6 +216,7 @@ impl EventService {
             traceparent: headers.traceparent,
             key: (headers.order_key).or_else(|| OrderKey::of_origin(&event.origin)),
             origin: Some(event.origin),
+            is_redelivery: false,
         };
         self.publish_accepted(queued, content, Vec::new()).await
     }

@@ -37,6 +37,7 @@ impl Delivery {
             traceparent: None,
             origin: None,
             key: None,
+            is_redelivery: false,
         };
         let mut headers = HeaderMap::new();
         let sent_at = UnixMillis::new(now.get() + offset_s * 1_000);

@@ -151,6 +151,7 @@ pub(crate) fn event(name: &str, id: &str, attempt: u32) -> QueuedEvent {
         traceparent: None,
         origin: None,
         key: OrderKey::sent(&format!("key-of-{id}")).ok(),
+        is_redelivery: false,
     }
 }
 

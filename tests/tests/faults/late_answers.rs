@@ -73,5 +73,6 @@ fn event(n: u32) -> QueuedEvent {
         traceparent: None,
         origin: None,
         key: None,
+        is_redelivery: false,
     }
 }

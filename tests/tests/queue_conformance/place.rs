@@ -150,6 +150,7 @@ pub(crate) fn event(name: &str, id: &str) -> QueuedEvent {
         origin: Origin::from_json(r#"{"source":"shop","session":"s1","chat":"1@c.us"}"#)
             .map(Arc::new),
         key: OrderKey::sent("order-7").ok(),
+        is_redelivery: true,
     }
 }
 

@@ -25,6 +25,7 @@ fn event(id: &str) -> QueuedEvent {
         traceparent: None,
         origin: None,
         key: None,
+        is_redelivery: false,
     }
 }
 

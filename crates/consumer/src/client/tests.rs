@@ -57,6 +57,7 @@ pub(crate) fn event() -> QueuedEvent {
         traceparent: None,
         origin: None,
         key: None,
+        is_redelivery: false,
     }
 }
 

@@ -34,7 +34,7 @@ impl DeliveryRecord {
     /// of `rule` did; any other is made again, so that none is lost.
     #[must_use]
     pub fn resume(&self, event: &QueuedEvent, rule: &RetryRule) -> Resume {
-        if self.status() == Status::Success {
+        if self.status() == Status::Success && !event.is_redelivery {
             return Resume::Ended;
         }
         let is_of_message =
@@ -117,6 +117,7 @@ mod tests {
             traceparent: None,
             origin: None,
             key: None,
+            is_redelivery: false,
         }
     }
 

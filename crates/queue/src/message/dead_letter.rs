@@ -82,6 +82,7 @@ mod tests {
             traceparent: None,
             origin: None,
             key: Some(OrderKey::sent("order-7").unwrap()),
+            is_redelivery: true,
         }
     }
 

@@ -152,6 +152,7 @@ impl MessageMetadata {
             traceparent: self.traceparent,
             origin: self.origin,
             key: self.key,
+            is_redelivery: self.is_redelivery,
         })
     }
 }

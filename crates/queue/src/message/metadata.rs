@@ -29,6 +29,8 @@ pub struct MessageMetadata {
     pub origin: Option<Arc<Origin>>,
     /// Key of the order of events; `None` also in messages of older versions.
     pub key: Option<OrderKey>,
+    /// Sent again at the request of an operator.
+    pub is_redelivery: bool,
     /// Endpoint of an exhausted delivery.
     pub endpoint: Option<EndpointName>,
     /// Reason for which a consumer gave up the delivery.
@@ -86,6 +88,7 @@ impl From<&QueuedEvent> for MessageMetadata {
             traceparent: event.traceparent.clone(),
             origin: event.origin.clone(),
             key: event.key.clone(),
+            is_redelivery: event.is_redelivery,
             ..Self::default()
         }
     }

@@ -14,7 +14,7 @@ use super::properties;
 use crate::message::Outgoing;
 
 /// All headers of wahook, and a foreign one.
-const HEADERS: [&str; 8] = [
+const HEADERS: [&str; 9] = [
     "x-wahook-version",
     "x-attempt",
     "x-first-published-ms",
@@ -22,6 +22,7 @@ const HEADERS: [&str; 8] = [
     "traceparent",
     "x-result",
     "x-key",
+    "x-redelivery",
     "x-other",
 ];
 

@@ -52,6 +52,8 @@ fn headers(metadata: MessageMetadata) -> FieldTable {
     add(header::ATTEMPT, attempt.map(AMQPValue::LongLongInt));
     add(header::FIRST_PUBLISHED, metadata.accepted_at.map(time));
     add(header::REDRIVEN, metadata.redriven_at.map(time));
+    let redelivery = metadata.is_redelivery.then_some(AMQPValue::Boolean(true));
+    add(header::REDELIVERY, redelivery);
     add(header::TRACEPARENT, metadata.traceparent.map(text));
     let origin = metadata.origin.as_deref().map(Origin::to_json);
     add(header::ORIGIN, origin.map(text));
@@ -158,6 +160,7 @@ fn event_metadata(properties: &BasicProperties) -> MessageMetadata {
         traceparent: header_text(properties, header::TRACEPARENT),
         origin,
         key,
+        is_redelivery: header(properties, header::REDELIVERY) == Some(&AMQPValue::Boolean(true)),
         defect: check_version(properties).err().or(malformed),
         ..MessageMetadata::default()
     }

@@ -28,6 +28,7 @@ async fn add_dead_letter(stage: &Stage, id: &str, reason: &str) {
         traceparent: None,
         origin: None,
         key: None,
+        is_redelivery: false,
     };
     let now = UnixMillis::new(2_000);
     let letter = Outgoing::dead_letter(&event, &EndpointName::default(), reason, now);

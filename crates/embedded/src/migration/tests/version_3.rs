@@ -39,6 +39,7 @@ fn messages_of_version_3_are_kept_and_have_no_key_and_new_ones_can_have_one() {
     assert!(found.all(|found| found.message.metadata.key.is_none()));
     let mut keyed = queued[0].message.clone();
     keyed.metadata.key = OrderKey::sent("order-7").ok();
+    keyed.metadata.is_redelivery = true;
     let db = open::open(&copy.path()).unwrap().db;
     messages::insert(&db, 100, "wahook.deliver.archive", &keyed).unwrap();
     messages::insert_waiting(&db, UnixMillis::new(1), Some(5), "other", &keyed).unwrap();

@@ -15,6 +15,7 @@ fn event() -> QueuedEvent {
         traceparent: Some("00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01".into()),
         origin: None,
         key: Some(OrderKey::sent("order-7").unwrap()),
+        is_redelivery: false,
     }
 }
 
@@ -58,6 +59,24 @@ fn a_redriven_event_begins_again_at_attempt_1_with_the_same_id() {
         ..event()
     };
     assert_eq!(decoded, expected);
+}
+
+#[test]
+fn retries_and_dead_letters_of_a_redelivery_are_redeliveries() {
+    let again = QueuedEvent {
+        is_redelivery: true,
+        ..event()
+    };
+    let (crm, now) = (EndpointName::parse("crm").unwrap(), UnixMillis::new(1));
+    let step = WaitStep::of_millis(5_000).unwrap();
+    for outgoing in [
+        Outgoing::redrive(&again, &crm, now),
+        Outgoing::republish(&again, &crm),
+        Outgoing::retry(&again, &crm, step),
+        Outgoing::dead_letter(&again, &crm, "answered 500", now),
+    ] {
+        assert!(read_back(&outgoing).is_redelivery, "{outgoing:?}");
+    }
 }
 
 #[test]

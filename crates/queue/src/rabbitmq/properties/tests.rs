@@ -13,6 +13,7 @@ fn full() -> MessageMetadata {
         traceparent: Some("00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01".into()),
         origin: Origin::from_json(ORIGIN).map(Arc::new),
         key: OrderKey::parse("c:shop/s1/1@c.us").ok(),
+        is_redelivery: true,
         endpoint: EndpointName::parse("crm").ok(),
         reason: Some("answered 500: \u{fc} \u{1f600}".into()),
         dead_at: Some(UnixMillis::new(1_727_784_035_001)),
