@@ -33,7 +33,10 @@ impl DeliverySearch for FakeLog {
             })
         };
         let matches = |found: &&FoundDelivery| {
-            filter.status.is_none_or(|status| status == found.status) && is_after(found)
+            let (status, id) = (filter.status, filter.event_id.as_deref());
+            status.is_none_or(|status| status == found.status)
+                && id.is_none_or(|id| id == found.event_id.as_str())
+                && is_after(found)
         };
         let logged = self.0.lock().unwrap();
         let found = logged.iter().map(|logged| &logged.found);

@@ -22,6 +22,7 @@ use crate::{
     log::Log,
     openapi, orders, page,
     queues::Queues,
+    redeliveries::{self, Redeliveries},
     session::{self, Sessions},
     stats,
     test_event::{self, TestEvents},
@@ -79,6 +80,12 @@ fn for_users(parts: Parts, shows_payloads: bool) -> Router {
         publisher: parts.publisher.clone(),
         jobs: Arc::clone(&jobs),
         operator: Arc::clone(&parts.operator),
+        shutdown: parts.shutdown.clone(),
+    };
+    let redeliveries = Redeliveries {
+        endpoints: endpoints.clone(),
+        publisher: parts.publisher.clone(),
+        jobs: Arc::clone(&jobs),
         shutdown: parts.shutdown,
     };
     let test_events = TestEvents {
@@ -98,6 +105,10 @@ fn for_users(parts: Parts, shows_payloads: bool) -> Router {
         .route(
             "/test-event",
             post(test_event::post).with_state(test_events),
+        )
+        .route(
+            "/redeliveries",
+            post(redeliveries::post).with_state(redeliveries),
         )
         .merge(of_endpoints(endpoints))
         .merge(of_letters(parts.queues, letter_jobs))

@@ -37,6 +37,7 @@ pub(crate) struct Job {
 #[serde(rename_all = "lowercase")]
 #[schema(as = JobKind)]
 pub(crate) enum Kind {
+    Redelivery,
     Redrive,
     Discard,
 }
@@ -45,6 +46,7 @@ impl Kind {
     /// Returns the name of the action in records.
     pub(crate) const fn name(self) -> &'static str {
         match self {
+            Self::Redelivery => "redelivery",
             Self::Redrive => "redrive",
             Self::Discard => "discard",
         }
@@ -150,12 +152,16 @@ impl Job {
         progress.failed = failed;
     }
 
-    /// Ends the job: done, cancelled, or failed with an error.
-    pub(crate) fn end(&self, error: Option<String>) {
+    /// Ends the job: cancelled, failed with an error, or done.
+    pub(crate) fn end(&self, result: anyhow::Result<()>) {
+        let error = result.err().map(|error| format!("{error:#}"));
+        if let Some(error) = &error {
+            tracing::warn!(job = self.id, error, "console: job failed");
+        }
         let mut progress = self.progress();
         progress.state = match error {
+            _ if self.is_cancelled.load(Ordering::Relaxed) => State::Cancelled,
             Some(_) => State::Failed,
-            None if self.is_cancelled.load(Ordering::Relaxed) => State::Cancelled,
             None => State::Done,
         };
         progress.error = error;
@@ -199,7 +205,7 @@ mod tests {
         }
         assert!(jobs.start(Kind::Discard, 1).is_none());
         let ended = jobs.all().pop().unwrap();
-        ended.end(None);
+        ended.end(Ok(()));
         assert!(jobs.start(Kind::Redrive, 1).is_some());
         assert!(jobs.find(ended.id()).is_none());
         assert_eq!(jobs.all().len(), MOST_JOBS);
@@ -211,11 +217,11 @@ mod tests {
         let job = jobs.start(Kind::Redrive, 2).unwrap();
         job.set_progress(1, 0);
         job.cancel();
-        job.end(None);
+        job.end(Ok(()));
         let shape = job.shape();
         assert_eq!((shape.state, shape.done), (State::Cancelled, 1));
         let failed = jobs.start(Kind::Redrive, 2).unwrap();
-        failed.end(Some("no connection".to_owned()));
+        failed.end(Err(anyhow::anyhow!("no connection")));
         assert_eq!(failed.shape().state, State::Failed);
     }
 }

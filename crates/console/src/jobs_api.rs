@@ -23,6 +23,20 @@ pub(crate) struct JobList {
     jobs: Vec<JobShape>,
 }
 
+/// Number of selected deliveries.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct Counted {
+    pub(crate) count: u64,
+}
+
+/// Job that was started.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct Started {
+    /// Id of the job
+    pub(crate) job: String,
+    pub(crate) count: u64,
+}
+
 /// List jobs
 #[utoipa::path(
     get,

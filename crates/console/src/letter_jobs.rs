@@ -8,7 +8,7 @@ use axum::{
     http::StatusCode,
     response::{IntoResponse, Response},
 };
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 use utoipa::ToSchema;
 use wahook_admin::dead::sweep::{Action, Sweep};
 use wahook_operator_state::SharedOperatorState;
@@ -22,6 +22,7 @@ use crate::{
     audit::{self, Operator},
     failure::Failure,
     jobs::{Job, Jobs, Kind},
+    jobs_api::{Counted, Started},
     letter::Letter,
     letter_filter::LetterFilter,
     queues::{NAME, Queues},
@@ -63,20 +64,6 @@ pub(crate) struct LetterFilterShape {
     reason: Option<String>,
 }
 
-/// Number of selected dead letters.
-#[derive(Debug, Serialize, ToSchema)]
-pub(crate) struct Counted {
-    count: usize,
-}
-
-/// Job that was started.
-#[derive(Debug, Serialize, ToSchema)]
-pub(crate) struct Started {
-    /// Id of the job
-    job: String,
-    count: usize,
-}
-
 /// Send dead letters to their endpoints again, from attempt 1 with the same id
 #[utoipa::path(
     post,
@@ -100,7 +87,11 @@ pub(crate) async fn redrive(
     Extension(operator): Extension<Operator>,
     body: Result<Json<LetterSelection>, JsonRejection>,
 ) -> Result<Response, Failure> {
-    state.run(Kind::Redrive, operator, body?.0).await
+    let action = Action::Redrive {
+        publisher: state.publisher.clone(),
+        to: None,
+    };
+    state.run(Kind::Redrive, action, operator, body?.0).await
 }
 
 /// Remove dead letters permanently
@@ -126,7 +117,8 @@ pub(crate) async fn discard(
     Extension(operator): Extension<Operator>,
     body: Result<Json<LetterSelection>, JsonRejection>,
 ) -> Result<Response, Failure> {
-    state.run(Kind::Discard, operator, body?.0).await
+    let discard = Action::Discard;
+    state.run(Kind::Discard, discard, operator, body?.0).await
 }
 
 impl LetterSelection {
@@ -154,6 +146,7 @@ impl LetterJobs {
     async fn run(
         self,
         kind: Kind,
+        action: Action,
         operator: Operator,
         selection: LetterSelection,
     ) -> Result<Response, Failure> {
@@ -162,40 +155,27 @@ impl LetterJobs {
         let read = self.queues.dead_letters().await?;
         let letters = read.letters.iter();
         let count = letters.filter(|letter| filter.matches(letter)).count();
+        let count = u64::try_from(count).unwrap_or(u64::MAX);
         if is_dry {
             return Ok(Json(Counted { count }).into_response());
         }
-        let of_record = (u64::try_from(count).unwrap_or(u64::MAX), clock::now());
         let subject = format!("{filter:?}");
+        let of_record = (count, clock::now());
         audit::record(&self.operator, &operator, kind.name(), subject, of_record).await?;
-        let job = self.jobs.start(kind, of_record.0);
+        let job = self.jobs.start(kind, count);
         let job = job.ok_or_else(|| Failure::busy("wait for jobs to end, or cancel them"))?;
         let started = Started {
             job: job.id().to_owned(),
             count,
         };
         tokio::spawn(async move {
-            let swept = self.sweep(kind, &filter, &job).await;
-            if let Err(error) = &swept {
-                tracing::warn!(
-                    job = job.id(),
-                    error = format!("{error:#}"),
-                    "console: job failed"
-                );
-            }
-            job.end(swept.err().map(|error| format!("{error:#}")));
+            let swept = self.sweep(action, &filter, &job).await;
+            job.end(swept);
         });
         Ok((StatusCode::ACCEPTED, Json(started)).into_response())
     }
 
-    async fn sweep(&self, kind: Kind, filter: &LetterFilter, job: &Job) -> anyhow::Result<()> {
-        let action = match kind {
-            Kind::Redrive => Action::Redrive {
-                publisher: self.publisher.clone(),
-                to: None,
-            },
-            Kind::Discard => Action::Discard,
-        };
+    async fn sweep(&self, action: Action, filter: &LetterFilter, job: &Job) -> anyhow::Result<()> {
         let locked = self.queues.lock_dead_letters().await;
         let _lock = locked.map_err(|_| anyhow::anyhow!("another job runs on the dead letters"))?;
         let mut letters = DeadLetters::open(self.queues.broker(), NAME).await?;

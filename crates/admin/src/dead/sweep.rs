@@ -105,7 +105,9 @@ impl Sweep<'_> {
     }
 }
 
-fn pace(rate: NonZeroU32) -> Interval {
+/// Returns a clock that ticks `rate` times per second at most.
+#[must_use]
+pub fn pace(rate: NonZeroU32) -> Interval {
     let mut pace = interval(Duration::from_secs(1) / rate.get());
     pace.set_missed_tick_behavior(MissedTickBehavior::Delay);
     pace

@@ -3,4 +3,5 @@
 mod acting;
 mod admission;
 mod reading;
+mod resending;
 mod stage;

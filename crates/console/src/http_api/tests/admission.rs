@@ -15,11 +15,12 @@ const READS: [&str; 7] = [
     "/jobs",
     "/events/live",
 ];
-const ACTIONS: [&str; 6] = [
+const ACTIONS: [&str; 7] = [
     "/test-event",
     "/endpoints/default/pause",
     "/endpoints/default/resume",
     "/endpoints/default/probe",
+    "/redeliveries",
     "/dead-letters/redrive",
     "/dead-letters/discard",
 ];

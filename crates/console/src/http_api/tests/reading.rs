@@ -112,6 +112,7 @@ async fn every_served_path_is_described() {
         "/api/v1/jobs",
         "/api/v1/jobs/{job}",
         "/api/v1/openapi.json",
+        "/api/v1/redeliveries",
         "/api/v1/session",
         "/api/v1/stats",
         "/api/v1/test-event",

@@ -10,10 +10,10 @@ use axum::{
 use serde_json::Value;
 use tower_service::Service;
 use uuid::Uuid;
-use wahook_domain::{EndpointName, EventPattern};
+use wahook_domain::{EndpointName, EventPattern, QueuedEvent};
 use wahook_embedded::{EmbeddedInspector, EmbeddedOperatorState, Store};
 use wahook_operator_state::SharedOperatorState;
-use wahook_queue::{Publisher, Topology};
+use wahook_queue::{Publisher, StoredQueues, Topology};
 use wahook_runtime::{Readiness, Settings, Shutdown, Trigger};
 
 use crate::{
@@ -38,7 +38,7 @@ pub(super) struct Stage {
     pub(super) publisher: Publisher,
     _trigger: Trigger,
     _store: Store,
-    _folder: Folder,
+    folder: Folder,
 }
 
 /// Answer of the router.
@@ -66,7 +66,9 @@ impl Stage {
         let store = Store::open(&path).unwrap();
         let endpoint = EndpointName::default();
         let patterns = [EventPattern::Every];
-        let topology = Topology::deliveries([(&endpoint, &patterns[..], None)], &[]);
+        let other = EndpointName::parse("other").unwrap();
+        let endpoints = [(&endpoint, &patterns[..], None), (&other, &[][..], None)];
+        let topology = Topology::deliveries(endpoints, &[]);
         let limit = Duration::from_secs(60);
         let (publisher, _) = Publisher::start(store.broker(), "test", topology, limit);
         let queues = EmbeddedInspector::open(&path).unwrap();
@@ -91,8 +93,18 @@ impl Stage {
             publisher,
             _trigger: trigger,
             _store: store,
-            _folder: folder,
+            folder,
         }
+    }
+
+    /// Returns the events in the queue of an endpoint.
+    pub(super) fn queued(&self, endpoint: &str) -> Vec<QueuedEvent> {
+        let queues = EmbeddedInspector::open(&self.folder.0.join("wahook.db")).unwrap();
+        let queue = format!("wahook.deliver.{endpoint}");
+        let messages = queues.messages(&queue).unwrap();
+        messages
+            .map(|message| message.unwrap().content().unwrap())
+            .collect()
     }
 
     pub(super) async fn get(&self, path: &str) -> Answer {

@@ -1,0 +1,209 @@
+//! `POST /redeliveries`: sends deliveries again, as a job.
+
+use std::{num::NonZeroU32, sync::Arc};
+
+use axum::{
+    Extension, Json,
+    extract::{State, rejection::JsonRejection},
+    http::StatusCode,
+    response::{IntoResponse, Response},
+};
+use wahook_delivery_log::SearchFilter;
+use wahook_domain::EndpointName;
+use wahook_queue::Publisher;
+use wahook_runtime::{
+    Shutdown, clock,
+    problem::{MEDIA_TYPE, Problem},
+};
+
+use crate::{
+    audit::{self, Operator},
+    endpoints::Endpoints,
+    failure::Failure,
+    jobs::{Jobs, Kind},
+    jobs_api::{Counted, Started},
+    redelivery_job::Resender,
+    redelivery_order::{RedeliveryOrder, Selection, Target, one_of_each_event},
+};
+
+/// Deliveries of one job.
+const MOST_DELIVERIES: usize = 100_000;
+/// Deliveries in one search.
+const PAGE: usize = 1_000;
+
+/// State of the handler.
+#[derive(Clone)]
+pub(crate) struct Redeliveries {
+    pub(crate) endpoints: Endpoints,
+    pub(crate) publisher: Publisher,
+    pub(crate) jobs: Arc<Jobs>,
+    pub(crate) shutdown: Shutdown,
+}
+
+/// Deliveries that were selected.
+struct Selected {
+    targets: Vec<Target>,
+    /// Number of events that the log does not have.
+    not_logged: u64,
+}
+
+/// Send deliveries again, also delivered ones
+///
+/// Each keeps its event id, has the header `X-Webhook-Redelivery: true`, and begins at attempt
+/// 1. Deliveries whose exact body the log does not have are counted as failed by the job.
+#[utoipa::path(
+    post,
+    path = "/api/v1/redeliveries",
+    tag = "deliveries",
+    security(("bearer" = []), ("cookie" = [])),
+    request_body = RedeliveryOrder,
+    responses(
+        (status = 200, description = "Number of deliveries, with `dryRun`", body = Counted),
+        (status = 202, description = "The job was started", body = Started),
+        (status = 400, description = "Neither ids nor a filter with a time range, too many, an unknown endpoint, or not JSON", body = Problem, content_type = MEDIA_TYPE),
+        (status = 401, description = "Missing or wrong token", body = Problem, content_type = MEDIA_TYPE),
+        (status = 403, description = "The token can only read", body = Problem, content_type = MEDIA_TYPE),
+        (status = 413, description = "Too large", body = Problem, content_type = MEDIA_TYPE),
+        (status = 415, description = "Not sent as application/json", body = Problem, content_type = MEDIA_TYPE),
+        (status = 503, description = "The log is unavailable or too slow, or too many jobs run", body = Problem, content_type = MEDIA_TYPE),
+    )
+)]
+pub(crate) async fn post(
+    State(state): State<Redeliveries>,
+    Extension(operator): Extension<Operator>,
+    body: Result<Json<RedeliveryOrder>, JsonRejection>,
+) -> Result<Response, Failure> {
+    let Json(order) = body?;
+    let (is_dry, rate, to) = (order.dry_run, order.rate()?, order.endpoint()?);
+    let selection = order.selection(clock::now())?;
+    if let Some(to) = &to {
+        state.check_endpoint(to).await?;
+    }
+    let subject = selection.subject();
+    let mut selected = state.select(selection).await?;
+    if to.is_some() {
+        one_of_each_event(&mut selected.targets);
+    }
+    if is_dry {
+        let count = selected.count();
+        return Ok(Json(Counted { count }).into_response());
+    }
+    let subject = match &to {
+        Some(to) => format!("to {to}: {subject}"),
+        None => subject,
+    };
+    let of_record = (selected.count(), clock::now());
+    let records = &state.endpoints.operator;
+    audit::record(
+        records,
+        &operator,
+        Kind::Redelivery.name(),
+        subject,
+        of_record,
+    )
+    .await?;
+    let started = state.start(selected, to, rate)?;
+    Ok((StatusCode::ACCEPTED, Json(started)).into_response())
+}
+
+impl Selected {
+    fn count(&self) -> u64 {
+        let logged = u64::try_from(self.targets.len()).unwrap_or(u64::MAX);
+        logged.saturating_add(self.not_logged)
+    }
+}
+
+impl Redeliveries {
+    async fn check_endpoint(&self, to: &EndpointName) -> Result<(), Failure> {
+        let known = self.endpoints.read().await?;
+        let names: Vec<_> = known.iter().map(|known| known.name.as_str()).collect();
+        if names.contains(&to.as_str()) {
+            return Ok(());
+        }
+        let names = names.join(", ");
+        let detail = format!("there is no endpoint {to}; the known ones are: {names}");
+        Err(Failure::invalid(detail))
+    }
+
+    /// Returns the selected deliveries, the oldest first.
+    async fn select(&self, selection: Selection) -> Result<Selected, Failure> {
+        let (mut targets, mut not_logged) = (Vec::new(), 0);
+        match selection {
+            Selection::Filter(filter) => {
+                self.search(*filter, &mut targets).await?;
+                targets.reverse();
+            }
+            Selection::Ids(ids) => {
+                for id in ids {
+                    let Some(endpoint) = id.endpoint else {
+                        let filter = SearchFilter {
+                            event_id: Some(id.event_id.to_string()),
+                            ..SearchFilter::default()
+                        };
+                        if self.search(filter, &mut targets).await? == 0 {
+                            not_logged += 1;
+                        }
+                        continue;
+                    };
+                    let event_id = id.event_id;
+                    targets.push(Target { event_id, endpoint });
+                }
+                targets.sort_unstable();
+                targets.dedup();
+            }
+        }
+        Ok(Selected {
+            targets,
+            not_logged,
+        })
+    }
+
+    /// Adds all deliveries that match, the newest first, and returns their number.
+    async fn search(
+        &self,
+        filter: SearchFilter,
+        targets: &mut Vec<Target>,
+    ) -> Result<usize, Failure> {
+        let (mut cursor, before) = (None, targets.len());
+        loop {
+            let log = &self.endpoints.log;
+            let page = log.search(filter.clone(), cursor, PAGE).await?;
+            targets.extend(page.deliveries.iter().map(Target::from));
+            if targets.len() > MOST_DELIVERIES {
+                return Err(Failure::invalid(format!(
+                    "more than {MOST_DELIVERIES} deliveries match: narrow the filter"
+                )));
+            }
+            cursor = page.next;
+            if cursor.is_none() {
+                return Ok(targets.len().saturating_sub(before));
+            }
+        }
+    }
+
+    fn start(
+        self,
+        selected: Selected,
+        to: Option<EndpointName>,
+        rate: NonZeroU32,
+    ) -> Result<Started, Failure> {
+        let count = selected.count();
+        let job = self.jobs.start(Kind::Redelivery, count);
+        let job = job.ok_or_else(|| Failure::busy("wait for jobs to end, or cancel them"))?;
+        let started = Started {
+            job: job.id().to_owned(),
+            count,
+        };
+        let (log, publisher, shutdown) = (self.endpoints.log, self.publisher, self.shutdown);
+        let resender = Resender { log, publisher, to };
+        let Selected {
+            targets,
+            not_logged,
+        } = selected;
+        tokio::spawn(async move {
+            let sent = resender.run(targets, not_logged, rate, (&job, &shutdown));
+            job.end(sent.await);
+        });
+        Ok(started)
+    }
+}
