@@ -17,14 +17,14 @@ use crate::system::System;
 
 const SOON: Duration = Duration::from_secs(60);
 
-struct Console {
+pub(crate) struct Console {
     api: String,
     http: reqwest::Client,
 }
 
 impl Console {
     /// Returns the console, and the settings of a system with it.
-    fn new() -> (Self, [(&'static str, String); 3]) {
+    pub(crate) fn new() -> (Self, [(&'static str, String); 3]) {
         let listen = format!("127.0.0.1:{}", free_port().unwrap());
         let console = Self {
             api: format!("http://{listen}/api/v1"),
@@ -38,13 +38,13 @@ impl Console {
         (console, settings)
     }
 
-    async fn get(&self, path: &str) -> Value {
+    pub(crate) async fn get(&self, path: &str) -> Value {
         let answer = self.http.get(format!("{}/{path}", self.api)).send().await;
         let body = answer.unwrap().bytes().await.unwrap();
         serde_json::from_slice(&body).unwrap_or_default()
     }
 
-    async fn post(&self, path: &str, body: &Value) -> Value {
+    pub(crate) async fn post(&self, path: &str, body: &Value) -> Value {
         let request = self.http.post(format!("{}/{path}", self.api));
         let request = request.header("content-type", "application/json");
         let answer = request.body(body.to_string()).send().await.unwrap();
@@ -52,7 +52,7 @@ impl Console {
     }
 }
 
-fn borrowed<'a>(settings: &'a [(&'static str, String)]) -> Vec<(&'a str, &'a str)> {
+pub(crate) fn borrowed<'a>(settings: &'a [(&'static str, String)]) -> Vec<(&'a str, &'a str)> {
     let settings = settings.iter();
     settings
         .map(|(name, value)| (*name, value.as_str()))

@@ -1,0 +1,140 @@
+//! Redeliveries by the console within `wahook`.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use serde_json::{Value, json};
+use wahook_tests::eventually::eventually;
+use wahook_tests::receiver::{Answer, Post, Receiver};
+
+use crate::console::{Console, borrowed};
+use crate::system::System;
+
+const SOON: Duration = Duration::from_secs(60);
+const HEADER: &str = "x-webhook-redelivery";
+
+/// Receiver that answers 200 while the switch is on, and 500 while it is off.
+async fn switched() -> (Receiver, Arc<AtomicBool>) {
+    let works = Arc::new(AtomicBool::new(false));
+    let receiver = Receiver::answering({
+        let works = Arc::clone(&works);
+        move |_: &Post| {
+            let status = if works.load(Ordering::Relaxed) {
+                200
+            } else {
+                500
+            };
+            Answer::status(status)
+        }
+    });
+    (receiver.await, works)
+}
+
+/// Waits for the end of a job, and returns it.
+async fn ended(console: &Console, started: &Value) -> Value {
+    let path = format!("jobs/{}", started["job"].as_str().unwrap());
+    eventually(SOON, "the end of the job", || async {
+        Some(console.get(&path).await).filter(|job| job["state"] != "running")
+    })
+    .await
+}
+
+/// Waits until the log has as many attempts of an event, and returns its status.
+async fn status_after(console: &Console, id: &str, attempts: usize) -> Value {
+    let path = format!("deliveries/{id}/default");
+    eventually(SOON, "the attempts in the log", || async {
+        let delivery = console.get(&path).await;
+        let found = delivery["attempts"].as_array().map(Vec::len);
+        (found == Some(attempts)).then(|| delivery["status"].clone())
+    })
+    .await
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn delivered_and_failed_events_are_sent_again_with_their_id_and_body() {
+    let (receiver, works) = switched().await;
+    let (console, settings) = Console::new();
+    let system = System::new(&receiver, &borrowed(&settings));
+    let _program = system.start().await;
+    works.store(true, Ordering::Relaxed);
+    let mut ids = vec![system.ended("ready", "success").await];
+    works.store(false, Ordering::Relaxed);
+    for _ in 0..3 {
+        ids.push(system.ended("call", "failed").await);
+    }
+    let first = receiver.posts();
+    assert!(first.iter().all(|post| post.header(HEADER).is_none()));
+    receiver.forget();
+    works.store(true, Ordering::Relaxed);
+
+    let started = console.post("redeliveries", &json!({ "ids": ids })).await;
+    assert_eq!(started["count"], 4, "{started}");
+    let job = ended(&console, &started).await;
+    assert_eq!((&job["state"], &job["done"]), (&json!("done"), &json!(4)));
+    receiver.wait_for(4, SOON).await;
+    for id in &ids {
+        let posts = receiver.posts_of(id);
+        assert_eq!(posts.len(), 1, "{id}");
+        assert_eq!(posts[0].header(HEADER), Some("true"));
+        assert_eq!(posts[0].attempt(), Some(1));
+        let before = first.iter().find(|post| post.id() == Some(id)).unwrap();
+        assert_eq!(posts[0].body, before.body);
+        assert_eq!(status_after(&console, id, 2).await, "success");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn failed_events_that_match_are_counted_and_then_sent_again() {
+    let (receiver, works) = switched().await;
+    let (console, settings) = Console::new();
+    let system = System::new(&receiver, &borrowed(&settings));
+    let _program = system.start().await;
+    for _ in 0..3 {
+        system.ended("call", "failed").await;
+    }
+    system.ended("ready", "failed").await;
+    receiver.forget();
+    works.store(true, Ordering::Relaxed);
+    let filter = json!({ "status": "failed", "event": "call", "since": "1h" });
+    let dry = json!({ "filter": filter, "dryRun": true });
+    assert_eq!(
+        console.post("redeliveries", &dry).await,
+        json!({ "count": 3 })
+    );
+    assert_eq!(receiver.count(), 0);
+    let started = console
+        .post("redeliveries", &json!({ "filter": filter, "rate": 10 }))
+        .await;
+    assert_eq!(ended(&console, &started).await["done"], 3);
+    let posts = receiver.wait_for(3, SOON).await;
+    assert!(posts.iter().all(|post| post.event() == Some("call")));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn failed_redelivery_of_a_delivered_event_leaves_it_delivered_and_can_be_redriven() {
+    let (receiver, works) = switched().await;
+    let (console, settings) = Console::new();
+    let system = System::new(&receiver, &borrowed(&settings));
+    let _program = system.start().await;
+    works.store(true, Ordering::Relaxed);
+    let id = system.ended("ready", "success").await;
+    works.store(false, Ordering::Relaxed);
+    let one = json!({ "ids": [format!("{id}/default")] });
+    let started = console.post("redeliveries", &one).await;
+    assert_eq!(ended(&console, &started).await["state"], "done");
+    assert_eq!(status_after(&console, &id, 2).await, "success");
+    eventually(SOON, "the dead letter", || async {
+        let dead = console.get("dead-letters").await;
+        (dead["total"] == 1).then_some(())
+    })
+    .await;
+    works.store(true, Ordering::Relaxed);
+    receiver.forget();
+    console
+        .post("dead-letters/redrive", &json!({ "ids": [id] }))
+        .await;
+    let posts = receiver.wait_for(1, SOON).await;
+    assert_eq!(posts[0].header(HEADER), Some("true"));
+    assert_eq!(status_after(&console, &id, 3).await, "success");
+}
