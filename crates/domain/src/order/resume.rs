@@ -181,4 +181,19 @@ mod tests {
         let redriven = event().in_new_round(UnixMillis::new(90_000));
         assert_eq!(exhausted.resume(&redriven, &rule()), Resume::Untried);
     }
+
+    #[test]
+    fn redelivery_of_a_delivered_event_is_attempted_once() {
+        let mut delivered = record(&[(900, 1, Some(5_000)), (900, 2, None)]);
+        for attempt in &mut delivered.attempts {
+            attempt.error = None;
+        }
+        let again = QueuedEvent {
+            is_redelivery: true,
+            ..event().in_new_round(UnixMillis::new(90_000))
+        };
+        assert_eq!(delivered.resume(&again, &rule()), Resume::Untried);
+        delivered.absorb(&record(&[(90_000, 1, None)]));
+        assert_eq!(delivered.resume(&again, &rule()), Resume::Ended);
+    }
 }
