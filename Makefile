@@ -51,7 +51,7 @@ test-broker: install debug-programs ## Run the suites that use RabbitMQ, on the 
 
 run-broker-suites:
 	$(ON_BROKER) WAHOOK_TEST_PROGRAMS=$(abspath $(TARGET_DIR))/debug $(CARGO) test --workspace --features wahook/mongodb \
-	  --no-fail-fast --test harness --test queue_conformance --test faults --test endpoints --test pair
+	  --no-fail-fast --test harness --test queue_conformance --test order --test faults --test endpoints --test pair
 
 # One build for programs and tests: two would compile many dependencies twice, with other features.
 debug-programs:
