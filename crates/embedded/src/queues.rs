@@ -7,6 +7,7 @@ use std::collections::{BTreeMap, HashMap};
 use wahook_queue::{
     Stored,
     local::{Delivered, SharedQueue, Subscriber, SubscriberId},
+    topology::DEAD_QUEUE,
 };
 
 pub(crate) use queue::Ready;
@@ -117,6 +118,10 @@ impl Queues {
         queue.has_more = !are_all;
         for (seq, ready) in found {
             queue.cursor = seq;
+            // After a return to the file, a message may be loaded while it is leased.
+            if name == DEAD_QUEUE && self.leased.contains_key(&seq) {
+                continue;
+            }
             if let Some(ready) = ready {
                 queue.push(ready);
             }
@@ -205,9 +210,14 @@ impl Queues {
         }
     }
 
-    /// Puts a message at the head of its queue.
-    pub(crate) fn requeued(&mut self, queue: &str, seq: i64, message: Stored) {
-        if let Some(queue) = self.by_name.get_mut(queue) {
+    /// Puts a message at the head of its queue. Dead letters stay in the file only: another
+    /// process may remove them there.
+    pub(crate) fn requeued(&mut self, name: &str, seq: i64, message: Stored) {
+        if let Some(queue) = self.by_name.get_mut(name) {
+            if name == DEAD_QUEUE {
+                *queue = Queue::default();
+                return;
+            }
             queue.ready_bytes += message.payload.len();
             queue.ready.push_front(Ready {
                 seq,

@@ -71,6 +71,8 @@ impl Sweep<'_> {
         let mut pace = self.rate.map(pace);
         let mut in_flight = JoinSet::new();
         let mut selected = 0;
+        // Held until the end: a letter that is returned earlier would be read again.
+        let mut kept = Vec::new();
         let read = loop {
             if self.limit.is_some_and(|limit| selected >= limit) || (self.is_stopped)() {
                 break Ok(());
@@ -83,6 +85,7 @@ impl Sweep<'_> {
             report.inspected += 1;
             (self.on_progress)(report);
             if !(self.selects)(&letter) {
+                kept.push(receipt);
                 continue;
             }
             selected += 1;
@@ -92,17 +95,28 @@ impl Sweep<'_> {
             if in_flight.len() >= MAX_IN_FLIGHT
                 && let Some(result) = in_flight.join_next().await
             {
-                report.record(result.context("dead letter task")?);
+                kept.extend(record(report, result.context("dead letter task")?));
             }
             in_flight.spawn(self.action.clone().apply(letter, receipt));
         };
         while let Some(result) = in_flight.join_next().await {
-            report.record(result.context("dead letter task")?);
+            kept.extend(record(report, result.context("dead letter task")?));
             (self.on_progress)(report);
         }
         report.interrupted = (self.is_stopped)();
         read.context("the remaining dead letters are still in wahook.dead; repeat the command")
     }
+}
+
+/// Result of an action, with the receipt of a dead letter that is kept.
+struct Applied {
+    result: ActionResult,
+    kept: Option<Receipt>,
+}
+
+fn record(report: &mut Report, applied: Applied) -> Option<Receipt> {
+    report.record(applied.result);
+    applied.kept
 }
 
 /// Returns a clock that ticks `rate` times per second at most.
@@ -114,33 +128,38 @@ pub fn pace(rate: NonZeroU32) -> Interval {
 }
 
 impl Action {
-    async fn apply(self, letter: DeadLetter, receipt: Receipt) -> ActionResult {
+    async fn apply(self, letter: DeadLetter, receipt: Receipt) -> Applied {
+        let kept = |result, receipt| Applied {
+            result,
+            kept: Some(receipt),
+        };
         let (publisher, to) = match self {
-            Self::DryDiscard => return ActionResult::Done,
+            Self::DryDiscard => return kept(ActionResult::Done, receipt),
             Self::Discard => return remove(receipt).await,
             Self::DryRedrive { to } => (None, to),
             Self::Redrive { publisher, to } => (Some(publisher), to),
         };
         let Ok(event) = letter.content else {
-            return ActionResult::Undecodable;
+            return kept(ActionResult::Undecodable, receipt);
         };
         let Some(endpoint) = to.or(letter.endpoint) else {
-            return ActionResult::NoEndpoint;
+            return kept(ActionResult::NoEndpoint, receipt);
         };
         let Some(publisher) = publisher else {
-            return ActionResult::Done;
+            return kept(ActionResult::Done, receipt);
         };
         let redriven = Outgoing::redrive(&event, &endpoint, clock::now());
         match publisher.publish(redriven).await {
             Ok(()) => remove(receipt).await,
-            Err(error) => ActionResult::NotPublished(error),
+            Err(error) => kept(ActionResult::NotPublished(error), receipt),
         }
     }
 }
 
-async fn remove(receipt: Receipt) -> ActionResult {
-    match receipt.ack().await {
+async fn remove(receipt: Receipt) -> Applied {
+    let result = match receipt.ack().await {
         Ok(()) => ActionResult::Done,
         Err(_) => ActionResult::NotRemoved,
-    }
+    };
+    Applied { result, kept: None }
 }
