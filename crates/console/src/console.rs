@@ -1,6 +1,6 @@
 //! Console as a server.
 
-use std::{sync::Arc, time::Duration};
+use std::{io, net::SocketAddr, sync::Arc, time::Duration};
 
 use anyhow::Context;
 use tokio::net::TcpListener;
@@ -69,6 +69,14 @@ impl Console {
             task,
             shutdown,
         })
+    }
+
+    /// Returns the address of the listener.
+    ///
+    /// # Errors
+    /// If the listener no longer has an address.
+    pub fn address(&self) -> io::Result<SocketAddr> {
+        self.listener.local_addr()
     }
 
     /// Names the console in the log line with its address, as a part of another program.

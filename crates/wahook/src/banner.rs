@@ -5,6 +5,8 @@ use std::{
     net::{IpAddr, Ipv4Addr, SocketAddr},
 };
 
+use wahook_console::Console;
+
 use crate::StandaloneSettings;
 
 const SAMPLE: &str = r#"{"event":"message_create","data":{"body":"Hello"}}"#;
@@ -18,7 +20,7 @@ pub(crate) fn print(banner: &str) {
 }
 
 /// Returns the addresses, and the command that sends a first event.
-pub(crate) fn of(settings: &StandaloneSettings) -> String {
+pub(crate) fn of(settings: &StandaloneSettings, console: Option<&Console>) -> String {
     let events = reachable(settings.intake.listen.socket());
     let operators = reachable(settings.delivery.listen.socket());
     let webhooks: Vec<_> = settings.delivery.endpoints.list.iter().collect();
@@ -28,8 +30,9 @@ pub(crate) fn of(settings: &StandaloneSettings) -> String {
     } else {
         " -H \"authorization: Bearer ${PRODUCER_TOKEN%%,*}\""
     };
-    let console = settings.console.as_ref().map(|console| {
-        let address = reachable(console.listen.socket());
+    let console = console.and_then(|console| console.address().ok());
+    let console = console.map(|address| {
+        let address = reachable(address);
         format!("\n  console   http://{address}/ (every delivery, and why it failed)")
     });
     let page = settings.receiver.as_ref().map(|receiver| {

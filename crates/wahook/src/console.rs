@@ -8,15 +8,14 @@ use wahook_console::{Backends, Console, ConsoleSettings};
 use wahook_embedded::{EmbeddedInspector, EmbeddedOperatorState, EmbeddedReader, OpenError, Store};
 use wahook_runtime::Shutdown;
 
-const ADVICE: &str =
+pub(crate) const ADVICE: &str =
     "the console can't start: set another CONSOLE_LISTEN, or `off` to run without it";
 
-/// Opens the console, if it is not off, with readers of the data file next to the store that
-/// writes it. There is none either if its default address is in use, such as by another
-/// `wahook`.
+/// Opens the console, if it is not off. Without a given address there is none either if it
+/// can't be opened, such as because another `wahook` uses the default address.
 ///
 /// # Errors
-/// If the given address can't be bound.
+/// If the given address can't be bound, or the data file can't be read.
 pub(crate) async fn bind(
     settings: Option<ConsoleSettings>,
     (store, data): (&Store, PathBuf),
@@ -26,6 +25,25 @@ pub(crate) async fn bind(
     let Some(settings) = settings else {
         return Ok(None);
     };
+    let is_given = settings.is_listen_given;
+    match open(settings, (store, data), operator, shutdown).await {
+        Ok(console) => Ok(Some(console.as_part())),
+        Err(error) if is_given => Err(error).context(ADVICE),
+        Err(error) => {
+            let error = format!("{error:#}");
+            tracing::warn!(error, "no console: {ADVICE}");
+            Ok(None)
+        }
+    }
+}
+
+/// Opens the console with readers of the data file next to the store that writes it.
+async fn open(
+    settings: ConsoleSettings,
+    (store, data): (&Store, PathBuf),
+    operator: Arc<EmbeddedOperatorState>,
+    shutdown: Shutdown,
+) -> anyhow::Result<Console> {
     let opened = spawn_blocking(move || -> Result<_, OpenError> {
         let reader = EmbeddedReader::open(&data)?;
         Ok((reader, EmbeddedInspector::open(&data)?))
@@ -39,16 +57,7 @@ pub(crate) async fn bind(
         broker: store.broker(),
         stored: Some(Arc::new(queues)),
     };
-    let is_given = settings.is_listen_given;
-    match Console::bind(settings, backends, shutdown).await {
-        Ok(console) => Ok(Some(console.as_part())),
-        Err(error) if is_given => Err(error).context(ADVICE),
-        Err(error) => {
-            let error = format!("{error:#}");
-            tracing::warn!(error, "no console: {ADVICE}");
-            Ok(None)
-        }
-    }
+    Console::bind(settings, backends, shutdown).await
 }
 
 /// Serves the console, if there is one, until the shutdown.

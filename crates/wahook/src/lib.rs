@@ -4,6 +4,7 @@
 mod banner;
 pub mod check;
 mod console;
+mod console_port;
 pub mod export;
 pub mod own_log;
 mod settings;
@@ -24,7 +25,7 @@ use wahook_runtime::Shutdown;
 /// # Errors
 /// If the file is in use, unusable or holds events for a webhook while none is configured, or an
 /// address can't be bound.
-pub async fn run(settings: StandaloneSettings, shutdown: Shutdown) -> anyhow::Result<()> {
+pub async fn run(mut settings: StandaloneSettings, shutdown: Shutdown) -> anyhow::Result<()> {
     if settings.receiver.is_none() && settings.delivery.log_retention_days.is_none() {
         tracing::warn!(
             "LOG_RETENTION_DAYS is not set: delivery records are kept, and the data file grows; \
@@ -32,24 +33,25 @@ pub async fn run(settings: StandaloneSettings, shutdown: Shutdown) -> anyhow::Re
         );
     }
     let store = open(settings.data.clone(), settings.destination()).await?;
-    let banner = banner::of(&settings);
     // Bind the receiver before the first delivery.
-    let receiver = match settings.receiver {
-        Some(receiver) => Some((receiver.address.bind().await?, receiver.keys)),
+    let listener = match &settings.receiver {
+        Some(receiver) => Some(receiver.address.bind().await?),
         None => None,
     };
     let operator = Arc::new(open_operator_state(settings.data.clone()).await?);
     let console = console::bind(
-        settings.console,
+        console_port::leave_to_others(&mut settings),
         (&store, settings.data.clone()),
         Arc::clone(&operator),
         shutdown.clone(),
     );
-    let operating = console::serve(console.await?);
+    let console = console.await?;
+    let banner = banner::of(&settings, console.as_ref());
+    let operating = console::serve(console);
     let until = shutdown.clone();
     let receiving = async {
-        if let Some((listener, keys)) = receiver {
-            Receiver::new(keys).serve(listener, until).await?;
+        if let Some((listener, receiver)) = listener.zip(settings.receiver) {
+            Receiver::new(receiver.keys).serve(listener, until).await?;
         }
         Ok(())
     };
