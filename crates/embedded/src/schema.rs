@@ -86,7 +86,7 @@ pub(crate) const KEY_AND_REDELIVERY_OF_MESSAGES: &str = "
     ALTER TABLE waiting ADD COLUMN redelivery INTEGER;";
 
 /// Optional additions, which some files of any version lack. `webhooklogs_search` has every
-/// field that deliveries are searched by, and replaces the index on the time alone (decision 56).
+/// field that deliveries are searched by, and replaces the index on the time alone (decision 62).
 pub(crate) const ADDITIONS: &str = "
     CREATE TABLE IF NOT EXISTS queues (name TEXT PRIMARY KEY) WITHOUT ROWID;
     CREATE TABLE IF NOT EXISTS retention (id INTEGER PRIMARY KEY CHECK (id = 1), days INTEGER);
