@@ -1,17 +1,16 @@
-//! Credentials of clients, and what they permit (pure).
+//! Credentials of clients, and what they permit.
 
 use axum::http::{HeaderMap, header};
-use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
-use hmac::{Hmac, KeyInit, Mac};
 use serde::Serialize;
-use sha2::Sha256;
 use utoipa::ToSchema;
 use wahook_runtime::tokens::{InvalidTokens, Tokens, bearer};
 
+use crate::session_key::SessionKey;
+
 /// Cookie of a session.
 const COOKIE: &str = "wahook_console";
-/// Text from which a token derives the cookie of its sessions.
-const PURPOSE: &[u8] = b"wahook console session";
+/// Cookies of a request that are compared.
+const MOST_COOKIES: usize = 4;
 
 /// What a client may do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, ToSchema)]
@@ -28,10 +27,11 @@ pub(crate) enum Access {
 pub(crate) struct Credentials {
     write: Keys,
     read: Keys,
+    session_key: SessionKey,
 }
 
-/// Tokens for one kind of access. The cookie of a session is derived from a token, so sessions
-/// survive a restart and end when the token is replaced.
+/// Tokens for one kind of access. The cookie of a session is derived from a token and the key
+/// of the process.
 #[derive(Debug, Default)]
 struct Keys {
     tokens: Tokens,
@@ -72,8 +72,9 @@ impl Credentials {
         write: Option<&str>,
         read: Option<&str>,
     ) -> Result<Self, InvalidCredentials> {
+        let session_key = SessionKey::default();
         let keys = |list: Option<&str>, is_of_reader| {
-            let keys = list.map(Keys::parse).transpose();
+            let keys = list.map(|list| Keys::parse(list, &session_key)).transpose();
             keys.map_err(|error| InvalidCredentials {
                 is_of_reader,
                 cause: error.into(),
@@ -82,6 +83,7 @@ impl Credentials {
         let credentials = Self {
             write: keys(write, false)?.unwrap_or_default(),
             read: keys(read, true)?.unwrap_or_default(),
+            session_key,
         };
         let is_shared = |token: &str| credentials.write.tokens.contains(token.trim().as_bytes());
         if read.is_some_and(|list| list.split(',').any(is_shared)) {
@@ -116,13 +118,22 @@ impl Credentials {
 
     fn of_cookies(&self, headers: &HeaderMap) -> Claim {
         let lines = headers.get_all(header::COOKIE).iter();
-        let mut cookies = lines
+        let cookies = lines
             .filter_map(|line| line.to_str().ok())
             .flat_map(|line| line.split(';'))
             .filter_map(|pair| pair.trim().strip_prefix(COOKIE)?.strip_prefix('='));
+        let mut cookies = cookies.take(MOST_COOKIES);
         let granted =
             cookies.find_map(|cookie| self.find(|keys| keys.cookies.contains(cookie.as_bytes())));
         granted.map_or(Claim::Missing, Claim::Granted)
+    }
+
+    /// Returns the `Set-Cookie` header that starts a session. A secure cookie is sent by
+    /// HTTPS only.
+    pub(crate) fn session_start(&self, token: &[u8], is_secure: bool) -> String {
+        let secure = if is_secure { "; Secure" } else { "" };
+        let cookie = self.session_key.cookie_of(token);
+        format!("{COOKIE}={cookie}; {ATTRIBUTES}{secure}")
     }
 
     fn find(&self, matches: impl Fn(&Keys) -> bool) -> Option<Access> {
@@ -135,33 +146,21 @@ impl Credentials {
 }
 
 impl Keys {
-    fn parse(list: &str) -> Result<Self, InvalidTokens> {
+    fn parse(list: &str, session_key: &SessionKey) -> Result<Self, InvalidTokens> {
         let tokens = Tokens::parse(list)?;
         let cookies: Vec<_> = list
             .split(',')
-            .map(|token| cookie_of(token.trim().as_bytes()))
+            .map(|token| session_key.cookie_of(token.trim().as_bytes()))
             .collect();
         let cookies = Tokens::parse(&cookies.join(","))?;
         Ok(Self { tokens, cookies })
     }
 }
 
-/// Returns the `Set-Cookie` header that starts a session.
-pub(crate) fn session_start(token: &[u8]) -> String {
-    format!("{COOKIE}={}; {ATTRIBUTES}", cookie_of(token))
-}
-
 /// `Set-Cookie` header that ends a session.
 pub(crate) const SESSION_END: &str =
     "wahook_console=; HttpOnly; SameSite=Strict; Path=/; Max-Age=0";
 const ATTRIBUTES: &str = "HttpOnly; SameSite=Strict; Path=/";
-
-fn cookie_of(token: &[u8]) -> String {
-    // A key of any length is valid; an empty one is never a token.
-    let mac = Hmac::<Sha256>::new_from_slice(token).map(|mac| mac.chain_update(PURPOSE));
-    mac.map(|mac| URL_SAFE_NO_PAD.encode(mac.finalize().into_bytes()))
-        .unwrap_or_default()
-}
 
 #[cfg(test)]
 mod tests {
@@ -179,8 +178,8 @@ mod tests {
         HeaderMap::from_iter([(name, HeaderValue::from_str(value).unwrap())])
     }
 
-    fn cookie(token: &str) -> HeaderMap {
-        let set = session_start(token.as_bytes());
+    fn cookie(credentials: &Credentials, token: &str) -> HeaderMap {
+        let set = credentials.session_start(token.as_bytes(), false);
         let (pair, _) = set.split_once(';').unwrap();
         sent(header::COOKIE, &format!("other=1; {pair}"))
     }
@@ -188,9 +187,10 @@ mod tests {
     #[test]
     fn token_grants_its_access_as_bearer_and_as_cookie() {
         for (token, access) in [(OPERATOR, Access::Write), (READER, Access::Read)] {
+            let credentials = credentials();
             let bearer = sent(header::AUTHORIZATION, &format!("Bearer {token}"));
-            assert_eq!(credentials().check(&bearer), Claim::Granted(access));
-            let claim = credentials().check(&cookie(token));
+            assert_eq!(credentials.check(&bearer), Claim::Granted(access));
+            let claim = credentials.check(&cookie(&credentials, token));
             assert_eq!(claim, Claim::Granted(access));
         }
     }
@@ -199,16 +199,39 @@ mod tests {
     fn wrong_token_counts_and_an_ended_session_does_not() {
         let wrong = sent(header::AUTHORIZATION, "Bearer operator-012345678");
         assert_eq!(credentials().check(&wrong), Claim::Wrong);
-        let ended = cookie("replaced-0123456789");
-        assert_eq!(credentials().check(&ended), Claim::Missing);
-        assert_eq!(credentials().check(&HeaderMap::new()), Claim::Missing);
+        let current = credentials();
+        let ended = cookie(&current, "replaced-0123456789");
+        assert_eq!(current.check(&ended), Claim::Missing);
+        assert_eq!(current.check(&HeaderMap::new()), Claim::Missing);
+    }
+
+    #[test]
+    fn session_ends_with_its_process() {
+        let earlier = cookie(&credentials(), OPERATOR);
+        assert_eq!(credentials().check(&earlier), Claim::Missing);
+    }
+
+    #[test]
+    fn only_the_first_cookies_of_a_request_are_compared() {
+        let credentials = credentials();
+        let valid = credentials.session_start(OPERATOR.as_bytes(), false);
+        let (valid, _) = valid.split_once(';').unwrap();
+        for wrong in [MOST_COOKIES - 1, MOST_COOKIES] {
+            let cookies = format!("{}{valid}", "wahook_console=x; ".repeat(wrong));
+            let claim = credentials.check(&sent(header::COOKIE, &cookies));
+            assert_eq!(claim == Claim::Missing, wrong == MOST_COOKIES);
+        }
     }
 
     #[test]
     fn token_itself_is_no_cookie() {
         let token = sent(header::COOKIE, &format!("{COOKIE}={OPERATOR}"));
         assert_eq!(credentials().check(&token), Claim::Missing);
-        assert!(!session_start(OPERATOR.as_bytes()).contains(OPERATOR));
+        let set = credentials().session_start(OPERATOR.as_bytes(), true);
+        assert!(
+            !set.contains(OPERATOR) && set.ends_with("; Secure"),
+            "{set}"
+        );
     }
 
     #[test]

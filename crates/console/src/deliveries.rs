@@ -2,7 +2,10 @@
 
 use axum::{
     Json,
-    extract::{Path, Query, State, rejection::QueryRejection},
+    extract::{
+        Path, Query, State,
+        rejection::{PathRejection, QueryRejection},
+    },
     http::StatusCode,
 };
 use serde::Serialize;
@@ -77,6 +80,7 @@ pub(crate) async fn list(
     ),
     responses(
         (status = 200, description = "The delivery", body = Detail),
+        (status = 400, description = "Invalid characters in the path", body = Problem, content_type = MEDIA_TYPE),
         (status = 401, description = "Missing or wrong token", body = Problem, content_type = MEDIA_TYPE),
         (status = 404, description = "The log has no such delivery", body = Problem, content_type = MEDIA_TYPE),
         (status = 503, description = "The log is unavailable", body = Problem, content_type = MEDIA_TYPE),
@@ -84,8 +88,9 @@ pub(crate) async fn list(
 )]
 pub(crate) async fn show(
     State(state): State<Deliveries>,
-    Path((id, endpoint)): Path<(String, String)>,
+    path: Result<Path<(String, String)>, PathRejection>,
 ) -> Result<Json<Detail>, Failure> {
+    let Path((id, endpoint)) = path?;
     let id = EventId::parse(&id).map_err(|_| not_found())?;
     let endpoint = EndpointName::parse(&endpoint).map_err(|_| not_found())?;
     let logged = state.log.delivery(id, endpoint).await?;

@@ -9,7 +9,7 @@ use std::{
 use axum::{Json, extract::State};
 use serde::Serialize;
 use utoipa::ToSchema;
-use wahook_delivery_log::{RecentEndpoint, Summary};
+use wahook_delivery_log::{Outcomes, RecentEndpoint, Summary};
 use wahook_domain::EndpointName;
 use wahook_operator_state::{EndpointState, Pause, SharedOperatorState};
 use wahook_runtime::{
@@ -21,7 +21,6 @@ use crate::{
     failure::Failure,
     log::Log,
     queues::{Depths, Queues},
-    stats::Numbers,
 };
 
 /// Period of the numbers.
@@ -49,9 +48,11 @@ pub(crate) struct EndpointShape {
     pub(crate) name: String,
     /// URL of the newest delivery, without secrets; null if no recent one is in the log
     webhook_url: Option<String>,
-    /// Deliveries of events that were accepted in the last 24 hours
-    #[serde(flatten)]
-    numbers: Numbers,
+    /// Deliveries of events that were accepted in the last 24 hours and succeeded; null after
+    /// an order, if the log took too long
+    success: Option<u64>,
+    failed: Option<u64>,
+    retrying: Option<u64>,
     /// Share of the deliveries that ended, from 0 to 1; null without one
     success_rate: Option<f64>,
     /// Median duration of the newest attempts
@@ -102,21 +103,69 @@ impl Endpoints {
             self.operator.endpoints(),
         );
         let states = states.map_err(|error| Failure::log(&error))?;
-        let figures = Figures::new(recent?, summary?, states);
+        let figures = Figures::new(recent?, Some(summary?), states);
         let depths = self.queues.depths(figures.names()).await;
         Ok(figures.list(depths))
+    }
+
+    /// Returns true if the endpoint is listed. Reads its numbers only if nothing else knows it.
+    pub(crate) async fn knows(&self, name: &EndpointName) -> Result<bool, Failure> {
+        let states = self.operator.endpoints().await;
+        let states = states.map_err(|error| Failure::log(&error))?;
+        if states.iter().any(|state| state.endpoint == *name) {
+            return Ok(true);
+        }
+        let depths = self.queues.depths(BTreeSet::new()).await;
+        if depths.is_some_and(|depths| depths.contains_key(name)) {
+            return Ok(true);
+        }
+        if self
+            .log
+            .recent()
+            .await?
+            .iter()
+            .any(|one| one.endpoint == *name)
+        {
+            return Ok(true);
+        }
+        let now = clock::now();
+        let summary = self.log.summary(now.minus(DAY), now).await?;
+        Ok(summary.by_endpoint.contains_key(name.as_str()))
+    }
+
+    /// Reads one endpoint, without the figures that the log does not answer.
+    pub(crate) async fn read_one(
+        &self,
+        name: EndpointName,
+    ) -> Result<Option<EndpointShape>, Failure> {
+        let now = clock::now();
+        let (recent, summary, states, depths) = tokio::join!(
+            self.log.recent(),
+            self.log.summary(now.minus(DAY), now),
+            self.operator.endpoints(),
+            self.queues.depths([name.clone()].into()),
+        );
+        let states = states.map_err(|error| Failure::log(&error))?;
+        let figures = Figures::new(recent.unwrap_or_default(), summary.ok(), states);
+        let mut list = figures.list(depths).into_iter();
+        Ok(list.find(|endpoint| endpoint.name == name.as_str()))
     }
 }
 
 /// Figures of all endpoints, without their queues.
 struct Figures {
     recent: BTreeMap<EndpointName, RecentEndpoint>,
-    summary: Summary,
+    /// `None` if the log has not answered.
+    summary: Option<Summary>,
     states: BTreeMap<EndpointName, EndpointState>,
 }
 
 impl Figures {
-    fn new(recent: Vec<RecentEndpoint>, summary: Summary, states: Vec<EndpointState>) -> Self {
+    fn new(
+        recent: Vec<RecentEndpoint>,
+        summary: Option<Summary>,
+        states: Vec<EndpointState>,
+    ) -> Self {
         let recent = recent.into_iter().map(|one| (one.endpoint.clone(), one));
         let states = states.into_iter().map(|one| (one.endpoint.clone(), one));
         Self {
@@ -127,7 +176,8 @@ impl Figures {
     }
 
     fn names(&self) -> BTreeSet<EndpointName> {
-        let counted = self.summary.by_endpoint.keys();
+        let counted = self.summary.iter();
+        let counted = counted.flat_map(|summary| summary.by_endpoint.keys());
         let counted = counted.filter_map(|name| EndpointName::parse(name).ok());
         let known = self.recent.keys().chain(self.states.keys()).cloned();
         known.chain(counted).collect()
@@ -139,13 +189,18 @@ impl Figures {
         names.extend(depths.iter().flatten().map(|(name, _)| name.clone()));
         let shapes = names.into_iter().map(|name| {
             let recent = self.recent.remove(&name);
-            let numbers = self.summary.by_endpoint.get(name.as_str()).copied();
-            let numbers: Numbers = numbers.unwrap_or_default().into();
+            let summary = self.summary.as_ref();
+            let numbers = summary.map(|summary| {
+                let counted = summary.by_endpoint.get(name.as_str()).copied();
+                counted.unwrap_or_default()
+            });
             let queue = depths.as_ref().map(|depths| depths.get(&name));
             let state = self.states.remove(&name);
             EndpointShape {
-                success_rate: success_rate(numbers),
-                numbers,
+                success_rate: numbers.and_then(success_rate),
+                success: numbers.map(|numbers| numbers.success),
+                failed: numbers.map(|numbers| numbers.failed),
+                retrying: numbers.map(|numbers| numbers.retrying),
                 p50_ms: recent.as_ref().map(|recent| recent.p50_ms),
                 p95_ms: recent.as_ref().map(|recent| recent.p95_ms),
                 webhook_url: recent.map(|recent| recent.webhook_url),
@@ -159,7 +214,7 @@ impl Figures {
     }
 }
 
-fn success_rate(numbers: Numbers) -> Option<f64> {
+fn success_rate(numbers: Outcomes) -> Option<f64> {
     let ended = numbers.success.saturating_add(numbers.failed);
     (ended > 0).then(|| numbers.success as f64 / ended as f64)
 }
@@ -175,63 +230,4 @@ impl From<Pause> for PauseShape {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use wahook_delivery_log::Outcomes;
-    use wahook_domain::UnixMillis;
-    use wahook_queue::EndpointQueue;
-
-    fn name(text: &str) -> EndpointName {
-        EndpointName::parse(text).unwrap()
-    }
-
-    fn figures() -> Figures {
-        let recent = RecentEndpoint {
-            endpoint: name("crm"),
-            webhook_url: "https://example.com/".to_owned(),
-            p50_ms: 12,
-            p95_ms: 80,
-        };
-        let outcomes = Outcomes {
-            success: 3,
-            failed: 1,
-            retrying: 2,
-        };
-        let summary = Summary {
-            by_endpoint: [("crm".to_owned(), outcomes)].into(),
-            ..Summary::default()
-        };
-        let pause = Pause {
-            by: "ann".to_owned(),
-            since: UnixMillis::new(0),
-            reason: None,
-        };
-        let paused = EndpointState {
-            pause: Some(pause),
-            ..EndpointState::initial(name("shop"))
-        };
-        Figures::new(vec![recent], summary, vec![paused])
-    }
-
-    #[test]
-    fn endpoints_of_log_queues_and_orders_are_listed() {
-        let queue = EndpointQueue {
-            queued: 5,
-            waiting: Some(2),
-            ..EndpointQueue::default()
-        };
-        let list = figures().list(Some([(name("new"), queue)].into()));
-        let names: Vec<_> = list.iter().map(|shape| shape.name.as_str()).collect();
-        assert_eq!(names, ["crm", "new", "shop"]);
-        assert_eq!(list[0].success_rate, Some(0.75));
-        assert_eq!((list[0].p95_ms, list[0].queued), (Some(80), Some(0)));
-        assert_eq!((list[1].success_rate, list[1].queued), (None, Some(7)));
-        assert!(list[2].paused.is_some() && list[0].paused.is_none());
-    }
-
-    #[test]
-    fn depth_is_unknown_without_the_broker() {
-        let list = figures().list(None);
-        assert!(list.iter().all(|shape| shape.queued.is_none()));
-    }
-}
+mod tests;

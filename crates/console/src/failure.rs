@@ -3,7 +3,7 @@
 use std::{fmt, time::Duration};
 
 use axum::{
-    extract::rejection::{JsonRejection, QueryRejection},
+    extract::rejection::{JsonRejection, PathRejection, QueryRejection},
     http::{HeaderName, HeaderValue, StatusCode, header},
     response::{IntoResponse, Response},
 };
@@ -98,6 +98,26 @@ impl Failure {
         }
     }
 
+    /// The body did not arrive within the limit. The rest of it is not read, so the
+    /// connection can't be used again.
+    pub(crate) fn too_slow(within: Duration) -> Self {
+        let expected = format!("send the body within {} s", within.as_secs());
+        Self {
+            problem: Problem::too_slow(expected),
+            header: Some((header::CONNECTION, HeaderValue::from_static("close"))),
+        }
+    }
+
+    /// The body has more than `limit` bytes.
+    pub(crate) fn too_large(limit: usize) -> Self {
+        Self::new(
+            StatusCode::PAYLOAD_TOO_LARGE,
+            "too-large",
+            "The body is too large",
+            format!("send at most {limit} bytes"),
+        )
+    }
+
     /// The body or the query is invalid.
     pub(crate) fn invalid(detail: impl Into<String>) -> Self {
         let title = "The request is invalid";
@@ -122,15 +142,13 @@ impl From<QueryRejection> for Failure {
 
 impl From<JsonRejection> for Failure {
     fn from(rejection: JsonRejection) -> Self {
-        match rejection.status() {
-            StatusCode::PAYLOAD_TOO_LARGE => Self::new(
-                StatusCode::PAYLOAD_TOO_LARGE,
-                "too-large",
-                "The body is too large",
-                rejection.body_text(),
-            ),
-            _ => Self::invalid(rejection.body_text()),
-        }
+        Self::invalid(rejection.body_text())
+    }
+}
+
+impl From<PathRejection> for Failure {
+    fn from(rejection: PathRejection) -> Self {
+        Self::invalid(rejection.body_text())
     }
 }
 

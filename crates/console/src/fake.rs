@@ -1,21 +1,32 @@
 //! Delivery log in memory, for tests of this crate.
 
-use std::sync::{Arc, Mutex};
+use std::sync::{
+    Arc, Mutex,
+    atomic::{AtomicBool, Ordering},
+};
 
 use wahook_delivery_log::{
-    Cursor, DeliverySearch, FoundDelivery, LogFuture, LoggedDelivery, Page, RecentEndpoint,
-    SearchFilter, Summary,
+    Cursor, DeliverySearch, FoundDelivery, LogFuture, LogUnavailable, LoggedDelivery, Page,
+    RecentEndpoint, SearchFilter, Summary,
 };
 use wahook_domain::{Attempt, AttemptNumber, EndpointName, EventId, Status, UnixMillis};
 
 /// Log with these deliveries, the newest first.
 #[derive(Default)]
-pub(crate) struct FakeLog(Mutex<Vec<LoggedDelivery>>);
+pub(crate) struct FakeLog {
+    logged: Mutex<Vec<LoggedDelivery>>,
+    has_no_summary: AtomicBool,
+}
 
 impl FakeLog {
+    /// Refuses summaries from now on.
+    pub(crate) fn refuse_summaries(&self) {
+        self.has_no_summary.store(true, Ordering::Relaxed);
+    }
+
     /// Adds the newest delivery.
     pub(crate) fn add(&self, logged: LoggedDelivery) {
-        self.0.lock().unwrap().insert(0, logged);
+        self.logged.lock().unwrap().insert(0, logged);
     }
 }
 
@@ -38,7 +49,7 @@ impl DeliverySearch for FakeLog {
                 && id.is_none_or(|id| id == found.event_id.as_str())
                 && is_after(found)
         };
-        let logged = self.0.lock().unwrap();
+        let logged = self.logged.lock().unwrap();
         let found = logged.iter().map(|logged| &logged.found);
         let found = found.filter(matches).take(limit + 1).cloned().collect();
         Box::pin(async move { Ok(Page::of(found, limit)) })
@@ -49,14 +60,21 @@ impl DeliverySearch for FakeLog {
         id: &'a EventId,
         _: &'a EndpointName,
     ) -> LogFuture<'a, Option<LoggedDelivery>> {
-        let logged = self.0.lock().unwrap();
+        let logged = self.logged.lock().unwrap();
         let mut found = logged.iter();
         let found = found.find(|logged| logged.found.event_id == *id).cloned();
         Box::pin(async move { Ok(found) })
     }
 
     fn summary(&self, since: UnixMillis, until: UnixMillis) -> LogFuture<'_, Summary> {
-        Box::pin(async move { Ok(Summary::new(since, until)) })
+        let refused = self.has_no_summary.load(Ordering::Relaxed);
+        Box::pin(async move {
+            if refused {
+                Err(LogUnavailable::File("no summary".to_owned()))
+            } else {
+                Ok(Summary::new(since, until))
+            }
+        })
     }
 
     fn recent(&self) -> LogFuture<'_, Vec<RecentEndpoint>> {

@@ -7,6 +7,7 @@ use std::{
 };
 
 use axum::{
+    body::Body,
     extract::{Request, State},
     http::{HeaderMap, Method, header},
     middleware::Next,
@@ -19,6 +20,7 @@ use crate::{
     attempts::Attempts,
     audit::Operator,
     failure::Failure,
+    request_body,
 };
 
 /// Checks of one listener.
@@ -66,6 +68,11 @@ impl Gate {
         self.attempt(peer, self.credentials.of_token(token))
     }
 
+    /// Returns the `Set-Cookie` header that starts a session of a token.
+    pub(crate) fn session_start(&self, token: &[u8], is_secure: bool) -> String {
+        self.credentials.session_start(token, is_secure)
+    }
+
     /// Counts an attempt with a token. After too many wrong ones, the right one is refused
     /// too, so that the answer says nothing about a token.
     fn attempt(&self, peer: IpAddr, granted: Option<Access>) -> Result<Access, Failure> {
@@ -105,7 +112,11 @@ pub(crate) async fn admit_own_page(
     Ok(next.run(request).await)
 }
 
-/// Admits requests with a session or a token; actions need write access.
+/// Largest body of an action, in bytes.
+const MAX_BODY: usize = 2 << 20;
+
+/// Admits requests with a session or a token; actions need write access. The body has arrived
+/// before the handler is called.
 pub(crate) async fn admit_user(
     State(gate): State<Arc<Gate>>,
     mut request: Request,
@@ -122,6 +133,9 @@ pub(crate) async fn admit_user(
     if !is_read {
         let operator = Operator(format!("console, {peer}"));
         request.extensions_mut().insert(operator);
+        let body = std::mem::take(request.body_mut());
+        let body = request_body::read(body, MAX_BODY, request_body::WITHIN).await?;
+        *request.body_mut() = Body::from(body);
     }
     Ok(next.run(request).await)
 }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use axum::{
     Json,
-    extract::{Path, State},
+    extract::{Path, State, rejection::PathRejection},
     http::StatusCode,
 };
 use serde::Serialize;
@@ -64,15 +64,16 @@ pub(crate) async fn list(State(jobs): State<Arc<Jobs>>) -> Json<JobList> {
     params(("job" = String, Path, description = "Id of the job")),
     responses(
         (status = 200, description = "The job", body = JobShape),
+        (status = 400, description = "Invalid characters in the path", body = Problem, content_type = MEDIA_TYPE),
         (status = 401, description = "Missing or wrong token", body = Problem, content_type = MEDIA_TYPE),
         (status = 404, description = "No such job", body = Problem, content_type = MEDIA_TYPE),
     )
 )]
 pub(crate) async fn show(
     State(jobs): State<Arc<Jobs>>,
-    Path(id): Path<String>,
+    id: Result<Path<String>, PathRejection>,
 ) -> Result<Json<JobShape>, Failure> {
-    Ok(Json(find(&jobs, &id)?.shape()))
+    Ok(Json(find(&jobs, &id?)?.shape()))
 }
 
 /// Cancel a job
@@ -86,6 +87,7 @@ pub(crate) async fn show(
     params(("job" = String, Path, description = "Id of the job")),
     responses(
         (status = 202, description = "The job ends soon", body = JobShape),
+        (status = 400, description = "Invalid characters in the path", body = Problem, content_type = MEDIA_TYPE),
         (status = 401, description = "Missing or wrong token", body = Problem, content_type = MEDIA_TYPE),
         (status = 403, description = "The token can only read", body = Problem, content_type = MEDIA_TYPE),
         (status = 404, description = "No such job", body = Problem, content_type = MEDIA_TYPE),
@@ -93,9 +95,9 @@ pub(crate) async fn show(
 )]
 pub(crate) async fn cancel(
     State(jobs): State<Arc<Jobs>>,
-    Path(id): Path<String>,
+    id: Result<Path<String>, PathRejection>,
 ) -> Result<(StatusCode, Json<JobShape>), Failure> {
-    let job = find(&jobs, &id)?;
+    let job = find(&jobs, &id?)?;
     job.cancel();
     Ok((StatusCode::ACCEPTED, Json(job.shape())))
 }

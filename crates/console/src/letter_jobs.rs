@@ -77,6 +77,7 @@ pub(crate) struct LetterFilterShape {
         (status = 400, description = "Neither ids nor a filter, or not JSON", body = Problem, content_type = MEDIA_TYPE),
         (status = 401, description = "Missing or wrong token", body = Problem, content_type = MEDIA_TYPE),
         (status = 403, description = "The token can only read", body = Problem, content_type = MEDIA_TYPE),
+        (status = 408, description = "The body did not arrive within 15 s", body = Problem, content_type = MEDIA_TYPE),
         (status = 413, description = "Too large", body = Problem, content_type = MEDIA_TYPE),
         (status = 415, description = "Not sent as application/json", body = Problem, content_type = MEDIA_TYPE),
         (status = 503, description = "The broker or the log's database is unavailable, or too many jobs run", body = Problem, content_type = MEDIA_TYPE),
@@ -107,6 +108,7 @@ pub(crate) async fn redrive(
         (status = 400, description = "Neither ids nor a filter, or not JSON", body = Problem, content_type = MEDIA_TYPE),
         (status = 401, description = "Missing or wrong token", body = Problem, content_type = MEDIA_TYPE),
         (status = 403, description = "The token can only read", body = Problem, content_type = MEDIA_TYPE),
+        (status = 408, description = "The body did not arrive within 15 s", body = Problem, content_type = MEDIA_TYPE),
         (status = 413, description = "Too large", body = Problem, content_type = MEDIA_TYPE),
         (status = 415, description = "Not sent as application/json", body = Problem, content_type = MEDIA_TYPE),
         (status = 503, description = "The broker or the log's database is unavailable, or too many jobs run", body = Problem, content_type = MEDIA_TYPE),
@@ -169,20 +171,34 @@ impl LetterJobs {
             count,
         };
         tokio::spawn(async move {
-            let swept = self.sweep(action, &filter, &job).await;
+            let swept = self.sweep(action, &filter, count, &job).await;
             job.end(swept);
         });
         Ok((StatusCode::ACCEPTED, Json(started)).into_response())
     }
 
-    async fn sweep(&self, action: Action, filter: &LetterFilter, job: &Job) -> anyhow::Result<()> {
-        let locked = self.queues.lock_dead_letters().await;
-        let _lock = locked.map_err(|_| anyhow::anyhow!("another job runs on the dead letters"))?;
+    /// Runs a job on at most `count` dead letters: the operator has confirmed no more.
+    async fn sweep(
+        &self,
+        action: Action,
+        filter: &LetterFilter,
+        count: usize,
+        job: &Job,
+    ) -> anyhow::Result<()> {
+        let _lock = loop {
+            if job.is_stopped(&self.shutdown) {
+                return Ok(());
+            }
+            // A list or another job may hold the lock for longer than one wait.
+            if let Ok(lock) = self.queues.lock_dead_letters().await {
+                break lock;
+            }
+        };
         let mut letters = DeadLetters::open(self.queues.broker(), NAME).await?;
         let mut report = action.report();
         let sweep = Sweep {
             action,
-            limit: None,
+            limit: Some(count.try_into().unwrap_or(u32::MAX)),
             rate: None,
             selects: &|letter| filter.matches(&Letter::of(letter)),
             is_stopped: &|| job.is_stopped(&self.shutdown),

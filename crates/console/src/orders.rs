@@ -2,7 +2,10 @@
 
 use axum::{
     Extension, Json,
-    extract::{Path, State, rejection::JsonRejection},
+    extract::{
+        Path, State,
+        rejection::{JsonRejection, PathRejection},
+    },
     http::StatusCode,
 };
 use serde::Deserialize;
@@ -45,13 +48,15 @@ pub(crate) struct PauseOrder {
         (status = 401, description = "Missing or wrong token", body = Problem, content_type = MEDIA_TYPE),
         (status = 403, description = "The token can only read", body = Problem, content_type = MEDIA_TYPE),
         (status = 404, description = "No such endpoint", body = Problem, content_type = MEDIA_TYPE),
+        (status = 408, description = "The body did not arrive within 15 s", body = Problem, content_type = MEDIA_TYPE),
+        (status = 413, description = "Too large", body = Problem, content_type = MEDIA_TYPE),
         (status = 415, description = "Not sent as application/json", body = Problem, content_type = MEDIA_TYPE),
         (status = 503, description = "The log's database is unavailable", body = Problem, content_type = MEDIA_TYPE),
     )
 )]
 pub(crate) async fn pause(
     State(state): State<Endpoints>,
-    Path(name): Path<String>,
+    name: Result<Path<String>, PathRejection>,
     Extension(operator): Extension<Operator>,
     body: Result<Json<PauseOrder>, JsonRejection>,
 ) -> Result<Json<EndpointShape>, Failure> {
@@ -59,7 +64,7 @@ pub(crate) async fn pause(
     let reason = reason.filter(|reason| !reason.is_empty());
     let reason = reason.map(|text| PauseReason::parse(&text)).transpose();
     let reason = reason.map_err(|error| Failure::invalid(error.to_string()))?;
-    order(&state, name, operator, Request::Pause { reason }).await
+    order(&state, &name?, operator, Request::Pause { reason }).await
 }
 
 /// Resume a paused endpoint
@@ -69,21 +74,25 @@ pub(crate) async fn pause(
     tag = "endpoints",
     security(("bearer" = []), ("cookie" = [])),
     params(("name" = String, Path, description = "Name of the endpoint")),
+    request_body(content = Object, description = "`{}`"),
     responses(
         (status = 200, description = "The endpoint is not paused by an operator", body = EndpointShape),
+        (status = 400, description = "Invalid characters in the path", body = Problem, content_type = MEDIA_TYPE),
         (status = 401, description = "Missing or wrong token", body = Problem, content_type = MEDIA_TYPE),
         (status = 403, description = "The token can only read", body = Problem, content_type = MEDIA_TYPE),
         (status = 404, description = "No such endpoint", body = Problem, content_type = MEDIA_TYPE),
+        (status = 408, description = "The body did not arrive within 15 s", body = Problem, content_type = MEDIA_TYPE),
+        (status = 413, description = "Too large", body = Problem, content_type = MEDIA_TYPE),
         (status = 415, description = "Not sent as application/json", body = Problem, content_type = MEDIA_TYPE),
         (status = 503, description = "The log's database is unavailable", body = Problem, content_type = MEDIA_TYPE),
     )
 )]
 pub(crate) async fn resume(
     State(state): State<Endpoints>,
-    Path(name): Path<String>,
+    name: Result<Path<String>, PathRejection>,
     Extension(operator): Extension<Operator>,
 ) -> Result<Json<EndpointShape>, Failure> {
-    order(&state, name, operator, Request::Resume).await
+    order(&state, &name?, operator, Request::Resume).await
 }
 
 /// Probe an endpoint that the circuit breaker has paused
@@ -93,50 +102,50 @@ pub(crate) async fn resume(
     tag = "endpoints",
     security(("bearer" = []), ("cookie" = [])),
     params(("name" = String, Path, description = "Name of the endpoint")),
+    request_body(content = Object, description = "`{}`"),
     responses(
         (status = 202, description = "Consumers probe the endpoint within 2 s", body = EndpointShape),
+        (status = 400, description = "Invalid characters in the path", body = Problem, content_type = MEDIA_TYPE),
         (status = 401, description = "Missing or wrong token", body = Problem, content_type = MEDIA_TYPE),
         (status = 403, description = "The token can only read", body = Problem, content_type = MEDIA_TYPE),
         (status = 404, description = "No such endpoint", body = Problem, content_type = MEDIA_TYPE),
+        (status = 408, description = "The body did not arrive within 15 s", body = Problem, content_type = MEDIA_TYPE),
+        (status = 413, description = "Too large", body = Problem, content_type = MEDIA_TYPE),
         (status = 415, description = "Not sent as application/json", body = Problem, content_type = MEDIA_TYPE),
         (status = 503, description = "The log's database is unavailable", body = Problem, content_type = MEDIA_TYPE),
     )
 )]
 pub(crate) async fn probe(
     State(state): State<Endpoints>,
-    Path(name): Path<String>,
+    name: Result<Path<String>, PathRejection>,
     Extension(operator): Extension<Operator>,
 ) -> Result<(StatusCode, Json<EndpointShape>), Failure> {
-    let endpoint = order(&state, name, operator, Request::Probe).await?;
+    let endpoint = order(&state, &name?, operator, Request::Probe).await?;
     Ok((StatusCode::ACCEPTED, endpoint))
 }
 
 /// Gives an order, and returns the endpoint after it.
 async fn order(
     state: &Endpoints,
-    name: String,
+    name: &str,
     operator: Operator,
     request: Request,
 ) -> Result<Json<EndpointShape>, Failure> {
-    let endpoint = EndpointName::parse(&name).map_err(|_| unknown())?;
-    find(state, &name).await?;
+    let endpoint = EndpointName::parse(name).map_err(|_| unknown())?;
+    if !state.knows(&endpoint).await? {
+        return Err(unknown());
+    }
     tracing::info!(who = operator.0, action = request.name(), subject = %endpoint, count = 1, "console: action of an operator");
     let order = Order {
-        endpoint,
+        endpoint: endpoint.clone(),
         request,
         by: operator.0,
         at: clock::now(),
     };
     let ordered = state.operator.order(&order).await;
     ordered.map_err(|error| Failure::log(&error))?;
-    find(state, &name).await.map(Json)
-}
-
-async fn find(state: &Endpoints, name: &str) -> Result<EndpointShape, Failure> {
-    let mut known = state.read().await?.into_iter();
-    known
-        .find(|endpoint| endpoint.name == name)
-        .ok_or_else(unknown)
+    let endpoint = state.read_one(endpoint).await?;
+    endpoint.map(Json).ok_or_else(unknown)
 }
 
 fn unknown() -> Failure {

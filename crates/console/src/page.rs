@@ -2,7 +2,7 @@
 
 use axum::{
     Router,
-    extract::Path,
+    extract::{Path, rejection::PathRejection},
     http::StatusCode,
     response::{Html, Response},
     routing::get,
@@ -45,8 +45,9 @@ async fn index() -> Html<&'static str> {
     Html(include_str!("../page/index.html"))
 }
 
-async fn file(Path(name): Path<String>) -> Result<Response, Problem> {
-    wahook_page::file(&FILES, &name).ok_or_else(|| {
+async fn file(name: Result<Path<String>, PathRejection>) -> Result<Response, Problem> {
+    let found = name.ok().and_then(|name| wahook_page::file(&FILES, &name));
+    found.ok_or_else(|| {
         let title = "The path does not exist";
         let hint = "the page is at /, and loads the files that it needs";
         Problem::new(StatusCode::NOT_FOUND, "not-found", title, hint)

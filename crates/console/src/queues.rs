@@ -8,7 +8,7 @@ use std::{
 
 use tokio::{
     runtime::Handle,
-    sync::{Mutex, MutexGuard},
+    sync::{Mutex, OwnedMutexGuard},
     task::spawn_blocking,
     time::timeout,
 };
@@ -36,7 +36,7 @@ pub(crate) struct Queues {
     /// Connection for depths; kept while it works.
     depths: Mutex<Option<EndpointQueues>>,
     /// Held while dead letters are taken: nobody else would see them.
-    dead_letters: Mutex<()>,
+    dead_letters: Arc<Mutex<()>>,
 }
 
 /// Depths of the endpoints' queues.
@@ -55,7 +55,7 @@ impl Queues {
             broker,
             stored,
             depths: Mutex::default(),
-            dead_letters: Mutex::default(),
+            dead_letters: Arc::default(),
         }
     }
 
@@ -79,17 +79,20 @@ impl Queues {
     }
 
     /// Waits until no one else takes dead letters.
-    pub(crate) async fn lock_dead_letters(&self) -> Result<MutexGuard<'_, ()>, Failure> {
-        let locked = timeout(WAIT_FOR_DEAD_LETTERS, self.dead_letters.lock()).await;
+    pub(crate) async fn lock_dead_letters(&self) -> Result<OwnedMutexGuard<()>, Failure> {
+        let lock = Arc::clone(&self.dead_letters).lock_owned();
+        let locked = timeout(WAIT_FOR_DEAD_LETTERS, lock).await;
         locked.map_err(|_| Failure::busy("wait for the job on dead letters to end, or cancel it"))
     }
 
     /// Reads dead letters, without their content.
     pub(crate) async fn dead_letters(&self) -> Result<DeadLettersRead, Failure> {
-        let _lock = self.lock_dead_letters().await?;
+        let lock = self.lock_dead_letters().await?;
         let (broker, stored) = (self.broker.clone(), self.stored.clone());
         // A data file is read by blocking calls.
         let reading = spawn_blocking(move || {
+            // Until the end of the read, even if the client disconnects before.
+            let _lock = lock;
             let read = timeout(DEAD_LETTERS_WITHIN, read_dead(&broker, stored));
             Handle::current().block_on(read)
         });

@@ -1,12 +1,11 @@
 //! `/session`: login, logout, and what the client may do.
 
-use std::{net::IpAddr, sync::Arc};
+use std::sync::Arc;
 
 use axum::{
     Json,
-    body::to_bytes,
     extract::{Request, State},
-    http::{HeaderValue, StatusCode, header},
+    http::{HeaderMap, HeaderValue, StatusCode, header},
     response::{IntoResponse, Response},
 };
 use serde::{Deserialize, Serialize};
@@ -17,6 +16,7 @@ use crate::{
     access::{self, Access},
     failure::Failure,
     gate::{Gate, peer_of},
+    request_body,
 };
 
 /// Largest body of a login, in bytes.
@@ -82,9 +82,11 @@ pub(crate) async fn get(
     request_body = Login,
     responses(
         (status = 204, description = "The cookie `wahook_console` is set, if a login is needed", headers(("Set-Cookie" = String))),
-        (status = 400, description = "Not JSON, or too large", body = Problem, content_type = MEDIA_TYPE),
+        (status = 400, description = "Not JSON", body = Problem, content_type = MEDIA_TYPE),
         (status = 401, description = "Wrong token", body = Problem, content_type = MEDIA_TYPE),
         (status = 403, description = "The request is from another page", body = Problem, content_type = MEDIA_TYPE),
+        (status = 408, description = "The body did not arrive within 15 s", body = Problem, content_type = MEDIA_TYPE),
+        (status = 413, description = "Too large", body = Problem, content_type = MEDIA_TYPE),
         (status = 415, description = "Not sent as application/json", body = Problem, content_type = MEDIA_TYPE),
         (status = 429, description = "More than 10 wrong tokens within a minute", body = Problem, content_type = MEDIA_TYPE),
     )
@@ -94,28 +96,32 @@ pub(crate) async fn post(
     request: Request,
 ) -> Result<Response, Failure> {
     let peer = peer_of(&request);
-    let body = to_bytes(request.into_body(), MAX_LOGIN).await;
-    let login = body
-        .ok()
-        .and_then(|body| serde_json::from_slice::<Login>(&body).ok());
-    let Some(Login { token }) = login else {
-        return Err(Failure::invalid(r#"send {"token": "…"}"#));
-    };
-    log_in(&sessions.gate, token.trim().as_bytes(), peer)
-}
-
-fn log_in(gate: &Gate, token: &[u8], peer: IpAddr) -> Result<Response, Failure> {
+    let is_secure = is_of_https(request.headers());
+    let body = request_body::read(request.into_body(), MAX_LOGIN, request_body::WITHIN).await?;
+    let login = serde_json::from_slice::<Login>(&body);
+    let Login { token } = login.map_err(|_| Failure::invalid(r#"send {"token": "…"}"#))?;
+    let token = token.trim().as_bytes();
+    let gate = &sessions.gate;
     if !gate.needs_login() {
         return Ok(StatusCode::NO_CONTENT.into_response());
     }
     let access = gate.log_in(token, peer)?;
     tracing::info!(%peer, ?access, "console: logged in");
-    let cookie = HeaderValue::try_from(access::session_start(token));
+    let cookie = HeaderValue::try_from(gate.session_start(token, is_secure));
     let cookie = cookie.map_err(|_| Failure::unauthorized())?;
     Ok((StatusCode::NO_CONTENT, [(header::SET_COOKIE, cookie)]).into_response())
 }
 
+/// Returns true if a page sent the request that a proxy serves by HTTPS.
+fn is_of_https(headers: &HeaderMap) -> bool {
+    let origin = headers.get(header::ORIGIN);
+    origin.is_some_and(|origin| origin.as_bytes().starts_with(b"https://"))
+}
+
 /// Log out
+///
+/// The cookie is removed in this browser only. All sessions of a token end when it is replaced,
+/// and when the console restarts.
 #[utoipa::path(
     delete,
     path = "/api/v1/session",

@@ -66,6 +66,7 @@ pub(crate) struct Sent {
         (status = 400, description = "Not JSON, or an invalid name", body = Problem, content_type = MEDIA_TYPE),
         (status = 401, description = "Missing or wrong token", body = Problem, content_type = MEDIA_TYPE),
         (status = 403, description = "The token can only read", body = Problem, content_type = MEDIA_TYPE),
+        (status = 408, description = "The body did not arrive within 15 s", body = Problem, content_type = MEDIA_TYPE),
         (status = 409, description = "No endpoint wants the event, or the endpoint has no queue", body = Problem, content_type = MEDIA_TYPE),
         (status = 413, description = "Too large", body = Problem, content_type = MEDIA_TYPE),
         (status = 415, description = "Not sent as application/json", body = Problem, content_type = MEDIA_TYPE),

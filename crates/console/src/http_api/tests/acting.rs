@@ -104,6 +104,39 @@ async fn selected_dead_letters_are_redriven_and_the_rest_discarded() {
     assert_eq!(recorded, [("discard", 1), ("redrive", 2)]);
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn dead_letters_behind_others_are_selected_and_the_others_kept() {
+    let stage = Stage::open();
+    let ids = ["e1", "e2", "e3", "e4", "e5"];
+    for id in ids {
+        add_dead_letter(&stage, id, "timeout").await;
+    }
+    let last = json!({ "ids": ["e5"] });
+    let job = run(&stage, "/dead-letters/discard", &last).await;
+    assert_eq!(job, (json!("done"), json!(1)));
+    wait_numbers(&stage, 4, 0).await;
+    let middle = json!({ "ids": ["e3", "e4"] });
+    let job = run(&stage, "/dead-letters/redrive", &middle).await;
+    assert_eq!(job, (json!("done"), json!(2)));
+    wait_numbers(&stage, 2, 2).await;
+    let left = stage.get("/dead-letters").await.json;
+    let left = left["deadLetters"].as_array().unwrap();
+    let left: Vec<_> = left.iter().map(|letter| &letter["eventId"]).collect();
+    assert_eq!(left, ["e2", "e1"]);
+}
+
+#[tokio::test]
+async fn endpoint_is_paused_while_the_log_answers_no_summary() {
+    let stage = Stage::open();
+    stage.log.refuse_summaries();
+    let listed = stage.get("/endpoints").await;
+    assert_eq!(listed.status, StatusCode::SERVICE_UNAVAILABLE);
+    let paused = stage.post("/endpoints/default/pause", "{}").await;
+    assert_eq!(paused.status, StatusCode::OK, "{paused:?}");
+    assert_eq!(paused.json["paused"]["by"], "operator");
+    assert_eq!(paused.json["failed"], Value::Null);
+}
+
 #[tokio::test]
 async fn action_without_a_selection_is_refused() {
     let stage = Stage::open();

@@ -77,6 +77,19 @@ async fn login_sets_a_cookie_that_scripts_and_other_sites_cannot_use() {
 }
 
 #[tokio::test]
+async fn cookie_of_a_page_by_https_is_secure() {
+    let stage = Stage::with_tokens();
+    let login = format!(r#"{{"token":"{READER}"}}"#);
+    for (scheme, is_secure) in [("https", true), ("http", false)] {
+        let origin = format!("{scheme}://localhost:8090");
+        let headers = [JSON, ("origin", origin.as_str())];
+        let answer = stage.send(Method::POST, "/session", &headers, &login).await;
+        let cookie = answer.headers["set-cookie"].to_str().unwrap();
+        assert_eq!(cookie.contains("; Secure"), is_secure, "{cookie}");
+    }
+}
+
+#[tokio::test]
 async fn pages_of_other_hosts_reach_nothing() {
     let stage = Stage::open();
     let own = ["/openapi.json", "/session"];

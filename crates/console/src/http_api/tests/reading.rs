@@ -88,6 +88,19 @@ async fn invalid_queries_are_refused_with_the_name() {
 }
 
 #[tokio::test]
+async fn invalid_paths_are_refused_with_a_problem_document() {
+    let stage = Stage::open();
+    for path in ["/deliveries/%FF/default", "/jobs/%FF"] {
+        let answer = stage.get(path).await;
+        assert_eq!(answer.status, StatusCode::BAD_REQUEST, "{path}");
+        assert_eq!(answer.headers["content-type"], "application/problem+json");
+    }
+    let answer = stage.post("/endpoints/%FF/pause", "{}").await;
+    assert_eq!(answer.status, StatusCode::BAD_REQUEST);
+    assert_eq!(answer.headers["content-type"], "application/problem+json");
+}
+
+#[tokio::test]
 async fn stats_of_a_day_have_24_hours() {
     let stats = Stage::open().get("/stats").await.json;
     assert_eq!(stats["hours"].as_array().unwrap().len(), 24);
