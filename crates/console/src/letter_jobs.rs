@@ -182,7 +182,7 @@ impl LetterJobs {
         &self,
         action: Action,
         filter: &LetterFilter,
-        count: usize,
+        count: u64,
         job: &Job,
     ) -> anyhow::Result<()> {
         let _lock = loop {
