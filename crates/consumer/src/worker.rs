@@ -1,6 +1,7 @@
 //! Worker of one endpoint on one connection: consumes its work queue as fast as
 //! its admission allows and, while the endpoint is paused, probes it with single events.
 
+use futures_util::FutureExt;
 use std::{collections::BTreeSet, convert::Infallible, sync::Arc, time::Duration};
 use tokio::{
     sync::watch,
@@ -188,10 +189,14 @@ impl Worker {
                 continue;
             }
             // After the message, so that lanes have the permits while there is none.
-            let permit = tokio::select! {
-                permit = admission.permit() => permit,
-                () = admission.until_paused() => return Ok(Some(received)),
-                _ = changes.changed() => return Ok(Some(received)),
+            let free = admission.permit().now_or_never();
+            let permit = match free {
+                Some(permit) => permit,
+                None => tokio::select! {
+                    permit = admission.permit() => permit,
+                    () = admission.until_paused() => None,
+                    _ = changes.changed() => None,
+                },
             };
             let Some(permit) = permit else {
                 return Ok(Some(received));

@@ -72,7 +72,7 @@ async fn wait_numbers(stage: &Stage, dead: u32, queued: u32) {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn selected_dead_letters_are_redriven_and_the_rest_discarded() {
-    let stage = Stage::open();
+    let stage = Stage::open().await;
     for (id, reason) in [("e1", "timeout"), ("e2", "timeout"), ("e3", "answered 500")] {
         add_dead_letter(&stage, id, reason).await;
     }
@@ -106,7 +106,7 @@ async fn selected_dead_letters_are_redriven_and_the_rest_discarded() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn dead_letters_behind_others_are_selected_and_the_others_kept() {
-    let stage = Stage::open();
+    let stage = Stage::open().await;
     let ids = ["e1", "e2", "e3", "e4", "e5"];
     for id in ids {
         add_dead_letter(&stage, id, "timeout").await;
@@ -127,7 +127,7 @@ async fn dead_letters_behind_others_are_selected_and_the_others_kept() {
 
 #[tokio::test]
 async fn endpoint_is_paused_while_the_log_answers_no_summary() {
-    let stage = Stage::open();
+    let stage = Stage::open().await;
     stage.log.refuse_summaries();
     let listed = stage.get("/endpoints").await;
     assert_eq!(listed.status, StatusCode::SERVICE_UNAVAILABLE);
@@ -139,7 +139,7 @@ async fn endpoint_is_paused_while_the_log_answers_no_summary() {
 
 #[tokio::test]
 async fn action_without_a_selection_is_refused() {
-    let stage = Stage::open();
+    let stage = Stage::open().await;
     for body in [
         "",
         "{}",
@@ -154,7 +154,7 @@ async fn action_without_a_selection_is_refused() {
 
 #[tokio::test]
 async fn endpoint_is_paused_and_resumed_with_a_record_of_both() {
-    let stage = Stage::open();
+    let stage = Stage::open().await;
     let order = async |verb: &str, body: &str| {
         let path = format!("/endpoints/default/{verb}");
         stage.post(&path, body).await
@@ -177,7 +177,7 @@ async fn endpoint_is_paused_and_resumed_with_a_record_of_both() {
 
 #[tokio::test]
 async fn test_event_is_queued_for_its_endpoint() {
-    let stage = Stage::open();
+    let stage = Stage::open().await;
     let sent = stage
         .post("/test-event", r#"{"event":"order.created"}"#)
         .await;
@@ -194,7 +194,7 @@ async fn test_event_is_queued_for_its_endpoint() {
 
 #[tokio::test]
 async fn unknown_job_is_not_found() {
-    let stage = Stage::open();
+    let stage = Stage::open().await;
     assert_eq!(stage.get("/jobs").await.json, json!({ "jobs": [] }));
     let cancelled = stage.send(Method::DELETE, "/jobs/1", &[], "").await;
     assert_eq!(cancelled.status, StatusCode::NOT_FOUND);

@@ -27,7 +27,7 @@ const ACTIONS: [&str; 7] = [
 
 #[tokio::test]
 async fn api_needs_a_token_and_readers_cannot_act() {
-    let stage = Stage::with_tokens();
+    let stage = Stage::with_tokens().await;
     let status = async |method: Method, path: &str, token: Option<&str>| {
         let token = token.map(|token| format!("Bearer {token}"));
         let token = token.as_deref().map(|token| ("authorization", token));
@@ -54,7 +54,7 @@ async fn api_needs_a_token_and_readers_cannot_act() {
 
 #[tokio::test]
 async fn login_sets_a_cookie_that_scripts_and_other_sites_cannot_use() {
-    let stage = Stage::with_tokens();
+    let stage = Stage::with_tokens().await;
     let before = stage.get("/session").await.json;
     assert_eq!(
         (&before["access"], &before["loginNeeded"]),
@@ -78,7 +78,7 @@ async fn login_sets_a_cookie_that_scripts_and_other_sites_cannot_use() {
 
 #[tokio::test]
 async fn cookie_of_a_page_by_https_is_secure() {
-    let stage = Stage::with_tokens();
+    let stage = Stage::with_tokens().await;
     let login = format!(r#"{{"token":"{READER}"}}"#);
     for (scheme, is_secure) in [("https", true), ("http", false)] {
         let origin = format!("{scheme}://localhost:8090");
@@ -91,7 +91,7 @@ async fn cookie_of_a_page_by_https_is_secure() {
 
 #[tokio::test]
 async fn pages_of_other_hosts_reach_nothing() {
-    let stage = Stage::open();
+    let stage = Stage::open().await;
     let own = ["/openapi.json", "/session"];
     for foreign in [
         ("host", "attacker.example:8090"),
@@ -115,7 +115,7 @@ async fn pages_of_other_hosts_reach_nothing() {
 
 #[tokio::test]
 async fn forms_of_other_pages_cannot_act_even_without_marks_of_a_browser() {
-    let stage = Stage::open();
+    let stage = Stage::open().await;
     for media_type in [
         "text/plain",
         "application/x-www-form-urlencoded",
@@ -131,7 +131,7 @@ async fn forms_of_other_pages_cannot_act_even_without_marks_of_a_browser() {
 
 #[tokio::test]
 async fn wrong_tokens_are_limited_and_sessions_still_pass() {
-    let stage = Stage::with_tokens();
+    let stage = Stage::with_tokens().await;
     let login = format!(r#"{{"token":"{OPERATOR}"}}"#);
     let session = stage.post("/session", &login).await;
     let cookie = session.headers["set-cookie"].to_str().unwrap();
@@ -159,7 +159,7 @@ async fn wrong_tokens_are_limited_and_sessions_still_pass() {
 
 #[tokio::test]
 async fn all_answers_have_the_security_headers() {
-    let stage = Stage::with_tokens();
+    let stage = Stage::with_tokens().await;
     for path in ["/jobs", "/unknown", "/openapi.json"] {
         let answer = stage.get(path).await;
         let policy = answer.headers["content-security-policy"].to_str().unwrap();

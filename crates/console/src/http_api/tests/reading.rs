@@ -14,7 +14,7 @@ fn ids(answer: &Answer) -> Vec<&str> {
 
 #[tokio::test]
 async fn pages_are_complete_while_deliveries_arrive() {
-    let stage = Stage::open();
+    let stage = Stage::open().await;
     for (id, at) in [("e1", 1_000), ("e2", 2_000), ("e3", 3_000)] {
         stage.log.add(logged(id, at));
     }
@@ -30,7 +30,7 @@ async fn pages_are_complete_while_deliveries_arrive() {
 
 #[tokio::test]
 async fn delivery_has_the_names_of_the_log() {
-    let stage = Stage::open();
+    let stage = Stage::open().await;
     stage.log.add(logged("e1", 1_000));
     let list = stage.get("/deliveries?status=failed").await;
     let expected = json!({
@@ -55,7 +55,7 @@ async fn delivery_has_the_names_of_the_log() {
 
 #[tokio::test]
 async fn payloads_can_be_hidden() {
-    let stage = Stage::with(&[("CONSOLE_PAYLOADS", "off")]);
+    let stage = Stage::with(&[("CONSOLE_PAYLOADS", "off")]).await;
     stage.log.add(logged("e1", 1_000));
     assert_eq!(stage.get("/session").await.json["payloads"], false);
     let detail = stage.get("/deliveries/e1/default").await.json;
@@ -68,7 +68,7 @@ async fn payloads_can_be_hidden() {
 
 #[tokio::test]
 async fn invalid_queries_are_refused_with_the_name() {
-    let stage = Stage::open();
+    let stage = Stage::open().await;
     for (query, name) in [
         ("deliveries?colour=red", "colour"),
         ("deliveries?status=lost", "status"),
@@ -89,7 +89,7 @@ async fn invalid_queries_are_refused_with_the_name() {
 
 #[tokio::test]
 async fn invalid_paths_are_refused_with_a_problem_document() {
-    let stage = Stage::open();
+    let stage = Stage::open().await;
     for path in ["/deliveries/%FF/default", "/jobs/%FF"] {
         let answer = stage.get(path).await;
         assert_eq!(answer.status, StatusCode::BAD_REQUEST, "{path}");
@@ -102,14 +102,14 @@ async fn invalid_paths_are_refused_with_a_problem_document() {
 
 #[tokio::test]
 async fn stats_of_a_day_have_24_hours() {
-    let stats = Stage::open().get("/stats").await.json;
+    let stats = Stage::open().await.get("/stats").await.json;
     assert_eq!(stats["hours"].as_array().unwrap().len(), 24);
     assert_eq!(stats["success"], 0);
 }
 
 #[tokio::test]
 async fn every_served_path_is_described() {
-    let document = Stage::open().get("/openapi.json").await.json;
+    let document = Stage::open().await.get("/openapi.json").await.json;
     let paths: Vec<_> = document["paths"].as_object().unwrap().keys().collect();
     let served = [
         "/api/v1/dead-letters",

@@ -47,7 +47,7 @@ async fn ended(stage: &Stage, job: &str) -> Value {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn selected_deliveries_are_queued_as_redeliveries_with_their_ids() {
-    let stage = Stage::open();
+    let stage = Stage::open().await;
     add(&stage, &["e1", "e2", "e3"]);
     let ids = json!({ "ids": ["e1/default", "e2", "missing", "lost/default"] });
     let job = ended(&stage, &start(&stage, &ids).await).await;
@@ -80,7 +80,7 @@ async fn selected_deliveries_are_queued_as_redeliveries_with_their_ids() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn deliveries_that_match_are_counted_and_sent_to_another_endpoint() {
-    let stage = Stage::open();
+    let stage = Stage::open().await;
     add(&stage, &["e1", "e2", "e3"]);
     let filter = json!({ "status": "failed", "since": "1970-01-01T00:00:00Z" });
     let dry = json!({ "filter": filter, "dryRun": true });
@@ -100,7 +100,7 @@ async fn deliveries_that_match_are_counted_and_sent_to_another_endpoint() {
 
 #[tokio::test]
 async fn refused_redelivery_says_what_to_change() {
-    let stage = Stage::open();
+    let stage = Stage::open().await;
     add(&stage, &["e1"]);
     for (body, hint) in [
         (
@@ -128,7 +128,7 @@ async fn refused_redelivery_says_what_to_change() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn cancelled_job_leaves_the_rest() {
-    let stage = Stage::open();
+    let stage = Stage::open().await;
     add(&stage, &["e1", "e2", "e3", "e4", "e5"]);
     let slow = json!({ "filter": { "since": "1970-01-01T00:00:00Z" }, "rate": 1 });
     let path = start(&stage, &slow).await;

@@ -1,6 +1,6 @@
 //! Router over a data file, and requests to it.
 
-use std::{fs, path::PathBuf, sync::Arc, time::Duration};
+use std::{collections::BTreeSet, fs, path::PathBuf, sync::Arc, time::Duration};
 
 use axum::{
     Router,
@@ -8,12 +8,13 @@ use axum::{
     http::{Method, Request, StatusCode, header::HeaderMap},
 };
 use serde_json::Value;
+use tokio::time::{sleep, timeout};
 use tower_service::Service;
 use uuid::Uuid;
 use wahook_domain::{EndpointName, EventPattern, QueuedEvent};
 use wahook_embedded::{EmbeddedInspector, EmbeddedOperatorState, Store};
 use wahook_operator_state::SharedOperatorState;
-use wahook_queue::{Publisher, StoredQueues, Topology};
+use wahook_queue::{Broker, EndpointQueues, Publisher, StoredQueues, Topology};
 use wahook_runtime::{Readiness, Settings, Shutdown, Trigger};
 
 use crate::{
@@ -51,16 +52,16 @@ pub(super) struct Answer {
 
 impl Stage {
     /// Starts without tokens.
-    pub(super) fn open() -> Self {
-        Self::with(&[])
+    pub(super) async fn open() -> Self {
+        Self::with(&[]).await
     }
 
     /// Starts with a token of operators and one of readers.
-    pub(super) fn with_tokens() -> Self {
-        Self::with(&[("CONSOLE_TOKEN", OPERATOR), ("CONSOLE_READ_TOKEN", READER)])
+    pub(super) async fn with_tokens() -> Self {
+        Self::with(&[("CONSOLE_TOKEN", OPERATOR), ("CONSOLE_READ_TOKEN", READER)]).await
     }
 
-    pub(super) fn with(settings: &[(&str, &str)]) -> Self {
+    pub(super) async fn with(settings: &[(&str, &str)]) -> Self {
         let folder = Folder::new();
         let path = folder.0.join("wahook.db");
         let store = Store::open(&path).unwrap();
@@ -71,6 +72,7 @@ impl Stage {
         let topology = Topology::deliveries(endpoints, &[]);
         let limit = Duration::from_secs(60);
         let (publisher, _) = Publisher::start(store.broker(), "test", topology, limit);
+        until_declared(&store.broker(), &other).await;
         let queues = EmbeddedInspector::open(&path).unwrap();
         let operator: SharedOperatorState = Arc::new(EmbeddedOperatorState::open(&path).unwrap());
         let log = Arc::new(FakeLog::default());
@@ -160,4 +162,21 @@ impl Drop for Folder {
     fn drop(&mut self) {
         let _ = fs::remove_dir_all(&self.0);
     }
+}
+
+/// Waits until the store has declared the queue of an endpoint.
+async fn until_declared(broker: &Broker, endpoint: &EndpointName) {
+    let queues = EndpointQueues::open(broker, "test").await.unwrap();
+    let none = BTreeSet::new();
+    let declared = async {
+        while !queues
+            .census(&none, &BTreeSet::new())
+            .await
+            .unwrap()
+            .contains_key(endpoint)
+        {
+            sleep(Duration::from_millis(5)).await;
+        }
+    };
+    timeout(Duration::from_secs(60), declared).await.unwrap();
 }
