@@ -77,11 +77,14 @@ fn is_right(found: &Value, faults: &Value, url: &str) {
     }
     let by_status = json!({"success": 10, "failed": 1, "retrying": 1});
     assert_eq!(found["byStatus"], by_status);
-    // The indexes of the model equal those of the log: none is created under a second name.
+    // The indexes of the model equal those of the log: none is created under a second name. Two
+    // more are those of the console's searches.
     let indexes = json!([
         "_id_",
+        "chat_1_createdAt_-1",
         "createdAt_-1",
         "event_1_createdAt_-1",
+        "messageId_1_createdAt_-1",
         "status_1_createdAt_-1"
     ]);
     assert_eq!(found["indexes"], indexes);
