@@ -17,7 +17,7 @@ FOLDER = pathlib.Path(__file__).parent / "dashboards"
 CHOSEN = 'job=~"$job",instance=~"$instance"'
 ENDPOINT = f'{CHOSEN},endpoint=~"$endpoint"'
 # The work queues of the selected endpoints.
-WORK = 'queue=~"wahook\\\\.deliver\\\\.($endpoint)"'
+WORK = 'queue=~"wahook\\\\.(deliver|lane\\\\.\\\\d+\\\\.\\\\d+)\\\\.($endpoint)"'
 RANGE, RATE = "[$__range]", "[$__rate_interval]"
 # Green from 99.9 %, red below 99 %.
 OBJECTIVE = ["red", (0.99, "orange"), (0.999, "green")]
