@@ -13,7 +13,7 @@ use wahook_runtime::problem::{MEDIA_TYPE, Problem};
 
 use crate::{
     failure::Failure,
-    jobs::{Job, JobShape, Jobs},
+    jobs::{Job, JobShape, Jobs, Kind},
 };
 
 /// Jobs since the start of the console.
@@ -33,8 +33,21 @@ pub(crate) struct Counted {
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct Started {
     /// Id of the job
-    pub(crate) job: String,
-    pub(crate) count: u64,
+    job: String,
+    count: u64,
+}
+
+impl Started {
+    /// Adds a job, with what its request is answered.
+    pub(crate) fn start(jobs: &Jobs, kind: Kind, count: u64) -> Result<(Arc<Job>, Self), Failure> {
+        let job = jobs.start(kind, count);
+        let job = job.ok_or_else(|| Failure::busy("wait for jobs to end, or cancel them"))?;
+        let started = Self {
+            job: job.id().to_owned(),
+            count,
+        };
+        Ok((job, started))
+    }
 }
 
 /// List jobs

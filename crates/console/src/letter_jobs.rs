@@ -164,12 +164,7 @@ impl LetterJobs {
         let subject = format!("{filter:?}");
         let of_record = (count, clock::now());
         audit::record(&self.operator, &operator, kind.name(), subject, of_record).await?;
-        let job = self.jobs.start(kind, count);
-        let job = job.ok_or_else(|| Failure::busy("wait for jobs to end, or cancel them"))?;
-        let started = Started {
-            job: job.id().to_owned(),
-            count,
-        };
+        let (job, started) = Started::start(&self.jobs, kind, count)?;
         tokio::spawn(async move {
             let swept = self.sweep(action, &filter, count, &job).await;
             job.end(swept);

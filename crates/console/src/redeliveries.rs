@@ -63,6 +63,7 @@ struct Selected {
         (status = 400, description = "Neither ids nor a filter with a time range, too many, an unknown endpoint, or not JSON", body = Problem, content_type = MEDIA_TYPE),
         (status = 401, description = "Missing or wrong token", body = Problem, content_type = MEDIA_TYPE),
         (status = 403, description = "The token can only read", body = Problem, content_type = MEDIA_TYPE),
+        (status = 408, description = "The body did not arrive within 15 s", body = Problem, content_type = MEDIA_TYPE),
         (status = 413, description = "Too large", body = Problem, content_type = MEDIA_TYPE),
         (status = 415, description = "Not sent as application/json", body = Problem, content_type = MEDIA_TYPE),
         (status = 503, description = "The log is unavailable or too slow, or too many jobs run", body = Problem, content_type = MEDIA_TYPE),
@@ -115,11 +116,11 @@ impl Selected {
 
 impl Redeliveries {
     async fn check_endpoint(&self, to: &EndpointName) -> Result<(), Failure> {
-        let known = self.endpoints.read().await?;
-        let names: Vec<_> = known.iter().map(|known| known.name.as_str()).collect();
-        if names.contains(&to.as_str()) {
+        if self.endpoints.knows(to).await? {
             return Ok(());
         }
+        let known = self.endpoints.read().await?;
+        let names: Vec<_> = known.iter().map(|known| known.name.as_str()).collect();
         let names = names.join(", ");
         let detail = format!("there is no endpoint {to}; the known ones are: {names}");
         Err(Failure::invalid(detail))
@@ -188,12 +189,7 @@ impl Redeliveries {
         rate: NonZeroU32,
     ) -> Result<Started, Failure> {
         let count = selected.count();
-        let job = self.jobs.start(Kind::Redelivery, count);
-        let job = job.ok_or_else(|| Failure::busy("wait for jobs to end, or cancel them"))?;
-        let started = Started {
-            job: job.id().to_owned(),
-            count,
-        };
+        let (job, started) = Started::start(&self.jobs, Kind::Redelivery, count)?;
         let (log, publisher, shutdown) = (self.endpoints.log, self.publisher, self.shutdown);
         let resender = Resender { log, publisher, to };
         let Selected {

@@ -129,14 +129,11 @@ impl Sessions {
         connection: &ConsumerConnection,
         endpoints: &watch::Receiver<EndpointSet>,
     ) -> Result<bool, SessionError> {
-        let registered = stranded::register(&self.broker, endpoints).await;
-        let is_known = registered.is_some();
-        let mut others = registered.unwrap_or_default();
+        let Some(others) = stranded::register(&self.broker, endpoints).await else {
+            return Ok(false);
+        };
         let (needed, workers) = {
             let endpoints = endpoints.borrow();
-            if !connection.is_remote() {
-                others = stranded::local_lanes(&endpoints);
-            }
             let workers = endpoints.members.iter().map(|m| Arc::clone(&m.worker));
             (endpoints.topology.clone(), workers.collect::<Vec<_>>())
         };
@@ -153,7 +150,7 @@ impl Sessions {
                 worker.serve_earlier_lanes(queues.collect());
             }
         }
-        Ok(is_known)
+        Ok(true)
     }
 
     /// Applies the endpoints' current settings and starts the new workers. Their

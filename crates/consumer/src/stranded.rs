@@ -69,12 +69,16 @@ pub(crate) async fn watch(mut watched: Watched) {
 
 /// Registers the endpoints that are served, so that a later consumer finds those that it
 /// does not have. [`watch`] repeats it after a failure. Returns those endpoints with other
-/// lanes than now, as earlier consumers had them; `None` if they can't be read.
+/// lanes than now, as earlier consumers had them; `None` if they can't be read. A store in this
+/// process has no registry.
 pub(crate) async fn register(
     broker: &Broker,
     endpoints: &watch::Receiver<EndpointSet>,
 ) -> Option<Vec<Declaration>> {
     let declared = declarations(&endpoints.borrow());
+    if matches!(broker, Broker::Local(_)) {
+        return Some(local_lanes(declared));
+    }
     let registered = timeout(REGISTER_LIMIT, async {
         let queues = EndpointQueues::open(broker, CONNECTION).await?;
         let registered = queues.register(&declared).await;
@@ -89,11 +93,10 @@ pub(crate) async fn register(
     None
 }
 
-/// Returns the endpoints of a store in this process that have no order now, with the lane
-/// that they may have had before. A store has no registry.
-pub(crate) fn local_lanes(endpoints: &EndpointSet) -> Vec<Declaration> {
-    let declared = declarations(endpoints).into_iter();
-    let unordered = declared.filter(|endpoint| endpoint.lanes.is_none());
+/// Returns the endpoints that have no order now, with the lane that they may have had before.
+fn local_lanes(declared: BTreeSet<Declaration>) -> Vec<Declaration> {
+    let unordered = declared.into_iter();
+    let unordered = unordered.filter(|endpoint| endpoint.lanes.is_none());
     unordered
         .map(|endpoint| Declaration {
             lanes: Some(LaneCount::ONE),

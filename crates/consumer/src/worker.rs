@@ -54,7 +54,13 @@ impl Worker {
         self.endpoint.send_if_modified(|now| {
             let is_other = !Arc::ptr_eq(now, endpoint);
             if is_other {
-                left.clone_from(&now.lanes);
+                let kept = &endpoint.lanes;
+                left.extend(
+                    now.lanes
+                        .iter()
+                        .filter(|lane| !kept.contains(lane))
+                        .cloned(),
+                );
                 *now = Arc::clone(endpoint);
                 endpoint.take_effect();
             }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use serde_json::json;
-use wahook_tests::chats::{Chats, event_of};
+use wahook_tests::chats::{Chats, event_of, fails_once};
 use wahook_tests::eventually::eventually;
 use wahook_tests::receiver::{Answer, Post, Receiver};
 use wahook_tests::world::{Test, Tests};
@@ -35,14 +35,8 @@ pub(crate) fn add(tests: &mut Tests) {
     );
 }
 
-/// A tenth of the events fails once.
-fn fails(post: &Post) -> bool {
-    let (chat, number) = event_of(post);
-    (chat * 7 + number).is_multiple_of(10) && post.attempt() == Some(1)
-}
-
 fn answer(post: &Post) -> Answer {
-    Answer::status(if fails(post) { 500 } else { 200 })
+    Answer::status(if fails_once(post) { 500 } else { 200 })
 }
 
 async fn events_of_each_key_arrive_in_order(
@@ -70,13 +64,13 @@ async fn events_of_each_key_arrive_in_order(
     };
     chats.post(&pair.producer.base_url()).await;
     eventually(IN_THE_END, "all events", || async {
-        (chats.order(&pair.receiver.posts(), fails).missing == 0).then_some(())
+        (chats.order(&pair.receiver.posts(), fails_once).missing == 0).then_some(())
     })
     .await;
     let posts = pair.receiver.posts();
-    let found = chats.order(&posts, fails);
+    let found = chats.order(&posts, fails_once);
     assert!(found.is_kept(), "{found}");
-    let failed = posts.iter().filter(|post| fails(post)).count();
+    let failed = posts.iter().filter(|post| fails_once(post)).count();
     assert_eq!(found.posts, chats.chats * each + failed, "{found}");
     let keys: BTreeMap<_, _> = posts.iter().map(|post| (event_of(post).0, ())).collect();
     assert_eq!(keys.len(), chats.chats);
@@ -183,9 +177,9 @@ async fn without_order(test: Test) {
     let posts = pair
         .receiver
         .wait_until("all events", IN_THE_END, |posts| {
-            chats.order(posts, fails).missing == 0
+            chats.order(posts, fails_once).missing == 0
         })
         .await;
-    let found = chats.order(&posts, fails);
+    let found = chats.order(&posts, fails_once);
     assert!(found.inverted_successes > 0, "{found}");
 }

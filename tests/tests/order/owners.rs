@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use wahook_tests::chats::{Chats, event_of};
+use wahook_tests::chats::{Chats, event_of, fails_once};
 use wahook_tests::eventually::eventually;
 use wahook_tests::pair::Pair;
 use wahook_tests::program::Program;
@@ -37,13 +37,8 @@ pub(crate) fn add(tests: &mut Tests) {
     tests.add("order_is_kept_over_a_pause_of_the_endpoint", paused);
 }
 
-fn fails(post: &Post) -> bool {
-    let (chat, number) = event_of(post);
-    (chat * 7 + number).is_multiple_of(10) && post.attempt() == Some(1)
-}
-
 fn answer(post: &Post) -> Answer {
-    let answer = Answer::status(if fails(post) { 500 } else { 200 });
+    let answer = Answer::status(if fails_once(post) { 500 } else { 200 });
     answer.after(Duration::from_millis(10))
 }
 
@@ -55,14 +50,14 @@ async fn wait_for_more(pair: &Pair, more: usize) {
 
 async fn assert_order(pair: &Pair) -> usize {
     eventually(IN_THE_END, "all events", || async {
-        let found = CHATS.order(&pair.receiver.posts(), fails);
+        let found = CHATS.order(&pair.receiver.posts(), fails_once);
         (found.missing == 0).then_some(())
     })
     .await;
-    let found = CHATS.order(&pair.receiver.posts(), fails);
+    let found = CHATS.order(&pair.receiver.posts(), fails_once);
     assert!(found.is_kept(), "{found}");
     let posts = pair.receiver.posts();
-    let expected = CHATS.chats * CHATS.each + posts.iter().filter(|post| fails(post)).count();
+    let expected = CHATS.chats * CHATS.each + posts.iter().filter(|post| fails_once(post)).count();
     found.posts - expected
 }
 
@@ -121,7 +116,12 @@ async fn frozen(test: Test) {
     // Nothing that it held reaches the receiver after a later event of the chat.
     let mut last = std::collections::BTreeMap::new();
     let mut late = 0;
-    for post in pair.receiver.posts().iter().filter(|post| !fails(post)) {
+    for post in pair
+        .receiver
+        .posts()
+        .iter()
+        .filter(|post| !fails_once(post))
+    {
         let (chat, number) = event_of(post);
         let last = last.entry(chat).or_insert(number);
         late += usize::from(number < *last);
@@ -135,7 +135,7 @@ async fn paused(test: Test) {
     let taken = Arc::new(Mutex::new(Vec::new()));
     let (down, taking) = (Arc::clone(&is_down), Arc::clone(&taken));
     let receiver = Receiver::answering(move |post| {
-        if down.load(Ordering::Relaxed) || fails(post) {
+        if down.load(Ordering::Relaxed) || fails_once(post) {
             return Answer::status(503);
         }
         taking.lock().unwrap().push(Arc::new(post.clone()));

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use wahook_tests::chats::{Chats, event_of};
+use wahook_tests::chats::{Chats, event_of, fails_once};
 use wahook_tests::eventually::eventually;
 use wahook_tests::receiver::{Answer, Post, Receiver};
 
@@ -16,14 +16,8 @@ const SETTINGS: [(&str, &str); 3] = [
 ];
 const KILLS: usize = 8;
 
-/// A tenth of the events fails once.
-fn fails(post: &Post) -> bool {
-    let (chat, number) = event_of(post);
-    (chat * 7 + number).is_multiple_of(10) && post.attempt() == Some(1)
-}
-
 fn answer(post: &Post) -> Answer {
-    Answer::status(if fails(post) { 500 } else { 200 })
+    Answer::status(if fails_once(post) { 500 } else { 200 })
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -46,10 +40,10 @@ async fn events_of_each_chat_arrive_in_order_over_kills_of_the_process() {
     }
     posting.await.unwrap();
     eventually(IN_THE_END, "all events", || async {
-        (chats.order(&receiver.posts(), fails).missing == 0).then_some(())
+        (chats.order(&receiver.posts(), fails_once).missing == 0).then_some(())
     })
     .await;
-    let found = chats.order(&receiver.posts(), fails);
+    let found = chats.order(&receiver.posts(), fails_once);
     assert!(found.is_kept(), "{found}");
     drop(program);
 }
