@@ -200,7 +200,7 @@ impl Problem {
                 RefusalReason::BrokerBlocked,
                 10,
             ),
-            PublishError::TimedOut => (
+            PublishError::TimedOut | PublishError::Undecided => (
                 "no-confirm",
                 "the broker did not confirm in time; repeat with this id, so that a duplicate is detected",
                 RefusalReason::ConfirmTimeout,

@@ -52,13 +52,15 @@ impl EventRouter {
         }
         match publisher.publish(Outgoing::event(event)).await {
             Ok(()) => Ok(RouteOutcome::Queued),
-            Err(PublishError::Unroutable) => self.resolve_unroutable(publisher, event).await,
+            Err(PublishError::Unroutable | PublishError::Undecided) => {
+                self.resolve_unroutable(publisher, event).await
+            }
             Err(other) => Err(other),
         }
     }
 
-    /// Decides about an event that the broker has returned: it is unwanted, or is
-    /// published again.
+    /// Decides about an event that the broker has returned, or may have: it is unwanted, or
+    /// is published again.
     pub(crate) async fn resolve_unroutable(
         &self,
         publisher: &Publisher,
@@ -69,15 +71,18 @@ impl EventRouter {
             if self.query_unwanted(publisher, event).await? {
                 return Ok(RouteOutcome::Unwanted);
             }
-            // The event is wanted and its endpoint has just been declared, or a confirm
-            // has carried another event's return.
+            // The event is wanted: its endpoint has just been declared, or its confirm was
+            // ambiguous.
             let mut message = Outgoing::event(event);
             if round == RESOLVE_ROUNDS {
                 // A consumer of an earlier version has no bindings for keys.
                 message = message.without_key();
             }
             published = publisher.publish(message).await;
-            if published != Err(PublishError::Unroutable) {
+            if !matches!(
+                published,
+                Err(PublishError::Unroutable | PublishError::Undecided)
+            ) {
                 break;
             }
         }
@@ -92,7 +97,8 @@ impl EventRouter {
     ) -> Result<bool, PublishError> {
         let is_unwanted = match publisher.publish(Outgoing::unwanted_query(event)).await {
             Ok(()) => true,
-            Err(PublishError::Unroutable) => false,
+            // A query without an answer leaves the event wanted.
+            Err(PublishError::Unroutable | PublishError::Undecided) => false,
             Err(other) => return Err(other),
         };
         let mut names = self.names();

@@ -21,6 +21,9 @@ pub enum PublishError {
     /// No queue accepts the message.
     #[error("no queue is bound for the message")]
     Unroutable,
+    /// Another message was returned together with its confirm: it may be durable or not.
+    #[error("the confirm was ambiguous, because another message was returned")]
+    Undecided,
     /// The broker refused it (a full queue, or an internal fault).
     #[error("the broker refused the message")]
     Refused,

@@ -1,30 +1,27 @@
 //! Search for every delivery: one pass over all of them, then repeated passes over the
 //! unresolved ones until they are accounted for or their grace period is over.
 
+mod classification;
+mod look_up;
+mod records;
 mod resolve;
 mod wait_queues;
 
 use anyhow::bail;
 use indicatif::ProgressBar;
 use std::{
-    collections::{BTreeMap, BTreeSet, HashMap, HashSet},
+    collections::{BTreeMap, BTreeSet, HashSet},
     time::Duration,
 };
 use tokio::time::Instant;
-use wahook_delivery_log::{LogReader, Surveyed};
+use wahook_delivery_log::LogReader;
 use wahook_domain::{EndpointName, EventId, UnixMillis, WaitStep};
 use wahook_queue::{Depth, Inspector};
-use wahook_runtime::{Shutdown, clock};
+use wahook_runtime::Shutdown;
 
-use super::{
-    broker_state::{BrokerState, LogRecord},
-    classify::{Discrepancy, Location, LogStatus, classify},
-    patience::QueueWatch,
-    tally::Tally,
-};
+use super::{broker_state::BrokerState, classify::Discrepancy, patience::QueueWatch, tally::Tally};
+use records::{LOOK_UP_BATCH, into_parts, take_record};
 
-/// Number of ids in one query of the log.
-const LOOK_UP_BATCH: usize = 1_000;
 /// A retry that is due within this time counts as due, since it may already have left
 /// its wait queue.
 const DUE_MARGIN: Duration = Duration::from_secs(1);
@@ -176,117 +173,6 @@ impl<'a> Search<'a> {
         Ok(())
     }
 
-    /// Classifies an event at every endpoint with a record or message of it.
-    fn classify_event(
-        &mut self,
-        id: EventId,
-        recorded: Vec<(EndpointName, LogRecord)>,
-        before: Option<&UnresolvedDelivery>,
-    ) {
-        let held = self.broker_state.endpoints_of(&id).cloned();
-        let mut endpoints: BTreeSet<_> = held.collect();
-        endpoints.extend(recorded.iter().map(|(endpoint, _)| endpoint.clone()));
-        if !self.options.endpoints.is_empty() {
-            endpoints.clone_from(&self.options.endpoints);
-        }
-        if endpoints.is_empty() {
-            self.add_unresolved(
-                id,
-                None,
-                Discrepancy::Missing,
-                before.map(|delivery| delivery.since),
-            );
-            return;
-        }
-        for endpoint in endpoints {
-            let found = recorded.iter().find(|(name, _)| *name == endpoint);
-            self.classify_delivery(
-                id.clone(),
-                endpoint,
-                found.map(|(_, recorded)| recorded),
-                before,
-            );
-        }
-    }
-
-    fn classify_delivery(
-        &mut self,
-        id: EventId,
-        endpoint: EndpointName,
-        recorded: Option<&LogRecord>,
-        before: Option<&UnresolvedDelivery>,
-    ) {
-        let wanted = &self.options.endpoints;
-        if !wanted.is_empty() && !wanted.contains(&endpoint) {
-            return;
-        }
-        let facts = self.broker_state.facts(&id, &endpoint, recorded);
-        if !self.watched.contains_key(&endpoint) {
-            self.watched.insert(endpoint.clone(), QueueWatch::default());
-        }
-        let soon = clock::now().plus(DUE_MARGIN);
-        match classify(facts, soon, self.options.dead_letters_discarded) {
-            Ok(Location::Retrying) if !facts.queued => {
-                if let Some(LogStatus::Retrying { due, wait }) = facts.log_status {
-                    let same_wait = |delivery: &&UnresolvedDelivery| match delivery.discrepancy {
-                        Discrepancy::WaitQueueShort { .. } => true,
-                        discrepancy => discrepancy == Discrepancy::RetryOverdue { due },
-                    };
-                    let since = before.filter(same_wait).map(|delivery| delivery.since);
-                    let waiting = Waiting {
-                        id,
-                        endpoint,
-                        due,
-                        since,
-                    };
-                    self.waiting.entry(wait).or_default().push(waiting);
-                }
-            }
-            Ok(location) => self.tally.add(&endpoint, location, facts.queued),
-            Err(discrepancy) => {
-                // Another discrepancy has its own grace period.
-                let same = before.filter(|delivery| delivery.discrepancy == discrepancy);
-                self.add_unresolved(
-                    id,
-                    Some(endpoint),
-                    discrepancy,
-                    same.map(|delivery| delivery.since),
-                );
-            }
-        }
-    }
-
-    fn add_unresolved(
-        &mut self,
-        id: EventId,
-        endpoint: Option<EndpointName>,
-        discrepancy: Discrepancy,
-        since: Option<Instant>,
-    ) {
-        self.unresolved.push(UnresolvedDelivery {
-            id,
-            endpoint,
-            discrepancy,
-            since: since.unwrap_or_else(Instant::now),
-        });
-    }
-
-    async fn look_up(
-        &self,
-        ids: &BTreeSet<EventId>,
-    ) -> anyhow::Result<HashMap<EventId, Vec<(EndpointName, LogRecord)>>> {
-        let ids: Vec<_> = ids.iter().cloned().collect();
-        let mut found: HashMap<_, Vec<_>> = HashMap::new();
-        for batch in ids.chunks(LOOK_UP_BATCH) {
-            for surveyed in self.log.survey_of(batch).await? {
-                if let Some((id, endpoint, recorded)) = into_parts(surveyed) {
-                    found.entry(id).or_default().push((endpoint, recorded));
-                }
-            }
-        }
-        Ok(found)
-    }
-
     fn check_shutdown(&self) -> anyhow::Result<()> {
         if self.shutdown.is_soft() {
             bail!("interrupted");
@@ -299,25 +185,4 @@ impl UnresolvedDelivery {
     fn may_be_at(&self, endpoint: &EndpointName) -> bool {
         self.endpoint.as_ref().is_none_or(|own| own == endpoint)
     }
-}
-
-fn into_parts(surveyed: Surveyed) -> Option<(EventId, EndpointName, LogRecord)> {
-    match surveyed {
-        Surveyed::Delivered(id, endpoint) => Some((id, endpoint, LogRecord::Delivered)),
-        Surveyed::Open(record) => {
-            let (id, endpoint) = (record.event_id.clone(), record.endpoint.clone());
-            Some((id, endpoint, LogRecord::Open(record)))
-        }
-        Surveyed::Foreign => None,
-    }
-}
-
-fn take_record(
-    recorded: &mut HashMap<EventId, Vec<(EndpointName, LogRecord)>>,
-    id: &EventId,
-    endpoint: &EndpointName,
-) -> Option<LogRecord> {
-    let of_event = recorded.get_mut(id)?;
-    let position = of_event.iter().position(|(name, _)| name == endpoint)?;
-    Some(of_event.swap_remove(position).1)
 }

@@ -109,7 +109,11 @@ impl Forwarder {
         let mut results = unconstrained(join_all(publishes)).await;
         let mut failed = None;
         for (held, result) in next.iter_mut().zip(&mut results) {
-            if *result == Err(PublishError::Unroutable) && failed.is_none() {
+            let is_open = matches!(
+                result,
+                Err(PublishError::Unroutable | PublishError::Undecided)
+            );
+            if is_open && failed.is_none() {
                 let resolved = self.router.resolve_unroutable(&self.publisher, &held.event);
                 *result = resolved.await;
             }

@@ -30,6 +30,8 @@ pub(crate) enum Resolution {
     Confirmed,
     Refused,
     Unroutable,
+    /// Its confirm carries the return of another publish: its own return may follow.
+    Undecided,
 }
 
 /// Ids of returned messages whose own confirms have not arrived.
@@ -59,7 +61,7 @@ impl Returns {
         match confirm {
             _ if was_returned => Resolution::Unroutable,
             RawConfirm::Ack { returned: None } => Resolution::Confirmed,
-            RawConfirm::Ack { returned: Some(_) } => Resolution::Unroutable,
+            RawConfirm::Ack { returned: Some(_) } => Resolution::Undecided,
             RawConfirm::Nack { .. } => Resolution::Refused,
         }
     }
@@ -103,7 +105,7 @@ mod tests {
         // attached the return to a.
         let ready = [("b", ack(None)), ("a", ack(Some("b")))];
         let resolved = resolve(&mut Returns::default(), &ready);
-        assert_eq!(resolved, [Resolution::Unroutable, Resolution::Unroutable]);
+        assert_eq!(resolved, [Resolution::Unroutable, Resolution::Undecided]);
     }
 
     #[test]
@@ -111,7 +113,7 @@ mod tests {
         let mut returns = Returns::default();
         assert_eq!(
             resolve(&mut returns, &[("a", ack(Some("b")))]),
-            [Resolution::Unroutable]
+            [Resolution::Undecided]
         );
         assert_eq!(
             resolve(&mut returns, &[("b", ack(None))]),

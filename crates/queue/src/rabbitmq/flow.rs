@@ -125,6 +125,7 @@ impl Flow {
                 Resolution::Confirmed => Ok(()),
                 Resolution::Refused => Err(PublishError::Refused),
                 Resolution::Unroutable => Err(PublishError::Unroutable),
+                Resolution::Undecided => Err(PublishError::Undecided),
             });
         }
         failure.map_or(Ok(()), Err)

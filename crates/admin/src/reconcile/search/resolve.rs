@@ -3,7 +3,7 @@
 use std::{ops::RangeInclusive, time::Duration};
 use tokio::time::{Instant, sleep};
 
-use super::{Search, UnresolvedDelivery, take_record};
+use super::{Search, UnresolvedDelivery, records::take_record};
 use crate::reconcile::{classify::Discrepancy, patience::QueueWatch};
 
 /// Pauses between two checks.
