@@ -44,7 +44,7 @@ pub(crate) async fn all(lab: &Lab) -> anyhow::Result<Vec<AtRest>> {
     drop(producer);
 
     let started = Instant::now();
-    let consumer = lab.drain(Subject::Wahook, &sink, 128).await?;
+    let consumer = lab.drain(Subject::Wahook, &sink, 128, None).await?;
     consumer.wait_ready().await;
     all.push(AtRest::of("consumer", started, consumer.pid())?);
     consumer.stop().await?;

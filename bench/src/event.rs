@@ -13,12 +13,16 @@ pub(crate) struct Sent {
 
 const HEAD: &str = r#"{"event":"message_create","data":{"n":"#;
 
+/// Number of chats that the events belong to, in turn.
+const CHATS: u64 = 2_000;
+
 /// Returns a body of `bytes` bytes, or longer if the fixed parts need more.
 pub(crate) fn body(sent: Sent, bytes: usize) -> String {
     let Sent { number, at } = sent;
     let nanos = at.as_nanos();
+    let chat = number % CHATS;
     let start = format!(
-        r#"{HEAD}{number},"sent":{nanos},"id":{{"_serialized":"true_1234567890@c.us_3EB0"}},"type":"chat","from":"1234567890@c.us","to":"0987654321@c.us","fromMe":false,"hasMedia":false,"isForwarded":false,"timestamp":1696176000,"body":""#
+        r#"{HEAD}{number},"sent":{nanos},"id":{{"_serialized":"true_123456{chat:04}@c.us_3EB0"}},"type":"chat","from":"123456{chat:04}@c.us","to":"0987654321@c.us","fromMe":false,"hasMedia":false,"isForwarded":false,"timestamp":1696176000,"body":""#
     );
     let end = r#""},"timestamp":"2026-01-01T00:00:00.000Z"}"#;
     let filling = bytes.saturating_sub(start.len() + end.len());

@@ -113,7 +113,7 @@ impl Lab {
         let limit = ["set_vm_memory_high_watermark", "absolute", BROKER_MEMORY];
         lab.servers.rabbitmq.ctl(&limit).await?;
         let sink = Sink::start(Behaviour::default(), Instant::now()).await?;
-        let drain = lab.drain(Subject::Wahook, &sink, 1).await?;
+        let drain = lab.drain(Subject::Wahook, &sink, 1, None).await?;
         drain.wait_ready().await;
         drain.stop().await?;
         Ok(lab)
@@ -145,23 +145,30 @@ impl Lab {
         subject: Subject,
         sink: &Sink,
         concurrency: u16,
+        lanes: Option<u8>,
     ) -> anyhow::Result<Drain> {
         let (url, concurrency) = (sink.url(), concurrency.to_string());
         if subject == Subject::Floor {
             let arguments = ["drain", "--url", &url, "--concurrency", &concurrency];
             return Ok(Drain(Process::Floor(self.floor(&arguments)?)));
         }
-        let consumer = Program::consumer(&[
-            ("AMQP_URL", &self.servers.rabbitmq.amqp_url()),
-            ("MONGODB_URI", &self.servers.mongod.uri()),
+        let amqp_url = self.servers.rabbitmq.amqp_url();
+        let mongodb_uri = self.servers.mongod.uri();
+        let mut settings = vec![
+            ("AMQP_URL", amqp_url.as_str()),
+            ("MONGODB_URI", &mongodb_uri),
             ("MONGODB_DATABASE", DATABASE),
             ("WEBHOOK_URL", &url),
             ("WEBHOOK_SECRET", SECRET),
             ("WEBHOOK_CONCURRENCY", &concurrency),
             // Log lines of failed attempts would distort the measurement.
             ("RUST_LOG", "warn,wahook_runtime=info"),
-        ])
-        .await;
+        ];
+        let lanes = lanes.map(|lanes| lanes.to_string());
+        if let Some(lanes) = &lanes {
+            settings.extend([("WEBHOOK_ORDER", "chat"), ("WEBHOOK_LANES", lanes)]);
+        }
+        let consumer = Program::consumer(&settings).await;
         Ok(Drain(Process::Wahook(consumer)))
     }
 

@@ -34,6 +34,8 @@ pub(crate) struct Draining {
     pub(crate) behaviour: Behaviour,
     pub(crate) events: u64,
     pub(crate) bytes: usize,
+    /// Lanes of the endpoint with order per chat; none without order.
+    pub(crate) lanes: Option<u8>,
 }
 
 /// Sends events until their confirms, without a consumer.
@@ -67,6 +69,7 @@ pub(crate) async fn drain(
         behaviour,
         events,
         bytes,
+        lanes,
     } = draining;
     let epoch = Instant::now();
     let sink = Sink::start(behaviour, epoch).await?;
@@ -84,7 +87,7 @@ pub(crate) async fn drain(
     let mut processes = Vec::new();
     let meter = Meter::start(&lab.servers, &[])?;
     for _ in 0..consumers {
-        let drain = lab.drain(subject, &sink, concurrency).await?;
+        let drain = lab.drain(subject, &sink, concurrency, lanes).await?;
         processes.push(("consumer", drain.pid()));
         drains.push(drain);
     }
@@ -107,11 +110,12 @@ pub(crate) async fn end_to_end(
         behaviour,
         events,
         bytes,
+        lanes,
         ..
     } = draining;
     let epoch = Instant::now();
     let sink = Sink::start(behaviour, epoch).await?;
-    let drain = lab.drain(subject, &sink, concurrency).await?;
+    let drain = lab.drain(subject, &sink, concurrency, lanes).await?;
     let ingest = lab.ingest(subject).await?;
     let load = Load {
         to: ingest.address,
@@ -162,7 +166,7 @@ pub(crate) async fn latency(
 ) -> anyhow::Result<Figures> {
     let epoch = Instant::now();
     let sink = Sink::start(behaviour, epoch).await?;
-    let drain = lab.drain(subject, &sink, 128).await?;
+    let drain = lab.drain(subject, &sink, 128, None).await?;
     let ingest = lab.ingest(subject).await?;
     let events = u64::from(per_second * seconds);
     let load = Load {

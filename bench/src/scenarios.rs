@@ -69,6 +69,7 @@ const USUAL: Draining = Draining {
     behaviour: INSTANT,
     events: 50_000,
     bytes: 400,
+    lanes: None,
 };
 
 pub(crate) const ALL: &[Scenario] = &[
@@ -217,6 +218,18 @@ pub(crate) const ALL: &[Scenario] = &[
             "latency-failures",
             "latency at 200 events/s, 10 % fail once",
             Kind::Latency(FAILING),
+        )
+    },
+    // Last, because producers route all later events by their keys. The events of 2,000 chats.
+    Scenario {
+        only_wahook: true,
+        ..both(
+            "ordered",
+            "end to end, order per chat, 8 lanes",
+            Kind::EndToEnd(Draining {
+                lanes: Some(8),
+                ..USUAL
+            }),
         )
     },
 ];

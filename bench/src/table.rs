@@ -120,7 +120,7 @@ struct Comparison {
     to: &'static str,
 }
 
-const COMPARISONS: [Comparison; 4] = [
+const COMPARISONS: [Comparison; 5] = [
     Comparison {
         what: "batches to single events",
         this: "ingest-batch",
@@ -140,6 +140,11 @@ const COMPARISONS: [Comparison; 4] = [
         what: "4 consumers to 1",
         this: "drain-4",
         to: "drain",
+    },
+    Comparison {
+        what: "order per chat to no order, end to end",
+        this: "ordered",
+        to: "end-to-end",
     },
 ];
 
