@@ -57,6 +57,7 @@ impl Acceptance {
             max_body_bytes: MAX_BODY_BYTES,
             memory_budget_bytes: MEMORY_BUDGET_BYTES,
             validation: Validation::Lenient,
+            keep_exact: false,
             duplicate_window: Duration::from_secs(600),
             sources: SourceSettings::default(),
         };

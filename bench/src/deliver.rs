@@ -19,8 +19,8 @@ use wahook_consumer::{
     put_headers,
 };
 use wahook_domain::{
-    Attempt, AttemptNumber, AttemptResult, Decision, EndpointName, Outcome, QueuedEvent, RetryRule,
-    Signer, UnixMillis,
+    Attempt, AttemptNumber, AttemptResult, BodyForm, Decision, EndpointName, Outcome, QueuedEvent,
+    RetryRule, Signer, UnixMillis,
 };
 use wahook_mongo_log::commands;
 use wahook_queue::Outgoing;
@@ -114,7 +114,13 @@ impl Delivery {
     #[must_use]
     pub fn request(&self, event: &QueuedEvent) -> (HeaderMap, Bytes) {
         let mut headers = HeaderMap::with_capacity(HEADERS);
-        put_headers(&mut headers, event, Some(&self.signer), NOW);
+        put_headers(
+            &mut headers,
+            event,
+            BodyForm::Canonical,
+            Some(&self.signer),
+            NOW,
+        );
         (headers, event.body.bytes())
     }
 

@@ -67,6 +67,7 @@ pub fn queued(raw: &str) -> Result<QueuedEvent, Rejection> {
         attempt: AttemptNumber::FIRST,
         accepted_at: NOW,
         redriven_at: None,
+        exact: None,
         traceparent: None,
         origin: None,
         key: event.key,

@@ -45,6 +45,7 @@ pub(crate) fn event_of(logged: &LoggedDelivery) -> Result<QueuedEvent, Unsent> {
         attempt: AttemptNumber::FIRST,
         accepted_at: found.created_at,
         redriven_at: None,
+        exact: None,
         traceparent: None,
         origin: None,
         key: event.key,

@@ -125,6 +125,7 @@ fn test_event(name: &EventName) -> Result<QueuedEvent, Failure> {
         attempt: AttemptNumber::FIRST,
         accepted_at: now,
         redriven_at: None,
+        exact: None,
         traceparent: None,
         origin: None,
         key: None,

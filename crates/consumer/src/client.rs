@@ -7,22 +7,23 @@ mod body_start;
 mod connection;
 mod connector;
 mod deadline;
+mod headers;
 mod keep_alive;
 mod pool;
 mod reception;
 mod target;
 
-use bytes::Bytes;
 use hyper::{Request, Response, body::Incoming};
 use reqwest::{
     Client, Method, StatusCode, Url,
-    header::{self, HeaderMap, HeaderName, HeaderValue},
+    header::{self, HeaderMap, HeaderValue},
     redirect,
 };
 use std::{sync::Arc, time::Duration};
-use wahook_domain::{Origin, Outcome, QueuedEvent, Signer, UnixMillis, parse_retry_after};
+use wahook_domain::{BodyForm, Outcome, QueuedEvent, Signer, UnixMillis, parse_retry_after};
 use wahook_runtime::settings::redact_reference;
 
+pub use self::headers::put_headers;
 use self::{
     body_start::BodyStart,
     connection::{Connection, RequestBody, Unanswered},
@@ -36,17 +37,6 @@ use crate::{failure, network::Network, resolver::LastAnswered};
 /// `User-Agent` of every delivery.
 pub(crate) const USER_AGENT: &str = "WhatsApp-Web-API/2.0";
 
-const SIGNATURE: HeaderName = HeaderName::from_static("x-webhook-signature");
-const EVENT: HeaderName = HeaderName::from_static("x-webhook-event");
-const ATTEMPT: HeaderName = HeaderName::from_static("x-webhook-attempt");
-const REDELIVERY: HeaderName = HeaderName::from_static("x-webhook-redelivery");
-const WEBHOOK_ID: HeaderName = HeaderName::from_static("webhook-id");
-const WEBHOOK_TIMESTAMP: HeaderName = HeaderName::from_static("webhook-timestamp");
-const WEBHOOK_SIGNATURE: HeaderName = HeaderName::from_static("webhook-signature");
-const SOURCE: HeaderName = HeaderName::from_static("x-webhook-source");
-const SESSION: HeaderName = HeaderName::from_static("x-webhook-session");
-const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
-
 /// Header capacity to reserve: for the headers set here and those of the HTTP client.
 const HEADERS: usize = 12;
 
@@ -54,6 +44,7 @@ const HEADERS: usize = 12;
 pub(crate) struct EndpointClient {
     target: Target,
     signer: Option<Signer>,
+    body: BodyForm,
     limit: Duration,
     connector: Connector,
     pool: Arc<Pool>,
@@ -102,6 +93,7 @@ impl EndpointClient {
         Ok(Self {
             target: Target::new(&url, network.proxy.as_ref())?,
             signer,
+            body: BodyForm::default(),
             limit,
             connector: Connector::new(builder, url)?,
             pool: Pool::new(concurrency, network.connection_age),
@@ -119,6 +111,12 @@ impl EndpointClient {
     pub(crate) fn with_headers(mut self, headers: HeaderMap) -> Self {
         self.headers.extend(headers);
         self
+    }
+
+    /// Sends bodies in another form.
+    #[must_use]
+    pub(crate) fn with_body(self, body: BodyForm) -> Self {
+        Self { body, ..self }
     }
 
     /// Closes connections without a request.
@@ -189,84 +187,14 @@ impl EndpointClient {
         now: UnixMillis,
         connection: &Connection,
     ) -> Request<RequestBody> {
-        let mut request = Request::new(event.body.bytes().into());
+        let mut request = Request::new(event.body_in(self.body).bytes().into());
         *request.method_mut() = Method::POST;
         let mut headers = self.headers.clone();
         headers.reserve(HEADERS);
         *request.uri_mut() = self.target.address(&mut headers, connection);
-        put_headers(&mut headers, event, self.signer.as_ref(), now);
+        put_headers(&mut headers, event, self.body, self.signer.as_ref(), now);
         *request.headers_mut() = headers;
         request
-    }
-}
-
-/// Sets the request's headers. `now` is the timestamp of the Standard Webhooks
-/// signature; each attempt has its own, since receivers reject old ones.
-pub fn put_headers(
-    headers: &mut HeaderMap,
-    event: &QueuedEvent,
-    signer: Option<&Signer>,
-    now: UnixMillis,
-) {
-    headers.insert(
-        header::CONTENT_TYPE,
-        HeaderValue::from_static("application/json"),
-    );
-    // Each value below is printable ASCII by the rule of its type. An invalid value
-    // would be left out rather than stop the delivery.
-    let mut put = |name: HeaderName, value: Bytes| {
-        if let Ok(value) = HeaderValue::from_maybe_shared(value) {
-            headers.insert(name, value);
-        }
-    };
-    put(
-        EVENT,
-        Bytes::copy_from_slice(event.name.as_str().as_bytes()),
-    );
-    put(ATTEMPT, event.attempt.get().to_string().into());
-    put(
-        WEBHOOK_ID,
-        Bytes::copy_from_slice(event.id.as_str().as_bytes()),
-    );
-    put(WEBHOOK_TIMESTAMP, now.seconds().to_string().into());
-    if let Some(signer) = signer {
-        let body = event.body.as_bytes();
-        put(SIGNATURE, signer.body_signature(body).into());
-        put(
-            WEBHOOK_SIGNATURE,
-            signer
-                .standard_webhooks(&event.id, now.seconds(), body)
-                .into(),
-        );
-    }
-    if event.is_redelivery {
-        put(REDELIVERY, Bytes::from_static(b"true"));
-    }
-    if let Some(traceparent) = &event.traceparent {
-        put(TRACEPARENT, traceparent.clone().into());
-    }
-    if let Some(origin) = event.origin.as_deref() {
-        put_origin(headers, origin);
-    }
-}
-
-/// Sets the headers of an event that a gateway posted in its own form. A session's name that
-/// a header cannot have is left out.
-fn put_origin(headers: &mut HeaderMap, origin: &Origin) {
-    let received = origin.received.as_ref();
-    let source = [(SOURCE, Some(origin.source.as_str()))];
-    let session = [(SESSION, origin.session.as_deref())];
-    let content_type = received.and_then(|form| form.content_type.as_deref());
-    let own = source.into_iter().chain(session);
-    for (name, value) in own.chain([(header::CONTENT_TYPE, content_type)]) {
-        if let Some(Ok(value)) = value.map(HeaderValue::from_str) {
-            headers.insert(name, value);
-        }
-    }
-    for (name, value) in received.iter().flat_map(|form| &form.headers) {
-        if let (Ok(name), Ok(value)) = (name.parse::<HeaderName>(), HeaderValue::from_str(value)) {
-            headers.insert(name, value);
-        }
     }
 }
 

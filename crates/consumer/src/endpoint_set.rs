@@ -4,7 +4,7 @@ use anyhow::Context;
 use std::{collections::BTreeSet, sync::Arc};
 use tokio::sync::watch;
 use wahook_delivery_log::SharedLog;
-use wahook_domain::{EndpointName, EventPattern, LaneCount, Reach, WaitStep};
+use wahook_domain::{BodyForm, EndpointName, EventPattern, LaneCount, Reach, WaitStep};
 use wahook_queue::{Publisher, Topology};
 use wahook_runtime::Readiness;
 
@@ -174,7 +174,9 @@ impl EndpointManager {
             name: settings.name.clone(),
             settings: settings.clone(),
             lanes: settings.lane_queues(),
-            client: client.with_headers(settings.headers.clone()),
+            client: client
+                .with_headers(settings.headers.clone())
+                .with_body(settings.body),
             admission,
             publisher: parts.publisher.clone(),
             recorder: parts.recorder.clone(),
@@ -183,6 +185,21 @@ impl EndpointManager {
             metrics,
             totals: parts.metrics.clone(),
         })
+    }
+
+    /// Logs which endpoints receive bodies as they were sent, and what this needs.
+    fn log_exact(&self, list: &[EndpointSettings]) {
+        let is_exact = |settings: &&EndpointSettings| settings.body == BodyForm::Exact;
+        let is_reload = !self.known.is_empty();
+        let was_kept = !is_reload || self.known.iter().any(|known| is_exact(&known));
+        for settings in list.iter().filter(is_exact) {
+            let endpoint = &settings.name;
+            if !self.parts.is_local {
+                tracing::info!(%endpoint, "endpoint receives bodies as they were sent, if PRODUCER_KEEP_EXACT is true at the producers");
+            } else if !was_kept {
+                tracing::warn!(%endpoint, "bodies are kept as they were sent from the next start on, unless PRODUCER_KEEP_EXACT is true already: restart wahook");
+            }
+        }
     }
 
     fn log_changes(&self, list: &[EndpointSettings], removed: &[EndpointSettings]) {
@@ -206,6 +223,7 @@ impl EndpointManager {
         for settings in list {
             log_proxy(settings);
         }
+        self.log_exact(list);
         for settings in removed.iter().filter(|known| !known.events.is_empty()) {
             let endpoint = &settings.name;
             tracing::info!(%endpoint, "endpoint removed, queued events are still delivered");

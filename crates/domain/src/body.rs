@@ -1,6 +1,6 @@
 //! Event bodies: fixed once, then queued, signed and sent unchanged.
 
-use std::fmt;
+use std::{fmt, str::FromStr};
 
 use bytes::Bytes;
 
@@ -85,6 +85,37 @@ impl EventBody {
     #[expect(clippy::len_without_is_empty, reason = "no canonical body is empty")]
     pub fn len(&self) -> usize {
         self.0.len()
+    }
+}
+
+/// Form in which an endpoint receives bodies.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum BodyForm {
+    /// Output of `JSON.stringify(JSON.parse(body))`.
+    #[default]
+    Canonical,
+    /// Bytes as the gateway sent them, where they were kept.
+    Exact,
+}
+
+impl FromStr for BodyForm {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        match text {
+            "canonical" => Ok(Self::Canonical),
+            "exact" => Ok(Self::Exact),
+            _ => Err("unknown value"),
+        }
+    }
+}
+
+impl fmt::Display for BodyForm {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Canonical => "canonical",
+            Self::Exact => "exact",
+        })
     }
 }
 

@@ -3,7 +3,11 @@
 use std::{num::NonZeroU32, sync::Arc};
 
 use crate::{
-    body::EventBody, event::EventName, id::EventId, order::OrderKey, origin::Origin,
+    body::{BodyForm, EventBody},
+    event::EventName,
+    id::EventId,
+    order::OrderKey,
+    origin::Origin,
     time::UnixMillis,
 };
 
@@ -46,8 +50,10 @@ impl AttemptNumber {
 pub struct QueuedEvent {
     pub id: EventId,
     pub name: EventName,
-    /// Bytes to sign and send.
+    /// Canonical body, or what a gateway posted.
     pub body: EventBody,
+    /// Body as the gateway sent it, if it was kept and differs from the canonical one.
+    pub exact: Option<EventBody>,
     /// Next attempt to make.
     pub attempt: AttemptNumber,
     /// Time at which the producer accepted the event.
@@ -66,6 +72,22 @@ pub struct QueuedEvent {
 }
 
 impl QueuedEvent {
+    /// Returns the body to sign and send in a form.
+    #[must_use]
+    pub fn body_in(&self, form: BodyForm) -> &EventBody {
+        match form {
+            BodyForm::Canonical => &self.body,
+            BodyForm::Exact => self.carried_body(),
+        }
+    }
+
+    /// Returns the body that messages of the event have: the canonical one can be derived
+    /// from the exact one.
+    #[must_use]
+    pub fn carried_body(&self) -> &EventBody {
+        self.exact.as_ref().unwrap_or(&self.body)
+    }
+
     /// Returns the start of this round of attempts. Each round counts its attempts
     /// from 1. A round begins when the event is accepted and whenever it is redriven.
     /// An attempt that does not count also begins a round, which keeps its number.

@@ -3,6 +3,7 @@
 
 use crate::{
     body::EventBody,
+    canonical::in_order,
     documented,
     event::{EventName, InvalidEventName},
     fault::Fault,
@@ -121,33 +122,6 @@ pub fn ingest(
         body,
         warnings: findings.warnings,
     })
-}
-
-/// Creates the body of a documented event that was mapped from a gateway's own form. `source`
-/// follows the documented members.
-#[must_use]
-pub fn compose(
-    name: &EventName,
-    data: Node<'_>,
-    timestamp: UnixMillis,
-    source: Node<'_>,
-) -> EventBody {
-    let time = timestamp.to_iso8601();
-    let others = [(Text::new("source"), source)].into_iter().collect();
-    let event = in_order(name, data, Node::Text(Text::new(&time)), others);
-    EventBody::of(&event, 512)
-}
-
-fn in_order<'a>(
-    name: &'a EventName,
-    data: Node<'a>,
-    timestamp: Node<'a>,
-    others: Object<'a>,
-) -> Node<'a> {
-    let event = Node::Text(Text::new(name.as_str()));
-    let first = [("event", event), ("data", data), ("timestamp", timestamp)];
-    let first = first.map(|(key, value)| (Text::new(key), value));
-    Node::Object(first.into_iter().chain(others).collect())
 }
 
 /// Returns the hash of an event whose timestamp was filled in: a repeat has another one.

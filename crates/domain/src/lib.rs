@@ -9,6 +9,7 @@ mod documented;
 
 pub mod admission;
 pub mod body;
+pub mod canonical;
 pub mod circuit;
 pub mod delivery;
 pub mod endpoint;
@@ -40,12 +41,13 @@ pub mod time;
 pub mod validation;
 
 pub use admission::{Admission, Recorded, Start};
-pub use body::{BodyFault, EventBody};
+pub use body::{BodyFault, BodyForm, EventBody};
+pub use canonical::{canonical_body, compose};
 pub use circuit::{Change, Circuit, CircuitRule};
 pub use delivery::{AttemptNumber, QueuedEvent};
 pub use documented::samples;
 pub use endpoint::{EndpointName, InvalidEndpointName};
-pub use envelope::{AcceptedEvent, Ingest, Rejection, compose, ingest};
+pub use envelope::{AcceptedEvent, Ingest, Rejection, ingest};
 pub use event::{EventName, InvalidEventName, KnownEvent};
 pub use fault::Fault;
 pub use filter::{EventPattern, InvalidEventPattern};

@@ -319,6 +319,7 @@ mod tests {
             attempt: of.attempt.number,
             accepted_at: of.accepted_at,
             redriven_at: redriven_at.map(UnixMillis::new),
+            exact: None,
             traceparent: None,
             origin: None,
             key: None,

@@ -13,7 +13,7 @@ macro_rules! message_columns {
     () => {
         "event_id, event, attempt, accepted_at, redriven_at, traceparent, endpoint, reason, \
          dead_at, death_queue, death_reason, death_at, result, origin, key, \
-         redelivery, body"
+         redelivery, exact, body"
     };
 }
 pub(crate) use message_columns;
@@ -51,7 +51,7 @@ fn execute(
 ) -> rusqlite::Result<()> {
     let metadata = &message.metadata;
     let death = metadata.death.as_ref();
-    let columns: [&dyn ToSql; 19] = [
+    let columns: [&dyn ToSql; 20] = [
         &key,
         &queue,
         &metadata.id.as_ref().map(EventId::as_str),
@@ -70,6 +70,7 @@ fn execute(
         &metadata.origin.as_deref().map(Origin::to_json),
         &metadata.key.as_ref().map(OrderKey::as_str),
         &metadata.is_redelivery.then_some(1_i64),
+        &metadata.is_exact.then_some(1_i64),
         &&*message.payload,
     ];
     let mut statement = db.prepare_cached(into)?;
@@ -112,8 +113,9 @@ pub(crate) fn read(row: &Row<'_>, first: usize) -> rusqlite::Result<Stored> {
         origin,
         key: text(14)?.and_then(|key| OrderKey::parse(key).ok()),
         is_redelivery: row.get_ref(first + 15)?.as_i64() == Ok(1),
+        is_exact: row.get_ref(first + 16)?.as_i64() == Ok(1),
     };
-    let body: Vec<u8> = row.get(first + 16)?;
+    let body: Vec<u8> = row.get(first + 17)?;
     Ok(Stored {
         metadata,
         payload: Bytes::from(body),

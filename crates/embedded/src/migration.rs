@@ -3,7 +3,8 @@
 //!
 //! Version 1 has AMQP properties of messages as JSON instead of columns, so its messages are
 //! rewritten. Version 2 lacks the columns for the origin of an event,
-//! and versions 2 and 3 lack the columns for its key and for redeliveries.
+//! versions 2 and 3 lack the columns for its key and for redeliveries, and versions 2 to 4
+//! lack the mark of bodies as they were sent.
 
 use std::collections::BTreeMap;
 
@@ -50,8 +51,11 @@ fn upgrade(db: &Connection, found: i64) -> rusqlite::Result<()> {
     if found <= 2 {
         db.execute_batch(schema::ORIGIN_OF_RECORDS)?;
     }
-    if found >= 2 {
+    if found == 2 || found == 3 {
         db.execute_batch(schema::KEY_AND_REDELIVERY_OF_MESSAGES)?;
+    }
+    if found >= 2 {
+        db.execute_batch(schema::EXACT_OF_MESSAGES)?;
     }
     Ok(())
 }

@@ -1,7 +1,7 @@
 //! Schema of the data file.
 
 /// Version of the schema. Files with a newer version are rejected.
-pub(crate) const VERSION: i64 = 4;
+pub(crate) const VERSION: i64 = 5;
 /// Oldest version of which the table `webhooklogs` is the same.
 pub(crate) const OLDEST_LOG_VERSION: i64 = 1;
 
@@ -11,7 +11,7 @@ macro_rules! typed_columns {
         "event_id TEXT, event TEXT, attempt INTEGER, accepted_at INTEGER, redriven_at INTEGER, \
          traceparent TEXT, endpoint TEXT, reason TEXT, dead_at INTEGER, death_queue TEXT, \
          death_reason TEXT, death_at INTEGER, result TEXT, origin TEXT, key TEXT, \
-         redelivery INTEGER, body BLOB NOT NULL"
+         redelivery INTEGER, exact INTEGER, body BLOB NOT NULL"
     };
 }
 
@@ -63,7 +63,7 @@ pub(crate) const SCHEMA: &str = concat!(
     );
     CREATE INDEX IF NOT EXISTS webhooklogs_by_status ON webhooklogs (status, createdAt);
     CREATE INDEX IF NOT EXISTS webhooklogs_by_event ON webhooklogs (event, createdAt);
-    PRAGMA user_version = 4;"
+    PRAGMA user_version = 5;"
 );
 
 /// Columns of messages that version 2 lacks.
@@ -84,6 +84,11 @@ pub(crate) const KEY_AND_REDELIVERY_OF_MESSAGES: &str = "
     ALTER TABLE messages ADD COLUMN redelivery INTEGER;
     ALTER TABLE waiting ADD COLUMN key TEXT;
     ALTER TABLE waiting ADD COLUMN redelivery INTEGER;";
+
+/// Columns of messages that versions 2 to 4 lack.
+pub(crate) const EXACT_OF_MESSAGES: &str = "
+    ALTER TABLE messages ADD COLUMN exact INTEGER;
+    ALTER TABLE waiting ADD COLUMN exact INTEGER;";
 
 /// Optional additions, which some files of any version lack. `webhooklogs_search` has every
 /// field that deliveries are searched by, and replaces the index on the time alone (decision 62).

@@ -6,8 +6,8 @@ use std::sync::Arc;
 use tokio::{sync::Semaphore, time::timeout};
 use uuid::Uuid;
 use wahook_domain::{
-    AttemptNumber, ContentHash, EventBody, EventId, EventName, Fault, Ingest, QueuedEvent,
-    Rejection, Validation, ingest, json,
+    AttemptNumber, ContentHash, EventId, EventName, Fault, Ingest, QueuedEvent, Rejection,
+    Validation, ingest, json,
 };
 use wahook_failpoint::{self as failpoint, Failpoint};
 use wahook_queue::PublishError;
@@ -17,6 +17,7 @@ use crate::{
     CONFIRM_LIMIT,
     budget::{Budget, Reservation},
     duplicates::{Decision, Duplicates},
+    exact::exact_body,
     headers::EventHeaders,
     limits::LARGEST_EVENT,
     metrics::ProducerMetrics,
@@ -42,6 +43,8 @@ pub(crate) struct EventService {
     pub(crate) max_body_bytes: usize,
     /// Treatment of events that differ from the documented ones.
     pub(crate) validation: Validation,
+    /// Bodies are published as they were sent.
+    pub(crate) keeps_exact: bool,
     pub(crate) outlet: Outlet,
     pub(crate) metrics: ProducerMetrics,
     /// Permits for requests in flight.
@@ -143,17 +146,19 @@ impl EventService {
         };
         let tree = self.reserve_tree(&raw, 0)?;
         let fresh_id = || EventId::from(Uuid::now_v7());
-        let event =
+        let mut event =
             ingest(&raw, context, fresh_id).map_err(|rejection| rejected(&raw, rejection))?;
         drop(tree);
-        let body = self
-            .kept(event.body)
-            .map_err(|problem| problem.about(Some(event.name.clone())))?;
-        drop(raw);
-        let queued = QueuedEvent {
+        let exact = if self.keeps_exact {
+            exact_body(&raw, &mut event)
+        } else {
+            None
+        };
+        let queued = self.kept(QueuedEvent {
             id: event.id,
             name: event.name,
-            body,
+            body: event.body,
+            exact,
             attempt: AttemptNumber::FIRST,
             accepted_at: now,
             redriven_at: None,
@@ -161,7 +166,8 @@ impl EventService {
             origin: None,
             key: headers.order_key.or(event.key),
             is_redelivery: false,
-        };
+        })?;
+        drop(raw);
         self.publish_accepted(queued, event.content, event.warnings)
             .await
     }
@@ -180,15 +186,29 @@ impl EventService {
     }
 
     /// Reserves the memory of an event until its confirm.
-    pub(crate) fn kept(&self, body: EventBody) -> Result<EventBody, Problem> {
-        if body.len() > LARGEST_EVENT {
+    pub(crate) fn kept(&self, event: QueuedEvent) -> Result<QueuedEvent, Problem> {
+        let reservation = self.reserve_publish(&event);
+        let reservation = reservation.map_err(|p| p.about(Some(event.name.clone())))?;
+        let (body, exact) = match event.exact {
+            None => (event.body.kept_with(reservation), None),
+            Some(exact) => (event.body, Some(exact.kept_with(reservation))),
+        };
+        Ok(QueuedEvent {
+            body,
+            exact,
+            ..event
+        })
+    }
+
+    fn reserve_publish(&self, event: &QueuedEvent) -> Result<Reservation, Problem> {
+        if event.body.len() > LARGEST_EVENT {
             return Err(Problem::too_large_to_publish(LARGEST_EVENT));
         }
-        // The event is in memory twice: as it is, and in the frames that wait to be written
-        // to the broker.
-        let needed = 2 * body.len() + PUBLISH_BYTES;
+        // The canonical body is in memory, and what is published in the frames that wait to be
+        // written to the broker.
+        let needed = event.body.len() + event.carried_body().len() + PUBLISH_BYTES;
         let reservation = self.budget.reserve_large(needed);
-        Ok(body.kept_with(reservation.map_err(Problem::no_room)?))
+        reservation.map_err(Problem::no_room)
     }
 
     /// Publishes an event, unless it was published recently, and counts it.

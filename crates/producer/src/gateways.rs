@@ -206,10 +206,11 @@ impl EventService {
             Some((id, content)) => (id, Some(content)),
             None => (event.id(fresh), event.content),
         };
-        let queued = QueuedEvent {
+        let queued = self.kept(QueuedEvent {
             id,
             name: event.name,
-            body: self.kept(event.body)?,
+            body: event.body,
+            exact: None,
             attempt: AttemptNumber::FIRST,
             accepted_at: clock::now(),
             redriven_at: None,
@@ -217,7 +218,7 @@ impl EventService {
             key: (headers.order_key).or_else(|| OrderKey::of_origin(&event.origin)),
             origin: Some(event.origin),
             is_redelivery: false,
-        };
+        })?;
         self.publish_accepted(queued, content, Vec::new()).await
     }
 }

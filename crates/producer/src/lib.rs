@@ -6,6 +6,7 @@ mod budget;
 mod duplicates;
 mod event_service;
 mod events;
+mod exact;
 mod gateways;
 mod headers;
 mod limits;
@@ -161,6 +162,7 @@ fn routes(
         tokens: settings.tokens,
         max_body_bytes: settings.max_body_bytes,
         validation: settings.validation,
+        keeps_exact: settings.keep_exact,
         outlet,
         metrics,
         permits: Semaphore::new(MAX_IN_FLIGHT),

@@ -40,6 +40,7 @@ pub const SETTINGS: &[Setting] = &[
     PRODUCER_MAX_BODY_BYTES,
     PRODUCER_MEMORY_BUDGET_BYTES,
     PRODUCER_VALIDATION,
+    PRODUCER_KEEP_EXACT,
     PRODUCER_DUPLICATE_WINDOW,
     WAHOOK_SOURCES,
 ];
@@ -125,6 +126,17 @@ const PRODUCER_VALIDATION: Setting = Setting {
         lists `warnings`; `strict` answers 422",
 };
 
+const PRODUCER_KEEP_EXACT: Setting = Setting {
+    name: "PRODUCER_KEEP_EXACT",
+    kind: Kind::Flag,
+    default: DefaultValue::Flag(false),
+    example: "true",
+    help: "publish bodies as sent, for endpoints with body exact",
+    meaning: "publishes the bodies of `POST /v1/events` as they were sent, for endpoints with \
+        `body = \"exact\"`, see [Bodies](endpoints.md#bodies). Update all consumers before. \
+        `wahook` does so if an endpoint has it at the start",
+};
+
 const PRODUCER_DUPLICATE_WINDOW: Setting = Setting {
     name: "PRODUCER_DUPLICATE_WINDOW",
     kind: Kind::Integer {
@@ -177,6 +189,8 @@ pub struct EventServiceSettings {
     pub memory_budget_bytes: usize,
     /// `PRODUCER_VALIDATION`
     pub validation: Validation,
+    /// `PRODUCER_KEEP_EXACT`
+    pub keep_exact: bool,
     /// `PRODUCER_DUPLICATE_WINDOW`
     pub duplicate_window: Duration,
     /// `WAHOOK_SOURCES`
@@ -213,6 +227,7 @@ impl EventServiceSettings {
         let memory_budget_bytes = settings.value(&PRODUCER_MEMORY_BUDGET_BYTES);
         check_budget(settings, max_body_bytes, memory_budget_bytes);
         let validation = settings.value(&PRODUCER_VALIDATION);
+        let keep_exact = settings.flag(&PRODUCER_KEEP_EXACT);
         let window: Option<u64> = settings.value(&PRODUCER_DUPLICATE_WINDOW);
         let sources = read_sources(settings);
         Some(Self {
@@ -223,6 +238,7 @@ impl EventServiceSettings {
             max_body_bytes: max_body_bytes?,
             memory_budget_bytes: memory_budget_bytes?,
             validation: validation?,
+            keep_exact,
             duplicate_window: Duration::from_secs(window?),
             sources,
         })

@@ -6,6 +6,7 @@ use std::{convert::Infallible, fmt, path::PathBuf, str::FromStr};
 use uuid::Uuid;
 use wahook_console::ConsoleSettings;
 use wahook_consumer::{DeliverySettings, WEBHOOK_ENDPOINTS, WEBHOOK_URL};
+use wahook_domain::BodyForm;
 use wahook_embedded::Destination;
 use wahook_producer::{EventServiceSettings, SpoolSettings};
 use wahook_receiver::{RECEIVER_ADDRESS, ReceiverSettings};
@@ -99,10 +100,13 @@ impl StandaloneSettings {
         let intake = EventServiceSettings::read(settings);
         let delivery = DeliverySettings::read(settings);
         let console = ConsoleSettings::read_optional(settings);
+        let (mut intake, delivery) = (intake?, delivery?);
+        let mut endpoints = delivery.endpoints.list.iter();
+        intake.keep_exact |= endpoints.any(|endpoint| endpoint.body == BodyForm::Exact);
         Some(Self {
             data: data?,
-            intake: intake?,
-            delivery: delivery?,
+            intake,
+            delivery,
             console: console?,
             receiver: receiver.flatten(),
         })
@@ -192,6 +196,16 @@ mod tests {
         assert!(settings.receiver.unwrap().keys.is_some());
         let other = read(&[("WEBHOOK_URL", "https://example.com/hook")]).unwrap();
         assert!(other.receiver.is_none());
+    }
+
+    #[test]
+    fn bodies_are_kept_as_sent_if_an_endpoint_receives_them_or_the_setting_says_so() {
+        let url = ("WEBHOOK_URL", "https://example.com/hook");
+        let keeps = |pairs: &[_]| read(pairs).unwrap().intake.keep_exact;
+        assert!(!keeps(&[url]));
+        assert!(keeps(&[url, ("WEBHOOK_BODY", "exact")]));
+        assert!(keeps(&[url, ("PRODUCER_KEEP_EXACT", "true")]));
+        assert!(read(&[url, ("WEBHOOK_BODY", "raw")]).is_err());
     }
 
     #[test]

@@ -2,6 +2,7 @@
 //! restart. Each test has its own producer, consumers, virtual host and database; all share one
 //! RabbitMQ and one MongoDB.
 
+mod bodies;
 mod filters;
 mod isolation;
 mod limits;
@@ -24,6 +25,7 @@ fn main() -> ExitCode {
     operators::add(&mut tests);
     slowed::add(&mut tests);
     refusals::add(&mut tests);
+    bodies::add(&mut tests);
     filters::add(&mut tests);
     reloads::add(&mut tests);
     removed::add(&mut tests);

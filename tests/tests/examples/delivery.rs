@@ -5,7 +5,7 @@ use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
 use serde_json::Value;
 use wahook_consumer::put_headers;
 use wahook_domain::{
-    AttemptNumber, EventBody, EventId, EventName, QueuedEvent, Secret, Signer, UnixMillis,
+    AttemptNumber, BodyForm, EventBody, EventId, EventName, QueuedEvent, Secret, Signer, UnixMillis,
 };
 use wahook_runtime::clock;
 
@@ -34,6 +34,7 @@ impl Delivery {
             attempt: AttemptNumber::FIRST,
             accepted_at: now,
             redriven_at: None,
+            exact: None,
             traceparent: None,
             origin: None,
             key: None,
@@ -41,7 +42,13 @@ impl Delivery {
         };
         let mut headers = HeaderMap::new();
         let sent_at = UnixMillis::new(now.get() + offset_s * 1_000);
-        put_headers(&mut headers, &event, Some(&signer), sent_at);
+        put_headers(
+            &mut headers,
+            &event,
+            BodyForm::Canonical,
+            Some(&signer),
+            sent_at,
+        );
         Self {
             headers,
             body: event.body.bytes(),

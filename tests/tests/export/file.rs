@@ -148,6 +148,7 @@ pub(crate) fn event(name: &str, id: &str, attempt: u32) -> QueuedEvent {
         attempt: AttemptNumber::new(attempt).unwrap(),
         accepted_at: now(),
         redriven_at: None,
+        exact: None,
         traceparent: None,
         origin: None,
         key: OrderKey::sent(&format!("key-of-{id}")).ok(),

@@ -70,6 +70,7 @@ fn event(n: u32) -> QueuedEvent {
         attempt: AttemptNumber::FIRST,
         accepted_at: UnixMillis::new(1),
         redriven_at: None,
+        exact: None,
         traceparent: None,
         origin: None,
         key: None,

@@ -163,7 +163,7 @@ pub(crate) async fn a_rejected_message_is_dead_lettered_unchanged(place: &mut Pl
     received.receipt.reject().await.unwrap();
     let dead_letter = take(&connection, names::DEAD_QUEUE).await;
     let read = dead_letter.dead_letter();
-    assert_eq!(read.payload, poison.body.bytes());
+    assert_eq!(read.payload, poison.carried_body().bytes());
     assert_eq!(read.content.unwrap(), poison);
     assert_eq!(read.endpoint, Some(EndpointName::default()));
     assert!(read.moved_by_broker && read.died_at.is_some());

@@ -6,7 +6,7 @@ use bytes::Bytes;
 use tokio::time::timeout;
 use wahook_domain::{
     AttemptNumber, EndpointName, EventBody, EventId, EventName, EventPattern, LaneCount, OrderKey,
-    Origin, QueuedEvent, RetryRule, UnixMillis, WaitStep,
+    Origin, QueuedEvent, RetryRule, UnixMillis, WaitStep, canonical_body,
 };
 use wahook_embedded::Store;
 use wahook_queue::{
@@ -136,15 +136,15 @@ pub(crate) fn all() -> Topology {
 }
 
 pub(crate) fn event(name: &str, id: &str) -> QueuedEvent {
-    let body = format!(
-        r#"{{"1":2,"event":"{name}","data":{{"text":"ü \ud83d \\ €","n":1e21}},"timestamp":"2024-10-01T12:00:00.000Z"}}"#
-    );
+    let sent = format!(r#"{{"1":2,"event":"{name}","data":{{"text": "ü \ud83d \\ €","n":1e21}}}}"#);
+    let accepted_at = UnixMillis::new(1_727_784_000_123);
     QueuedEvent {
         id: EventId::parse(id).unwrap(),
         name: EventName::parse(name).unwrap(),
-        body: EventBody::check(Bytes::from(body)).unwrap(),
+        body: canonical_body(sent.as_bytes(), accepted_at).unwrap(),
+        exact: Some(EventBody::as_received(Bytes::from(sent))),
         attempt: AttemptNumber::FIRST,
-        accepted_at: UnixMillis::new(1_727_784_000_123),
+        accepted_at,
         redriven_at: None,
         traceparent: Some("00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01".into()),
         origin: Origin::from_json(r#"{"source":"shop","session":"s1","chat":"1@c.us"}"#)

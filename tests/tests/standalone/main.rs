@@ -5,6 +5,7 @@ mod console_redelivery;
 mod crashes;
 mod damage;
 mod dead;
+mod exact_bodies;
 mod files;
 mod freeze;
 mod front;

@@ -22,6 +22,7 @@ fn event(id: &str) -> QueuedEvent {
         attempt: AttemptNumber::FIRST,
         accepted_at: UnixMillis::new(1),
         redriven_at: None,
+        exact: None,
         traceparent: None,
         origin: None,
         key: None,

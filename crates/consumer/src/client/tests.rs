@@ -54,6 +54,7 @@ pub(crate) fn event() -> QueuedEvent {
         attempt: AttemptNumber::FIRST,
         accepted_at: UnixMillis::new(0),
         redriven_at: None,
+        exact: None,
         traceparent: None,
         origin: None,
         key: None,

@@ -44,6 +44,7 @@ pub const SETTINGS: &[Setting] = &[
     WEBHOOK_TIMEOUT,
     WEBHOOK_CONCURRENCY,
     WEBHOOK_RATE_LIMIT,
+    WEBHOOK_BODY,
     WEBHOOK_ORDER,
     WEBHOOK_LANES,
     WEBHOOK_CIRCUIT,
@@ -61,7 +62,7 @@ pub const SETTINGS: &[Setting] = &[
 ];
 
 /// Settings of the single endpoint; invalid together with a file.
-pub(super) const ONE_ENDPOINT: [Setting; 13] = [
+pub(super) const ONE_ENDPOINT: [Setting; 14] = [
     WEBHOOK_URL,
     WEBHOOK_HIDE_URL,
     WEBHOOK_SECRET,
@@ -73,6 +74,7 @@ pub(super) const ONE_ENDPOINT: [Setting; 13] = [
     WEBHOOK_TIMEOUT,
     WEBHOOK_CONCURRENCY,
     WEBHOOK_RATE_LIMIT,
+    WEBHOOK_BODY,
     WEBHOOK_ORDER,
     WEBHOOK_LANES,
 ];
@@ -100,7 +102,7 @@ pub const WEBHOOK_ENDPOINTS: Setting = Setting {
         An error together with `WEBHOOK_URL`, `WEBHOOK_HIDE_URL`, `WEBHOOK_SECRET`, \
         `WEBHOOK_SECRET_PREVIOUS`, `WEBHOOK_SIGNATURE_SECRET`, `WEBHOOK_RETRY_ATTEMPTS`, \
         `WEBHOOK_RETRY_DELAY`, `WEBHOOK_RETRY_SCHEDULE`, `WEBHOOK_TIMEOUT`, \
-        `WEBHOOK_CONCURRENCY`, `WEBHOOK_RATE_LIMIT`, `WEBHOOK_ORDER` or `WEBHOOK_LANES`",
+        `WEBHOOK_CONCURRENCY`, `WEBHOOK_RATE_LIMIT`, `WEBHOOK_BODY`, `WEBHOOK_ORDER` or `WEBHOOK_LANES`",
 };
 
 pub(super) const WEBHOOK_SECRET_PREVIOUS: Setting = Setting {
@@ -191,6 +193,16 @@ pub(super) const WEBHOOK_RATE_LIMIT: Setting = Setting {
     help: "requests per second, all consumers together",
     meaning: "requests per second, of all consumers together; see [Rate \
         limits](endpoints.md#rate-limits)",
+};
+
+pub(super) const WEBHOOK_BODY: Setting = Setting {
+    name: "WEBHOOK_BODY",
+    kind: Kind::Choice(&["canonical", "exact"]),
+    default: DefaultValue::Text("canonical"),
+    example: "exact",
+    help: "form of the bodies",
+    meaning: "`canonical` sends the output of `JSON.stringify`, `exact` the bytes as the gateway \
+        sent them, with `PRODUCER_KEEP_EXACT`, see [Bodies](endpoints.md#bodies)",
 };
 
 /// Values of `order`.

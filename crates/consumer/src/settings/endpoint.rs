@@ -4,8 +4,8 @@
 use reqwest::{Url, header::HeaderMap};
 use std::{fmt, str::FromStr, sync::Arc, time::Duration};
 use wahook_domain::{
-    CircuitRule, EndpointName, EventPattern, InvalidSecret, LaneCount, OriginFilter, RateLimit,
-    Reach, RetryRule, Secret, Signer,
+    BodyForm, CircuitRule, EndpointName, EventPattern, InvalidSecret, LaneCount, OriginFilter,
+    RateLimit, Reach, RetryRule, Secret, Signer,
 };
 use wahook_queue::topology;
 use wahook_runtime::{
@@ -15,8 +15,8 @@ use wahook_runtime::{
 
 use super::{
     declared::{
-        WEBHOOK_CONCURRENCY, WEBHOOK_HIDE_URL, WEBHOOK_RATE_LIMIT, WEBHOOK_SECRET_PREVIOUS,
-        WEBHOOK_SIGNATURE_SECRET, WEBHOOK_URL,
+        WEBHOOK_BODY, WEBHOOK_CONCURRENCY, WEBHOOK_HIDE_URL, WEBHOOK_RATE_LIMIT,
+        WEBHOOK_SECRET_PREVIOUS, WEBHOOK_SIGNATURE_SECRET, WEBHOOK_URL,
     },
     order::{self, LaneSettings},
     proxy::{Proxies, ProxyUrl},
@@ -48,6 +48,8 @@ pub struct EndpointSettings {
     pub tls: TlsSettings,
     /// Age at which connections get no more requests.
     pub connection_age: Duration,
+    /// Form of the bodies that it receives.
+    pub body: BodyForm,
     /// Secrets that sign its requests.
     pub secrets: Option<Secrets>,
     /// Number and delays of retries.
@@ -151,6 +153,7 @@ impl EndpointSettings {
         let secrets = read_secrets(settings);
         let retry_rule = retries::read(settings);
         let rate_limit = settings.value(&WEBHOOK_RATE_LIMIT);
+        let body = settings.value(&WEBHOOK_BODY);
         let lanes = order::read(settings);
         let timeout = shared::read_timeout(settings);
         let concurrency = settings.value(&WEBHOOK_CONCURRENCY);
@@ -166,6 +169,7 @@ impl EndpointSettings {
             reach: allowed.reach,
             tls: TlsSettings::default(),
             connection_age: allowed.connection_age,
+            body: body?,
             secrets,
             retry_rule: retry_rule?,
             timeout: timeout?,

@@ -30,7 +30,7 @@ const MAX_ENDPOINTS: usize = 100;
 
 const KNOWN: &str = "name, url, events, sources, sessions, groups, chats, not_chats, secret, secret_file, previous_secret, \
     previous_secret_file, signature_secret, retry_attempts, retry_delay, \
-    retry_schedule, timeout, concurrency, rate_limit, order, lanes, headers, hide_url, proxy, ca_file, client_cert_file, client_key_file, \
+    retry_schedule, timeout, concurrency, rate_limit, body, order, lanes, headers, hide_url, proxy, ca_file, client_cert_file, client_key_file, \
     insecure_skip_verify, enabled and circuit";
 
 /// Endpoints file, read at the start and on each SIGHUP.
@@ -79,6 +79,9 @@ impl EndpointsFile {
         let rate_limit = table.read("rate_limit", RateLimit::FORM, |value| {
             RateLimit::new(number(value)?)
         });
+        let body = table.read("body", "\"canonical\" or \"exact\"", |value| {
+            value.as_str()?.parse().ok()
+        });
         let lanes = order::read_from(table);
         let mut headers = read_headers(table);
         let tls = read_tls(table, self.folder());
@@ -108,6 +111,7 @@ impl EndpointsFile {
             proxy,
             tls: tls?,
             connection_age: self.allowed.connection_age,
+            body: body.unwrap_or_default(),
             secrets,
             retry_rule: retry_rule?,
             timeout: Duration::from_millis(timeout),

@@ -114,6 +114,7 @@ mod tests {
             attempt: AttemptNumber::FIRST,
             accepted_at: UnixMillis::new(900),
             redriven_at: None,
+            exact: None,
             traceparent: None,
             origin: None,
             key: None,

@@ -79,6 +79,7 @@ mod tests {
             attempt: AttemptNumber::new(3).unwrap(),
             accepted_at: UnixMillis::new(1_727_784_000_123),
             redriven_at: Some(UnixMillis::new(1_727_784_000_999)),
+            exact: None,
             traceparent: None,
             origin: None,
             key: Some(OrderKey::sent("order-7").unwrap()),

@@ -32,6 +32,10 @@ impl Outgoing {
             }),
             ..MessageMetadata::from(event)
         };
-        Self::to_queue(topology::DEAD_QUEUE.into(), metadata, event.body.bytes())
+        Self::to_queue(
+            topology::DEAD_QUEUE.into(),
+            metadata,
+            event.carried_body().bytes(),
+        )
     }
 }

@@ -3,7 +3,8 @@
 use bytes::Bytes;
 use std::time::Duration;
 use wahook_domain::{
-    AttemptNumber, EndpointName, EventBody, Origin, QueuedEvent, UnixMillis, WaitStep,
+    AttemptNumber, BodyFault, EndpointName, EventBody, Origin, QueuedEvent, UnixMillis, WaitStep,
+    canonical_body,
 };
 
 use super::{
@@ -21,7 +22,7 @@ impl Outgoing {
                 topology::exchange_of(&event.name).into(),
                 topology::routing_key(&event.name),
                 event.into(),
-                event.body.bytes(),
+                event.carried_body().bytes(),
             )
         }
     }
@@ -54,7 +55,7 @@ impl Outgoing {
             topology::wait_queue(step),
             topology::work_queue(endpoint),
             metadata,
-            event.body.bytes(),
+            event.carried_body().bytes(),
         )
     }
 
@@ -73,7 +74,11 @@ impl Outgoing {
             dead_at: Some(now),
             ..MessageMetadata::from(event)
         };
-        Self::to_queue(topology::DEAD_QUEUE.into(), metadata, event.body.bytes())
+        Self::to_queue(
+            topology::DEAD_QUEUE.into(),
+            metadata,
+            event.carried_body().bytes(),
+        )
     }
 
     /// Creates the message that returns a dead letter to its work queue, for a
@@ -85,7 +90,11 @@ impl Outgoing {
             redriven_at: Some(now),
             ..MessageMetadata::from(event)
         };
-        Self::to_queue(topology::work_queue(endpoint), metadata, event.body.bytes())
+        Self::to_queue(
+            topology::work_queue(endpoint),
+            metadata,
+            event.carried_body().bytes(),
+        )
     }
 
     /// Creates the message that returns an event to its work queue for the same
@@ -97,7 +106,7 @@ impl Outgoing {
     #[must_use]
     pub fn republish(event: &QueuedEvent, endpoint: &EndpointName) -> Self {
         let queue = topology::work_queue(endpoint);
-        Self::to_queue(queue, event.into(), event.body.bytes())
+        Self::to_queue(queue, event.into(), event.carried_body().bytes())
     }
 
     /// Creates a message for exactly one queue.
@@ -142,12 +151,20 @@ impl MessageMetadata {
             return Err(defect);
         }
         let missing = Poison::Missing;
+        let accepted_at = self.accepted_at.ok_or(missing(header::FIRST_PUBLISHED))?;
+        let (body, exact) = if self.is_exact {
+            let body = canonical_body(&payload, accepted_at).map_err(no_event)?;
+            (body, Some(EventBody::as_received(payload)))
+        } else {
+            (body_of(payload, self.origin.as_deref())?, None)
+        };
         Ok(QueuedEvent {
             id: self.id.ok_or(missing(header::MESSAGE_ID))?,
             name: self.event.ok_or(missing(header::TYPE))?,
             attempt: self.attempt.ok_or(missing(header::ATTEMPT))?,
-            accepted_at: self.accepted_at.ok_or(missing(header::FIRST_PUBLISHED))?,
-            body: body_of(payload, self.origin.as_deref())?,
+            accepted_at,
+            body,
+            exact,
             redriven_at: self.redriven_at,
             traceparent: self.traceparent,
             origin: self.origin,
@@ -162,7 +179,11 @@ pub(super) fn body_of(payload: Bytes, origin: Option<&Origin>) -> Result<EventBo
     if origin.is_some_and(|origin| origin.received.is_some()) {
         return Ok(EventBody::as_received(payload));
     }
-    EventBody::check(payload).map_err(|error| Poison::Payload(error.to_string()))
+    EventBody::check(payload).map_err(no_event)
+}
+
+fn no_event(fault: BodyFault) -> Poison {
+    Poison::Payload(fault.to_string())
 }
 
 #[cfg(test)]

@@ -7,6 +7,7 @@ pub(crate) const ATTEMPT: &str = "x-attempt";
 pub(crate) const FIRST_PUBLISHED: &str = "x-first-published-ms";
 pub(crate) const REDRIVEN: &str = "x-redriven-ms";
 pub(crate) const REDELIVERY: &str = "x-redelivery";
+pub(crate) const EXACT: &str = "x-exact";
 pub(crate) const TRACEPARENT: &str = "traceparent";
 pub(crate) const ORIGIN: &str = "x-origin";
 pub(crate) const KEY: &str = "x-key";

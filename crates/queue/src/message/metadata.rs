@@ -23,6 +23,8 @@ pub struct MessageMetadata {
     pub accepted_at: Option<UnixMillis>,
     /// Start of the current round of attempts, unless it is the first.
     pub redriven_at: Option<UnixMillis>,
+    /// The payload is the body as the gateway sent it, not the canonical one.
+    pub is_exact: bool,
     /// Trace of the event (W3C Trace Context).
     pub traceparent: Option<String>,
     /// Source of an event that a gateway posted in its own form.
@@ -85,6 +87,7 @@ impl From<&QueuedEvent> for MessageMetadata {
             attempt: Some(event.attempt),
             accepted_at: Some(event.accepted_at),
             redriven_at: event.redriven_at,
+            is_exact: event.exact.is_some(),
             traceparent: event.traceparent.clone(),
             origin: event.origin.clone(),
             key: event.key.clone(),

@@ -54,6 +54,8 @@ fn headers(metadata: MessageMetadata) -> FieldTable {
     add(header::REDRIVEN, metadata.redriven_at.map(time));
     let redelivery = metadata.is_redelivery.then_some(AMQPValue::Boolean(true));
     add(header::REDELIVERY, redelivery);
+    let exact = metadata.is_exact.then_some(AMQPValue::Boolean(true));
+    add(header::EXACT, exact);
     add(header::TRACEPARENT, metadata.traceparent.map(text));
     let origin = metadata.origin.as_deref().map(Origin::to_json);
     add(header::ORIGIN, origin.map(text));
@@ -157,10 +159,11 @@ fn event_metadata(properties: &BasicProperties) -> MessageMetadata {
         attempt: attempt.and_then(AttemptNumber::new),
         accepted_at: time(properties, header::FIRST_PUBLISHED),
         redriven_at,
+        is_exact: is_marked(properties, header::EXACT),
         traceparent: header_text(properties, header::TRACEPARENT),
         origin,
         key,
-        is_redelivery: header(properties, header::REDELIVERY) == Some(&AMQPValue::Boolean(true)),
+        is_redelivery: is_marked(properties, header::REDELIVERY),
         defect: check_version(properties).err().or(malformed),
         ..MessageMetadata::default()
     }
@@ -195,6 +198,10 @@ fn last_death(properties: &BasicProperties) -> Option<Death> {
         reason: text("reason").unwrap_or_default(),
         at: at.map(|seconds| UnixMillis::new(seconds.saturating_mul(1_000))),
     })
+}
+
+fn is_marked(properties: &BasicProperties, name: &str) -> bool {
+    header(properties, name) == Some(&AMQPValue::Boolean(true))
 }
 
 fn header_text(properties: &BasicProperties, name: &str) -> Option<String> {

@@ -25,6 +25,7 @@ async fn add_dead_letter(stage: &Stage, id: &str, reason: &str) {
         attempt: AttemptNumber::FIRST,
         accepted_at: UnixMillis::new(1_000),
         redriven_at: None,
+        exact: None,
         traceparent: None,
         origin: None,
         key: None,

@@ -40,10 +40,35 @@ fn messages_of_version_3_are_kept_and_have_no_key_and_new_ones_can_have_one() {
     let mut keyed = queued[0].message.clone();
     keyed.metadata.key = OrderKey::sent("order-7").ok();
     keyed.metadata.is_redelivery = true;
+    keyed.metadata.is_exact = true;
     let db = open::open(&copy.path()).unwrap().db;
     messages::insert(&db, 100, "wahook.deliver.archive", &keyed).unwrap();
     messages::insert_waiting(&db, UnixMillis::new(1), Some(5), "other", &keyed).unwrap();
     assert_eq!(messages::find(&db, 100).unwrap().unwrap().message, keyed);
     let waiting = messages::waiting_after(&db, "other", 0, 10).unwrap();
     assert_eq!(waiting[0].1, keyed);
+}
+
+#[test]
+fn messages_of_version_4_are_kept_and_have_canonical_bodies_and_new_ones_can_have_exact_ones() {
+    let copy = Copy::of(VERSION_3, "fourth");
+    let db = Connection::open(copy.path()).unwrap();
+    db.execute_batch(schema::KEY_AND_REDELIVERY_OF_MESSAGES)
+        .unwrap();
+    db.execute_batch("UPDATE messages SET key = 'k:order-7'; PRAGMA user_version = 4")
+        .unwrap();
+    drop(db);
+    let all = copy.all();
+    assert_eq!(copy.version(), schema::VERSION);
+    assert_eq!(all.each_ref().map(Vec::len), [3, 3]);
+    let found = all.iter().flatten().map(|found| &found.message);
+    assert!(found.clone().all(|message| !message.metadata.is_exact));
+    assert!(found.clone().all(|message| message.content().is_ok()));
+    let key = OrderKey::sent("order-7").ok();
+    assert!(all[0].iter().all(|found| found.message.metadata.key == key));
+    let mut exact = all[0][0].message.clone();
+    exact.metadata.is_exact = true;
+    let db = open::open(&copy.path()).unwrap().db;
+    messages::insert(&db, 100, "wahook.deliver.archive", &exact).unwrap();
+    assert_eq!(messages::find(&db, 100).unwrap().unwrap().message, exact);
 }

@@ -12,6 +12,7 @@ fn event() -> QueuedEvent {
         attempt: AttemptNumber::FIRST,
         accepted_at: UnixMillis::new(1_727_784_000_123),
         redriven_at: None,
+        exact: None,
         traceparent: Some("00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01".into()),
         origin: None,
         key: Some(OrderKey::sent("order-7").unwrap()),
@@ -120,4 +121,38 @@ fn a_dead_message_keeps_its_event() {
         UnixMillis::new(1),
     );
     assert_eq!(died.content().unwrap(), event());
+}
+
+#[test]
+fn every_message_of_an_event_keeps_the_bytes_that_the_gateway_sent() {
+    let raw = br#"{ "data": {"ack": 3.0}, "event": "message_ack" }"#;
+    let body = canonical_body(raw, event().accepted_at).unwrap();
+    let exact = QueuedEvent {
+        body,
+        exact: Some(EventBody::as_received(Bytes::from_static(raw))),
+        ..event()
+    };
+    let (crm, now) = (EndpointName::parse("crm").unwrap(), UnixMillis::new(1));
+    let step = WaitStep::of_millis(5_000).unwrap();
+    for outgoing in [
+        Outgoing::event(&exact),
+        Outgoing::redrive(&exact, &crm, now),
+        Outgoing::republish(&exact, &crm),
+        Outgoing::retry(&exact, &crm, step),
+        Outgoing::dead_letter(&exact, &crm, "answered 500", now),
+        Outgoing::dropped(&exact, &crm, "dropped", now),
+    ] {
+        assert_eq!(outgoing.payload(), raw.as_slice());
+        let read = read_back(&outgoing);
+        assert_eq!((&read.body, &read.exact), (&exact.body, &exact.exact));
+    }
+}
+
+#[test]
+fn exact_bytes_that_are_no_event_are_poison() {
+    let mut stored = Stored::from(Outgoing::event(&event()));
+    stored.metadata.is_exact = true;
+    stored.payload = Bytes::from_static(b"{\"event\":\"message_ack\",");
+    let poison = stored.content().unwrap_err();
+    assert!(matches!(poison, Poison::Payload(_)), "{poison}");
 }

@@ -10,6 +10,7 @@ fn full() -> MessageMetadata {
         attempt: AttemptNumber::new(3),
         accepted_at: Some(UnixMillis::new(1_727_784_000_123)),
         redriven_at: Some(UnixMillis::new(1_727_784_000_999)),
+        is_exact: true,
         traceparent: Some("00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01".into()),
         origin: Origin::from_json(ORIGIN).map(Arc::new),
         key: OrderKey::parse("c:shop/s1/1@c.us").ok(),
