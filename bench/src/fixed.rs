@@ -69,6 +69,7 @@ pub fn queued(raw: &str) -> Result<QueuedEvent, Rejection> {
         redriven_at: None,
         exact: None,
         traceparent: None,
+        propagated: None,
         origin: None,
         key: event.key,
         is_redelivery: false,

@@ -47,6 +47,7 @@ pub(crate) fn event_of(logged: &LoggedDelivery) -> Result<QueuedEvent, Unsent> {
         redriven_at: None,
         exact: None,
         traceparent: None,
+        propagated: None,
         origin: None,
         key: event.key,
         is_redelivery: true,

@@ -127,6 +127,7 @@ fn test_event(name: &EventName) -> Result<QueuedEvent, Failure> {
         redriven_at: None,
         exact: None,
         traceparent: None,
+        propagated: None,
         origin: None,
         key: None,
         is_redelivery: false,

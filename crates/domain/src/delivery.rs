@@ -8,6 +8,7 @@ use crate::{
     id::EventId,
     order::OrderKey,
     origin::Origin,
+    propagated::Propagated,
     time::UnixMillis,
 };
 
@@ -63,6 +64,8 @@ pub struct QueuedEvent {
     pub redriven_at: Option<UnixMillis>,
     /// Trace of the event (W3C Trace Context), if the gateway sent one.
     pub traceparent: Option<String>,
+    /// Further context of the request, if the gateway sent any.
+    pub propagated: Option<Arc<Propagated>>,
     /// Source, if a gateway posted the event in its own form.
     pub origin: Option<Arc<Origin>>,
     /// Key of the order in which events are delivered, if the sender or the chat gives one.

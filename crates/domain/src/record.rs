@@ -321,6 +321,7 @@ mod tests {
             redriven_at: redriven_at.map(UnixMillis::new),
             exact: None,
             traceparent: None,
+            propagated: None,
             origin: None,
             key: None,
             is_redelivery: false,

@@ -7,8 +7,8 @@ use wahook_domain::UnixMillis;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Backlog {
     pub messages: u64,
-    /// Bytes of all bodies.
-    pub body_bytes: u64,
+    /// Bytes of all bodies and contexts of requests.
+    pub bytes: u64,
     /// Time at which the first event was accepted.
     pub oldest: Option<UnixMillis>,
 }
@@ -17,14 +17,15 @@ impl Backlog {
     /// Reads the rows of the queue. SQLite takes the length of a body from the head of its row.
     pub(crate) fn read(db: &Connection, queue: &str) -> rusqlite::Result<Self> {
         let whole = |number: i64| u64::try_from(number).unwrap_or_default();
-        let amounts = "SELECT count(*), ifnull(sum(length(body)), 0) FROM messages WHERE queue = ?";
-        let (messages, body_bytes) =
+        let amounts = "SELECT count(*), ifnull(sum(length(body) + ifnull(length(tracestate), 0) \
+                       + ifnull(length(baggage), 0)), 0) FROM messages WHERE queue = ?";
+        let (messages, bytes) =
             db.query_row(amounts, [queue], |row| Ok((row.get(0)?, row.get(1)?)))?;
         let oldest = "SELECT accepted_at FROM messages WHERE queue = ? ORDER BY seq LIMIT 1";
         let oldest = db.query_row(oldest, [queue], |row| row.get::<_, Option<i64>>(0));
         Ok(Self {
             messages: whole(messages),
-            body_bytes: whole(body_bytes),
+            bytes: whole(bytes),
             oldest: oldest.optional()?.flatten().map(UnixMillis::new),
         })
     }
@@ -47,8 +48,10 @@ mod tests {
              (3, 'wahook.spool', 30, x'000000')",
         )
         .unwrap();
+        db.execute_batch("UPDATE messages SET tracestate = 'v=1' WHERE seq = 3")
+            .unwrap();
         let backlog = Backlog::read(&db, "wahook.spool").unwrap();
-        assert_eq!((backlog.messages, backlog.body_bytes), (2, 5));
+        assert_eq!((backlog.messages, backlog.bytes), (2, 8));
         assert_eq!(backlog.oldest, Some(UnixMillis::new(20)));
     }
 }

@@ -4,7 +4,7 @@ use bytes::Bytes;
 use rusqlite::{Connection, Row, ToSql, params_from_iter, types::ValueRef};
 use std::sync::Arc;
 use wahook_domain::{
-    AttemptNumber, EndpointName, EventId, EventName, OrderKey, Origin, UnixMillis,
+    AttemptNumber, EndpointName, EventId, EventName, OrderKey, Origin, Propagated, UnixMillis,
 };
 use wahook_queue::{Death, MessageMetadata, Poison, Stored};
 
@@ -13,7 +13,7 @@ macro_rules! message_columns {
     () => {
         "event_id, event, attempt, accepted_at, redriven_at, traceparent, endpoint, reason, \
          dead_at, death_queue, death_reason, death_at, result, origin, key, \
-         redelivery, exact, body"
+         redelivery, exact, tracestate, baggage, body"
     };
 }
 pub(crate) use message_columns;
@@ -51,7 +51,8 @@ fn execute(
 ) -> rusqlite::Result<()> {
     let metadata = &message.metadata;
     let death = metadata.death.as_ref();
-    let columns: [&dyn ToSql; 20] = [
+    let propagated = metadata.propagated.as_deref();
+    let columns: [&dyn ToSql; 22] = [
         &key,
         &queue,
         &metadata.id.as_ref().map(EventId::as_str),
@@ -71,6 +72,8 @@ fn execute(
         &metadata.key.as_ref().map(OrderKey::as_str),
         &metadata.is_redelivery.then_some(1_i64),
         &metadata.is_exact.then_some(1_i64),
+        &propagated.and_then(|context| context.tracestate.as_deref()),
+        &propagated.and_then(|context| context.baggage.as_deref()),
         &&*message.payload,
     ];
     let mut statement = db.prepare_cached(into)?;
@@ -114,8 +117,9 @@ pub(crate) fn read(row: &Row<'_>, first: usize) -> rusqlite::Result<Stored> {
         key: text(14)?.and_then(|key| OrderKey::parse(key).ok()),
         is_redelivery: row.get_ref(first + 15)?.as_i64() == Ok(1),
         is_exact: row.get_ref(first + 16)?.as_i64() == Ok(1),
+        propagated: Propagated::of(owned(17)?, owned(18)?),
     };
-    let body: Vec<u8> = row.get(first + 17)?;
+    let body: Vec<u8> = row.get(first + 19)?;
     Ok(Stored {
         metadata,
         payload: Bytes::from(body),

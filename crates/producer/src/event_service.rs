@@ -6,8 +6,8 @@ use std::sync::Arc;
 use tokio::{sync::Semaphore, time::timeout};
 use uuid::Uuid;
 use wahook_domain::{
-    AttemptNumber, ContentHash, EventId, EventName, Fault, Ingest, QueuedEvent, Rejection,
-    Validation, ingest, json,
+    AttemptNumber, ContentHash, EventId, EventName, Fault, Ingest, Propagated, QueuedEvent,
+    Rejection, Validation, ingest, json,
 };
 use wahook_failpoint::{self as failpoint, Failpoint};
 use wahook_queue::PublishError;
@@ -163,6 +163,7 @@ impl EventService {
             accepted_at: now,
             redriven_at: None,
             traceparent: headers.traceparent,
+            propagated: headers.propagated,
             origin: None,
             key: headers.order_key.or(event.key),
             is_redelivery: false,
@@ -206,7 +207,9 @@ impl EventService {
         }
         // The canonical body is in memory, and what is published in the frames that wait to be
         // written to the broker.
-        let needed = event.body.len() + event.carried_body().len() + PUBLISH_BYTES;
+        let context = event.propagated.as_deref().map_or(0, Propagated::size);
+        let bodies = event.body.len() + event.carried_body().len();
+        let needed = bodies + context + PUBLISH_BYTES;
         let reservation = self.budget.reserve_large(needed);
         reservation.map_err(Problem::no_room)
     }

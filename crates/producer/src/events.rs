@@ -40,6 +40,8 @@ pub(crate) const MAX_IN_FLIGHT: usize = 1024;
         ("Idempotency-Key" = Option<String>, Header, description = "Id of the event; a key that is no id (`[A-Za-z0-9_-]{1,128}`) is hashed to one. By default it is derived from the body of an event with a `timestamp`, and new for any other event. Not for batches", pattern = "^[!-~]{1,255}$"),
         ("X-Webhook-Key" = Option<String>, Header, description = "Order key of the event, or of all events of the batch; by default the chat that an event names", pattern = "^[!-~]{1,256}$"),
         ("traceparent" = Option<String>, Header, description = "W3C Trace Context, passed on; other values are ignored"),
+        ("tracestate" = Option<String>, Header, description = "W3C Trace Context, passed on with a valid `traceparent`: at most 512 characters and 32 members"),
+        ("baggage" = Option<String>, Header, description = "W3C Baggage, passed on: at most 2,048 bytes and 64 members"),
     ),
     request_body(
         content((Event = "application/json"), (String = "application/x-ndjson")),

@@ -53,6 +53,8 @@ pub(crate) struct AcceptedAll {
         ("Idempotency-Key" = Option<String>, Header, description = "Id of the event, if the request contains one event", pattern = "^[!-~]{1,255}$"),
         ("X-Webhook-Key" = Option<String>, Header, description = "Order key of all events of the request; by default the chat that an event is about, within its source and session", pattern = "^[!-~]{1,256}$"),
         ("traceparent" = Option<String>, Header, description = "W3C Trace Context, passed on; other values are ignored"),
+        ("tracestate" = Option<String>, Header, description = "W3C Trace Context, passed on with a valid `traceparent`: at most 512 characters and 32 members"),
+        ("baggage" = Option<String>, Header, description = "W3C Baggage, passed on: at most 2,048 bytes and 64 members"),
     ),
     request_body(
         content((Object = "application/json"), (String = "application/x-www-form-urlencoded"), (String = "multipart/form-data")),
@@ -215,6 +217,7 @@ impl EventService {
             accepted_at: clock::now(),
             redriven_at: None,
             traceparent: headers.traceparent,
+            propagated: headers.propagated,
             key: (headers.order_key).or_else(|| OrderKey::of_origin(&event.origin)),
             origin: Some(event.origin),
             is_redelivery: false,

@@ -1,11 +1,14 @@
-//! Request headers: media type, encoding, idempotency key, order key and trace.
+//! Request headers: media type, encoding, idempotency key, order key and context of a trace.
+
+mod trace;
+
+use std::sync::Arc;
 
 use axum::http::{HeaderMap, HeaderName, HeaderValue, header};
-use wahook_domain::{EventId, OrderKey};
+use wahook_domain::{EventId, OrderKey, Propagated};
 
 use crate::{media_type::NDJSON, problem::Problem};
 
-const ZEROS: &str = "00000000000000000000000000000000";
 const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
 const WEBHOOK_KEY: HeaderName = HeaderName::from_static("x-webhook-key");
 
@@ -71,13 +74,16 @@ pub(crate) struct EventHeaders {
     /// Key that the sender gives to the events, in place of their chats.
     pub(crate) order_key: Option<OrderKey>,
     pub(crate) traceparent: Option<String>,
+    pub(crate) propagated: Option<Arc<Propagated>>,
 }
 
 impl EventHeaders {
     pub(crate) fn of(headers: &HeaderMap) -> Result<Self, Problem> {
+        let traceparent = trace::traceparent(headers);
         Ok(Self {
             order_key: order_key(headers)?,
-            traceparent: traceparent(headers),
+            propagated: trace::propagated(headers, traceparent.is_some()),
+            traceparent,
         })
     }
 }
@@ -98,34 +104,9 @@ fn only(headers: &HeaderMap, name: HeaderName) -> Result<Option<&str>, &'static 
     }
 }
 
-/// Returns the request's trace, if it is one of W3C Trace Context: version, trace id,
-/// parent id and flags in lowercase hexadecimal digits, the ids not all zero.
-fn traceparent(headers: &HeaderMap) -> Option<String> {
-    let value = headers.get("traceparent")?.to_str().ok()?;
-    let is_hex = |b: u8| matches!(b, b'0'..=b'9' | b'a'..=b'f');
-    let mut parts = value.split('-');
-    for (length, must_not_be) in [(2, "ff"), (32, ZEROS), (16, ZEROS), (2, "")] {
-        let part = parts.next()?;
-        let is_well_formed = part.len() == length && part.bytes().all(is_hex);
-        if !is_well_formed || must_not_be.starts_with(part) {
-            return None;
-        }
-    }
-    parts.next().is_none().then(|| value.to_owned())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn trace(value: &str) -> Option<String> {
-        let value = HeaderValue::from_str(value).unwrap();
-        traceparent(
-            &[(HeaderName::from_static("traceparent"), value)]
-                .into_iter()
-                .collect(),
-        )
-    }
 
     fn key(values: &[&str]) -> Result<Option<String>, String> {
         let values = values.iter().map(|value| HeaderValue::from_str(value));
@@ -140,26 +121,6 @@ mod tests {
         assert_eq!(key(&["order-7"]), Ok(Some("k:order-7".to_owned())));
         for bad in [&["a b"][..], &[""], &["ä"], &["a", "a"]] {
             assert_eq!(key(bad), Err("invalid_webhook_key".to_owned()), "{bad:?}");
-        }
-    }
-
-    #[test]
-    fn only_a_valid_trace_is_passed_on() {
-        let valid = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
-        assert_eq!(trace(valid).as_deref(), Some(valid));
-        assert!(trace("00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-00").is_some());
-        for invalid in [
-            "",
-            "00-00000000000000000000000000000000-b7ad6b7169203331-01",
-            "00-0af7651916cd43dd8448eb211c80319c-0000000000000000-01",
-            "ff-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01",
-            "00-0AF7651916CD43DD8448EB211C80319C-b7ad6b7169203331-01",
-            "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01-",
-            "-------------------------------------------------------",
-            "00-0af7651916cd43dd8448eb211c80319cb7ad6b71692033310001",
-            "0-00af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01",
-        ] {
-            assert_eq!(trace(invalid), None, "{invalid}");
         }
     }
 }

@@ -36,6 +36,7 @@ impl Delivery {
             redriven_at: None,
             exact: None,
             traceparent: None,
+            propagated: None,
             origin: None,
             key: None,
             is_redelivery: false,

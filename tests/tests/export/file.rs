@@ -150,6 +150,7 @@ pub(crate) fn event(name: &str, id: &str, attempt: u32) -> QueuedEvent {
         redriven_at: None,
         exact: None,
         traceparent: None,
+        propagated: None,
         origin: None,
         key: OrderKey::sent(&format!("key-of-{id}")).ok(),
         is_redelivery: false,

@@ -72,6 +72,7 @@ fn event(n: u32) -> QueuedEvent {
         redriven_at: None,
         exact: None,
         traceparent: None,
+        propagated: None,
         origin: None,
         key: None,
         is_redelivery: false,

@@ -3,6 +3,7 @@
 
 mod batches;
 mod console;
+mod context;
 mod dead_letters;
 mod deliveries;
 mod duplicates;
@@ -50,6 +51,7 @@ fn all_tests() -> Tests {
     dead_letters::add(&mut tests);
     console::add(&mut tests);
     order_key::add(&mut tests);
+    context::add(&mut tests);
     redrive::add(&mut tests);
     poison::add(&mut tests);
     log_edge::add(&mut tests);

@@ -6,7 +6,7 @@ use bytes::Bytes;
 use tokio::time::timeout;
 use wahook_domain::{
     AttemptNumber, EndpointName, EventBody, EventId, EventName, EventPattern, LaneCount, OrderKey,
-    Origin, QueuedEvent, RetryRule, UnixMillis, WaitStep, canonical_body,
+    Origin, Propagated, QueuedEvent, RetryRule, UnixMillis, WaitStep, canonical_body,
 };
 use wahook_embedded::Store;
 use wahook_queue::{
@@ -147,6 +147,7 @@ pub(crate) fn event(name: &str, id: &str) -> QueuedEvent {
         accepted_at,
         redriven_at: None,
         traceparent: Some("00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01".into()),
+        propagated: Propagated::of(Some("v=1".into()), Some("user=%41;p, b=2".into())),
         origin: Origin::from_json(r#"{"source":"shop","session":"s1","chat":"1@c.us"}"#)
             .map(Arc::new),
         key: OrderKey::sent("order-7").ok(),

@@ -2,6 +2,7 @@
 
 mod console;
 mod console_redelivery;
+mod context;
 mod crashes;
 mod damage;
 mod dead;

@@ -24,6 +24,7 @@ fn event(id: &str) -> QueuedEvent {
         redriven_at: None,
         exact: None,
         traceparent: None,
+        propagated: None,
         origin: None,
         key: None,
         is_redelivery: false,

@@ -14,6 +14,8 @@ const WEBHOOK_SIGNATURE: HeaderName = HeaderName::from_static("webhook-signature
 const SOURCE: HeaderName = HeaderName::from_static("x-webhook-source");
 const SESSION: HeaderName = HeaderName::from_static("x-webhook-session");
 const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
+const TRACESTATE: HeaderName = HeaderName::from_static("tracestate");
+const BAGGAGE: HeaderName = HeaderName::from_static("baggage");
 
 /// Sets the request's headers for a body in the form `form`. `now` is the timestamp of the
 /// Standard Webhooks signature; each attempt has its own, since receivers reject old ones.
@@ -60,6 +62,17 @@ pub fn put_headers(
     }
     if let Some(traceparent) = &event.traceparent {
         put(TRACEPARENT, traceparent.clone().into());
+    }
+    if let Some(context) = event.propagated.as_deref() {
+        let lists = [
+            (TRACESTATE, &context.tracestate),
+            (BAGGAGE, &context.baggage),
+        ];
+        for (name, list) in lists {
+            if let Some(list) = list {
+                put(name, list.clone().into());
+            }
+        }
     }
     if let Some(origin) = event.origin.as_deref() {
         put_origin(headers, origin);

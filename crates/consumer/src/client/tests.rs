@@ -56,6 +56,7 @@ pub(crate) fn event() -> QueuedEvent {
         redriven_at: None,
         exact: None,
         traceparent: None,
+        propagated: None,
         origin: None,
         key: None,
         is_redelivery: false,

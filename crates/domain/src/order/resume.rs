@@ -116,6 +116,7 @@ mod tests {
             redriven_at: None,
             exact: None,
             traceparent: None,
+            propagated: None,
             origin: None,
             key: None,
             is_redelivery: false,

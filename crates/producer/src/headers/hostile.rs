@@ -1,6 +1,6 @@
 //! Fuzz test: headers of a request with events.
 
-use proptest::prelude::*;
+use proptest::{collection::vec, prelude::*};
 use wahook_hostile::{cases, damaged};
 
 use super::*;
@@ -12,6 +12,8 @@ const VALUES: &[&str] = &[
     "evt_0192f3a4",
     "a, b",
     "15550001111@c.us",
+    "congo=t61rcWkgMzE,fw529a3039@dt=1",
+    "userId=alice;p=1,b=%20",
     "",
 ];
 
@@ -22,9 +24,23 @@ proptest! {
     fn hostile_traceparent_is_ignored_or_kept_unchanged(bytes in damaged(VALUES)) {
         let Ok(value) = HeaderValue::from_bytes(&bytes) else { return Ok(()) };
         let headers = HeaderMap::from_iter([("traceparent".parse().unwrap(), value)]);
-        if let Some(kept) = traceparent(&headers) {
+        if let Some(kept) = trace::traceparent(&headers) {
             prop_assert_eq!(kept.as_bytes(), &bytes);
             prop_assert!(kept.len() == 55 && kept.is_ascii());
+        }
+    }
+
+    #[test]
+    fn hostile_context_is_dropped_or_can_be_a_header(lines in vec(damaged(VALUES), 0..4)) {
+        let values = lines.iter().filter_map(|line| HeaderValue::from_bytes(line).ok());
+        let both = values.flat_map(|v| ["tracestate", "baggage"].map(|name| (name, v.clone())));
+        let both = both.map(|(name, value)| (HeaderName::from_static(name), value));
+        let headers: HeaderMap = both.collect();
+        if let Some(kept) = trace::propagated(&headers, true) {
+            prop_assert!(kept.size() <= 512 + 2_048);
+            for text in kept.tracestate.iter().chain(&kept.baggage) {
+                prop_assert!(HeaderValue::from_str(text).is_ok() && text.is_ascii());
+            }
         }
     }
 

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use wahook_domain::UnixMillis;
+use wahook_domain::{Propagated, QueuedEvent, UnixMillis};
 use wahook_embedded::Backlog;
 
 use crate::limits::LARGEST_EVENT;
@@ -12,6 +12,12 @@ use crate::limits::LARGEST_EVENT;
 const METADATA_BYTES: u64 = 512;
 
 /// Returns the bytes of an event in the file.
+pub(super) fn size_of_event(event: &QueuedEvent) -> u64 {
+    let context = event.propagated.as_deref().map_or(0, Propagated::size);
+    size_of(event.carried_body().len() + context)
+}
+
+/// Returns the bytes of a body in the file, with the metadata of its event.
 pub(super) fn size_of(body: usize) -> u64 {
     (body as u64).saturating_add(METADATA_BYTES)
 }
@@ -68,7 +74,7 @@ impl Amounts {
             max_bytes,
             events: backlog.messages,
             writing: 0,
-            bytes: backlog.body_bytes.saturating_add(metadata),
+            bytes: backlog.bytes.saturating_add(metadata),
             oldest: backlog.oldest,
             period: (backlog.messages > 0).then_some((now, backlog.messages)),
             is_full: false,

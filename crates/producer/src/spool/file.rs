@@ -80,7 +80,7 @@ impl Spool {
         if self.fault().is_some() {
             return Err(NotStored::Unusable);
         }
-        let size = amounts::size_of(event.carried_body().len());
+        let size = amounts::size_of_event(event);
         self.reserve(size, event, cause)?;
         let message = Stored::from(Outgoing::event(event)).to_queue(SPOOL_QUEUE);
         // Before the first wait, so that the order is that of the calls.
@@ -179,7 +179,7 @@ impl Spool {
             RouteOutcome::Unwanted => self.metrics.unwanted.inc(),
             RouteOutcome::Queued | RouteOutcome::Spooled => self.metrics.forwarded.inc(),
         }
-        self.removed(amounts::size_of(event.carried_body().len()));
+        self.removed(amounts::size_of_event(event));
     }
 
     /// Counts an event that left the spool.

@@ -81,6 +81,7 @@ mod tests {
             redriven_at: Some(UnixMillis::new(1_727_784_000_999)),
             exact: None,
             traceparent: None,
+            propagated: None,
             origin: None,
             key: Some(OrderKey::sent("order-7").unwrap()),
             is_redelivery: true,

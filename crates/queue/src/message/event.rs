@@ -167,6 +167,7 @@ impl MessageMetadata {
             exact,
             redriven_at: self.redriven_at,
             traceparent: self.traceparent,
+            propagated: self.propagated,
             origin: self.origin,
             key: self.key,
             is_redelivery: self.is_redelivery,

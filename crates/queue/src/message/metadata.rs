@@ -4,7 +4,8 @@
 use std::sync::Arc;
 
 use wahook_domain::{
-    AttemptNumber, EndpointName, EventId, EventName, OrderKey, Origin, QueuedEvent, UnixMillis,
+    AttemptNumber, EndpointName, EventId, EventName, OrderKey, Origin, Propagated, QueuedEvent,
+    UnixMillis,
 };
 
 use super::poison::Poison;
@@ -27,6 +28,8 @@ pub struct MessageMetadata {
     pub is_exact: bool,
     /// Trace of the event (W3C Trace Context).
     pub traceparent: Option<String>,
+    /// Further context of the request (W3C Trace Context and Baggage).
+    pub propagated: Option<Arc<Propagated>>,
     /// Source of an event that a gateway posted in its own form.
     pub origin: Option<Arc<Origin>>,
     /// Key of the order of events; `None` also in messages of older versions.
@@ -89,6 +92,7 @@ impl From<&QueuedEvent> for MessageMetadata {
             redriven_at: event.redriven_at,
             is_exact: event.exact.is_some(),
             traceparent: event.traceparent.clone(),
+            propagated: event.propagated.clone(),
             origin: event.origin.clone(),
             key: event.key.clone(),
             is_redelivery: event.is_redelivery,

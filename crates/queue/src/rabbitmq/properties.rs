@@ -7,8 +7,8 @@ use lapin::{
 };
 use std::{sync::Arc, time::Duration};
 use wahook_domain::{
-    AttemptNumber, AttemptResult, EndpointName, EventId, EventName, OrderKey, Origin, QueuedEvent,
-    UnixMillis,
+    AttemptNumber, AttemptResult, EndpointName, EventId, EventName, OrderKey, Origin, Propagated,
+    QueuedEvent, UnixMillis,
 };
 
 use crate::message::{DeadLetter, Death, MessageMetadata, Poison, WIRE_VERSION, header};
@@ -57,6 +57,12 @@ fn headers(metadata: MessageMetadata) -> FieldTable {
     let exact = metadata.is_exact.then_some(AMQPValue::Boolean(true));
     add(header::EXACT, exact);
     add(header::TRACEPARENT, metadata.traceparent.map(text));
+    let propagated = metadata.propagated.as_deref();
+    let context = |of: fn(&Propagated) -> &Option<String>| {
+        propagated.and_then(|context| of(context).clone()).map(text)
+    };
+    add(header::TRACESTATE, context(|context| &context.tracestate));
+    add(header::BAGGAGE, context(|context| &context.baggage));
     let origin = metadata.origin.as_deref().map(Origin::to_json);
     add(header::ORIGIN, origin.map(text));
     let key = metadata.key.as_ref().map(OrderKey::as_str);
@@ -161,6 +167,10 @@ fn event_metadata(properties: &BasicProperties) -> MessageMetadata {
         redriven_at,
         is_exact: is_marked(properties, header::EXACT),
         traceparent: header_text(properties, header::TRACEPARENT),
+        propagated: Propagated::of(
+            header_text(properties, header::TRACESTATE),
+            header_text(properties, header::BAGGAGE),
+        ),
         origin,
         key,
         is_redelivery: is_marked(properties, header::REDELIVERY),

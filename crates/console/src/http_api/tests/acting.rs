@@ -27,6 +27,7 @@ async fn add_dead_letter(stage: &Stage, id: &str, reason: &str) {
         redriven_at: None,
         exact: None,
         traceparent: None,
+        propagated: None,
         origin: None,
         key: None,
         is_redelivery: false,

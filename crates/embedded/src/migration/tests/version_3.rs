@@ -1,6 +1,6 @@
 //! Migration of `tests/data/wahook-v3.db`, which a program of version 3 wrote.
 
-use wahook_domain::OrderKey;
+use wahook_domain::{OrderKey, Propagated};
 
 use super::*;
 
@@ -41,6 +41,7 @@ fn messages_of_version_3_are_kept_and_have_no_key_and_new_ones_can_have_one() {
     keyed.metadata.key = OrderKey::sent("order-7").ok();
     keyed.metadata.is_redelivery = true;
     keyed.metadata.is_exact = true;
+    keyed.metadata.propagated = Propagated::of(Some("v=1".into()), Some("user=7".into()));
     let db = open::open(&copy.path()).unwrap().db;
     messages::insert(&db, 100, "wahook.deliver.archive", &keyed).unwrap();
     messages::insert_waiting(&db, UnixMillis::new(1), Some(5), "other", &keyed).unwrap();
@@ -63,11 +64,17 @@ fn messages_of_version_4_are_kept_and_have_canonical_bodies_and_new_ones_can_hav
     assert_eq!(all.each_ref().map(Vec::len), [3, 3]);
     let found = all.iter().flatten().map(|found| &found.message);
     assert!(found.clone().all(|message| !message.metadata.is_exact));
+    assert!(
+        found
+            .clone()
+            .all(|message| message.metadata.propagated.is_none())
+    );
     assert!(found.clone().all(|message| message.content().is_ok()));
     let key = OrderKey::sent("order-7").ok();
     assert!(all[0].iter().all(|found| found.message.metadata.key == key));
     let mut exact = all[0][0].message.clone();
     exact.metadata.is_exact = true;
+    exact.metadata.propagated = Propagated::of(None, Some("user=7".into()));
     let db = open::open(&copy.path()).unwrap().db;
     messages::insert(&db, 100, "wahook.deliver.archive", &exact).unwrap();
     assert_eq!(messages::find(&db, 100).unwrap().unwrap().message, exact);

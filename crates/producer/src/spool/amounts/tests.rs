@@ -55,7 +55,7 @@ fn full_spool_rejects_until_the_largest_event_has_room() {
 fn events_of_an_earlier_process_hold_back_new_ones() {
     let backlog = Backlog {
         messages: 2,
-        body_bytes: 300,
+        bytes: 300,
         oldest: Some(at(5)),
     };
     let mut amounts = Amounts::new(MAX, backlog, at(10));

@@ -14,6 +14,7 @@ fn event() -> QueuedEvent {
         redriven_at: None,
         exact: None,
         traceparent: Some("00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01".into()),
+        propagated: None,
         origin: None,
         key: Some(OrderKey::sent("order-7").unwrap()),
         is_redelivery: false,

@@ -12,6 +12,7 @@ fn full() -> MessageMetadata {
         redriven_at: Some(UnixMillis::new(1_727_784_000_999)),
         is_exact: true,
         traceparent: Some("00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01".into()),
+        propagated: Propagated::of(Some("v=1".into()), Some("user=%41;p, b=2".into())),
         origin: Origin::from_json(ORIGIN).map(Arc::new),
         key: OrderKey::parse("c:shop/s1/1@c.us").ok(),
         is_redelivery: true,
@@ -116,4 +117,18 @@ fn a_missing_or_empty_record_of_a_move_is_accepted() {
     assert_eq!(last_death(&empty), Some(Death::default()));
     let none = with_header(header::DEATHS, AMQPValue::FieldArray(Vec::new().into()));
     assert_eq!(last_death(&none), None);
+}
+
+#[test]
+fn context_of_a_request_is_in_headers_of_its_own_and_a_malformed_one_is_none() {
+    let properties = encode(full(), None);
+    let text = |text: &str| AMQPValue::LongString(text.into());
+    assert_eq!(header(&properties, "tracestate"), Some(&text("v=1")));
+    assert_eq!(
+        header(&properties, "baggage"),
+        Some(&text("user=%41;p, b=2"))
+    );
+    let metadata = decode(&with_header(header::BAGGAGE, AMQPValue::LongLongInt(1)));
+    let tracestate = Some("v=1".to_owned());
+    assert_eq!(metadata.propagated, Propagated::of(tracestate, None));
 }
