@@ -11,16 +11,19 @@ mod headers;
 mod keep_alive;
 mod pool;
 mod reception;
+mod redirect;
 mod target;
 
 use hyper::{Request, Response, body::Incoming};
 use reqwest::{
     Client, Method, StatusCode, Url,
     header::{self, HeaderMap, HeaderValue},
-    redirect,
+    redirect::Policy,
 };
 use std::{sync::Arc, time::Duration};
-use wahook_domain::{BodyForm, Outcome, QueuedEvent, Signer, UnixMillis, parse_retry_after};
+use wahook_domain::{
+    BodyForm, Outcome, QueuedEvent, RedirectFault, Signer, UnixMillis, parse_retry_after,
+};
 use wahook_runtime::settings::redact_reference;
 
 pub use self::headers::put_headers;
@@ -45,6 +48,8 @@ pub(crate) struct EndpointClient {
     target: Target,
     signer: Option<Signer>,
     body: BodyForm,
+    /// Redirects within the host are followed.
+    follows_redirects: bool,
     limit: Duration,
     connector: Connector,
     pool: Arc<Pool>,
@@ -52,6 +57,17 @@ pub(crate) struct EndpointClient {
     answered: LastAnswered,
     /// Headers of every request that do not depend on the event.
     headers: HeaderMap,
+}
+
+/// Answer to a request.
+struct Exchanged {
+    /// Connection of the answer, unless it has ended.
+    connection: Option<Connection>,
+    answer: Response<Incoming>,
+    /// The answer is from the scheme, host and port of the URL, whose connections are kept.
+    is_at_home: bool,
+    /// Reason for which the answer's redirect is not followed.
+    fault: Option<RedirectFault>,
 }
 
 /// What one attempt has led to.
@@ -66,6 +82,17 @@ impl From<Outcome> for Posted {
         Self {
             outcome,
             response: None,
+        }
+    }
+}
+
+impl Exchanged {
+    fn at_home((connection, answer): (Option<Connection>, Response<Incoming>)) -> Self {
+        Self {
+            connection,
+            answer,
+            is_at_home: true,
+            fault: None,
         }
     }
 }
@@ -85,7 +112,7 @@ impl EndpointClient {
     ) -> anyhow::Result<Self> {
         let builder = Client::builder()
             .user_agent(USER_AGENT)
-            .redirect(redirect::Policy::none())
+            .redirect(Policy::none())
             .no_proxy()
             .referer(false)
             .tcp_nodelay(true);
@@ -94,6 +121,7 @@ impl EndpointClient {
             target: Target::new(&url, network.proxy.as_ref())?,
             signer,
             body: BodyForm::default(),
+            follows_redirects: false,
             limit,
             connector: Connector::new(builder, url)?,
             pool: Pool::new(concurrency, network.connection_age),
@@ -119,6 +147,15 @@ impl EndpointClient {
         Self { body, ..self }
     }
 
+    /// Follows redirects within the host, or not.
+    #[must_use]
+    pub(crate) fn with_redirects(self, follows_redirects: bool) -> Self {
+        Self {
+            follows_redirects,
+            ..self
+        }
+    }
+
     /// Closes connections without a request.
     pub(crate) fn close_idle(&self) {
         self.pool.close_all();
@@ -130,24 +167,42 @@ impl EndpointClient {
     /// the answer is read only to reuse the connection, and for its start after a failure.
     pub(crate) async fn post(&self, event: &QueuedEvent, now: UnixMillis) -> Posted {
         let limit = self.limit;
-        let (connection, answer) = match within(limit, self.exchange(event, now)).await {
+        let exchanged = match within(limit, self.attempt(event, now)).await {
             Some(Ok(exchanged)) => exchanged,
             Some(Err(error)) => return failure::outcome_of(&*error).into(),
             None => return Outcome::TimedOut { limit }.into(),
         };
-        let outcome = judge(answer.status(), answer.headers(), now);
-        let kept_for = keep_alive::timeout(answer.headers());
+        let answer = &exchanged.answer;
+        let mut outcome = judge(answer.status(), answer.headers(), now);
+        if let Outcome::Redirected { fault, .. } = &mut outcome {
+            *fault = exchanged.fault;
+        }
         let mut start = (!outcome.is_success()).then(BodyStart::default);
-        if let Some(mut connection) = connection
-            && connection
-                .read_rest(answer.into_body(), start.as_mut())
-                .await
+        self.read_rest(exchanged, start.as_mut()).await;
+        let response = start.and_then(|start| start.text());
+        Posted { outcome, response }
+    }
+
+    async fn attempt(&self, event: &QueuedEvent, now: UnixMillis) -> Result<Exchanged, BoxError> {
+        let exchanged = self.exchange(event, now, &self.target).await?;
+        if self.follows_redirects && exchanged.answer.status().is_redirection() {
+            // In a box, so that other attempts do not grow.
+            return Box::pin(self.follow(exchanged, event, now)).await;
+        }
+        Ok(exchanged)
+    }
+
+    /// Reads the rest of an answer, and keeps its connection for another request.
+    async fn read_rest(&self, exchanged: Exchanged, start: Option<&mut BodyStart>) {
+        let kept_for = keep_alive::timeout(exchanged.answer.headers());
+        let body = exchanged.answer.into_body();
+        if let Some(mut connection) = exchanged.connection
+            && connection.read_rest(body, start).await
             && !connection.is_http2()
+            && exchanged.is_at_home
         {
             self.pool.keep(connection, kept_for);
         }
-        let response = start.and_then(|start| start.text());
-        Posted { outcome, response }
     }
 
     /// Sends the request on a kept connection or on a new one, and waits for an answer's
@@ -160,38 +215,40 @@ impl EndpointClient {
         &self,
         event: &QueuedEvent,
         now: UnixMillis,
-    ) -> Result<(Option<Connection>, Response<Incoming>), BoxError> {
+        target: &Target,
+    ) -> Result<Exchanged, BoxError> {
         if let Some(kept) = self.pool.take() {
-            let request = self.request(event, now, &kept);
+            let request = self.request(event, now, target, &kept);
             match kept.send(request).await {
-                Ok(answered) => return Ok(answered),
+                Ok(answered) => return Ok(Exchanged::at_home(answered)),
                 Err(Unanswered { error, is_ended }) if is_ended => {
                     tracing::debug!(id = %event.id, %error, "kept connection ended, request repeated on a new one");
                 }
                 Err(Unanswered { error, .. }) => return Err(error.into()),
             }
         }
-        let new = Connection::open(self.connector.connect().await?).await?;
+        let new = Connection::open(self.connector.connect(self.connector.url()).await?).await?;
         self.pool.share(&new);
-        let (request, remote) = (self.request(event, now, &new), new.remote);
+        let (request, remote) = (self.request(event, now, target, &new), new.remote);
         let answered = new.send(request).await.map_err(|failed| failed.error)?;
         if let Some(address) = remote {
             self.answered.set(address);
         }
-        Ok(answered)
+        Ok(Exchanged::at_home(answered))
     }
 
     fn request(
         &self,
         event: &QueuedEvent,
         now: UnixMillis,
+        target: &Target,
         connection: &Connection,
     ) -> Request<RequestBody> {
         let mut request = Request::new(event.body_in(self.body).bytes().into());
         *request.method_mut() = Method::POST;
         let mut headers = self.headers.clone();
         headers.reserve(HEADERS);
-        *request.uri_mut() = self.target.address(&mut headers, connection);
+        *request.uri_mut() = target.address(&mut headers, connection);
         put_headers(&mut headers, event, self.body, self.signer.as_ref(), now);
         *request.headers_mut() = headers;
         request
@@ -213,6 +270,7 @@ pub fn judge(status: StatusCode, headers: &HeaderMap, now: UnixMillis) -> Outcom
         Outcome::Redirected {
             status: code,
             location,
+            fault: None,
         }
     } else {
         let retry_after = text(header::RETRY_AFTER).and_then(|v| parse_retry_after(&v, now));

@@ -176,7 +176,8 @@ impl EndpointManager {
             lanes: settings.lane_queues(),
             client: client
                 .with_headers(settings.headers.clone())
-                .with_body(settings.body),
+                .with_body(settings.body)
+                .with_redirects(settings.follow_redirects),
             admission,
             publisher: parts.publisher.clone(),
             recorder: parts.recorder.clone(),

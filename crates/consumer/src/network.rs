@@ -30,7 +30,8 @@ impl Network {
     pub(crate) fn of(settings: &EndpointSettings) -> Result<Self, TlsFault> {
         let proxy = settings.proxy.as_ref();
         let is_secure_proxy = proxy.is_some_and(|proxy| proxy.url().scheme() == "https");
-        let tls = if settings.url.scheme() == "https" || is_secure_proxy {
+        let is_secure = settings.url.scheme() == "https" || settings.follow_redirects;
+        let tls = if is_secure || is_secure_proxy {
             tls::client_config(&settings.tls)?
         } else {
             tls::unused_config()?

@@ -67,6 +67,7 @@ mod tests {
         let redirected = Outcome::Redirected {
             status: 302,
             location: None,
+            fault: None,
         };
         let limit = Duration::from_secs(30);
         for (outcome, signal) in [

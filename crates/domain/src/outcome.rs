@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use crate::redirect::RedirectFault;
+
 /// Outcome of one delivery attempt.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Outcome {
@@ -13,12 +15,14 @@ pub enum Outcome {
         /// Wait that the response requests.
         retry_after: Option<Duration>,
     },
-    /// 3xx response. Redirects are not followed: a signed body goes only to the
-    /// configured URL.
+    /// 3xx response that was not followed: a signed body goes only to the configured URL, and
+    /// to its host if the endpoint's redirects are followed.
     Redirected {
         status: u16,
         /// Target of the redirect.
         location: Option<String>,
+        /// Reason, if the endpoint's redirects are followed.
+        fault: Option<RedirectFault>,
     },
     /// No complete header section of a response within the time limit.
     TimedOut { limit: Duration },
@@ -85,13 +89,10 @@ impl Outcome {
             Self::Delivered { .. } => None,
             Self::Answered { status, .. } => Some(format!("answered {status}")),
             Self::Redirected {
-                location: Some(location),
-                ..
-            } => Some(format!("redirect to {} not followed", sanitize(location))),
-            Self::Redirected {
                 status,
-                location: None,
-            } => Some(format!("redirect ({status}) not followed")),
+                location,
+                fault,
+            } => Some(redirect_message(*status, location.as_deref(), *fault)),
             Self::TimedOut { limit } => Some(format!("no answer in {}", format_limit(*limit))),
             Self::Failed { cause, detail } => Some(failure_message(*cause, detail)),
         }
@@ -156,6 +157,17 @@ impl FailureCause {
             Self::Blocked => "address not allowed",
             Self::Other => "no answer",
         }
+    }
+}
+
+fn redirect_message(status: u16, location: Option<&str>, fault: Option<RedirectFault>) -> String {
+    let message = match location {
+        Some(location) => format!("redirect to {} not followed", sanitize(location)),
+        None => format!("redirect ({status}) not followed"),
+    };
+    match fault {
+        Some(fault) => format!("{message}: {fault}"),
+        None => message,
     }
 }
 
@@ -230,6 +242,7 @@ mod tests {
         let redirected = |location: Option<&str>| Outcome::Redirected {
             status: 302,
             location: location.map(str::to_owned),
+            fault: None,
         };
         for (outcome, words) in [
             (answered(500), "answered 500"),
@@ -319,6 +332,7 @@ mod tests {
         let redirect = Outcome::Redirected {
             status: 302,
             location: Some("/a\r\nstatus: \u{1b}[2Jsuccess\u{85}\u{202e}\u{2028}\t".to_owned()),
+            fault: None,
         };
         assert_eq!(
             redirect.error_message().unwrap(),

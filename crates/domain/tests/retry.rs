@@ -41,6 +41,7 @@ fn failures() -> impl Strategy<Value = Outcome> {
         Just(Outcome::Redirected {
             status: 302,
             location: None
+            fault: None,
         }),
     ]
 }

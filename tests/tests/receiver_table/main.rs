@@ -7,6 +7,7 @@ mod heads;
 mod http2;
 mod poison;
 mod reach;
+mod redirects;
 mod retry_after;
 mod rows;
 mod table;
@@ -20,6 +21,7 @@ fn main() -> ExitCode {
     let mut tests = Tests::default();
     table::add(&mut tests);
     reach::add(&mut tests);
+    redirects::add(&mut tests);
     tls::add(&mut tests);
     http2::add(&mut tests);
     poison::add(&mut tests);

@@ -49,13 +49,18 @@ impl Connector {
         Ok(Self { http, url })
     }
 
-    /// Opens a connection.
+    /// Returns the URL of the webhook.
+    pub(super) fn url(&self) -> &Url {
+        &self.url
+    }
+
+    /// Opens a connection to the server of a URL of the same host.
     ///
     /// # Errors
     /// Returns reqwest's error if there is no connection.
-    pub(super) async fn connect(&self) -> Result<Box<dyn Stream>, BoxError> {
+    pub(super) async fn connect(&self, url: &Url) -> Result<Box<dyn Stream>, BoxError> {
         let connecting = async {
-            let result = self.http.get(self.url.clone()).send().await;
+            let result = self.http.get(url.clone()).send().await;
             match (HANDED_OVER.with(Cell::take), result) {
                 (Some(stream), _) => Ok(stream),
                 (None, Err(error)) => Err(error.into()),

@@ -27,6 +27,18 @@ impl Target {
     /// # Errors
     /// Fails if the URL has no host, or characters that no request can contain.
     pub(super) fn new(url: &Url, proxy: Option<&ProxyUrl>) -> anyhow::Result<Self> {
+        Self::through(url, proxy.and_then(|proxy| login::basic(proxy.url())))
+    }
+
+    /// Returns the target of another URL, through the same proxy.
+    ///
+    /// # Errors
+    /// As [`Self::new`].
+    pub(super) fn at(&self, url: &Url) -> anyhow::Result<Self> {
+        Self::through(url, self.proxy_login.clone())
+    }
+
+    fn through(url: &Url, proxy_login: Option<HeaderValue>) -> anyhow::Result<Self> {
         let mut url = url.clone();
         let without_login = url.set_username("").and_then(|()| url.set_password(None));
         without_login.map_err(|()| anyhow!("the URL has no host"))?;
@@ -37,7 +49,7 @@ impl Target {
             path: path.map(Uri::from).unwrap_or_default(),
             host: HeaderValue::from_str(host.as_str())?,
             absolute,
-            proxy_login: proxy.and_then(|proxy| login::basic(proxy.url())),
+            proxy_login,
         })
     }
 

@@ -1,5 +1,6 @@
 mod answers;
 mod kept;
+mod redirects;
 
 use super::*;
 use std::{
@@ -130,8 +131,8 @@ struct Caller {
 }
 
 impl Caller {
-    /// Reads one request.
-    async fn hear(&mut self) -> Option<()> {
+    /// Reads one request, and returns its head.
+    async fn hear(&mut self) -> Option<String> {
         let mut request = Vec::new();
         let body = event().body.bytes();
         while !request.ends_with(&body) {
@@ -140,7 +141,8 @@ impl Caller {
             }
         }
         self.requests.fetch_add(1, SeqCst);
-        Some(())
+        request.truncate(request.len() - body.len());
+        String::from_utf8(request).ok()
     }
 
     async fn say(&mut self, bytes: impl AsRef<[u8]>) -> Option<()> {

@@ -96,6 +96,7 @@ fn every_outcome_has_a_series_of_its_own() {
         Outcome::Redirected {
             status: 302,
             location: None,
+            fault: None,
         },
         Outcome::TimedOut {
             limit: Duration::from_secs(30),

@@ -36,6 +36,16 @@ pub(super) const WEBHOOK_ALLOW_LINK_LOCAL: Setting = Setting {
         `WEBHOOK_BLOCK_PRIVATE`",
 };
 
+pub(super) const WEBHOOK_FOLLOW_REDIRECTS: Setting = Setting {
+    name: "WEBHOOK_FOLLOW_REDIRECTS",
+    kind: Kind::Flag,
+    default: DefaultValue::Flag(false),
+    example: "true",
+    help: "follow redirects within the host",
+    meaning: "follows redirects 307 and 308 to the same host and port, or from `http://` to \
+        `https://` of the same host, see [Redirects](endpoints.md#redirects)",
+};
+
 pub(super) const WEBHOOK_CONNECTION_AGE: Setting = Setting {
     name: "WEBHOOK_CONNECTION_AGE",
     kind: Kind::Integer {

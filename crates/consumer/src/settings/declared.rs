@@ -12,7 +12,7 @@ use wahook_runtime::{
 
 use super::connection_settings::{
     ALL_PROXY, HTTP_PROXY, HTTPS_PROXY, NO_PROXY, WEBHOOK_ALLOW_HTTP, WEBHOOK_ALLOW_LINK_LOCAL,
-    WEBHOOK_BLOCK_PRIVATE, WEBHOOK_CONNECTION_AGE,
+    WEBHOOK_BLOCK_PRIVATE, WEBHOOK_CONNECTION_AGE, WEBHOOK_FOLLOW_REDIRECTS,
 };
 
 /// Defaults of an endpoint; the delay is in milliseconds.
@@ -45,6 +45,7 @@ pub const SETTINGS: &[Setting] = &[
     WEBHOOK_CONCURRENCY,
     WEBHOOK_RATE_LIMIT,
     WEBHOOK_BODY,
+    WEBHOOK_FOLLOW_REDIRECTS,
     WEBHOOK_ORDER,
     WEBHOOK_LANES,
     WEBHOOK_CIRCUIT,
@@ -62,7 +63,7 @@ pub const SETTINGS: &[Setting] = &[
 ];
 
 /// Settings of the single endpoint; invalid together with a file.
-pub(super) const ONE_ENDPOINT: [Setting; 14] = [
+pub(super) const ONE_ENDPOINT: [Setting; 15] = [
     WEBHOOK_URL,
     WEBHOOK_HIDE_URL,
     WEBHOOK_SECRET,
@@ -75,6 +76,7 @@ pub(super) const ONE_ENDPOINT: [Setting; 14] = [
     WEBHOOK_CONCURRENCY,
     WEBHOOK_RATE_LIMIT,
     WEBHOOK_BODY,
+    WEBHOOK_FOLLOW_REDIRECTS,
     WEBHOOK_ORDER,
     WEBHOOK_LANES,
 ];
@@ -102,7 +104,8 @@ pub const WEBHOOK_ENDPOINTS: Setting = Setting {
         An error together with `WEBHOOK_URL`, `WEBHOOK_HIDE_URL`, `WEBHOOK_SECRET`, \
         `WEBHOOK_SECRET_PREVIOUS`, `WEBHOOK_SIGNATURE_SECRET`, `WEBHOOK_RETRY_ATTEMPTS`, \
         `WEBHOOK_RETRY_DELAY`, `WEBHOOK_RETRY_SCHEDULE`, `WEBHOOK_TIMEOUT`, \
-        `WEBHOOK_CONCURRENCY`, `WEBHOOK_RATE_LIMIT`, `WEBHOOK_BODY`, `WEBHOOK_ORDER` or `WEBHOOK_LANES`",
+        `WEBHOOK_CONCURRENCY`, `WEBHOOK_RATE_LIMIT`, `WEBHOOK_BODY`, `WEBHOOK_FOLLOW_REDIRECTS`, \
+        `WEBHOOK_ORDER` or `WEBHOOK_LANES`",
 };
 
 pub(super) const WEBHOOK_SECRET_PREVIOUS: Setting = Setting {

@@ -14,6 +14,7 @@ use wahook_runtime::{
 };
 
 use super::{
+    connection_settings::WEBHOOK_FOLLOW_REDIRECTS,
     declared::{
         WEBHOOK_BODY, WEBHOOK_CONCURRENCY, WEBHOOK_HIDE_URL, WEBHOOK_RATE_LIMIT,
         WEBHOOK_SECRET_PREVIOUS, WEBHOOK_SIGNATURE_SECRET, WEBHOOK_URL,
@@ -48,6 +49,8 @@ pub struct EndpointSettings {
     pub tls: TlsSettings,
     /// Age at which connections get no more requests.
     pub connection_age: Duration,
+    /// Redirects within the host are followed.
+    pub follow_redirects: bool,
     /// Form of the bodies that it receives.
     pub body: BodyForm,
     /// Secrets that sign its requests.
@@ -154,6 +157,7 @@ impl EndpointSettings {
         let retry_rule = retries::read(settings);
         let rate_limit = settings.value(&WEBHOOK_RATE_LIMIT);
         let body = settings.value(&WEBHOOK_BODY);
+        let follow_redirects = settings.flag(&WEBHOOK_FOLLOW_REDIRECTS);
         let lanes = order::read(settings);
         let timeout = shared::read_timeout(settings);
         let concurrency = settings.value(&WEBHOOK_CONCURRENCY);
@@ -169,6 +173,7 @@ impl EndpointSettings {
             reach: allowed.reach,
             tls: TlsSettings::default(),
             connection_age: allowed.connection_age,
+            follow_redirects,
             body: body?,
             secrets,
             retry_rule: retry_rule?,
