@@ -133,8 +133,8 @@ impl EndpointClient {
         })
     }
 
-    /// Adds custom headers to every request; none has the name of a header that depends on
-    /// the event.
+    /// Adds custom headers to every request. Only `tracestate` and `baggage` of an event can
+    /// have the name of one, and replace it.
     #[must_use]
     pub(crate) fn with_headers(mut self, headers: HeaderMap) -> Self {
         self.headers.extend(headers);

@@ -1,10 +1,12 @@
 //! Endpoint set: the endpoints to serve, their settings in effect, and changes of both.
 
+mod exact;
+
 use anyhow::Context;
 use std::{collections::BTreeSet, sync::Arc};
 use tokio::sync::watch;
 use wahook_delivery_log::SharedLog;
-use wahook_domain::{BodyForm, EndpointName, EventPattern, LaneCount, Reach, WaitStep};
+use wahook_domain::{EndpointName, EventPattern, LaneCount, Reach, WaitStep};
 use wahook_queue::{Publisher, Topology};
 use wahook_runtime::Readiness;
 
@@ -186,21 +188,6 @@ impl EndpointManager {
             metrics,
             totals: parts.metrics.clone(),
         })
-    }
-
-    /// Logs which endpoints receive bodies as they were sent, and what this needs.
-    fn log_exact(&self, list: &[EndpointSettings]) {
-        let is_exact = |settings: &&EndpointSettings| settings.body == BodyForm::Exact;
-        let is_reload = !self.known.is_empty();
-        let was_kept = !is_reload || self.known.iter().any(|known| is_exact(&known));
-        for settings in list.iter().filter(is_exact) {
-            let endpoint = &settings.name;
-            if !self.parts.is_local {
-                tracing::info!(%endpoint, "endpoint receives bodies as they were sent, if PRODUCER_KEEP_EXACT is true at the producers");
-            } else if !was_kept {
-                tracing::warn!(%endpoint, "bodies are kept as they were sent from the next start on, unless PRODUCER_KEEP_EXACT is true already: restart wahook");
-            }
-        }
     }
 
     fn log_changes(&self, list: &[EndpointSettings], removed: &[EndpointSettings]) {

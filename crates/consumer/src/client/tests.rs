@@ -3,6 +3,7 @@ mod kept;
 mod redirects;
 
 use super::*;
+use bytes::Bytes;
 use std::{
     future::Future,
     sync::atomic::{AtomicUsize, Ordering::SeqCst},

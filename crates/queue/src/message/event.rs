@@ -151,6 +151,9 @@ impl MessageMetadata {
             return Err(defect);
         }
         let missing = Poison::Missing;
+        let id = self.id.ok_or(missing(header::MESSAGE_ID))?;
+        let name = self.event.ok_or(missing(header::TYPE))?;
+        let attempt = self.attempt.ok_or(missing(header::ATTEMPT))?;
         let accepted_at = self.accepted_at.ok_or(missing(header::FIRST_PUBLISHED))?;
         let (body, exact) = if self.is_exact {
             let body = canonical_body(&payload, accepted_at).map_err(no_event)?;
@@ -159,9 +162,9 @@ impl MessageMetadata {
             (body_of(payload, self.origin.as_deref())?, None)
         };
         Ok(QueuedEvent {
-            id: self.id.ok_or(missing(header::MESSAGE_ID))?,
-            name: self.event.ok_or(missing(header::TYPE))?,
-            attempt: self.attempt.ok_or(missing(header::ATTEMPT))?,
+            id,
+            name,
+            attempt,
             accepted_at,
             body,
             exact,

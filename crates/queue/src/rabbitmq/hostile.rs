@@ -14,12 +14,15 @@ use super::properties;
 use crate::message::Outgoing;
 
 /// All headers of wahook, and a foreign one.
-const HEADERS: [&str; 9] = [
+const HEADERS: [&str; 12] = [
     "x-wahook-version",
     "x-attempt",
     "x-first-published-ms",
     "x-redriven-ms",
     "traceparent",
+    "tracestate",
+    "baggage",
+    "x-exact",
     "x-result",
     "x-key",
     "x-redelivery",
