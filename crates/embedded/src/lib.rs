@@ -26,6 +26,7 @@ mod file_lock;
 mod files;
 mod identity;
 mod inspector;
+mod jobs;
 mod log;
 mod messages;
 mod migration;

@@ -36,7 +36,7 @@ impl EmbeddedOperatorState {
     }
 
     /// Runs `work` on the connection. It may wait for the end of another writer's transaction.
-    fn run<T: Send + 'static>(
+    pub(crate) fn run<T: Send + 'static>(
         &self,
         work: impl FnOnce(&mut Connection) -> rusqlite::Result<T> + Send + 'static,
     ) -> LogFuture<'static, T> {

@@ -114,6 +114,29 @@ pub(crate) const ADDITIONS: &str = "
         subject TEXT NOT NULL,
         count INTEGER NOT NULL
     );
+    CREATE TABLE IF NOT EXISTS wahookjobs (
+        _id TEXT PRIMARY KEY,
+        kind TEXT NOT NULL,
+        who TEXT NOT NULL,
+        count INTEGER NOT NULL,
+        createdAt INTEGER NOT NULL,
+        jobOrder TEXT NOT NULL,
+        done INTEGER NOT NULL DEFAULT 0,
+        failed INTEGER NOT NULL DEFAULT 0,
+        notes TEXT NOT NULL DEFAULT '',
+        cancelled INTEGER NOT NULL DEFAULT 0,
+        state TEXT NOT NULL DEFAULT 'running',
+        endedAt INTEGER,
+        error TEXT,
+        claim TEXT,
+        claimedUntil INTEGER NOT NULL DEFAULT 0
+    );
+    CREATE TABLE IF NOT EXISTS wahookjobitems (
+        job TEXT NOT NULL,
+        part INTEGER NOT NULL,
+        items TEXT NOT NULL,
+        PRIMARY KEY (job, part)
+    );
     CREATE INDEX IF NOT EXISTS webhooklogs_by_end ON webhooklogs (completedAt)
     WHERE completedAt IS NOT NULL;
     CREATE INDEX IF NOT EXISTS webhooklogs_search ON webhooklogs

@@ -4,8 +4,8 @@
 //! from the writes is the one that [`wahook_domain::DeliveryRecord`] derives from the set
 //! of attempts.
 //!
-//! It also stores the state of operators, in the collections `wahookendpoints` and
-//! `wahookactions` of the same database.
+//! It also stores the state of operators, in the collections `wahookendpoints`,
+//! `wahookactions`, `wahookjobs` and `wahookjobitems` of the same database.
 //!
 //! Steps of a write:
 //!
@@ -25,6 +25,7 @@ mod ended;
 mod find;
 mod found;
 mod indexes;
+mod jobs;
 mod merge;
 mod operator_state;
 mod payload;

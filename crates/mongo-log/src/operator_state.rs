@@ -77,7 +77,7 @@ impl MongoLog {
 
     /// Returns a collection whose writes are in the journals of a majority, and whose reads are
     /// of such writes. Overrides the URI.
-    fn durable(&self, name: &str) -> Collection<Document> {
+    pub(crate) fn durable(&self, name: &str) -> Collection<Document> {
         let journaled = WriteConcern::builder()
             .w(Acknowledgment::Majority)
             .journal(true)
@@ -93,7 +93,7 @@ impl MongoLog {
 }
 
 /// Reads all documents of a query, except those of another form.
-async fn read_all<T>(
+pub(crate) async fn read_all<T>(
     mut cursor: Cursor<Document>,
     read: fn(&Document) -> Option<T>,
 ) -> Result<Vec<T>, LogUnavailable> {
@@ -156,19 +156,19 @@ fn action(stored: &Document) -> Option<Action> {
     })
 }
 
-fn date(moment: UnixMillis) -> DateTime {
+pub(crate) fn date(moment: UnixMillis) -> DateTime {
     DateTime::from_millis(moment.get())
 }
 
-fn moment(date: &DateTime) -> UnixMillis {
+pub(crate) fn moment(date: &DateTime) -> UnixMillis {
     UnixMillis::new(date.timestamp_millis())
 }
 
-fn text(stored: &Document, name: &str) -> String {
+pub(crate) fn text(stored: &Document, name: &str) -> String {
     stored.get_str(name).unwrap_or_default().to_owned()
 }
 
-fn number(stored: &Document, name: &str) -> u64 {
+pub(crate) fn number(stored: &Document, name: &str) -> u64 {
     let number = stored.get_i64(name).unwrap_or_default();
     u64::try_from(number).unwrap_or_default()
 }

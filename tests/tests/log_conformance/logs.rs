@@ -5,7 +5,7 @@ use serde_json::Value;
 use wahook_delivery_log::{DeliveryLog, DeliverySearch, LogReader};
 use wahook_embedded::{EmbeddedLog, EmbeddedOperatorState, EmbeddedReader, Store};
 use wahook_mongo_log::MongoLog;
-use wahook_operator_state::OperatorState;
+use wahook_operator_state::{JobStore, OperatorState};
 use wahook_tests::folder::RunFolder;
 use wahook_tests::pair::Place;
 
@@ -21,6 +21,8 @@ pub(crate) trait Readable {
     fn reader(&self) -> &dyn LogReader;
 
     fn operator_state(&self) -> &dyn OperatorState;
+
+    fn jobs(&self) -> &dyn JobStore;
 
     fn search(&self) -> &dyn DeliverySearch;
 
@@ -67,6 +69,10 @@ impl Readable for InMongo {
     }
 
     fn operator_state(&self) -> &dyn OperatorState {
+        &self.log
+    }
+
+    fn jobs(&self) -> &dyn JobStore {
         &self.log
     }
 
@@ -162,6 +168,10 @@ impl Readable for InSqlite {
     }
 
     fn operator_state(&self) -> &dyn OperatorState {
+        &self.operator_state
+    }
+
+    fn jobs(&self) -> &dyn JobStore {
         &self.operator_state
     }
 

@@ -3,6 +3,7 @@
 mod checks;
 mod figure_checks;
 mod follow_checks;
+mod job_checks;
 mod logs;
 mod operator_checks;
 mod read_checks;
@@ -54,6 +55,12 @@ fn main() -> ExitCode {
         orders_change_the_state_of_their_endpoint,
         orders_at_the_same_time_are_all_in_effect,
         orders_and_other_actions_are_recorded,
+    ];
+    on_both![job_checks:
+        a_job_is_claimed_by_one_program_and_keeps_its_progress,
+        items_are_read_from_any_position_until_the_job_ends,
+        a_cancelled_job_ends_at_its_next_report,
+        jobs_are_bounded_in_number,
     ];
     on_both![search_checks:
         a_search_returns_the_deliveries_that_match_newest_first,
