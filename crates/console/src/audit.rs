@@ -5,6 +5,9 @@ use wahook_operator_state::{Action, SharedOperatorState};
 
 use crate::failure::Failure;
 
+/// Longest subject of a record, in characters.
+const LONGEST_SUBJECT: usize = 500;
+
 /// Client that acts, for records: the console and the client's address.
 #[derive(Debug, Clone)]
 pub(crate) struct Operator(pub(crate) String);
@@ -21,7 +24,7 @@ pub(crate) async fn record(
         at,
         who: operator.0.clone(),
         action: action.to_owned(),
-        subject,
+        subject: shortened(subject),
         count,
     };
     tracing::info!(
@@ -33,4 +36,25 @@ pub(crate) async fn record(
     );
     let recorded = state.record(&record).await;
     recorded.map_err(|error| Failure::log(&error))
+}
+
+/// Cuts a subject, which clients can make long, such as by ids.
+fn shortened(subject: String) -> String {
+    if subject.chars().count() <= LONGEST_SUBJECT {
+        return subject;
+    }
+    let start = subject.chars().take(LONGEST_SUBJECT);
+    start.chain(['…']).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn long_subject_is_cut_between_characters() {
+        assert_eq!(shortened("ü".repeat(500)), "ü".repeat(500));
+        let cut = shortened("ü".repeat(501));
+        assert_eq!(cut, format!("{}…", "ü".repeat(500)));
+    }
 }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use wahook_delivery_log::{DeliverySearch, LogReader};
-use wahook_operator_state::SharedOperatorState;
+use wahook_operator_state::{SharedJobStore, SharedOperatorState};
 use wahook_queue::{Broker, StoredQueues};
 
 /// Log, queues and operators' state.
@@ -14,6 +14,8 @@ pub struct Backends {
     pub reader: Arc<dyn LogReader>,
     /// Pauses of endpoints, and records of actions.
     pub operator: SharedOperatorState,
+    /// Jobs, which survive a restart.
+    pub jobs: SharedJobStore,
     pub broker: Broker,
     /// Queues of a data file, which are read without taking messages.
     pub stored: Option<Arc<dyn StoredQueues>>,

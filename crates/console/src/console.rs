@@ -3,7 +3,7 @@
 use std::{io, net::SocketAddr, sync::Arc, time::Duration};
 
 use anyhow::Context;
-use tokio::net::TcpListener;
+use tokio::{net::TcpListener, time::timeout};
 use wahook_delivery_log::LogReader;
 use wahook_queue::{Publisher, PublisherTask, Topology};
 use wahook_runtime::{
@@ -14,13 +14,19 @@ use wahook_runtime::{
 use crate::{
     Backends, ConsoleSettings,
     http_api::{self, Parts},
+    job_runner::JobRunner,
+    jobs::Jobs,
+    letter_job::LetterWork,
     live::Live,
     log::Log,
     queues::{NAME, Queues},
+    redelivery_job::Resender,
 };
 
 /// Time limit for the confirm of a publish.
 const CONFIRM_LIMIT: Duration = Duration::from_secs(5);
+/// Time limit for jobs to stop.
+const JOBS_LIMIT: Duration = Duration::from_secs(6);
 /// Time limit for the last confirms.
 const CLOSE_LIMIT: Duration = Duration::from_secs(2);
 
@@ -29,6 +35,7 @@ pub struct Console {
     listener: TcpListener,
     served: Served,
     live: Arc<Live>,
+    runner: JobRunner,
     reader: Arc<dyn LogReader>,
     readiness: Readiness,
     task: PublisherTask,
@@ -51,19 +58,34 @@ impl Console {
         let (publisher, task) = Publisher::start(backends.broker, NAME, topology, CONFIRM_LIMIT);
         let live = Live::new(shutdown.clone());
         let readiness = Readiness::new();
+        let (log, queues) = (Log::new(backends.search), Arc::new(queues));
+        let jobs = Arc::new(Jobs::new(backends.jobs));
+        let runner = JobRunner {
+            jobs: Arc::clone(&jobs),
+            resender: Resender {
+                log: log.clone(),
+                publisher: publisher.clone(),
+            },
+            letters: LetterWork {
+                queues: Arc::clone(&queues),
+                publisher: publisher.clone(),
+            },
+            shutdown: shutdown.clone(),
+        };
         let parts = Parts {
-            log: Log::new(backends.search),
-            queues: Arc::new(queues),
+            log,
+            queues,
             operator: backends.operator,
             publisher,
             live: Arc::clone(&live),
+            jobs,
             readiness: readiness.clone(),
-            shutdown: shutdown.clone(),
         };
         Ok(Self {
             listener,
             served: Served::from(http_api::router(settings, parts)).with_peers(),
             live,
+            runner,
             reader: backends.reader,
             readiness,
             task,
@@ -96,9 +118,14 @@ impl Console {
             stopping.soft().await;
             readiness.stopping();
         });
+        let running = tokio::spawn(self.runner.run());
         let following = tokio::spawn(self.live.follow(self.reader));
         let served = ops::serve(self.listener, self.served, self.shutdown).await;
         following.abort();
+        // Jobs stop soon, and are continued by the next console.
+        if timeout(JOBS_LIMIT, running).await.is_err() {
+            tracing::warn!("console: jobs did not stop in time; they are continued later");
+        }
         self.task.close(CLOSE_LIMIT).await;
         served.context("serving the console")
     }

@@ -52,7 +52,8 @@ pub async fn run(settings: DistributedSettings, shutdown: Shutdown) -> anyhow::R
     let backends = Backends {
         search: log.clone(),
         reader: log.clone(),
-        operator: log,
+        operator: log.clone(),
+        jobs: log,
         broker: settings.broker.into(),
         stored: None,
     };

@@ -8,7 +8,7 @@ use axum::{
 };
 use wahook_operator_state::SharedOperatorState;
 use wahook_queue::Publisher;
-use wahook_runtime::{Readiness, Shutdown, ops};
+use wahook_runtime::{Readiness, ops};
 
 use crate::{
     ConsoleSettings, dead_letters,
@@ -16,7 +16,7 @@ use crate::{
     endpoints::{self, Endpoints},
     gate::{self, Gate},
     jobs::Jobs,
-    jobs_api,
+    jobs_api::{self, JobsState},
     letter_jobs::{self, LetterJobs},
     live::{self, Live},
     log::Log,
@@ -38,8 +38,8 @@ pub(crate) struct Parts {
     pub(crate) operator: SharedOperatorState,
     pub(crate) publisher: Publisher,
     pub(crate) live: Arc<Live>,
+    pub(crate) jobs: Arc<Jobs>,
     pub(crate) readiness: Readiness,
-    pub(crate) shutdown: Shutdown,
 }
 
 /// Returns the routes of the page and of the API.
@@ -69,7 +69,7 @@ pub(crate) fn router(settings: ConsoleSettings, parts: Parts) -> Router {
 
 /// Returns the routes that need a session or a token.
 fn for_users(parts: Parts, shows_payloads: bool) -> Router {
-    let jobs = Arc::new(Jobs::default());
+    let jobs = parts.jobs;
     let endpoints = Endpoints {
         log: parts.log.clone(),
         queues: Arc::clone(&parts.queues),
@@ -77,16 +77,16 @@ fn for_users(parts: Parts, shows_payloads: bool) -> Router {
     };
     let letter_jobs = LetterJobs {
         queues: Arc::clone(&parts.queues),
-        publisher: parts.publisher.clone(),
         jobs: Arc::clone(&jobs),
         operator: Arc::clone(&parts.operator),
-        shutdown: parts.shutdown.clone(),
     };
     let redeliveries = Redeliveries {
         endpoints: endpoints.clone(),
-        publisher: parts.publisher.clone(),
         jobs: Arc::clone(&jobs),
-        shutdown: parts.shutdown,
+    };
+    let jobs = JobsState {
+        jobs,
+        operator: Arc::clone(&parts.operator),
     };
     let test_events = TestEvents {
         publisher: parts.publisher,
@@ -132,11 +132,11 @@ fn of_letters(queues: Arc<Queues>, state: LetterJobs) -> Router {
         .route("/dead-letters", get(dead_letters::list).with_state(queues))
 }
 
-fn of_jobs(jobs: Arc<Jobs>) -> Router {
+fn of_jobs(state: JobsState) -> Router {
     Router::new()
         .route("/jobs", get(jobs_api::list))
         .route("/jobs/{job}", get(jobs_api::show).delete(jobs_api::cancel))
-        .with_state(jobs)
+        .with_state(state)
 }
 
 #[cfg(test)]

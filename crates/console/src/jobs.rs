@@ -1,35 +1,20 @@
-//! Jobs that run in the background, in memory: the latest ones, with their progress.
-
-use std::{
-    collections::VecDeque,
-    sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicBool, Ordering},
-    },
-};
+//! Jobs that run in the background, as the API shows and starts them.
 
 use serde::Serialize;
+use tokio::sync::Notify;
 use utoipa::ToSchema;
 use uuid::Uuid;
+use wahook_delivery_log::LogUnavailable;
 use wahook_domain::UnixMillis;
-use wahook_runtime::{Shutdown, clock};
+use wahook_operator_state::{ClaimedJob, EndState, Job, NewJob, Progress, SharedJobStore};
+use wahook_runtime::clock;
 
-/// Jobs that are kept. The oldest that ended is dropped.
-const MOST_JOBS: usize = 100;
+use crate::{audit::Operator, failure::Failure};
 
-/// All jobs since the start, the oldest first.
-#[derive(Debug, Default)]
-pub(crate) struct Jobs(Mutex<VecDeque<Arc<Job>>>);
-
-/// Work on many deliveries.
-#[derive(Debug)]
-pub(crate) struct Job {
-    id: String,
-    kind: Kind,
-    count: u64,
-    created_at: UnixMillis,
-    is_cancelled: AtomicBool,
-    progress: Mutex<Progress>,
+/// Jobs in the store, which survive a restart.
+pub(crate) struct Jobs {
+    store: SharedJobStore,
+    added: Notify,
 }
 
 /// Kind of a job.
@@ -43,13 +28,19 @@ pub(crate) enum Kind {
 }
 
 impl Kind {
-    /// Returns the name of the action in records.
+    /// Returns the name of the action in records, and of the job in the store.
     pub(crate) const fn name(self) -> &'static str {
         match self {
             Self::Redelivery => "redelivery",
             Self::Redrive => "redrive",
             Self::Discard => "discard",
         }
+    }
+
+    /// Parses a name in the store.
+    pub(crate) fn parse(name: &str) -> Option<Self> {
+        let all = [Self::Redelivery, Self::Redrive, Self::Discard];
+        all.into_iter().find(|kind| kind.name() == name)
     }
 }
 
@@ -62,15 +53,6 @@ pub(crate) enum State {
     Done,
     Cancelled,
     Failed,
-}
-
-#[derive(Debug, Clone)]
-struct Progress {
-    state: State,
-    done: u64,
-    failed: u64,
-    ended_at: Option<UnixMillis>,
-    error: Option<String>,
 }
 
 /// Job as the API answers it.
@@ -91,137 +73,144 @@ pub(crate) struct JobShape {
     error: Option<String>,
 }
 
+/// Job that an operator starts.
+pub(crate) struct Start {
+    pub(crate) kind: Kind,
+    pub(crate) count: u64,
+    /// Order, in the form of the kind.
+    pub(crate) order: String,
+    pub(crate) items: Vec<String>,
+}
+
 impl Jobs {
-    /// Adds a job; `None` if too many run.
-    pub(crate) fn start(&self, kind: Kind, count: u64) -> Option<Arc<Job>> {
-        let mut jobs = self.lock();
-        if jobs.len() >= MOST_JOBS {
-            let ended = jobs.iter().position(|job| !job.is_running())?;
-            jobs.remove(ended);
-        }
-        let job = Arc::new(Job {
-            id: Uuid::now_v7().to_string(),
-            kind,
-            count,
+    pub(crate) fn new(store: SharedJobStore) -> Self {
+        let added = Notify::new();
+        Self { store, added }
+    }
+
+    pub(crate) fn store(&self) -> &SharedJobStore {
+        &self.store
+    }
+
+    /// Adds a job, durably, and returns its id.
+    pub(crate) async fn start(&self, start: Start, by: &Operator) -> Result<String, Failure> {
+        let id = Uuid::now_v7().to_string();
+        let job = Job {
+            id: id.clone(),
+            kind: start.kind.name().to_owned(),
+            who: by.0.clone(),
+            count: start.count,
             created_at: clock::now(),
-            is_cancelled: AtomicBool::new(false),
-            progress: Mutex::new(Progress {
-                state: State::Running,
-                done: 0,
-                failed: 0,
-                ended_at: None,
-                error: None,
-            }),
-        });
-        jobs.push_back(Arc::clone(&job));
-        Some(job)
+            progress: Progress::default(),
+            is_cancelled: false,
+            end: None,
+        };
+        let (order, items) = (start.order, start.items);
+        let added = self.store.add(&NewJob { job, order, items }).await;
+        if !added.map_err(|error| Failure::log(&error))? {
+            return Err(Failure::busy("wait for jobs to end, or cancel them"));
+        }
+        self.added.notify_one();
+        Ok(id)
+    }
+
+    /// Waits until this console has added a job.
+    pub(crate) async fn added(&self) {
+        self.added.notified().await;
+    }
+
+    /// Claims the next job.
+    pub(crate) async fn claim(&self, claim: &str) -> Result<Option<ClaimedJob>, LogUnavailable> {
+        self.store.claim(claim).await
     }
 
     /// Returns all jobs, the newest first.
-    pub(crate) fn all(&self) -> Vec<Arc<Job>> {
-        self.lock().iter().rev().cloned().collect()
+    pub(crate) async fn all(&self) -> Result<Vec<JobShape>, Failure> {
+        let jobs = self.store.jobs().await;
+        let jobs = jobs.map_err(|error| Failure::log(&error))?;
+        Ok(jobs.into_iter().filter_map(JobShape::of).collect())
     }
 
-    pub(crate) fn find(&self, id: &str) -> Option<Arc<Job>> {
-        self.lock().iter().find(|job| job.id == id).cloned()
-    }
-
-    fn lock(&self) -> MutexGuard<'_, VecDeque<Arc<Job>>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl Job {
-    pub(crate) fn id(&self) -> &str {
-        &self.id
+    pub(crate) async fn find(&self, id: &str) -> Result<Option<JobShape>, Failure> {
+        let job = self.store.job(id).await;
+        let job = job.map_err(|error| Failure::log(&error))?;
+        Ok(job.and_then(JobShape::of))
     }
 
     /// Requests an early end.
-    pub(crate) fn cancel(&self) {
-        self.is_cancelled.store(true, Ordering::Relaxed);
+    pub(crate) async fn cancel(&self, id: &str) -> Result<Option<JobShape>, Failure> {
+        let job = self.store.cancel(id).await;
+        let job = job.map_err(|error| Failure::log(&error))?;
+        Ok(job.and_then(JobShape::of))
     }
+}
 
-    /// Returns true if the job has to end early.
-    pub(crate) fn is_stopped(&self, shutdown: &Shutdown) -> bool {
-        self.is_cancelled.load(Ordering::Relaxed) || shutdown.is_soft()
-    }
-
-    pub(crate) fn set_progress(&self, done: u64, failed: u64) {
-        let mut progress = self.progress();
-        progress.done = done;
-        progress.failed = failed;
-    }
-
-    /// Ends the job: cancelled, failed with an error, or done.
-    pub(crate) fn end(&self, result: anyhow::Result<()>) {
-        let error = result.err().map(|error| format!("{error:#}"));
-        if let Some(error) = &error {
-            tracing::warn!(job = self.id, error, "console: job failed");
-        }
-        let mut progress = self.progress();
-        progress.state = match error {
-            _ if self.is_cancelled.load(Ordering::Relaxed) => State::Cancelled,
-            Some(_) => State::Failed,
-            None => State::Done,
+impl JobShape {
+    /// Returns the shape of a job; `None` for a kind of another version.
+    fn of(job: Job) -> Option<Self> {
+        let state = match job.end.as_ref().map(|end| end.state) {
+            None => State::Running,
+            Some(EndState::Done) => State::Done,
+            Some(EndState::Cancelled) => State::Cancelled,
+            Some(EndState::Failed) => State::Failed,
         };
-        progress.error = error;
-        progress.ended_at = Some(clock::now());
+        let ended_at = job.end.as_ref().map(|end| end.at);
+        Some(Self {
+            kind: Kind::parse(&job.kind)?,
+            job: job.id,
+            state,
+            count: job.count,
+            done: job.progress.done,
+            failed: job.progress.failed,
+            created_at: job.created_at.to_iso8601(),
+            ended_at: ended_at.map(UnixMillis::to_iso8601),
+            error: job.end.and_then(|end| end.error),
+        })
     }
 
-    /// Returns the job as the API answers it.
-    pub(crate) fn shape(&self) -> JobShape {
-        let progress = self.progress().clone();
-        JobShape {
-            job: self.id.clone(),
-            kind: self.kind,
-            state: progress.state,
-            count: self.count,
-            done: progress.done,
-            failed: progress.failed,
-            created_at: self.created_at.to_iso8601(),
-            ended_at: progress.ended_at.map(UnixMillis::to_iso8601),
-            error: progress.error,
-        }
+    pub(crate) fn is_running(&self) -> bool {
+        self.state == State::Running
     }
 
-    fn is_running(&self) -> bool {
-        self.progress().state == State::Running
-    }
-
-    fn progress(&self) -> MutexGuard<'_, Progress> {
-        self.progress.lock().unwrap_or_else(PoisonError::into_inner)
+    /// Returns the number of deliveries that the job has not reached.
+    pub(crate) const fn left(&self) -> u64 {
+        let reached = self.done.saturating_add(self.failed);
+        self.count.saturating_sub(reached)
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use wahook_operator_state::JobEnd;
 
     #[test]
-    fn oldest_job_that_ended_makes_room_and_a_running_one_never_does() {
-        let jobs = Jobs::default();
-        for _ in 0..MOST_JOBS {
-            jobs.start(Kind::Discard, 1).unwrap();
-        }
-        assert!(jobs.start(Kind::Discard, 1).is_none());
-        let ended = jobs.all().pop().unwrap();
-        ended.end(Ok(()));
-        assert!(jobs.start(Kind::Redrive, 1).is_some());
-        assert!(jobs.find(ended.id()).is_none());
-        assert_eq!(jobs.all().len(), MOST_JOBS);
-    }
-
-    #[test]
-    fn end_is_cancelled_only_after_a_request() {
-        let jobs = Jobs::default();
-        let job = jobs.start(Kind::Redrive, 2).unwrap();
-        job.set_progress(1, 0);
-        job.cancel();
-        job.end(Ok(()));
-        let shape = job.shape();
-        assert_eq!((shape.state, shape.done), (State::Cancelled, 1));
-        let failed = jobs.start(Kind::Redrive, 2).unwrap();
-        failed.end(Err(anyhow::anyhow!("no connection")));
-        assert_eq!(failed.shape().state, State::Failed);
+    fn shape_has_the_state_and_the_number_of_what_is_left() {
+        let mut job = Job {
+            id: "j1".to_owned(),
+            kind: "redrive".to_owned(),
+            who: "ann".to_owned(),
+            count: 5,
+            created_at: UnixMillis::new(0),
+            progress: Progress {
+                done: 1,
+                failed: 1,
+                notes: String::new(),
+            },
+            is_cancelled: true,
+            end: None,
+        };
+        let shape = JobShape::of(job.clone()).unwrap();
+        assert_eq!((shape.state, shape.left()), (State::Running, 3));
+        job.end = Some(JobEnd {
+            at: UnixMillis::new(1_000),
+            state: EndState::Failed,
+            error: Some("no connection".to_owned()),
+        });
+        let shape = JobShape::of(job.clone()).unwrap();
+        assert_eq!(shape.state, State::Failed);
+        assert_eq!(shape.ended_at.as_deref(), Some("1970-01-01T00:00:01.000Z"));
+        job.kind = "other".to_owned();
+        assert!(JobShape::of(job).is_none());
     }
 }

@@ -3,20 +3,25 @@
 use std::sync::Arc;
 
 use axum::{
-    Json,
+    Extension, Json,
     extract::{Path, State, rejection::PathRejection},
     http::StatusCode,
 };
 use serde::Serialize;
 use utoipa::ToSchema;
-use wahook_runtime::problem::{MEDIA_TYPE, Problem};
-
-use crate::{
-    failure::Failure,
-    jobs::{Job, JobShape, Jobs, Kind},
+use wahook_operator_state::SharedOperatorState;
+use wahook_runtime::{
+    clock,
+    problem::{MEDIA_TYPE, Problem},
 };
 
-/// Jobs since the start of the console.
+use crate::{
+    audit::{self, Operator},
+    failure::Failure,
+    jobs::{JobShape, Jobs},
+};
+
+/// Jobs that run, and the newest that have ended.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct JobList {
     /// The newest first
@@ -33,21 +38,15 @@ pub(crate) struct Counted {
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct Started {
     /// Id of the job
-    job: String,
-    count: u64,
+    pub(crate) job: String,
+    pub(crate) count: u64,
 }
 
-impl Started {
-    /// Adds a job, with what its request is answered.
-    pub(crate) fn start(jobs: &Jobs, kind: Kind, count: u64) -> Result<(Arc<Job>, Self), Failure> {
-        let job = jobs.start(kind, count);
-        let job = job.ok_or_else(|| Failure::busy("wait for jobs to end, or cancel them"))?;
-        let started = Self {
-            job: job.id().to_owned(),
-            count,
-        };
-        Ok((job, started))
-    }
+/// State of the handlers.
+#[derive(Clone)]
+pub(crate) struct JobsState {
+    pub(crate) jobs: Arc<Jobs>,
+    pub(crate) operator: SharedOperatorState,
 }
 
 /// List jobs
@@ -57,15 +56,14 @@ impl Started {
     tag = "jobs",
     security(("bearer" = []), ("cookie" = [])),
     responses(
-        (status = 200, description = "The newest 100 jobs since the start of the console", body = JobList),
+        (status = 200, description = "All jobs that run, and the newest 100 that have ended", body = JobList),
         (status = 401, description = "Missing or wrong token", body = Problem, content_type = MEDIA_TYPE),
+        (status = 503, description = "The log's database is unavailable", body = Problem, content_type = MEDIA_TYPE),
     )
 )]
-pub(crate) async fn list(State(jobs): State<Arc<Jobs>>) -> Json<JobList> {
-    let jobs = jobs.all();
-    Json(JobList {
-        jobs: jobs.iter().map(|job| job.shape()).collect(),
-    })
+pub(crate) async fn list(State(state): State<JobsState>) -> Result<Json<JobList>, Failure> {
+    let jobs = state.jobs.all().await?;
+    Ok(Json(JobList { jobs }))
 }
 
 /// Show a job
@@ -80,18 +78,21 @@ pub(crate) async fn list(State(jobs): State<Arc<Jobs>>) -> Json<JobList> {
         (status = 400, description = "Invalid characters in the path", body = Problem, content_type = MEDIA_TYPE),
         (status = 401, description = "Missing or wrong token", body = Problem, content_type = MEDIA_TYPE),
         (status = 404, description = "No such job", body = Problem, content_type = MEDIA_TYPE),
+        (status = 503, description = "The log's database is unavailable", body = Problem, content_type = MEDIA_TYPE),
     )
 )]
 pub(crate) async fn show(
-    State(jobs): State<Arc<Jobs>>,
+    State(state): State<JobsState>,
     id: Result<Path<String>, PathRejection>,
 ) -> Result<Json<JobShape>, Failure> {
-    Ok(Json(find(&jobs, &id?)?.shape()))
+    let job = state.jobs.find(&id?).await?;
+    job.map(Json).ok_or_else(unknown)
 }
 
 /// Cancel a job
 ///
-/// Has no effect on a job that ended. What the job has done is not undone.
+/// Has no effect on a job that ended. What the job has done is not undone. Recorded as `cancel`,
+/// with the number of deliveries that were left.
 #[utoipa::path(
     delete,
     path = "/api/v1/jobs/{job}",
@@ -104,21 +105,27 @@ pub(crate) async fn show(
         (status = 401, description = "Missing or wrong token", body = Problem, content_type = MEDIA_TYPE),
         (status = 403, description = "The token can only read", body = Problem, content_type = MEDIA_TYPE),
         (status = 404, description = "No such job", body = Problem, content_type = MEDIA_TYPE),
+        (status = 503, description = "The log's database is unavailable", body = Problem, content_type = MEDIA_TYPE),
     )
 )]
 pub(crate) async fn cancel(
-    State(jobs): State<Arc<Jobs>>,
+    State(state): State<JobsState>,
+    Extension(operator): Extension<Operator>,
     id: Result<Path<String>, PathRejection>,
 ) -> Result<(StatusCode, Json<JobShape>), Failure> {
-    let job = find(&jobs, &id?)?;
-    job.cancel();
-    Ok((StatusCode::ACCEPTED, Json(job.shape())))
+    let id = id?;
+    let job = state.jobs.find(&id).await?.ok_or_else(unknown)?;
+    if job.is_running() {
+        let of_record = (job.left(), clock::now());
+        let subject = format!("job {}", *id);
+        audit::record(&state.operator, &operator, "cancel", subject, of_record).await?;
+    }
+    let job = state.jobs.cancel(&id).await?.ok_or_else(unknown)?;
+    Ok((StatusCode::ACCEPTED, Json(job)))
 }
 
-fn find(jobs: &Jobs, id: &str) -> Result<Arc<Job>, Failure> {
-    jobs.find(id).ok_or_else(|| {
-        let title = "There is no such job";
-        let detail = "jobs are kept until the console stops, the newest 100";
-        Failure::new(StatusCode::NOT_FOUND, "no-job", title, detail)
-    })
+fn unknown() -> Failure {
+    let title = "There is no such job";
+    let detail = "ended jobs are kept for a while, the newest 100";
+    Failure::new(StatusCode::NOT_FOUND, "no-job", title, detail)
 }

@@ -2,15 +2,19 @@
 
 use std::collections::BTreeSet;
 
+use serde::{Deserialize, Serialize};
+
 use crate::{letter::Letter, query::given};
 
 /// Filter whose parts must all match.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub(crate) struct LetterFilter {
     endpoint: Option<String>,
     event: Option<String>,
     reason: Option<String>,
-    /// `EVENT_ID/ENDPOINT`, or `EVENT_ID` for all endpoints; any if empty.
+    /// `EVENT_ID/ENDPOINT`, or `EVENT_ID` for all endpoints; any if empty. Jobs
+    /// store them apart from the filter.
+    #[serde(skip)]
     ids: BTreeSet<String>,
 }
 
@@ -31,10 +35,37 @@ impl LetterFilter {
 
     /// Creates a filter for these dead letters.
     pub(crate) fn of_ids(ids: BTreeSet<String>) -> Self {
-        Self {
-            ids,
-            ..Self::default()
+        Self::default().with_ids(ids)
+    }
+
+    /// Returns the filter for these dead letters only; for any if `ids` is empty.
+    pub(crate) fn with_ids(self, ids: BTreeSet<String>) -> Self {
+        Self { ids, ..self }
+    }
+
+    pub(crate) fn ids(&self) -> Vec<String> {
+        self.ids.iter().cloned().collect()
+    }
+
+    /// Returns the text for the record of the action.
+    pub(crate) fn subject(&self) -> String {
+        if !self.ids.is_empty() {
+            return self.ids().join(" ");
         }
+        let parts = [
+            ("endpoint", &self.endpoint),
+            ("event", &self.event),
+            ("reason", &self.reason),
+        ];
+        let parts = parts.iter().filter_map(|(name, value)| {
+            let value = value.as_ref()?;
+            Some(format!("{name}={value}"))
+        });
+        let parts: Vec<_> = parts.collect();
+        if parts.is_empty() {
+            return "all".to_owned();
+        }
+        parts.join(" ")
     }
 
     /// Returns true if the dead letter matches.
@@ -87,6 +118,21 @@ mod tests {
         let selects = |id: &str| LetterFilter::of_ids([id.to_owned()].into()).matches(&letter());
         assert!(selects("e1") && selects("e1/crm"));
         assert!(!selects("e2") && !selects("e1/shop") && !selects(""));
+    }
+
+    #[test]
+    fn subject_is_readable_and_a_stored_filter_is_read_back() {
+        let text = |text: &str| Some(text.to_owned());
+        let filter = LetterFilter::new(text("crm"), None, text("answered 500"));
+        assert_eq!(filter.subject(), "endpoint=crm reason=answered 500");
+        assert_eq!(LetterFilter::default().subject(), "all");
+        let ids: BTreeSet<_> = ["e1/crm".to_owned(), "e2".to_owned()].into();
+        let filter = filter.with_ids(ids.clone());
+        assert_eq!(filter.subject(), "e1/crm e2");
+        let stored = serde_json::to_string(&filter).unwrap();
+        let read: LetterFilter = serde_json::from_str(&stored).unwrap();
+        let read = read.with_ids(ids);
+        assert_eq!(format!("{read:?}"), format!("{filter:?}"));
     }
 
     #[test]

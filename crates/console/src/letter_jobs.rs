@@ -10,35 +10,33 @@ use axum::{
 };
 use serde::Deserialize;
 use utoipa::ToSchema;
-use wahook_admin::dead::sweep::{Action, Sweep};
 use wahook_operator_state::SharedOperatorState;
-use wahook_queue::{DeadLetters, Publisher};
 use wahook_runtime::{
-    Shutdown, clock,
+    clock,
     problem::{MEDIA_TYPE, Problem},
 };
 
 use crate::{
     audit::{self, Operator},
     failure::Failure,
-    jobs::{Job, Jobs, Kind},
+    jobs::{Jobs, Kind, Start},
     jobs_api::{Counted, Started},
-    letter::Letter,
     letter_filter::LetterFilter,
-    queues::{NAME, Queues},
+    queues::Queues,
 };
 
 /// Ids in one request.
 const MOST_IDS: usize = 10_000;
 
+/// Longest part of a filter, in bytes, which a job stores.
+const LONGEST_TEXT: usize = 4_096;
+
 /// State of the handlers.
 #[derive(Clone)]
 pub(crate) struct LetterJobs {
     pub(crate) queues: Arc<Queues>,
-    pub(crate) publisher: Publisher,
     pub(crate) jobs: Arc<Jobs>,
     pub(crate) operator: SharedOperatorState,
-    pub(crate) shutdown: Shutdown,
 }
 
 /// Selection of dead letters: ids, or a filter.
@@ -88,11 +86,7 @@ pub(crate) async fn redrive(
     Extension(operator): Extension<Operator>,
     body: Result<Json<LetterSelection>, JsonRejection>,
 ) -> Result<Response, Failure> {
-    let action = Action::Redrive {
-        publisher: state.publisher.clone(),
-        to: None,
-    };
-    state.run(Kind::Redrive, action, operator, body?.0).await
+    state.run(Kind::Redrive, operator, body?.0).await
 }
 
 /// Remove dead letters permanently
@@ -119,8 +113,7 @@ pub(crate) async fn discard(
     Extension(operator): Extension<Operator>,
     body: Result<Json<LetterSelection>, JsonRejection>,
 ) -> Result<Response, Failure> {
-    let discard = Action::Discard;
-    state.run(Kind::Discard, discard, operator, body?.0).await
+    state.run(Kind::Discard, operator, body?.0).await
 }
 
 impl LetterSelection {
@@ -135,6 +128,12 @@ impl LetterSelection {
                     event,
                     reason,
                 } = filter;
+                let mut texts = [&endpoint, &event, &reason].into_iter().flatten();
+                if texts.any(|text| text.len() > LONGEST_TEXT) {
+                    let detail =
+                        format!("each part of the filter has at most {LONGEST_TEXT} bytes");
+                    return Err(Failure::invalid(detail));
+                }
                 Ok(LetterFilter::new(endpoint, event, reason))
             }
             _ => Err(Failure::invalid(format!(
@@ -148,7 +147,6 @@ impl LetterJobs {
     async fn run(
         self,
         kind: Kind,
-        action: Action,
         operator: Operator,
         selection: LetterSelection,
     ) -> Result<Response, Failure> {
@@ -161,50 +159,17 @@ impl LetterJobs {
         if is_dry {
             return Ok(Json(Counted { count }).into_response());
         }
-        let subject = format!("{filter:?}");
         let of_record = (count, clock::now());
+        let subject = filter.subject();
         audit::record(&self.operator, &operator, kind.name(), subject, of_record).await?;
-        let (job, started) = Started::start(&self.jobs, kind, count)?;
-        tokio::spawn(async move {
-            let swept = self.sweep(action, &filter, count, &job).await;
-            job.end(swept);
-        });
-        Ok((StatusCode::ACCEPTED, Json(started)).into_response())
-    }
-
-    /// Runs a job on at most `count` dead letters: the operator has confirmed no more.
-    async fn sweep(
-        &self,
-        action: Action,
-        filter: &LetterFilter,
-        count: u64,
-        job: &Job,
-    ) -> anyhow::Result<()> {
-        let _lock = loop {
-            if job.is_stopped(&self.shutdown) {
-                return Ok(());
-            }
-            // A list or another job may hold the lock for longer than one wait.
-            if let Ok(lock) = self.queues.lock_dead_letters().await {
-                break lock;
-            }
+        let start = Start {
+            kind,
+            count,
+            // Texts always have a JSON form.
+            order: serde_json::to_string(&filter).unwrap_or_default(),
+            items: filter.ids(),
         };
-        let mut letters = DeadLetters::open(self.queues.broker(), NAME).await?;
-        let mut report = action.report();
-        let sweep = Sweep {
-            action,
-            limit: Some(count.try_into().unwrap_or(u32::MAX)),
-            rate: None,
-            selects: &|letter| filter.matches(&Letter::of(letter)),
-            is_stopped: &|| job.is_stopped(&self.shutdown),
-            on_progress: &|report| {
-                job.set_progress(report.done.into(), report.failed().into());
-            },
-        };
-        let swept = sweep.run(&mut letters, &mut report).await;
-        letters.close().await;
-        swept?;
-        anyhow::ensure!(report.failed() == 0, "{report}");
-        Ok(())
+        let job = self.jobs.start(start, &operator).await?;
+        Ok((StatusCode::ACCEPTED, Json(Started { job, count })).into_response())
     }
 }

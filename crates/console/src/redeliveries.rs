@@ -1,6 +1,6 @@
 //! `POST /redeliveries`: sends deliveries again, as a job.
 
-use std::{num::NonZeroU32, sync::Arc};
+use std::sync::Arc;
 
 use axum::{
     Extension, Json,
@@ -9,10 +9,9 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use wahook_delivery_log::SearchFilter;
-use wahook_domain::EndpointName;
-use wahook_queue::Publisher;
+use wahook_domain::{EndpointName, EventId};
 use wahook_runtime::{
-    Shutdown, clock,
+    clock,
     problem::{MEDIA_TYPE, Problem},
 };
 
@@ -20,9 +19,9 @@ use crate::{
     audit::{self, Operator},
     endpoints::Endpoints,
     failure::Failure,
-    jobs::{Jobs, Kind},
+    jobs::{Jobs, Kind, Start},
     jobs_api::{Counted, Started},
-    redelivery_job::Resender,
+    redelivery_job::JobOrder,
     redelivery_order::{RedeliveryOrder, Selection, Target, one_of_each_event},
 };
 
@@ -35,16 +34,14 @@ const PAGE: usize = 1_000;
 #[derive(Clone)]
 pub(crate) struct Redeliveries {
     pub(crate) endpoints: Endpoints,
-    pub(crate) publisher: Publisher,
     pub(crate) jobs: Arc<Jobs>,
-    pub(crate) shutdown: Shutdown,
 }
 
 /// Deliveries that were selected.
 struct Selected {
     targets: Vec<Target>,
-    /// Number of events that the log does not have.
-    not_logged: u64,
+    /// Events that the log does not have.
+    not_logged: Vec<EventId>,
 }
 
 /// Send deliveries again, also delivered ones
@@ -103,14 +100,34 @@ pub(crate) async fn post(
         of_record,
     )
     .await?;
-    let started = state.start(selected, to, rate)?;
-    Ok((StatusCode::ACCEPTED, Json(started)).into_response())
+    let count = selected.count();
+    let order = JobOrder {
+        to: to.map(|to| to.to_string()),
+        rate,
+    };
+    let start = Start {
+        kind: Kind::Redelivery,
+        count,
+        // Texts and numbers always have a JSON form.
+        order: serde_json::to_string(&order).unwrap_or_default(),
+        items: selected.items(),
+    };
+    let job = state.jobs.start(start, &operator).await?;
+    Ok((StatusCode::ACCEPTED, Json(Started { job, count })).into_response())
 }
 
 impl Selected {
     fn count(&self) -> u64 {
-        let logged = u64::try_from(self.targets.len()).unwrap_or(u64::MAX);
-        logged.saturating_add(self.not_logged)
+        let count = self.targets.len().saturating_add(self.not_logged.len());
+        u64::try_from(count).unwrap_or(u64::MAX)
+    }
+
+    /// Returns the items of the job: `EVENT_ID/ENDPOINT`, or `EVENT_ID` for an event that the
+    /// log does not have.
+    fn items(&self) -> Vec<String> {
+        let targets = self.targets.iter().map(ToString::to_string);
+        let not_logged = self.not_logged.iter().map(ToString::to_string);
+        not_logged.chain(targets).collect()
     }
 }
 
@@ -128,7 +145,7 @@ impl Redeliveries {
 
     /// Returns the selected deliveries, the oldest first.
     async fn select(&self, selection: Selection) -> Result<Selected, Failure> {
-        let (mut targets, mut not_logged) = (Vec::new(), 0);
+        let (mut targets, mut not_logged) = (Vec::new(), Vec::new());
         match selection {
             Selection::Filter(filter) => {
                 self.search(*filter, &mut targets).await?;
@@ -142,7 +159,7 @@ impl Redeliveries {
                             ..SearchFilter::default()
                         };
                         if self.search(filter, &mut targets).await? == 0 {
-                            not_logged += 1;
+                            not_logged.push(id.event_id);
                         }
                         continue;
                     };
@@ -180,26 +197,5 @@ impl Redeliveries {
                 return Ok(targets.len().saturating_sub(before));
             }
         }
-    }
-
-    fn start(
-        self,
-        selected: Selected,
-        to: Option<EndpointName>,
-        rate: NonZeroU32,
-    ) -> Result<Started, Failure> {
-        let count = selected.count();
-        let (job, started) = Started::start(&self.jobs, Kind::Redelivery, count)?;
-        let (log, publisher, shutdown) = (self.endpoints.log, self.publisher, self.shutdown);
-        let resender = Resender { log, publisher, to };
-        let Selected {
-            targets,
-            not_logged,
-        } = selected;
-        tokio::spawn(async move {
-            let sent = resender.run(targets, not_logged, rate, (&job, &shutdown));
-            job.end(sent.await);
-        });
-        Ok(started)
     }
 }

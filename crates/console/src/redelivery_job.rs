@@ -1,36 +1,58 @@
 //! Job that sends deliveries again, in the order of their acceptance, at a limited rate.
 
-use std::{collections::BTreeMap, num::NonZeroU32};
+use std::{
+    collections::{BTreeMap, VecDeque},
+    num::NonZeroU32,
+};
 
-use tokio::task::{JoinError, JoinSet};
+use anyhow::Context;
+use serde::{Deserialize, Serialize};
+use tokio::task::{JoinError, JoinHandle};
 use wahook_admin::dead::sweep::pace;
-use wahook_domain::EndpointName;
+use wahook_delivery_log::LoggedDelivery;
+use wahook_domain::{EndpointName, EventId, UnixMillis};
+use wahook_operator_state::Progress;
 use wahook_queue::{Outgoing, PublishError, Publisher};
-use wahook_runtime::{Shutdown, clock};
+use wahook_runtime::clock;
 
 use crate::{
-    jobs::Job,
+    claimed::Claimed,
     log::Log,
-    redelivery_order::Target,
+    redelivery_order::{Id, Target},
     resend::{Unsent, event_of},
 };
 
 /// Redeliveries in flight. Each reads the log, which has to answer others meanwhile.
 const MAX_IN_FLIGHT: usize = 4;
 
+/// Order of a job, in the store.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct JobOrder {
+    /// Another endpoint than that of the delivery.
+    pub(crate) to: Option<String>,
+    pub(crate) rate: NonZeroU32,
+}
+
 /// Way of redeliveries.
 #[derive(Clone)]
 pub(crate) struct Resender {
     pub(crate) log: Log,
     pub(crate) publisher: Publisher,
-    /// Another endpoint than that of the delivery.
-    pub(crate) to: Option<EndpointName>,
+}
+
+/// Redelivery of one job.
+#[derive(Clone)]
+struct Resending {
+    resender: Resender,
+    to: Option<EndpointName>,
+    /// Start of a resumed job: what was attempted since then is not sent once more.
+    begun_at: Option<UnixMillis>,
 }
 
 /// Redelivery that the broker has, or the reason why it was not sent.
 type Sent = Result<(), Unsent>;
 
-/// Numbers of redeliveries.
+/// Numbers of redeliveries, in their order: all up to their sum are done or failed.
 #[derive(Default)]
 struct Tally {
     done: u64,
@@ -41,49 +63,76 @@ struct Tally {
 }
 
 impl Resender {
-    /// Sends the deliveries again, until the job is stopped. `not_logged` is the number of
-    /// selected ones that the log does not have.
-    pub(crate) async fn run(
-        self,
-        targets: Vec<Target>,
-        not_logged: u64,
-        rate: NonZeroU32,
-        (job, shutdown): (&Job, &Shutdown),
-    ) -> anyhow::Result<()> {
-        let mut tally = Tally::default();
-        tally.add(Unsent::NotLogged, not_logged);
-        let (mut pace, mut in_flight) = (pace(rate), JoinSet::new());
-        for target in targets {
-            if tally.broken.is_some() || job.is_stopped(shutdown) {
+    /// Sends the deliveries again that the job has not reached, until it is stopped.
+    pub(crate) async fn run(&self, claimed: &Claimed) -> anyhow::Result<()> {
+        let order: JobOrder = serde_json::from_str(&claimed.order).context("order of the job")?;
+        let to = order.to.map(|name| EndpointName::parse(&name));
+        let resending = Resending {
+            resender: self.clone(),
+            to: to.transpose().context("order of the job")?,
+            begun_at: claimed.is_resumed.then_some(claimed.job.created_at),
+        };
+        let mut tally = Tally::from(&claimed.job.progress);
+        let (mut pace, mut in_flight) = (pace(order.rate), VecDeque::new());
+        let mut items = VecDeque::new();
+        let mut position = tally.position();
+        while tally.broken.is_none() && !claimed.is_stopped() {
+            if items.is_empty() {
+                items.extend(claimed.items(position).await?);
+            }
+            let Some(item) = items.pop_front() else {
                 break;
-            }
+            };
             pace.tick().await;
-            while in_flight.len() >= MAX_IN_FLIGHT {
-                tally.count(in_flight.join_next().await);
+            in_flight.push_back(tokio::spawn(resending.clone().resend(item)));
+            position = position.saturating_add(1);
+            while let Some(sent) = next_ended(&mut in_flight, MAX_IN_FLIGHT) {
+                tally.count(sent.await);
             }
-            in_flight.spawn(self.clone().resend(target));
-            while let Some(sent) = in_flight.try_join_next() {
-                tally.count(Some(sent));
-            }
-            job.set_progress(tally.done, tally.failed);
+            claimed.set_progress(tally.progress());
         }
-        while let Some(sent) = in_flight.join_next().await {
-            tally.count(Some(sent));
+        for sent in in_flight {
+            tally.count(sent.await);
         }
-        job.set_progress(tally.done, tally.failed);
+        claimed.set_progress(tally.progress());
         if let Some(error) = tally.broken {
             let done = tally.done;
             return Err(error.context(format!("stopped after {done} redeliveries")));
         }
-        anyhow::ensure!(tally.failed == 0, "{}", tally.text());
+        anyhow::ensure!(
+            tally.failed == 0 || claimed.is_stopped(),
+            "{}",
+            tally.text()
+        );
         Ok(())
     }
+}
 
+/// Takes the oldest redelivery if it has ended, or if there are too many.
+fn next_ended<T>(in_flight: &mut VecDeque<JoinHandle<T>>, most: usize) -> Option<JoinHandle<T>> {
+    let is_full = in_flight.len() >= most;
+    let oldest = in_flight.front()?;
+    (is_full || oldest.is_finished()).then(|| in_flight.pop_front())?
+}
+
+impl Resending {
     /// Sends one delivery again. Fails if the next would fail too.
-    async fn resend(self, target: Target) -> anyhow::Result<Sent> {
-        let Target { event_id, endpoint } = target;
-        let logged = self.log.delivery(event_id, endpoint.clone()).await;
-        let logged = logged.map_err(|_| anyhow::anyhow!("the delivery log is unavailable"))?;
+    async fn resend(self, item: String) -> anyhow::Result<Sent> {
+        let Some(Target { event_id, endpoint }) = Id::parse(&item).ok().and_then(Id::target) else {
+            return Ok(Err(Unsent::NotLogged));
+        };
+        let logged = self.delivery(&event_id, &endpoint).await?;
+        let to = self.to.clone().unwrap_or_else(|| endpoint.clone());
+        let reached = if to == endpoint {
+            logged.clone()
+        } else if self.begun_at.is_some() {
+            self.delivery(&event_id, &to).await?
+        } else {
+            None
+        };
+        if self.has_sent(reached.as_ref()) {
+            return Ok(Ok(()));
+        }
         let event = logged
             .ok_or(Unsent::NotLogged)
             .and_then(|logged| event_of(&logged));
@@ -91,32 +140,74 @@ impl Resender {
             Ok(event) => event,
             Err(unsent) => return Ok(Err(unsent)),
         };
-        let to = self.to.unwrap_or(endpoint);
         let message = Outgoing::redrive(&event, &to, clock::now());
-        match self.publisher.publish(message).await {
+        match self.resender.publisher.publish(message).await {
             Ok(()) => Ok(Ok(())),
             Err(PublishError::Unroutable) => Ok(Err(Unsent::NoQueue)),
             Err(error) => Err(error.into()),
         }
     }
+
+    async fn delivery(
+        &self,
+        event_id: &EventId,
+        endpoint: &EndpointName,
+    ) -> anyhow::Result<Option<LoggedDelivery>> {
+        let log = &self.resender.log;
+        let logged = log.delivery(event_id.clone(), endpoint.clone()).await;
+        logged.map_err(|_| anyhow::anyhow!("the delivery log is unavailable"))
+    }
+
+    /// Returns true if the claim before a resumption has sent the delivery, as far as the log
+    /// shows it.
+    fn has_sent(&self, logged: Option<&LoggedDelivery>) -> bool {
+        let (Some(begun_at), Some(logged)) = (self.begun_at, logged) else {
+            return false;
+        };
+        let mut attempts = logged.attempts.iter();
+        attempts.any(|attempt| attempt.queued_at >= begun_at)
+    }
+}
+
+impl From<&Progress> for Tally {
+    fn from(progress: &Progress) -> Self {
+        Self {
+            done: progress.done,
+            failed: progress.failed,
+            unsent: serde_json::from_str(&progress.notes).unwrap_or_default(),
+            broken: None,
+        }
+    }
 }
 
 impl Tally {
-    fn count(&mut self, ended: Option<Result<anyhow::Result<Sent>, JoinError>>) {
+    /// Counts the next redelivery. After an error none counts: their order would be broken.
+    fn count(&mut self, ended: Result<anyhow::Result<Sent>, JoinError>) {
+        if self.broken.is_some() {
+            return;
+        }
         match ended {
-            None => {}
-            Some(Ok(Ok(Ok(())))) => self.done = self.done.saturating_add(1),
-            Some(Ok(Ok(Err(unsent)))) => self.add(unsent, 1),
-            Some(Ok(Err(error))) => self.broken = Some(error),
-            Some(Err(error)) => self.broken = Some(error.into()),
+            Ok(Ok(Ok(()))) => self.done = self.done.saturating_add(1),
+            Ok(Ok(Err(unsent))) => {
+                self.failed = self.failed.saturating_add(1);
+                let all = self.unsent.entry(unsent).or_default();
+                *all = all.saturating_add(1);
+            }
+            Ok(Err(error)) => self.broken = Some(error),
+            Err(error) => self.broken = Some(error.into()),
         }
     }
 
-    fn add(&mut self, unsent: Unsent, number: u64) {
-        if number > 0 {
-            self.failed = self.failed.saturating_add(number);
-            let all = self.unsent.entry(unsent).or_default();
-            *all = all.saturating_add(number);
+    const fn position(&self) -> u64 {
+        self.done.saturating_add(self.failed)
+    }
+
+    fn progress(&self) -> Progress {
+        Progress {
+            done: self.done,
+            failed: self.failed,
+            // Numbers by name always have a JSON form.
+            notes: serde_json::to_string(&self.unsent).unwrap_or_default(),
         }
     }
 
@@ -125,5 +216,23 @@ impl Tally {
         let reasons = self.unsent.iter();
         let reasons = reasons.map(|(unsent, number)| format!("{number} not sent: {unsent}"));
         reasons.collect::<Vec<_>>().join("; ")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn progress_is_read_back_and_stops_at_the_first_error() {
+        let mut tally = Tally::default();
+        tally.count(Ok(Ok(Ok(()))));
+        tally.count(Ok(Ok(Err(Unsent::NotLogged))));
+        tally.count(Ok(Err(anyhow::anyhow!("no connection"))));
+        tally.count(Ok(Ok(Ok(()))));
+        let again = Tally::from(&tally.progress());
+        assert_eq!((again.done, again.failed, again.position()), (1, 1, 2));
+        assert_eq!(again.text(), tally.text());
+        assert!(again.text().starts_with("1 not sent: "), "{}", again.text());
     }
 }

@@ -1,6 +1,6 @@
 //! Order of a redelivery, as the API accepts it (pure).
 
-use std::{collections::BTreeSet, num::NonZeroU32};
+use std::{collections::BTreeSet, fmt, num::NonZeroU32};
 
 use serde::Deserialize;
 use utoipa::ToSchema;
@@ -96,7 +96,13 @@ impl RedeliveryOrder {
 }
 
 impl Id {
-    fn parse(text: &str) -> Result<Self, Failure> {
+    /// Returns the delivery; `None` for all deliveries of the event.
+    pub(crate) fn target(self) -> Option<Target> {
+        let (event_id, endpoint) = (self.event_id, self.endpoint?);
+        Some(Target { event_id, endpoint })
+    }
+
+    pub(crate) fn parse(text: &str) -> Result<Self, Failure> {
         let (event_id, endpoint) = match text.split_once('/') {
             Some((event_id, endpoint)) => (event_id, Some(EndpointName::parse(endpoint))),
             None => (text, None),
@@ -121,8 +127,42 @@ impl Selection {
                 });
                 ids.collect::<Vec<_>>().join(" ")
             }
-            Self::Filter(filter) => format!("{filter:?}"),
+            Self::Filter(filter) => described(filter),
         }
+    }
+}
+
+/// Returns the parts of a filter that are set, with the names of the API.
+fn described(filter: &SearchFilter) -> String {
+    let time = |time: Option<UnixMillis>| time.map(UnixMillis::to_iso8601);
+    let parts = [
+        (
+            "status",
+            filter.status.map(|status| status.as_str().to_owned()),
+        ),
+        ("event", filter.event.clone()),
+        ("endpoint", filter.endpoint.clone()),
+        ("source", filter.source.clone()),
+        ("session", filter.session.clone()),
+        ("chat", filter.chat.clone()),
+        ("messageId", filter.message_id.clone()),
+        ("eventId", filter.event_id.clone()),
+        (
+            "statusCode",
+            filter.status_code.map(|code| code.to_string()),
+        ),
+        ("error", filter.error.clone()),
+        ("since", time(filter.since)),
+        ("until", time(filter.until)),
+    ];
+    let parts = parts.into_iter();
+    let parts = parts.filter_map(|(name, value)| Some(format!("{name}={}", value?)));
+    parts.collect::<Vec<_>>().join(" ")
+}
+
+impl fmt::Display for Target {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.event_id, self.endpoint)
     }
 }
 
@@ -161,6 +201,10 @@ mod tests {
             panic!("not a filter");
         };
         assert_eq!(filter.until, Some(NOW));
+        let subject = Selection::Filter(filter).subject();
+        let expected =
+            "status=failed since=1969-12-31T23:16:40.000Z until=1970-01-01T00:16:40.000Z";
+        assert_eq!(subject, expected);
         for refused in [
             "{}",
             r#"{"ids":[]}"#,

@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 
+use serde::{Deserialize, Serialize};
 use serde_json::json;
 use uuid::Uuid;
 use wahook_delivery_log::LoggedDelivery;
@@ -10,7 +11,10 @@ use wahook_domain::{
 };
 
 /// Reason why a delivery is not sent again.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, thiserror::Error)]
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, thiserror::Error, Serialize, Deserialize,
+)]
+#[serde(rename_all = "camelCase")]
 pub(crate) enum Unsent {
     #[error("the log has no such delivery")]
     NotLogged,

@@ -53,6 +53,7 @@ async fn open(
     let backends = Backends {
         search: reader.clone(),
         reader,
+        jobs: operator.clone(),
         operator,
         broker: store.broker(),
         stored: Some(Arc::new(queues)),

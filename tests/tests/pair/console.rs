@@ -1,5 +1,7 @@
 //! `wahook-console` on RabbitMQ and MongoDB.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use serde_json::{Value, json};
@@ -17,6 +19,7 @@ pub(crate) const TOKEN: &str = "a-token-of-good-length";
 pub(crate) fn add(tests: &mut Tests) {
     tests.add("console_finds_deliveries_and_redrives", deliveries);
     tests.add("console_needs_its_token", token);
+    tests.add("console_continues_the_job_of_a_killed_one", killed);
 }
 
 /// Starts a console for the queues and the log of a pair.
@@ -89,6 +92,56 @@ async fn deliveries(test: Test) {
         (pair.receiver.posts_of(&id).len() == 1).then_some(())
     })
     .await;
+}
+
+async fn killed(test: Test) {
+    const EVENTS: usize = 500;
+    let works = Arc::new(AtomicBool::new(false));
+    let switch = Arc::clone(&works);
+    let receiver = Receiver::answering(move |_| {
+        let works = switch.load(Ordering::Relaxed);
+        Answer::status(if works { 200 } else { 500 })
+    });
+    let settings = [("WEBHOOK_RETRY_ATTEMPTS", "0"), ("WEBHOOK_CIRCUIT", "off")];
+    let pair = test.pair(receiver.await, &settings).await;
+    let first = console(&pair).await;
+    let mut ids = Vec::new();
+    for _ in 0..EVENTS {
+        let posted = pair.post(&json!({ "event": "call", "data": {} })).await;
+        ids.push(posted.accepted_id());
+    }
+    let selected = json!({ "filter": { "status": "failed", "since": "1h" }, "dryRun": true });
+    eventually(SOON, "the failures", || async {
+        let counted = post(&first, "redeliveries", &selected).await;
+        (counted["count"] == EVENTS).then_some(())
+    })
+    .await;
+    pair.receiver.forget();
+    works.store(true, Ordering::Relaxed);
+    let selected = json!({ "filter": { "status": "failed", "since": "1h" }, "rate": 100 });
+    let started = post(&first, "redeliveries", &selected).await;
+    pair.receiver.wait_for(EVENTS / 2, SOON).await;
+    first.kill9().await;
+    assert!(pair.receiver.count() < EVENTS, "killed too late");
+    let second = console(&pair).await;
+    let path = format!("jobs/{}", started["job"].as_str().unwrap());
+    let job = eventually(SOON, "the end of the job", || async {
+        Some(get(&second, &path).await).filter(|job| job["state"] != "running")
+    })
+    .await;
+    assert_eq!(
+        (&job["state"], &job["done"]),
+        (&json!("done"), &json!(EVENTS))
+    );
+    eventually(SOON, "all redeliveries", || async {
+        let mut ids = ids.iter();
+        let is_sent = |id: &String| !pair.receiver.posts_of(id).is_empty();
+        ids.all(is_sent).then_some(())
+    })
+    .await;
+    for id in &ids {
+        assert!(pair.receiver.posts_of(id).len() <= 2, "{id}");
+    }
 }
 
 async fn token(test: Test) {

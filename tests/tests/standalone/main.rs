@@ -1,6 +1,7 @@
 //! `wahook`: the whole system in one process, and its data file.
 
 mod console;
+mod console_jobs;
 mod console_redelivery;
 mod context;
 mod crashes;

@@ -144,4 +144,29 @@ async fn cancelled_job_leaves_the_rest() {
     let queued = stage.queued("default");
     assert!(queued.len() < 5, "{job}");
     assert_eq!(job["done"], queued.len());
+    let actions = stage.operator.actions(10).await.unwrap();
+    assert_eq!(actions[0].action, "cancel");
+    assert!(actions[0].subject.starts_with("job "), "{actions:?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn stopped_job_is_continued_where_it_was() {
+    let stage = Stage::open().await;
+    add(&stage, &["e1", "e2", "e3", "e4"]);
+    let slow = json!({ "filter": { "since": "1970-01-01T00:00:00Z" }, "rate": 2 });
+    let path = start(&stage, &slow).await;
+    let begun = async {
+        while stage.queued("default").is_empty() {
+            sleep(Duration::from_millis(10)).await;
+        }
+    };
+    timeout(SOON, begun).await.unwrap();
+    stage.restart_jobs().await;
+    let job = stage.get(&path).await.json;
+    assert_eq!(job["state"], "running", "{job}");
+    let job = ended(&stage, &path).await;
+    assert_eq!((&job["state"], &job["done"]), (&json!("done"), &json!(4)));
+    let queued = stage.queued("default");
+    let ids: Vec<_> = queued.iter().map(|event| event.id.as_str()).collect();
+    assert_eq!(ids, ["e1", "e2", "e3", "e4"]);
 }

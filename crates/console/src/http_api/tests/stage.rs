@@ -8,12 +8,16 @@ use axum::{
     http::{Method, Request, StatusCode, header::HeaderMap},
 };
 use serde_json::Value;
-use tokio::time::{sleep, timeout};
+use tokio::{
+    sync::Mutex,
+    task::JoinHandle,
+    time::{sleep, timeout},
+};
 use tower_service::Service;
 use uuid::Uuid;
 use wahook_domain::{EndpointName, EventPattern, QueuedEvent};
 use wahook_embedded::{EmbeddedInspector, EmbeddedOperatorState, Store};
-use wahook_operator_state::SharedOperatorState;
+use wahook_operator_state::{SharedJobStore, SharedOperatorState};
 use wahook_queue::{Broker, EndpointQueues, Publisher, StoredQueues, Topology};
 use wahook_runtime::{Readiness, Settings, Shutdown, Trigger};
 
@@ -21,9 +25,13 @@ use crate::{
     ConsoleSettings,
     fake::FakeLog,
     http_api::{Parts, router},
+    job_runner::JobRunner,
+    jobs::Jobs,
+    letter_job::LetterWork,
     live::Live,
     log::Log,
     queues::Queues,
+    redelivery_job::Resender,
 };
 
 pub(super) const OPERATOR: &str = "operator-0123456789";
@@ -37,7 +45,9 @@ pub(super) struct Stage {
     pub(super) log: Arc<FakeLog>,
     pub(super) operator: SharedOperatorState,
     pub(super) publisher: Publisher,
-    _trigger: Trigger,
+    runner: JobRunner,
+    running: Mutex<JoinHandle<()>>,
+    trigger: Mutex<Trigger>,
     _store: Store,
     folder: Folder,
 }
@@ -77,14 +87,29 @@ impl Stage {
         let operator: SharedOperatorState = Arc::new(EmbeddedOperatorState::open(&path).unwrap());
         let log = Arc::new(FakeLog::default());
         let (shutdown, trigger) = Shutdown::manual();
+        let queues = Arc::new(Queues::new(store.broker(), Some(Arc::new(queues))));
+        let jobs: SharedJobStore = Arc::new(EmbeddedOperatorState::open(&path).unwrap());
+        let jobs = Arc::new(Jobs::new(jobs));
+        let runner = JobRunner {
+            jobs: Arc::clone(&jobs),
+            resender: Resender {
+                log: Log::new(log.clone()),
+                publisher: publisher.clone(),
+            },
+            letters: LetterWork {
+                queues: Arc::clone(&queues),
+                publisher: publisher.clone(),
+            },
+            shutdown: shutdown.clone(),
+        };
         let parts = Parts {
             log: Log::new(log.clone()),
-            queues: Arc::new(Queues::new(store.broker(), Some(Arc::new(queues)))),
+            queues,
             operator: Arc::clone(&operator),
             publisher: publisher.clone(),
             live: Live::new(shutdown.clone()),
+            jobs,
             readiness: Readiness::new(),
-            shutdown,
         };
         let mut settings = Settings::from_pairs(settings.iter().copied());
         let settings = ConsoleSettings::read(&mut settings).unwrap();
@@ -93,10 +118,25 @@ impl Stage {
             log,
             operator,
             publisher,
-            _trigger: trigger,
+            running: Mutex::new(tokio::spawn(runner.clone().run())),
+            runner,
+            trigger: Mutex::new(trigger),
             _store: store,
             folder,
         }
+    }
+
+    /// Stops the jobs as at the end of a program, and starts them again.
+    pub(super) async fn restart_jobs(&self) {
+        let (shutdown, trigger) = Shutdown::manual();
+        std::mem::replace(&mut *self.trigger.lock().await, trigger).soft();
+        let mut running = self.running.lock().await;
+        (&mut *running).await.unwrap();
+        let runner = JobRunner {
+            shutdown,
+            ..self.runner.clone()
+        };
+        *running = tokio::spawn(runner.run());
     }
 
     /// Returns the events in the queue of an endpoint.
