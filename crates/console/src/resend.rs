@@ -8,6 +8,7 @@ use uuid::Uuid;
 use wahook_delivery_log::LoggedDelivery;
 use wahook_domain::{
     AcceptedEvent, AttemptNumber, EventId, Ingest, QueuedEvent, Validation, ingest,
+    redaction::is_redacted,
 };
 
 /// Reason why a delivery is not sent again.
@@ -22,6 +23,8 @@ pub(crate) enum Unsent {
     OfSource,
     #[error("the log could not store the exact payload")]
     Altered,
+    #[error("the payload in the log is redacted or erased, so the exact body is gone")]
+    Redacted,
     #[error("the exact body can't be restored from the log")]
     Inexact,
     #[error("the endpoint has no queue")]
@@ -41,6 +44,9 @@ pub(crate) fn event_of(logged: &LoggedDelivery) -> Result<QueuedEvent, Unsent> {
         return Err(Unsent::Altered);
     }
     let payload = logged.payload.as_deref().ok_or(Unsent::Altered)?;
+    if is_redacted(payload) {
+        return Err(Unsent::Redacted);
+    }
     let event = exact(logged, payload).ok_or(Unsent::Inexact)?;
     Ok(QueuedEvent {
         id: found.event_id.clone(),
@@ -100,6 +106,7 @@ fn is_hash(id: &EventId) -> bool {
 mod tests {
     use super::*;
     use crate::fake;
+    use wahook_domain::redaction::erased_payload;
 
     fn logged(id: &str, timestamp: &str) -> LoggedDelivery {
         LoggedDelivery {
@@ -154,6 +161,8 @@ mod tests {
         };
         assert_eq!(of(altered), Unsent::Altered);
         assert_eq!(of(|logged| logged.payload = None), Unsent::Altered);
+        let erased = of(|logged| logged.payload = Some(erased_payload()));
+        assert_eq!(erased, Unsent::Redacted);
         let sourced = of(|logged| logged.found.source = Some("shop".to_owned()));
         assert_eq!(sourced, Unsent::OfSource);
         assert_eq!(

@@ -6,7 +6,7 @@ use serde::Serialize;
 use serde_json::value::RawValue;
 use utoipa::ToSchema;
 use wahook_delivery_log::{Ended, FoundDelivery, LoggedDelivery};
-use wahook_domain::{Attempt, Status, UnixMillis};
+use wahook_domain::{Attempt, Status, UnixMillis, redaction::is_redacted};
 
 use crate::sent;
 
@@ -149,10 +149,14 @@ impl Detail {
         let payload = logged.payload.as_deref().filter(|_| shows_payloads);
         let curl = sent::curl(&logged, &headers, payload);
         let attempts = logged.attempts.iter();
+        let mut altered = logged.payload_altered;
+        if logged.payload.as_deref().is_some_and(is_redacted) {
+            altered.push("redacted".to_owned());
+        }
         Self {
             payload: payload.and_then(|text| RawValue::from_string(text.to_owned()).ok()),
             payload_hidden: !shows_payloads,
-            payload_altered: Some(logged.payload_altered).filter(|reasons| !reasons.is_empty()),
+            payload_altered: Some(altered).filter(|reasons| !reasons.is_empty()),
             attempts: attempts
                 .map(|attempt| AttemptShape::of(attempt, shows_payloads))
                 .collect(),

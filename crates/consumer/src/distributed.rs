@@ -38,7 +38,8 @@ impl ConsumerSettings {
 /// # Errors
 /// Fails if the listen address or the settings can't be used.
 pub async fn run(settings: ConsumerSettings, shutdown: Shutdown) -> anyhow::Result<()> {
-    let log = Arc::new(settings.log.connect().await?);
+    let log = settings.log.connect().await?;
+    let log = Arc::new(log.redacting(settings.delivery.log_redact.clone()));
     let backends = Backends {
         history: Some(log.clone()),
         operator: log.clone(),

@@ -6,6 +6,7 @@ mod endpoint;
 mod file;
 mod filters;
 mod inner_tables;
+mod log_settings;
 pub(crate) mod login;
 mod order;
 mod proxy;
@@ -16,17 +17,18 @@ mod tls;
 mod url;
 
 use std::{fmt, str::FromStr, time::Duration};
-use wahook_domain::Reach;
+use wahook_domain::{Reach, Redaction};
 use wahook_runtime::{ListenAddress, Settings, guard::AllowedHosts};
 
 use connection_settings::{
     WEBHOOK_ALLOW_HTTP, WEBHOOK_ALLOW_LINK_LOCAL, WEBHOOK_BLOCK_PRIVATE, WEBHOOK_CONNECTION_AGE,
 };
 pub(crate) use declared::CONSUMER_ALLOWED_HOSTS;
-use declared::{CONSUMER_LISTEN, LOG_RETENTION_DAYS, ONE_ENDPOINT, WEBHOOK_CIRCUIT};
+use declared::{CONSUMER_LISTEN, ONE_ENDPOINT, WEBHOOK_CIRCUIT};
 pub use declared::{PROGRAM_SETTINGS, SETTINGS, WEBHOOK_ENDPOINTS, WEBHOOK_URL};
 pub use endpoint::{EndpointSettings, Secrets};
 pub use file::EndpointsFile;
+use log_settings::{LOG_REDACT, LOG_RETENTION_DAYS};
 pub use order::LaneSettings;
 use proxy::Proxies;
 pub use proxy::ProxyUrl;
@@ -42,6 +44,8 @@ pub struct DeliverySettings {
     pub endpoints: Endpoints,
     /// `LOG_RETENTION_DAYS`
     pub log_retention_days: Option<u32>,
+    /// `LOG_REDACT`
+    pub log_redact: Option<Redaction>,
     /// `CONSUMER_LISTEN`
     pub listen: ListenAddress,
     /// `CONSUMER_ALLOWED_HOSTS`
@@ -63,6 +67,7 @@ impl DeliverySettings {
     pub fn read(settings: &mut Settings) -> Option<Self> {
         let endpoints = Endpoints::read(settings);
         let log_retention_days = settings.value(&LOG_RETENTION_DAYS);
+        let log_redact = settings.value(&LOG_REDACT);
         let listen = Self::read_listen(settings);
         let allowed_hosts = settings.value(&CONSUMER_ALLOWED_HOSTS);
         let endpoints = endpoints?;
@@ -77,6 +82,7 @@ impl DeliverySettings {
         Some(Self {
             endpoints,
             log_retention_days,
+            log_redact,
             listen: listen?,
             allowed_hosts: allowed_hosts.unwrap_or_default(),
         })

@@ -2,14 +2,14 @@
 
 use rusqlite::Connection;
 use tokio::sync::oneshot;
-use wahook_delivery_log::{LogUnavailable, WriteReport};
-use wahook_domain::{AttemptResult, UnixMillis};
+use wahook_delivery_log::LogUnavailable;
+use wahook_domain::UnixMillis;
 use wahook_queue::{
     DeathReason, Outgoing, PublishError, Stored, Topology,
     local::{Settlement, Tag},
 };
 
-use crate::{messages, queues::Queues, records};
+use crate::{messages, queues::Queues, records, request::Writing};
 
 /// Maximum number of due messages that one transaction moves to their queues.
 pub(crate) const MAX_DUE: usize = 500;
@@ -25,10 +25,7 @@ pub(crate) enum Change {
     Settle(Tag, Settlement),
     /// Returns the unsettled messages of a lane to their places, the newest first.
     Return(Vec<Tag>),
-    Write {
-        results: Vec<AttemptResult>,
-        answer: oneshot::Sender<Result<WriteReport, LogUnavailable>>,
-    },
+    Write(Writing),
 }
 
 /// Destination of a published message.
@@ -102,8 +99,10 @@ impl Change {
                 let _ = confirm.send(Err(PublishError::Refused));
                 None
             }
-            Self::Write { answer, .. } => {
-                let _ = answer.send(Err(LogUnavailable::File(reason.to_owned())));
+            Self::Write(writing) => {
+                let _ = writing
+                    .answer
+                    .send(Err(LogUnavailable::File(reason.to_owned())));
                 None
             }
             Self::Settle(..) | Self::Return(_) => Some(self),
@@ -126,9 +125,11 @@ impl BatchWriter<'_> {
                     .map(|tag| self.settle(*tag, Settlement::Redeliver));
                 Ok(Outcome::Returned(returned.collect::<Result<_, _>>()?))
             }
-            Change::Write { results, .. } => {
+            Change::Write(Writing {
+                results, redaction, ..
+            }) => {
                 for result in results {
-                    records::write(self.db, result)?;
+                    records::write(self.db, result, redaction.as_deref())?;
                 }
                 Ok(Outcome::Written)
             }

@@ -168,7 +168,7 @@ impl Engine {
         // The receiver of a reply may be gone.
         match request {
             Request::Queue(command) => return self.handle_command(command),
-            Request::Write { results, answer } => return Some(Change::Write { results, answer }),
+            Request::Write(writing) => return Some(Change::Write(writing)),
             Request::Find {
                 id,
                 endpoint,

@@ -1,22 +1,34 @@
 //! Delivery log in the data file.
 
-use std::sync::mpsc;
+use std::sync::{Arc, mpsc};
 
 use tokio::sync::oneshot;
 use wahook_delivery_log::{DeliveryLog, LogFuture, LogUnavailable, WriteReport};
-use wahook_domain::{AttemptResult, DeliveryRecord, EndpointName, EventId};
+use wahook_domain::{AttemptResult, DeliveryRecord, EndpointName, EventId, Redaction};
 
-use crate::request::Request;
+use crate::request::{Request, Writing};
 
 /// Delivery log in the table `webhooklogs`. Clones share the file.
 #[derive(Clone)]
 pub struct EmbeddedLog {
     requests: mpsc::Sender<Request>,
+    /// Values that records do not keep.
+    redaction: Option<Arc<Redaction>>,
 }
 
 impl EmbeddedLog {
     pub(crate) fn new(requests: mpsc::Sender<Request>) -> Self {
-        Self { requests }
+        Self {
+            requests,
+            redaction: None,
+        }
+    }
+
+    /// Sets the values that new records do not keep.
+    #[must_use]
+    pub fn redacting(self, redaction: Option<Redaction>) -> Self {
+        let redaction = redaction.map(Arc::new);
+        Self { redaction, ..self }
     }
 
     async fn send<T>(
@@ -32,8 +44,14 @@ impl EmbeddedLog {
 
 impl DeliveryLog for EmbeddedLog {
     fn write<'a>(&'a self, results: &'a [AttemptResult]) -> LogFuture<'a, WriteReport> {
-        let results = results.to_vec();
-        Box::pin(self.send(|answer| Request::Write { results, answer }))
+        let (results, redaction) = (results.to_vec(), self.redaction.clone());
+        Box::pin(self.send(|answer| {
+            Request::Write(Writing {
+                results,
+                redaction,
+                answer,
+            })
+        }))
     }
 
     fn find<'a>(

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use wahook_delivery_log::{parse_record_key, record_key};
 use wahook_domain::{
     Attempt, AttemptResult, DeliveryRecord, EndpointName, EventBody, EventId, EventName, Origin,
-    SourceName, UnixMillis,
+    Redaction, SourceName, UnixMillis,
     json::{self, Node},
 };
 use wahook_queue::message::LoggedAttempt;
@@ -15,10 +15,15 @@ use wahook_sources::{LoggedBody, LoggedEvent};
 /// Maximum number of records removed in one transaction, so that writers do not wait long.
 const REMOVE_BATCH: i64 = 500;
 
-/// Inserts the record of a delivery, or merges the result into the existing one.
-pub(crate) fn write(db: &Connection, result: &AttemptResult) -> rusqlite::Result<()> {
+/// Inserts the record of a delivery, without the values that the log does not keep, or merges the
+/// result into the existing one.
+pub(crate) fn write(
+    db: &Connection,
+    result: &AttemptResult,
+    redaction: Option<&Redaction>,
+) -> rusqlite::Result<()> {
     let record = DeliveryRecord::first(result);
-    if insert(db, &record, result)? {
+    if insert(db, &record, result, redaction)? {
         return Ok(());
     }
     if let Some(mut known) = find(db, &result.event_id, &result.endpoint)? {
@@ -106,6 +111,7 @@ fn insert(
     db: &Connection,
     record: &DeliveryRecord,
     result: &AttemptResult,
+    redaction: Option<&Redaction>,
 ) -> rusqlite::Result<bool> {
     let mut statement = db.prepare_cached(
         "INSERT INTO webhooklogs (_id, event, payload, webhookUrl, status, statusCode, \
@@ -116,7 +122,9 @@ fn insert(
     )?;
     let body = LoggedBody::of(result);
     let event = body.parse();
-    let (payload, timestamp) = sent_parts(&event);
+    let redacted = redaction.and_then(|rules| rules.redacted(&record.event, &event.payload));
+    let payload = printed(redacted.as_ref().unwrap_or(&event.payload));
+    let timestamp = timestamp(&event);
     let subject = event.subject(result.origin.as_deref());
     let inserted = statement.execute(params![
         record_key(&record.event_id, &record.endpoint),
@@ -167,19 +175,19 @@ fn update(db: &Connection, record: &DeliveryRecord) -> rusqlite::Result<()> {
     Ok(())
 }
 
-/// Returns the event's data as canonical JSON, and its timestamp as text even if the gateway
-/// sent a number.
-fn sent_parts(event: &LoggedEvent<'_>) -> (String, String) {
-    let printed = |node: &Node<'_>| {
-        let mut printed = Vec::new();
-        json::print(node, &mut printed);
-        String::from_utf8_lossy(&printed).into_owned()
-    };
-    let timestamp = match &event.timestamp {
+/// Returns a value as canonical JSON.
+fn printed(node: &Node<'_>) -> String {
+    let mut printed = Vec::new();
+    json::print(node, &mut printed);
+    String::from_utf8_lossy(&printed).into_owned()
+}
+
+/// Returns the event's timestamp as text, even if the gateway sent a number.
+fn timestamp(event: &LoggedEvent<'_>) -> String {
+    match &event.timestamp {
         Node::Text(text) => text.to_str().0.into_owned(),
         other => printed(other),
-    };
-    (printed(&event.payload), timestamp)
+    }
 }
 
 fn attempts(record: &DeliveryRecord) -> rusqlite::Result<String> {

@@ -2,7 +2,7 @@
 
 use mongodb::bson::{self, RawDocumentBuf};
 use wahook_delivery_log::record_key;
-use wahook_domain::{AttemptNumber, AttemptResult};
+use wahook_domain::{AttemptNumber, AttemptResult, Redaction};
 
 use crate::{
     connection::{ANSWER_LIMIT, COLLECTION},
@@ -38,26 +38,33 @@ pub(crate) struct Statement<'a> {
     pub(crate) result: &'a AttemptResult,
     pub(crate) kind: WriteKind,
     form: Form,
+    redaction: Option<&'a Redaction>,
     record: document::Document,
 }
 
 impl<'a> Statement<'a> {
     /// Inserts a first attempt, which usually has no record yet; merges any other.
-    pub(crate) fn new(result: &'a AttemptResult) -> Self {
+    pub(crate) fn new(result: &'a AttemptResult, redaction: Option<&'a Redaction>) -> Self {
         let kind = if result.attempt.number == AttemptNumber::FIRST {
             WriteKind::Insert
         } else {
             WriteKind::Merge
         };
-        Self::formed(result, kind, Form::AsSent)
+        Self::formed(result, kind, Form::AsSent, redaction)
     }
 
-    fn formed(result: &'a AttemptResult, kind: WriteKind, form: Form) -> Self {
-        let record = document::of_result(result, form);
+    fn formed(
+        result: &'a AttemptResult,
+        kind: WriteKind,
+        form: Form,
+        redaction: Option<&'a Redaction>,
+    ) -> Self {
+        let record = document::of_result(result, form, redaction);
         Self {
             result,
             kind,
             form,
+            redaction,
             record,
         }
     }
@@ -79,13 +86,14 @@ impl<'a> Statement<'a> {
     }
 
     fn in_simpler_form(self) -> Option<Self> {
+        let formed = |form| Self::formed(self.result, self.kind, form, self.redaction);
         if self.form == Form::AsSent {
-            let plain = Self::formed(self.result, self.kind, Form::PlainKeys);
+            let plain = formed(Form::PlainKeys);
             if plain.record.altered.contains(&Alteration::ReservedKey) {
                 return Some(plain);
             }
         }
-        (self.form != Form::Omitted).then(|| Self::formed(self.result, self.kind, Form::Omitted))
+        (self.form != Form::Omitted).then(|| formed(Form::Omitted))
     }
 
     fn bytes(&self) -> usize {
@@ -103,7 +111,10 @@ impl<'a> Statement<'a> {
 /// # Errors
 /// If the output is not valid BSON, which would be a bug.
 pub fn commands(results: &[AttemptResult]) -> Result<Vec<RawDocumentBuf>, bson::error::Error> {
-    let statements = results.iter().map(Statement::new).collect();
+    let statements = results
+        .iter()
+        .map(|result| Statement::new(result, None))
+        .collect();
     batches(statements).iter().map(Batch::command).collect()
 }
 
@@ -184,69 +195,4 @@ fn merge(update: &mut Writer<'_>, statement: &Statement<'_>) {
 }
 
 #[cfg(test)]
-mod tests {
-    use std::sync::Arc;
-
-    use wahook_domain::{Attempt, EndpointName, EventBody, EventId, EventName, UnixMillis};
-
-    use super::*;
-
-    fn result(id: &str, number: u32, text: usize) -> AttemptResult {
-        let text = "x".repeat(text);
-        let body = format!(r#"{{"event":"ping","data":{{"s":"{text}"}},"timestamp":1}}"#);
-        AttemptResult {
-            event_id: EventId::parse(id).unwrap(),
-            endpoint: EndpointName::default(),
-            event: EventName::parse("ping").unwrap(),
-            body: EventBody::check(body.into()).unwrap(),
-            accepted_at: UnixMillis::new(0),
-            origin: None,
-            attempt: Attempt {
-                queued_at: UnixMillis::new(1),
-                number: AttemptNumber::new(number).unwrap(),
-                started_at: UnixMillis::new(1),
-                duration_ms: 2,
-                status_code: None,
-                error: None,
-                next_attempt_at: None,
-                webhook_url: Arc::from("https://example.test/"),
-                response: None,
-            },
-        }
-    }
-
-    fn statements(results: &[AttemptResult]) -> Vec<Statement<'_>> {
-        results.iter().map(Statement::new).collect()
-    }
-
-    #[test]
-    fn every_command_requests_a_journaled_majority_write() {
-        let results = [result("a", 1, 0), result("b", 2, 0)];
-        let batches = batches(statements(&results));
-        let names = batches.iter().map(|batch| {
-            let command = batch.command().unwrap();
-            let concern = command.get_document("writeConcern").unwrap();
-            assert_eq!(concern.get_str("w").unwrap(), "majority");
-            assert!(concern.get_bool("j").unwrap());
-            assert!(!command.get_bool("ordered").unwrap());
-            let (name, _) = command.iter().next().unwrap().unwrap();
-            name.as_str().to_owned()
-        });
-        assert_eq!(names.collect::<Vec<_>>(), ["insert", "update"]);
-    }
-
-    #[test]
-    fn commands_stay_below_the_server_limit_and_contain_every_result() {
-        let long = 15 << 20;
-        let mut results = vec![result("long", 1, long), result("long", 2, long)];
-        results.extend((0..7_000).map(|event| result(&format!("e{event}"), event % 3 + 1, 900)));
-        let batches = batches(statements(&results));
-        assert!((5..9).contains(&batches.len()), "{}", batches.len());
-        let mut sent = 0;
-        for batch in &batches {
-            assert!(batch.command().unwrap().as_bytes().len() < 16 << 20);
-            sent += batch.statements.len();
-        }
-        assert_eq!(sent, results.len());
-    }
-}
+mod tests;

@@ -1,6 +1,6 @@
 //! Connects to MongoDB.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use mongodb::{
     Client, Collection, Database,
@@ -13,6 +13,7 @@ use mongodb::{
 };
 use thiserror::Error;
 use wahook_delivery_log::LogUnavailable;
+use wahook_domain::Redaction;
 
 /// Name of the collection. Users query it, so the name is part of the public contract.
 pub(crate) const COLLECTION: &str = "webhooklogs";
@@ -32,6 +33,8 @@ const POOL_SIZE: u32 = 8;
 #[derive(Debug, Clone)]
 pub struct MongoLog {
     pub(crate) database: Database,
+    /// Values that records do not keep.
+    pub(crate) redaction: Option<Arc<Redaction>>,
 }
 
 /// Invalid settings, independent of the server's state.
@@ -83,7 +86,15 @@ impl MongoLog {
         let client = Client::with_options(options).map_err(unusable)?;
         Ok(Self {
             database: client.database(database),
+            redaction: None,
         })
+    }
+
+    /// Sets the values that new records do not keep.
+    #[must_use]
+    pub fn redacting(self, redaction: Option<Redaction>) -> Self {
+        let redaction = redaction.map(Arc::new);
+        Self { redaction, ..self }
     }
 
     /// Pings the server.

@@ -8,7 +8,7 @@ use std::{borrow::Cow, collections::BTreeSet};
 
 use wahook_delivery_log::record_key;
 use wahook_domain::{
-    Attempt, AttemptResult, DeliveryRecord, UnixMillis,
+    Attempt, AttemptResult, DeliveryRecord, Redaction, UnixMillis,
     json::{self, Node},
 };
 
@@ -29,8 +29,13 @@ pub(crate) struct Document {
     pub(crate) altered: BTreeSet<Alteration>,
 }
 
-/// Builds the record of a single result, with its payload in the given form.
-pub(crate) fn of_result(result: &AttemptResult, form: Form) -> Document {
+/// Builds the record of a single result, with its payload in the given form and without the
+/// values that the log does not keep.
+pub(crate) fn of_result(
+    result: &AttemptResult,
+    form: Form,
+    redaction: Option<&Redaction>,
+) -> Document {
     let mut bson = Vec::with_capacity(result.body.len() + RECORD_OVERHEAD);
     let mut record = Writer::begin(&mut bson);
     let body = LoggedBody::of(result);
@@ -40,8 +45,10 @@ pub(crate) fn of_result(result: &AttemptResult, form: Form) -> Document {
     record.text("timestamp", &timestamp(&event.timestamp));
     let subject = event.subject(result.origin.as_deref());
     write_subject(&mut record, &subject);
+    let redacted = redaction.and_then(|rules| rules.redacted(&result.event, &event.payload));
+    let payload = redacted.as_ref().unwrap_or(&event.payload);
     // Last, because it is the longest part and may be missing.
-    let altered = payload::write(&mut record, "payload", &event.payload, form);
+    let altered = payload::write(&mut record, "payload", payload, form);
     if !altered.is_empty() {
         let (mut words, mut keys) = (record.array("payloadAltered"), ArrayKeys::default());
         for reason in &altered {

@@ -48,7 +48,10 @@ impl MongoLog {
     /// Sends a command per 8 MiB and kind of write; see the crate's documentation.
     async fn write_all(&self, results: &[AttemptResult]) -> Result<WriteReport, LogUnavailable> {
         let mut report = WriteReport::default();
-        let mut pending: Vec<_> = results.iter().map(Statement::new).collect();
+        let redaction = self.redaction.as_deref();
+        let statements = results.iter();
+        let statements = statements.map(|result| Statement::new(result, redaction));
+        let mut pending: Vec<_> = statements.collect();
         for _ in 0..ROUNDS {
             for batch in batches(mem::take(&mut pending)) {
                 let reply = self.send(&batch).await?;

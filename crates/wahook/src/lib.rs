@@ -57,7 +57,7 @@ pub async fn run(mut settings: StandaloneSettings, shutdown: Shutdown) -> anyhow
     };
     let backends = Backends {
         broker: store.broker(),
-        log: Arc::new(store.log()),
+        log: Arc::new(store.log().redacting(settings.delivery.log_redact.clone())),
         operator,
         history: None,
     };

@@ -138,3 +138,27 @@ async fn failed_redelivery_of_a_delivered_event_leaves_it_delivered_and_can_be_r
     assert_eq!(posts[0].header(HEADER), Some("true"));
     assert_eq!(status_after(&console, &id, 3).await, "success");
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn redacted_values_are_delivered_and_not_logged_and_their_event_is_not_sent_again() {
+    let receiver = Receiver::start().await;
+    let (console, settings) = Console::new();
+    let rules = ("LOG_REDACT", "ready=/data/note");
+    let settings = [&borrowed(&settings)[..], &[rules]].concat();
+    let system = System::new(&receiver, &settings);
+    let _program = system.start().await;
+    let event = json!({ "event": "ready", "data": { "note": "secret words", "n": 1 } });
+    let id = system.send_event(&event).await;
+    let posts = receiver.wait_for(1, SOON).await;
+    let body: Value = serde_json::from_slice(&posts[0].body).unwrap();
+    assert_eq!(body["data"]["note"], "secret words");
+    assert_eq!(status_after(&console, &id, 1).await, "success");
+    let detail = console.get(&format!("deliveries/{id}/default")).await;
+    let expected = json!({ "note": "[redacted by wahook]", "n": 1 });
+    assert_eq!(detail["payload"], expected, "{detail}");
+    let started = console.post("redeliveries", &json!({ "ids": [id] })).await;
+    let job = ended(&console, &started).await;
+    let error = job["error"].as_str().unwrap();
+    assert!(error.contains("redacted or erased"), "{job}");
+    assert_eq!(receiver.count(), 1);
+}

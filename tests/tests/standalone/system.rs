@@ -57,11 +57,16 @@ impl System {
 
     /// Sends an event without data and returns its id.
     pub(crate) async fn send(&self, event: &str) -> String {
+        self.send_event(&json!({ "event": event })).await
+    }
+
+    /// Sends an event and returns its id.
+    pub(crate) async fn send_event(&self, event: &Value) -> String {
         let request = http_client()
             .unwrap()
             .post(format!("{}/v1/events", self.events))
             .header("content-type", "application/json")
-            .body(json!({ "event": event }).to_string());
+            .body(event.to_string());
         let answer = request.send().await.unwrap().bytes().await.unwrap();
         let answer: Value = serde_json::from_slice(&answer).unwrap();
         answer["id"].as_str().unwrap().to_owned()

@@ -14,6 +14,7 @@ use super::connection_settings::{
     ALL_PROXY, HTTP_PROXY, HTTPS_PROXY, NO_PROXY, WEBHOOK_ALLOW_HTTP, WEBHOOK_ALLOW_LINK_LOCAL,
     WEBHOOK_BLOCK_PRIVATE, WEBHOOK_CONNECTION_AGE, WEBHOOK_FOLLOW_REDIRECTS,
 };
+use super::log_settings::{LOG_REDACT, LOG_RETENTION_DAYS};
 
 /// Defaults of an endpoint; the delay is in milliseconds.
 pub(super) const RETRY_ATTEMPTS: u32 = 3;
@@ -58,6 +59,7 @@ pub const SETTINGS: &[Setting] = &[
     ALL_PROXY,
     NO_PROXY,
     LOG_RETENTION_DAYS,
+    LOG_REDACT,
     CONSUMER_LISTEN,
     CONSUMER_ALLOWED_HOSTS,
 ];
@@ -244,20 +246,6 @@ pub(super) const WEBHOOK_CIRCUIT: Setting = Setting {
     meaning: "`on` pauses an endpoint that is down, see [Pauses](endpoints.md#pauses). `off`: no \
         endpoint is ever paused, also if the endpoints file says otherwise; events of an endpoint \
         that is down become dead letters after their retries",
-};
-
-/// A TTL index counts seconds in 31 bits.
-pub(super) const LOG_RETENTION_DAYS: Setting = Setting {
-    name: "LOG_RETENTION_DAYS",
-    kind: Kind::Integer {
-        min: 1,
-        max: 24_855,
-        unit: "days",
-    },
-    default: DefaultValue::None,
-    example: "90",
-    help: "time after which log records are removed, if set",
-    meaning: "time from acceptance after which log records are removed; without it, they are kept",
 };
 
 pub(super) const CONSUMER_LISTEN: Setting = Setting {

@@ -127,7 +127,12 @@ impl Engine {
                     self.apply_settled(tag, outcome);
                 }
             }
-            (Change::Write { results, answer }, _) => {
+            (
+                Change::Write {
+                    results, answer, ..
+                },
+                _,
+            ) => {
                 let _ = answer.send(Ok(WriteReport {
                     written: results.len(),
                     ..WriteReport::default()

@@ -1,0 +1,67 @@
+use std::sync::Arc;
+
+use wahook_domain::{Attempt, EndpointName, EventBody, EventId, EventName, UnixMillis};
+
+use super::*;
+
+fn result(id: &str, number: u32, text: usize) -> AttemptResult {
+    let text = "x".repeat(text);
+    let body = format!(r#"{{"event":"ping","data":{{"s":"{text}"}},"timestamp":1}}"#);
+    AttemptResult {
+        event_id: EventId::parse(id).unwrap(),
+        endpoint: EndpointName::default(),
+        event: EventName::parse("ping").unwrap(),
+        body: EventBody::check(body.into()).unwrap(),
+        accepted_at: UnixMillis::new(0),
+        origin: None,
+        attempt: Attempt {
+            queued_at: UnixMillis::new(1),
+            number: AttemptNumber::new(number).unwrap(),
+            started_at: UnixMillis::new(1),
+            duration_ms: 2,
+            status_code: None,
+            error: None,
+            next_attempt_at: None,
+            webhook_url: Arc::from("https://example.test/"),
+            response: None,
+        },
+    }
+}
+
+fn statements(results: &[AttemptResult]) -> Vec<Statement<'_>> {
+    results
+        .iter()
+        .map(|result| Statement::new(result, None))
+        .collect()
+}
+
+#[test]
+fn every_command_requests_a_journaled_majority_write() {
+    let results = [result("a", 1, 0), result("b", 2, 0)];
+    let batches = batches(statements(&results));
+    let names = batches.iter().map(|batch| {
+        let command = batch.command().unwrap();
+        let concern = command.get_document("writeConcern").unwrap();
+        assert_eq!(concern.get_str("w").unwrap(), "majority");
+        assert!(concern.get_bool("j").unwrap());
+        assert!(!command.get_bool("ordered").unwrap());
+        let (name, _) = command.iter().next().unwrap().unwrap();
+        name.as_str().to_owned()
+    });
+    assert_eq!(names.collect::<Vec<_>>(), ["insert", "update"]);
+}
+
+#[test]
+fn commands_stay_below_the_server_limit_and_contain_every_result() {
+    let long = 15 << 20;
+    let mut results = vec![result("long", 1, long), result("long", 2, long)];
+    results.extend((0..7_000).map(|event| result(&format!("e{event}"), event % 3 + 1, 900)));
+    let batches = batches(statements(&results));
+    assert!((5..9).contains(&batches.len()), "{}", batches.len());
+    let mut sent = 0;
+    for batch in &batches {
+        assert!(batch.command().unwrap().as_bytes().len() < 16 << 20);
+        sent += batch.statements.len();
+    }
+    assert_eq!(sent, results.len());
+}
