@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use wahook_delivery_log::{DeliverySearch, LogReader};
+use wahook_delivery_log::{DeliverySearch, LogEraser, LogReader};
 use wahook_operator_state::{SharedJobStore, SharedOperatorState};
 use wahook_queue::{Broker, StoredQueues};
 
@@ -12,6 +12,7 @@ pub struct Backends {
     pub search: Arc<dyn DeliverySearch>,
     /// Deliveries as they end.
     pub reader: Arc<dyn LogReader>,
+    pub eraser: Arc<dyn LogEraser>,
     /// Pauses of endpoints, and records of actions.
     pub operator: SharedOperatorState,
     /// Jobs, which survive a restart.

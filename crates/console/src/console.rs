@@ -79,7 +79,9 @@ impl Console {
             publisher,
             live: Arc::clone(&live),
             jobs,
+            eraser: backends.eraser,
             readiness: readiness.clone(),
+            shutdown: shutdown.clone(),
         };
         Ok(Self {
             listener,

@@ -52,6 +52,7 @@ pub async fn run(settings: DistributedSettings, shutdown: Shutdown) -> anyhow::R
     let backends = Backends {
         search: log.clone(),
         reader: log.clone(),
+        eraser: log.clone(),
         operator: log.clone(),
         jobs: log,
         broker: settings.broker.into(),

@@ -85,6 +85,14 @@ impl Failure {
         Self::unavailable("broker-unavailable", title, error.to_string())
     }
 
+    /// Something was not erased.
+    pub(crate) fn erasure(error: &anyhow::Error) -> Self {
+        let error = format!("{error:#}");
+        tracing::warn!(error, "console: erasure did not end");
+        let title = "Not everything was erased";
+        Self::unavailable("not-erased", title, format!("{error}; repeat the request"))
+    }
+
     /// The console has too much to do.
     pub(crate) fn busy(detail: &'static str) -> Self {
         Self::unavailable("busy", "The console is busy", detail)

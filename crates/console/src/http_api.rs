@@ -6,14 +6,16 @@ use axum::{
     Router, middleware,
     routing::{get, post},
 };
+use wahook_delivery_log::LogEraser;
 use wahook_operator_state::SharedOperatorState;
 use wahook_queue::Publisher;
-use wahook_runtime::{Readiness, ops};
+use wahook_runtime::{Readiness, Shutdown, ops};
 
 use crate::{
     ConsoleSettings, dead_letters,
     deliveries::{self, Deliveries},
     endpoints::{self, Endpoints},
+    erasures::{self, Erasures},
     gate::{self, Gate},
     jobs::Jobs,
     jobs_api::{self, JobsState},
@@ -39,7 +41,9 @@ pub(crate) struct Parts {
     pub(crate) publisher: Publisher,
     pub(crate) live: Arc<Live>,
     pub(crate) jobs: Arc<Jobs>,
+    pub(crate) eraser: Arc<dyn LogEraser>,
     pub(crate) readiness: Readiness,
+    pub(crate) shutdown: Shutdown,
 }
 
 /// Returns the routes of the page and of the API.
@@ -88,6 +92,12 @@ fn for_users(parts: Parts, shows_payloads: bool) -> Router {
         jobs,
         operator: Arc::clone(&parts.operator),
     };
+    let erasures = Erasures {
+        eraser: parts.eraser,
+        queues: Arc::clone(&parts.queues),
+        operator: Arc::clone(&parts.operator),
+        shutdown: parts.shutdown,
+    };
     let test_events = TestEvents {
         publisher: parts.publisher,
         operator: parts.operator,
@@ -110,6 +120,7 @@ fn for_users(parts: Parts, shows_payloads: bool) -> Router {
             "/redeliveries",
             post(redeliveries::post).with_state(redeliveries),
         )
+        .route("/erasures", post(erasures::post).with_state(erasures))
         .merge(of_endpoints(endpoints))
         .merge(of_letters(parts.queues, letter_jobs))
         .merge(of_jobs(jobs))

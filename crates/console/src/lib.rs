@@ -12,6 +12,7 @@ mod deliveries;
 #[cfg(feature = "mongodb")]
 mod distributed;
 mod endpoints;
+mod erasures;
 mod failure;
 #[cfg(test)]
 mod fake;

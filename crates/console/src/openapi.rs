@@ -14,8 +14,8 @@ use utoipa::{
 use wahook_runtime::{ops, problem::Problem};
 
 use crate::{
-    dead_letters, deliveries, endpoints, jobs_api, letter_jobs, live, orders, redeliveries,
-    session, stats, test_event,
+    dead_letters, deliveries, endpoints, erasures, jobs_api, letter_jobs, live, orders,
+    redeliveries, session, stats, test_event,
 };
 
 #[derive(OpenApi)]
@@ -30,7 +30,7 @@ use crate::{
     paths(
         deliveries::list, deliveries::show, live::get, stats::get, test_event::post,
         endpoints::list, orders::pause, orders::resume, orders::probe,
-        dead_letters::list, letter_jobs::redrive, letter_jobs::discard, redeliveries::post,
+        dead_letters::list, letter_jobs::redrive, letter_jobs::discard, redeliveries::post, erasures::post,
         jobs_api::list, jobs_api::show, jobs_api::cancel,
         session::get, session::post, session::delete, get,
     ),

@@ -2,11 +2,12 @@
 
 use clap::{Parser, Subcommand};
 use std::{process::ExitCode, sync::Arc};
-use wahook_admin::{dead, endpoints, reconcile};
+use wahook_admin::{dead, endpoints, erase, reconcile};
 use wahook_consumer::{ConsumerSettings, DeliverySettings, PROGRAM_SETTINGS};
-use wahook_delivery_log::LogReader;
+use wahook_delivery_log::{LogEraser, LogReader};
 use wahook_mongo_log::LogSettings;
 use wahook_operator_state::SharedOperatorState;
+use wahook_queue::Broker;
 use wahook_runtime::{
     health,
     program::{self, Program, ProgramArguments},
@@ -44,6 +45,12 @@ enum Command {
     /// 2 when that could not be determined.
     #[command(visible_alias = "verify")]
     Reconcile(reconcile::ReconcileArguments),
+    /// Remove the data of a person from log and dead letters
+    ///
+    /// Records keep id, event, endpoint, status and times. Dead letters are removed. Events that
+    /// are queued are only counted. AMQP_URL and MONGODB_URI (MONGODB_DATABASE) are the addresses
+    /// of broker and log.
+    Erase(erase::EraseArguments),
     /// Check whether the local consumer is alive; exit status 0 or 1
     ///
     /// For container health checks. CONSUMER_LISTEN is the consumer's address. Liveness
@@ -87,11 +94,33 @@ fn main() -> ExitCode {
                 reconcile::run(arguments, sources, shutdown)
             },
         ),
+        Some(Command::Erase(arguments)) => program::run_command(
+            "wahook-consumer erase",
+            |settings| {
+                let broker = dead::read_settings(settings);
+                let log = LogSettings::read(settings);
+                Some((broker?, log?))
+            },
+            |(broker, log), shutdown| erase::run(arguments, erasable(broker, log), shutdown),
+        ),
         Some(Command::Health { ready }) => program::run_command(
             "wahook-consumer health",
             DeliverySettings::read_listen,
             |listen, _| health::answer(listen, ready),
         ),
+    }
+}
+
+/// Returns log, queues and record of actions for the command `erase`.
+fn erasable(broker: Broker, log: LogSettings) -> erase::Sources {
+    let log = Arc::new(log);
+    let operator = Arc::clone(&log);
+    erase::Sources {
+        eraser: Box::pin(async move { Ok(Arc::new(log.open().await?) as Arc<dyn LogEraser>) }),
+        operator: Box::pin(
+            async move { Ok(Arc::new(operator.open().await?) as SharedOperatorState) },
+        ),
+        broker,
     }
 }
 

@@ -10,6 +10,7 @@
 
 mod counts;
 mod ended;
+mod erasure;
 mod key;
 mod log;
 mod reader;
@@ -19,6 +20,7 @@ mod survey;
 
 pub use counts::{CountBy, Counts};
 pub use ended::{Ended, EndedFilter, FollowError};
+pub use erasure::{ChatRecords, LogEraser};
 pub use key::{parse_record_key, record_key};
 pub use log::{DeliveryLog, LogFuture, LogUnavailable, SharedLog, WriteReport};
 pub use reader::{EndedStream, FollowFuture, LogReader, SurveyCursor};

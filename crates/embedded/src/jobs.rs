@@ -19,11 +19,11 @@ const SELECT: &str = "SELECT _id, kind, who, count, createdAt, done, failed, not
 impl JobStore for EmbeddedOperatorState {
     fn add<'a>(&'a self, new: &'a NewJob) -> LogFuture<'a, bool> {
         let new = new.clone();
-        self.run(move |db| add(db, &new))
+        self.db.run(move |db| add(db, &new))
     }
 
     fn jobs(&self) -> LogFuture<'_, Vec<Job>> {
-        self.run(|db| {
+        self.db.run(|db| {
             let newest_first = format!("{SELECT} ORDER BY createdAt DESC, _id DESC");
             let mut statement = db.prepare_cached(&newest_first)?;
             statement.query_map([], job)?.collect()
@@ -32,12 +32,12 @@ impl JobStore for EmbeddedOperatorState {
 
     fn job<'a>(&'a self, id: &'a str) -> LogFuture<'a, Option<Job>> {
         let id = id.to_owned();
-        self.run(move |db| find(db, &id))
+        self.db.run(move |db| find(db, &id))
     }
 
     fn cancel<'a>(&'a self, id: &'a str) -> LogFuture<'a, Option<Job>> {
         let id = id.to_owned();
-        self.run(move |db| {
+        self.db.run(move |db| {
             let cancel = "UPDATE wahookjobs SET cancelled = 1 WHERE _id = ? AND state = 'running'";
             db.execute(cancel, [&id])?;
             find(db, &id)
@@ -48,17 +48,17 @@ impl JobStore for EmbeddedOperatorState {
 impl JobWork for EmbeddedOperatorState {
     fn claim<'a>(&'a self, claim: &'a str) -> LogFuture<'a, Option<ClaimedJob>> {
         let claim = claim.to_owned();
-        self.run(move |db| claim_next(db, &claim))
+        self.db.run(move |db| claim_next(db, &claim))
     }
 
     fn items<'a>(&'a self, id: &'a str, position: u64) -> LogFuture<'a, Vec<String>> {
         let id = id.to_owned();
-        self.run(move |db| items(db, &id, position))
+        self.db.run(move |db| items(db, &id, position))
     }
 
     fn report<'a>(&'a self, report: &'a JobReport) -> LogFuture<'a, Hold> {
         let report = report.clone();
-        self.run(move |db| store(db, &report))
+        self.db.run(move |db| store(db, &report))
     }
 }
 

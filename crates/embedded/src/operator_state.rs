@@ -1,20 +1,13 @@
 //! State of operators in the data file, which several processes read and write.
 
-use std::{
-    path::Path,
-    sync::{Arc, Mutex, PoisonError},
-};
+use std::path::Path;
 
 use rusqlite::{Connection, OptionalExtension, Row, TransactionBehavior, params};
-use tokio::task::spawn_blocking;
 use wahook_delivery_log::LogFuture;
 use wahook_domain::{EndpointName, UnixMillis};
 use wahook_operator_state::{Action, EndpointState, OperatorState, Order, Pause, PauseReason};
 
-use crate::{
-    error::{OpenError, unavailable},
-    open,
-};
+use crate::{error::OpenError, shared_connection::SharedConnection};
 
 const SELECT: &str = "SELECT _id, pausedBy, pausedAt, pauseReason, probes FROM wahookendpoints";
 
@@ -22,7 +15,7 @@ const SELECT: &str = "SELECT _id, pausedBy, pausedAt, pauseReason, probes FROM w
 /// that has the file open.
 #[derive(Clone)]
 pub struct EmbeddedOperatorState {
-    db: Arc<Mutex<Connection>>,
+    pub(crate) db: SharedConnection,
 }
 
 impl EmbeddedOperatorState {
@@ -31,44 +24,28 @@ impl EmbeddedOperatorState {
     /// # Errors
     /// If the file does not exist, was not written by wahook, or is in use by an older wahook.
     pub fn open(path: &Path) -> Result<Self, OpenError> {
-        let db = Arc::new(Mutex::new(open::open_shared(path)?));
+        let db = SharedConnection::open(path)?;
         Ok(Self { db })
-    }
-
-    /// Runs `work` on the connection. It may wait for the end of another writer's transaction.
-    pub(crate) fn run<T: Send + 'static>(
-        &self,
-        work: impl FnOnce(&mut Connection) -> rusqlite::Result<T> + Send + 'static,
-    ) -> LogFuture<'static, T> {
-        let db = Arc::clone(&self.db);
-        Box::pin(async move {
-            let done = spawn_blocking(move || {
-                // A transaction is rolled back when it is dropped, also by a panic.
-                let mut db = db.lock().unwrap_or_else(PoisonError::into_inner);
-                work(&mut db)
-            });
-            done.await.map_err(unavailable)?.map_err(unavailable)
-        })
     }
 }
 
 impl OperatorState for EmbeddedOperatorState {
     fn endpoints(&self) -> LogFuture<'_, Vec<EndpointState>> {
-        self.run(|db| endpoints(db))
+        self.db.run(|db| endpoints(db))
     }
 
     fn order<'a>(&'a self, order: &'a Order) -> LogFuture<'a, EndpointState> {
         let order = order.clone();
-        self.run(move |db| apply(db, &order))
+        self.db.run(move |db| apply(db, &order))
     }
 
     fn record<'a>(&'a self, action: &'a Action) -> LogFuture<'a, ()> {
         let action = action.clone();
-        self.run(move |db| insert(db, &action))
+        self.db.run(move |db| insert(db, &action))
     }
 
     fn actions(&self, limit: u32) -> LogFuture<'_, Vec<Action>> {
-        self.run(move |db| actions(db, limit))
+        self.db.run(move |db| actions(db, limit))
     }
 }
 

@@ -22,6 +22,7 @@ mod connection;
 mod counts;
 mod document;
 mod ended;
+mod eraser;
 mod find;
 mod found;
 mod indexes;

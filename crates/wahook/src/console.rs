@@ -5,7 +5,9 @@ use std::{path::PathBuf, sync::Arc};
 use anyhow::Context;
 use tokio::task::spawn_blocking;
 use wahook_console::{Backends, Console, ConsoleSettings};
-use wahook_embedded::{EmbeddedInspector, EmbeddedOperatorState, EmbeddedReader, OpenError, Store};
+use wahook_embedded::{
+    EmbeddedEraser, EmbeddedInspector, EmbeddedOperatorState, EmbeddedReader, OpenError, Store,
+};
 use wahook_runtime::Shutdown;
 
 pub(crate) const ADVICE: &str =
@@ -46,13 +48,15 @@ async fn open(
 ) -> anyhow::Result<Console> {
     let opened = spawn_blocking(move || -> Result<_, OpenError> {
         let reader = EmbeddedReader::open(&data)?;
-        Ok((reader, EmbeddedInspector::open(&data)?))
+        let eraser = EmbeddedEraser::open(&data)?;
+        Ok((reader, eraser, EmbeddedInspector::open(&data)?))
     });
-    let (reader, queues) = opened.await??;
+    let (reader, eraser, queues) = opened.await??;
     let reader = Arc::new(reader);
     let backends = Backends {
         search: reader.clone(),
         reader,
+        eraser: Arc::new(eraser),
         jobs: operator.clone(),
         operator,
         broker: store.broker(),

@@ -3,7 +3,7 @@
 use clap::{CommandFactory, Parser, Subcommand};
 use std::process::ExitCode;
 use wahook::{COMMAND_SETTINGS, PROGRAM_SETTINGS, StandaloneSettings, check, export, own_log};
-use wahook_admin::{dead, endpoints, reconcile};
+use wahook_admin::{dead, endpoints, erase, reconcile};
 use wahook_consumer::DeliverySettings;
 use wahook_producer::ProducerSettings;
 use wahook_runtime::{
@@ -45,6 +45,12 @@ enum Command {
     /// Exit status: 0 when every delivery is accounted for, 1 when some are not,
     /// 2 when that could not be determined.
     Reconcile(reconcile::ReconcileArguments),
+    /// Remove the data of a person from log and dead letters
+    ///
+    /// Records keep id, event, endpoint, status and times. Dead letters are removed. Events that
+    /// are queued are only counted. WAHOOK_DATA is the data file; a running wahook may use it at
+    /// the same time.
+    Erase(erase::EraseArguments),
     /// Move queued messages to RabbitMQ and copy the log to MongoDB
     ///
     /// WAHOOK_DATA is the data file; stop wahook first. The other settings are those of the
@@ -113,6 +119,18 @@ fn main() -> ExitCode {
             |data, shutdown| {
                 let sources = async move { own_log::sources(&data) };
                 reconcile::run(arguments, sources, shutdown)
+            },
+        ),
+        Some(Command::Erase(arguments)) => program::run_command(
+            "wahook erase",
+            StandaloneSettings::read_data,
+            |data, shutdown| async move {
+                let sources = erase::Sources {
+                    broker: wahook_embedded::open_dead_letters(&data)?,
+                    operator: own_log::operator_state(data.clone()),
+                    eraser: own_log::eraser(data),
+                };
+                erase::run(arguments, sources, shutdown).await
             },
         ),
         Some(Command::Export(arguments)) => program::run_check(

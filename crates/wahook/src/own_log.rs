@@ -1,5 +1,5 @@
-//! Log, queues and orders in the data file, for the commands `tail`, `stats`, `reconcile` and
-//! `endpoints`.
+//! Log, queues and orders in the data file, for the commands `tail`, `stats`, `reconcile`,
+//! `endpoints` and `erase`.
 
 use anyhow::Context;
 use std::{
@@ -7,10 +7,10 @@ use std::{
     sync::Arc,
     time::Duration,
 };
-use wahook_admin::{endpoints::OpenOperatorState, reconcile::Sources};
+use wahook_admin::{endpoints::OpenOperatorState, erase::OpenEraser, reconcile::Sources};
 use wahook_cli::OpenLog;
-use wahook_delivery_log::LogReader;
-use wahook_embedded::{EmbeddedInspector, EmbeddedOperatorState, EmbeddedReader};
+use wahook_delivery_log::{LogEraser, LogReader};
+use wahook_embedded::{EmbeddedEraser, EmbeddedInspector, EmbeddedOperatorState, EmbeddedReader};
 use wahook_operator_state::SharedOperatorState;
 use wahook_queue::Inspector;
 use wahook_runtime::Settings;
@@ -44,6 +44,12 @@ pub fn operator_state(path: PathBuf) -> OpenOperatorState {
     Box::pin(
         async move { Ok(Arc::new(EmbeddedOperatorState::open(&path)?) as SharedOperatorState) },
     )
+}
+
+/// Returns what opens the eraser of the data file, which a running process may have open.
+#[must_use]
+pub fn eraser(path: PathBuf) -> OpenEraser {
+    Box::pin(async move { Ok(Arc::new(EmbeddedEraser::open(&path)?) as Arc<dyn LogEraser>) })
 }
 
 fn open(path: &Path) -> anyhow::Result<Box<dyn LogReader>> {

@@ -2,8 +2,8 @@
 
 use mongodb::bson::{Bson, DateTime, Document, doc};
 use serde_json::Value;
-use wahook_delivery_log::{DeliveryLog, DeliverySearch, LogReader};
-use wahook_embedded::{EmbeddedLog, EmbeddedOperatorState, EmbeddedReader, Store};
+use wahook_delivery_log::{DeliveryLog, DeliverySearch, LogEraser, LogReader};
+use wahook_embedded::{EmbeddedEraser, EmbeddedLog, EmbeddedOperatorState, EmbeddedReader, Store};
 use wahook_mongo_log::MongoLog;
 use wahook_operator_state::{JobStore, OperatorState};
 use wahook_tests::folder::RunFolder;
@@ -12,6 +12,9 @@ use wahook_tests::pair::Place;
 /// Log with read access as its users have it.
 pub(crate) trait Readable {
     fn log(&self) -> &dyn DeliveryLog;
+
+    /// Returns the log with rules of `LOG_REDACT`.
+    fn redacting(&self, rules: &str) -> Box<dyn DeliveryLog>;
 
     /// Returns a field of a record as JSON.
     async fn field(&self, key: &str, name: &str) -> Value;
@@ -23,6 +26,8 @@ pub(crate) trait Readable {
     fn operator_state(&self) -> &dyn OperatorState;
 
     fn jobs(&self) -> &dyn JobStore;
+
+    fn eraser(&self) -> &dyn LogEraser;
 
     fn search(&self) -> &dyn DeliverySearch;
 
@@ -55,6 +60,10 @@ impl Readable for InMongo {
         &self.log
     }
 
+    fn redacting(&self, rules: &str) -> Box<dyn DeliveryLog> {
+        Box::new(self.log.clone().redacting(rules.parse().ok()))
+    }
+
     async fn field(&self, key: &str, name: &str) -> Value {
         let found = self.records.find_one(doc! { "_id": key }).await.unwrap();
         found.expect("a record").get(name).map_or(Value::Null, json)
@@ -73,6 +82,10 @@ impl Readable for InMongo {
     }
 
     fn jobs(&self) -> &dyn JobStore {
+        &self.log
+    }
+
+    fn eraser(&self) -> &dyn LogEraser {
         &self.log
     }
 
@@ -112,6 +125,7 @@ pub(crate) struct InSqlite {
     log: EmbeddedLog,
     reader: EmbeddedReader,
     operator_state: EmbeddedOperatorState,
+    eraser: EmbeddedEraser,
     _store: Store,
     folder: RunFolder,
 }
@@ -124,6 +138,7 @@ impl InSqlite {
             log: store.log(),
             reader: EmbeddedReader::open(&folder.join("data.db")).unwrap(),
             operator_state: EmbeddedOperatorState::open(&folder.join("data.db")).unwrap(),
+            eraser: EmbeddedEraser::open(&folder.join("data.db")).unwrap(),
             _store: store,
             folder,
         }
@@ -143,6 +158,10 @@ impl InSqlite {
 impl Readable for InSqlite {
     fn log(&self) -> &dyn DeliveryLog {
         &self.log
+    }
+
+    fn redacting(&self, rules: &str) -> Box<dyn DeliveryLog> {
+        Box::new(self.log.clone().redacting(rules.parse().ok()))
     }
 
     async fn field(&self, key: &str, name: &str) -> Value {
@@ -173,6 +192,10 @@ impl Readable for InSqlite {
 
     fn jobs(&self) -> &dyn JobStore {
         &self.operator_state
+    }
+
+    fn eraser(&self) -> &dyn LogEraser {
+        &self.eraser
     }
 
     fn search(&self) -> &dyn DeliverySearch {

@@ -1,6 +1,7 @@
 //! Delivery log contract: the same tests for MongoDB and for the embedded store.
 
 mod checks;
+mod erasure_checks;
 mod figure_checks;
 mod follow_checks;
 mod job_checks;
@@ -61,6 +62,12 @@ fn main() -> ExitCode {
         items_are_read_from_any_position_until_the_job_ends,
         a_cancelled_job_ends_at_its_next_report,
         jobs_are_bounded_in_number,
+    ];
+    on_both![erasure_checks:
+        erased_records_keep_only_what_is_not_personal,
+        a_later_result_does_not_restore_an_erased_record,
+        hundreds_of_records_are_erased_in_steps,
+        redacted_values_are_not_stored_and_the_chat_is,
     ];
     on_both![search_checks:
         a_search_returns_the_deliveries_that_match_newest_first,

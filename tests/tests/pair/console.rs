@@ -5,10 +5,11 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use serde_json::{Value, json};
+use wahook_domain::redaction::REDACTED;
 use wahook_tests::eventually::eventually;
 use wahook_tests::http_client::http_client;
 use wahook_tests::pair::Pair;
-use wahook_tests::program::Program;
+use wahook_tests::program::{Command, Program, ProgramName};
 use wahook_tests::receiver::{Answer, Receiver};
 
 use crate::world::{Test, Tests};
@@ -19,6 +20,7 @@ pub(crate) const TOKEN: &str = "a-token-of-good-length";
 pub(crate) fn add(tests: &mut Tests) {
     tests.add("console_finds_deliveries_and_redrives", deliveries);
     tests.add("console_needs_its_token", token);
+    tests.add("data_of_a_number_is_erased", erased);
     tests.add("console_continues_the_job_of_a_killed_one", killed);
 }
 
@@ -142,6 +144,56 @@ async fn killed(test: Test) {
     for id in &ids {
         assert!(pair.receiver.posts_of(id).len() <= 2, "{id}");
     }
+}
+
+async fn erased(test: Test) {
+    let receiver = Receiver::answering(|_| Answer::status(500)).await;
+    let settings = [
+        ("WEBHOOK_RETRY_ATTEMPTS", "0"),
+        ("WEBHOOK_CIRCUIT", "off"),
+        ("LOG_REDACT", "call=/data/note"),
+    ];
+    let pair = test.pair(receiver, &settings).await;
+    let console = console(&pair).await;
+    for number in ["15550001111", "15550001111", "15550002222"] {
+        let from = format!("{number}@c.us");
+        let data = json!({ "from": from, "note": "secret words" });
+        pair.post(&json!({ "event": "call", "data": data }))
+            .await
+            .accepted_id();
+    }
+    let person = json!({ "number": "15550001111", "dryRun": true });
+    let expected = json!({ "records": 2, "deadLetters": 2, "retrying": 0, "dryRun": true });
+    eventually(SOON, "records and dead letters", || async {
+        (post(&console, "erasures", &person).await == expected).then_some(())
+    })
+    .await;
+    let redacted = mongodb::bson::doc! { "payload.note": REDACTED };
+    assert_eq!(pair.log().count_documents(redacted).await.unwrap(), 3);
+    assert!(pair.receiver.posts().iter().all(|post| {
+        let body: Value = serde_json::from_slice(&post.body).unwrap();
+        body["data"]["note"] == "secret words"
+    }));
+    let place = pair.place();
+    let settings = [
+        ("AMQP_URL", place.amqp_url.as_str()),
+        ("MONGODB_URI", place.mongodb_uri.as_str()),
+        ("MONGODB_DATABASE", place.database.as_str()),
+    ];
+    let arguments = ["erase", "--chat", "15550001111@c.us"];
+    let command = Command::start(ProgramName::Consumer, &arguments, &settings);
+    let ran = command.await.finish().await;
+    let expected = "2 records and 2 dead letters erased";
+    assert!(ran.printed().contains(expected), "{ran:?}");
+    let chats = pair
+        .log()
+        .distinct("chat", mongodb::bson::doc! {})
+        .await
+        .unwrap();
+    let chats: Vec<_> = chats.iter().filter_map(|chat| chat.as_str()).collect();
+    assert_eq!(chats, ["15550002222@c.us"]);
+    let letters = get(&console, "dead-letters").await;
+    assert_eq!(letters["total"], 1, "{letters}");
 }
 
 async fn token(test: Test) {

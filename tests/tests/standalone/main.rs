@@ -8,6 +8,7 @@ mod crashes;
 mod damage;
 mod dead;
 mod exact_bodies;
+mod erase;
 mod files;
 mod freeze;
 mod front;

@@ -3,7 +3,6 @@
 use anyhow::Context;
 use std::{
     collections::BTreeSet,
-    env,
     io::{Write, stdout},
 };
 use wahook_domain::EndpointName;
@@ -11,13 +10,12 @@ use wahook_operator_state::{EndpointState, Order, Pause, Request};
 use wahook_queue::{Broker, EndpointQueues};
 use wahook_runtime::clock;
 
+use crate::operator;
+
 use super::{
     sources::{CONNECTION, OpenOperatorState, Sources},
     survey::Survey,
 };
-
-/// Longest name of a user in the record of an order.
-const MAX_USER: usize = 64;
 
 /// Reasons for which an order is refused.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
@@ -44,7 +42,7 @@ pub(super) async fn give(
     let order = Order {
         endpoint,
         request,
-        by: operator(env::var("USER").ok()),
+        by: operator::of_command(),
         at: clock::now(),
     };
     store.order(&order).await?;
@@ -97,17 +95,6 @@ fn unknown(endpoint: &EndpointName, configured: &BTreeSet<EndpointName>) -> Refu
     }
     let names: Vec<_> = configured.iter().map(EndpointName::as_str).collect();
     Refusal::Unknown(endpoint.clone(), names.join(", "))
-}
-
-/// Returns the operator as the record of an order shows it.
-fn operator(user: Option<String>) -> String {
-    let is_name = |user: &String| {
-        (1..=MAX_USER).contains(&user.len()) && user.chars().all(|c| c.is_ascii_graphic())
-    };
-    match user.filter(is_name) {
-        Some(user) => format!("{user}, command line"),
-        None => "command line".to_owned(),
-    }
 }
 
 fn outcome(order: &Order, before: Option<&EndpointState>) -> String {
@@ -176,13 +163,5 @@ mod tests {
         let refused = check(Request::Probe, &configured);
         assert_eq!(refused, Err(Refusal::Paused(name("crm"), pause())));
         assert_eq!(check(Request::Resume, &BTreeSet::new()), Ok(()));
-    }
-
-    #[test]
-    fn record_names_the_user_if_it_is_a_name() {
-        assert_eq!(operator(Some("ann".to_owned())), "ann, command line");
-        for user in [None, Some(String::new()), Some("a\nb".to_owned())] {
-            assert_eq!(operator(user), "command line");
-        }
     }
 }

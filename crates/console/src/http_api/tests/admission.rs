@@ -15,7 +15,7 @@ const READS: [&str; 7] = [
     "/jobs",
     "/events/live",
 ];
-const ACTIONS: [&str; 7] = [
+const ACTIONS: [&str; 8] = [
     "/test-event",
     "/endpoints/default/pause",
     "/endpoints/default/resume",
@@ -23,6 +23,7 @@ const ACTIONS: [&str; 7] = [
     "/redeliveries",
     "/dead-letters/redrive",
     "/dead-letters/discard",
+    "/erasures",
 ];
 
 #[tokio::test]

@@ -121,6 +121,7 @@ async fn every_served_path_is_described() {
         "/api/v1/endpoints/{name}/pause",
         "/api/v1/endpoints/{name}/probe",
         "/api/v1/endpoints/{name}/resume",
+        "/api/v1/erasures",
         "/api/v1/events/live",
         "/api/v1/jobs",
         "/api/v1/jobs/{job}",

@@ -16,7 +16,7 @@ use tokio::{
 use tower_service::Service;
 use uuid::Uuid;
 use wahook_domain::{EndpointName, EventPattern, QueuedEvent};
-use wahook_embedded::{EmbeddedInspector, EmbeddedOperatorState, Store};
+use wahook_embedded::{EmbeddedEraser, EmbeddedInspector, EmbeddedOperatorState, Store};
 use wahook_operator_state::{SharedJobStore, SharedOperatorState};
 use wahook_queue::{Broker, EndpointQueues, Publisher, StoredQueues, Topology};
 use wahook_runtime::{Readiness, Settings, Shutdown, Trigger};
@@ -109,7 +109,9 @@ impl Stage {
             publisher: publisher.clone(),
             live: Live::new(shutdown.clone()),
             jobs,
+            eraser: Arc::new(EmbeddedEraser::open(&path).unwrap()),
             readiness: Readiness::new(),
+            shutdown,
         };
         let mut settings = Settings::from_pairs(settings.iter().copied());
         let settings = ConsoleSettings::read(&mut settings).unwrap();
