@@ -21,6 +21,7 @@ use crate::{
     audit::Operator,
     failure::Failure,
     request_body,
+    user::UserHeader,
 };
 
 /// Checks of one listener.
@@ -28,15 +29,21 @@ use crate::{
 pub(crate) struct Gate {
     guard: Guard,
     credentials: Credentials,
+    user_header: Option<UserHeader>,
     attempts: Mutex<Attempts>,
     started: Instant,
 }
 
 impl Gate {
-    pub(crate) fn new(guard: Guard, credentials: Credentials) -> Self {
+    pub(crate) fn new(
+        guard: Guard,
+        credentials: Credentials,
+        user_header: Option<UserHeader>,
+    ) -> Self {
         Self {
             guard,
             credentials,
+            user_header,
             attempts: Mutex::default(),
             started: Instant::now(),
         }
@@ -61,6 +68,11 @@ impl Gate {
             Claim::Granted(access) => self.attempt(peer, Some(access)).map(Some),
             Claim::Wrong => self.attempt(peer, None).map(Some),
         }
+    }
+
+    /// Returns the user whom the proxy names, if one is trusted. The request must have access.
+    pub(crate) fn user(&self, headers: &HeaderMap) -> Option<String> {
+        self.user_header.as_ref()?.user(headers)
     }
 
     /// Returns what a token permits at login.
@@ -131,7 +143,10 @@ pub(crate) async fn admit_user(
         Some(_) => {}
     }
     if !is_read {
-        let operator = Operator(format!("console, {peer}"));
+        let operator = Operator(match gate.user(request.headers()) {
+            Some(user) => format!("{user}, console, {peer}"),
+            None => format!("console, {peer}"),
+        });
         request.extensions_mut().insert(operator);
         let body = std::mem::take(request.body_mut());
         let body = request_body::read(body, MAX_BODY, request_body::WITHIN).await?;

@@ -49,7 +49,7 @@ pub(crate) struct Parts {
 /// Returns the routes of the page and of the API.
 pub(crate) fn router(settings: ConsoleSettings, parts: Parts) -> Router {
     let guard = settings.guard();
-    let gate = Arc::new(Gate::new(guard, settings.credentials));
+    let gate = Arc::new(Gate::new(guard, settings.credentials, settings.user_header));
     let sessions = Sessions {
         gate: Arc::clone(&gate),
         shows_payloads: settings.shows_payloads,

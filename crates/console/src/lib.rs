@@ -45,6 +45,7 @@ mod settings;
 mod shape;
 mod stats;
 mod test_event;
+mod user;
 
 pub use backends::Backends;
 pub use console::Console;

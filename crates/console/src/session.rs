@@ -38,7 +38,7 @@ pub(crate) struct Session {
     login_needed: bool,
     /// False with CONSOLE_PAYLOADS=off
     payloads: bool,
-    /// Always null
+    /// User whom a proxy names, with CONSOLE_USER_HEADER
     user: Option<String>,
 }
 
@@ -65,11 +65,12 @@ pub(crate) async fn get(
     request: Request,
 ) -> Result<Json<Session>, Failure> {
     let gate = &sessions.gate;
+    let access = gate.access(request.headers(), peer_of(&request))?;
     Ok(Json(Session {
-        access: gate.access(request.headers(), peer_of(&request))?,
+        access,
         login_needed: gate.needs_login(),
         payloads: sessions.shows_payloads,
-        user: None,
+        user: access.and_then(|_| gate.user(request.headers())),
     }))
 }
 

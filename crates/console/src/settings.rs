@@ -8,7 +8,7 @@ use wahook_runtime::{
 
 mod values;
 
-use crate::access::Credentials;
+use crate::{access::Credentials, user::UserHeader};
 use values::{Listen, Switch};
 
 /// Settings of the console, also within `wahook`.
@@ -18,6 +18,7 @@ pub const SETTINGS: &[Setting] = &[
     CONSOLE_READ_TOKEN,
     CONSOLE_ALLOWED_HOSTS,
     CONSOLE_PAYLOADS,
+    CONSOLE_USER_HEADER,
 ];
 
 pub const CONSOLE_LISTEN: Setting = Setting {
@@ -69,6 +70,17 @@ const CONSOLE_PAYLOADS: Setting = Setting {
     meaning: "`off` hides the content of events and of receivers' answers",
 };
 
+const CONSOLE_USER_HEADER: Setting = Setting {
+    name: "CONSOLE_USER_HEADER",
+    kind: Kind::Text("the name of a header"),
+    default: DefaultValue::None,
+    example: "X-Forwarded-User",
+    help: "header in which a proxy names the user, for the record of actions",
+    meaning: "header in which a proxy with single sign-on names the user, for the record of \
+        actions. It grants no access. The proxy must replace it in requests of clients; see \
+        [Console](console.md#single-sign-on)",
+};
+
 /// Settings of the console.
 #[derive(Debug)]
 pub struct ConsoleSettings {
@@ -82,6 +94,8 @@ pub struct ConsoleSettings {
     pub(crate) allowed_hosts: AllowedHosts,
     /// `CONSOLE_PAYLOADS`
     pub(crate) shows_payloads: bool,
+    /// `CONSOLE_USER_HEADER`
+    pub(crate) user_header: Option<UserHeader>,
 }
 
 impl ConsoleSettings {
@@ -93,6 +107,7 @@ impl ConsoleSettings {
         let credentials = read_credentials(settings);
         let allowed_hosts = settings.value(&CONSOLE_ALLOWED_HOSTS);
         let payloads: Option<Switch> = settings.value(&CONSOLE_PAYLOADS);
+        let user_header = settings.value(&CONSOLE_USER_HEADER);
         let Listen::At(listen) = listen? else {
             return Some(None);
         };
@@ -109,6 +124,7 @@ impl ConsoleSettings {
             credentials,
             allowed_hosts: allowed_hosts.unwrap_or_default(),
             shows_payloads: payloads? == Switch::On,
+            user_header,
         }))
     }
 

@@ -169,3 +169,29 @@ async fn all_answers_have_the_security_headers() {
         assert_eq!(answer.headers["cache-control"], "no-store");
     }
 }
+
+#[tokio::test]
+async fn user_whom_the_proxy_names_is_shown_and_recorded_only_with_the_setting_and_access() {
+    let token = ("CONSOLE_TOKEN", OPERATOR);
+    let trusting = Stage::with(&[token, ("CONSOLE_USER_HEADER", "X-Forwarded-User")]).await;
+    let others = Stage::with(&[token]).await;
+    let bearer = format!("Bearer {OPERATOR}");
+    let bearer = ("authorization", bearer.as_str());
+    let user = ("x-forwarded-user", "ann@example.com");
+    for (stage, expected) in [
+        (&trusting, "ann@example.com, console, "),
+        (&others, "console, "),
+    ] {
+        let path = "/endpoints/default/pause";
+        let paused = stage.send(Method::POST, path, &[JSON, bearer, user], "{}");
+        assert_eq!(paused.await.status, StatusCode::OK);
+        let who = &stage.operator.actions(1).await.unwrap()[0].who;
+        assert!(who.starts_with(expected), "{who}");
+    }
+    let session = trusting.send(Method::GET, "/session", &[bearer, user], "");
+    assert_eq!(session.await.json["user"], "ann@example.com");
+    let session = trusting.send(Method::GET, "/session", &[user], "").await;
+    assert_eq!(session.json["user"], Value::Null);
+    let refused = trusting.send(Method::GET, "/deliveries", &[user], "").await;
+    assert_eq!(refused.status, StatusCode::UNAUTHORIZED);
+}
