@@ -10,7 +10,10 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use wahook_runtime::problem::{MEDIA_TYPE, Problem};
 
-use crate::{failure::Failure, letter::Letter, letter_filter::LetterFilter, query, queues::Queues};
+use crate::{
+    failure::Failure, letter::Letter, letter_filter::LetterFilter, query, queues::Queues,
+    refusals::Reading,
+};
 
 /// Query of a list.
 #[derive(Debug, Deserialize, utoipa::IntoParams)]
@@ -66,8 +69,8 @@ pub(crate) struct ReasonGroup {
     responses(
         (status = 200, description = "Dead letters that match", body = LetterList),
         (status = 400, description = "Unknown or invalid query", body = Problem, content_type = MEDIA_TYPE),
-        (status = 401, description = "Missing or wrong token", body = Problem, content_type = MEDIA_TYPE),
         (status = 503, description = "The broker is unavailable, or a job runs on the dead letters", body = Problem, content_type = MEDIA_TYPE),
+        Reading,
     )
 )]
 pub(crate) async fn list(

@@ -20,6 +20,7 @@ use crate::{
     failure::Failure,
     log::Log,
     query::{DeliveryQuery, PageQuery, list_query},
+    refusals::Reading,
     shape::{Delivery, Detail},
 };
 
@@ -50,8 +51,8 @@ pub(crate) struct DeliveryList {
     responses(
         (status = 200, description = "Deliveries that match", body = DeliveryList),
         (status = 400, description = "Unknown or invalid query", body = Problem, content_type = MEDIA_TYPE),
-        (status = 401, description = "Missing or wrong token", body = Problem, content_type = MEDIA_TYPE),
         (status = 503, description = "The log is unavailable, or the search took too long", body = Problem, content_type = MEDIA_TYPE),
+        Reading,
     )
 )]
 pub(crate) async fn list(
@@ -81,9 +82,9 @@ pub(crate) async fn list(
     responses(
         (status = 200, description = "The delivery", body = Detail),
         (status = 400, description = "Invalid characters in the path", body = Problem, content_type = MEDIA_TYPE),
-        (status = 401, description = "Missing or wrong token", body = Problem, content_type = MEDIA_TYPE),
         (status = 404, description = "The log has no such delivery", body = Problem, content_type = MEDIA_TYPE),
         (status = 503, description = "The log is unavailable", body = Problem, content_type = MEDIA_TYPE),
+        Reading,
     )
 )]
 pub(crate) async fn show(

@@ -21,6 +21,7 @@ use crate::{
     failure::Failure,
     log::Log,
     queues::{Depths, Queues},
+    refusals::Reading,
 };
 
 /// Period of the numbers.
@@ -84,8 +85,8 @@ pub(crate) struct PauseShape {
     security(("bearer" = []), ("cookie" = [])),
     responses(
         (status = 200, description = "All known endpoints, by name", body = EndpointList),
-        (status = 401, description = "Missing or wrong token", body = Problem, content_type = MEDIA_TYPE),
         (status = 503, description = "The log is unavailable, or took too long", body = Problem, content_type = MEDIA_TYPE),
+        Reading,
     )
 )]
 pub(crate) async fn list(State(state): State<Endpoints>) -> Result<Json<EndpointList>, Failure> {

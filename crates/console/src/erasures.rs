@@ -22,6 +22,7 @@ use crate::{
     failure::Failure,
     query::given,
     queues::Queues,
+    refusals::Acting,
 };
 
 /// State of the handler.
@@ -72,12 +73,8 @@ pub(crate) struct ErasureShape {
     responses(
         (status = 200, description = "What was erased, or with `dryRun` what would be", body = ErasureShape),
         (status = 400, description = "Neither a chat nor a number, or not JSON", body = Problem, content_type = MEDIA_TYPE),
-        (status = 401, description = "Missing or wrong token", body = Problem, content_type = MEDIA_TYPE),
-        (status = 403, description = "The token can only read", body = Problem, content_type = MEDIA_TYPE),
-        (status = 408, description = "The body did not arrive within 15 s", body = Problem, content_type = MEDIA_TYPE),
-        (status = 413, description = "Too large", body = Problem, content_type = MEDIA_TYPE),
-        (status = 415, description = "Not sent as application/json", body = Problem, content_type = MEDIA_TYPE),
         (status = 503, description = "The broker or the log's database is unavailable, or a job runs on the dead letters. What was erased is not restored; repeat the request", body = Problem, content_type = MEDIA_TYPE),
+        Acting,
     )
 )]
 pub(crate) async fn post(

@@ -19,6 +19,7 @@ use crate::{
     audit::{self, Operator},
     failure::Failure,
     jobs::{JobShape, Jobs},
+    refusals::Reading,
 };
 
 /// Jobs that run, and the newest that have ended.
@@ -57,8 +58,8 @@ pub(crate) struct JobsState {
     security(("bearer" = []), ("cookie" = [])),
     responses(
         (status = 200, description = "All jobs that run, and the newest 100 that have ended", body = JobList),
-        (status = 401, description = "Missing or wrong token", body = Problem, content_type = MEDIA_TYPE),
         (status = 503, description = "The log's database is unavailable", body = Problem, content_type = MEDIA_TYPE),
+        Reading,
     )
 )]
 pub(crate) async fn list(State(state): State<JobsState>) -> Result<Json<JobList>, Failure> {
@@ -76,9 +77,9 @@ pub(crate) async fn list(State(state): State<JobsState>) -> Result<Json<JobList>
     responses(
         (status = 200, description = "The job", body = JobShape),
         (status = 400, description = "Invalid characters in the path", body = Problem, content_type = MEDIA_TYPE),
-        (status = 401, description = "Missing or wrong token", body = Problem, content_type = MEDIA_TYPE),
         (status = 404, description = "No such job", body = Problem, content_type = MEDIA_TYPE),
         (status = 503, description = "The log's database is unavailable", body = Problem, content_type = MEDIA_TYPE),
+        Reading,
     )
 )]
 pub(crate) async fn show(
@@ -102,10 +103,10 @@ pub(crate) async fn show(
     responses(
         (status = 202, description = "The job ends soon", body = JobShape),
         (status = 400, description = "Invalid characters in the path", body = Problem, content_type = MEDIA_TYPE),
-        (status = 401, description = "Missing or wrong token", body = Problem, content_type = MEDIA_TYPE),
         (status = 403, description = "The token can only read", body = Problem, content_type = MEDIA_TYPE),
         (status = 404, description = "No such job", body = Problem, content_type = MEDIA_TYPE),
         (status = 503, description = "The log's database is unavailable", body = Problem, content_type = MEDIA_TYPE),
+        Reading,
     )
 )]
 pub(crate) async fn cancel(

@@ -23,6 +23,7 @@ use crate::{
     jobs_api::{Counted, Started},
     letter_filter::LetterFilter,
     queues::Queues,
+    refusals::Acting,
 };
 
 /// Ids in one request.
@@ -73,12 +74,8 @@ pub(crate) struct LetterFilterShape {
         (status = 200, description = "Number of dead letters, with `dryRun`", body = Counted),
         (status = 202, description = "The job was started", body = Started),
         (status = 400, description = "Neither ids nor a filter, or not JSON", body = Problem, content_type = MEDIA_TYPE),
-        (status = 401, description = "Missing or wrong token", body = Problem, content_type = MEDIA_TYPE),
-        (status = 403, description = "The token can only read", body = Problem, content_type = MEDIA_TYPE),
-        (status = 408, description = "The body did not arrive within 15 s", body = Problem, content_type = MEDIA_TYPE),
-        (status = 413, description = "Too large", body = Problem, content_type = MEDIA_TYPE),
-        (status = 415, description = "Not sent as application/json", body = Problem, content_type = MEDIA_TYPE),
         (status = 503, description = "The broker or the log's database is unavailable, or too many jobs run", body = Problem, content_type = MEDIA_TYPE),
+        Acting,
     )
 )]
 pub(crate) async fn redrive(
@@ -100,12 +97,8 @@ pub(crate) async fn redrive(
         (status = 200, description = "Number of dead letters, with `dryRun`", body = Counted),
         (status = 202, description = "The job was started", body = Started),
         (status = 400, description = "Neither ids nor a filter, or not JSON", body = Problem, content_type = MEDIA_TYPE),
-        (status = 401, description = "Missing or wrong token", body = Problem, content_type = MEDIA_TYPE),
-        (status = 403, description = "The token can only read", body = Problem, content_type = MEDIA_TYPE),
-        (status = 408, description = "The body did not arrive within 15 s", body = Problem, content_type = MEDIA_TYPE),
-        (status = 413, description = "Too large", body = Problem, content_type = MEDIA_TYPE),
-        (status = 415, description = "Not sent as application/json", body = Problem, content_type = MEDIA_TYPE),
         (status = 503, description = "The broker or the log's database is unavailable, or too many jobs run", body = Problem, content_type = MEDIA_TYPE),
+        Acting,
     )
 )]
 pub(crate) async fn discard(

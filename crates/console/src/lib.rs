@@ -36,6 +36,7 @@ mod queues;
 mod redeliveries;
 mod redelivery_job;
 mod redelivery_order;
+mod refusals;
 mod request_body;
 mod resend;
 mod sent;

@@ -27,6 +27,7 @@ use wahook_runtime::{
 use crate::{
     failure::Failure,
     live_filter::{LiveQuery, Matcher},
+    refusals::Reading,
     shape::Delivery,
 };
 
@@ -61,8 +62,8 @@ pub(crate) struct Live {
     responses(
         (status = 200, description = "Server-sent events, until the client disconnects", body = String, content_type = "text/event-stream"),
         (status = 400, description = "Unknown or invalid query", body = Problem, content_type = MEDIA_TYPE),
-        (status = 401, description = "Missing or wrong token", body = Problem, content_type = MEDIA_TYPE),
         (status = 503, description = "Too many streams", body = Problem, content_type = MEDIA_TYPE),
+        Reading,
     )
 )]
 pub(crate) async fn get(

@@ -21,6 +21,7 @@ use crate::{
     audit::Operator,
     endpoints::{EndpointShape, Endpoints},
     failure::Failure,
+    refusals::Acting,
 };
 
 /// Order to pause.
@@ -45,13 +46,9 @@ pub(crate) struct PauseOrder {
     responses(
         (status = 200, description = "The endpoint is paused", body = EndpointShape),
         (status = 400, description = "Not JSON, or an invalid reason", body = Problem, content_type = MEDIA_TYPE),
-        (status = 401, description = "Missing or wrong token", body = Problem, content_type = MEDIA_TYPE),
-        (status = 403, description = "The token can only read", body = Problem, content_type = MEDIA_TYPE),
         (status = 404, description = "No such endpoint", body = Problem, content_type = MEDIA_TYPE),
-        (status = 408, description = "The body did not arrive within 15 s", body = Problem, content_type = MEDIA_TYPE),
-        (status = 413, description = "Too large", body = Problem, content_type = MEDIA_TYPE),
-        (status = 415, description = "Not sent as application/json", body = Problem, content_type = MEDIA_TYPE),
         (status = 503, description = "The log's database is unavailable", body = Problem, content_type = MEDIA_TYPE),
+        Acting,
     )
 )]
 pub(crate) async fn pause(
@@ -78,13 +75,9 @@ pub(crate) async fn pause(
     responses(
         (status = 200, description = "The endpoint is not paused by an operator", body = EndpointShape),
         (status = 400, description = "Invalid characters in the path", body = Problem, content_type = MEDIA_TYPE),
-        (status = 401, description = "Missing or wrong token", body = Problem, content_type = MEDIA_TYPE),
-        (status = 403, description = "The token can only read", body = Problem, content_type = MEDIA_TYPE),
         (status = 404, description = "No such endpoint", body = Problem, content_type = MEDIA_TYPE),
-        (status = 408, description = "The body did not arrive within 15 s", body = Problem, content_type = MEDIA_TYPE),
-        (status = 413, description = "Too large", body = Problem, content_type = MEDIA_TYPE),
-        (status = 415, description = "Not sent as application/json", body = Problem, content_type = MEDIA_TYPE),
         (status = 503, description = "The log's database is unavailable", body = Problem, content_type = MEDIA_TYPE),
+        Acting,
     )
 )]
 pub(crate) async fn resume(
@@ -106,13 +99,9 @@ pub(crate) async fn resume(
     responses(
         (status = 202, description = "Consumers probe the endpoint within 2 s", body = EndpointShape),
         (status = 400, description = "Invalid characters in the path", body = Problem, content_type = MEDIA_TYPE),
-        (status = 401, description = "Missing or wrong token", body = Problem, content_type = MEDIA_TYPE),
-        (status = 403, description = "The token can only read", body = Problem, content_type = MEDIA_TYPE),
         (status = 404, description = "No such endpoint", body = Problem, content_type = MEDIA_TYPE),
-        (status = 408, description = "The body did not arrive within 15 s", body = Problem, content_type = MEDIA_TYPE),
-        (status = 413, description = "Too large", body = Problem, content_type = MEDIA_TYPE),
-        (status = 415, description = "Not sent as application/json", body = Problem, content_type = MEDIA_TYPE),
         (status = 503, description = "The log's database is unavailable", body = Problem, content_type = MEDIA_TYPE),
+        Acting,
     )
 )]
 pub(crate) async fn probe(

@@ -23,6 +23,7 @@ use crate::{
     jobs_api::{Counted, Started},
     redelivery_job::JobOrder,
     redelivery_order::{RedeliveryOrder, Selection, Target, one_of_each_event},
+    refusals::Acting,
 };
 
 /// Deliveries of one job.
@@ -58,12 +59,8 @@ struct Selected {
         (status = 200, description = "Number of deliveries, with `dryRun`", body = Counted),
         (status = 202, description = "The job was started", body = Started),
         (status = 400, description = "Neither ids nor a filter with a time range, too many, an unknown endpoint, or not JSON", body = Problem, content_type = MEDIA_TYPE),
-        (status = 401, description = "Missing or wrong token", body = Problem, content_type = MEDIA_TYPE),
-        (status = 403, description = "The token can only read", body = Problem, content_type = MEDIA_TYPE),
-        (status = 408, description = "The body did not arrive within 15 s", body = Problem, content_type = MEDIA_TYPE),
-        (status = 413, description = "Too large", body = Problem, content_type = MEDIA_TYPE),
-        (status = 415, description = "Not sent as application/json", body = Problem, content_type = MEDIA_TYPE),
         (status = 503, description = "The log is unavailable or too slow, or too many jobs run", body = Problem, content_type = MEDIA_TYPE),
+        Acting,
     )
 )]
 pub(crate) async fn post(

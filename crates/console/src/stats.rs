@@ -15,7 +15,7 @@ use wahook_runtime::{
     problem::{MEDIA_TYPE, Problem},
 };
 
-use crate::{failure::Failure, log::Log, query};
+use crate::{failure::Failure, log::Log, query, refusals::Reading};
 
 /// Longest period.
 const LONGEST: Duration = Duration::from_secs(31 * 24 * 60 * 60);
@@ -90,8 +90,8 @@ pub(crate) struct HourNumbers {
     responses(
         (status = 200, description = "Numbers", body = Stats),
         (status = 400, description = "Unknown or invalid query, or more than 31 days", body = Problem, content_type = MEDIA_TYPE),
-        (status = 401, description = "Missing or wrong token", body = Problem, content_type = MEDIA_TYPE),
         (status = 503, description = "The log is unavailable, or took too long", body = Problem, content_type = MEDIA_TYPE),
+        Reading,
     )
 )]
 pub(crate) async fn get(

@@ -23,6 +23,7 @@ use crate::{
     audit::{self, Operator},
     failure::Failure,
     query::given,
+    refusals::Acting,
 };
 
 /// Name of a test event by default.
@@ -64,13 +65,9 @@ pub(crate) struct Sent {
     responses(
         (status = 202, description = "The broker has the event", body = Sent),
         (status = 400, description = "Not JSON, or an invalid name", body = Problem, content_type = MEDIA_TYPE),
-        (status = 401, description = "Missing or wrong token", body = Problem, content_type = MEDIA_TYPE),
-        (status = 403, description = "The token can only read", body = Problem, content_type = MEDIA_TYPE),
-        (status = 408, description = "The body did not arrive within 15 s", body = Problem, content_type = MEDIA_TYPE),
         (status = 409, description = "No endpoint wants the event, or the endpoint has no queue", body = Problem, content_type = MEDIA_TYPE),
-        (status = 413, description = "Too large", body = Problem, content_type = MEDIA_TYPE),
-        (status = 415, description = "Not sent as application/json", body = Problem, content_type = MEDIA_TYPE),
         (status = 503, description = "The broker or the log's database is unavailable", body = Problem, content_type = MEDIA_TYPE),
+        Acting,
     )
 )]
 pub(crate) async fn post(
