@@ -10,7 +10,7 @@ use axum::{Json, extract::State};
 use serde::Serialize;
 use utoipa::ToSchema;
 use wahook_delivery_log::{Outcomes, RecentEndpoint, Summary};
-use wahook_domain::EndpointName;
+use wahook_domain::{EndpointName, UnixMillis};
 use wahook_operator_state::{EndpointState, Pause, SharedOperatorState};
 use wahook_runtime::{
     clock,
@@ -62,7 +62,8 @@ pub(crate) struct EndpointShape {
     p95_ms: Option<i64>,
     /// Messages in the queue; null if the broker is unavailable
     queued: Option<u32>,
-    /// Age of the oldest message; null if it is unknown
+    /// Time since the acceptance of the oldest event that is queued or waits for a retry; null
+    /// without one, and with RabbitMQ
     oldest_wait_seconds: Option<u64>,
     paused: Option<PauseShape>,
 }
@@ -106,7 +107,7 @@ impl Endpoints {
         let states = states.map_err(|error| Failure::log(&error))?;
         let figures = Figures::new(recent?, Some(summary?), states);
         let depths = self.queues.depths(figures.names()).await;
-        Ok(figures.list(depths))
+        Ok(figures.list(depths, now))
     }
 
     /// Returns true if the endpoint is listed. Reads its numbers only if nothing else knows it.
@@ -148,7 +149,7 @@ impl Endpoints {
         );
         let states = states.map_err(|error| Failure::log(&error))?;
         let figures = Figures::new(recent.unwrap_or_default(), summary.ok(), states);
-        let mut list = figures.list(depths).into_iter();
+        let mut list = figures.list(depths, now).into_iter();
         Ok(list.find(|endpoint| endpoint.name == name.as_str()))
     }
 }
@@ -185,7 +186,7 @@ impl Figures {
     }
 
     /// Returns all endpoints by name.
-    fn list(mut self, depths: Option<Depths>) -> Vec<EndpointShape> {
+    fn list(mut self, depths: Option<Depths>, now: UnixMillis) -> Vec<EndpointShape> {
         let mut names = self.names();
         names.extend(depths.iter().flatten().map(|(name, _)| name.clone()));
         let shapes = names.into_iter().map(|name| {
@@ -206,7 +207,10 @@ impl Figures {
                 p95_ms: recent.as_ref().map(|recent| recent.p95_ms),
                 webhook_url: recent.map(|recent| recent.webhook_url),
                 queued: queue.map(|queue| queue.map_or(0, |queue| queue.messages())),
-                oldest_wait_seconds: None,
+                oldest_wait_seconds: queue
+                    .flatten()
+                    .and_then(|queue| queue.oldest)
+                    .map(|oldest| now.since(oldest).as_secs()),
                 paused: state.and_then(|state| state.pause).map(PauseShape::from),
                 name: name.to_string(),
             }

@@ -9,7 +9,7 @@ use std::{
     sync::Arc,
 };
 
-use wahook_domain::{EndpointName, EventPattern, LaneCount};
+use wahook_domain::{EndpointName, EventPattern, LaneCount, UnixMillis};
 
 use crate::{
     broker::Broker,
@@ -38,6 +38,9 @@ pub struct EndpointQueue {
     /// Messages that wait for a retry; `None` on RabbitMQ, where all endpoints
     /// share the wait queues.
     pub waiting: Option<u32>,
+    /// Acceptance of the oldest event; `None` without one, and on RabbitMQ, where only taking
+    /// a message would show it.
+    pub oldest: Option<UnixMillis>,
     /// Consumers of the queue that has most; 0 in a store.
     pub consumers: u32,
     /// True if the process that has the store open, or had it last, serves the
@@ -174,6 +177,7 @@ fn add(
     if let Some(waiting) = queue.waiting {
         sum.waiting = Some(sum.waiting.unwrap_or_default().saturating_add(waiting));
     }
+    sum.oldest = [sum.oldest, queue.oldest].into_iter().flatten().min();
     if queue.is_served == Some(true) {
         sum.is_served = queue.is_served;
     }
@@ -184,6 +188,7 @@ fn of_endpoint(census: QueueCensus) -> Option<(EndpointName, EndpointQueue)> {
     let queue = EndpointQueue {
         queued: census.queued,
         waiting: Some(census.waiting),
+        oldest: census.oldest,
         consumers: 0,
         is_served: Some(census.is_declared),
     };

@@ -10,6 +10,8 @@ pub struct QueueCensus {
     pub queued: u32,
     /// Messages that enter the queue later.
     pub waiting: u32,
+    /// Acceptance of the event that is first in the queue, or that waits longest for it.
+    pub oldest: Option<UnixMillis>,
     /// True if the process that has the store open, or had it last, declared the queue.
     pub is_declared: bool,
 }
