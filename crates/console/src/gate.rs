@@ -150,6 +150,9 @@ pub(crate) async fn admit_user(
         request.extensions_mut().insert(operator);
         let body = std::mem::take(request.body_mut());
         let body = request_body::read(body, MAX_BODY, request_body::WITHIN).await?;
+        if !is_object(&body) {
+            return Err(Failure::invalid("send a JSON object"));
+        }
         *request.body_mut() = Body::from(body);
     }
     Ok(next.run(request).await)
@@ -159,6 +162,13 @@ pub(crate) async fn admit_user(
 pub(crate) fn peer_of(request: &Request) -> IpAddr {
     let peer = request.extensions().get::<Peer>();
     peer.map_or(Ipv4Addr::UNSPECIFIED.into(), |Peer(address)| address.ip())
+}
+
+/// Returns true if the body is empty, or may be a JSON object. A list would be read as the members
+/// of one, in the order of their declaration.
+fn is_object(body: &[u8]) -> bool {
+    let start = body.iter().find(|byte| !byte.is_ascii_whitespace());
+    start.is_none_or(|byte| *byte == b'{')
 }
 
 fn is_json(headers: &HeaderMap) -> bool {

@@ -1,4 +1,4 @@
-//! Conformance of the producer to its OpenAPI document: Schemathesis generates valid and invalid
+//! Conformance of producer and console to their OpenAPI documents: Schemathesis generates valid and invalid
 //! requests and checks each answer against the document.
 
 use std::io::Read;
@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use wahook_tests::folder::RunFolder;
 use wahook_tests::guard::Guarded;
+use wahook_tests::program::Program;
 use wahook_tests::receiver::Receiver;
 use wahook_tests::workspace;
 
@@ -18,6 +19,10 @@ const DONE_WITHIN: Duration = Duration::from_secs(300);
 
 pub(crate) fn add(tests: &mut Tests) {
     tests.add("schemathesis_finds_no_mismatch", conforms);
+    tests.add(
+        "schemathesis_finds_no_mismatch_of_the_console",
+        console_conforms,
+    );
 }
 
 /// A valid event is answered 422 if its Idempotency-Key is that of another one, and 405 if the
@@ -32,26 +37,29 @@ positive_data_acceptance.expected-statuses = [
 ]
 "#;
 
-async fn conforms(test: Test) {
-    let settings = [("PRODUCER_TOKEN", TOKEN)];
-    let pair = test.pair(Receiver::start().await, &settings).await;
+/// Texts of the right type may have another form, such as that of a time.
+const EXPECTED_OF_CONSOLE: &str = r#"
+[checks]
+positive_data_acceptance.expected-statuses = ["2xx", "3xx", 400, 401, 403, 404, 409, 429, "5xx"]
+"#;
+
+/// Tests all operations of a document, and returns the report.
+async fn check(document: &str, arguments: &[&str], expected: &str) -> String {
     let folder = workspace().join(".local/schemathesis");
     assert!(folder.is_dir(), "run `make install` first: {folder:?}");
     // Schemathesis keeps its findings in the working folder and reads them in the next run.
     let run = RunFolder::temporary("schemathesis").unwrap();
-    std::fs::write(run.join("schemathesis.toml"), EXPECTED).unwrap();
-    let document = format!("{}/openapi.json", pair.producer.base_url());
-    let authorization = format!("Authorization: Bearer {TOKEN}");
+    std::fs::write(run.join("schemathesis.toml"), expected).unwrap();
     let mut schemathesis = Guarded::spawn("python3", |command| {
         command
             .args([
                 "-c",
                 "from schemathesis.cli import schemathesis; schemathesis()",
             ])
-            .args(["run", &document, "--header", &authorization, "--no-color"])
+            .args(["run", document, "--no-color"])
             .args(["--checks", "all", "--phases", "examples,coverage,fuzzing"])
-            .args(["--max-examples", "60", "--generation-deterministic"])
-            .args(["--continue-on-failure"])
+            .args(["--generation-deterministic", "--continue-on-failure"])
+            .args(arguments)
             .env("PYTHONPATH", &folder)
             .current_dir(run.path())
             .stdout(Stdio::piped());
@@ -65,6 +73,16 @@ async fn conforms(test: Test) {
     let status = schemathesis.wait_within(DONE_WITHIN).await.unwrap();
     let output = output.await.unwrap().unwrap();
     assert!(status.success(), "{output}");
+    output
+}
+
+async fn conforms(test: Test) {
+    let settings = [("PRODUCER_TOKEN", TOKEN)];
+    let pair = test.pair(Receiver::start().await, &settings).await;
+    let document = format!("{}/openapi.json", pair.producer.base_url());
+    let authorization = format!("Authorization: Bearer {TOKEN}");
+    let arguments = ["--header", &authorization, "--max-examples", "60"];
+    let output = check(&document, &arguments, EXPECTED).await;
     // A run without tests would succeed too. There are six operations; the document itself is
     // not counted.
     assert!(output.contains("6 selected / 6 total"), "{output}");
@@ -76,4 +94,34 @@ async fn conforms(test: Test) {
         !stderr.contains("panicked") && !stderr.contains("ERROR"),
         "{stderr}"
     );
+}
+
+/// The console has no token: after ten wrong ones, which Schemathesis would send, all are refused
+/// for a minute.
+async fn console_conforms(test: Test) {
+    let pair = test.pair(Receiver::start().await, &[]).await;
+    let place = pair.place();
+    let console = Program::console(&[
+        ("AMQP_URL", place.amqp_url.as_str()),
+        ("MONGODB_URI", place.mongodb_uri.as_str()),
+        ("MONGODB_DATABASE", place.database.as_str()),
+    ])
+    .await;
+    console.wait_ready(Duration::from_secs(60)).await;
+    pair.post(&serde_json::json!({ "event": "call", "data": {} }))
+        .await
+        .accepted_id();
+    let document = format!("{}/api/v1/openapi.json", console.base_url());
+    let arguments = [
+        "--exclude-checks",
+        "ignored_auth",
+        "--exclude-path",
+        "/api/v1/events/live",
+        "--max-examples",
+        "30",
+    ];
+    let output = check(&document, &arguments, EXPECTED_OF_CONSOLE).await;
+    assert!(output.contains("21 selected / 22 total"), "{output}");
+    let stderr = console.stderr_so_far();
+    assert!(!stderr.contains("panicked"), "{stderr}");
 }

@@ -152,6 +152,10 @@ async fn action_without_a_selection_is_refused() {
         let answer = stage.post("/dead-letters/discard", body).await;
         assert_eq!(answer.status, StatusCode::BAD_REQUEST, "{body}");
     }
+    for path in ["/test-event", "/endpoints/default/resume"] {
+        let list = stage.post(path, "[null, null]").await;
+        assert_eq!(list.status, StatusCode::BAD_REQUEST, "{path}");
+    }
     let long = json!({ "filter": { "reason": "x".repeat(5_000) } });
     let answer = stage.post("/dead-letters/discard", &long.to_string()).await;
     assert_eq!(answer.status, StatusCode::BAD_REQUEST);
