@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help run crashes receiver picture-receiver picture-console reference test test-broker run-broker-suites test-deploy test-compose chaos chaos-short chaos-programs debug-programs bench bench-micro instructions instructions-renew instructions-program fuzz lint language circles dependencies fmt purity build install
+.PHONY: help run crashes receiver picture-receiver picture-console manifests reference test test-broker run-broker-suites test-deploy test-compose chaos chaos-short chaos-programs debug-programs bench bench-micro instructions instructions-renew instructions-program fuzz lint language circles dependencies fmt purity build install
 
 CARGO ?= cargo
 TARGET_DIR := $(or $(CARGO_TARGET_DIR),target)
@@ -38,6 +38,10 @@ picture-receiver: ## Redraw docs/receiver.png in a real browser
 picture-console: ## Redraw docs/console.png in a real browser
 	@deploy/local/install.sh browser node
 	WAHOOK_PICTURE=$(CURDIR)/docs/console.png $(CARGO) test --package wahook-tests --test console_page picture
+
+manifests: ## Write deploy/kubernetes, and the chart's copies of rules and dashboards
+	@deploy/local/install.sh kubernetes helm
+	PYTHONPATH=.local/kubernetes:.local/helm python3 deploy/helm/render.py
 
 reference: ## Write .env.example and the tables of docs/configuration.md from the declared settings
 	$(CARGO) run --package wahook-tools --bin wahook-reference
@@ -128,13 +132,14 @@ fmt: ## Format the code
 build: ## Build the programs for production, with link-time optimisation, into target/dist
 	$(CARGO) build --profile dist --bins $(PROGRAMS)
 
-test-deploy: ## Test deploy/: dashboards and alerts with a real Prometheus, manifests
-	@deploy/local/install.sh rabbitmq4 mongod prometheus picture kubernetes
+test-deploy: ## Test deploy/: dashboards and alerts with a real Prometheus, Helm chart, manifests
+	@deploy/local/install.sh rabbitmq4 mongod prometheus picture kubernetes helm
 	promtool check config deploy/prometheus/prometheus.yml
 	promtool check rules deploy/prometheus/rules/*.yml
 	promtool test rules deploy/prometheus/tests/*.yml
 	python3 deploy/grafana/dashboards.py --check
 	PYTHONPATH=.local/kubernetes python3 deploy/kubernetes/check.py
+	PYTHONPATH=.local/kubernetes:.local/helm python3 deploy/helm/render.py --check
 	@$(MAKE) debug-programs
 	$(ON_BROKER) WAHOOK_TEST_PROGRAMS=$(abspath $(TARGET_DIR))/debug $(TARGET_DIR)/debug/wahook-deploy-proof --data $(TARGET_DIR)/deploy-proof.json
 	PYTHONPATH=.local/picture python3 deploy/grafana/picture.py $(TARGET_DIR)/deploy-proof.json $(TARGET_DIR)/dashboard.png

@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
-"""Checks the manifests against the Kubernetes schemas and against rules that schemas can't express.
+"""Checks manifests against the Kubernetes schemas and against rules that schemas can't express.
 
-The schemas do not include KEDA's two kinds. For these only the field names and references are
-checked, not KEDA's own schema.
+check.py alone checks the manifests of this folder; deploy/helm/render.py checks others by the same rules.
+custom_resources.py has the rules of kinds that Kubernetes' schemas do not include.
 """
 
 import ipaddress
@@ -13,18 +13,17 @@ import sys
 import kubernetes_validate
 import yaml
 
+import custom_resources
+
 HERE = pathlib.Path(__file__).parent
 VERSION = "1.37"
 # Networks that a rule for the Internet must leave out: private ones, and those of cloud metadata.
 PRIVATE = ("10.0.0.0/8", "100.64.0.0/10", "127.0.0.0/8", "169.254.0.0/16", "172.16.0.0/12", "192.168.0.0/16", "fc00::/7", "fe80::/10")
 # Labels of the pods that each program may connect to, and whether it calls webhooks.
 CONNECTS = {
-    "wahook-producer": ({"kube-dns", "rabbitmq"}, False),
-    "wahook-consumer": ({"kube-dns", "rabbitmq", "mongodb"}, True),
-}
-KEDA_FIELDS = {
-    "ScaledObject": {"scaleTargetRef", "minReplicaCount", "maxReplicaCount", "pollingInterval", "cooldownPeriod", "triggers"},
-    "TriggerAuthentication": {"secretTargetRef"},
+    "producer": ({"kube-dns", "rabbitmq"}, False),
+    "consumer": ({"kube-dns", "rabbitmq", "mongodb"}, True),
+    "console": ({"kube-dns", "rabbitmq", "mongodb"}, False),
 }
 
 
@@ -34,51 +33,47 @@ def main():
         for path in sorted(HERE.glob("*.yaml"))
         for document in yaml.safe_load_all(path.read_text())
     ]
-    settings = set(re.findall(r"^#?([A-Z_]+)=", (HERE.parent.parent / ".env.example").read_text(), re.M))
-    deployments = {d["metadata"]["name"]: d for _, d in found if d["kind"] == "Deployment"}
-    faults = []
-    for file, document in found:
-        name = f"{file}: {document['kind']} {document['metadata']['name']}"
-        check = keda_faults if document["apiVersion"].startswith("keda.sh/") else schema_faults
-        faults += [f"{name}: {fault}" for fault in check(document, deployments)]
-        if document["kind"] == "Deployment":
-            faults += [f"{name}: {fault}" for fault in deployment_faults(document, settings)]
-        if document["kind"] in ("Service", "PodDisruptionBudget"):
-            faults += [f"{name}: {fault}" for fault in selector_faults(document, deployments)]
-        if document["kind"] == "NetworkPolicy":
-            faults += [f"{name}: {fault}" for fault in network_faults(document, deployments)]
-    for name in deployments:
-        for kind in ("PodDisruptionBudget", "NetworkPolicy"):
-            if not any(d["kind"] == kind and d["metadata"]["name"] == name for _, d in found):
-                faults.append(f"{name} has no {kind}")
+    faults = list(faults_of(found, limits_network=True))
     if faults:
         sys.exit("\n".join(faults))
-    print(f"{len(found)} manifests comply with the Kubernetes {VERSION} schemas (KEDA: field names only) and the rules")
+    print(f"{len(found)} manifests comply with the Kubernetes {VERSION} schemas (custom resources: field names only) and the rules")
 
 
-def schema_faults(document, _):
+def faults_of(found, limits_network):
+    """Faults of manifests; `found` are pairs of a file name and a document."""
+    settings = set(re.findall(r"^#?([A-Z_]+)=", (HERE.parent.parent / ".env.example").read_text(), re.M))
+    documents = [document for _, document in found]
+    deployments = {d["metadata"]["name"]: d for d in documents if d["kind"] == "Deployment"}
+    for file, document in found:
+        name = f"{file}: {document['kind']} {document['metadata']['name']}"
+        for fault in document_faults(document, documents, deployments, settings):
+            yield f"{name}: {fault}"
+    for name in deployments:
+        for kind in ("PodDisruptionBudget", "NetworkPolicy") if limits_network else ("PodDisruptionBudget",):
+            if not any(d["kind"] == kind and d["metadata"]["name"] == name for d in documents):
+                yield f"{name} has no {kind}"
+
+
+def document_faults(document, documents, deployments, settings):
+    kind = document["kind"]
+    if custom_resources.is_one(document):
+        yield from custom_resources.faults(document, deployments)
+    else:
+        yield from schema_faults(document)
+    if kind == "Deployment":
+        yield from deployment_faults(document, settings)
+        yield from reference_faults(document, documents)
+    if kind in ("Service", "PodDisruptionBudget"):
+        yield from selector_faults(document, deployments)
+    if kind == "NetworkPolicy":
+        yield from network_faults(document, deployments)
+
+
+def schema_faults(document):
     try:
         kubernetes_validate.validate(document, VERSION, strict=True)
     except kubernetes_validate.ValidationError as error:
         yield f"{'.'.join(map(str, error.path))}: {error.message}"
-
-
-def keda_faults(document, deployments):
-    spec = document["spec"]
-    for field in spec.keys() - KEDA_FIELDS.get(document["kind"], set()):
-        yield f"spec has an unknown field {field}"
-    target = spec.get("scaleTargetRef", {}).get("name")
-    if document["kind"] == "ScaledObject" and target not in deployments:
-        yield f"scales {target}, which is not a Deployment here"
-    if document["kind"] == "ScaledObject" and "replicas" in deployments.get(target, {}).get("spec", {}):
-        yield f"{target} sets its own replicas"
-    if document["kind"] == "ScaledObject" and spec.get("minReplicaCount", 0) < 1:
-        yield "may scale to zero"
-    for trigger in spec.get("triggers", []):
-        if trigger["type"] != "rabbitmq" or trigger["metadata"].keys() != {"protocol", "queueName", "mode", "value"}:
-            yield "has a trigger that is not a queue length"
-        if not all(isinstance(value, str) for value in trigger["metadata"].values()):
-            yield "has a trigger with values that are not strings"
 
 
 def deployment_faults(document, settings):
@@ -113,10 +108,33 @@ def deployment_faults(document, settings):
     budget = environment.get("PRODUCER_MEMORY_BUDGET_BYTES")
     if budget and limit and mebibytes(limit) < 2 * int(budget) / 2**20:
         yield f"has a memory limit of {limit}, but needs twice PRODUCER_MEMORY_BUDGET_BYTES={budget}"
-    mounted = {item["path"] for volume in pod["volumes"] for item in volume["secret"]["items"]}
+    mounted = {item["path"] for secret in secrets(pod, "secrets") for item in secret["items"]}
     named = {pathlib.PurePath(value).name for name, value in environment.items() if name.endswith("_FILE")}
     if mounted != named:
         yield f"mounts {mounted}, but its settings name {named}"
+    folders = {mount["mountPath"] for mount in container["volumeMounts"]}
+    for name in ("WEBHOOK_ENDPOINTS", "WAHOOK_SOURCES"):
+        if name in environment and str(pathlib.PurePath(environment[name]).parent) not in folders:
+            yield f"{name} names a file in a folder that is not mounted"
+
+
+def secrets(pod, volume):
+    """References to Secrets in the volume of this name."""
+    sources = [source for v in pod["volumes"] if v["name"] == volume for source in v["projected"]["sources"]]
+    return [source["secret"] for source in sources]
+
+
+def reference_faults(deployment, documents):
+    """Keys that a Secret or ConfigMap of the same manifests lacks."""
+    for volume in deployment["spec"]["template"]["spec"]["volumes"]:
+        for source in volume.get("projected", {}).get("sources", []):
+            ((kind, reference),) = source.items()
+            for other in documents:
+                if other["kind"].lower() == kind.lower() and other["metadata"]["name"] == reference["name"]:
+                    # Without a list of keys it is the file of endpoints or sources.
+                    keys = {item["key"] for item in reference.get("items", [{"key": f"{volume['name']}.toml"}])}
+                    if missing := keys - other.get("stringData", other.get("data", {})).keys():
+                        yield f"{kind} {reference['name']} lacks {missing}"
 
 
 def mebibytes(quantity):
@@ -125,6 +143,7 @@ def mebibytes(quantity):
 
 def network_faults(document, deployments):
     name, spec = document["metadata"]["name"], document["spec"]
+    program = document["metadata"]["labels"]["app.kubernetes.io/component"]
     pods = deployments[name]["spec"]["template"]
     if spec["podSelector"].get("matchLabels", {}).items() - pods["metadata"]["labels"].items():
         yield f"selects other pods than those of {name}"
@@ -138,15 +157,16 @@ def network_faults(document, deployments):
             yield "accepts connections to a port that no container has"
     peers = [peer for rule in spec["ingress"] for peer in rule["from"]]
     metrics = {"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "monitoring"}}}
-    if metrics not in peers:
-        yield "Prometheus can't read the metrics"
-    if name == "wahook-consumer" and peers != [metrics]:
+    # The console has no metrics.
+    if (metrics in peers) == (program == "console"):
+        yield "Prometheus can't read the metrics, or may read those of the console"
+    if program == "consumer" and peers != [metrics]:
         yield "accepts connections other than those of Prometheus"
-    yield from egress_faults(name, spec["egress"])
+    yield from egress_faults(program, spec["egress"])
 
 
-def egress_faults(name, rules):
-    pods, calls_webhooks = CONNECTS[name]
+def egress_faults(program, rules):
+    pods, calls_webhooks = CONNECTS[program]
     peers = [peer for rule in rules for peer in rule.get("to", [{}])]
     labels = {label for peer in peers for label in peer.get("podSelector", {}).get("matchLabels", {}).values()}
     if labels != pods:
@@ -176,4 +196,5 @@ def selector_faults(document, deployments):
             yield f"targets port {port['targetPort']}, which no container has"
 
 
-main()
+if __name__ == "__main__":
+    main()

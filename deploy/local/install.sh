@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Installs the servers and tools that the tests and `make run` need, unless they are present.
 #
-#   install.sh [rabbitmq] [rabbitmq4] [mongod] [node] [python] [schemathesis] [prometheus] [picture] [kubernetes] [browser] [docker] [valgrind] [flask] [php] [go] [deny]
+#   install.sh [rabbitmq] [rabbitmq4] [mongod] [node] [python] [schemathesis] [prometheus] [picture] [kubernetes] [helm] [browser] [docker] [valgrind] [flask] [php] [go] [deny]
 #
 # Without arguments: rabbitmq and mongod, except a server whose URL (AMQP_URL, MONGODB_URI) is set.
 # RabbitMQ, Prometheus, Chromium, Docker, valgrind, PHP and Go come from the distribution: installed
@@ -18,6 +18,7 @@ verifiers=$root/tests/python/verifiers.requirements.txt
 schemathesis=$here/schemathesis.requirements.txt
 picture=$here/picture.requirements.txt
 kubernetes=$here/kubernetes.requirements.txt
+helm=$here/helm.requirements.txt
 flask=$here/flask.requirements.txt
 deny=$here/deny.requirements.txt
 log=
@@ -29,7 +30,7 @@ staging=
 
 main() {
   local want_rabbitmq=false want_rabbitmq4=false want_mongod=false want_node=false want_python=false
-  local want_schemathesis=false want_prometheus=false want_picture=false want_kubernetes=false
+  local want_schemathesis=false want_prometheus=false want_picture=false want_kubernetes=false want_helm=false
   local want_browser=false want_docker=false want_valgrind=false want_flask=false want_php=false want_go=false want_deny=false server
   if [ $# -eq 0 ]; then
     [ -n "${AMQP_URL:-}${AMQP_URL_FILE:-}" ] || want_rabbitmq=true
@@ -46,6 +47,7 @@ main() {
       prometheus) want_prometheus=true ;;
       picture) want_picture=true ;;
       kubernetes) want_kubernetes=true ;;
+      helm) want_helm=true ;;
       browser) want_browser=true ;;
       docker) want_docker=true ;;
       valgrind) want_valgrind=true ;;
@@ -67,6 +69,7 @@ main() {
   $want_prometheus && ! has_prometheus && packages+=(prometheus)
   $want_picture && ! has_python_packages "$picture" && need_pip
   $want_kubernetes && ! has_python_packages "$kubernetes" && need_pip
+  $want_helm && ! has_python_packages "$helm" && need_pip
   $want_browser && ! has_browser && packages+=(chromium chromium-driver curl)
   $want_docker && ! has_docker && packages+=(docker.io docker-compose debootstrap)
   $want_valgrind && ! has_valgrind && packages+=(valgrind)
@@ -84,6 +87,7 @@ main() {
   $want_prometheus && ! has_prometheus && fail "prometheus or promtool not found after installation"
   $want_picture && ! has_python_packages "$picture" && fetch_python_packages "$picture"
   $want_kubernetes && ! has_python_packages "$kubernetes" && fetch_python_packages "$kubernetes"
+  $want_helm && ! has_python_packages "$helm" && fetch_python_packages "$helm"
   $want_browser && ! has_browser && fail "chromium, chromedriver or curl not found after installation"
   $want_docker && ! has_docker && fail "dockerd, docker, docker-compose or debootstrap not found after installation"
   $want_valgrind && ! has_valgrind && fail "valgrind not found after installation"
