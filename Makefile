@@ -39,8 +39,10 @@ picture-console: ## Redraw docs/console.png in a real browser
 	@deploy/local/install.sh browser node
 	WAHOOK_PICTURE=$(CURDIR)/docs/console.png $(CARGO) test --package wahook-tests --test console_page picture
 
-manifests: ## Write deploy/kubernetes, and the chart's copies of rules and dashboards
+manifests: ## Write what deploy/ generates: dashboards, docs/alerts.md, copies in the chart, deploy/kubernetes
 	@deploy/local/install.sh kubernetes helm
+	python3 deploy/grafana/dashboards.py
+	PYTHONPATH=.local/kubernetes python3 deploy/prometheus/runbooks.py
 	PYTHONPATH=.local/kubernetes:.local/helm python3 deploy/helm/render.py
 
 reference: ## Write .env.example and the tables of docs/configuration.md from the declared settings
@@ -132,11 +134,14 @@ fmt: ## Format the code
 build: ## Build the programs for production, with link-time optimisation, into target/dist
 	$(CARGO) build --profile dist --bins $(PROGRAMS)
 
-test-deploy: ## Test deploy/: dashboards and alerts with a real Prometheus, Helm chart, manifests
-	@deploy/local/install.sh rabbitmq4 mongod prometheus picture kubernetes helm
-	promtool check config deploy/prometheus/prometheus.yml
-	promtool check rules deploy/prometheus/rules/*.yml
-	promtool test rules deploy/prometheus/tests/*.yml
+test-deploy: ## Test deploy/: dashboards and alerts with Prometheus 2 and 3, Helm chart, manifests
+	@deploy/local/install.sh rabbitmq4 mongod prometheus prometheus3 picture kubernetes helm
+	for promtool in promtool .local/prometheus3/bin/promtool; do \
+	  $$promtool check config deploy/prometheus/prometheus.yml; \
+	  $$promtool check rules deploy/prometheus/rules/*.yml; \
+	  $$promtool test rules deploy/prometheus/tests/*.yml; \
+	done
+	PYTHONPATH=.local/kubernetes python3 deploy/prometheus/runbooks.py --check
 	python3 deploy/grafana/dashboards.py --check
 	PYTHONPATH=.local/kubernetes python3 deploy/kubernetes/check.py
 	PYTHONPATH=.local/kubernetes:.local/helm python3 deploy/helm/render.py --check

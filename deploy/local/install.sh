@@ -1,18 +1,19 @@
 #!/usr/bin/env bash
 # Installs the servers and tools that the tests and `make run` need, unless they are present.
 #
-#   install.sh [rabbitmq] [rabbitmq4] [mongod] [node] [python] [schemathesis] [prometheus] [picture] [kubernetes] [helm] [browser] [docker] [valgrind] [flask] [php] [go] [deny]
+#   install.sh [rabbitmq] [rabbitmq4] [mongod] [node] [python] [schemathesis] [prometheus] [prometheus3] [picture] [kubernetes] [helm] [browser] [docker] [valgrind] [flask] [php] [go] [deny]
 #
 # Without arguments: rabbitmq and mongod, except a server whose URL (AMQP_URL, MONGODB_URI) is set.
 # RabbitMQ, Prometheus, Chromium, Docker, valgrind, PHP and Go come from the distribution: installed
-# system-wide, their services neither started nor enabled. RabbitMQ 4.3 (rabbitmq4), mongod and Python
-# packages go into .local/ of this repository. Prints nothing if nothing is missing.
+# system-wide, their services neither started nor enabled. RabbitMQ 4.3 (rabbitmq4), Prometheus 3
+# (prometheus3), mongod and Python packages go into .local/ of this repository. Prints nothing if nothing is missing.
 set -euo pipefail
 
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 root=$(cd "$here/../.." && pwd)
 mongod=$root/.local/mongod/bin/mongod
 rabbitmq4=$root/.local/rabbitmq4
+prometheus3=$root/.local/prometheus3
 receivers=$root/tests/node
 verifiers=$root/tests/python/verifiers.requirements.txt
 schemathesis=$here/schemathesis.requirements.txt
@@ -30,7 +31,7 @@ staging=
 
 main() {
   local want_rabbitmq=false want_rabbitmq4=false want_mongod=false want_node=false want_python=false
-  local want_schemathesis=false want_prometheus=false want_picture=false want_kubernetes=false want_helm=false
+  local want_schemathesis=false want_prometheus=false want_prometheus3=false want_picture=false want_kubernetes=false want_helm=false
   local want_browser=false want_docker=false want_valgrind=false want_flask=false want_php=false want_go=false want_deny=false server
   if [ $# -eq 0 ]; then
     [ -n "${AMQP_URL:-}${AMQP_URL_FILE:-}" ] || want_rabbitmq=true
@@ -45,6 +46,7 @@ main() {
       python) want_python=true ;;
       schemathesis) want_schemathesis=true ;;
       prometheus) want_prometheus=true ;;
+      prometheus3) want_prometheus3=true ;;
       picture) want_picture=true ;;
       kubernetes) want_kubernetes=true ;;
       helm) want_helm=true ;;
@@ -67,6 +69,7 @@ main() {
   $want_python && ! has_python_packages "$verifiers" && need_pip
   $want_schemathesis && ! has_python_packages "$schemathesis" && need_pip
   $want_prometheus && ! has_prometheus && packages+=(prometheus)
+  $want_prometheus3 && ! has_prometheus3 && need_debian_on_x86_64 "Prometheus 3"
   $want_picture && ! has_python_packages "$picture" && need_pip
   $want_kubernetes && ! has_python_packages "$kubernetes" && need_pip
   $want_helm && ! has_python_packages "$helm" && need_pip
@@ -85,6 +88,7 @@ main() {
   $want_python && ! has_python_packages "$verifiers" && fetch_python_packages "$verifiers"
   $want_schemathesis && ! has_python_packages "$schemathesis" && fetch_python_packages "$schemathesis"
   $want_prometheus && ! has_prometheus && fail "prometheus or promtool not found after installation"
+  $want_prometheus3 && ! has_prometheus3 && fetch_prometheus3
   $want_picture && ! has_python_packages "$picture" && fetch_python_packages "$picture"
   $want_kubernetes && ! has_python_packages "$kubernetes" && fetch_python_packages "$kubernetes"
   $want_helm && ! has_python_packages "$helm" && fetch_python_packages "$helm"
@@ -111,9 +115,13 @@ has_rabbitmq4() {
 } >/dev/null 2>&1
 
 need_what_rabbitmq4_needs() {
-  [ "$(uname -sm)" = "Linux x86_64" ] || fail "RabbitMQ 4.3 can only be installed here on Linux x86_64"
-  command -v apt-get >/dev/null || fail "RabbitMQ 4.3 comes from Debian's packages; this system has no apt-get"
+  need_debian_on_x86_64 "RabbitMQ 4.3"
   command -v patchelf >/dev/null || packages+=(patchelf)
+}
+
+need_debian_on_x86_64() {
+  [ "$(uname -sm)" = "Linux x86_64" ] || fail "$1 can only be installed here on Linux x86_64"
+  command -v apt-get >/dev/null || fail "$1 comes from Debian's packages; this system has no apt-get"
 }
 
 # Debian's unstable release has RabbitMQ 4.3. Its packages are unpacked into a folder, together with
@@ -121,15 +129,9 @@ need_what_rabbitmq4_needs() {
 fetch_rabbitmq4() {
   local archives package
   say "fetching RabbitMQ 4.3 with Erlang into .local/rabbitmq4 (71 MB)"
-  log=${log:-$(mktemp)}
   make_staging rabbitmq4
-  mkdir -p "$staging"/apt/{lists/partial,archives/partial,apt.conf.d,preferences.d} "$staging/root"
-  configure_unstable
   archives=$staging/apt/archives
-  { apt_unstable update && apt_unstable install --download-only rabbitmq-server; } >>"$log" 2>&1 || {
-    tail -n 20 "$log" >&2
-    fail "could not download RabbitMQ 4.3 from Debian's unstable release (see above)"
-  }
+  download_unstable rabbitmq-server
   compgen -G "$archives/rabbitmq-server_4.3.*.deb" >/dev/null ||
     fail "Debian's unstable release now has $(basename "$archives"/rabbitmq-server_*); only 4.3 is tested"
   for package in libc6 libgcc-s1 libstdc++6 zlib1g libtinfo6 libncursesw6 libsctp1 libssl3t64 libzstd1 \
@@ -142,6 +144,31 @@ fetch_rabbitmq4() {
   has_rabbitmq4 || fail "the downloaded Erlang does not run here; remove .local/rabbitmq4 and try again"
 }
 
+# Prometheus of Debian's unstable release, which runs with the C library of this machine. Needs no root.
+fetch_prometheus3() {
+  local package
+  say "fetching Prometheus 3 into .local/prometheus3 (40 MB)"
+  make_staging prometheus3
+  download_unstable prometheus
+  for package in prometheus promtool; do dpkg-deb -x "$staging/apt/archives/${package}"_*.deb "$staging/root"; done
+  "$staging/root/usr/bin/prometheus" --version 2>&1 | grep -q 'version 3\.' ||
+    fail "Debian's unstable release has no Prometheus 3 that runs here"
+  rm -rf "$prometheus3"
+  mv "$staging/root/usr" "$prometheus3"
+  has_prometheus3 || fail "prometheus or promtool is missing in .local/prometheus3"
+}
+
+# download_unstable PACKAGE: the package and all it depends on, into apt/archives of the staging folder.
+download_unstable() {
+  log=${log:-$(mktemp)}
+  mkdir -p "$staging"/apt/{lists/partial,archives/partial,apt.conf.d,preferences.d} "$staging/root"
+  configure_unstable
+  { apt_unstable update && apt_unstable install --download-only "$1"; } >>"$log" 2>&1 || {
+    tail -n 20 "$log" >&2
+    fail "could not download $1 from Debian's unstable release (see above)"
+  }
+}
+
 # Writes the configuration of an apt with an empty system of its own, and the mirror of this machine.
 configure_unstable() {
   local mirror folder=$staging/apt
@@ -149,7 +176,7 @@ configure_unstable() {
     fail "found no Debian mirror in the sources of apt"
   echo "deb [signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] $mirror sid main" >"$folder/sources.list"
   : >"$folder/status"
-  # A mirror that is a snapshot has an expired release file.
+  # A mirror that is a snapshot has an expired release file. The folder is private, so apt keeps its user.
   cat >"$folder/apt.conf" <<END
 Dir::State "$folder";
 Dir::State::status "$folder/status";
@@ -159,6 +186,7 @@ Dir::Etc::sourcelist "$folder/sources.list";
 Dir::Etc::sourceparts "-";
 Acquire::Languages "none";
 Acquire::Check-Valid-Until "false";
+APT::Sandbox::User "root";
 APT::Install-Recommends "false";
 END
 }
@@ -182,6 +210,10 @@ relocate_erlang() {
 has_prometheus() {
   command -v prometheus && command -v promtool
 } >/dev/null
+
+has_prometheus3() {
+  [ -x "$prometheus3/bin/prometheus" ] && [ -x "$prometheus3/bin/promtool" ]
+}
 
 # The browser test runs the curl command that it copies from the page.
 has_browser() {
