@@ -37,7 +37,7 @@ ENTRYPOINT ["/usr/lib/rabbitmq/bin/rabbitmq-server"]'
   image mongo:8.0.17 'RUN useradd --system --non-unique --uid 999 --no-create-home mongodb && mkdir -p /data/db && chown mongodb /data/db
 USER mongodb
 ENTRYPOINT ["mongod"]'
-  image prom/prometheus:v2.55.1 'RUN mkdir -p /prometheus && chown nobody /prometheus
+  image prom/prometheus:v3.5.3 'RUN mkdir -p /prometheus && chown nobody /prometheus
 USER nobody
 ENTRYPOINT ["/usr/bin/prometheus"]'
 }
