@@ -98,7 +98,7 @@ impl Sessions {
         tasks.spawn(self.drain(Arc::clone(connection)));
         self.start_workers(&endpoints, connection, &mut tasks, &mut started);
         self.link.send_modify(LinkState::connected);
-        tracing::info!(broker = %self.broker, "consumer connected");
+        tracing::info!(broker = %self.broker, host = connection.server(), "consumer connected");
         loop {
             tokio::select! {
                 Some(ended) = tasks.join_next() => {

@@ -18,6 +18,7 @@ pub mod event;
 pub mod fault;
 pub mod filter;
 pub mod health;
+pub mod host_list;
 pub mod id;
 pub mod jid;
 pub mod json;

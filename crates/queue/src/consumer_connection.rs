@@ -43,6 +43,15 @@ impl ConsumerConnection {
         Ok(Self(backend))
     }
 
+    /// Returns host and address of the server, for the log; `None` within this process.
+    #[must_use]
+    pub fn server(&self) -> Option<&str> {
+        match &self.0 {
+            Backend::RabbitMq(remote) => Some(remote.server()),
+            Backend::Local(_) => None,
+        }
+    }
+
     /// Subscribes to a queue, with at most `prefetch` unacked messages.
     pub async fn subscribe(
         &self,

@@ -25,7 +25,9 @@ mod publisher;
 mod queue_messages;
 mod readable;
 mod registry;
+mod servers;
 mod subscription;
+mod turns;
 mod uri;
 mod wire;
 

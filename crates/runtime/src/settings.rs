@@ -210,21 +210,7 @@ impl Settings {
         let problem = match text.parse::<T>() {
             Ok(value) if setting.kind.contains(text) => return Some(value),
             Ok(value) => format!("is {value}, but must be {expected}"),
-            Err(error) => {
-                // A text that is no URL may contain a password anywhere, and the
-                // parser's error may quote it.
-                let shown = match setting.kind {
-                    Kind::Url { .. } => try_redact_url(text),
-                    _ => redact_value(text),
-                };
-                match shown {
-                    Some(shown) if shown == text => {
-                        format!("is \"{shown}\", but must be {expected} ({error})")
-                    }
-                    Some(shown) => format!("is \"{shown}\", but must be {expected}"),
-                    None => format!("is not a valid URL; it must be {expected}"),
-                }
-            }
+            Err(error) => problem(setting.kind, text, &error.to_string()),
         };
         self.fault(setting, problem);
         None
@@ -254,6 +240,27 @@ impl Settings {
             self.faults.push(fault);
             FaultRecorded
         })
+    }
+}
+
+/// Describes an invalid value. A text that is no URL may contain a password anywhere, and
+/// the parser's error may quote it.
+fn problem(kind: Kind, text: &str, error: &str) -> String {
+    let expected = kind.expected();
+    let is_harmless = matches!(kind, Kind::UrlList { .. });
+    let shown = match kind {
+        Kind::Url { .. } | Kind::UrlList { .. } => try_redact_url(text),
+        _ => redact_value(text),
+    };
+    match shown {
+        Some(shown) if shown == text || is_harmless => {
+            format!("is \"{shown}\", but must be {expected} ({error})")
+        }
+        Some(shown) => format!("is \"{shown}\", but must be {expected}"),
+        None if is_harmless => {
+            format!("is not a valid URL ({error}); it must be {expected}")
+        }
+        None => format!("is not a valid URL; it must be {expected}"),
     }
 }
 

@@ -7,8 +7,9 @@ use std::time::Duration;
 use tokio::time::timeout;
 
 use super::{
-    deadline::{TimedOut, with_deadline},
+    deadline::{STEP_LIMIT, TimedOut, with_deadline},
     error::{ConnectError, is_not_found, is_other_topology},
+    servers::{self, Found, Server},
     uri::BrokerUri,
     wire,
 };
@@ -22,16 +23,62 @@ const CLOSE_LIMIT: Duration = Duration::from_secs(2);
 /// endpoint, each in about a millisecond.
 const BINDINGS_LIMIT: Duration = Duration::from_secs(60);
 
-/// Connects and declares the topology on a separate channel, all within one
-/// deadline, and then its routing by key.
+/// Time limit for TCP and TLS while other servers can be tried.
+const NEXT_SERVER_AFTER: Duration = Duration::from_secs(3);
+
+/// Connection, and the server that it leads to.
+pub(crate) struct Connected {
+    pub(crate) connection: Connection,
+    /// Host and address, for the log.
+    pub(crate) server: String,
+}
+
+/// Connects to one of the servers and declares the topology on a separate channel, within
+/// one deadline for each server, and then its routing by key.
 pub(crate) async fn connect(
     uri: &BrokerUri,
     name: &str,
     topology: &Topology,
+) -> Result<Connected, ConnectError> {
+    let Found {
+        servers,
+        mut failures,
+    } = servers::look_up(uri).await;
+    let transport_limit = if servers.len() > 1 {
+        NEXT_SERVER_AFTER
+    } else {
+        STEP_LIMIT
+    };
+    for server in uri.turns.order(name, servers, |server| server.address) {
+        uri.turns.record(name, server.address);
+        match connect_to(&server, transport_limit, name, topology).await {
+            Ok(connection) => {
+                return Ok(Connected {
+                    connection,
+                    server: server.to_string(),
+                });
+            }
+            // The other servers have the same queues.
+            Err(error @ ConnectError::OtherTopology(_)) => return Err(error),
+            Err(error) => {
+                tracing::debug!(%error, host = %server, "host of the broker not connected");
+                failures.push((server.to_string(), error));
+            }
+        }
+    }
+    Err(ConnectError::of_servers(failures))
+}
+
+async fn connect_to(
+    server: &Server,
+    transport_limit: Duration,
+    name: &str,
+    topology: &Topology,
 ) -> Result<Connection, ConnectError> {
     let properties = ConnectionProperties::default().with_connection_name(name.into());
+    let uri = server.uri.clone();
     let connection: Result<Connection, ConnectError> = with_deadline(async {
-        let connection = wire::connect(uri.0.clone(), properties).await?;
+        let connection = wire::connect(uri, server.address, transport_limit, properties).await?;
         declare_on(&connection, topology).await?;
         Ok(connection)
     })

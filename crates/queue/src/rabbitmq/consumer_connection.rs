@@ -18,6 +18,7 @@ use crate::topology::Topology;
 /// Connection for consuming.
 pub(crate) struct RemoteConnection {
     connection: Box<Connection>,
+    server: String,
     /// True once the connection is closing; the ack writers watch it.
     closing: watch::Sender<bool>,
 }
@@ -29,10 +30,17 @@ impl RemoteConnection {
         name: &str,
         topology: &Topology,
     ) -> Result<Self, ConnectError> {
+        let connected = connection::connect(uri, name, topology).await?;
         Ok(Self {
-            connection: Box::new(connection::connect(uri, name, topology).await?),
+            connection: Box::new(connected.connection),
+            server: connected.server,
             closing: watch::Sender::new(false),
         })
+    }
+
+    /// Returns host and address of the server, for the log.
+    pub(crate) fn server(&self) -> &str {
+        &self.server
     }
 
     /// Subscribes to a queue, with at most `prefetch` unacked messages.

@@ -33,9 +33,26 @@ pub enum ConnectError {
          once it is empty, delete it and it is declared again"
     )]
     OtherTopology(BrokerError),
+    /// None of several servers could be used.
+    #[error("no host of the broker could be used: {0}")]
+    NoServer(String),
     /// Other error.
     #[error("{0}")]
     Broker(#[from] BrokerError),
+}
+
+impl ConnectError {
+    /// Sums up the failures of all servers, by their names.
+    pub(super) fn of_servers(mut failures: Vec<(String, Self)>) -> Self {
+        match failures.pop() {
+            Some((_, only)) if failures.is_empty() => only,
+            last => {
+                let all = failures.into_iter().chain(last);
+                let texts = all.map(|(server, error)| format!("{server}: {error}"));
+                Self::NoServer(texts.collect::<Vec<_>>().join("; "))
+            }
+        }
+    }
 }
 
 impl From<lapin::Error> for ConnectError {

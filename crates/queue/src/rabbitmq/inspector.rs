@@ -70,8 +70,10 @@ impl From<lapin::Error> for RemoteLookError {
 impl RemoteInspector {
     /// Connects once, and declares nothing.
     pub(crate) async fn open(uri: &BrokerUri, name: &str) -> Result<Self, RemoteLookError> {
-        let connection = connection::connect(uri, name, &Topology::default()).await?;
-        Ok(Self { connection })
+        let connected = connection::connect(uri, name, &Topology::default()).await?;
+        Ok(Self {
+            connection: connected.connection,
+        })
     }
 
     /// Returns the depth of a queue; `None` if it does not exist.

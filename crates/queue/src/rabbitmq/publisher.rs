@@ -16,7 +16,7 @@ use tokio::{
 use wahook_domain::LinkState;
 
 use super::{
-    connection,
+    connection::{self, Connected},
     deadline::with_deadline,
     error::ConnectError,
     flow::{Flow, Request},
@@ -122,10 +122,10 @@ impl Supervisor {
         while !*self.stopped.borrow() {
             match unless_stopped(&mut self.stopped.clone(), self.connect()).await {
                 None => break,
-                Some(Ok((connection, channel))) => {
+                Some(Ok((connected, channel))) => {
                     backoff.reset();
-                    self.serve(&connection, &channel).await;
-                    connection::close(&connection).await;
+                    self.serve(&connected, &channel).await;
+                    connection::close(&connected.connection).await;
                 }
                 Some(Err(error)) => {
                     let pause = backoff.next_backoff().unwrap_or(backoff.max_interval);
@@ -137,12 +137,12 @@ impl Supervisor {
         }
     }
 
-    async fn connect(&self) -> Result<(Connection, Channel), ConnectError> {
-        let connection = connection::connect(&self.uri, &self.name, &self.topology).await?;
-        let channel = connection::channel(&connection).await?;
+    async fn connect(&self) -> Result<(Connected, Channel), ConnectError> {
+        let connected = connection::connect(&self.uri, &self.name, &self.topology).await?;
+        let channel = connection::channel(&connected.connection).await?;
         let selected = channel.confirm_select(ConfirmSelectOptions::default());
         with_deadline(selected).await??;
-        Ok((connection, channel))
+        Ok((connected, channel))
     }
 
     /// Queries the broker for lanes; returns the channel for further queries.
@@ -157,7 +157,8 @@ impl Supervisor {
         }
     }
 
-    async fn serve(&mut self, connection: &Connection, channel: &Channel) {
+    async fn serve(&mut self, connected: &Connected, channel: &Channel) {
+        let connection = &connected.connection;
         let (sender, receiver) = mpsc::channel(QUEUED_REQUESTS);
         // Before the query, which an alarm may block.
         let events = connection.events_listener();
@@ -173,7 +174,7 @@ impl Supervisor {
         });
         self.requests.send_replace(Some(sender));
         self.link.send_modify(LinkState::connected);
-        tracing::info!(broker = %self.uri, "publisher connected");
+        tracing::info!(broker = %self.uri, host = connected.server, "publisher connected");
         let ended = Flow::new(channel)
             .run(
                 receiver,

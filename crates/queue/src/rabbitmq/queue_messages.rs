@@ -58,8 +58,8 @@ impl RemoteMessages {
         name: &str,
         queue: &str,
     ) -> Result<(Self, u32), QueueMessagesError> {
-        let connection = connection::connect(uri, name, &Topology::default()).await?;
-        let connection = Box::new(connection);
+        let connected = connection::connect(uri, name, &Topology::default()).await?;
+        let connection = Box::new(connected.connection);
         let channel = connection::channel(&connection).await?;
         let declared = connection::declare_passive(&channel, queue);
         let declared = match with_deadline(declared).await? {

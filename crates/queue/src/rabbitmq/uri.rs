@@ -1,7 +1,10 @@
-//! Address of the broker.
+//! Address of the broker: one host, or several of a cluster.
 
 use lapin::uri::AMQPUri;
-use std::{fmt, str::FromStr};
+use std::{fmt, str::FromStr, sync::Arc};
+use wahook_domain::host_list::{HostList, broker_addresses};
+
+use super::turns::Turns;
 
 /// Seconds between heartbeats if the URI sets none: a frozen broker is noticed
 /// after two of them.
@@ -10,11 +13,16 @@ const HEARTBEAT_SECONDS: u16 = 5;
 /// for each connection: 8 MiB with the 128 KiB that RabbitMQ would agree to.
 const MAX_FRAME: u32 = 16 << 10;
 
-/// Address of the broker, valid by construction. `Display` hides the password.
+/// Address of the broker, valid by construction. `Display` hides passwords.
 #[derive(Clone)]
-pub struct BrokerUri(pub(super) AMQPUri);
+pub struct BrokerUri {
+    /// One address for each host, in the order of the text; never empty.
+    pub(super) hosts: Vec<AMQPUri>,
+    /// Servers that were tried last; clones share it.
+    pub(super) turns: Arc<Turns>,
+}
 
-/// Error for an invalid broker address.
+/// Error for an invalid broker address. It quotes no part of the address.
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
 pub struct InvalidBrokerUri(String);
@@ -23,25 +31,107 @@ impl FromStr for BrokerUri {
     type Err = InvalidBrokerUri;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let mut uri = AMQPUri::from_str(text).map_err(InvalidBrokerUri)?;
-        uri.query.heartbeat.get_or_insert(HEARTBEAT_SECONDS);
-        uri.query.frame_max.get_or_insert(MAX_FRAME);
-        Ok(Self(uri))
+        if text.contains(", ") || text.contains(" ,") {
+            return Err(invalid("remove the spaces next to commas"));
+        }
+        let addresses = broker_addresses(text).into_iter();
+        let hosts = addresses
+            .map(parse_address)
+            .collect::<Result<Vec<_>, _>>()?;
+        let hosts: Vec<_> = hosts.into_iter().flatten().collect();
+        let mut vhosts = hosts.iter().map(|host| &host.vhost);
+        let first = vhosts.next();
+        if vhosts.any(|vhost| Some(vhost) != first) {
+            return Err(invalid(
+                "the addresses have different virtual hosts, but all must lead to the same queues",
+            ));
+        }
+        Ok(Self {
+            hosts,
+            turns: Arc::default(),
+        })
     }
+}
+
+/// Parses an address, which may have several hosts.
+fn parse_address(address: &str) -> Result<Vec<AMQPUri>, InvalidBrokerUri> {
+    let Some(list) = HostList::split(address) else {
+        return Ok(vec![parse_host(address)?]);
+    };
+    let hosts = list.hosts.split(',').zip(1..);
+    let parsed = hosts.map(|(host, number)| {
+        let uri = match host {
+            "" => Err(invalid("it is empty")),
+            _ => parse_host(&list.address_of(host)),
+        };
+        uri.map_err(|InvalidBrokerUri(fault)| invalid(&format!("host {number}: {fault}")))
+    });
+    parsed.collect()
+}
+
+/// Parses an address with one host.
+fn parse_host(address: &str) -> Result<AMQPUri, InvalidBrokerUri> {
+    let rest = ["amqp://", "amqps://"].iter().find_map(|scheme| {
+        let (start, rest) = address.split_at_checked(scheme.len())?;
+        start.eq_ignore_ascii_case(scheme).then_some(rest)
+    });
+    let Some(rest) = rest else {
+        return Err(invalid("an address starts with amqp:// or amqps://"));
+    };
+    // Some errors quote the address after a colon.
+    let mut uri = AMQPUri::from_str(address)
+        .map_err(|fault| invalid(fault.split(':').next().unwrap_or_default()))?;
+    if uri.vhost.contains("://") {
+        return Err(invalid("each address starts with amqp:// or amqps://"));
+    }
+    // The parser takes an IPv6 address for no host at all.
+    if let Some(address) = ipv6_host(rest) {
+        address.clone_into(&mut uri.authority.host);
+    }
+    uri.query.heartbeat.get_or_insert(HEARTBEAT_SECONDS);
+    uri.query.frame_max.get_or_insert(MAX_FRAME);
+    Ok(uri)
+}
+
+/// Returns the IPv6 address between the brackets of a host.
+fn ipv6_host(after_scheme: &str) -> Option<&str> {
+    let authority = after_scheme.split(['/', '?', '#']).next()?;
+    let host = authority.rsplit('@').next()?;
+    Some(host.strip_prefix('[')?.split_once(']')?.0)
+}
+
+fn invalid(fault: &str) -> InvalidBrokerUri {
+    InvalidBrokerUri(fault.to_owned())
+}
+
+/// Returns host and port, as in an address.
+pub(super) fn host_and_port(uri: &AMQPUri) -> String {
+    let (host, port) = (&uri.authority.host, uri.authority.port);
+    if host.contains(':') {
+        format!("[{host}]:{port}")
+    } else {
+        format!("{host}:{port}")
+    }
+}
+
+/// Returns the parts of an address that are not secret.
+fn shown(uri: &AMQPUri, hosts: &[String]) -> String {
+    let (scheme, user) = (&uri.scheme, &uri.authority.userinfo.username);
+    format!("{scheme}://{user}@{}/{}", hosts.join(","), uri.vhost)
 }
 
 impl fmt::Display for BrokerUri {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let authority = &self.0.authority;
-        write!(
-            f,
-            "{}://{}@{}:{}/{}",
-            self.0.scheme,
-            authority.userinfo.username,
-            authority.host,
-            authority.port,
-            self.0.vhost
-        )
+        let mut texts: Vec<String> = Vec::new();
+        // Hosts of one address are shown together.
+        for same in self.hosts.chunk_by(|one, other| {
+            one.scheme == other.scheme
+                && one.authority.userinfo.username == other.authority.userinfo.username
+        }) {
+            let hosts: Vec<_> = same.iter().map(host_and_port).collect();
+            texts.extend(same.first().map(|uri| shown(uri, &hosts)));
+        }
+        f.write_str(&texts.join(","))
     }
 }
 
@@ -52,31 +142,4 @@ impl fmt::Debug for BrokerUri {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn an_address_is_shown_without_its_password() {
-        let uri: BrokerUri = "amqp://guest:hunter2@broker:5673/%2f".parse().unwrap();
-        assert_eq!(uri.to_string(), "amqp://guest@broker:5673//");
-        assert!(!format!("{uri:?}").contains("hunter2"));
-    }
-
-    #[test]
-    fn heartbeats_and_short_frames_are_requested_unless_the_address_sets_others() {
-        let uri: BrokerUri = "amqp://broker".parse().unwrap();
-        assert_eq!(uri.0.query.heartbeat, Some(HEARTBEAT_SECONDS));
-        assert_eq!(uri.0.query.frame_max, Some(MAX_FRAME));
-        let text = "amqp://broker/%2f?heartbeat=30&frame_max=8192";
-        let uri: BrokerUri = text.parse().unwrap();
-        assert_eq!(uri.0.query.heartbeat, Some(30));
-        assert_eq!(uri.0.query.frame_max, Some(8192));
-    }
-
-    #[test]
-    fn an_invalid_broker_address_is_refused() {
-        for text in ["http://broker", "broker:5672", ""] {
-            assert!(text.parse::<BrokerUri>().is_err(), "{text}");
-        }
-    }
-}
+mod tests;

@@ -1,7 +1,11 @@
 //! Transport below lapin: TCP or TLS, which makes the broker's frames
 //! [readable] and ends abandoned connection attempts.
 
-use async_rs::{Runtime, Tokio, traits::Reactor, util::RuntimeParts};
+use async_rs::{
+    Runtime, Tokio,
+    traits::Reactor,
+    util::{RuntimeParts, SocketAddrs},
+};
 use bytes::{Buf, BytesMut};
 use futures_util::{
     Stream,
@@ -9,8 +13,8 @@ use futures_util::{
 };
 use lapin::{
     Connection, ConnectionProperties, Error,
-    tcp::{AMQPUriTcpExt, AsyncTcpStream},
-    uri::AMQPUri,
+    tcp::{AsyncTcpStream, TLSConfig},
+    uri::{AMQPScheme, AMQPUri},
 };
 use std::{
     io::{self, Read, Write},
@@ -20,19 +24,22 @@ use std::{
     task::{Context, Poll, ready},
     time::{Duration, Instant},
 };
-use tokio::sync::oneshot;
+use tokio::{sync::oneshot, time::timeout};
 
 use super::readable;
 
 /// Size of a read, in bytes.
 const CHUNK: usize = 64 * 1024;
 
-/// Connects as lapin does, with readable frames.
+/// Connects to one address as lapin does, with readable frames. `transport_limit` is for
+/// TCP and TLS.
 ///
 /// lapin itself continues an abandoned attempt for as long as the broker is
 /// silent: each one would keep a thread, a socket and its buffers.
 pub(crate) async fn connect(
     uri: AMQPUri,
+    address: SocketAddr,
+    transport_limit: Duration,
     properties: ConnectionProperties,
 ) -> lapin::Result<Connection> {
     let tokio = Tokio::current();
@@ -48,7 +55,9 @@ pub(crate) async fn connect(
             .take();
         let mut abandoned = taken.ok_or_else(|| Error::from(abandoned_error()))?;
         let stream = tokio::select! {
-            stream = uri.connect_async(&plain) => stream?,
+            stream = timeout(transport_limit, transport(&uri, address, &plain)) => {
+                stream.map_err(|_| Error::from(io::Error::from(io::ErrorKind::TimedOut)))??
+            }
             () = &mut abandoned => return Err(abandoned_error().into()),
         };
         Ok(AsyncTcpStream::Plain(ReadableStream::new(
@@ -60,6 +69,22 @@ pub(crate) async fn connect(
     let connection = Connection::connector(uri, runtime, connect, properties).await?;
     guard.disarm();
     Ok(connection)
+}
+
+/// Opens the TCP connection, and TLS for the host of the address if it asks for it.
+async fn transport(
+    uri: &AMQPUri,
+    address: SocketAddr,
+    runtime: &Runtime<Tokio>,
+) -> io::Result<Transport> {
+    let stream = AsyncTcpStream::connect(runtime, SocketAddrs([address])).await?;
+    match uri.scheme {
+        AMQPScheme::AMQP => Ok(stream),
+        AMQPScheme::AMQPS => {
+            let host = &uri.authority.host;
+            stream.into_tls(host, TLSConfig::default()).await
+        }
+    }
 }
 
 /// Held while a caller waits for a connection; dropping it ends the attempt.
@@ -235,8 +260,10 @@ mod tests {
     #[tokio::test(flavor = "multi_thread")]
     async fn an_abandoned_attempt_leaves_no_connection() {
         let silent = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let uri = format!("amqp://{}", silent.local_addr().unwrap());
-        let connecting = tokio::spawn(connect(uri.parse().unwrap(), Default::default()));
+        let address = silent.local_addr().unwrap();
+        let uri = format!("amqp://{address}").parse().unwrap();
+        let limit = Duration::from_secs(10);
+        let connecting = tokio::spawn(connect(uri, address, limit, Default::default()));
         let (mut broker, _) = silent.accept().await.unwrap();
         let mut header = [0; 8];
         broker.read_exact(&mut header).await.unwrap();

@@ -1,6 +1,7 @@
 //! Redaction of secrets in URLs.
 
 use url::{Position, Url, form_urlencoded};
+use wahook_domain::host_list::{HostList, broker_addresses};
 
 pub(super) const REDACTED: &str = "[redacted]";
 
@@ -38,11 +39,23 @@ const HARMLESS: [&str; 27] = [
 /// Longest value that is shown.
 const LONGEST_VALUE: usize = 64;
 
-/// Returns a URL as it may be shown: login, fragment, and query values except harmless
-/// ones are replaced by `[redacted]`. Returns `None` for a text that is not a URL with a
-/// host; nothing of such a text may be shown, since its secrets can't be found.
+/// Returns a URL, or a list of broker addresses, as it may be shown: login, fragment, and
+/// query values except harmless ones are replaced by `[redacted]`. Returns `None` for a
+/// text that is not a URL with a host; nothing of such a text may be shown, since its
+/// secrets can't be found.
 #[must_use]
 pub fn try_redact_url(text: &str) -> Option<String> {
+    let is_broker = text.starts_with("amqp://") || text.starts_with("amqps://");
+    let addresses = if is_broker {
+        broker_addresses(text)
+    } else {
+        vec![text]
+    };
+    let shown: Option<Vec<_>> = addresses.into_iter().map(redact_address).collect();
+    Some(shown?.join(","))
+}
+
+fn redact_address(text: &str) -> Option<String> {
     let list = split_host_list(text);
     let (text, hosts) = match &list {
         Some((one_host, hosts)) => (one_host.as_str(), Some(*hosts)),
@@ -118,19 +131,16 @@ fn shown_path(url: &Url) -> &str {
     }
 }
 
-/// Splits the hosts of a MongoDB address with several of them, which no URL parser
-/// accepts. Returns the address with the first host only, and all hosts.
+/// Splits the hosts of an address with several of them, which no URL parser accepts.
+/// Returns the address with the first host only, and all hosts.
 fn split_host_list(text: &str) -> Option<(String, &str)> {
-    let (scheme, rest) = text.split_once("://")?;
-    let end = rest.find(['/', '?', '#']).unwrap_or(rest.len());
-    let (authority, after) = rest.split_at_checked(end)?;
-    let hosts = authority.rsplit('@').next()?;
-    let login = authority.strip_suffix(hosts)?;
-    let (first, _) = hosts.split_once(',')?;
-    let is_host_list = hosts
+    let list = HostList::split(text)?;
+    let (first, _) = list.hosts.split_once(',')?;
+    let is_host_list = list
+        .hosts
         .bytes()
         .all(|byte| byte.is_ascii_alphanumeric() || b".-_:,[]".contains(&byte));
-    is_host_list.then(|| (format!("{scheme}://{login}{first}{after}"), hosts))
+    is_host_list.then(|| (list.address_of(first), list.hosts))
 }
 
 fn redact_query(query: &str) -> String {

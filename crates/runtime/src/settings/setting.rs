@@ -39,6 +39,13 @@ pub enum Kind {
         /// Valid schemes, in Markdown.
         schemes: &'static str,
     },
+    /// URL, or several separated by commas. The parser's errors never quote them.
+    UrlList {
+        /// Description, for messages.
+        expected: &'static str,
+        /// Valid schemes, in Markdown.
+        schemes: &'static str,
+    },
     /// Text of the described form.
     Text(&'static str),
     /// Text of the described form that is never shown, or a list of such texts.
@@ -70,7 +77,7 @@ impl Kind {
             Self::Choice(values) => values.join(" or "),
             Self::Address => "an address and port".to_owned(),
             Self::Path => "the path of a file".to_owned(),
-            Self::Url { expected, .. } => (*expected).to_owned(),
+            Self::Url { expected, .. } | Self::UrlList { expected, .. } => (*expected).to_owned(),
             Self::Text(form) | Self::Secret(form) => (*form).to_owned(),
         }
     }
@@ -86,7 +93,7 @@ impl Kind {
             Self::Choice(values) => values.join(", "),
             Self::Address => "IP address (or `localhost`) and port".to_owned(),
             Self::Path => "path".to_owned(),
-            Self::Url { schemes, .. } => (*schemes).to_owned(),
+            Self::Url { schemes, .. } | Self::UrlList { schemes, .. } => (*schemes).to_owned(),
             Self::Text(form) | Self::Secret(form) => (*form).to_owned(),
         }
     }

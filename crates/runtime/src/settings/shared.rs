@@ -13,14 +13,16 @@ pub const TIMEOUTS: RangeInclusive<u64> = 100..=300_000;
 
 pub const AMQP_URL: Setting = Setting {
     name: "AMQP_URL",
-    kind: Kind::Url {
+    kind: Kind::UrlList {
         expected: "the broker's address",
         schemes: "`amqp://` or `amqps://`",
     },
     default: DefaultValue::Required,
     example: "amqp://guest:guest@127.0.0.1:5672/%2f",
-    help: "broker, amqp://user:password@host:5672/%2f",
-    meaning: "the broker, `amqp://user:password@host:5672/%2f`. The query parameters `heartbeat` \
+    help: "broker, amqp://user:password@host:5672/%2f; several hosts separated by commas",
+    meaning: "the broker, `amqp://user:password@host:5672/%2f`. Several hosts of a cluster are \
+        separated by commas: `amqp://user:password@a:5672,b:5672/%2f`, or several such addresses. \
+        Each connection starts at another of them. The query parameters `heartbeat` \
         (seconds, default 5) and `frame_max` (bytes, default 16384) are accepted",
 };
 

@@ -294,13 +294,34 @@ fn neither_faults_nor_the_effective_settings_show_a_secret() {
         }
     }
     let mut settings = Settings::from_pairs(pairs);
-    settings.value::<Quoting>(&shared::AMQP_URL);
+    settings.value::<Quoting>(&shared::MONGODB_URI);
     let text = faults(settings).join("\n");
     assert!(
-        text.contains("AMQP_URL is \"amqp://[redacted]@broker\""),
+        text.contains("MONGODB_URI is \"mongodb://[redacted]@host\""),
         "{text}"
     );
     assert!(!text.contains("hunter2"), "{text}");
+}
+
+#[test]
+fn error_of_a_list_of_urls_is_reported_without_their_logins() {
+    for (text, problem) in [
+        (
+            "amqp://app:hunter2@a,,b",
+            "is \"amqp://[redacted]@a,,b\", but must be the broker's address (provided string was not \
+             `true` or `false`)",
+        ),
+        (
+            "amqp://app:hun/ter2@a,b",
+            "is not a valid URL (provided string was not `true` or `false`); it must be the \
+             broker's address",
+        ),
+    ] {
+        let mut settings = Settings::from_pairs([("AMQP_URL", text)]);
+        settings.value::<bool>(&shared::AMQP_URL);
+        let faults = faults(settings);
+        assert!(faults[0].contains(problem), "{faults:?}");
+    }
 }
 
 #[test]

@@ -31,6 +31,14 @@ fn every_login_is_redacted() {
             "mongodb://app:hunter2@a:27017,b:27017/?authSource=admin",
             "mongodb://[redacted]@a:27017,b:27017/?authSource=admin",
         ),
+        (
+            "amqp://app:hunter2@a:5672,b:5672,[::1]/%2f?heartbeat=5",
+            "amqp://[redacted]@a:5672,b:5672,[::1]/%2f?heartbeat=5",
+        ),
+        (
+            "amqp://app:hunter2@a/%2f,amqps://hunter2@b,c,amqp://d",
+            "amqp://[redacted]@a/%2f,amqps://[redacted]@b,c,amqp://d",
+        ),
     ]);
 }
 
@@ -78,6 +86,7 @@ fn nothing_of_a_text_that_is_not_a_url_is_shown() {
         "https://host:port/hook",
         "example.com/hook",
         "localhost:8080",
+        "amqp://app:hunter2@a,amqp://guest:hun/ter2@b",
         "",
     ] {
         assert_eq!(redact_url(given), "[redacted]", "{given}");
@@ -86,6 +95,8 @@ fn nothing_of_a_text_that_is_not_a_url_is_shown() {
         "amqp://gu/est:hunter2@broker",
         "amqp://a:hunter2@b,amqp://c:hunter2@d",
         "amqp://guest:12/hunter2@broker",
+        "amqp://a,amqp://guest:12/hunter2@broker",
+        "amqp://a:hunter2@b,http://c:hunter2@d",
     ] {
         assert!(!redact_url(given).contains("hunter2"), "{given}");
     }
@@ -98,6 +109,7 @@ fn a_url_without_a_secret_is_shown_unchanged() {
         "http://host:8080/@me/a:b",
         "mongodb://localhost:27017",
         "mongodb://a:27017,b:27017",
+        "amqp://a:5672,b/%2f,amqps://c",
         "https://[::1]:8443/",
     ] {
         assert_eq!(redact_url(text), text);
