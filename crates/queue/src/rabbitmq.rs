@@ -26,6 +26,7 @@ mod queue_messages;
 mod readable;
 mod registry;
 mod servers;
+mod silence;
 mod subscription;
 mod turns;
 mod uri;

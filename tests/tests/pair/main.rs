@@ -10,6 +10,7 @@ mod duplicates;
 mod edge;
 mod health;
 mod hostile;
+mod hosts;
 mod log_edge;
 mod log_readers;
 mod openapi;
@@ -62,5 +63,6 @@ fn all_tests() -> Tests {
     spool_limits::add(&mut tests);
     sources::add(&mut tests);
     health::add(&mut tests);
+    hosts::add(&mut tests);
     tests
 }

@@ -7,11 +7,17 @@ use lapin::{
     options::BasicPublishOptions, types::ShortString,
 };
 use std::sync::Arc;
-use tokio::sync::{mpsc, oneshot, watch};
+use tokio::{
+    sync::{mpsc, oneshot, watch},
+    time::{MissedTickBehavior, interval},
+};
 use wahook_domain::{EventId, LinkState};
 use wahook_failpoint::{self as failpoint, Failpoint};
 
-use super::confirms::{RawConfirm, Resolution, Returns};
+use super::{
+    confirms::{RawConfirm, Resolution, Returns},
+    silence::{CHECK_EVERY, Silence},
+};
 use crate::error::PublishError;
 
 /// Limit of unconfirmed publishes. Further ones are refused, so that a broker
@@ -43,14 +49,17 @@ pub(super) struct Flow {
     channel: Arc<Channel>,
     in_flight: FuturesUnordered<BoxFuture<'static, FinishedPublish>>,
     returns: Returns,
+    /// `None` if no other server could be tried.
+    silence: Option<Silence>,
 }
 
 impl Flow {
-    pub(super) fn new(channel: &Channel) -> Self {
+    pub(super) fn new(channel: &Channel, has_other_servers: bool) -> Self {
         Self {
             channel: Arc::new(channel.clone()),
             in_flight: FuturesUnordered::new(),
             returns: Returns::default(),
+            silence: has_other_servers.then(Silence::default),
         }
     }
 
@@ -63,6 +72,8 @@ impl Flow {
         handles: &watch::Sender<Option<mpsc::Sender<Request>>>,
     ) -> lapin::Result<()> {
         let mut events = std::pin::pin!(events);
+        let mut checks = interval(CHECK_EVERY);
+        checks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut open = true;
         while open || !self.in_flight.is_empty() {
             tokio::select! {
@@ -78,6 +89,7 @@ impl Flow {
                 },
                 Some(done) = self.in_flight.next() => self.resolve(done)?,
                 Some(event) = events.next() => record_event(event, link)?,
+                _ = checks.tick(), if self.silence.is_some() => self.check_silence(link)?,
                 _ = stopped.wait_for(|stop| *stop), if open => {
                     handles.send_replace(None);
                     requests.close();
@@ -96,9 +108,21 @@ impl Flow {
         }
     }
 
+    /// Fails if the server has confirmed nothing for too long. An alarm is no reason.
+    fn check_silence(&mut self, link: &watch::Sender<LinkState>) -> lapin::Result<()> {
+        let is_waiting = !self.in_flight.is_empty() && link.borrow().blocked.is_none();
+        if let Some(silence) = &mut self.silence {
+            silence.check(is_waiting)?;
+        }
+        Ok(())
+    }
+
     /// Answers all publishes whose confirms are ready, together (see
     /// [`Returns`]).
     fn resolve(&mut self, first: FinishedPublish) -> lapin::Result<()> {
+        if let Some(silence) = &mut self.silence {
+            silence.confirmed();
+        }
         let mut ready = vec![first];
         while let Some(Some(done)) = self.in_flight.next().now_or_never() {
             ready.push(done);
