@@ -16,6 +16,7 @@
 pub mod amqp_wire;
 pub mod browser;
 pub mod chats;
+pub mod cluster;
 pub mod eventually;
 pub mod folder;
 pub mod foreign;

@@ -1,12 +1,13 @@
 //! Private RabbitMQ process that a test can kill, freeze and restart.
 
 mod installation;
+mod members;
 mod node;
 mod options;
 
 use std::collections::BTreeMap;
 use std::process::{Command, Stdio};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail};
@@ -19,7 +20,7 @@ use tokio::time::{sleep, timeout};
 use crate::folder::{RunFolder, tail};
 use crate::guard::Guarded;
 use crate::or_fail;
-use node::Node;
+use node::{Identity, Node};
 pub use options::BrokerOptions;
 
 /// A node starts in 3 to 8 s on two cores; the margin is for a busy machine.
@@ -31,7 +32,8 @@ const STOPPED_WITHIN: Duration = Duration::from_secs(120);
 pub struct RabbitMq {
     /// `None` between a kill or stop and the restart.
     beam: Mutex<Option<Guarded>>,
-    epmd: Guarded,
+    /// Port mapper, shared by the nodes of a cluster.
+    epmd: Arc<Guarded>,
     node: Node,
     /// Declared last: removed after the processes have ended.
     folder: RunFolder,
@@ -56,12 +58,12 @@ impl RabbitMq {
         let mut tries_left = 3;
         loop {
             tries_left -= 1;
-            let node = Node::prepare(&folder, &options)?;
+            let node = Node::prepare(&folder, &options, Identity::single(&folder)?)?;
             match launch(&node).await {
                 Ok((epmd, beam)) => {
                     return Ok(Self {
                         beam: Mutex::new(Some(beam)),
-                        epmd,
+                        epmd: Arc::new(epmd),
                         node,
                         folder,
                     });

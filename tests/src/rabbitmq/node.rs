@@ -1,6 +1,6 @@
 //! Configuration and environment of a private node.
 
-use std::os::unix::fs::symlink;
+use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -17,7 +17,7 @@ use crate::ports::free_port;
 /// Limits for many brokers on one small machine, and queue figures (of `list_queues`) that are
 /// at most one second old instead of five. Written as Erlang terms, because the other format
 /// makes the start a second slower.
-const CONFIG: &str = "[{rabbit, [{loopback_users, [<<\"guest\">>]},
+const CONFIG: &str = "[{rabbit, [{loopback_users, [<<\"guest\">>]},MEMBERS
           {disk_free_limit, 67108864},
           {vm_memory_high_watermark, {absolute, 1073741824}},
           {collect_statistics_interval, 1000},
@@ -30,13 +30,42 @@ const CONFIG: &str = "[{rabbit, [{loopback_users, [<<\"guest\">>]},
 const VM_ARGUMENTS: &str = "+S 2:2 +sbwt very_short +sbwtdcpu very_short +sbwtdio very_short";
 const LOOPBACK_ONLY: &str = "-kernel inet_dist_use_interface {127,0,0,1} -start_epmd false";
 
+/// Name of a node and of the others of its cluster.
+#[derive(Debug)]
+pub(super) struct Identity {
+    pub(super) name: String,
+    /// Port of the port mapper, which the nodes of a cluster share.
+    pub(super) epmd_port: u16,
+    pub(super) cluster: Option<Membership>,
+}
+
+/// Membership of a node in a cluster.
+#[derive(Debug, Clone)]
+pub(super) struct Membership {
+    /// Names of all nodes.
+    pub(super) names: Vec<String>,
+    /// Secret with which the nodes connect to each other.
+    pub(super) cookie: String,
+}
+
+impl Identity {
+    /// Identity of a single node.
+    pub(super) fn single(folder: &RunFolder) -> anyhow::Result<Self> {
+        Ok(Self {
+            name: node_name(folder),
+            epmd_port: free_port()?,
+            cluster: None,
+        })
+    }
+}
+
 #[derive(Debug)]
 pub(super) struct Node {
     pub(super) installation: Installation,
     pub(super) amqp_port: u16,
     /// Port of the plugin `rabbitmq_prometheus`, if enabled.
     pub(super) metrics_port: u16,
-    name: String,
+    pub(super) name: String,
     epmd_port: u16,
     distribution_port: u16,
     folder: PathBuf,
@@ -45,13 +74,20 @@ pub(super) struct Node {
 
 impl Node {
     /// Selects the ports and writes the files of a node in `folder`.
-    pub(super) fn prepare(folder: &RunFolder, options: &BrokerOptions) -> anyhow::Result<Self> {
+    pub(super) fn prepare(
+        folder: &RunFolder,
+        options: &BrokerOptions,
+        identity: Identity,
+    ) -> anyhow::Result<Self> {
         let installation = Installation::find()?;
         let applications = folder.join("applications");
         let plugins_folder =
             link_applications(&installation.plugins, &options.plugins, &applications)?;
         let metrics_port = free_port()?;
-        let config = CONFIG.replace("METRICS_PORT", &metrics_port.to_string());
+        let members = identity.cluster.map(|cluster| join(folder, &cluster));
+        let config = CONFIG
+            .replace("METRICS_PORT", &metrics_port.to_string())
+            .replace("MEMBERS", &members.transpose()?.unwrap_or_default());
         fs::write(folder.join("advanced.config"), config)?;
         let plugins = format!("[{}].\n", options.plugins.join(","));
         fs::write(folder.join("enabled_plugins"), plugins)?;
@@ -60,8 +96,8 @@ impl Node {
             installation,
             amqp_port: free_port()?,
             metrics_port,
-            name: node_name(folder),
-            epmd_port: free_port()?,
+            name: identity.name,
+            epmd_port: identity.epmd_port,
             distribution_port: free_port()?,
             folder: folder.path().to_owned(),
             plugins_folder,
@@ -135,9 +171,22 @@ impl Node {
     }
 }
 
+/// Writes the cookie of the cluster, and returns the configuration of its members. The nodes
+/// find each other at their first start.
+fn join(folder: &RunFolder, cluster: &Membership) -> anyhow::Result<String> {
+    let cookie = folder.join(".erlang.cookie");
+    fs::write(&cookie, &cluster.cookie)?;
+    fs::set_permissions(&cookie, fs::Permissions::from_mode(0o400))?;
+    let names: Vec<_> = cluster.names.iter().map(|n| format!("'{n}'")).collect();
+    Ok(format!(
+        " {{cluster_nodes, {{[{}], disc}}}}, {{queue_leader_locator, <<\"balanced\">>}},",
+        names.join(", ")
+    ))
+}
+
 /// Returns the node name. The data depends on the name, so a lasting folder has a fixed one.
 /// The others are unique, so that two nodes with the same port mapper by accident fail.
-fn node_name(folder: &RunFolder) -> String {
+pub(super) fn node_name(folder: &RunFolder) -> String {
     static NEXT: AtomicU32 = AtomicU32::new(0);
     if folder.is_temporary() {
         let number = NEXT.fetch_add(1, Ordering::Relaxed);
