@@ -32,12 +32,12 @@ write() {
   [ -z "${PRODUCER_TOKEN:-}" ] || put producer_token "$PRODUCER_TOKEN"
   [ -z "${CONSOLE_TOKEN:-}" ] || put console_token "$CONSOLE_TOKEN"
   [ -z "${WEBHOOK_SECRET:-}" ] || put webhook_secret "$WEBHOOK_SECRET"
-  for name in producer_token console_token webhook_secret grafana_password rabbitmq_password mongodb_password \
-    mongodb_keyfile; do
+  for name in producer_token console_token webhook_secret grafana_password rabbitmq_password erlang_cookie \
+    mongodb_password mongodb_keyfile; do
     [ -s "$name" ] || generate "$name"
   done
   password=$(cat rabbitmq_password)
-  [ -s amqp_url ] || put amqp_url "amqp://wahook:$password@rabbitmq:5672/%2f"
+  write_nodes
   [ -s mongodb_uri ] ||
     put mongodb_uri "mongodb://wahook:$(cat mongodb_password)@mongo:27017/?authSource=admin&replicaSet=rs0"
   mkdir -p rabbitmq
@@ -50,18 +50,37 @@ log.console = true"
     amqp_url mongodb_uri rabbitmq/wahook.conf
 }
 
+# The address of the broker and the members of its cluster. RABBITMQ_NODES has the hosts, separated by spaces.
+write_nodes() {
+  hosts='' members='' number=0
+  for node in ${RABBITMQ_NODES:-rabbitmq}; do
+    number=$((number + 1))
+    hosts=$hosts${hosts:+,}$node:5672
+    members="${members}cluster_formation.classic_config.nodes.$number = rabbit@$node
+"
+  done
+  [ $number -gt 1 ] || members=''
+  # An address of your own is kept.
+  case $(cat amqp_url 2> /dev/null || :) in
+    '' | "amqp://wahook:$password@rabbitmq:5672"*) put amqp_url "amqp://wahook:$password@$hosts/%2f" ;;
+  esac
+  mkdir -p rabbitmq
+  put rabbitmq/cluster.conf "queue_leader_locator = balanced
+$members"
+}
+
 distribute() {
   give producer "$wahook" producer_token amqp_url
   give consumer "$wahook" webhook_secret amqp_url mongodb_uri
   give console "$wahook" console_token amqp_url mongodb_uri
-  give rabbitmq "$rabbitmq" rabbitmq/wahook.conf
+  give rabbitmq "$rabbitmq" rabbitmq/wahook.conf rabbitmq/cluster.conf erlang_cookie
   give mongo "$mongodb" mongodb_password mongodb_keyfile
   give grafana "$grafana" grafana_password
   give demo "$wahook" producer_token
   # Files of `secret_file` in a folder of your own.
   for name in *; do
     case $name in
-      producer_token | console_token | webhook_secret | grafana_password | rabbitmq_password | amqp_url | mongodb_*) ;;
+      producer_token | console_token | webhook_secret | grafana_password | rabbitmq_password | erlang_cookie | amqp_url | mongodb_*) ;;
       *) [ ! -f "$name" ] || give consumer "$wahook" "$name" ;;
     esac
   done

@@ -45,6 +45,13 @@ main() {
   cat "$work/second" >> "$work/config/endpoints.toml"
   compose kill -s HUP consumer
   wait_for "SIGHUP adds an endpoint" consumer_logged '"endpoint":"second"'
+  say "cluster of three RabbitMQ nodes"
+  export COMPOSE_FILE=docker-compose.yml:docker-compose.cluster.yml
+  compose up -d "${services[@]}" rabbitmq2 rabbitmq3
+  wait_for "three nodes form a cluster" has_three_nodes
+  for node in rabbitmq2 rabbitmq3; do compose exec -T rabbitmq rabbitmq-queues grow "rabbit@$node" all > /dev/null; done
+  docker kill "$(compose ps -q rabbitmq)" > /dev/null
+  wait_for "an event is delivered without the first node" event_goes_through
   say "down"
   compose down -v
   [ -z "$(docker ps -aq)" ] || fail "containers are left"
@@ -86,6 +93,10 @@ check_image() {
   say "$name adds $added MB to its base, listens on $port after $took ms, read-only, unprivileged"
 }
 
+has_three_nodes() {
+  [ "$(compose exec -T rabbitmq rabbitmqctl -q eval 'length([node() | nodes()]).' | tr -d '\r')" = 3 ]
+}
+
 producer_is_ready() { compose exec -T producer wahook-producer health --ready; }
 
 # Each container has only its own secrets, readable by its user only, and MongoDB requires its password.
@@ -98,7 +109,7 @@ check_secrets() {
   done <<'EXPECTED'
 producer amqp_url:400:10001 producer_token:400:10001
 consumer amqp_url:400:10001 mongodb_uri:400:10001 webhook_secret:400:10001
-rabbitmq wahook.conf:400:999
+rabbitmq cluster.conf:400:999 erlang_cookie:400:999 wahook.conf:400:999
 mongo mongodb_keyfile:400:999 mongodb_password:400:999
 grafana grafana_password:400:472
 demo producer_token:400:10001

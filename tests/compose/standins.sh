@@ -23,6 +23,9 @@ main() {
   install -D -m 755 "$root/tests/compose/mongosh" "$all/usr/local/bin/mongosh"
   echo '[rabbitmq_management,rabbitmq_prometheus].' > "$all/etc/rabbitmq/enabled_plugins"
   rm -f "$all/etc/rabbitmq/rabbitmq.conf" "$all/etc/rabbitmq/rabbitmq-env.conf"
+  # The start script of the real image.
+  printf '#!/bin/sh\nexec /usr/lib/rabbitmq/bin/"$@"\n' > "$all/usr/local/bin/docker-entrypoint.sh"
+  chmod 755 "$all/usr/local/bin/docker-entrypoint.sh"
   # The user of the real images, who owns the secrets.
   chroot "$all" usermod --uid 999 rabbitmq
   chroot "$all" chown -R rabbitmq /var/lib/rabbitmq /var/log/rabbitmq

@@ -106,6 +106,28 @@ fn compose_passes_every_setting_of_each_program() {
     }
 }
 
+#[test]
+fn compose_file_of_the_cluster_fits_the_other_one() {
+    let compose = text("docker-compose.yml");
+    let cluster = text("docker-compose.cluster.yml");
+    let image = |text: &str| {
+        let mut lines = text.lines().map(str::trim);
+        let image = lines.find(|line| line.starts_with("image: rabbitmq:"));
+        image.map(str::to_owned)
+    };
+    assert_eq!(image(&cluster), image(&compose), "the images of RabbitMQ");
+    let nodes = environment(&cluster, "secrets")["RABBITMQ_NODES"];
+    assert_eq!(nodes.split(' ').count(), 3);
+    for node in nodes.split(' ') {
+        let begin = format!("\n  {node}:\n");
+        let hostname = format!("\n    hostname: {node}\n");
+        let is_in_one = |part: &str| compose.contains(part) || cluster.contains(part);
+        assert!(is_in_one(&begin), "{node} is no service");
+        assert!(is_in_one(&hostname), "{node} has another host name");
+    }
+    assert!(variables(&cluster).is_empty());
+}
+
 fn text(file: &str) -> String {
     fs::read_to_string(workspace().join(file)).expect("a readable file")
 }
