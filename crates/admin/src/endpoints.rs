@@ -2,6 +2,7 @@
 //! were removed from the settings while events were queued for them.
 
 mod at_broker;
+mod give_up;
 mod list;
 mod orders;
 mod sources;
@@ -11,7 +12,7 @@ mod transfer;
 
 use anyhow::bail;
 use clap::Subcommand;
-use wahook_domain::EndpointName;
+use wahook_domain::{EndpointName, EventId};
 use wahook_operator_state::{PauseReason, Request};
 use wahook_queue::EndpointQueues;
 use wahook_runtime::Shutdown;
@@ -50,6 +51,17 @@ pub enum EndpointsCommand {
     Probe {
         /// Name of a configured endpoint
         endpoint: EndpointName,
+    },
+    /// Make a dead letter of an event whose failed delivery blocks the later events of its key
+    ///
+    /// For an endpoint with an order, such as one that holds events whose retries are exhausted
+    /// (on_exhausted). The next event of the key starts then. An attempt in flight is awaited.
+    GiveUp {
+        /// Name of a configured endpoint
+        endpoint: EndpointName,
+        /// Id of the event
+        #[arg(long, value_name = "ID")]
+        event: EventId,
     },
     /// Move the queued events of a removed endpoint to a configured one
     ///
@@ -100,6 +112,9 @@ pub async fn run(
         }
         EndpointsCommand::Probe { endpoint } => {
             orders::give(endpoint, Request::Probe, sources).await
+        }
+        EndpointsCommand::GiveUp { endpoint, event } => {
+            give_up::give_up(endpoint, event, sources, &shutdown).await
         }
         EndpointsCommand::Move { old, new, dry_run } => {
             transfer(old, Target::Endpoint(new), dry_run, sources, &shutdown).await

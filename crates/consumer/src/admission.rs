@@ -6,14 +6,15 @@ mod pauses;
 mod state;
 
 use std::{
+    collections::BTreeMap,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 use tokio::{
-    sync::{Mutex as AsyncMutex, OwnedMutexGuard, OwnedSemaphorePermit},
+    sync::{Mutex as AsyncMutex, OwnedMutexGuard, OwnedSemaphorePermit, watch},
     time::{Instant, sleep_until},
 };
-use wahook_domain::{Change, EndpointName, HealthSignal, Recorded, Start};
+use wahook_domain::{Change, EndpointName, EventId, HealthSignal, Recorded, Start};
 use wahook_runtime::{CheckHandle, clock};
 
 use crate::{metrics::EndpointMetrics, settings::EndpointSettings};
@@ -33,6 +34,8 @@ pub(crate) struct Admission {
     start: Instant,
     state: Mutex<State>,
     pauses: PauseState,
+    /// Events that operators have given up, each with its operator.
+    give_ups: watch::Sender<BTreeMap<EventId, String>>,
     /// Held by the next probe.
     probing: Arc<AsyncMutex<()>>,
     metrics: EndpointMetrics,
@@ -65,6 +68,7 @@ impl Admission {
             start: Instant::now(),
             state: Mutex::new(State::new(settings)),
             pauses: PauseState::default(),
+            give_ups: watch::Sender::default(),
             probing: Arc::default(),
             metrics,
             check: EndpointCheck::new(check),

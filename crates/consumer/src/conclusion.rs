@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 use wahook_domain::{
-    Attempt, AttemptResult, Decision, HealthSignal, Outcome, QueuedEvent, UnixMillis,
+    Attempt, AttemptResult, Decision, HealthSignal, Outcome, QueuedEvent, RetryRule, UnixMillis,
 };
 use wahook_failpoint::{self as failpoint, Failpoint};
 use wahook_queue::{Outgoing, Receipt};
@@ -10,6 +10,7 @@ use wahook_queue::{Outgoing, Receipt};
 use crate::{
     batching::PendingResult,
     deliverer::{AttemptKind, Deliverer, log_ack_failure},
+    spread::spread_of,
 };
 
 /// Attempt that was just made.
@@ -28,6 +29,8 @@ struct Assessment {
     decision: Decision,
     /// True if the attempt counts against its event.
     counts: bool,
+    /// True if the event is held from now on, in a lane.
+    begins_hold: bool,
     error: Option<String>,
     ended_at: UnixMillis,
 }
@@ -48,7 +51,8 @@ impl Deliverer {
         receipt: Receipt,
         kind: AttemptKind,
     ) {
-        let assessment = self.assess(event, &attempted, kind);
+        let rule = &self.settings.retry_rule;
+        let assessment = self.assess(event, &attempted, kind, rule);
         let next_attempt_at = self.publish_follow_up(event, &assessment).await;
         let end = Self::end_of(event, &assessment);
         self.record(event, attempted, assessment, next_attempt_at)
@@ -67,11 +71,14 @@ impl Deliverer {
         attempted: Attempted,
         kind: AttemptKind,
     ) -> Option<(QueuedEvent, Duration)> {
-        let assessment = self.assess(event, &attempted, kind);
+        let rule = &self.settings.lane_rule();
+        let assessment = self.assess(event, &attempted, kind, rule);
         let retry = self.retry_in_lane(event, &assessment);
         let counts = assessment.counts;
         if retry.is_none() && assessment.decision != Decision::Delivered {
-            self.publish_dead_letter(event, &assessment).await;
+            let reason = assessment.error.as_deref().unwrap_or_default();
+            self.publish_dead_letter(event, reason, assessment.ended_at)
+                .await;
         }
         let next_attempt_at = retry
             .as_ref()
@@ -84,7 +91,7 @@ impl Deliverer {
             // The wait of an attempt that did not count is that of the admission, which can
             // end earlier.
             let wait = if counts {
-                wait + self.spread_of(&event)
+                wait + spread_of(&event, rule)
             } else {
                 Duration::ZERO
             };
@@ -112,7 +119,13 @@ impl Deliverer {
         }
     }
 
-    fn assess(&self, event: &QueuedEvent, attempted: &Attempted, kind: AttemptKind) -> Assessment {
+    fn assess(
+        &self,
+        event: &QueuedEvent,
+        attempted: &Attempted,
+        kind: AttemptKind,
+        rule: &RetryRule,
+    ) -> Assessment {
         let outcome = &attempted.outcome;
         let error = outcome.error_message();
         let signal = HealthSignal::of(outcome);
@@ -128,8 +141,9 @@ impl Deliverer {
             }
         }
         Assessment {
-            decision: self.settings.retry_rule.decide(event.attempt, outcome),
+            decision: rule.decide(event.attempt, outcome),
             counts,
+            begins_hold: rule.is_held(event.attempt.next()) && !rule.is_held(event.attempt),
             error,
             ended_at: attempted.started_at.plus(attempted.took),
         }
@@ -158,25 +172,25 @@ impl Deliverer {
                 Some(ended_at.plus(step.duration()))
             }
             Decision::Exhausted => {
-                self.publish_dead_letter(event, assessment).await;
+                let reason = assessment.error.as_deref().unwrap_or_default();
+                self.publish_dead_letter(event, reason, ended_at).await;
                 None
             }
         }
     }
 
-    async fn publish_dead_letter(&self, event: &QueuedEvent, assessment: &Assessment) {
-        let reason = assessment.error.as_deref().unwrap_or_default();
-        let dead_letter = Outgoing::dead_letter(event, &self.name, reason, assessment.ended_at);
+    pub(crate) async fn publish_dead_letter(
+        &self,
+        event: &QueuedEvent,
+        reason: &str,
+        now: UnixMillis,
+    ) {
+        let dead_letter = Outgoing::dead_letter(event, &self.name, reason, now);
         self.publisher.publish_until_confirmed(&dead_letter).await;
     }
 
-    fn result(
-        &self,
-        event: &QueuedEvent,
-        attempted: &Attempted,
-        error: Option<String>,
-        next_attempt_at: Option<UnixMillis>,
-    ) -> AttemptResult {
+    /// Returns the result of an attempt, or of the end without one.
+    pub(crate) fn result(&self, event: &QueuedEvent, attempt: Attempt) -> AttemptResult {
         AttemptResult {
             event_id: event.id.clone(),
             endpoint: self.name.clone(),
@@ -184,17 +198,7 @@ impl Deliverer {
             body: event.body.clone(),
             accepted_at: event.accepted_at,
             origin: event.origin.clone(),
-            attempt: Attempt {
-                queued_at: event.queued_at(),
-                number: event.attempt,
-                started_at: attempted.started_at,
-                duration_ms: attempted.took.as_millis().try_into().unwrap_or(i64::MAX),
-                status_code: attempted.outcome.status_code(),
-                error,
-                next_attempt_at,
-                webhook_url: Arc::clone(&self.settings.shown_url),
-                response: attempted.response.clone(),
-            },
+            attempt,
         }
     }
 
@@ -209,7 +213,18 @@ impl Deliverer {
         if assessment.counts {
             self.log_outcome(event, &attempted, &assessment);
         }
-        let result = self.result(event, &attempted, assessment.error, next_attempt_at);
+        let attempt = Attempt {
+            queued_at: event.queued_at(),
+            number: event.attempt,
+            started_at: attempted.started_at,
+            duration_ms: attempted.took.as_millis().try_into().unwrap_or(i64::MAX),
+            status_code: attempted.outcome.status_code(),
+            error: assessment.error,
+            next_attempt_at,
+            webhook_url: Arc::clone(&self.settings.shown_url),
+            response: attempted.response,
+        };
+        let result = self.result(event, attempt);
         self.recorder.record(result, attempted.expected).await;
         failpoint::pass(Failpoint::Recorded);
     }
@@ -240,6 +255,10 @@ impl Deliverer {
         match assessment.decision {
             Decision::Delivered => {
                 tracing::debug!(%endpoint, %id, event = name, attempt, ms, "delivered");
+            }
+            Decision::RetryAfter(step) if assessment.begins_hold => {
+                let retry_in = step.duration();
+                tracing::warn!(%endpoint, %id, event = name, attempt, ms, error, ?retry_in, "retries exhausted, event held: later events of its key wait until it is delivered or given up (`endpoints give-up`)");
             }
             Decision::RetryAfter(step) => {
                 let retry_in = step.duration();

@@ -25,6 +25,7 @@ use crate::{
     client::Posted,
     conclusion::Attempted,
     deliverer::{AttemptKind, Deliverer, log_ack_failure},
+    spread::spread_of,
 };
 
 /// Time limit for the log's look-up of a redelivered message. After it the attempt
@@ -72,7 +73,7 @@ impl Deliverer {
     ) -> Option<OwnedSemaphorePermit> {
         let permits = Arc::clone(permit.semaphore());
         drop(permit);
-        sleep(self.spread_of(event)).await;
+        sleep(spread_of(event, &self.settings.retry_rule)).await;
         permits.acquire_owned().await.ok()
     }
 
@@ -138,8 +139,8 @@ impl Deliverer {
     /// Returns how the delivery of a redelivered event goes on in its lane.
     pub(crate) async fn resume(&self, event: &QueuedEvent) -> Resume {
         let record = self.look_up(event).await;
-        let rule = &self.settings.retry_rule;
-        let resume = record.map_or(Resume::Untried, |record| record.resume(event, rule));
+        let rule = self.settings.lane_rule();
+        let resume = record.map_or(Resume::Untried, |record| record.resume(event, &rule));
         self.count_redelivered(resume == Resume::Ended);
         resume
     }

@@ -3,6 +3,7 @@
 
 mod balance;
 mod head;
+mod held;
 mod lane;
 mod lease;
 mod owner;

@@ -32,6 +32,7 @@ mod spread;
 mod stranded;
 mod tls;
 mod tls_failure;
+mod unattempted;
 mod worker;
 
 pub use client::{judge, put_headers};
@@ -41,6 +42,6 @@ pub use distributed::{ConsumerSettings, run};
 pub use endpoint_set::topology;
 pub use settings::{
     DeliverySettings, EndpointSettings, Endpoints, EndpointsFile, FileFault, LaneSettings,
-    PROGRAM_SETTINGS, ProxyUrl, SETTINGS, Secrets, WEBHOOK_ENDPOINTS, WEBHOOK_URL,
+    OnExhausted, PROGRAM_SETTINGS, ProxyUrl, SETTINGS, Secrets, WEBHOOK_ENDPOINTS, WEBHOOK_URL,
 };
 pub use tls::{ClientCertificate, TlsSettings};

@@ -128,13 +128,14 @@ fn erasable(broker: Broker, log: LogSettings) -> erase::Sources {
 fn sources(settings: ConsumerSettings) -> endpoints::Sources {
     let configured = settings.delivery.endpoints.list.into_iter();
     let log = Arc::new(settings.log);
-    let operator = Arc::clone(&log);
+    let (operator, records) = (Arc::clone(&log), Arc::clone(&log));
     endpoints::Sources {
         broker: settings.broker.into(),
         configured: Some(configured.map(|endpoint| endpoint.name).collect()),
         log: Some(Box::pin(async move {
             Ok(Box::new(log.open().await?) as Box<dyn LogReader>)
         })),
+        records: Box::pin(async move { Ok(Box::new(records.open().await?) as Box<dyn LogReader>) }),
         operator: Box::pin(
             async move { Ok(Arc::new(operator.open().await?) as SharedOperatorState) },
         ),

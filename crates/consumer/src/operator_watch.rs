@@ -2,7 +2,7 @@
 //! endpoints. No delivery waits for it; while the database is unavailable, the state that was
 //! last read stays in effect.
 
-use std::time::Duration;
+use std::{collections::BTreeMap, time::Duration};
 
 use tokio::{
     sync::watch,
@@ -84,6 +84,10 @@ impl OperatorWatch {
             let (name, admission) = (&member.endpoint.name, &member.endpoint.admission);
             let state = states.get(name);
             admission.set_operator_pause(state.and_then(|state| state.pause.as_ref()));
+            match state {
+                Some(state) => admission.set_give_ups(&state.give_ups),
+                None => admission.set_give_ups(&BTreeMap::new()),
+            }
             if requests_probe(before.as_ref(), name, state) {
                 admission.probe_at_once();
             }

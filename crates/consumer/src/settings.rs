@@ -29,7 +29,7 @@ pub use declared::{PROGRAM_SETTINGS, SETTINGS, WEBHOOK_ENDPOINTS, WEBHOOK_URL};
 pub use endpoint::{EndpointSettings, Secrets};
 pub use file::EndpointsFile;
 use log_settings::{LOG_REDACT, LOG_RETENTION_DAYS};
-pub use order::LaneSettings;
+pub use order::{LaneSettings, OnExhausted};
 use proxy::Proxies;
 pub use proxy::ProxyUrl;
 use url::Allowed;

@@ -4,16 +4,11 @@ use std::{
     hash::{DefaultHasher, Hash, Hasher},
     time::Duration,
 };
-use wahook_domain::{EventId, QueuedEvent};
+use wahook_domain::{EventId, QueuedEvent, RetryRule};
 
-use crate::deliverer::Deliverer;
-
-impl Deliverer {
-    /// Returns the additional wait before the attempt of an event.
-    pub(crate) fn spread_of(&self, event: &QueuedEvent) -> Duration {
-        let rule = &self.settings.retry_rule;
-        rule.spread(event.attempt, share_of(&event.id))
-    }
+/// Returns the additional wait before the attempt of an event.
+pub(crate) fn spread_of(event: &QueuedEvent, rule: &RetryRule) -> Duration {
+    rule.spread(event.attempt, share_of(&event.id))
 }
 
 /// Returns a number that differs between events.

@@ -44,6 +44,8 @@ pub struct RetryRule {
     retries: u32,
     /// Milliseconds before each retry; 0 after the last.
     delays: [u32; Self::MAX_RETRIES as usize],
+    /// True if attempts do not end before the event is delivered.
+    holds: bool,
 }
 
 /// Number that is out of bounds for a retry rule.
@@ -98,18 +100,42 @@ impl RetryRule {
         for (delay, given) in delays.iter_mut().zip(given) {
             *delay = given;
         }
-        Self { retries, delays }
+        Self {
+            retries,
+            delays,
+            holds: false,
+        }
+    }
+
+    /// Returns the rule that holds an event whose retries are exhausted: further ones follow
+    /// at the longest delay. A 410 is a failure like any other. Without retries there is no
+    /// delay, so the rule holds nothing.
+    #[must_use]
+    pub const fn holding(self) -> Self {
+        Self {
+            holds: true,
+            ..self
+        }
+    }
+
+    /// Returns true if this attempt is one of an event that is held: its retries are
+    /// exhausted.
+    #[must_use]
+    pub const fn is_held(&self, attempt: AttemptNumber) -> bool {
+        self.holds && attempt.retries() > self.retries
     }
 
     /// Returns the consequence of the outcome of an attempt. After a 410 no other attempt
-    /// follows.
+    /// follows, unless the rule holds.
     #[must_use]
     pub fn decide(&self, attempt: AttemptNumber, outcome: &Outcome) -> Decision {
         if outcome.is_success() {
             return Decision::Delivered;
         }
         match self.wait_after(attempt) {
-            Some(step) if outcome.status_code() != Some(410) => Decision::RetryAfter(step),
+            Some(step) if self.holds || outcome.status_code() != Some(410) => {
+                Decision::RetryAfter(step)
+            }
             _ => Decision::Exhausted,
         }
     }
@@ -152,7 +178,12 @@ impl RetryRule {
     /// Returns the wait before a retry, counted from 1; `None` if there is no such retry.
     fn delay_before_retry(&self, retry: u32) -> Option<WaitStep> {
         let index = usize::try_from(retry.checked_sub(1)?).ok()?;
-        let delay = *self.delays.get(index)?;
+        let is_in_rule = retry <= self.retries;
+        let delay = match self.delays.get(index) {
+            Some(delay) if is_in_rule => *delay,
+            _ if self.holds => self.delays.iter().copied().max()?,
+            _ => return None,
+        };
         (delay > 0).then_some(WaitStep(delay))
     }
 }
@@ -224,6 +255,26 @@ mod tests {
     fn a_410_ends_the_delivery_at_once() {
         let decision = default().decide(AttemptNumber::FIRST, &answered(410));
         assert_eq!(decision, Decision::Exhausted);
+    }
+
+    #[test]
+    fn rule_that_holds_goes_on_at_its_longest_delay_also_after_a_410() {
+        let schedule: RetryRule = "5s,1m,10s".parse().unwrap();
+        let rule = schedule.holding();
+        let attempts = [1, 2, 3, 4, 5, u32::MAX];
+        let waits = attempts.map(|attempt| wait(rule, attempt));
+        let expected = [5_000, 60_000, 10_000, 60_000, 60_000, 60_000];
+        assert_eq!(waits, expected.map(Some));
+        let held = attempts.map(|attempt| rule.is_held(AttemptNumber::new(attempt).unwrap()));
+        assert_eq!(held, [false, false, false, false, true, true]);
+        assert!(!schedule.is_held(AttemptNumber::new(5).unwrap()));
+        let gone = rule.decide(AttemptNumber::new(4).unwrap(), &answered(410));
+        assert_eq!(gone, Decision::RetryAfter(WaitStep(60_000)));
+        assert_eq!(rule.wait_steps(), schedule.wait_steps());
+        let late = AttemptNumber::new(9).unwrap();
+        assert_eq!(rule.spread(late, u16::MAX), LONGEST_SPREAD);
+        let none = RetryRule::new(0, 5_000).unwrap().holding();
+        assert_eq!(wait(none, 1), None);
     }
 
     #[test]

@@ -1,18 +1,20 @@
 //! State of operators in the data file, which several processes read and write.
 
-use std::path::Path;
+use std::{collections::BTreeMap, path::Path};
 
 use rusqlite::{Connection, OptionalExtension, Row, TransactionBehavior, params};
 use wahook_delivery_log::LogFuture;
-use wahook_domain::{EndpointName, UnixMillis};
-use wahook_operator_state::{Action, EndpointState, OperatorState, Order, Pause, PauseReason};
+use wahook_domain::{EndpointName, EventId, UnixMillis};
+use wahook_operator_state::{
+    Action, EndpointState, OperatorState, Order, Pause, PauseReason, Request,
+};
 
 use crate::{error::OpenError, shared_connection::SharedConnection};
 
 const SELECT: &str = "SELECT _id, pausedBy, pausedAt, pauseReason, probes FROM wahookendpoints";
 
-/// State of operators in the tables `wahookendpoints` and `wahookactions`, next to the process
-/// that has the file open.
+/// State of operators in the tables `wahookendpoints`, `wahookgiveups` and `wahookactions`, next
+/// to the process that has the file open.
 #[derive(Clone)]
 pub struct EmbeddedOperatorState {
     pub(crate) db: SharedConnection,
@@ -53,7 +55,48 @@ fn endpoints(db: &Connection) -> rusqlite::Result<Vec<EndpointState>> {
     let mut statement = db.prepare_cached(SELECT)?;
     let states = statement.query_map([], state)?;
     // A name of another form belongs to no endpoint.
-    states.filter_map(Result::transpose).collect()
+    let states = states.filter_map(Result::transpose);
+    let with_give_ups = states.map(|state| {
+        let state = state?;
+        let give_ups = give_ups(db, &state.endpoint)?;
+        Ok(EndpointState { give_ups, ..state })
+    });
+    with_give_ups.collect()
+}
+
+/// Returns the events of an endpoint that were given up, each with its operator.
+fn give_ups(
+    db: &Connection,
+    endpoint: &EndpointName,
+) -> rusqlite::Result<BTreeMap<EventId, String>> {
+    let mut statement =
+        db.prepare_cached("SELECT event, givenUpBy FROM wahookgiveups WHERE endpoint = ?")?;
+    let rows = statement.query_map([endpoint.as_str()], |row| {
+        let event: String = row.get(0)?;
+        Ok((EventId::parse(&event).ok(), row.get(1)?))
+    })?;
+    // An id of another form belongs to no event.
+    let known = |row: rusqlite::Result<(Option<EventId>, String)>| match row {
+        Ok((event, by)) => Some(Ok((event?, by))),
+        Err(error) => Some(Err(error)),
+    };
+    rows.filter_map(known).collect()
+}
+
+fn change_give_ups(db: &Connection, order: &Order) -> rusqlite::Result<()> {
+    let endpoint = order.endpoint.as_str();
+    match &order.request {
+        Request::GiveUp { event } => db.execute(
+            "INSERT OR REPLACE INTO wahookgiveups (endpoint, event, givenUpBy) VALUES (?, ?, ?)",
+            [endpoint, event.as_str(), &order.by],
+        ),
+        Request::ForgetGiveUp { event } => db.execute(
+            "DELETE FROM wahookgiveups WHERE endpoint = ? AND event = ?",
+            [endpoint, event.as_str()],
+        ),
+        Request::Pause { .. } | Request::Resume | Request::Probe => return Ok(()),
+    }
+    .map(drop)
 }
 
 /// Records the order and changes the state of its endpoint in one transaction.
@@ -64,6 +107,8 @@ fn apply(db: &mut Connection, order: &Order) -> rusqlite::Result<EndpointState> 
     let before = transaction.query_row(&by_name, [name], state).optional()?;
     let before = before.flatten();
     let before = before.unwrap_or_else(|| EndpointState::initial(order.endpoint.clone()));
+    let give_ups = give_ups(&transaction, &order.endpoint)?;
+    let before = EndpointState { give_ups, ..before };
     let after = order.applied_to(before);
     let pause = after.pause.as_ref();
     transaction.execute(
@@ -79,12 +124,15 @@ fn apply(db: &mut Connection, order: &Order) -> rusqlite::Result<EndpointState> 
             i64::try_from(after.probes).unwrap_or(i64::MAX),
         ],
     )?;
-    insert(&transaction, &order.action())?;
+    change_give_ups(&transaction, order)?;
+    if let Some(action) = order.action() {
+        insert(&transaction, &action)?;
+    }
     transaction.commit()?;
     Ok(after)
 }
 
-/// Reads a state; `None` if the name is not that of an endpoint.
+/// Reads a state without its give-ups; `None` if the name is not that of an endpoint.
 fn state(row: &Row<'_>) -> rusqlite::Result<Option<EndpointState>> {
     let name: String = row.get(0)?;
     let Ok(endpoint) = EndpointName::parse(&name) else {
@@ -102,6 +150,7 @@ fn state(row: &Row<'_>) -> rusqlite::Result<Option<EndpointState>> {
         endpoint,
         pause,
         probes: u64::try_from(probes).unwrap_or_default(),
+        give_ups: BTreeMap::new(),
     }))
 }
 

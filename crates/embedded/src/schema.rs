@@ -106,6 +106,12 @@ pub(crate) const ADDITIONS: &str = "
         pauseReason TEXT,
         probes INTEGER NOT NULL
     ) WITHOUT ROWID;
+    CREATE TABLE IF NOT EXISTS wahookgiveups (
+        endpoint TEXT NOT NULL,
+        event TEXT NOT NULL,
+        givenUpBy TEXT NOT NULL,
+        PRIMARY KEY (endpoint, event)
+    ) WITHOUT ROWID;
     CREATE TABLE IF NOT EXISTS wahookactions (
         seq INTEGER PRIMARY KEY,
         at INTEGER NOT NULL,

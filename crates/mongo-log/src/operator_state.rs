@@ -1,5 +1,7 @@
 //! State of operators in the collections `wahookendpoints` and `wahookactions`.
 
+use std::collections::BTreeMap;
+
 use mongodb::{
     Collection, Cursor,
     bson::{Bson, DateTime, Document, doc},
@@ -9,7 +11,7 @@ use mongodb::{
     },
 };
 use wahook_delivery_log::{LogFuture, LogUnavailable};
-use wahook_domain::{EndpointName, UnixMillis};
+use wahook_domain::{EndpointName, EventId, UnixMillis};
 use wahook_operator_state::{
     Action, EndpointState, OperatorState, Order, Pause, PauseReason, Request,
 };
@@ -33,7 +35,9 @@ impl OperatorState for MongoLog {
     fn order<'a>(&'a self, order: &'a Order) -> LogFuture<'a, EndpointState> {
         Box::pin(async {
             // First, so that no order is in effect without its record.
-            self.insert(&order.action()).await?;
+            if let Some(action) = order.action() {
+                self.insert(&action).await?;
+            }
             let name = order.endpoint.as_str();
             let states = self.durable(ENDPOINTS);
             let change = states
@@ -108,9 +112,9 @@ pub(crate) async fn read_all<T>(
 /// Returns the update of a state; the server evaluates it, so orders of several operators at
 /// the same time are all in effect.
 fn modification(order: &Order) -> UpdateModifications {
+    let literal = |text: &str| doc! { "$literal": text };
     match &order.request {
         Request::Pause { reason } => {
-            let literal = |text: &str| doc! { "$literal": text };
             let reason = match reason {
                 Some(reason) => Bson::Document(literal(reason.as_str())),
                 None => Bson::Null,
@@ -127,6 +131,20 @@ fn modification(order: &Order) -> UpdateModifications {
             doc! { "$unset": pause }.into()
         }
         Request::Probe => doc! { "$inc": { "probes": 1_i64 } }.into(),
+        Request::GiveUp { event } => {
+            let event = literal(event.as_str());
+            let others = doc! { "$filter": {
+                "input": { "$ifNull": ["$giveUps", []] },
+                "as": "known",
+                "cond": { "$ne": ["$$known.event", &event] },
+            } };
+            let added = doc! { "event": event, "by": literal(&order.by) };
+            let give_ups = doc! { "$concatArrays": [others, [added]] };
+            vec![doc! { "$set": { "giveUps": give_ups } }].into()
+        }
+        Request::ForgetGiveUp { event } => {
+            doc! { "$pull": { "giveUps": { "event": event.as_str() } } }.into()
+        }
     }
 }
 
@@ -142,7 +160,21 @@ fn state(stored: &Document) -> Option<EndpointState> {
         endpoint: EndpointName::parse(name).ok()?,
         pause,
         probes: number(stored, "probes"),
+        give_ups: give_ups(stored),
     })
+}
+
+/// Reads the events that were given up, each with its operator.
+fn give_ups(stored: &Document) -> BTreeMap<EventId, String> {
+    let Ok(given_up) = stored.get_array("giveUps") else {
+        return BTreeMap::new();
+    };
+    let given_up = given_up.iter().filter_map(Bson::as_document);
+    let given_up = given_up.filter_map(|one| {
+        let event = one.get_str("event").ok()?;
+        Some((EventId::parse(event).ok()?, text(one, "by")))
+    });
+    given_up.collect()
 }
 
 /// Reads a record of an action; `None` if the document is none.

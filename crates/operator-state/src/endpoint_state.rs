@@ -1,8 +1,8 @@
 //! State of one endpoint.
 
-use std::fmt;
+use std::{collections::BTreeMap, fmt};
 
-use wahook_domain::{EndpointName, UnixMillis};
+use wahook_domain::{EndpointName, EventId, UnixMillis};
 
 use crate::PauseReason;
 
@@ -15,6 +15,8 @@ pub struct EndpointState {
     pub pause: Option<Pause>,
     /// Number of probes that were requested. An increase requests one.
     pub probes: u64,
+    /// Events that block their key and were given up, each with its operator.
+    pub give_ups: BTreeMap<EventId, String>,
 }
 
 /// Pause of an endpoint by an operator.
@@ -36,6 +38,7 @@ impl EndpointState {
             endpoint,
             pause: None,
             probes: 0,
+            give_ups: BTreeMap::new(),
         }
     }
 }

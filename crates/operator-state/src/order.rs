@@ -1,6 +1,7 @@
 //! Orders of operators.
 
-use wahook_domain::{EndpointName, UnixMillis};
+use wahook_delivery_log::record_key;
+use wahook_domain::{EndpointName, EventId, UnixMillis};
 
 use crate::{Action, EndpointState, Pause, PauseReason};
 
@@ -29,6 +30,16 @@ pub enum Request {
     Resume,
     /// Probe the endpoint at once, if its circuit breaker has paused it.
     Probe,
+    /// Make a dead letter of an event that waits for a retry and blocks its key.
+    GiveUp {
+        /// Id of the event.
+        event: EventId,
+    },
+    /// Remove an order to give up, which is in effect or without an object.
+    ForgetGiveUp {
+        /// Id of the event.
+        event: EventId,
+    },
 }
 
 impl Request {
@@ -39,26 +50,33 @@ impl Request {
             Self::Pause { .. } => "pause",
             Self::Resume => "resume",
             Self::Probe => "probe",
+            Self::GiveUp { .. } => "give-up",
+            Self::ForgetGiveUp { .. } => "forget-give-up",
         }
     }
 }
 
 impl Order {
-    /// Returns the record of the order.
+    /// Returns the record of the order; `None` if it only tidies up after another one.
     #[must_use]
-    pub fn action(&self) -> Action {
-        Action {
+    pub fn action(&self) -> Option<Action> {
+        let subject = match &self.request {
+            Request::Pause { .. } | Request::Resume | Request::Probe => self.endpoint.to_string(),
+            Request::GiveUp { event } => record_key(event, &self.endpoint),
+            Request::ForgetGiveUp { .. } => return None,
+        };
+        Some(Action {
             at: self.at,
             who: self.by.clone(),
             action: self.request.name().to_owned(),
-            subject: self.endpoint.to_string(),
+            subject,
             count: 1,
-        }
+        })
     }
 
     /// Returns the state of the endpoint after the order. A repeated pause keeps its start.
     #[must_use]
-    pub fn applied_to(&self, state: EndpointState) -> EndpointState {
+    pub fn applied_to(&self, mut state: EndpointState) -> EndpointState {
         match &self.request {
             Request::Pause { reason } => {
                 let since = state.pause.map_or(self.at, |pause| pause.since);
@@ -76,6 +94,14 @@ impl Order {
                 probes: state.probes.saturating_add(1),
                 ..state
             },
+            Request::GiveUp { event } => {
+                state.give_ups.insert(event.clone(), self.by.clone());
+                state
+            }
+            Request::ForgetGiveUp { event } => {
+                state.give_ups.remove(event);
+                state
+            }
         }
     }
 }
@@ -118,7 +144,7 @@ mod tests {
 
     #[test]
     fn record_of_an_order_names_operator_action_and_endpoint() {
-        let action = order(5, Request::Resume).action();
+        let action = order(5, Request::Resume).action().unwrap();
         let expected = Action {
             at: UnixMillis::new(5),
             who: "operator 5".to_owned(),
@@ -127,5 +153,16 @@ mod tests {
             count: 1,
         };
         assert_eq!(action, expected);
+        let event = EventId::parse("evt-1").unwrap();
+        let given_up = order(
+            6,
+            Request::GiveUp {
+                event: event.clone(),
+            },
+        );
+        let action = given_up.action().unwrap();
+        let shown = (action.action.as_str(), action.subject.as_str());
+        assert_eq!(shown, ("give-up", "evt-1/default"));
+        assert_eq!(order(7, Request::ForgetGiveUp { event }).action(), None);
     }
 }

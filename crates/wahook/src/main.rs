@@ -108,6 +108,7 @@ fn main() -> ExitCode {
                     broker: wahook_embedded::open_dead_letters(&data)?,
                     configured: None,
                     log: None,
+                    records: own_log::records(data.clone()),
                     operator: own_log::operator_state(data),
                 };
                 endpoints::run(command, sources, shutdown).await

@@ -7,7 +7,11 @@ use std::{
     sync::Arc,
     time::Duration,
 };
-use wahook_admin::{endpoints::OpenOperatorState, erase::OpenEraser, reconcile::Sources};
+use wahook_admin::{
+    endpoints::{OpenLog as OpenRecords, OpenOperatorState},
+    erase::OpenEraser,
+    reconcile::Sources,
+};
 use wahook_cli::OpenLog;
 use wahook_delivery_log::{LogEraser, LogReader};
 use wahook_embedded::{EmbeddedEraser, EmbeddedInspector, EmbeddedOperatorState, EmbeddedReader};
@@ -35,6 +39,12 @@ pub fn sources(path: &Path) -> anyhow::Result<Sources> {
         inspector: Inspector::of_store(Arc::new(queues)),
         max_hold: Duration::ZERO,
     })
+}
+
+/// Returns what opens the records of the data file, which a running process may have open.
+#[must_use]
+pub fn records(path: PathBuf) -> OpenRecords {
+    Box::pin(async move { Ok(Box::new(EmbeddedReader::open(&path)?) as Box<dyn LogReader>) })
 }
 
 /// Returns what opens the orders of operators in the data file, which a running process may have

@@ -56,6 +56,7 @@ fn main() -> ExitCode {
         orders_change_the_state_of_their_endpoint,
         orders_at_the_same_time_are_all_in_effect,
         orders_and_other_actions_are_recorded,
+        events_that_are_given_up_stay_until_they_are_forgotten,
     ];
     on_both![job_checks:
         a_job_is_claimed_by_one_program_and_keeps_its_progress,

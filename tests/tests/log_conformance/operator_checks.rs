@@ -1,7 +1,7 @@
 //! Checks of the state that operators set.
 
 use futures_util::future::join_all;
-use wahook_domain::{EndpointName, UnixMillis};
+use wahook_domain::{EndpointName, EventId, UnixMillis};
 use wahook_operator_state::{Action, EndpointState, Order, Pause, PauseReason, Request};
 
 use crate::logs::Readable;
@@ -87,7 +87,46 @@ pub(crate) async fn orders_and_other_actions_are_recorded(log: &impl Readable) {
     store.record(&redrive).await.unwrap();
     let resume = order("crm", 3_000, Request::Resume);
     store.order(&resume).await.unwrap();
-    let expected = [resume.action(), redrive, pause.action()];
+    let recorded = |order: &Order| order.action().unwrap();
+    let expected = [recorded(&resume), redrive, recorded(&pause)];
     assert_eq!(store.actions(10).await.unwrap(), expected);
     assert_eq!(store.actions(2).await.unwrap(), expected[..2]);
+}
+
+pub(crate) async fn events_that_are_given_up_stay_until_they_are_forgotten(log: &impl Readable) {
+    let store = log.operator_state();
+    let event = |text: &str| EventId::parse(text).unwrap();
+    let give_up = |id: &str| Request::GiveUp { event: event(id) };
+    let orders = [
+        order("crm", 1_000, give_up("evt-1")),
+        order("crm", 2_000, paused(None)),
+        order("crm", 3_000, give_up("evt-2")),
+        order("bot", 4_000, give_up("evt-1")),
+        // Given again, by another operator.
+        order("crm", 5_000, give_up("evt-1")),
+        order("crm", 6_000, Request::Resume),
+    ];
+    for order in &orders {
+        store.order(order).await.unwrap();
+    }
+    let of = |name: &'static str| async move {
+        let states = store.endpoints().await.unwrap();
+        let state = states.into_iter().find(|s| s.endpoint.as_str() == name);
+        state.unwrap().give_ups
+    };
+    let by = |operator: i64| format!("operator {operator}");
+    let both = [(event("evt-1"), by(5_000)), (event("evt-2"), by(3_000))];
+    assert_eq!(of("crm").await, both.clone().into());
+    for again in [7_000, 8_000] {
+        let forget = Request::ForgetGiveUp {
+            event: event("evt-1"),
+        };
+        let state = store.order(&order("crm", again, forget)).await.unwrap();
+        assert_eq!(state.give_ups, both[1..].iter().cloned().collect());
+    }
+    assert_eq!(of("bot").await, [(event("evt-1"), by(4_000))].into());
+    // What only tidies up is not recorded.
+    let actions = store.actions(10).await.unwrap();
+    let expected: Vec<_> = orders.iter().rev().filter_map(Order::action).collect();
+    assert_eq!(actions, expected);
 }

@@ -1,6 +1,7 @@
 //! Order per chat with RabbitMQ: several consumers, failing receivers, and consumers that stop,
 //! are killed or freeze.
 
+mod held;
 mod keys;
 mod lanes;
 mod owners;
@@ -14,5 +15,6 @@ fn main() -> ExitCode {
     owners::add(&mut tests);
     lanes::add(&mut tests);
     keys::add(&mut tests);
+    held::add(&mut tests);
     tests.run(3)
 }

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use wahook_tests::chats::{Chats, event_of, fails_once};
 use wahook_tests::eventually::eventually;
+use wahook_tests::program::{Command, ProgramName};
 use wahook_tests::receiver::{Answer, Post, Receiver};
 
 use crate::system::System;
@@ -105,5 +106,73 @@ async fn events_of_a_lane_are_delivered_after_the_order_is_removed() {
         (chats.order(&receiver.posts(), |_| false).missing == 0).then_some(())
     })
     .await;
+    drop(program);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn held_event_blocks_its_chat_over_a_kill_until_it_is_given_up_also_while_paused() {
+    let chats = Chats {
+        chats: 4,
+        each: 5,
+        senders: 4,
+    };
+    let always = |post: &Post| event_of(post) == (3, 0);
+    let gone = move |post: &Post| Answer::status(if always(post) { 410 } else { 200 });
+    let receiver = Receiver::answering(gone).await;
+    let settings = [
+        ("WEBHOOK_ORDER", "chat"),
+        ("WEBHOOK_ON_EXHAUSTED", "hold"),
+        ("WEBHOOK_RETRY_ATTEMPTS", "1"),
+        ("WEBHOOK_RETRY_DELAY", "300"),
+    ];
+    let system = System::new(&receiver, &settings);
+    let mut program = system.start().await;
+    chats.post(&system.events).await;
+    let others = (chats.chats - 1) * chats.each;
+    let is_held = |posts: &[std::sync::Arc<Post>]| {
+        let tried = posts.iter().filter(|post| always(post)).count();
+        let left = chats.order(posts, always).missing;
+        tried >= 3 && left == chats.chats * chats.each - others
+    };
+    receiver
+        .wait_until("a held event", IN_THE_END, is_held)
+        .await;
+    program.kill9().await;
+    program = system.start().await;
+    // The next failures pause the endpoint; the next probe is due after five minutes.
+    eventually(IN_THE_END, "a pause by the circuit breaker", || async {
+        let metrics = system.metrics().await;
+        (metrics.sum("wahook_circuit_open") == 1.0).then_some(())
+    })
+    .await;
+    assert_eq!(chats.order(&receiver.posts(), always).missing, chats.each);
+    let held = "SELECT count(*) FROM webhooklogs WHERE eventId = '3-0' AND status = 'retrying' \
+                AND retryCount > 2 AND nextAttemptAt IS NOT NULL";
+    assert_eq!(system.count(held), 1);
+
+    let arguments = ["endpoints", "give-up", "default", "--event", "3-0"];
+    let settings = system.borrowed();
+    let command = Command::start(ProgramName::Standalone, &arguments, &settings);
+    let given = command.await.finish().await;
+    assert!(given.printed().contains("is a dead letter"), "{given:?}");
+    let failed = "SELECT eventId, errorMessage FROM webhooklogs WHERE status = 'failed'";
+    let reason = "given up by an operator (command line)";
+    assert_eq!(
+        system.pairs(failed),
+        [("3-0".to_owned(), reason.to_owned())]
+    );
+    let letters = "SELECT event_id, reason FROM messages WHERE queue = 'wahook.dead'";
+    assert_eq!(system.pairs(letters), system.pairs(failed));
+    assert_eq!(system.count("SELECT count(*) FROM wahookgiveups"), 0);
+    // The next event of the chat is the probe that resumes the endpoint.
+    let probe = ["endpoints", "probe", "default"];
+    let command = Command::start(ProgramName::Standalone, &probe, &settings);
+    command.await.finish().await.printed();
+    eventually(IN_THE_END, "the rest of the chat", || async {
+        (chats.order(&receiver.posts(), always).missing == 1).then_some(())
+    })
+    .await;
+    let found = chats.order(&receiver.posts(), always);
+    assert_eq!(found.inverted_attempts, 0, "{found}");
     drop(program);
 }

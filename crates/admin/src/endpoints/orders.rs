@@ -19,13 +19,17 @@ use super::{
 
 /// Reasons for which an order is refused.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
-enum Refusal {
+pub(super) enum Refusal {
     #[error("endpoint {0} is not configured; configured are: {1}")]
     Unknown(EndpointName, String),
     #[error("endpoint {0} is not known: no endpoint is configured; start what delivers first")]
     NoneConfigured(EndpointName),
     #[error("endpoint {0} is paused {1}, so it is not probed: `endpoints resume {0}` first")]
     Paused(EndpointName, Pause),
+    #[error(
+        "endpoint {0} is paused {1}, so no consumer holds its events: `endpoints resume {0}` first"
+    )]
+    NothingHeld(EndpointName, Pause),
 }
 
 /// Checks an order, and gives it to what delivers.
@@ -39,15 +43,20 @@ pub(super) async fn give(
     let states = store.endpoints().await?;
     let state = states.into_iter().find(|state| state.endpoint == endpoint);
     check(&endpoint, &request, &configured, state.as_ref())?;
-    let order = Order {
+    let order = order(endpoint, request);
+    store.order(&order).await?;
+    writeln!(stdout(), "{}", outcome(&order, state.as_ref()))?;
+    Ok(())
+}
+
+/// Returns an order of the user of the command.
+pub(super) fn order(endpoint: EndpointName, request: Request) -> Order {
+    Order {
         endpoint,
         request,
         by: operator::of_command(),
         at: clock::now(),
-    };
-    store.order(&order).await?;
-    writeln!(stdout(), "{}", outcome(&order, state.as_ref()))?;
-    Ok(())
+    }
 }
 
 /// Returns the states that operators have set.
@@ -56,7 +65,7 @@ pub(super) async fn states(operator: OpenOperatorState) -> anyhow::Result<Vec<En
 }
 
 /// Returns the endpoints of the settings, or those that the data file stores.
-async fn configured(
+pub(super) async fn configured(
     configured: Option<BTreeSet<EndpointName>>,
     broker: &Broker,
 ) -> anyhow::Result<BTreeSet<EndpointName>> {
@@ -74,7 +83,7 @@ async fn configured(
 
 /// Refuses an order that would have no effect. The pause of an endpoint that was removed can
 /// be ended.
-fn check(
+pub(super) fn check(
     endpoint: &EndpointName,
     request: &Request,
     configured: &BTreeSet<EndpointName>,
@@ -85,6 +94,9 @@ fn check(
         (Request::Resume, Some(_)) => Ok(()),
         _ if !configured.contains(endpoint) => Err(unknown(endpoint, configured)),
         (Request::Probe, Some(pause)) => Err(Refusal::Paused(endpoint.clone(), pause.clone())),
+        (Request::GiveUp { .. }, Some(pause)) => {
+            Err(Refusal::NothingHeld(endpoint.clone(), pause.clone()))
+        }
         _ => Ok(()),
     }
 }
@@ -113,12 +125,16 @@ fn outcome(order: &Order, before: Option<&EndpointState>) -> String {
             "endpoint {endpoint} is probed after at most 2 s by each consumer whose circuit \
              breaker has paused it"
         ),
+        Request::GiveUp { event } => format!("event {event} is given up for {endpoint}"),
+        Request::ForgetGiveUp { event } => {
+            format!("event {event} is no longer given up for {endpoint}")
+        }
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use wahook_domain::UnixMillis;
+    use wahook_domain::{EventId, UnixMillis};
 
     use super::*;
 
@@ -162,6 +178,9 @@ mod tests {
         let configured = [name("crm")].into();
         let refused = check(Request::Probe, &configured);
         assert_eq!(refused, Err(Refusal::Paused(name("crm"), pause())));
+        let event = EventId::parse("evt-1").unwrap();
+        let refused = check(Request::GiveUp { event }, &configured);
+        assert_eq!(refused, Err(Refusal::NothingHeld(name("crm"), pause())));
         assert_eq!(check(Request::Resume, &BTreeSet::new()), Ok(()));
     }
 }

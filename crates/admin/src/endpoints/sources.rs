@@ -24,6 +24,8 @@ pub struct Sources {
     /// Log in which a move looks for events that the other endpoint has received itself;
     /// `None` for a data file, in which a removed endpoint receives no more events.
     pub log: Option<OpenLog>,
+    /// Log that shows the state of a delivery.
+    pub records: OpenLog,
     /// Store of what operators set, which all that deliver read.
     pub operator: OpenOperatorState,
 }

@@ -1,5 +1,9 @@
 //! Orders of operators for an endpoint.
 
+use std::{collections::BTreeMap, future::pending};
+
+use tokio::sync::watch;
+use wahook_domain::{EventId, QueuedEvent};
 use wahook_operator_state::Pause;
 
 use super::Admission;
@@ -37,6 +41,37 @@ impl Admission {
         } else {
             tracing::info!(%endpoint, "probe requested by an operator, but the circuit is closed");
         }
+    }
+
+    /// Sets the events that operators have given up, each with its operator.
+    pub(crate) fn set_give_ups(&self, give_ups: &BTreeMap<EventId, String>) {
+        self.give_ups.send_if_modified(|known| {
+            let is_new = known != give_ups;
+            if is_new {
+                known.clone_from(give_ups);
+            }
+            is_new
+        });
+    }
+
+    /// Returns the events that operators have given up, to watch.
+    pub(crate) fn give_ups(&self) -> watch::Receiver<BTreeMap<EventId, String>> {
+        self.give_ups.subscribe()
+    }
+
+    /// Waits until an operator has given the event up, and returns the operator. Indefinitely
+    /// before the first attempt, which has to fail first.
+    pub(crate) async fn given_up(&self, event: &QueuedEvent) -> String {
+        if event.is_untried() {
+            return pending().await;
+        }
+        let mut give_ups = self.give_ups();
+        // Cannot fail: `self` owns the sender.
+        let found = give_ups
+            .wait_for(|known| known.contains_key(&event.id))
+            .await;
+        let by = found.ok().and_then(|known| known.get(&event.id).cloned());
+        by.unwrap_or_default()
     }
 
     /// Returns true while an operator has paused the endpoint: nothing is sent.

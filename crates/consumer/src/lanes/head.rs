@@ -131,6 +131,11 @@ impl Run {
         let admitted = tokio::select! {
             biased;
             () = self.stop.cancelled() => return HeadEnd::Stopped,
+            reason = self.given_up(&head.event) => {
+                self.current().dead_letter_unattempted(&head.event, &reason).await;
+                log_ack_failure(head.receipt.ack().await);
+                return HeadEnd::Settled;
+            }
             Some(admitted) = self.admit() => admitted,
         };
         let Admitted {
@@ -158,6 +163,14 @@ impl Run {
                 HeadEnd::Later(Box::new(head), wait.saturating_sub(ended.elapsed()))
             }
         }
+    }
+
+    /// Waits until the event is given up, and returns the reason.
+    async fn given_up(&self, event: &QueuedEvent) -> String {
+        let admission = Arc::clone(&self.current().admission);
+        let by = admission.given_up(event).await;
+        self.lease.valid().await;
+        format!("given up by an operator ({by})")
     }
 
     /// Waits until an attempt may start; while the endpoint is paused, as its probe.

@@ -13,6 +13,7 @@ use wahook_queue::{LaneSubscription, Receipt, Received, SubscriptionEnded};
 use super::{
     balance::{Balance, Owned},
     head::{Head, HeadEnd, Runner},
+    held::{Held, HeldKeys},
     parts::Lane,
 };
 use crate::{
@@ -45,22 +46,13 @@ pub(super) enum OwnershipEnd {
     Panicked,
 }
 
-/// Event that is held until its delivery ends.
-struct Held {
-    /// `None` while it runs.
-    head: Option<Head>,
-    /// Receipts of further messages of the event: redelivered to the same owner, or
-    /// published twice.
-    others: Vec<Receipt>,
-    since: Instant,
-}
-
 /// State of an owned lane.
 pub(super) struct Owner {
     endpoint: watch::Receiver<Arc<Deliverer>>,
     admission: Arc<Admission>,
     lane: String,
     events: Sequencer<Held>,
+    held: HeldKeys,
     metrics: LaneMetrics,
     /// Origin of the sequencer's times.
     start: Instant,
@@ -84,6 +76,7 @@ impl Owner {
             admission: Arc::clone(&endpoint.admission),
             lane: lane.queue.clone(),
             events: Sequencer::default(),
+            held: HeldKeys::new(&endpoint.admission),
             metrics: endpoint.totals.lane(&endpoint.name, lane.number),
             start: Instant::now(),
             runner: Runner {
@@ -149,6 +142,7 @@ impl Owner {
                     }
                 }
                 () = until(next_start) => {}
+                () = self.held.given_up() => {}
                 () = self.admission.until_paused_by_operator() => return Ok(OwnershipEnd::Disabled),
                 () = self.runner.stop.cancelled() => return Ok(OwnershipEnd::Stopped),
                 () = released(self.owned.as_ref()) => return Ok(OwnershipEnd::Balanced),
@@ -207,6 +201,7 @@ impl Owner {
 
     fn start_heads(&mut self) {
         let now = self.start.elapsed();
+        self.held.hasten(&mut self.events);
         while let Some((key, held)) = self.events.start(now) {
             if let Some(head) = held.head.take() {
                 self.running += 1;
@@ -220,12 +215,15 @@ impl Owner {
         self.running -= 1;
         match end {
             HeadEnd::Settled => {
+                self.held.settled(key);
                 if let Some(held) = self.events.finish(key) {
                     held.others.into_iter().for_each(acknowledge);
                 }
                 false
             }
             HeadEnd::Later(head, wait) => {
+                let rule = self.current().settings.lane_rule();
+                self.held.delayed(key, rule.is_held(head.event.attempt));
                 if let Some(held) = self.events.running(key) {
                     held.head = Some(*head);
                     self.events.delay(key, self.start.elapsed() + wait);
@@ -238,7 +236,8 @@ impl Owner {
     }
 
     fn show(&self) {
-        self.metrics.show(self.events.held(), self.events.blocked());
+        let (events, blocked) = (self.events.held(), self.events.blocked());
+        self.metrics.show(events, blocked, self.held.count());
     }
 
     fn current(&self) -> Arc<Deliverer> {
@@ -249,7 +248,7 @@ impl Owner {
 impl Drop for Owner {
     fn drop(&mut self) {
         self.metrics.own(false);
-        self.metrics.show(0, 0);
+        self.metrics.show(0, 0, 0);
     }
 }
 

@@ -69,6 +69,9 @@ families! {
         lane_events: IntGaugeVec = "wahook_lane_events" ["endpoint", "lane"];
         /// Keys in a lane whose first event waits for its next attempt, and blocks the others.
         lane_blocked_keys: IntGaugeVec = "wahook_lane_blocked_keys" ["endpoint", "lane"];
+        /// Keys in a lane whose first event is held: its retries are exhausted, and it is retried
+        /// until it is delivered or an operator gives it up.
+        lane_held_keys: IntGaugeVec = "wahook_lane_held_keys" ["endpoint", "lane"];
         /// Events dropped by an endpoint's filter of sources, sessions or chats.
         filtered: IntCounterVec = "wahook_events_filtered_total" ["endpoint"];
         /// Queued events of endpoints that are not configured, which no consumer delivers. At

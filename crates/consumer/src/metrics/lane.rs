@@ -11,6 +11,7 @@ pub struct LaneMetrics {
     owned: IntGauge,
     events: IntGauge,
     blocked_keys: IntGauge,
+    held_keys: IntGauge,
 }
 
 impl LaneMetrics {
@@ -21,6 +22,7 @@ impl LaneMetrics {
             owned: families.lane_owned.with_label_values(&labels),
             events: families.lane_events.with_label_values(&labels),
             blocked_keys: families.lane_blocked_keys.with_label_values(&labels),
+            held_keys: families.lane_held_keys.with_label_values(&labels),
         }
     }
 
@@ -29,11 +31,12 @@ impl LaneMetrics {
         self.owned.set(is_owned.into());
     }
 
-    /// Sets the number of events in memory, and of keys whose head waits for its next
-    /// attempt.
-    pub fn show(&self, events: usize, blocked_keys: usize) {
+    /// Sets the number of events in memory, of keys whose head waits for its next attempt,
+    /// and of keys whose head is held.
+    pub fn show(&self, events: usize, blocked_keys: usize, held_keys: usize) {
         self.events.set(count(events));
         self.blocked_keys.set(count(blocked_keys));
+        self.held_keys.set(count(held_keys));
     }
 }
 

@@ -49,6 +49,7 @@ pub const SETTINGS: &[Setting] = &[
     WEBHOOK_FOLLOW_REDIRECTS,
     WEBHOOK_ORDER,
     WEBHOOK_LANES,
+    WEBHOOK_ON_EXHAUSTED,
     WEBHOOK_CIRCUIT,
     WEBHOOK_ALLOW_HTTP,
     WEBHOOK_BLOCK_PRIVATE,
@@ -65,7 +66,7 @@ pub const SETTINGS: &[Setting] = &[
 ];
 
 /// Settings of the single endpoint; invalid together with a file.
-pub(super) const ONE_ENDPOINT: [Setting; 15] = [
+pub(super) const ONE_ENDPOINT: [Setting; 16] = [
     WEBHOOK_URL,
     WEBHOOK_HIDE_URL,
     WEBHOOK_SECRET,
@@ -81,6 +82,7 @@ pub(super) const ONE_ENDPOINT: [Setting; 15] = [
     WEBHOOK_FOLLOW_REDIRECTS,
     WEBHOOK_ORDER,
     WEBHOOK_LANES,
+    WEBHOOK_ON_EXHAUSTED,
 ];
 
 pub const WEBHOOK_URL: Setting = Setting {
@@ -107,7 +109,7 @@ pub const WEBHOOK_ENDPOINTS: Setting = Setting {
         `WEBHOOK_SECRET_PREVIOUS`, `WEBHOOK_SIGNATURE_SECRET`, `WEBHOOK_RETRY_ATTEMPTS`, \
         `WEBHOOK_RETRY_DELAY`, `WEBHOOK_RETRY_SCHEDULE`, `WEBHOOK_TIMEOUT`, \
         `WEBHOOK_CONCURRENCY`, `WEBHOOK_RATE_LIMIT`, `WEBHOOK_BODY`, `WEBHOOK_FOLLOW_REDIRECTS`, \
-        `WEBHOOK_ORDER` or `WEBHOOK_LANES`",
+        `WEBHOOK_ORDER`, `WEBHOOK_LANES` or `WEBHOOK_ON_EXHAUSTED`",
 };
 
 pub(super) const WEBHOOK_SECRET_PREVIOUS: Setting = Setting {
@@ -235,6 +237,20 @@ pub(super) const WEBHOOK_LANES: Setting = Setting {
     help: "queues among which the chats are divided, if WEBHOOK_ORDER is chat",
     meaning: "queues among which the chats are divided if `WEBHOOK_ORDER` is `chat`; each is \
         served by one consumer at a time. `wahook` has one",
+};
+
+/// Values of `on_exhausted`.
+pub(super) const EXHAUSTED: &str = "\"continue\" or \"hold\"";
+
+pub(super) const WEBHOOK_ON_EXHAUSTED: Setting = Setting {
+    name: "WEBHOOK_ON_EXHAUSTED",
+    kind: Kind::Choice(&["continue", "hold"]),
+    default: DefaultValue::Text("continue"),
+    example: "hold",
+    help: "fate of an event with exhausted retries, if WEBHOOK_ORDER is set",
+    meaning: "with `WEBHOOK_ORDER`: `continue` makes a dead letter of an event whose retries are \
+        exhausted, `hold` retries it, and holds the later events of its chat back, see [Held \
+        events](endpoints.md#held-events)",
 };
 
 pub(super) const WEBHOOK_CIRCUIT: Setting = Setting {

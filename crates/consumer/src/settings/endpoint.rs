@@ -19,7 +19,7 @@ use super::{
         WEBHOOK_BODY, WEBHOOK_CONCURRENCY, WEBHOOK_HIDE_URL, WEBHOOK_RATE_LIMIT,
         WEBHOOK_SECRET_PREVIOUS, WEBHOOK_SIGNATURE_SECRET, WEBHOOK_URL,
     },
-    order::{self, LaneSettings},
+    order::{self, LaneSettings, OnExhausted},
     proxy::{Proxies, ProxyUrl},
     retries,
     url::{self, Allowed, Target},
@@ -133,6 +133,14 @@ impl EndpointSettings {
         self.lanes.map(|lanes| lanes.count)
     }
 
+    /// Returns the rule of the retries in lanes.
+    pub(crate) fn lane_rule(&self) -> RetryRule {
+        match self.lanes.map(|lanes| lanes.on_exhausted) {
+            Some(OnExhausted::Hold) => self.retry_rule.holding(),
+            Some(OnExhausted::Continue) | None => self.retry_rule,
+        }
+    }
+
     /// Returns the queues of the lanes; none without order.
     pub(crate) fn lane_queues(&self) -> Vec<String> {
         let queues = |count| topology::lane_queues(&self.name, count).collect();
@@ -158,7 +166,7 @@ impl EndpointSettings {
         let rate_limit = settings.value(&WEBHOOK_RATE_LIMIT);
         let body = settings.value(&WEBHOOK_BODY);
         let follow_redirects = settings.flag(&WEBHOOK_FOLLOW_REDIRECTS);
-        let lanes = order::read(settings);
+        let lanes = order::read(settings, retry_rule);
         let timeout = shared::read_timeout(settings);
         let concurrency = settings.value(&WEBHOOK_CONCURRENCY);
         let target = target?;

@@ -30,7 +30,7 @@ const MAX_ENDPOINTS: usize = 100;
 
 const KNOWN: &str = "name, url, events, sources, sessions, groups, chats, not_chats, secret, secret_file, previous_secret, \
     previous_secret_file, signature_secret, retry_attempts, retry_delay, \
-    retry_schedule, timeout, concurrency, rate_limit, body, follow_redirects, order, lanes, headers, hide_url, proxy, ca_file, client_cert_file, client_key_file, \
+    retry_schedule, timeout, concurrency, rate_limit, body, follow_redirects, order, lanes, on_exhausted, headers, hide_url, proxy, ca_file, client_cert_file, client_key_file, \
     insecure_skip_verify, enabled and circuit";
 
 /// Endpoints file, read at the start and on each SIGHUP.
@@ -83,7 +83,7 @@ impl EndpointsFile {
             value.as_str()?.parse().ok()
         });
         let follow_redirects = table.flag("follow_redirects", false);
-        let lanes = order::read_from(table);
+        let lanes = order::read_from(table, retry_rule);
         let mut headers = read_headers(table);
         let tls = read_tls(table, self.folder());
         let enabled = table.flag("enabled", true);

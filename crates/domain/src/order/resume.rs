@@ -150,7 +150,11 @@ mod tests {
     }
 
     fn next(attempts: &[(i64, u32, Option<i64>)]) -> (u32, Option<i64>, i64) {
-        match record(attempts).resume(&event(), &rule()) {
+        next_by(&rule(), attempts)
+    }
+
+    fn next_by(rule: &RetryRule, attempts: &[(i64, u32, Option<i64>)]) -> (u32, Option<i64>, i64) {
+        match record(attempts).resume(&event(), rule) {
             Resume::Next { event, due, wait } => {
                 assert!(!wait.is_zero());
                 let round = event.redriven_at.map(UnixMillis::get);
@@ -165,6 +169,15 @@ mod tests {
         assert_eq!(next(&[(900, 1, Some(5_000))]), (2, None, 6_050));
         let two = [(900, 1, Some(5_000)), (900, 2, Some(10_000))];
         assert_eq!(next(&two), (3, None, 11_050));
+    }
+
+    #[test]
+    fn held_event_is_continued_beyond_the_schedule_and_ends_once_the_rule_does_not_hold() {
+        let held = [(900, 4, Some(20_000)), (900, 5, Some(20_000))];
+        assert_eq!(next_by(&rule().holding(), &held), (6, None, 21_050));
+        // One more attempt is made, after which the retries are exhausted.
+        assert_eq!(next(&held), (5, Some(1_050), 21_050));
+        assert_eq!(rule().wait_after(number(5)), None);
     }
 
     #[test]

@@ -121,6 +121,17 @@ impl<T> Sequencer<T> {
         }
     }
 
+    /// Lets the delayed heads that are wanted start at once.
+    pub fn hasten(&mut self, is_wanted: impl Fn(&EventId, &T) -> bool) {
+        let head_of = |key| self.lines.get(key)?.events.front();
+        let is_wanted = |key| head_of(key).is_some_and(|(id, item)| is_wanted(id, item));
+        let wanted = self.delayed.iter().filter(|(_, key)| is_wanted(key));
+        for delay in wanted.cloned().collect::<Vec<_>>() {
+            self.delayed.remove(&delay);
+            self.set_ready(delay.1);
+        }
+    }
+
     /// Removes a running head: it was delivered, superseded or dead-lettered. The next event
     /// of its key may start.
     pub fn finish(&mut self, key: &OrderKey) -> Option<T> {

@@ -2,7 +2,10 @@ use super::*;
 use std::fs;
 use wahook_domain::{CircuitRule, EventPattern, Reach, RetryRule, Secret};
 
-use super::super::endpoint::{Secrets, SignatureSecret};
+use super::super::{
+    endpoint::{Secrets, SignatureSecret},
+    order::OnExhausted,
+};
 
 fn file() -> EndpointsFile {
     EndpointsFile {
@@ -183,6 +186,31 @@ headers = { authorization = "Bearer hunter2" }
     }
     assert_eq!(faults.len(), expected.len(), "{}", faults.join("\n"));
     assert!(!faults.join("\n").contains("hunter2"));
+}
+
+#[test]
+fn endpoint_without_order_or_retries_holds_no_events() {
+    let of = |more: &str| {
+        parse(&format!(
+            "[[endpoint]]\nname = \"crm\"\nurl = \"https://crm.example/hook\"\n\
+             on_exhausted = \"hold\"\n{more}"
+        ))
+    };
+    let lanes = of("order = \"chat\"").unwrap()[0].lanes.unwrap();
+    assert_eq!(lanes.on_exhausted, OnExhausted::Hold);
+    for (more, expected) in [
+        ("", "on_exhausted is hold, but the endpoint has no order"),
+        (
+            "order = \"chat\"\nretry_attempts = 0",
+            "on_exhausted is hold, but there are no retries",
+        ),
+    ] {
+        let faults = of(more).unwrap_err();
+        assert!(
+            faults[0].contains("line 4") && faults[0].contains(expected),
+            "{faults:?}"
+        );
+    }
 }
 
 #[test]

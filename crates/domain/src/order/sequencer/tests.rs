@@ -48,6 +48,26 @@ fn failing_head_blocks_its_own_key_until_its_next_attempt() {
 }
 
 #[test]
+fn wanted_heads_start_before_their_time() {
+    let mut sequencer = Sequencer::default();
+    for (number, name) in ["a", "b", "b", "c"].into_iter().enumerate() {
+        sequencer.add(key(name), id(number), number, None);
+    }
+    assert_eq!(started(&mut sequencer, SECOND), [0, 1, 3]);
+    sequencer.delay(&key("a"), 6 * SECOND);
+    sequencer.delay(&key("b"), 5 * SECOND);
+    // The second event of its key and a running head are not waiting.
+    sequencer.hasten(|event, _| [id(2), id(3)].contains(event));
+    assert_eq!(started(&mut sequencer, SECOND), [0; 0]);
+    sequencer.hasten(|event, item| *event == id(0) && *item == 0);
+    assert_eq!(started(&mut sequencer, SECOND), [0]);
+    assert_eq!(
+        (sequencer.blocked(), sequencer.next_start()),
+        (1, Some(5 * SECOND))
+    );
+}
+
+#[test]
 fn redelivery_of_a_held_event_takes_its_place() {
     let mut sequencer = Sequencer::default();
     sequencer.add(key("a"), id(0), 0, None);

@@ -1,0 +1,34 @@
+//! End of a delivery without a further attempt.
+
+use std::sync::Arc;
+use wahook_domain::{Attempt, QueuedEvent};
+use wahook_runtime::clock;
+
+use crate::deliverer::Deliverer;
+
+impl Deliverer {
+    /// Makes a dead letter of an event, and records that durably; its message then needs an
+    /// ack. The record shows the reason as the error of an attempt that took no time, so that
+    /// the delivery has failed.
+    pub(crate) async fn dead_letter_unattempted(&self, event: &QueuedEvent, reason: &str) {
+        let now = clock::now();
+        let expected = self.recorder.expect();
+        self.publish_dead_letter(event, reason, now).await;
+        let attempt = Attempt {
+            queued_at: event.queued_at(),
+            number: event.attempt,
+            started_at: now,
+            duration_ms: 0,
+            status_code: None,
+            error: Some(reason.to_owned()),
+            next_attempt_at: None,
+            webhook_url: Arc::clone(&self.settings.shown_url),
+            response: None,
+        };
+        let result = self.result(event, attempt);
+        self.recorder.record(result, expected).await;
+        self.metrics.dead_lettered();
+        let (endpoint, id) = (&self.name, &event.id);
+        tracing::warn!(%endpoint, %id, event = event.name.as_str(), reason, "event dead-lettered without a further attempt");
+    }
+}
