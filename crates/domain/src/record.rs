@@ -111,11 +111,18 @@ pub struct DeliveryRecord {
     pub event: EventName,
     /// Time of acceptance: the earliest of all results.
     pub created_at: UnixMillis,
-    /// All attempts in ascending order, without duplicates, at least one.
+    /// Attempts in ascending order, without duplicates, at least one; of more than
+    /// [`MAX_KEPT`](Self::MAX_KEPT) the first, the newest and the successful ones.
     pub attempts: Vec<Attempt>,
 }
 
 impl DeliveryRecord {
+    /// First attempts that are kept.
+    pub const FIRST_KEPT: usize = 20;
+    /// Number of attempts up to which all are kept. A held event has no last attempt, and a
+    /// document of MongoDB at most 16 MiB.
+    pub const MAX_KEPT: usize = 200;
+
     /// Creates a record from its first result.
     #[must_use]
     pub fn first(result: &AttemptResult) -> Self {
@@ -150,7 +157,22 @@ impl DeliveryRecord {
     fn add(&mut self, attempt: &Attempt) {
         if let Err(place) = self.attempts.binary_search(attempt) {
             self.attempts.insert(place, attempt.clone());
+            self.trim();
         }
+    }
+
+    /// Removes attempts in the middle. An attempt that is removed is not among the first or
+    /// the newest of any greater set, so the order of the results does not matter.
+    fn trim(&mut self) {
+        let Some(removed) = self.attempts.len().checked_sub(Self::MAX_KEPT) else {
+            return;
+        };
+        let middle = Self::FIRST_KEPT..Self::FIRST_KEPT + removed;
+        let mut index = 0..;
+        self.attempts.retain(|attempt| {
+            let is_kept = index.next().is_none_or(|index| !middle.contains(&index));
+            is_kept || attempt.is_success()
+        });
     }
 
     /// Returns all attempts in ascending order.
@@ -440,6 +462,23 @@ mod tests {
         assert_eq!(one, record(&expected));
         assert_eq!(record(&expected[..1]).wait_ms(), Some(950));
         assert_eq!(one.wait_ms(), None);
+    }
+
+    #[test]
+    fn of_many_attempts_the_first_the_newest_and_successes_are_kept_in_any_order_of_results() {
+        let last = 3 * u32::try_from(DeliveryRecord::MAX_KEPT).unwrap();
+        let mut results: Vec<_> = (1..=last).map(|n| failure(n, Some(1))).collect();
+        results[299] = success(300);
+        let expected = record(&results);
+        let kept = expected.attempts().iter().map(|made| made.number.get());
+        let newest = last - 179..=last;
+        let all: Vec<_> = (1..=20).chain([300]).chain(newest).collect();
+        assert_eq!(kept.collect::<Vec<_>>(), all);
+        assert_eq!(expected.status(), Status::Success);
+        results.reverse();
+        results.rotate_left(77);
+        results.extend_from_within(..250);
+        assert_eq!(record(&results), expected);
     }
 
     #[test]

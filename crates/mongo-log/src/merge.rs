@@ -3,6 +3,7 @@
 use std::sync::LazyLock;
 
 use mongodb::bson::{RawArrayBuf, RawDocumentBuf, rawdoc};
+use wahook_domain::DeliveryRecord;
 
 /// Constant aggregation pipeline of every `update`.
 ///
@@ -20,6 +21,7 @@ pub(crate) static MERGE: LazyLock<RawArrayBuf> = LazyLock::new(|| {
     let mut stages = RawArrayBuf::new();
     stages.push(keep_existing_fields());
     stages.push(add_attempt());
+    stages.push(trim_attempts());
     stages.push(select_winner());
     stages.push(derive_fields());
     stages.push(rawdoc! { "$unset": "winner" });
@@ -47,6 +49,24 @@ fn add_attempt() -> RawDocumentBuf {
             ] },
         } },
     } }
+}
+
+/// Removes attempts in the middle of very many, except successful ones.
+fn trim_attempts() -> RawDocumentBuf {
+    let (first, most) = (DeliveryRecord::FIRST_KEPT, DeliveryRecord::MAX_KEPT);
+    let count = |number: usize| i32::try_from(number).unwrap_or(i32::MAX);
+    let (first, most, newest) = (count(first), count(most), count(most - first));
+    let size = rawdoc! { "$size": "$attempts" };
+    let middle = rawdoc! { "$slice": ["$attempts", first, { "$subtract": [size.clone(), most] }] };
+    let successful = rawdoc! { "$filter": {
+        "input": middle, "as": "attempt", "cond": { "$eq": ["$$attempt.error", null] },
+    } };
+    let trimmed = rawdoc! { "$concatArrays": [
+        { "$slice": ["$attempts", first] }, successful, { "$slice": ["$attempts", -newest] },
+    ] };
+    rawdoc! { "$set": { "attempts": { "$cond": [
+        { "$gt": [size, most] }, trimmed, "$attempts",
+    ] } } }
 }
 
 /// Selects the greatest successful attempt, or the greatest if none succeeded: a

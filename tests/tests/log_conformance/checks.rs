@@ -144,6 +144,29 @@ pub(crate) async fn any_order_and_repetition_of_results_gives_the_same_record(at
     }
 }
 
+pub(crate) async fn of_very_many_attempts_the_first_newest_and_successful_ones_are_kept(
+    at: &impl Readable,
+) {
+    let last = u32::try_from(DeliveryRecord::MAX_KEPT).unwrap() + 60;
+    for (id, success) in [("held", None), ("delivered", Some(70))] {
+        let of = |number| match success {
+            Some(success) if success == number => delivered(id, number),
+            _ => failed(id, number),
+        };
+        let results: Vec<_> = (1..=last).map(of).collect();
+        let mut expected = DeliveryRecord::first(&results[0]);
+        results.iter().for_each(|result| expected.merge(result));
+        let kept = DeliveryRecord::MAX_KEPT + usize::from(success.is_some());
+        assert_eq!(expected.attempts().len(), kept);
+        // The newest first, and some twice.
+        let newest = results.iter().skip(120).rev();
+        for result in newest.chain(&results[40..]).chain(&results) {
+            write(at, std::slice::from_ref(result)).await;
+        }
+        assert_eq!(found(at, id).await, Some(expected));
+    }
+}
+
 pub(crate) async fn a_delivered_record_stays_delivered(at: &impl Readable) {
     write(at, &[delivered("e1", 2)]).await;
     write(at, &[failed("e1", 1), exhausted("e1", 3)]).await;

@@ -33,6 +33,7 @@ fn main() -> ExitCode {
         written_records_are_found_and_no_others,
         a_record_has_the_documented_fields,
         any_order_and_repetition_of_results_gives_the_same_record,
+        of_very_many_attempts_the_first_newest_and_successful_ones_are_kept,
         a_delivered_record_stays_delivered,
         a_redriven_delivery_is_retrying_again_and_keeps_its_history,
         each_endpoint_has_a_record_of_its_own,
