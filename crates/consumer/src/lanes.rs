@@ -7,6 +7,7 @@ mod held;
 mod lane;
 mod lease;
 mod owner;
+mod panics;
 mod parts;
 
 use std::{collections::BTreeSet, convert::Infallible, sync::Arc};
@@ -21,6 +22,7 @@ use wahook_queue::{ConsumerConnection, topology};
 use crate::{deliverer::Deliverer, session_error::SessionError};
 use balance::Balance;
 use lease::Lease;
+use panics::Panics;
 use parts::Lane;
 
 /// Look-ups in the log at once, for events of lanes that were taken over.
@@ -68,6 +70,7 @@ impl LaneWorker {
         let lease = Arc::new(Lease::of(&self.connection));
         let balance = Arc::new(Balance::default());
         let look_ups = Arc::new(Semaphore::new(LOOK_UPS));
+        let panics = Arc::new(Panics::default());
         let numbered = queues.iter().enumerate();
         let numbered = numbered.chain((FIRST_EARLIER..).zip(earlier));
         for (number, queue) in numbered {
@@ -79,6 +82,7 @@ impl LaneWorker {
                 lease: Arc::clone(&lease),
                 balance: Arc::clone(&balance),
                 look_ups: Arc::clone(&look_ups),
+                panics: Arc::clone(&panics),
                 deliveries: self.deliveries.clone(),
             };
             tasks.spawn(lane.work());

@@ -2,9 +2,10 @@
 
 use std::sync::Arc;
 use wahook_domain::{Attempt, QueuedEvent};
+use wahook_queue::Receipt;
 use wahook_runtime::clock;
 
-use crate::deliverer::Deliverer;
+use crate::deliverer::{Deliverer, log_ack_failure};
 
 impl Deliverer {
     /// Makes a dead letter of an event, and records that durably; its message then needs an
@@ -30,5 +31,14 @@ impl Deliverer {
         self.metrics.dead_lettered();
         let (endpoint, id) = (&self.name, &event.id);
         tracing::warn!(%endpoint, %id, event = event.name.as_str(), reason, "event dead-lettered without a further attempt");
+    }
+
+    /// Rejects the message of an event that panics wherever it is processed: the broker
+    /// dead-letters it unchanged.
+    pub(crate) async fn reject_poison(&self, event: &QueuedEvent, receipt: Receipt) {
+        self.totals.poison_messages.inc();
+        let (endpoint, id) = (&self.name, &event.id);
+        tracing::error!(%endpoint, %id, event = event.name.as_str(), "event whose processing panics dead-lettered");
+        log_ack_failure(receipt.reject().await);
     }
 }

@@ -5,6 +5,7 @@ mod held;
 mod keys;
 mod lanes;
 mod owners;
+mod poison;
 
 use std::process::ExitCode;
 
@@ -16,5 +17,6 @@ fn main() -> ExitCode {
     lanes::add(&mut tests);
     keys::add(&mut tests);
     held::add(&mut tests);
+    poison::add(&mut tests);
     tests.run(3)
 }

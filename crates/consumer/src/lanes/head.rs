@@ -11,7 +11,10 @@ use wahook_failpoint::{self as failpoint, Failpoint};
 use wahook_queue::Receipt;
 use wahook_runtime::{clock, metrics::InFlightGuard};
 
-use super::lease::Lease;
+use super::{
+    lease::Lease,
+    panics::{MOST_PANICS, Panics},
+};
 use crate::{
     admission::ProbeTurn,
     deliverer::{AttemptKind, Deliverer, log_ack_failure},
@@ -46,6 +49,7 @@ pub(super) struct Runner {
     /// Ends the runs that have not begun their attempt.
     pub(super) stop: CancellationToken,
     pub(super) look_ups: Arc<Semaphore>,
+    pub(super) panics: Arc<Panics>,
     pub(super) ends: mpsc::UnboundedSender<(OrderKey, HeadEnd)>,
 }
 
@@ -56,6 +60,7 @@ impl Runner {
             lease: Arc::clone(&self.lease),
             stop: self.stop.clone(),
             look_ups: Arc::clone(&self.look_ups),
+            panics: Arc::clone(&self.panics),
         };
         let report = Report {
             key,
@@ -89,6 +94,7 @@ struct Run {
     lease: Arc<Lease>,
     stop: CancellationToken,
     look_ups: Arc<Semaphore>,
+    panics: Arc<Panics>,
 }
 
 /// Permission to start an attempt.
@@ -131,7 +137,7 @@ impl Run {
         let admitted = tokio::select! {
             biased;
             () = self.stop.cancelled() => return HeadEnd::Stopped,
-            reason = self.given_up(&head.event) => {
+            reason = self.ended_early(&head.event) => {
                 self.current().dead_letter_unattempted(&head.event, &reason).await;
                 log_ack_failure(head.receipt.ack().await);
                 return HeadEnd::Settled;
@@ -165,10 +171,15 @@ impl Run {
         }
     }
 
-    /// Waits until the event is given up, and returns the reason.
-    async fn given_up(&self, event: &QueuedEvent) -> String {
-        let admission = Arc::clone(&self.current().admission);
-        let by = admission.given_up(event).await;
+    /// Waits until the event must end without a further attempt, and returns the reason.
+    async fn ended_early(&self, event: &QueuedEvent) -> String {
+        let endpoint = self.current();
+        if self.panics.are_too_many(&event.id) {
+            self.lease.valid().await;
+            endpoint.totals.poison_messages.inc();
+            return format!("poison: its delivery panicked {MOST_PANICS} times");
+        }
+        let by = endpoint.admission.given_up(event).await;
         self.lease.valid().await;
         format!("given up by an operator ({by})")
     }

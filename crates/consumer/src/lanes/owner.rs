@@ -85,6 +85,7 @@ impl Owner {
                 deliveries: lane.deliveries.clone(),
                 stop: stop.clone(),
                 look_ups: Arc::clone(&lane.look_ups),
+                panics: Arc::clone(&lane.panics),
                 ends: sender,
             },
             ends,
@@ -172,6 +173,9 @@ impl Owner {
         let Some((event, receipt)) = endpoint.decode(received).await else {
             return;
         };
+        if self.runner.panics.are_endless(&event.id) {
+            return endpoint.reject_poison(&event, receipt).await;
+        }
         let key = endpoint.lane_key(&event);
         if redelivered && let Some(held) = self.events.held_event(&key, &event.id) {
             held.others.push(receipt);
@@ -231,7 +235,12 @@ impl Owner {
                 false
             }
             HeadEnd::Stopped => false,
-            HeadEnd::Lost => true,
+            HeadEnd::Lost => {
+                if let Some(event) = self.events.head_id(key) {
+                    self.runner.panics.note(event);
+                }
+                true
+            }
         }
     }
 

@@ -5,7 +5,7 @@ use tokio::sync::{Semaphore, watch};
 use tokio_util::task::TaskTracker;
 use wahook_queue::ConsumerConnection;
 
-use super::{balance::Balance, lease::Lease};
+use super::{balance::Balance, lease::Lease, panics::Panics};
 use crate::deliverer::Deliverer;
 
 /// Lane, and what its owner needs.
@@ -20,5 +20,6 @@ pub(super) struct Lane {
     pub(super) balance: Arc<Balance>,
     /// Limits the look-ups in the log.
     pub(super) look_ups: Arc<Semaphore>,
+    pub(super) panics: Arc<Panics>,
     pub(super) deliveries: TaskTracker,
 }

@@ -99,6 +99,13 @@ impl<T> Sequencer<T> {
         head.filter(|_| line.head == Head::Running)
     }
 
+    /// Returns the id of the head of a key.
+    #[must_use]
+    pub fn head_id(&self, key: &OrderKey) -> Option<&EventId> {
+        let (id, _) = self.lines.get(key)?.events.front()?;
+        Some(id)
+    }
+
     /// Returns all held items, in no particular order.
     pub fn items(&self) -> impl Iterator<Item = &T> {
         let events = self.lines.values().flat_map(|line| &line.events);

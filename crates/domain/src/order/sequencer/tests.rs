@@ -79,6 +79,7 @@ fn redelivery_of_a_held_event_takes_its_place() {
     assert_eq!(sequencer.held_event(&key("a"), &id(2)), None);
     assert_eq!(sequencer.held_event(&key("b"), &id(0)), None);
     assert_eq!(sequencer.running(&key("a")), Some(&mut 10));
+    assert_eq!(sequencer.head_id(&key("a")), Some(&id(0)));
     assert_eq!(sequencer.finish(&key("a")), Some(10));
     assert_eq!(sequencer.running(&key("a")), None);
     assert_eq!(started(&mut sequencer, SECOND), [11]);
