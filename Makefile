@@ -2,12 +2,14 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help run crashes receiver picture-receiver picture-console manifests reference test test-broker run-broker-suites test-deploy test-compose chaos chaos-short chaos-programs debug-programs bench bench-micro instructions instructions-renew instructions-program fuzz lint language circles dependencies fmt purity build install
+.PHONY: help run crashes receiver picture-receiver picture-console manifests reference test test-broker run-broker-suites test-deploy test-compose chaos chaos-short chaos-order chaos-programs debug-programs bench bench-micro instructions instructions-renew instructions-program fuzz lint language circles dependencies fmt purity build install
 
 CARGO ?= cargo
 TARGET_DIR := $(or $(CARGO_TARGET_DIR),target)
 # RabbitMQ of tests and benchmarks: 4.3, or the one of the distribution (system).
 RABBITMQ ?= 4.3
+# Nodes of the broker of `chaos-order`, 1 or 3.
+NODES ?= 1
 ON_BROKER := WAHOOK_TEST_RABBITMQ=$(RABBITMQ)
 # With MongoDB support of `wahook`, which `cargo run` omits.
 PROGRAMS := --package wahook-producer --package wahook-consumer --package wahook-receiver --package wahook-console --package wahook \
@@ -69,8 +71,11 @@ crashes: ## Kill the single process 200 times under load and count lost events (
 chaos: chaos-programs ## Run the fault matrix under load and count lost events (half an hour)
 	$(ON_BROKER) WAHOOK_TEST_PROGRAMS=$(TARGET_DIR)/chaos $(TARGET_DIR)/debug/wahook-chaos --write docs/reliability/faults.md
 
-chaos-short: chaos-programs ## Run the short form of the fault matrix (6 minutes)
+chaos-short: chaos-programs ## Run the short form of the fault matrix (8 minutes)
 	$(ON_BROKER) WAHOOK_TEST_PROGRAMS=$(TARGET_DIR)/chaos $(TARGET_DIR)/debug/wahook-chaos --short
+
+chaos-order: chaos-programs ## Deliver 100,000 ordered events while consumers and brokers are killed (NODES=3 for a cluster)
+	$(ON_BROKER) WAHOOK_TEST_PROGRAMS=$(TARGET_DIR)/chaos $(TARGET_DIR)/debug/wahook-chaos --order --nodes $(NODES)
 
 # Built with failpoints, separate from the release build.
 chaos-programs: install debug-programs

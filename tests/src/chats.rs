@@ -142,7 +142,8 @@ pub fn event_of(post: &Post) -> (u64, u64) {
     or_fail("a post", both.context("is no event of a chat"))
 }
 
-async fn post(http: &reqwest::Client, url: &str, chat: usize, number: usize) -> bool {
+/// Posts an event of a chat; returns true if it was accepted.
+pub async fn post(http: &reqwest::Client, url: &str, chat: usize, number: usize) -> bool {
     let from = format!("{}@c.us", 15_550_000_000 + chat);
     let id = format!("{chat}-{number}");
     let data = json!({

@@ -38,11 +38,7 @@ impl Servers {
 
     /// Returns the versions for a report: `RabbitMQ 3.10.8, MongoDB 6.0.5`.
     pub async fn versions(&self) -> anyhow::Result<String> {
-        let rabbitmq = self.rabbitmq.ctl(&["version"]).await?;
-        let admin = self.mongod.client().await.database("admin");
-        let mongod = admin.run_command(doc! { "buildInfo": 1 }).await?;
-        let mongod = mongod.get_str("version")?;
-        Ok(format!("RabbitMQ {}, MongoDB {mongod}", rabbitmq.trim()))
+        versions(&self.rabbitmq, &self.mongod).await
     }
 
     /// Starts a producer and a consumer on the default virtual host and the database
@@ -55,6 +51,15 @@ impl Servers {
         };
         Pair::start(place, receiver, settings).await
     }
+}
+
+/// Returns the versions of servers for a report.
+pub async fn versions(rabbitmq: &RabbitMq, mongod: &Mongod) -> anyhow::Result<String> {
+    let rabbitmq = rabbitmq.ctl(&["version"]).await?;
+    let admin = mongod.client().await.database("admin");
+    let mongod = admin.run_command(doc! { "buildInfo": 1 }).await?;
+    let mongod = mongod.get_str("version")?;
+    Ok(format!("RabbitMQ {}, MongoDB {mongod}", rabbitmq.trim()))
 }
 
 /// Addresses of the queues and the log.

@@ -16,10 +16,7 @@ use crate::gateway::{Answers, Gateway, Rate};
 use crate::health;
 use crate::script::{Plan, Script};
 use crate::stage::{RETRIES, Stage};
-
-/// Time limit for the system to finish all events once the faults are over.
-const DONE_WITHIN: Duration = Duration::from_secs(120);
-const PAUSE: Duration = Duration::from_millis(100);
+use crate::until::until;
 
 /// Extent of the fault matrix.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -97,6 +94,28 @@ impl<'a> Act<'a> {
         let gateway = Gateway::start(self.row, producers, self.next_number, rate)?;
         self.gateway = Some(gateway);
         Ok(())
+    }
+
+    /// Starts the load of the ordered endpoint.
+    pub(crate) fn send_ordered(&mut self) -> anyhow::Result<()> {
+        let ordered = self.stage.ordered.as_mut();
+        ordered.context("no ordered endpoint")?.send()
+    }
+
+    /// Ends the load of the ordered endpoint, if there is one, and adds its result to the note.
+    /// Returns its faults.
+    pub(crate) async fn ordered_done(&mut self) -> anyhow::Result<Option<String>> {
+        let Some(ordered) = &mut self.stage.ordered else {
+            return Ok(None);
+        };
+        let Some(outcome) = ordered.finish().await? else {
+            return Ok(None);
+        };
+        if !self.note.is_empty() {
+            self.note.push_str("; ");
+        }
+        self.note.push_str(&outcome.note);
+        Ok(outcome.fault)
     }
 
     pub(crate) fn gateway(&self) -> anyhow::Result<&Gateway> {
@@ -214,21 +233,6 @@ async fn count_ended(log: &Collection<Document>, is_redriven: bool) -> anyhow::R
     Ok(log
         .count_documents(doc! { "status": { "$in": ended } })
         .await?)
-}
-
-/// Waits until `is_so` returns true; fails with `what` after the time limit.
-pub(crate) async fn until<F>(what: &str, is_so: impl Fn() -> F) -> anyhow::Result<()>
-where
-    F: Future<Output = anyhow::Result<bool>>,
-{
-    let end = Instant::now() + DONE_WITHIN;
-    while !is_so().await? {
-        if Instant::now() > end {
-            bail!("not within {DONE_WITHIN:?}: {what}");
-        }
-        tokio::time::sleep(PAUSE).await;
-    }
-    Ok(())
 }
 
 /// Waits until the failpoint of a program has killed it.

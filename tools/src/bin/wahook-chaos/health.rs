@@ -10,15 +10,16 @@ use wahook_tests::process;
 use crate::stage::Stage;
 
 /// Erlang expression that queries all figures of the broker at once, because each call of
-/// `rabbitmqctl` starts an Erlang VM.
+/// `rabbitmqctl` starts an Erlang VM. Only the leader of a queue knows its messages.
 const QUESTION: &str = r#"io:format("~p ~p~n",
     [length(rabbit_networking:connections()), length(rabbit_channel:list())]),
   [begin
      {resource, _, queue, Name} = amqqueue:get_name(Queue),
-     [{_, Ready}, {_, Unacknowledged}] =
-       rabbit_amqqueue:info(Queue, [messages_ready, messages_unacknowledged]),
+     Leader = case amqqueue:get_pid(Queue) of {_, Node} -> Node; Pid -> node(Pid) end,
+     [{_, Ready}, {_, Unacknowledged}] = rpc:call(
+       Leader, rabbit_amqqueue, info, [Queue, [messages_ready, messages_unacknowledged]]),
      io:format("~s ~p ~p~n", [Name, Ready, Unacknowledged])
-   end || Queue <- rabbit_amqqueue:list()],
+   end || Queue <- rabbit_amqqueue:list(<<"/">>)],
   ok."#;
 /// Time limit for the broker to requeue the messages of a closed channel.
 const RETURNED_WITHIN: Duration = Duration::from_secs(10);
@@ -45,7 +46,7 @@ pub(crate) struct Health {
 }
 
 pub(crate) async fn broker(stage: &Stage) -> anyhow::Result<Broker> {
-    parse(&stage.servers.rabbitmq.ctl(&["eval", QUESTION]).await?)
+    parse(&stage.brokers.node()?.ctl(&["eval", QUESTION]).await?)
 }
 
 /// Returns true if messages of this queue stay: dead letters, and names of endpoints.

@@ -3,14 +3,18 @@
 //! or not logged. `make chaos` and `make chaos-short` build the programs for it.
 
 mod act;
+mod brokers;
 mod event;
 mod gateway;
 mod health;
 mod oracle;
+mod order;
+mod ordered;
 mod report;
 mod rows;
 mod script;
 mod stage;
+mod until;
 
 use std::any::Any;
 use std::panic::AssertUnwindSafe;
@@ -23,9 +27,10 @@ use clap::Parser;
 use futures_util::FutureExt;
 
 use act::{Act, Size};
+use brokers::Nodes;
 use health::Health;
 use report::{Progress, Report, Result as RowResult};
-use rows::{ROWS, Row};
+use rows::Row;
 use stage::Stage;
 
 /// Injects one fault after another under load and counts lost events.
@@ -33,7 +38,7 @@ use stage::Stage;
 #[derive(Debug, Parser)]
 #[command(name = "wahook-chaos", version)]
 struct Arguments {
-    /// Run the short form, as continuous integration does (under 6 minutes)
+    /// Run the short form, as continuous integration does (under 8 minutes)
     #[arg(long)]
     short: bool,
     /// Run only this row (may be repeated)
@@ -45,6 +50,15 @@ struct Arguments {
     /// Seed of an earlier run, to kill at the same points again
     #[arg(long)]
     seed: Option<u64>,
+    /// Instead of the rows, run many ordered chats while consumers and brokers are killed
+    #[arg(long)]
+    order: bool,
+    /// Nodes of the broker
+    #[arg(long, default_value = "1", requires = "order", value_parser = ["1", "3"])]
+    nodes: String,
+    /// Events of 2,000 chats
+    #[arg(long, default_value_t = 100_000, requires = "order")]
+    events: usize,
     /// Write the table to this file
     #[arg(long, value_name = "FILE")]
     write: Option<PathBuf>,
@@ -53,7 +67,7 @@ struct Arguments {
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
     if arguments.list {
-        for row in ROWS {
+        for row in rows::all() {
             println!("{:<16} {}", row.name, row.fault);
         }
         return ExitCode::SUCCESS;
@@ -74,18 +88,32 @@ async fn run(arguments: &Arguments) -> anyhow::Result<()> {
     } else {
         Size::Long
     };
-    let chosen = chosen(&arguments.row, size)?;
     let seed = arguments.seed.unwrap_or_else(any_seed);
+    if arguments.order {
+        let nodes = match arguments.nodes.as_str() {
+            "3" => Nodes::Three,
+            _ => Nodes::One,
+        };
+        return order::run(nodes, arguments.events, seed).await;
+    }
+    let chosen = chosen(&arguments.row, size)?;
     let progress = Progress::of(chosen.len());
-    progress.says("starting RabbitMQ, MongoDB and the programs");
-    let mut stage = Stage::set().await?;
-    let mut report = Report::new(&stage, size, seed).await?;
-    let mut before = None;
-    for row in chosen {
-        progress.begins(row);
-        let result = play(&mut stage, row, size, seed, &mut before).await?;
-        progress.ended(&result);
-        report.add(result);
+    let mut report = Report::new(size, seed);
+    for nodes in [Nodes::One, Nodes::Three] {
+        let mut rows = chosen.iter().filter(|row| row.nodes == nodes).peekable();
+        if rows.peek().is_none() {
+            continue;
+        }
+        progress.says("starting RabbitMQ, MongoDB and the programs");
+        let mut stage = Stage::set(nodes).await?;
+        report.played_on(&stage).await?;
+        let mut before = None;
+        for row in rows {
+            progress.begins(row);
+            let result = play(&mut stage, row, size, seed, &mut before).await?;
+            progress.ended(&result);
+            report.add(result);
+        }
     }
     let table = report.markdown();
     println!("\n{table}");
@@ -101,10 +129,11 @@ async fn run(arguments: &Arguments) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Returns the rows to run. The first row always runs, as the baseline for health.
+/// Returns the rows to run. The first row on each broker always runs with others, as their
+/// baseline for health.
 fn chosen(names: &[String], size: Size) -> anyhow::Result<Vec<&'static Row>> {
     for name in names {
-        if !ROWS.iter().any(|row| row.name == name) {
+        if !rows::all().any(|row| row.name == name) {
             bail!("unknown row {name}; --list lists all rows");
         }
     }
@@ -115,9 +144,16 @@ fn chosen(names: &[String], size: Size) -> anyhow::Result<Vec<&'static Row>> {
             names.iter().any(|name| name == row.name)
         }
     };
-    let rows = ROWS.iter().enumerate();
-    let chosen = rows.filter(|(index, row)| *index == 0 || is_chosen(row));
-    Ok(chosen.map(|(_, row)| row).collect())
+    let mut chosen = Vec::new();
+    for nodes in [Nodes::One, Nodes::Three] {
+        let of_broker = rows::all().filter(|row| row.nodes == nodes);
+        let mut rows = of_broker.clone().filter(|row| is_chosen(row)).peekable();
+        if rows.peek().is_some() {
+            let baseline = of_broker.take(1).filter(|row| !is_chosen(row));
+            chosen.extend(baseline.chain(rows));
+        }
+    }
+    Ok(chosen)
 }
 
 /// Runs a row to its end. Returns an error only for faults of the test environment; faults of the
@@ -142,13 +178,17 @@ async fn play(
         .unwrap_or_else(|panic| Err(in_words(&*panic)));
     if played.is_err() {
         // Repair the system first, so that only events that are really lost count as lost.
+        act.stage.brokers.repair().await?;
         act.stage.restore().await?;
         let _its_error_is_told = act.all_done().await;
     }
+    let of_order = match act.ordered_done().await {
+        Ok(fault) => fault,
+        Err(error) => Some(format!("{error:#}")),
+    };
     let mut result = RowResult::of(row, &act, oracle::judge(&act.evidence().await?));
-    result
-        .faults
-        .extend(played.err().map(|error| format!("{error:#}")));
+    let of_row = played.err().map(|error| format!("{error:#}"));
+    result.faults.extend(of_row.into_iter().chain(of_order));
     if let Err(missed) = act.verify().await {
         result.faults.push(format!("{missed:#}"));
     }

@@ -113,13 +113,19 @@ pub(crate) struct Report {
 }
 
 impl Report {
-    pub(crate) async fn new(stage: &Stage, size: Size, seed: u64) -> anyhow::Result<Self> {
-        Ok(Self {
+    pub(crate) fn new(size: Size, seed: u64) -> Self {
+        Self {
             size,
             seed,
-            versions: versions(stage).await?,
+            versions: String::new(),
             rows: Vec::new(),
-        })
+        }
+    }
+
+    /// Adds the versions of the servers, which are the same on all stages.
+    pub(crate) async fn played_on(&mut self, stage: &Stage) -> anyhow::Result<()> {
+        self.versions = versions(stage).await?;
+        Ok(())
     }
 
     pub(crate) fn add(&mut self, result: Result) {
@@ -181,7 +187,7 @@ async fn versions(stage: &Stage) -> anyhow::Result<String> {
     Ok(format!(
         "wahook {}, {}, Linux {}, {cores} cores",
         env!("CARGO_PKG_VERSION"),
-        stage.servers.versions().await?,
+        stage.versions().await?,
         kernel.trim(),
     ))
 }

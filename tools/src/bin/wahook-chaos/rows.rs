@@ -1,7 +1,15 @@
 //! Rows of the fault matrix.
 
+/// Converts an async function to a [`Play`].
+macro_rules! play {
+    ($function:path) => {
+        |act| Box::pin($function(act))
+    };
+}
+
 mod backlog;
 mod broker;
+mod cluster;
 mod consumers;
 mod failpoints;
 mod log;
@@ -13,6 +21,7 @@ mod webhook;
 use futures_util::future::BoxFuture;
 
 use crate::act::{Act, Size};
+use crate::brokers::Nodes;
 use crate::gateway::Rate;
 
 type Play = for<'a> fn(&'a mut Act<'_>) -> BoxFuture<'a, anyhow::Result<()>>;
@@ -24,7 +33,9 @@ pub(crate) struct Row {
     /// Description of the fault, for the table.
     pub(crate) fault: &'static str,
     /// The row takes too long for the short form.
-    pub(crate) only_long: bool,
+    only_long: bool,
+    /// Nodes of the broker.
+    pub(crate) nodes: Nodes,
     pub(crate) play: Play,
 }
 
@@ -34,17 +45,25 @@ impl Row {
             name,
             fault,
             only_long: false,
+            nodes: Nodes::One,
             play,
         }
     }
 
     const fn long(name: &'static str, fault: &'static str, play: Play) -> Self {
+        Self::new(name, fault, play).not_short()
+    }
+
+    const fn cluster(name: &'static str, fault: &'static str, play: Play) -> Self {
         Self {
-            name,
-            fault,
-            only_long: true,
-            play,
+            nodes: Nodes::Three,
+            ..Self::new(name, fault, play)
         }
+    }
+
+    const fn not_short(mut self) -> Self {
+        self.only_long = true;
+        self
     }
 
     pub(crate) fn is_in(&self, size: Size) -> bool {
@@ -52,15 +71,13 @@ impl Row {
     }
 }
 
-/// Converts an async function to a [`Play`].
-macro_rules! play {
-    ($function:path) => {
-        |act| Box::pin($function(act))
-    };
+/// All rows, in execution order.
+pub(crate) fn all() -> impl Iterator<Item = &'static Row> + Clone {
+    SINGLE.iter().chain(cluster::ROWS)
 }
 
-/// All rows, in execution order. The first one is the baseline for all others.
-pub(crate) const ROWS: &[Row] = &[
+/// Rows on one node, in execution order. The first one is the baseline for all others.
+const SINGLE: &[Row] = &[
     Row::new("nothing", "none", play!(no_fault)),
     Row::new(
         "published",

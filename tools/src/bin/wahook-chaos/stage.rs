@@ -6,13 +6,16 @@ use std::time::{Duration, Instant};
 use anyhow::ensure;
 use mongodb::Collection;
 use mongodb::bson::Document;
+use wahook_tests::mongod::Mongod;
 use wahook_tests::or_fail;
-use wahook_tests::pair::{SECRET, Servers};
+use wahook_tests::pair::{self, SECRET};
 use wahook_tests::ports::free_port;
 use wahook_tests::program::{Command, Program, ProgramName, Ran};
 use wahook_tests::receiver::{Answer, Post, Receiver};
 
+use crate::brokers::{Brokers, Nodes};
 use crate::event;
+use crate::ordered::Ordered;
 use crate::script::Script;
 
 /// Wait before the first kill of the broker. A quorum queue declared only seconds before a kill
@@ -35,7 +38,8 @@ pub(crate) const LONG_WAIT: [Setting; 2] = [
 pub(crate) type Setting<'a> = (&'a str, &'a str);
 
 pub(crate) struct Stage {
-    pub(crate) servers: Servers,
+    pub(crate) brokers: Brokers,
+    pub(crate) mongod: Mongod,
     pub(crate) receiver: Receiver,
     scripts: Arc<Mutex<Vec<(Instant, Script)>>>,
     producer_listen: String,
@@ -43,6 +47,8 @@ pub(crate) struct Stage {
     consumers: Vec<Consumer>,
     log: Collection<Document>,
     settled_at: Instant,
+    /// Load of an ordered endpoint, on a cluster only.
+    pub(crate) ordered: Option<Ordered>,
 }
 
 /// Consumer and the settings that replaced its defaults.
@@ -53,16 +59,18 @@ struct Consumer {
 
 impl Stage {
     /// Starts all servers and programs and declares every queue that a row needs.
-    pub(crate) async fn set() -> anyhow::Result<Self> {
-        let servers = Servers::start().await;
+    pub(crate) async fn set(nodes: Nodes) -> anyhow::Result<Self> {
+        let (brokers, mongod) = tokio::join!(Brokers::start(nodes), Mongod::start());
+        let brokers = brokers?;
         let scripts = Arc::new(Mutex::new(vec![(Instant::now(), Script::Mixed)]));
         let receiver = {
             let scripts = Arc::clone(&scripts);
             Receiver::answering(move |post| answer(post, current(&scripts))).await
         };
-        let client = servers.mongod.client().await;
+        let client = mongod.client().await;
         let mut stage = Self {
-            servers,
+            brokers,
+            mongod,
             receiver,
             scripts,
             producer_listen: format!("127.0.0.1:{}", free_port()?),
@@ -70,12 +78,21 @@ impl Stage {
             consumers: Vec::new(),
             log: client.database(DATABASE).collection("webhooklogs"),
             settled_at: Instant::now(),
+            ordered: None,
         };
         stage.add_consumer(&LONG_WAIT).await;
         stage.stop_consumers().await;
         stage.settled_at = Instant::now() + BROKER_SETTLES;
         stage.restore().await?;
+        if nodes == Nodes::Three {
+            stage.ordered = Some(Ordered::start(&stage.brokers, &stage.mongod).await?);
+        }
         Ok(stage)
+    }
+
+    /// Returns the versions of the servers for a report.
+    pub(crate) async fn versions(&self) -> anyhow::Result<String> {
+        pair::versions(self.brokers.node()?, &self.mongod).await
     }
 
     /// Waits until the queues can survive a kill of the broker.
@@ -101,10 +118,7 @@ impl Stage {
     }
 
     /// Returns the delivery log on another server.
-    pub(crate) async fn log_on(
-        &self,
-        mongod: &wahook_tests::mongod::Mongod,
-    ) -> Collection<Document> {
+    pub(crate) async fn log_on(&self, mongod: &Mongod) -> Collection<Document> {
         mongod
             .client()
             .await
@@ -130,7 +144,7 @@ impl Stage {
     /// Starts a producer in place of one that has exited.
     pub(crate) async fn start_producer(&mut self) {
         self.producer = None;
-        let amqp_url = self.servers.rabbitmq.amqp_url();
+        let amqp_url = self.brokers.amqp_url();
         let settings = producer_settings(&amqp_url, &self.producer_listen, &[]);
         self.producer = Some(Program::producer(&settings).await);
     }
@@ -138,14 +152,14 @@ impl Stage {
     /// Replaces the running producer by one that may exit before it listens.
     pub(crate) async fn launch_producer(&mut self, settings: &[Setting<'_>]) -> Program {
         self.producer = None;
-        let amqp_url = self.servers.rabbitmq.amqp_url();
+        let amqp_url = self.brokers.amqp_url();
         let settings = producer_settings(&amqp_url, &self.producer_listen, settings);
         Program::launch(ProgramName::Producer, &settings).await
     }
 
     /// Starts another producer on its own port.
     pub(crate) async fn second_producer(&self) -> Program {
-        Program::producer(&[("AMQP_URL", &self.servers.rabbitmq.amqp_url())]).await
+        Program::producer(&[("AMQP_URL", &self.brokers.amqp_url())]).await
     }
 
     /// Starts an additional consumer; `settings` replace the defaults.
@@ -166,8 +180,8 @@ impl Stage {
 
     fn consumer_settings(&self, others: &[Setting<'_>]) -> Vec<(String, String)> {
         let usual = [
-            ("AMQP_URL", self.servers.rabbitmq.amqp_url()),
-            ("MONGODB_URI", self.servers.mongod.uri()),
+            ("AMQP_URL", self.brokers.amqp_url()),
+            ("MONGODB_URI", self.mongod.uri()),
             ("MONGODB_DATABASE", DATABASE.to_owned()),
             ("WEBHOOK_URL", self.receiver.url()),
             ("WEBHOOK_SECRET", SECRET.to_owned()),
@@ -237,7 +251,7 @@ impl Stage {
         mongodb_uri: Option<String>,
         arguments: &[&str],
     ) -> anyhow::Result<Ran> {
-        let mongodb_uri = mongodb_uri.unwrap_or_else(|| self.servers.mongod.uri());
+        let mongodb_uri = mongodb_uri.unwrap_or_else(|| self.mongod.uri());
         let command = self.start_command_on(&mongodb_uri, arguments).await;
         let ran = command.finish().await;
         ensure!(
@@ -251,12 +265,12 @@ impl Stage {
     }
 
     pub(crate) async fn start_command(&self, arguments: &[&str]) -> Command {
-        let mongodb_uri = self.servers.mongod.uri();
+        let mongodb_uri = self.mongod.uri();
         self.start_command_on(&mongodb_uri, arguments).await
     }
 
     async fn start_command_on(&self, mongodb_uri: &str, arguments: &[&str]) -> Command {
-        let amqp_url = self.servers.rabbitmq.amqp_url();
+        let amqp_url = self.brokers.amqp_url();
         let settings = [
             ("AMQP_URL", amqp_url.as_str()),
             ("MONGODB_URI", mongodb_uri),

@@ -90,7 +90,7 @@ impl Act<'_> {
 
     /// Reads all dead letters; closing the connection requeues them.
     async fn letters(&self) -> anyhow::Result<Vec<Letter>> {
-        let url = self.stage.servers.rabbitmq.amqp_url();
+        let url = self.stage.brokers.node()?.amqp_url();
         let connection = Connection::connect(&url, ConnectionProperties::default()).await?;
         let channel = connection.create_channel().await?;
         let mut letters = Vec::new();

@@ -4,10 +4,11 @@ use std::time::Duration;
 
 use tokio::time::sleep;
 
-use crate::act::{Act, until};
+use crate::act::Act;
 use crate::gateway::Rate;
 use crate::script::Script;
 use crate::stage::LONG_WAIT;
+use crate::until::until;
 
 /// Messages that a killed broker may redeliver: all unacked ones (twice the consumer's
 /// concurrency), those moving from a wait queue to the work queue, and the retries of both.
@@ -52,9 +53,9 @@ pub(super) async fn restarts(act: &mut Act<'_>) -> anyhow::Result<()> {
     act.send(Rate::STEADY)?;
     for _ in 0..9 {
         sleep(Duration::from_secs(20)).await;
-        act.stage.servers.rabbitmq.try_stop().await?;
+        act.stage.brokers.node()?.try_stop().await?;
         act.kills += 1;
-        act.stage.servers.rabbitmq.try_restart().await?;
+        act.stage.brokers.node()?.try_restart().await?;
     }
     act.more_accepted(500).await
 }
@@ -64,10 +65,10 @@ pub(super) async fn frozen(act: &mut Act<'_>) -> anyhow::Result<()> {
     act.duplicates_per_kill = DUPLICATES_PER_KILL;
     act.send(Rate::STEADY)?;
     act.more_accepted(500).await?;
-    act.stage.servers.rabbitmq.freeze();
+    act.stage.brokers.node()?.freeze();
     act.kills += 1;
     sleep(Duration::from_secs(act.size.pick(12, 30))).await;
-    act.stage.servers.rabbitmq.thaw();
+    act.stage.brokers.node()?.thaw();
     act.more_accepted(500).await
 }
 
@@ -95,18 +96,18 @@ async fn alarm(act: &mut Act<'_>, up: &[&str], down: &[&str]) -> anyhow::Result<
     act.webhook(Script::Succeeds);
     act.stage.stop_consumers().await;
     act.send_burst(1_000).await?;
-    let broker = &act.stage.servers.rabbitmq;
+    let broker = act.stage.brokers.node()?;
     broker.ctl(up).await?;
     act.send(Rate::STEADY)?;
     act.some_refused().await?;
     act.stage.add_consumer(&[]).await;
     act.more_posts(1_000).await?;
     until("acks continue during the alarm", || async {
-        let queues = act.stage.servers.rabbitmq.queue_depths().await;
+        let queues = act.stage.brokers.node()?.queue_depths().await;
         Ok(queues.get("wahook.deliver.default") == Some(&(0, 0)))
     })
     .await?;
-    act.stage.servers.rabbitmq.ctl(down).await?;
+    act.stage.brokers.node()?.ctl(down).await?;
     act.kills += 1;
     act.more_accepted(500).await
 }
@@ -115,7 +116,7 @@ async fn alarm(act: &mut Act<'_>, up: &[&str], down: &[&str]) -> anyhow::Result<
 /// confirm them.
 pub(super) async fn queue_missing(act: &mut Act<'_>) -> anyhow::Result<()> {
     act.stage.stop_consumers().await;
-    let broker = &act.stage.servers.rabbitmq;
+    let broker = act.stage.brokers.node()?;
     broker
         .ctl(&["delete_queue", "wahook.deliver.default"])
         .await?;
@@ -131,9 +132,9 @@ pub(super) async fn queue_missing(act: &mut Act<'_>) -> anyhow::Result<()> {
 async fn kill_and_restart(act: &mut Act<'_>) -> anyhow::Result<()> {
     act.stage.broker_settled().await;
     act.duplicates_per_kill = DUPLICATES_PER_KILL;
-    act.stage.servers.rabbitmq.try_kill9().await?;
+    act.stage.brokers.node()?.try_kill9().await?;
     act.kills += 1;
-    act.stage.servers.rabbitmq.try_restart().await
+    act.stage.brokers.node()?.try_restart().await
 }
 
 /// Fills the wait queue and returns the number of waiting messages.

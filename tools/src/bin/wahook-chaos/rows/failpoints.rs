@@ -3,9 +3,10 @@
 use anyhow::ensure;
 use wahook_failpoint::Failpoint;
 
-use crate::act::{Act, killed_by_itself, until};
+use crate::act::{Act, killed_by_itself};
 use crate::gateway::Rate;
 use crate::script::Script;
+use crate::until::until;
 
 /// Low, so that a killed consumer leaves few unacked messages and makes progress between two
 /// kills: the broker dead-letters a message after 100 deliveries.
@@ -56,7 +57,7 @@ pub(super) async fn retry_confirmed(act: &mut Act<'_>) -> anyhow::Result<()> {
 /// Freezes MongoDB first, so that results wait at the broker for the drainer.
 pub(super) async fn drained(act: &mut Act<'_>) -> anyhow::Result<()> {
     let kills = kills(act);
-    act.stage.servers.mongod.freeze();
+    act.stage.mongod.freeze();
     act.send(Rate::burst(u64::from(kills) * 30))?;
     let spilled = until("results wait at the broker", || async {
         let metrics = act.stage.consumer()?.metrics().await;
@@ -65,7 +66,7 @@ pub(super) async fn drained(act: &mut Act<'_>) -> anyhow::Result<()> {
     })
     .await;
     act.stage.stop_consumers().await;
-    act.stage.servers.mongod.thaw();
+    act.stage.mongod.thaw();
     spilled?;
     kill_consumers(act, Failpoint::Drained, 16).await
 }
@@ -109,7 +110,7 @@ async fn kill_consumers(
         killed_by_itself(&consumer).await?;
         act.kills += 1;
     }
-    ensure!(act.stage.servers.mongod.is_running(), "MongoDB has exited");
+    ensure!(act.stage.mongod.is_running(), "MongoDB has exited");
     act.stage.restore().await
 }
 

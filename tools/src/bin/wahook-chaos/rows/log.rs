@@ -5,9 +5,10 @@ use std::time::Duration;
 use tokio::time::sleep;
 use wahook_tests::mongod::Mongod;
 
-use crate::act::{Act, until};
+use crate::act::Act;
 use crate::gateway::Rate;
 use crate::script::Script;
+use crate::until::until;
 
 /// Disk size. Journal, oplog and indexes need 300 MB without any data.
 const DISK_MEGABYTES: u32 = 500;
@@ -15,10 +16,10 @@ const DISK_MEGABYTES: u32 = 500;
 pub(super) async fn frozen(act: &mut Act<'_>) -> anyhow::Result<()> {
     act.send(Rate::STEADY)?;
     act.more_accepted(500).await?;
-    act.stage.servers.mongod.freeze();
+    act.stage.mongod.freeze();
     act.kills += 1;
     let posted = delivered_meanwhile(act).await;
-    act.stage.servers.mongod.thaw();
+    act.stage.mongod.thaw();
     posted?;
     act.more_accepted(500).await
 }
@@ -26,10 +27,10 @@ pub(super) async fn frozen(act: &mut Act<'_>) -> anyhow::Result<()> {
 pub(super) async fn killed(act: &mut Act<'_>) -> anyhow::Result<()> {
     act.send(Rate::STEADY)?;
     act.more_accepted(500).await?;
-    act.stage.servers.mongod.try_kill9().await?;
+    act.stage.mongod.try_kill9().await?;
     act.kills += 1;
     let posted = delivered_meanwhile(act).await;
-    act.stage.servers.mongod.try_restart().await?;
+    act.stage.mongod.try_restart().await?;
     posted?;
     act.more_accepted(500).await
 }

@@ -13,7 +13,7 @@ const DUPLICATES_PER_CUT: u64 = 400;
 
 pub(super) async fn broken(act: &mut Act<'_>) -> anyhow::Result<()> {
     act.duplicates_per_kill = DUPLICATES_PER_CUT;
-    let proxy = TcpProxy::to(act.stage.servers.rabbitmq.port()).await;
+    let proxy = TcpProxy::to(act.stage.brokers.node()?.port()).await;
     let through = format!("amqp://guest:guest@127.0.0.1:{}/%2f", proxy.port());
     act.stage.only_consumer(&[("AMQP_URL", &through)]).await;
     act.send(Rate::STEADY)?;

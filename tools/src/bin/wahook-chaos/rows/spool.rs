@@ -8,9 +8,10 @@ use wahook_tests::folder::RunFolder;
 use wahook_tests::program::Program;
 
 use super::broker::DUPLICATES_PER_KILL;
-use crate::act::{Act, until};
+use crate::act::Act;
 use crate::gateway::Rate;
 use crate::stage::stop;
+use crate::until::until;
 
 /// Stops the broker. A gateway that never repeats goes on sending, and the producer is killed in
 /// between.
@@ -25,7 +26,7 @@ pub(super) async fn outage(act: &mut Act<'_>) -> anyhow::Result<()> {
     let half = Duration::from_secs(act.size.pick(5, 30));
     act.send(Rate::NEVER_REPEATED)?;
     act.more_accepted(200).await?;
-    act.stage.servers.rabbitmq.try_stop().await?;
+    act.stage.brokers.node()?.try_stop().await?;
     act.kills += 1;
     sleep(half).await;
     producer.kill9().await;
@@ -35,7 +36,7 @@ pub(super) async fn outage(act: &mut Act<'_>) -> anyhow::Result<()> {
     act.more_accepted(1).await?;
     sleep(half).await;
     let spooled = producer.metrics().await.sum("wahook_spool_events");
-    act.stage.servers.rabbitmq.try_restart().await?;
+    act.stage.brokers.node()?.try_restart().await?;
     until_forwarded(&producer).await?;
     act.more_accepted(200).await?;
     act.note = format!("{spooled} events in the spool");

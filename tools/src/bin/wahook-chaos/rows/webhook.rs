@@ -5,9 +5,10 @@ use std::time::Duration;
 use anyhow::ensure;
 use tokio::time::sleep;
 
-use crate::act::{Act, until};
+use crate::act::Act;
 use crate::gateway::Rate;
 use crate::script::Script;
+use crate::until::until;
 
 /// With the circuit breaker no event is dead-lettered: events wait until the webhook recovers.
 pub(super) async fn down(act: &mut Act<'_>) -> anyhow::Result<()> {
