@@ -1,4 +1,4 @@
-//! Cluster of three private RabbitMQ nodes that a test can kill, freeze and cut off.
+//! Cluster of three private RabbitMQ 4.3 nodes that a test can kill, freeze and cut off.
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};

@@ -79,7 +79,10 @@ impl Node {
         options: &BrokerOptions,
         identity: Identity,
     ) -> anyhow::Result<Self> {
-        let installation = Installation::find()?;
+        let installation = match identity.cluster {
+            Some(_) => Installation::for_clusters()?,
+            None => Installation::find()?,
+        };
         let applications = folder.join("applications");
         let plugins_folder =
             link_applications(&installation.plugins, &options.plugins, &applications)?;

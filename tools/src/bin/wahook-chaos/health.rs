@@ -79,10 +79,11 @@ impl Health {
             sleep(Duration::from_millis(200)).await;
             broker = self::broker(stage).await?;
         }
-        // Once a minute a consumer counts the messages of all queues on a connection of its own.
+        // Once a minute a consumer counts the messages of all queues on a connection of its own,
+        // and owners that divide their lanes again close and open channels.
         sleep(Duration::from_millis(200)).await;
         let again = self::broker(stage).await?;
-        if again.connections < broker.connections {
+        if (again.connections, again.channels) < (broker.connections, broker.channels) {
             broker = again;
         }
         Ok(Self {

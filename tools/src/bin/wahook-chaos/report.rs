@@ -122,9 +122,14 @@ impl Report {
         }
     }
 
-    /// Adds the versions of the servers, which are the same on all stages.
+    /// Adds the versions of the servers of a stage. Clusters are always of the newer broker.
     pub(crate) async fn played_on(&mut self, stage: &Stage) -> anyhow::Result<()> {
-        self.versions = versions(stage).await?;
+        let versions = versions(stage).await?;
+        if self.versions.is_empty() {
+            self.versions = versions;
+        } else if self.versions != versions {
+            let _infallible = write!(self.versions, " (three nodes: {versions})");
+        }
         Ok(())
     }
 
