@@ -9,15 +9,18 @@ import json
 import pathlib
 import sys
 
-from panels import dashboard, data_source, heatmap, label, lines, quantiles, starts, stat
+from panels import (annotation, console, dashboard, data_source, failed_deliveries, heatmap, label, linked, lines,
+                    quantiles, stat, table, to_console)
 
 FOLDER = pathlib.Path(__file__).parent / "dashboards"
 
-# Label matchers for the dashboard variables.
-CHOSEN = 'job=~"$job",instance=~"$instance"'
+# Label matchers for the dashboard variables. The broker may be in another namespace.
+CLUSTER = 'cluster=~"$cluster"'
+SPACE = f'{CLUSTER},namespace=~"$namespace"'
+CHOSEN = f'{SPACE},job=~"$job",instance=~"$instance"'
 ENDPOINT = f'{CHOSEN},endpoint=~"$endpoint"'
 # The work queues of the selected endpoints.
-WORK = 'queue=~"wahook\\\\.(deliver|lane\\\\.\\\\d+\\\\.\\\\d+)\\\\.($endpoint)"'
+WORK = f'{CLUSTER},queue=~"wahook\\\\.(deliver|lane\\\\.\\\\d+\\\\.\\\\d+)\\\\.($endpoint)"'
 RANGE, RATE = "[$__range]", "[$__rate_interval]"
 # Green from 99.9 %, red below 99 %.
 OBJECTIVE = ["red", (0.99, "orange"), (0.999, "green")]
@@ -31,52 +34,92 @@ def ratio(metric, part, over, whole=""):
 
 SHOWN, NOW = ("increase", RANGE), ("rate", RATE)
 
+# Clusters and namespaces are labels only where the scrape configuration adds them.
 VARIABLES = [
     data_source(),
-    label("job", "Job", "wahook_build_info"),
-    label("instance", "Instance", 'wahook_build_info{job=~"$job"}'),
-    label("endpoint", "Endpoint", "wahook_deliveries_total"),
+    label("cluster", "Cluster", "wahook_build_info", ".*"),
+    label("namespace", "Namespace", f"wahook_build_info{{{CLUSTER}}}", ".*"),
+    label("job", "Job", f"wahook_build_info{{{SPACE}}}"),
+    label("instance", "Instance", f'wahook_build_info{{{SPACE},job=~"$job"}}'),
+    label("endpoint", "Endpoint", f"wahook_deliveries_total{{{SPACE}}}"),
 ]
-STARTS = starts(
-    "Deploys and broker restarts",
-    """1000 * process_start_time_seconds{job=~"$job"}
-       or 1000 * round(timestamp(rabbitmq_erlang_uptime_seconds) - rabbitmq_erlang_uptime_seconds, 5)""",
+ANNOTATIONS = [
+    annotation("Deploys and broker restarts", f"""1000 * process_start_time_seconds{{{SPACE},job=~"$job"}}
+       or 1000 * round(timestamp(rabbitmq_erlang_uptime_seconds{{{CLUSTER}}}) - rabbitmq_erlang_uptime_seconds{{{CLUSTER}}}, 5)""",
+               "{{job}} started", "{{instance}}", "purple", is_time=True),
+    annotation("Pauses", f"""max by (endpoint) (wahook_circuit_open{{{ENDPOINT}}}) == 1
+       or max by (endpoint) (wahook_endpoint_paused{{{ENDPOINT}}}) == 1""",
+               "{{endpoint}} paused", "The endpoint is down, or an operator has paused it", "red"),
+    annotation("Reloads", f"sum by (instance, result) (increase(wahook_reloads_total{{{CHOSEN}}}{RATE})) > 0",
+               "Endpoints file reloaded: {{result}}", "{{instance}}", "blue"),
+]
+
+# Messages that wait for each selected endpoint.
+READY = f"""sum by (endpoint) (label_replace(max by (queue) (rabbitmq_detailed_queue_messages_ready{{{WORK}}}),
+    "endpoint", "$1", "queue", "wahook\\\\.(?:deliver|lane\\\\.\\\\d+\\\\.\\\\d+)\\\\.(.+)"))"""
+ENDPOINTS = table(
+    "Endpoints", "State of each endpoint. Its name leads to its failed deliveries of the selected time range, in the console. Time to drain: until the queue is empty at the present rate of deliveries, without new events.",
+    "endpoint", [
+        {"header": "Success rate", "unit": "percentunit", "decimals": 2, "steps": OBJECTIVE,
+         "expr": f"""sum by (endpoint) (increase(wahook_deliveries_total{{{ENDPOINT},result="delivered"}}{RANGE}))
+             / (sum by (endpoint) (increase(wahook_deliveries_total{{{ENDPOINT}}}{RANGE})) > 0)"""},
+        {"header": "Attempt p95", "unit": "s",
+         "expr": f"histogram_quantile(0.95, sum by (le, endpoint) (rate(wahook_attempt_duration_seconds_bucket{{{ENDPOINT}}}{RANGE})))"},
+        {"header": "Waiting", "unit": "short", "decimals": 0, "steps": ["green", (1000, "orange"), (10000, "red")], "expr": READY},
+        {"header": "Paused", "unit": "short", "decimals": 0, "steps": ["green", (1, "red"), (2, "orange")],
+         "mappings": {"0": "no", "1": "down", "2": "by an operator", "3": "by an operator"},
+         "expr": f"min by (endpoint) (wahook_circuit_open{{{ENDPOINT}}}) + 2 * max by (endpoint) (wahook_endpoint_paused{{{ENDPOINT}}})"},
+        {"header": "Time to drain", "unit": "s", "decimals": 0, "steps": ["green", (60, "orange"), (600, "red")],
+         "expr": f"""{READY} == 0
+             or {READY} / sum by (endpoint) (rate(wahook_deliveries_total{{{ENDPOINT}}}{RATE}))"""},
+    ],
+    [failed_deliveries(endpoint="${__data.fields.Endpoint}"), to_console("Endpoints in the console", view="endpoints")],
 )
+DEAD_LETTERS = to_console("Dead letters in the console", view="dead-letters")
+QUEUES = to_console("Endpoints in the console", view="endpoints")
 
 DELIVERY = dashboard(
     "wahook-delivery",
     "wahook: Delivery",
     "Delivery results, latency, retries and backlog, with the causes of failures",
-    VARIABLES,
-    [STARTS],
+    VARIABLES + [console()],
+    ANNOTATIONS,
     [
         ("Overview of the selected time range", [
-            stat("Success rate", "Share of finished deliveries that were delivered, retries included. The objective is 99.9 %.",
+            linked(stat("Success rate", "Share of finished deliveries that were delivered, retries included. The objective is 99.9 %.",
                  "percentunit", ratio("wahook_deliveries_total", 'result="delivered"', SHOWN), OBJECTIVE, 2),
+                   failed_deliveries()),
             stat("First-attempt success", "Share of events whose first attempt succeeded. The difference to the success rate was recovered by retries.",
                  "percentunit", ratio("wahook_attempts_total", 'outcome="delivered"', SHOWN, 'attempt="1"'),
                  ["red", (0.9, "orange"), (0.99, "green")], 2),
-            stat("Error budget left", "Unused share of the 0.1 % of deliveries that may fail, for the selected time range. Negative: overspent. Select 30 days for the objective's period.",
+            linked(stat("Error budget left", "Unused share of the 0.1 % of deliveries that may fail, for the selected time range. Negative: overspent. Select 30 days for the objective's period.",
                  "percentunit", "1 - (1 - " + ratio("wahook_deliveries_total", 'result="delivered"', SHOWN) + ") / 0.001",
                  ["red", (0, "orange"), (0.5, "green")], 0),
+                   failed_deliveries()),
             stat("Delivered", "Events delivered in the selected time range.", "short",
                  f'sum(increase(wahook_deliveries_total{{{ENDPOINT},result="delivered"}}{RANGE}))', decimals=0),
-            stat("Waiting now", "Ready messages in the work queues, not yet prefetched by a consumer. A short backlog is normal, a growing one is not.",
+            linked(stat("Waiting now", "Ready messages in the work queues, not yet prefetched by a consumer. A short backlog is normal, a growing one is not.",
                  "short", f"sum(max by (queue) (rabbitmq_detailed_queue_messages_ready{{{WORK}}}))",
                  ["green", (1000, "orange"), (10000, "red")], 0),
-            stat("Dead letters now", "Messages in wahook.dead, of all endpoints. They stay there until an operator redrives or discards them: `wahook-consumer dead list`.",
-                 "short", 'max(rabbitmq_detailed_queue_messages{queue="wahook.dead"})',
+                   QUEUES),
+            linked(stat("Dead letters now", "Messages in wahook.dead, of all endpoints. They stay there until an operator redrives or discards them: `wahook-consumer dead list`.",
+                 "short", 'max(rabbitmq_detailed_queue_messages{cluster=~"$cluster",queue="wahook.dead"})',
                  ["green", (1, "orange"), (1000, "red")], 0),
+                   DEAD_LETTERS),
         ]),
+        ("Endpoints", [ENDPOINTS]),
         ("Delivery results", [
-            lines("Success rate over time", "Share of finished deliveries that were delivered, over time. The dashed line is the objective, 99.9 %.",
+            linked(lines("Success rate over time", "Share of finished deliveries that were delivered, over time. The dashed line is the objective, 99.9 %.",
                   "percentunit", [(ratio("wahook_deliveries_total", 'result="delivered"', NOW), "delivered"),
                                   (ratio("wahook_attempts_total", 'outcome="delivered"', NOW, 'attempt="1"'), "at first attempt")],
                   low=None, high=1, steps=["red", (0.999, "green")]),
-            lines("Deliveries by result", "Finished deliveries per second: delivered or dead-lettered.",
+                   failed_deliveries()),
+            linked(lines("Deliveries by result", "Finished deliveries per second: delivered or dead-lettered.",
                   "ops", [(f"sum by (result) (rate(wahook_deliveries_total{{{ENDPOINT}}}{RATE}))", "{{result}}")], stacked=True),
-            lines("Attempts by outcome", "Requests per second, by outcome. status_5xx, timeout, connection_*: the webhook is down or slow. status_4xx: it rejects the request, usually because of the signature. dns, tls: its host name or certificate.",
+                   failed_deliveries()),
+            linked(lines("Attempts by outcome", "Requests per second, by outcome. status_5xx, timeout, connection_*: the webhook is down or slow. status_4xx: it rejects the request, usually because of the signature. dns, tls: its host name or certificate.",
                   "ops", [(f"sum by (outcome) (rate(wahook_attempts_total{{{ENDPOINT}}}{RATE})) > 0", "{{outcome}}")], stacked=True),
+                   failed_deliveries()),
         ]),
         ("Latency", [
             heatmap("Attempt duration, distribution", "Duration of requests, from connect to the end of the response. A stronger colour means more requests. A separate band far above means that a part of the requests is slow.",
@@ -90,15 +133,17 @@ DELIVERY = dashboard(
             lines("Retries by delay", "Retries scheduled per second, by delay. Longer delays are later retries.",
                   "ops", [(f"sum by (delay) (rate(wahook_retries_scheduled_total{{{ENDPOINT}}}{RATE})) > 0", "{{delay}} ms")], stacked=True),
             lines("Waiting for a retry", "Events in the wait queues of all endpoints, one queue per delay.",
-                  "short", [('max by (queue) (rabbitmq_detailed_queue_messages_ready{queue=~"wahook\\\\.wait\\\\..+"}) > 0', "{{queue}}")], stacked=True),
-            lines("Dead letters", "Messages in wahook.dead, and dead letters added per minute by each endpoint.",
-                  "short", [('max(rabbitmq_detailed_queue_messages{queue="wahook.dead"})', "in wahook.dead"),
+                  "short", [('max by (queue) (rabbitmq_detailed_queue_messages_ready{cluster=~"$cluster",queue=~"wahook\\\\.wait\\\\..+"}) > 0', "{{queue}}")], stacked=True),
+            linked(lines("Dead letters", "Messages in wahook.dead, and dead letters added per minute by each endpoint.",
+                  "short", [('max(rabbitmq_detailed_queue_messages{cluster=~"$cluster",queue="wahook.dead"})', "in wahook.dead"),
                             (f'60 * sum by (endpoint) (rate(wahook_deliveries_total{{{ENDPOINT},result="dead_lettered"}}{RATE}))', "{{endpoint}}, added per minute")]),
+                   DEAD_LETTERS),
         ]),
         ("Queue and consumers", [
-            lines("Queue depth", "Messages in the work queues. ready: not yet prefetched by a consumer. unacked: prefetched, waiting for a permit or for the response.",
+            linked(lines("Queue depth", "Messages in the work queues. ready: not yet prefetched by a consumer. unacked: prefetched, waiting for a permit or for the response.",
                   "short", [(f"sum(max by (queue) (rabbitmq_detailed_queue_messages_ready{{{WORK}}}))", "ready"),
                             (f"sum(max by (queue) (rabbitmq_detailed_queue_messages_unacked{{{WORK}}}))", "unacked")]),
+                   QUEUES),
             lines("Time in queue", "Time that events waited before their first attempt started. The queue is first in, first out, so this is the age of its oldest event while attempts are started.",
                   "s", quantiles("wahook_queue_wait_seconds", ENDPOINT)),
             lines("In flight and limit", "Requests in flight, and their limit (WEBHOOK_CONCURRENCY times consumers). If the limit is reached while events wait, start more consumers.",
@@ -115,7 +160,7 @@ DELIVERY = dashboard(
                   "s", quantiles("wahook_log_lag_seconds", CHOSEN)),
             lines("Log results by path", "Results per second: written directly, spilled to wahook.results while MongoDB is unavailable, or drained from it afterwards. Also the number of messages in wahook.results.",
                   "short", [(f"sum by (path) (rate(wahook_log_results_total{{{CHOSEN}}}{RATE}))", "{{path}} per second"),
-                            ('max(rabbitmq_detailed_queue_messages{queue="wahook.results"})', "in wahook.results")]),
+                            ('max(rabbitmq_detailed_queue_messages{cluster=~"$cluster",queue="wahook.results"})', "in wahook.results")]),
         ]),
     ],
 )
@@ -125,17 +170,17 @@ RUNTIME = dashboard(
     "wahook: Runtime",
     "Replicas, processes, broker connections, RabbitMQ and log writes",
     VARIABLES,
-    [STARTS],
+    ANNOTATIONS,
     [
         ("Replicas", [
-            stat("Producers", "Producers that Prometheus can scrape.", "short", 'sum(up{job="wahook-producer"})', ["red", (1, "green")], 0),
-            stat("Consumers", "Consumers that Prometheus can scrape.", "short", 'sum(up{job="wahook-consumer"})', ["red", (1, "green")], 0),
+            stat("Producers", "Producers that Prometheus can scrape.", "short", f'sum(up{{{SPACE},job="wahook-producer"}})', ["red", (1, "green")], 0),
+            stat("Consumers", "Consumers that Prometheus can scrape.", "short", f'sum(up{{{SPACE},job="wahook-consumer"}})', ["red", (1, "green")], 0),
             stat("Versions", "Different versions running at the same time. If more than one remains after a deploy, a replica was not updated.",
                  "short", f"count(count by (version) (wahook_build_info{{{CHOSEN}}}))", ["green", (2, "orange")], 0),
             stat("Consumers without log access", "Consumers that can't write to MongoDB. Their results wait in wahook.results.",
                  "short", f"count(wahook_log_available{{{CHOSEN}}} == 0) or vector(0)", ["green", (1, "red")], 0),
             stat("Broker alarms", "Active memory and disk alarms of RabbitMQ. Any alarm blocks publishers.",
-                 "short", "sum(max by (instance) (rabbitmq_alarms_memory_used_watermark) + max by (instance) (rabbitmq_alarms_free_disk_space_watermark))",
+                 "short", f"sum(max by (instance) (rabbitmq_alarms_memory_used_watermark{{{CLUSTER}}}) + max by (instance) (rabbitmq_alarms_free_disk_space_watermark{{{CLUSTER}}}))",
                  ["green", (1, "red")], 0),
         ]),
         ("Processes", [
@@ -155,9 +200,9 @@ RUNTIME = dashboard(
             lines("Publishing blocked", "1 while the broker blocks the program from publishing because of a memory or disk alarm.",
                   "short", [(f"max by (job, instance) (wahook_broker_blocked{{{CHOSEN}}})", "{{job}} {{instance}}")], high=1),
             lines("Broker memory", "Memory used, and the watermark above which publishers are blocked.",
-                  "bytes", [("rabbitmq_process_resident_memory_bytes", "used {{instance}}"), ("rabbitmq_resident_memory_limit_bytes", "watermark {{instance}}")]),
+                  "bytes", [(f"rabbitmq_process_resident_memory_bytes{{{CLUSTER}}}", "used {{instance}}"), (f"rabbitmq_resident_memory_limit_bytes{{{CLUSTER}}}", "watermark {{instance}}")]),
             lines("Broker disk", "Free disk space, and the watermark below which publishers are blocked.",
-                  "bytes", [("rabbitmq_disk_space_available_bytes", "free {{instance}}"), ("rabbitmq_disk_space_available_limit_bytes", "watermark {{instance}}")]),
+                  "bytes", [(f"rabbitmq_disk_space_available_bytes{{{CLUSTER}}}", "free {{instance}}"), (f"rabbitmq_disk_space_available_limit_bytes{{{CLUSTER}}}", "watermark {{instance}}")]),
         ]),
         ("Requests and log writes", [
             lines("Producer requests in flight", "Requests in flight, per producer. Above 1,024 the producer answers 503.",

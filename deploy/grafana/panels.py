@@ -3,7 +3,9 @@
 import re
 
 DATASOURCE = {"type": "prometheus", "uid": "${datasource}"}
-HEIGHT = {"stat": 4, "timeseries": 8, "heatmap": 8}
+HEIGHT = {"stat": 4, "timeseries": 8, "heatmap": 8, "table": 7}
+# URL of the console, unless the variable has another.
+CONSOLE = "http://127.0.0.1:8090"
 
 
 def stat(title, description, unit, expr, steps=None, decimals=None):
@@ -59,10 +61,60 @@ def heatmap(title, description, unit, expr):
     return panel
 
 
+def table(title, description, key, columns, links):
+    """Row for each value of the label `key`. `columns` are dictionaries of header, unit, expr, and optionally decimals,
+    steps and mappings (texts of values)."""
+    panel = _panel("table", title, description, "short", [(column["expr"], f"{{{{{key}}}}}") for column in columns])
+    names = {}
+    for column, target in zip(columns, panel["targets"]):
+        target.update({"format": "table", "instant": True, "range": False})
+        names[f"Value #{target['refId']}"] = column["header"]
+        panel["fieldConfig"]["overrides"].append(_column(column))
+    header = key.capitalize()
+    panel["fieldConfig"]["overrides"].append(
+        {"matcher": {"id": "byName", "options": header}, "properties": [{"id": "links", "value": links}]})
+    panel["transformations"] = [
+        {"id": "merge", "options": {}},
+        {"id": "organize", "options": {"excludeByName": {"Time": True}, "indexByName": {}, "renameByName": {key: header} | names}},
+    ]
+    panel["options"] = {"cellHeight": "sm", "showHeader": True, "sortBy": [{"displayName": header, "desc": False}]}
+    return panel
+
+
+def _column(column):
+    properties = [{"id": "unit", "value": column["unit"]}, {"id": "decimals", "value": column.get("decimals", 1)}]
+    if "steps" in column:
+        properties.append({"id": "thresholds", "value": {"mode": "absolute", "steps": _colours(column["steps"])}})
+        properties.append({"id": "custom.cellOptions", "value": {"type": "color-text"}})
+    if "mappings" in column:
+        texts = {value: {"text": text} for value, text in column["mappings"].items()}
+        properties.append({"id": "mappings", "value": [{"type": "value", "options": texts}]})
+    return {"matcher": {"id": "byName", "options": column["header"]}, "properties": properties}
+
+
+def to_console(title, **filters):
+    """Link into the console, with filters that its page has in its URL."""
+    query = "&".join(f"{name}={value}" for name, value in filters.items())
+    return {"title": title, "url": f"${{console:raw}}/?{query}", "targetBlank": True}
+
+
+def failed_deliveries(**filters):
+    """Link to the failed deliveries of the selected time range."""
+    return to_console("Failed deliveries in the console", status="failed", **filters,
+                      since="${__from:date:iso}", until="${__to:date:iso}")
+
+
+def linked(panel, *links):
+    """The panel with links in its corner."""
+    return panel | {"links": list(links)}
+
+
+def _colours(steps):
+    return [{"color": steps[0], "value": None}] + [{"color": colour, "value": value} for value, colour in steps[1:]]
+
+
 def _panel(kind, title, description, unit, queries, steps=None, decimals=None):
-    colours = [{"color": steps[0] if steps else "green", "value": None}]
-    colours += [{"color": colour, "value": value} for value, colour in (steps or [None])[1:]]
-    defaults = {"unit": unit, "thresholds": {"mode": "absolute", "steps": colours}}
+    defaults = {"unit": unit, "thresholds": {"mode": "absolute", "steps": _colours(steps or ["green"])}}
     if decimals is not None:
         defaults["decimals"] = decimals
     return {
@@ -123,34 +175,40 @@ def data_source():
     return {"name": "datasource", "label": "Data source", "type": "datasource", "query": "prometheus", "refresh": 1}
 
 
-def label(name, text, metric, of=None):
-    """Variable with the values of a label. All values are selected initially."""
+def console():
+    """Variable with the URL of the console."""
+    return {"name": "console", "label": "Console", "type": "textbox", "query": CONSOLE,
+            "current": {"text": CONSOLE, "value": CONSOLE}, "options": [{"text": CONSOLE, "value": CONSOLE, "selected": True}]}
+
+
+def label(name, text, metric, everything=".+"):
+    """Variable with the values of a label. All values are selected initially; `everything` then matches."""
     return {
         "name": name,
         "label": text,
         "type": "query",
         "datasource": DATASOURCE,
-        "query": {"query": f"label_values({metric}, {of or name})", "refId": name},
+        "query": {"query": f"label_values({metric}, {name})", "refId": name},
         "refresh": 2,
         "sort": 1,
         "multi": True,
         "includeAll": True,
-        "allValue": ".+",
+        "allValue": everything,
         "current": {"text": ["All"], "value": ["$__all"]},
     }
 
 
-def starts(name, expr):
-    """Annotation at each time (in ms) that the expression returns as its value."""
+def annotation(name, expr, title, text, colour, is_time=False):
+    """Marks when the expression has a value; with `is_time`, the times (in ms) that are its values."""
     return {
         "name": name,
         "datasource": DATASOURCE,
         "enable": True,
-        "iconColor": "purple",
+        "iconColor": colour,
         "expr": _one_line(expr),
-        "useValueForTime": "on",
-        "titleFormat": "{{job}} started",
-        "textFormat": "{{instance}}",
+        "useValueForTime": "on" if is_time else "off",
+        "titleFormat": title,
+        "textFormat": text,
     }
 
 

@@ -86,6 +86,8 @@ def draw(page, panel, seconds, chapters):
     unit = panel["fieldConfig"]["defaults"]["unit"]
     if panel["type"] == "stat":
         return draw_stat(page, panel, unit)
+    if panel["type"] == "table":
+        return draw_table(page, panel)
     curves = [curve for curve in panel["curves"] if any(value is not None for _, value in curve["points"])]
     stacked = panel["fieldConfig"]["defaults"].get("custom", {}).get("stacking", {}).get("mode") == "normal"
     curves.sort(key=lambda curve: -max(value or 0 for _, value in curve["points"]) if stacked else 0)
@@ -129,6 +131,31 @@ def draw_stat(page, panel, unit):
     box.text(0.16, 0.27, panel["title"], size=10, weight="bold", color="white")
     box.text(w / 2, h * 0.66, show(value, unit, defaults.get("decimals")), size=23, weight="bold", ha="center", va="center",
              color=NAMED["green"] if plain else "white")
+
+
+def draw_table(page, panel):
+    columns = [field for field in panel["fieldConfig"]["overrides"] if field["properties"][0]["id"] == "unit"]
+    rows = sorted({curve["legend"] for curve in panel["curves"]})
+    box, _, w, _ = page.box(panel["gridPos"])
+    box.text(0.16, 0.26, panel["title"], size=10, weight="bold")
+    xs = [0.2 + n * (w - 0.3) / (len(columns) + 1) for n in range(len(columns) + 1)]
+    for x, header in zip(xs, ["Endpoint"] + [column["matcher"]["options"] for column in columns]):
+        box.text(x, 0.6, header, size=8.5, color=FAINT)
+    cells = iter(panel["curves"])
+    values = [[next(cells) for _ in rows] for _ in columns]
+    for line, row in enumerate(rows):
+        y = 0.9 + 0.28 * line
+        box.text(xs[0], y, row, size=9.5, color=CURVES[2])
+        for x, column, curves in zip(xs[1:], columns, values):
+            (value,) = [curve["points"][-1][1] for curve in curves if curve["legend"] == row]
+            box.text(x, y, cell(value, column), size=9.5)
+
+
+def cell(value, column):
+    properties = {each["id"]: each["value"] for each in column["properties"]}
+    texts = properties.get("mappings", [{"options": {}}])[0]["options"]
+    text = texts.get(f"{value:.0f}" if value is not None else "", {}).get("text")
+    return text or show(value, properties["unit"], properties["decimals"])
 
 
 def draw_line(axes, curve, shade, filled):

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::prometheus::Firing;
+use crate::series::Firing;
 
 /// Time limit for events that are certain to happen, on a machine that may be busy.
 pub(crate) const SOON: Duration = Duration::from_secs(40);

@@ -1,17 +1,6 @@
-//! Expected values of each panel after the scenario. A panel without a check is a fault.
+//! Conditions on the values of a panel.
 
-use crate::prometheus::Series;
-use crate::webhook::Count;
-
-/// Part of the scenario for which a panel is queried.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Part {
-    /// Up to the end of all deliveries of the first two chapters, where the webhook's own count is
-    /// exact.
-    Settled,
-    /// The whole scenario, with every fault.
-    Whole,
-}
+use crate::series::Series;
 
 /// Condition on the values of a panel.
 #[derive(Debug, Clone)]
@@ -28,97 +17,10 @@ pub(crate) enum Check {
     Reaches(f64, f64, f64),
     /// The lowest value equals the first, the highest the second.
     Spans(f64, f64),
+    /// One row for the endpoint, whose cells are between these limits.
+    Cells(Vec<(f64, f64)>),
     /// p50 <= p95 <= p99, and the highest value is between the two limits.
     Quantiles(f64, f64),
-}
-
-/// Returns the check for the panel of this dashboard and title.
-pub(crate) fn of(
-    dashboard: &str,
-    title: &str,
-    count: &Count,
-    accepted: f64,
-) -> Option<(Part, Check)> {
-    use Check::{Area, Areas, Between, Equals, Quantiles, Reaches, Spans};
-    use Part::{Settled, Whole};
-    let ended = count.delivered + count.dead;
-    let rate = count.delivered / ended;
-    let [first, second, third] = count.retried;
-    Some(match (dashboard, title) {
-        ("delivery", "Success rate") => (Settled, Equals(rate, 0.01)),
-        ("delivery", "First-attempt success") => (
-            Settled,
-            Equals(count.first_successes / count.first_attempts, 0.01),
-        ),
-        ("delivery", "Error budget left") => (Settled, Equals(1.0 - (1.0 - rate) / 0.001, 0.01)),
-        ("delivery", "Delivered") => (Settled, Equals(count.delivered, 0.02)),
-        ("delivery", "Waiting now") => (Settled, Between(0.0, 0.0)),
-        ("delivery", "Dead letters now") => (Settled, Equals(count.dead, 0.0)),
-        ("delivery", "Success rate over time") => (Settled, Reaches(0.0, 1.0, 1.0)),
-        ("delivery", "Deliveries by result") => (
-            Settled,
-            Areas(
-                "result",
-                vec![
-                    ("delivered", count.delivered),
-                    ("dead_lettered", count.dead),
-                ],
-            ),
-        ),
-        ("delivery", "Attempts by outcome") => {
-            let wanted = vec![
-                ("delivered", count.delivered),
-                ("status_5xx", count.status_5xx),
-                ("status_4xx", count.status_4xx),
-            ];
-            (Settled, Areas("outcome", wanted))
-        }
-        ("delivery", "Attempt duration, distribution") => {
-            // The widest bucket has all attempts: the first ones and one per retry.
-            let attempts = count.first_attempts + first + second + third;
-            (Settled, Areas("le", vec![("+Inf", attempts)]))
-        }
-        ("delivery", "Attempt duration") => (Settled, Quantiles(0.005, 5.0)),
-        ("delivery", "End-to-end latency") => (Settled, Quantiles(0.005, 60.0)),
-        ("delivery", "Retries by delay") => (
-            Settled,
-            Areas(
-                "delay",
-                vec![("1000", first), ("2000", second), ("4000", third)],
-            ),
-        ),
-        ("delivery", "Waiting for a retry") => (Settled, Reaches(0.0, ended, 3.0)),
-        ("delivery", "Dead letters") => (Whole, Reaches(0.0, 1e6, count.dead)),
-        ("delivery", "Queue depth") => (Whole, Reaches(0.0, 1e6, 500.0)),
-        ("delivery", "Time in queue") => (Whole, Quantiles(60.0, 300.0)),
-        // Two consumers with 16 permits each, all in use while the webhook hangs.
-        ("delivery", "In flight and limit") => (Whole, Reaches(0.0, 32.0, 32.0)),
-        ("delivery", "Events accepted") => (Settled, Area(accepted)),
-        ("delivery", "Events rejected") => (Whole, Reaches(0.0, 1e3, 1.0)),
-        ("delivery", "Log lag") => (Settled, Quantiles(0.001, 10.0)),
-        ("delivery", "Log results by path") => (Whole, Reaches(0.0, 1e5, 100.0)),
-        ("runtime", "Producers") => (Whole, Equals(1.0, 0.0)),
-        ("runtime", "Consumers") => (Whole, Equals(2.0, 0.0)),
-        ("runtime", "Versions") => (Whole, Equals(1.0, 0.0)),
-        ("runtime", "Consumers without log access" | "Broker alarms") => (Whole, Between(0.0, 0.0)),
-        ("runtime", "CPU") => (Whole, Reaches(0.0, 64.0, 0.001)),
-        // In bytes: more than 1 MiB, less than 1 GiB.
-        ("runtime", "Memory") => (Whole, Between(1_048_576.0, 1_073_741_824.0)),
-        ("runtime", "Open files and sockets") => (Whole, Between(5.0, 2_000.0)),
-        ("runtime", "Connections up") => (Whole, Spans(0.0, 1.0)),
-        // Two connections per program, because the broker is restarted.
-        ("runtime", "Reconnects") => (Whole, Reaches(0.0, 1_000.0, 1.0)),
-        ("runtime", "Log write errors") => (Whole, Reaches(0.0, 1_000.0, 0.01)),
-        ("runtime", "Publisher confirm time") => (Settled, Quantiles(0.000_1, 5.0)),
-        ("runtime", "Publishing blocked") => (Whole, Spans(0.0, 1.0)),
-        ("runtime", "Broker memory") => (Whole, Reaches(0.0, 1e12, 5e7)),
-        ("runtime", "Broker disk") => (Whole, Reaches(0.0, 1e15, 6.7e7)),
-        ("runtime", "Producer requests in flight") => (Whole, Between(0.0, 1_024.0)),
-        // Unacked messages of the two killed consumers.
-        ("runtime", "Redelivered events") => (Whole, Reaches(0.0, 1e4, 0.1)),
-        ("runtime", "Log writes") => (Settled, Quantiles(0.000_1, 5.0)),
-        _ => return None,
-    })
 }
 
 impl Check {
@@ -144,6 +46,12 @@ impl Check {
                 )
             }
             Self::Spans(low, high) => format!("exactly {low} to {high}"),
+            Self::Cells(limits) => {
+                let cell =
+                    |(low, high): &(f64, f64)| format!("{} to {}", short(*low), short(*high));
+                let cells: Vec<String> = limits.iter().map(cell).collect();
+                format!("one row: {}", cells.join(", "))
+            }
             Self::Quantiles(low, high) => {
                 format!(
                     "p50 <= p95 <= p99, highest {} to {}",
@@ -217,6 +125,7 @@ impl Check {
                     Err(format!("reaches only {}", short(highest)))
                 }
             }
+            Self::Cells(limits) => cells_hold(queries, limits),
             Self::Quantiles(low, high) => {
                 let in_order = (0..)
                     .map_while(|n| quantile_triple(queries, n))
@@ -232,6 +141,24 @@ impl Check {
             }
         }
     }
+}
+
+fn cells_hold(queries: &[Vec<Series>], limits: &[(f64, f64)]) -> Result<(), String> {
+    if queries.len() != limits.len() {
+        return Err(format!("{} columns", queries.len()));
+    }
+    for (number, (rows, (low, high))) in queries.iter().zip(limits).enumerate() {
+        let [row] = rows.as_slice() else {
+            return Err(format!("{} rows in column {number}", rows.len()));
+        };
+        let is_right = row.label("endpoint") == "default"
+            && row.values().count() == 1
+            && row.values().all(|value| (*low..=*high).contains(&value));
+        if !is_right {
+            return Err(format!("{:?} in column {number}", row.points));
+        }
+    }
+    Ok(())
 }
 
 /// Returns the three quantiles at the n-th step.

@@ -45,6 +45,11 @@ impl Dashboard {
             .filter(|panel| text(panel, "/type") != "row")
     }
 
+    pub(crate) fn annotations(&self) -> impl Iterator<Item = &Value> {
+        let list = self.json.pointer("/annotations/list");
+        list.and_then(Value::as_array).into_iter().flatten()
+    }
+
     /// Returns the row headlines.
     pub(crate) fn headlines(&self) -> Value {
         let panels = self.json.get("panels").and_then(Value::as_array);
@@ -85,10 +90,14 @@ impl Dashboard {
                 .and_then(|a| a.rsplit_once(", "))
                 .context(asked.clone())?;
             let values = prometheus.label_values(metric, label).await?;
-            if values.is_empty() {
-                bail!("the variable {name} of {} has no value", self.name);
+            let everything_matches = text(variable, "/allValue");
+            // A label that the scrape configuration may add or not.
+            let is_optional = everything_matches == ".*" && !prometheus.adds_labels();
+            if values.is_empty() != is_optional {
+                let values = values.len();
+                bail!("the variable {name} of {} has {values} values", self.name);
             }
-            everything.push((name.to_owned(), text(variable, "/allValue").to_owned()));
+            everything.push((name.to_owned(), everything_matches.to_owned()));
             single.extend(values.into_iter().map(|value| (name.to_owned(), value)));
         }
         let mut choices = vec![("all".to_owned(), Variables(everything.clone()))];

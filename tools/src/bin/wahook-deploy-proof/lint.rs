@@ -52,7 +52,15 @@ fn variables(json: &Value, fault: &mut impl FnMut(String)) -> Vec<String> {
     let list = json.pointer("/templating/list").and_then(Value::as_array);
     let list: Vec<&Value> = list.into_iter().flatten().collect();
     let names: Vec<String> = list.iter().map(|v| text(v, "/name").to_owned()).collect();
-    for wanted in ["datasource", "job", "instance", "endpoint"] {
+    let wanted = [
+        "datasource",
+        "cluster",
+        "namespace",
+        "job",
+        "instance",
+        "endpoint",
+    ];
+    for wanted in wanted {
         if !names.iter().any(|name| name == wanted) {
             fault(format!("has no variable {wanted}"));
         }
@@ -99,6 +107,14 @@ fn lint_panel(panel: &Value, fault: &mut impl FnMut(&str)) {
         if is_wahook && !is_broker && !(expr.contains("$job") && expr.contains("$instance")) {
             fault("ignores the selected job or instance");
         }
+        for selector in selectors(expr) {
+            let is_space = !selector.starts_with("rabbitmq_");
+            if !selector.contains("cluster=~\"$cluster\"")
+                || is_space && !selector.contains("namespace=~\"$namespace\"")
+            {
+                fault("ignores the selected cluster or namespace");
+            }
+        }
         if expr.contains("endpoint=") && !expr.contains("$endpoint") {
             fault("ignores the selected endpoint");
         }
@@ -120,6 +136,35 @@ fn lint_panel(panel: &Value, fault: &mut impl FnMut(&str)) {
             fault("computes a quantile of buckets that are not summed by le");
         }
     }
+}
+
+/// Returns each metric of an expression with its label matchers.
+fn selectors(expr: &str) -> Vec<&str> {
+    let is_name = |c: char| c.is_ascii_alphanumeric() || c == '_';
+    let is_metric = |word: &str| {
+        ["wahook_", "process_", "rabbitmq_"]
+            .iter()
+            .any(|prefix| word.starts_with(prefix))
+            || word == "up"
+    };
+    let mut rest = expr;
+    let mut found = Vec::new();
+    while let Some(start) = rest.find(is_name) {
+        let word = rest.get(start..).unwrap_or_default();
+        let end = word.find(|c: char| !is_name(c)).unwrap_or(word.len());
+        let (name, after) = word.split_at(end);
+        rest = after;
+        if is_metric(name) {
+            let matchers = if after.starts_with('{') {
+                after.find('}').map_or(0, |end| end + 1)
+            } else {
+                0
+            };
+            found.push(word.get(..end + matchers).unwrap_or(name));
+            rest = after.get(matchers..).unwrap_or_default();
+        }
+    }
+    found
 }
 
 fn overlaps(dashboard: &Dashboard, fault: &mut impl FnMut(String)) {
@@ -145,5 +190,24 @@ fn overlaps(dashboard: &Dashboard, fault: &mut impl FnMut(String)) {
                 fault(format!("panels \"{title}\" and \"{other}\" overlap"));
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::selectors;
+
+    #[test]
+    fn selectors_are_metrics_with_their_matchers() {
+        let expr = r#"max(up{a="b"}) / sum by (job) (rabbitmq_x) or label_replace(wahook_y_total{q=~"wahook.z"}, "a")"#;
+        let found = selectors(expr);
+        assert_eq!(
+            found,
+            [
+                r#"up{a="b"}"#,
+                "rabbitmq_x",
+                r#"wahook_y_total{q=~"wahook.z"}"#
+            ]
+        );
     }
 }

@@ -1,21 +1,29 @@
 //! `wahook-deploy-proof`: tests the alerts and dashboards of `deploy/` with real RabbitMQ, MongoDB
 //! and Prometheus servers and a running producer and consumers. `make test-deploy` runs it.
 
+mod annotations;
 mod chapters;
 mod checks;
 mod dashboards;
+mod expectations;
+mod findings;
 mod gateway;
+mod links;
 mod lint;
+mod major;
+mod observers;
 mod panels;
+mod programs;
 mod prometheus;
 mod promtool;
 mod scale;
+mod series;
 mod stage;
 mod story;
 mod watch;
 mod webhook;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -27,8 +35,7 @@ use serde_json::{Value, json};
 
 use chapters::EXPECTED;
 use dashboards::Dashboard;
-use prometheus::Firing;
-use story::Story;
+use series::Firing;
 
 /// Runs producer and consumers under a scripted load with faults, scraped by a real Prometheus.
 /// Checks every dashboard panel and makes every alert fire.
@@ -73,17 +80,26 @@ async fn prove(arguments: &Arguments) -> anyhow::Result<()> {
     }
 
     let story = story::tell(&deploy.join("prometheus")).await?;
-    let findings = panels::ask(&dashboards, &story).await?;
-    table(["panel", "value", "expected", ""], &findings.lines);
-    let mut faults = findings.faults;
-    let alerts = alerts(&story, &mut faults);
-    table(["alert", "subject", "fired during", "after"], &alerts);
+    let (mut faults, mut pictures, mut queries) = (Vec::new(), Vec::new(), 0);
+    for (prometheus, first) in story.observers.iter().zip(story.watch.first()) {
+        let name = prometheus.name();
+        let findings = panels::ask(&dashboards, &story, prometheus).await?;
+        table([name, "value", "expected", ""], &findings.lines);
+        let mut found = findings.faults;
+        let alerts = alerts(first, &mut found);
+        table([name, "subject", "fired during", "after"], &alerts);
+        faults.extend(found.iter().map(|fault| format!("{name}: {fault}")));
+        pictures = findings.pictures;
+        queries += findings.asked;
+    }
+    let links = links::follow(&dashboards, &story).await?;
+    println!("{links} different links of panels and alerts lead to the right page of the console");
     let data = json!({
         "seconds": story.ended - story.began,
         "chapters": story.watch.chapters(story.began),
         "titles": of_each(&dashboards, |dashboard| dashboard.json.get("title").cloned()),
         "headlines": of_each(&dashboards, |dashboard| Some(dashboard.headlines())),
-        "panels": findings.pictures,
+        "panels": pictures,
     });
     fs::write(&arguments.data, data.to_string())?;
     ensure!(
@@ -93,8 +109,7 @@ async fn prove(arguments: &Arguments) -> anyhow::Result<()> {
         faults.join("\n  ")
     );
     println!(
-        "{panels} panels are correct ({} more queries with each variable value selected on its own), {} alerts fired for their fault only",
-        findings.asked,
+        "{panels} panels are correct with each Prometheus ({queries} more queries with each variable value selected on its own), {} alerts fired for their fault only",
         EXPECTED.len()
     );
     Ok(())
@@ -125,8 +140,10 @@ fn every_alert_is_expected(rules: &Path) -> anyhow::Result<()> {
 }
 
 /// Table of the alerts that fired. Missing, unexpected and wrongly timed alerts are faults.
-fn alerts(story: &Story, faults: &mut Vec<String>) -> Vec<[String; 4]> {
-    let first = story.watch.first();
+fn alerts(
+    first: BTreeMap<Firing, (&'static str, Duration)>,
+    faults: &mut Vec<String>,
+) -> Vec<[String; 4]> {
     for (name, about, chapter) in EXPECTED {
         let alert = Firing::of(name, about);
         if first

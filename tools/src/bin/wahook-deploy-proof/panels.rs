@@ -3,52 +3,69 @@
 use anyhow::Context;
 use serde_json::{Value, json};
 
-use crate::checks::{self, Part, short};
+use crate::annotations;
+use crate::checks::short;
 use crate::dashboards::{Dashboard, Variables, text};
-use crate::prometheus::Series;
+use crate::expectations::{self, Part};
+use crate::findings::Findings;
+use crate::prometheus::Prometheus;
+use crate::series::Series;
 use crate::story::Story;
 
-/// Results of all panels.
-#[derive(Debug, Default)]
-pub(crate) struct Findings {
-    pub(crate) lines: Vec<[String; 4]>,
-    pub(crate) faults: Vec<String>,
-    /// Data for the picture: each panel with its series over the whole scenario.
-    pub(crate) pictures: Vec<Value>,
-    pub(crate) asked: usize,
-}
-
-pub(crate) async fn ask(dashboards: &[Dashboard], story: &Story) -> anyhow::Result<Findings> {
+pub(crate) async fn ask(
+    dashboards: &[Dashboard],
+    story: &Story,
+    prometheus: &Prometheus,
+) -> anyhow::Result<Findings> {
     let mut findings = Findings::default();
     for dashboard in dashboards {
-        let choices = dashboard.choices(&story.prometheus).await?;
+        let choices = dashboard.choices(prometheus).await?;
         let everything = &choices.first().context("no choice of variables")?.1;
         for panel in dashboard.panels() {
-            check(dashboard, panel, everything, story, &mut findings).await?;
-            picture(dashboard, panel, everything, story, &mut findings).await?;
+            let asked = Asked {
+                dashboard,
+                panel,
+                variables: everything,
+                story,
+                prometheus,
+            };
+            check(&asked, &mut findings).await?;
+            findings.pictures.push(picture(&asked).await?);
             for (name, variables) in &choices {
                 for query in queries(panel) {
                     let query = variables.substitute(query, story.ended - story.began);
-                    let answered = story.prometheus.instant(&query, story.ended).await;
+                    let answered = prometheus.instant(&query, story.ended).await;
                     answered.with_context(|| format!("{} with {name}", text(panel, "/title")))?;
                     findings.asked += 1;
                 }
             }
         }
-        annotations(dashboard, everything, story, &mut findings).await?;
+        let marks = annotations::check(dashboard, everything, story, prometheus).await?;
+        findings.lines.extend(marks.lines);
+        findings.faults.extend(marks.faults);
     }
     Ok(findings)
 }
 
-async fn check(
-    dashboard: &Dashboard,
-    panel: &Value,
-    variables: &Variables,
-    story: &Story,
-    findings: &mut Findings,
-) -> anyhow::Result<()> {
+/// Panel, and what it is asked with.
+struct Asked<'a> {
+    dashboard: &'a Dashboard,
+    panel: &'a Value,
+    variables: &'a Variables,
+    story: &'a Story,
+    prometheus: &'a Prometheus,
+}
+
+async fn check(asked: &Asked<'_>, findings: &mut Findings) -> anyhow::Result<()> {
+    let Asked {
+        dashboard,
+        panel,
+        story,
+        ..
+    } = asked;
     let title = text(panel, "/title");
-    let Some((part, check)) = checks::of(&dashboard.name, title, &story.count, story.accepted)
+    let Some((part, check)) =
+        expectations::of(&dashboard.name, title, &story.count, story.accepted)
     else {
         findings
             .faults
@@ -59,7 +76,7 @@ async fn check(
         Part::Settled => story.settled,
         Part::Whole => story.ended,
     };
-    let answers = evaluate(panel, variables, story, end).await?;
+    let answers = asked.evaluate(end).await?;
     for (query, answer) in queries(panel).zip(&answers) {
         // A query that filters out zeros may have no result.
         if answer.is_empty() && !query.ends_with("> 0") {
@@ -77,7 +94,7 @@ async fn check(
             fault
         }
     };
-    let value = summary(&answers, text(panel, "/type") == "stat");
+    let value = summary(&answers, text(panel, "/type"));
     findings.lines.push([
         format!("{}/{title}", dashboard.name),
         value,
@@ -87,14 +104,14 @@ async fn check(
     Ok(())
 }
 
-async fn picture(
-    dashboard: &Dashboard,
-    panel: &Value,
-    variables: &Variables,
-    story: &Story,
-    findings: &mut Findings,
-) -> anyhow::Result<()> {
-    let answers = evaluate(panel, variables, story, story.ended).await?;
+async fn picture(asked: &Asked<'_>) -> anyhow::Result<Value> {
+    let Asked {
+        dashboard,
+        panel,
+        story,
+        ..
+    } = asked;
+    let answers = asked.evaluate(story.ended).await?;
     let templates = panel
         .get("targets")
         .and_then(Value::as_array)
@@ -111,84 +128,30 @@ async fn picture(
         })
     });
     let curves: Vec<Value> = curves.collect();
-    let mut picture = panel.clone();
+    let mut picture = Value::clone(panel);
     if let Some(picture) = picture.as_object_mut() {
         picture.remove("targets");
         picture.insert("dashboard".to_owned(), json!(dashboard.name));
         picture.insert("curves".to_owned(), json!(curves));
     }
-    findings.pictures.push(picture);
-    Ok(())
+    Ok(picture)
 }
 
-async fn evaluate(
-    panel: &Value,
-    variables: &Variables,
-    story: &Story,
-    end: f64,
-) -> anyhow::Result<Vec<Vec<Series>>> {
-    let instant = text(panel, "/type") == "stat";
-    let mut answers = Vec::new();
-    for query in queries(panel) {
-        let query = variables.substitute(query, end - story.began);
-        answers.push(if instant {
-            story.prometheus.instant(&query, end).await?
-        } else {
-            story.prometheus.range(&query, story.began, end, 1).await?
-        });
-    }
-    Ok(answers)
-}
-
-/// Checks that every program start is annotated, including the consumers that replace killed ones.
-async fn annotations(
-    dashboard: &Dashboard,
-    variables: &Variables,
-    story: &Story,
-    findings: &mut Findings,
-) -> anyhow::Result<()> {
-    let list = dashboard
-        .json
-        .pointer("/annotations/list")
-        .and_then(Value::as_array);
-    for annotation in list.into_iter().flatten() {
-        let query = variables.substitute(text(annotation, "/expr"), 0.0);
-        let series = story
-            .prometheus
-            .range(&query, story.began, story.ended, 1)
-            .await?;
-        let count = |job: &str| {
-            let of_job = series.iter().filter(|series| series.label("job") == job);
-            of_job.map(starts).sum::<usize>()
-        };
-        let found = (
-            count("wahook-producer"),
-            count("wahook-consumer"),
-            count("rabbitmq"),
-        );
-        let value = format!("{found:?} starts of producer, consumer, broker");
-        let title = text(annotation, "/name");
-        let verdict = if found == (1, 6, 2) { "ok" } else { "wrong" };
-        if verdict != "ok" {
-            findings.faults.push(format!("{title}: {value}"));
+impl Asked<'_> {
+    async fn evaluate(&self, end: f64) -> anyhow::Result<Vec<Vec<Series>>> {
+        let instant = ["stat", "table"].contains(&text(self.panel, "/type"));
+        let began = self.story.began;
+        let mut answers = Vec::new();
+        for query in queries(self.panel) {
+            let query = self.variables.substitute(query, end - began);
+            answers.push(if instant {
+                self.prometheus.instant(&query, end).await?
+            } else {
+                self.prometheus.range(&query, began, end, 1).await?
+            });
         }
-        let wanted = "1, 6, 2".to_owned();
-        findings.lines.push([
-            format!("{}/{title}", dashboard.name),
-            value,
-            wanted,
-            verdict.to_owned(),
-        ]);
+        Ok(answers)
     }
-    Ok(())
-}
-
-/// Returns the number of different times in a series; times within 10 s count as one.
-fn starts(series: &Series) -> usize {
-    let mut times: Vec<f64> = series.values().collect();
-    times.sort_by(f64::total_cmp);
-    times.dedup_by(|later, earlier| *later - *earlier < 10_000.0);
-    times.len()
 }
 
 fn queries(panel: &Value) -> impl Iterator<Item = &str> {
@@ -199,12 +162,15 @@ fn queries(panel: &Value) -> impl Iterator<Item = &str> {
         .map(|target| text(target, "/expr"))
 }
 
-fn summary(answers: &[Vec<Series>], is_stat: bool) -> String {
+fn summary(answers: &[Vec<Series>], kind: &str) -> String {
     let all: Vec<f64> = answers.iter().flatten().flat_map(Series::values).collect();
     let lowest = all.iter().copied().reduce(f64::min).unwrap_or(f64::NAN);
     let highest = all.iter().copied().reduce(f64::max).unwrap_or(f64::NAN);
-    if is_stat {
+    if kind == "stat" {
         short(highest)
+    } else if kind == "table" {
+        let cells: Vec<String> = all.iter().copied().map(short).collect();
+        cells.join(", ")
     } else {
         let curves = answers.iter().flatten().count();
         format!("{} to {} ({curves} curves)", short(lowest), short(highest))

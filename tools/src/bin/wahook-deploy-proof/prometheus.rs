@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::path::Path;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 use anyhow::{Context, ensure};
 use serde_json::{Value, json};
@@ -11,36 +11,24 @@ use wahook_tests::guard::Guarded;
 use wahook_tests::http_client::http_client;
 use wahook_tests::ports::free_port;
 
+use crate::major::Major;
 use crate::scale;
+use crate::series::{Firing, Series};
 
 const READY_WITHIN: Duration = Duration::from_secs(30);
 
 #[derive(Debug)]
 pub(crate) struct Prometheus {
+    major: Major,
     port: u16,
     http: reqwest::Client,
     process: Guarded,
     folder: RunFolder,
 }
 
-/// Series of an answer: its labels, and its points with times in seconds.
-#[derive(Debug, Clone)]
-pub(crate) struct Series {
-    pub(crate) labels: Value,
-    pub(crate) points: Vec<(f64, f64)>,
-}
-
-/// Firing alert.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) struct Firing {
-    pub(crate) name: String,
-    /// Subject: an endpoint or a job; empty for the whole system.
-    pub(crate) about: String,
-}
-
 impl Prometheus {
     /// Starts the server with `deploy/prometheus`, scaled in time, with files instead of DNS.
-    pub(crate) async fn start(deploy: &Path) -> anyhow::Result<Self> {
+    pub(crate) async fn start(major: Major, deploy: &Path) -> anyhow::Result<Self> {
         let folder = RunFolder::temporary("prometheus")?;
         fs::create_dir_all(folder.join("rules"))?;
         fs::create_dir_all(folder.join("targets"))?;
@@ -58,7 +46,8 @@ impl Prometheus {
         }
         let port = free_port()?;
         let output = fs::File::create(folder.join("output"))?;
-        let process = Guarded::spawn("prometheus", |command| {
+        let program = major.folder().join("prometheus");
+        let process = Guarded::spawn(program, |command| {
             command
                 .arg(format!(
                     "--config.file={}",
@@ -72,15 +61,40 @@ impl Prometheus {
                 .arg("--log.level=warn")
                 .stderr(output);
         })
-        .context("prometheus: deploy/local/install.sh prometheus installs it")?;
+        .with_context(|| format!("deploy/local/install.sh {} installs it", major.part()))?;
         let prometheus = Self {
+            major,
             port,
             http: http_client()?,
             process,
             folder,
         };
         prometheus.wait_ready().await?;
+        prometheus.check_version().await?;
         Ok(prometheus)
+    }
+
+    async fn check_version(&self) -> anyhow::Result<()> {
+        let build = self.get("status/buildinfo", &[]).await?;
+        let version = build.get("version").and_then(Value::as_str);
+        let version = version.unwrap_or_default();
+        let wanted = if self.major == Major::Two { "2." } else { "3." };
+        ensure!(
+            version.starts_with(wanted),
+            "{} has version {version}",
+            self.name()
+        );
+        println!("Prometheus {version}");
+        Ok(())
+    }
+
+    pub(crate) fn name(&self) -> &'static str {
+        self.major.name()
+    }
+
+    /// Returns whether the targets have the labels `cluster` and `namespace`.
+    pub(crate) fn adds_labels(&self) -> bool {
+        self.major == Major::Three
     }
 
     async fn wait_ready(&self) -> anyhow::Result<()> {
@@ -106,7 +120,14 @@ impl Prometheus {
         let path = self.folder.join("targets").join(format!("{name}.json"));
         // Atomic, because Prometheus watches the file.
         let fresh = self.folder.join("targets").join(format!("{name}.new"));
-        fs::write(&fresh, json!([{ "targets": addresses }]).to_string())?;
+        let mut group = json!({ "targets": addresses });
+        if self.adds_labels()
+            && let Some(group) = group.as_object_mut()
+        {
+            let labels = json!({"cluster": "proof", "namespace": "messages"});
+            group.insert("labels".to_owned(), labels);
+        }
+        fs::write(&fresh, json!([group]).to_string())?;
         Ok(fs::rename(fresh, path)?)
     }
 
@@ -178,8 +199,7 @@ impl Prometheus {
             .collect())
     }
 
-    /// Returns the errors of rules: a rule that can't be evaluated never fires.
-    pub(crate) async fn rule_faults(&self) -> anyhow::Result<Vec<String>> {
+    pub(crate) async fn rules(&self) -> anyhow::Result<Vec<Value>> {
         let answer = self.get("rules", &[]).await?;
         let groups = answer.get("groups").and_then(Value::as_array);
         let rules = groups
@@ -187,6 +207,12 @@ impl Prometheus {
             .flatten()
             .filter_map(|group| group.get("rules")?.as_array())
             .flatten();
+        Ok(rules.cloned().collect())
+    }
+
+    /// Returns the errors of rules: a rule that can't be evaluated never fires.
+    pub(crate) async fn rule_faults(&self) -> anyhow::Result<Vec<String>> {
+        let rules = self.rules().await?;
         let fault = |rule: &Value| {
             let said = rule
                 .get("lastError")
@@ -195,7 +221,7 @@ impl Prometheus {
             (!said.is_empty())
                 .then(|| format!("{}: {said}", rule.get("name").unwrap_or(&Value::Null)))
         };
-        Ok(rules.filter_map(fault).collect())
+        Ok(rules.iter().filter_map(fault).collect())
     }
 
     async fn query(&self, path: &str, parameters: &[(&str, &str)]) -> anyhow::Result<Vec<Series>> {
@@ -220,56 +246,4 @@ impl Prometheus {
             .map(Value::take)
             .context("an answer without data")
     }
-}
-
-impl Firing {
-    pub(crate) fn of(name: &str, about: &str) -> Self {
-        Self {
-            name: name.to_owned(),
-            about: about.to_owned(),
-        }
-    }
-}
-
-impl Series {
-    fn read(result: &Value) -> Self {
-        let point = |pair: &Value| {
-            let value = pair.get(1)?.as_str()?.parse().ok()?;
-            Some((pair.get(0)?.as_f64()?, value))
-        };
-        let many = result.get("values").and_then(Value::as_array);
-        let mut points: Vec<_> = many.into_iter().flatten().filter_map(point).collect();
-        points.extend(result.get("value").and_then(point));
-        Self {
-            labels: result.get("metric").cloned().unwrap_or_default(),
-            points,
-        }
-    }
-
-    pub(crate) fn label(&self, name: &str) -> &str {
-        self.labels
-            .get(name)
-            .and_then(Value::as_str)
-            .unwrap_or_default()
-    }
-
-    /// Returns the finite values.
-    pub(crate) fn values(&self) -> impl Iterator<Item = f64> {
-        self.points
-            .iter()
-            .map(|(_, value)| *value)
-            .filter(|value| value.is_finite())
-    }
-}
-
-/// Seconds since 1970, as in Prometheus.
-#[expect(
-    clippy::disallowed_methods,
-    reason = "times are compared with the clock of Prometheus"
-)]
-pub(crate) fn now() -> f64 {
-    SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .unwrap_or_default()
-        .as_secs_f64()
 }

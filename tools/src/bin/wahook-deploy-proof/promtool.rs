@@ -5,21 +5,28 @@ use std::process::{Command, Stdio};
 
 use anyhow::{Context, ensure};
 
+use crate::major::Major;
+
+/// Checks the metrics of the program at this URL with each version.
 pub(crate) async fn check_metrics(base_url: String) -> anyhow::Result<()> {
     let http = wahook_tests::http_client::http_client()?;
     let metrics = http.get(format!("{base_url}/metrics")).send().await?;
     let metrics = metrics.error_for_status()?.text().await?;
-    tokio::task::spawn_blocking(move || lint(&metrics)).await?
+    for major in Major::ALL {
+        let metrics = metrics.clone();
+        tokio::task::spawn_blocking(move || lint(major, &metrics)).await??;
+    }
+    Ok(())
 }
 
-fn lint(metrics: &str) -> anyhow::Result<()> {
-    let mut promtool = Command::new("promtool")
+fn lint(major: Major, metrics: &str) -> anyhow::Result<()> {
+    let mut promtool = Command::new(major.folder().join("promtool"))
         .args(["check", "metrics"])
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
         .spawn()
-        .context("promtool: deploy/local/install.sh prometheus installs it")?;
+        .with_context(|| format!("deploy/local/install.sh {} installs it", major.part()))?;
     let mut stdin = promtool.stdin.take().context("no stdin")?;
     stdin.write_all(metrics.as_bytes())?;
     drop(stdin);
@@ -27,7 +34,8 @@ fn lint(metrics: &str) -> anyhow::Result<()> {
     let said = String::from_utf8_lossy(&output.stderr);
     ensure!(
         output.status.success() && said.trim().is_empty(),
-        "promtool check metrics: {said}{}",
+        "promtool check metrics of {}: {said}{}",
+        major.name(),
         String::from_utf8_lossy(&output.stdout)
     );
     Ok(())

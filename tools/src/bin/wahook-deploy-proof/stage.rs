@@ -1,13 +1,15 @@
 //! Servers and programs of the scenario, and the faults injected into them.
 
+use std::fs;
 use std::path::Path;
 use std::sync::{Arc, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use anyhow::{Context, ensure};
+use anyhow::Context;
 use tokio::time::sleep;
 use wahook_tests::amqp_wire::{AmqpWire, Properties, WireMessage};
 use wahook_tests::eventually::eventually;
+use wahook_tests::folder::RunFolder;
 use wahook_tests::mongod::Mongod;
 use wahook_tests::pair::{Pair, Servers};
 use wahook_tests::program::Program;
@@ -15,7 +17,9 @@ use wahook_tests::rabbitmq::{BrokerOptions, RabbitMq};
 
 use crate::chapters::{ALARM, BACKLOG, DOWN, FROZEN, HANGS, KILLED, RESTART, SOON, expected};
 use crate::gateway::{CALM, Gateway};
-use crate::prometheus::{Prometheus, now};
+use crate::observers;
+use crate::programs::{address, console, consumer_of, consumers};
+use crate::prometheus::Prometheus;
 use crate::promtool;
 use crate::watch::Watch;
 use crate::webhook::{Count, Webhook};
@@ -26,16 +30,25 @@ const SETTINGS: [(&str, &str); 3] = [
     // Some events always fail. The last remaining ones all fail and would open the circuit.
     ("WEBHOOK_CIRCUIT", "off"),
 ];
+/// Settings that are an error together with an endpoints file.
+const SINGLE_ENDPOINT: [&str; 4] = [
+    "WEBHOOK_URL",
+    "WEBHOOK_SECRET",
+    "WEBHOOK_RETRY_DELAY",
+    "WEBHOOK_CONCURRENCY",
+];
 const WORK_QUEUE: &str = "wahook.deliver.default";
 
 /// Servers and programs of the scenario.
 #[derive(Debug)]
 pub(crate) struct Stage {
-    pub(crate) prometheus: Arc<Prometheus>,
+    pub(crate) observers: Vec<Arc<Prometheus>>,
+    pub(crate) console: Program,
     webhook: Arc<Webhook>,
     pub(crate) gateway: Gateway,
     pair: Pair,
     servers: Servers,
+    folder: RunFolder,
 }
 
 impl Stage {
@@ -48,24 +61,29 @@ impl Stage {
         let webhook = Arc::new(Webhook::default());
         let pair = servers.pair(webhook.receiver().await, &SETTINGS).await;
         pair.add_consumer().await;
-        let prometheus = Arc::new(Prometheus::start(deploy).await?);
+        let console = console(&pair).await;
         let broker = [format!("127.0.0.1:{}", servers.rabbitmq.metrics_port())];
-        prometheus.set_targets("rabbitmq", &broker)?;
-        prometheus.set_targets("rabbitmq-detailed", &broker)?;
         let producer = pair.producer.base_url();
-        prometheus.set_targets("wahook-producer", &[address(&producer)])?;
-        prometheus.set_targets("wahook-consumer", &consumers(&pair))?;
-        scraped(&prometheus).await?;
+        let (producers, listed) = ([address(&producer)], consumers(&pair));
+        let targets = [
+            ("rabbitmq", broker.as_slice()),
+            ("rabbitmq-detailed", broker.as_slice()),
+            ("wahook-producer", producers.as_slice()),
+            ("wahook-consumer", listed.as_slice()),
+        ];
+        let observers = observers::start(deploy, &targets).await?;
         promtool::check_metrics(producer.clone()).await?;
         promtool::check_metrics(consumer_of(&pair)).await?;
         println!("promtool accepts the metrics of producer and consumer");
         let gateway = Gateway::start(format!("{producer}/v1/events"))?;
         Ok(Self {
-            prometheus,
+            observers,
+            console,
             webhook,
             gateway,
             pair,
             servers,
+            folder: RunFolder::temporary("deploy-proof")?,
         })
     }
 
@@ -110,12 +128,16 @@ impl Stage {
     pub(crate) async fn take_the_webhook_down(&self, watch: &Watch) -> anyhow::Result<()> {
         watch.chapter(DOWN);
         let before: Vec<Program> = self.consumers().drain(..).collect();
-        let pausing = [("WEBHOOK_CIRCUIT", "on")];
+        let file = self.endpoints_file()?;
+        let mut pausing = vec![
+            ("WEBHOOK_CIRCUIT", "on"),
+            ("WEBHOOK_ENDPOINTS", file.as_str()),
+        ];
+        pausing.extend(SINGLE_ENDPOINT.map(|name| (name, "")));
         for _ in &before {
             self.pair.add_consumer_with(&pausing).await;
         }
-        self.prometheus
-            .set_targets("wahook-consumer", &consumers(&self.pair))?;
+        self.list_consumers(&consumers(&self.pair))?;
         for consumer in before {
             consumer.terminate();
             consumer.wait_exit(SOON).await;
@@ -126,6 +148,25 @@ impl Stage {
         self.webhook.go_down(false);
         fired?;
         watch.ended(&expected(DOWN), SOON).await
+    }
+
+    /// Makes all consumers read their endpoints file again.
+    pub(crate) fn reload(&self) {
+        self.consumers().iter().for_each(Program::hang_up);
+    }
+
+    /// Writes the endpoints file with the endpoint of [`SETTINGS`], and returns its path.
+    fn endpoints_file(&self) -> anyhow::Result<String> {
+        let path = self.folder.join("endpoints.toml");
+        let url = self.pair.receiver.url();
+        let endpoint = format!("[[endpoint]]\nname = \"default\"\nurl = \"{url}\"\n");
+        fs::write(&path, endpoint + "retry_delay = 1000\nconcurrency = 16\n")?;
+        Ok(path.display().to_string())
+    }
+
+    fn list_consumers(&self, addresses: &[String]) -> anyhow::Result<()> {
+        let mut observers = self.observers.iter();
+        observers.try_for_each(|of| of.set_targets("wahook-consumer", addresses))
     }
 
     fn consumers(&self) -> MutexGuard<'_, Vec<Program>> {
@@ -158,7 +199,7 @@ impl Stage {
         self.pair.take_consumer().kill9().await;
         // One target is removed, as for a stopped container; the other stays and is down.
         let first = listed.get(..1).context("no consumer")?;
-        self.prometheus.set_targets("wahook-consumer", first)?;
+        self.list_consumers(first)?;
         self.gateway.pace(50, CALM);
         watch.fired(&expected(KILLED), SOON).await?;
         sleep(Duration::from_secs(66)).await;
@@ -168,8 +209,7 @@ impl Stage {
         self.webhook.slow_down(Duration::from_secs(2));
         self.pair.add_consumer().await;
         self.pair.add_consumer().await;
-        self.prometheus
-            .set_targets("wahook-consumer", &consumers(&self.pair))?;
+        self.list_consumers(&consumers(&self.pair))?;
         watch.fired(&expected(BACKLOG), SOON).await?;
         self.webhook.slow_down(Duration::ZERO);
         self.gateway.pace(40, CALM);
@@ -184,51 +224,6 @@ impl Stage {
         self.servers.rabbitmq.try_restart().await?;
         watch.ended(&expected(RESTART), SOON).await
     }
-}
-
-/// Waits until every target is scraped and every rule is evaluated, so that the scenario starts
-/// from a known state.
-async fn scraped(prometheus: &Prometheus) -> anyhow::Result<()> {
-    eventually(SOON, "five targets are up", || async {
-        let up = prometheus
-            .instant("sum(up{job!=\"prometheus\"})", now())
-            .await
-            .ok()?;
-        let up: f64 = up.first()?.values().sum();
-        (up > 4.5).then_some(())
-    })
-    .await;
-    eventually(SOON, "no alert of the start fires", || async {
-        prometheus.firing().await.ok().filter(Vec::is_empty)
-    })
-    .await;
-    let faults = prometheus.rule_faults().await?;
-    ensure!(
-        faults.is_empty(),
-        "rules that can't be evaluated: {faults:?}"
-    );
-    Ok(())
-}
-
-fn consumers(pair: &Pair) -> Vec<String> {
-    let consumers = pair
-        .consumers
-        .lock()
-        .unwrap_or_else(PoisonError::into_inner);
-    consumers
-        .iter()
-        .map(|consumer| address(&consumer.base_url()))
-        .collect()
-}
-
-fn consumer_of(pair: &Pair) -> String {
-    let consumers = pair.consumers.lock();
-    let consumers = consumers.unwrap_or_else(PoisonError::into_inner);
-    consumers.first().map(Program::base_url).unwrap_or_default()
-}
-
-fn address(base_url: &str) -> String {
-    base_url.trim_start_matches("http://").to_owned()
 }
 
 #[expect(

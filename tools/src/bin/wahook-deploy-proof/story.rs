@@ -1,6 +1,7 @@
 //! The scenario: load without faults, then one fault after another. Each fault must fire its alerts
 //! and no other alert.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,7 +11,8 @@ use tokio::time::sleep;
 
 use crate::chapters::{CALM_TIME, FAILS, POISON, SOON, expected};
 use crate::gateway::{CALM, FAILING};
-use crate::prometheus::{Prometheus, now};
+use crate::prometheus::Prometheus;
+use crate::series::now;
 use crate::stage::{Stage, whole};
 use crate::watch::Watch;
 use crate::webhook::Count;
@@ -18,7 +20,9 @@ use crate::webhook::Count;
 /// Result of the scenario: the servers, still running, and the counts.
 #[derive(Debug)]
 pub(crate) struct Story {
-    pub(crate) prometheus: Arc<Prometheus>,
+    /// One of each version.
+    pub(crate) observers: Vec<Arc<Prometheus>>,
+    pub(crate) console: String,
     pub(crate) watch: Watch,
     pub(crate) began: f64,
     /// Time when all deliveries of the first two chapters had ended; `count` is of this time.
@@ -31,13 +35,14 @@ pub(crate) struct Story {
 
 pub(crate) async fn tell(deploy: &Path) -> anyhow::Result<Story> {
     let stage = Stage::set(deploy).await?;
-    let watch = Watch::start(Arc::clone(&stage.prometheus));
+    let watch = Watch::start(stage.observers.clone());
     let began = now();
     watch.chapter(CALM_TIME);
     stage.gateway.pace(40, CALM);
     sleep(Duration::from_secs(40)).await;
     let fired = watch.first();
-    ensure!(fired.is_empty(), "alerts fired without a fault: {fired:?}");
+    let is_calm = fired.iter().all(BTreeMap::is_empty);
+    ensure!(is_calm, "alerts fired without a fault: {fired:?}");
 
     watch.chapter(FAILS);
     stage.gateway.pace(40, FAILING);
@@ -60,12 +65,14 @@ pub(crate) async fn tell(deploy: &Path) -> anyhow::Result<Story> {
     stage.restart_the_broker(&watch).await?;
     // Last, because the consumers are replaced, which at this speed is an outage.
     stage.take_the_webhook_down(&watch).await?;
+    stage.reload();
     sleep(Duration::from_secs(12)).await;
     stage.gateway.pace(0, CALM);
     sleep(Duration::from_secs(3)).await;
     Ok(Story {
         ended: now(),
-        prometheus: Arc::clone(&stage.prometheus),
+        observers: stage.observers.clone(),
+        console: stage.console.base_url(),
         watch,
         began,
         settled,

@@ -9,11 +9,12 @@ use serde_json::{Value, json};
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep};
 
-use crate::prometheus::{Firing, Prometheus, now};
+use crate::prometheus::Prometheus;
+use crate::series::{Firing, now};
 
 const ASKED_EVERY: Duration = Duration::from_millis(250);
 
-/// Polls Prometheus for firing alerts.
+/// Polls each Prometheus for firing alerts.
 #[derive(Debug)]
 pub(crate) struct Watch {
     seen: Arc<Mutex<Seen>>,
@@ -25,19 +26,30 @@ struct Seen {
     chapter: &'static str,
     began: Option<Instant>,
     chapters: Vec<(&'static str, f64)>,
+    /// For each Prometheus.
+    alerts: Vec<Alerts>,
+}
+
+#[derive(Debug, Clone, Default)]
+struct Alerts {
     first: BTreeMap<Firing, (&'static str, Duration)>,
     now: BTreeSet<Firing>,
 }
 
 impl Watch {
-    pub(crate) fn start(prometheus: Arc<Prometheus>) -> Self {
-        let seen = Arc::new(Mutex::new(Seen::default()));
+    pub(crate) fn start(observers: Vec<Arc<Prometheus>>) -> Self {
+        let seen = Arc::new(Mutex::new(Seen {
+            alerts: vec![Alerts::default(); observers.len()],
+            ..Seen::default()
+        }));
         let task = tokio::spawn({
             let seen = Arc::clone(&seen);
             async move {
                 loop {
-                    if let Ok(firing) = prometheus.firing().await {
-                        lock(&seen).note(firing);
+                    for (index, prometheus) in observers.iter().enumerate() {
+                        if let Ok(firing) = prometheus.firing().await {
+                            lock(&seen).note(index, firing);
+                        }
                     }
                     sleep(ASKED_EVERY).await;
                 }
@@ -65,20 +77,38 @@ impl Watch {
         chapters.collect()
     }
 
-    /// Returns each alert that fired, with its first chapter and the time since that chapter began.
-    pub(crate) fn first(&self) -> BTreeMap<Firing, (&'static str, Duration)> {
-        lock(&self.seen).first.clone()
+    /// Returns the time when a chapter began.
+    pub(crate) fn began(&self, name: &str) -> Option<f64> {
+        let seen = lock(&self.seen);
+        let mut chapters = seen.chapters.iter();
+        chapters.find(|(of, _)| *of == name).map(|(_, at)| *at)
     }
 
-    /// Waits until all `alerts` have fired.
+    /// Returns for each Prometheus the alerts that fired, with their first chapter and the time since that chapter
+    /// began.
+    pub(crate) fn first(&self) -> Vec<BTreeMap<Firing, (&'static str, Duration)>> {
+        let seen = lock(&self.seen);
+        seen.alerts
+            .iter()
+            .map(|alerts| alerts.first.clone())
+            .collect()
+    }
+
+    /// Waits until all `alerts` have fired at each Prometheus.
     pub(crate) async fn fired(&self, alerts: &[Firing], within: Duration) -> anyhow::Result<()> {
-        let fired = |seen: &Seen, alert: &Firing| seen.first.contains_key(alert);
+        let fired = |seen: &Seen, alert: &Firing| {
+            let mut observers = seen.alerts.iter();
+            observers.all(|of| of.first.contains_key(alert))
+        };
         self.until(within, "fired", alerts, fired).await
     }
 
-    /// Waits until none of `alerts` fires.
+    /// Waits until none of `alerts` fires at any Prometheus.
     pub(crate) async fn ended(&self, alerts: &[Firing], within: Duration) -> anyhow::Result<()> {
-        let ended = |seen: &Seen, alert: &Firing| !seen.now.contains(alert);
+        let ended = |seen: &Seen, alert: &Firing| {
+            let mut observers = seen.alerts.iter();
+            observers.all(|of| !of.now.contains(alert))
+        };
         self.until(within, "ended", alerts, ended).await
     }
 
@@ -114,13 +144,16 @@ impl Drop for Watch {
 }
 
 impl Seen {
-    fn note(&mut self, firing: Vec<Firing>) {
+    fn note(&mut self, observer: usize, firing: Vec<Firing>) {
         let after = self.began.map(|began| began.elapsed()).unwrap_or_default();
         let chapter = self.chapter;
-        for alert in &firing {
-            self.first.entry(alert.clone()).or_insert((chapter, after));
+        if let Some(alerts) = self.alerts.get_mut(observer) {
+            for alert in &firing {
+                let first = alerts.first.entry(alert.clone());
+                first.or_insert((chapter, after));
+            }
+            alerts.now = firing.into_iter().collect();
         }
-        self.now = firing.into_iter().collect();
     }
 }
 
