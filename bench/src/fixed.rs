@@ -73,6 +73,7 @@ pub fn queued(raw: &str) -> Result<QueuedEvent, Rejection> {
         origin: None,
         key: event.key,
         is_redelivery: false,
+        auto_redrives: 0,
     })
 }
 

@@ -61,6 +61,7 @@ pub(crate) fn event_of(logged: &LoggedDelivery) -> Result<QueuedEvent, Unsent> {
         origin: None,
         key: event.key,
         is_redelivery: true,
+        auto_redrives: 0,
     })
 }
 

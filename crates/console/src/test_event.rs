@@ -128,6 +128,7 @@ fn test_event(name: &EventName) -> Result<QueuedEvent, Failure> {
         origin: None,
         key: None,
         is_redelivery: false,
+        auto_redrives: 0,
     })
 }
 

@@ -72,6 +72,8 @@ pub struct QueuedEvent {
     pub key: Option<OrderKey>,
     /// Sent again at the request of an operator, whether or not it was delivered before.
     pub is_redelivery: bool,
+    /// Number of automatic redrives after outages.
+    pub auto_redrives: u8,
 }
 
 impl QueuedEvent {

@@ -8,6 +8,7 @@ mod checked_text;
 mod documented;
 
 pub mod admission;
+pub mod auto_redrive;
 pub mod body;
 pub mod canonical;
 pub mod circuit;
@@ -47,6 +48,8 @@ pub mod validation;
 pub use admission::{Admission, Recorded, Start};
 pub use body::{BodyFault, BodyForm, EventBody};
 pub use canonical::{canonical_body, compose};
+pub use auto_redrive::{AutoRedrive, DeadDelivery, Recovery, RedrivePeriod, RedriveRate};
+pub use body::{BodyFault, EventBody};
 pub use circuit::{Change, Circuit, CircuitRule};
 pub use delivery::{AttemptNumber, QueuedEvent};
 pub use documented::samples;

@@ -145,7 +145,7 @@ impl FailureCause {
         }
     }
 
-    const fn message(self) -> &'static str {
+    pub(crate) const fn message(self) -> &'static str {
         match self {
             Self::Dns => "host not found",
             Self::ConnectionRefused => "connection refused",

@@ -347,6 +347,7 @@ mod tests {
             origin: None,
             key: None,
             is_redelivery: false,
+            auto_redrives: 0,
         }
     }
 

@@ -1,6 +1,6 @@
 //! Retry rule: delays between attempts, and the end of the attempts.
 
-mod schedule;
+pub(crate) mod schedule;
 
 use std::time::Duration;
 

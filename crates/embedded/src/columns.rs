@@ -70,7 +70,7 @@ fn execute(
         &metadata.result,
         &metadata.origin.as_deref().map(Origin::to_json),
         &metadata.key.as_ref().map(OrderKey::as_str),
-        &metadata.is_redelivery.then_some(1_i64),
+        &redelivery_column(metadata),
         &metadata.is_exact.then_some(1_i64),
         &propagated.and_then(|context| context.tracestate.as_deref()),
         &propagated.and_then(|context| context.baggage.as_deref()),
@@ -100,6 +100,7 @@ pub(crate) fn read(row: &Row<'_>, first: usize) -> rusqlite::Result<Stored> {
     let origin = text(13)?;
     let is_sourced = origin.is_some();
     let origin = origin.and_then(Origin::from_json).map(Arc::new);
+    let redelivery = row.get_ref(first + 15)?.as_i64().unwrap_or_default();
     let metadata = MessageMetadata {
         id: text(0)?.and_then(|id| EventId::parse(id).ok()),
         event: text(1)?.and_then(|name| EventName::parse(name).ok()),
@@ -115,7 +116,8 @@ pub(crate) fn read(row: &Row<'_>, first: usize) -> rusqlite::Result<Stored> {
         defect: (origin.is_none() && is_sourced).then_some(Poison::Missing("origin")),
         origin,
         key: text(14)?.and_then(|key| OrderKey::parse(key).ok()),
-        is_redelivery: row.get_ref(first + 15)?.as_i64() == Ok(1),
+        is_redelivery: redelivery & 1 == 1,
+        auto_redrives: u8::try_from(redelivery >> 1).unwrap_or(u8::MAX),
         is_exact: row.get_ref(first + 16)?.as_i64() == Ok(1),
         propagated: Propagated::of(owned(17)?, owned(18)?),
     };
@@ -124,6 +126,13 @@ pub(crate) fn read(row: &Row<'_>, first: usize) -> rusqlite::Result<Stored> {
         metadata,
         payload: Bytes::from(body),
     })
+}
+
+/// Returns the value of the column `redelivery`: the lowest bit marks a redelivery, the others
+/// count automatic redrives. `None` without both, as in files of older versions.
+fn redelivery_column(metadata: &MessageMetadata) -> Option<i64> {
+    let column = i64::from(metadata.auto_redrives) << 1 | i64::from(metadata.is_redelivery);
+    (column > 0).then_some(column)
 }
 
 fn text_of(value: ValueRef<'_>) -> Option<&str> {

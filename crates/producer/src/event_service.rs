@@ -167,6 +167,7 @@ impl EventService {
             origin: None,
             key: headers.order_key.or(event.key),
             is_redelivery: false,
+            auto_redrives: 0,
         })?;
         drop(raw);
         self.publish_accepted(queued, event.content, event.warnings)

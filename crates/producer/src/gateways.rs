@@ -221,6 +221,7 @@ impl EventService {
             key: (headers.order_key).or_else(|| OrderKey::of_origin(&event.origin)),
             origin: Some(event.origin),
             is_redelivery: false,
+            auto_redrives: 0,
         })?;
         self.publish_accepted(queued, content, Vec::new()).await
     }

@@ -2,8 +2,12 @@
 //! [`QueueMessages`].
 
 use crate::{
-    broker::Broker, message::DeadLetter, queue_messages::QueueMessages,
-    rabbitmq::QueueMessagesError, received::Receipt, topology::DEAD_QUEUE,
+    broker::Broker,
+    message::DeadLetter,
+    queue_messages::QueueMessages,
+    rabbitmq::QueueMessagesError,
+    received::Receipt,
+    topology::{AUTO_REDRIVE_QUEUE, DEAD_QUEUE},
 };
 
 /// Dead letters that existed at the time of opening.
@@ -15,6 +19,26 @@ impl DeadLetters {
         QueueMessages::open(broker, name, DEAD_QUEUE)
             .await
             .map(Self)
+    }
+
+    /// Connects once, for an automatic redrive. Returns `None` while another consumer has the
+    /// dead letters open for its redrive.
+    pub async fn open_for_auto_redrive(
+        broker: &Broker,
+        name: &str,
+    ) -> Result<Option<Self>, QueueMessagesError> {
+        let letters = Self::open(broker, name).await?;
+        match letters.0.lock(AUTO_REDRIVE_QUEUE).await {
+            Ok(true) => Ok(Some(letters)),
+            Ok(false) => {
+                letters.close().await;
+                Ok(None)
+            }
+            Err(error) => {
+                letters.close().await;
+                Err(error)
+            }
+        }
     }
 
     /// Returns the number of dead letters still to be read. Later ones are not

@@ -82,6 +82,15 @@ impl QueueMessages {
         Ok(got)
     }
 
+    /// Returns true if no other process holds the lock of this name, and takes it until
+    /// these messages are closed. A local queue is used by one process only.
+    pub(crate) async fn lock(&self, name: &str) -> Result<bool, QueueMessagesError> {
+        match &self.backend {
+            Backend::RabbitMq(remote) | Backend::Lane(remote, _) => Ok(remote.lock(name).await?),
+            Backend::Local(..) => Ok(true),
+        }
+    }
+
     /// Closes the connection; the broker requeues what was not settled.
     pub async fn close(self) {
         match self.backend {

@@ -40,6 +40,7 @@ impl Delivery {
             origin: None,
             key: None,
             is_redelivery: false,
+            auto_redrives: 0,
         };
         let mut headers = HeaderMap::new();
         let sent_at = UnixMillis::new(now.get() + offset_s * 1_000);

@@ -154,6 +154,7 @@ pub(crate) fn event(name: &str, id: &str, attempt: u32) -> QueuedEvent {
         origin: None,
         key: OrderKey::sent(&format!("key-of-{id}")).ok(),
         is_redelivery: false,
+        auto_redrives: 0,
     }
 }
 

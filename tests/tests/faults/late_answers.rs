@@ -76,5 +76,6 @@ fn event(n: u32) -> QueuedEvent {
         origin: None,
         key: None,
         is_redelivery: false,
+        auto_redrives: 0,
     }
 }

@@ -152,6 +152,7 @@ pub(crate) fn event(name: &str, id: &str) -> QueuedEvent {
             .map(Arc::new),
         key: OrderKey::sent("order-7").ok(),
         is_redelivery: true,
+        auto_redrives: 2,
     }
 }
 

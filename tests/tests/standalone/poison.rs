@@ -28,6 +28,7 @@ fn event(id: &str) -> QueuedEvent {
         origin: None,
         key: None,
         is_redelivery: false,
+        auto_redrives: 0,
     }
 }
 

@@ -62,6 +62,7 @@ pub(crate) fn event() -> QueuedEvent {
         origin: None,
         key: None,
         is_redelivery: false,
+        auto_redrives: 0,
     }
 }
 

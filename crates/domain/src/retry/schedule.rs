@@ -41,16 +41,27 @@ impl fmt::Display for RetryRule {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let delays = self.delays.iter().take_while(|delay| **delay > 0);
         for (index, delay) in delays.enumerate() {
-            let fits = |(_, unit): &&(&str, u32)| delay.is_multiple_of(*unit);
-            let (name, unit) = UNITS.iter().find(fits).copied().unwrap_or(("ms", 1));
             let comma = if index == 0 { "" } else { "," };
-            write!(f, "{comma}{}{name}", delay / unit)?;
+            write!(f, "{comma}{}", Written(*delay))?;
         }
         Ok(())
     }
 }
 
-fn millis(text: &str) -> Option<u32> {
+/// Time in milliseconds, written with its largest whole unit.
+pub(crate) struct Written(pub(crate) u32);
+
+impl fmt::Display for Written {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self(millis) = self;
+        let fits = |(_, unit): &&(&str, u32)| millis.is_multiple_of(*unit);
+        let (name, unit) = UNITS.iter().find(fits).copied().unwrap_or(("ms", 1));
+        write!(f, "{}{name}", millis / unit)
+    }
+}
+
+/// Reads a time of up to a week, such as `90s` or `6h`, as milliseconds.
+pub(crate) fn millis(text: &str) -> Option<u32> {
     let digits = text.find(|character: char| !character.is_ascii_digit())?;
     let (number, name) = text.split_at_checked(digits)?;
     let (_, unit) = UNITS.iter().find(|(known, _)| *known == name)?;

@@ -85,6 +85,7 @@ mod tests {
             origin: None,
             key: Some(OrderKey::sent("order-7").unwrap()),
             is_redelivery: true,
+            auto_redrives: 2,
         }
     }
 

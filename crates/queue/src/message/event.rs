@@ -97,6 +97,14 @@ impl Outgoing {
         )
     }
 
+    /// Creates the message of a redrive that no operator requested, and counts it.
+    #[must_use]
+    pub fn auto_redrive(event: &QueuedEvent, endpoint: &EndpointName, now: UnixMillis) -> Self {
+        let mut redriven = Self::redrive(event, endpoint, now);
+        redriven.metadata.auto_redrives = event.auto_redrives.saturating_add(1);
+        redriven
+    }
+
     /// Creates the message that returns an event to its work queue for the same
     /// attempt, because its endpoint is unavailable.
     ///
@@ -174,6 +182,7 @@ impl MessageMetadata {
             origin: self.origin,
             key: self.key,
             is_redelivery: self.is_redelivery,
+            auto_redrives: self.auto_redrives,
         })
     }
 }

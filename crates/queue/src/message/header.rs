@@ -8,6 +8,7 @@ pub(crate) const FIRST_PUBLISHED: &str = "x-first-published-ms";
 pub(crate) const REDRIVEN: &str = "x-redriven-ms";
 pub(crate) const REDELIVERY: &str = "x-redelivery";
 pub(crate) const EXACT: &str = "x-exact";
+pub(crate) const AUTO_REDRIVES: &str = "x-auto-redrives";
 pub(crate) const TRACEPARENT: &str = "traceparent";
 pub(crate) const TRACESTATE: &str = "tracestate";
 pub(crate) const BAGGAGE: &str = "baggage";

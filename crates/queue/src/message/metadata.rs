@@ -36,6 +36,8 @@ pub struct MessageMetadata {
     pub key: Option<OrderKey>,
     /// Sent again at the request of an operator.
     pub is_redelivery: bool,
+    /// Number of automatic redrives after outages.
+    pub auto_redrives: u8,
     /// Endpoint of an exhausted delivery.
     pub endpoint: Option<EndpointName>,
     /// Reason for which a consumer gave up the delivery.
@@ -96,6 +98,7 @@ impl From<&QueuedEvent> for MessageMetadata {
             origin: event.origin.clone(),
             key: event.key.clone(),
             is_redelivery: event.is_redelivery,
+            auto_redrives: event.auto_redrives,
             ..Self::default()
         }
     }

@@ -1,14 +1,16 @@
 //! Connections to the broker, with a deadline for each step.
 
 use lapin::{
-    Channel, Connection, ConnectionProperties, options::QueueDeclareOptions, types::FieldTable,
+    Channel, Connection, ConnectionProperties,
+    options::QueueDeclareOptions,
+    types::{AMQPValue, FieldTable},
 };
 use std::time::Duration;
 use tokio::time::timeout;
 
 use super::{
     deadline::{STEP_LIMIT, TimedOut, with_deadline},
-    error::{ConnectError, is_not_found, is_other_topology},
+    error::{ConnectError, is_locked, is_not_found, is_other_topology},
     servers::{self, Found, Server},
     uri::BrokerUri,
     wire,
@@ -154,6 +156,28 @@ pub(crate) async fn declare_passive(channel: &Channel, queue: &str) -> lapin::Re
     channel
         .queue_declare(queue.into(), passive, FieldTable::default())
         .await
+}
+
+/// Declares a queue that exists as long as the connection and that no other one can use.
+/// Returns false if another connection has it.
+pub(crate) async fn lock(connection: &Connection, queue: &str) -> Result<bool, ConnectError> {
+    let channel = channel(connection).await?;
+    let exclusive = QueueDeclareOptions {
+        exclusive: true,
+        ..QueueDeclareOptions::default()
+    };
+    // A virtual host may have another default type, of which no queue can be exclusive.
+    let mut arguments = FieldTable::default();
+    arguments.insert(
+        "x-queue-type".into(),
+        AMQPValue::LongString("classic".into()),
+    );
+    let declared = channel.queue_declare(queue.into(), exclusive, arguments);
+    match with_deadline(declared).await? {
+        Ok(_) => Ok(true),
+        Err(error) if is_locked(&error) => Ok(false),
+        Err(error) => Err(error.into()),
+    }
 }
 
 /// Runs a step on a channel, and closes the channel if the step takes too long.

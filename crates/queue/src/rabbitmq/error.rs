@@ -73,6 +73,12 @@ pub(super) fn is_other_topology(error: &lapin::Error) -> bool {
     has_id(error, PRECONDITION_FAILED)
 }
 
+/// Returns true if another connection has the queue exclusively.
+pub(super) fn is_locked(error: &lapin::Error) -> bool {
+    const RESOURCE_LOCKED: u16 = 405;
+    has_id(error, RESOURCE_LOCKED)
+}
+
 fn has_id(error: &lapin::Error, id: u16) -> bool {
     matches!(error.kind(), lapin::ErrorKind::ProtocolError(e) if e.get_id() == id)
 }

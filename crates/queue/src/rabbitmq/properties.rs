@@ -56,6 +56,9 @@ fn headers(metadata: MessageMetadata) -> FieldTable {
     add(header::REDELIVERY, redelivery);
     let exact = metadata.is_exact.then_some(AMQPValue::Boolean(true));
     add(header::EXACT, exact);
+    let auto_redrives = i64::from(metadata.auto_redrives);
+    let auto_redrives = (auto_redrives > 0).then_some(AMQPValue::LongLongInt(auto_redrives));
+    add(header::AUTO_REDRIVES, auto_redrives);
     add(header::TRACEPARENT, metadata.traceparent.map(text));
     let propagated = metadata.propagated.as_deref();
     let context = |of: fn(&Propagated) -> &Option<String>| {
@@ -174,6 +177,8 @@ fn event_metadata(properties: &BasicProperties) -> MessageMetadata {
         origin,
         key,
         is_redelivery: is_marked(properties, header::REDELIVERY),
+        auto_redrives: number(properties, header::AUTO_REDRIVES)
+            .map_or(0, |count| u8::try_from(count).unwrap_or(u8::MAX)),
         defect: check_version(properties).err().or(malformed),
         ..MessageMetadata::default()
     }

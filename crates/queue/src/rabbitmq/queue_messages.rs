@@ -93,6 +93,12 @@ impl RemoteMessages {
         RemoteLane::begin(&self.connection, &self.queue, closing).await
     }
 
+    /// Takes an exclusive queue as a lock until the connection closes. Returns false if
+    /// another connection has it.
+    pub(crate) async fn lock(&self, queue: &str) -> Result<bool, ConnectError> {
+        connection::lock(&self.connection, queue).await
+    }
+
     /// Closes the connection; the broker requeues what was not settled.
     pub(crate) async fn close(&self) {
         self.closing.send_replace(true);

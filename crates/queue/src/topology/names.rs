@@ -18,6 +18,8 @@ pub const FILTERS_EXCHANGE: &str = "wahook.filters";
 pub const UNWANTED: &str = "wahook.unwanted";
 /// Queue of exhausted and undecodable messages, for redrive.
 pub const DEAD_QUEUE: &str = "wahook.dead";
+/// Exclusive queue of the consumer that redrives dead letters by itself: the others wait.
+pub(crate) const AUTO_REDRIVE_QUEUE: &str = "wahook.auto-redrive";
 /// Queue of results that the log could not store yet, each with its event's
 /// body.
 pub const RESULTS_QUEUE: &str = "wahook.results";

@@ -31,6 +31,7 @@ async fn add_dead_letter(stage: &Stage, id: &str, reason: &str) {
         origin: None,
         key: None,
         is_redelivery: false,
+        auto_redrives: 0,
     };
     let now = UnixMillis::new(2_000);
     let letter = Outgoing::dead_letter(&event, &EndpointName::default(), reason, now);

@@ -42,6 +42,7 @@ fn messages_of_version_3_are_kept_and_have_no_key_and_new_ones_can_have_one() {
     keyed.metadata.is_redelivery = true;
     keyed.metadata.is_exact = true;
     keyed.metadata.propagated = Propagated::of(Some("v=1".into()), Some("user=7".into()));
+    keyed.metadata.auto_redrives = 2;
     let db = open::open(&copy.path()).unwrap().db;
     messages::insert(&db, 100, "wahook.deliver.archive", &keyed).unwrap();
     messages::insert_waiting(&db, UnixMillis::new(1), Some(5), "other", &keyed).unwrap();

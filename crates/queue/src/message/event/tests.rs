@@ -18,6 +18,7 @@ fn event() -> QueuedEvent {
         origin: None,
         key: Some(OrderKey::sent("order-7").unwrap()),
         is_redelivery: false,
+        auto_redrives: 0,
     }
 }
 
@@ -61,6 +62,24 @@ fn a_redriven_event_begins_again_at_attempt_1_with_the_same_id() {
         ..event()
     };
     assert_eq!(decoded, expected);
+}
+
+#[test]
+fn automatic_redrives_are_counted_through_retries_and_dead_letters() {
+    let (crm, now) = (EndpointName::parse("crm").unwrap(), UnixMillis::new(1));
+    let step = WaitStep::of_millis(5_000).unwrap();
+    let once = read_back(&Outgoing::auto_redrive(&event(), &crm, now));
+    assert_eq!((once.auto_redrives, once.queued_at()), (1, now));
+    for outgoing in [
+        Outgoing::retry(&once, &crm, step),
+        Outgoing::republish(&once, &crm),
+        Outgoing::dead_letter(&once, &crm, "answered 500", now),
+        Outgoing::redrive(&once, &crm, now),
+    ] {
+        assert_eq!(read_back(&outgoing).auto_redrives, 1, "{outgoing:?}");
+    }
+    let twice = read_back(&Outgoing::auto_redrive(&once, &crm, now));
+    assert_eq!(twice.auto_redrives, 2);
 }
 
 #[test]

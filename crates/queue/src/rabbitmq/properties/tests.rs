@@ -16,6 +16,7 @@ fn full() -> MessageMetadata {
         origin: Origin::from_json(ORIGIN).map(Arc::new),
         key: OrderKey::parse("c:shop/s1/1@c.us").ok(),
         is_redelivery: true,
+        auto_redrives: 2,
         endpoint: EndpointName::parse("crm").ok(),
         reason: Some("answered 500: \u{fc} \u{1f600}".into()),
         dead_at: Some(UnixMillis::new(1_727_784_035_001)),
