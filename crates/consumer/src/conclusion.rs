@@ -27,11 +27,13 @@ pub(crate) struct Attempted {
 /// Assessment of an attempt.
 struct Assessment {
     decision: Decision,
+    signal: HealthSignal,
     /// True if the attempt counts against its event.
     counts: bool,
     /// True if the event is held from now on, in a lane.
     begins_hold: bool,
     error: Option<String>,
+    started_at: UnixMillis,
     ended_at: UnixMillis,
 }
 
@@ -76,9 +78,7 @@ impl Deliverer {
         let retry = self.retry_in_lane(event, &assessment);
         let counts = assessment.counts;
         if retry.is_none() && assessment.decision != Decision::Delivered {
-            let reason = assessment.error.as_deref().unwrap_or_default();
-            self.publish_dead_letter(event, reason, assessment.ended_at)
-                .await;
+            self.bury(event, &assessment).await;
         }
         let next_attempt_at = retry
             .as_ref()
@@ -140,12 +140,17 @@ impl Deliverer {
                 self.admission.probe_failed(signal, error.as_deref());
             }
         }
+        let ended_at = attempted.started_at.plus(attempted.took);
+        self.outages
+            .record(signal, ended_at, || self.admission.is_paused());
         Assessment {
             decision: rule.decide(event.attempt, outcome),
+            signal,
             counts,
             begins_hold: rule.is_held(event.attempt.next()) && !rule.is_held(event.attempt),
             error,
-            ended_at: attempted.started_at.plus(attempted.took),
+            started_at: attempted.started_at,
+            ended_at,
         }
     }
 
@@ -172,11 +177,20 @@ impl Deliverer {
                 Some(ended_at.plus(step.duration()))
             }
             Decision::Exhausted => {
-                let reason = assessment.error.as_deref().unwrap_or_default();
-                self.publish_dead_letter(event, reason, ended_at).await;
+                self.bury(event, assessment).await;
                 None
             }
         }
+    }
+
+    /// Publishes the dead letter of an exhausted event.
+    async fn bury(&self, event: &QueuedEvent, assessment: &Assessment) {
+        let reason = assessment.error.as_deref().unwrap_or_default();
+        self.publish_dead_letter(event, reason, assessment.ended_at)
+            .await;
+        // After the confirm, so that a redrive finds it.
+        self.outages
+            .died(assessment.signal, event.queued_at(), assessment.started_at);
     }
 
     pub(crate) async fn publish_dead_letter(

@@ -18,6 +18,7 @@ use crate::{
     metrics::ConsumerMetrics,
     operator_server::OperatorServer,
     operator_watch::OperatorWatch,
+    outages::Recoveries,
     recorder::Recorder,
     reload,
     session::Sessions,
@@ -53,6 +54,7 @@ pub struct Consumer {
     registry: Registry,
     metrics: ConsumerMetrics,
     readiness: Readiness,
+    recoveries: watch::Sender<Recoveries>,
 }
 
 impl Consumer {
@@ -74,6 +76,7 @@ impl Consumer {
             registry,
             metrics,
             readiness: Readiness::new(),
+            recoveries: watch::Sender::new(Recoveries::new()),
         })
     }
 
@@ -81,6 +84,12 @@ impl Consumer {
     #[must_use]
     pub fn registry(&self) -> &Registry {
         &self.registry
+    }
+
+    /// Returns the recoveries of endpoints from outages, for automatic redrives.
+    #[must_use]
+    pub fn recoveries(&self) -> watch::Receiver<Recoveries> {
+        self.recoveries.subscribe()
     }
 
     /// Runs until `shutdown`, then finishes the deliveries in flight and returns.
@@ -203,6 +212,7 @@ impl Consumer {
             readiness: self.readiness.clone(),
             is_local: matches!(self.backends.broker, Broker::Local(_)),
             operator,
+            recoveries: self.recoveries.clone(),
         }
     }
 }

@@ -10,6 +10,7 @@ use crate::{
     client::EndpointClient,
     log_health::LogHealth,
     metrics::{ConsumerMetrics, EndpointMetrics},
+    outages::OutageWatch,
     recorder::Recorder,
     settings::EndpointSettings,
 };
@@ -22,6 +23,7 @@ pub(crate) struct Deliverer {
     pub(crate) lanes: Vec<String>,
     pub(crate) client: EndpointClient,
     pub(crate) admission: Arc<Admission>,
+    pub(crate) outages: Arc<OutageWatch>,
     /// Publishes retries and dead letters.
     pub(crate) publisher: Publisher,
     pub(crate) recorder: Recorder,
@@ -48,6 +50,7 @@ impl Deliverer {
     pub(crate) fn take_effect(&self) {
         self.metrics.limit.set(self.settings.concurrency.into());
         self.admission.apply_settings(&self.settings);
+        self.outages.set_rule(self.settings.auto_redrive);
     }
 
     /// Returns the key whose events the endpoint receives in order.

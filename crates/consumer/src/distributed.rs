@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use wahook_mongo_log::LogSettings;
 use wahook_queue::BrokerUri;
-use wahook_runtime::{Settings, Shutdown, settings::shared::AMQP_URL};
+use wahook_runtime::{Settings, settings::shared::AMQP_URL};
 
 use crate::{Backends, Consumer, DeliverySettings};
 
@@ -33,11 +33,11 @@ impl ConsumerSettings {
     }
 }
 
-/// Runs until `shutdown`, then finishes the deliveries in flight and returns.
+/// Creates a consumer whose settings and log are these.
 ///
 /// # Errors
-/// Fails if the listen address or the settings can't be used.
-pub async fn run(settings: ConsumerSettings, shutdown: Shutdown) -> anyhow::Result<()> {
+/// Fails if the log's settings can't be used.
+pub async fn connect(settings: ConsumerSettings) -> anyhow::Result<Consumer> {
     let log = settings.log.connect().await?;
     let log = Arc::new(log.redacting(settings.delivery.log_redact.clone()));
     let backends = Backends {
@@ -46,6 +46,5 @@ pub async fn run(settings: ConsumerSettings, shutdown: Shutdown) -> anyhow::Resu
         log,
         broker: settings.broker.into(),
     };
-    let consumer = Consumer::new(backends, settings.delivery)?;
-    consumer.run(shutdown).await
+    Consumer::new(backends, settings.delivery)
 }

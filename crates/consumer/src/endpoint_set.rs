@@ -11,9 +11,17 @@ use wahook_queue::{Publisher, Topology};
 use wahook_runtime::Readiness;
 
 use crate::{
-    admission::Admission, client::EndpointClient, deliverer::Deliverer, known_states::KnownStates,
-    log_health::LogHealth, metrics::ConsumerMetrics, network::Network, recorder::Recorder,
-    settings::EndpointSettings, worker::Worker,
+    admission::Admission,
+    client::EndpointClient,
+    deliverer::Deliverer,
+    known_states::KnownStates,
+    log_health::LogHealth,
+    metrics::ConsumerMetrics,
+    network::Network,
+    outages::{OutageWatch, Recoveries},
+    recorder::Recorder,
+    settings::EndpointSettings,
+    worker::Worker,
 };
 
 /// Endpoints to serve, and the topology they need.
@@ -42,6 +50,8 @@ pub(crate) struct Shared {
     pub(crate) is_local: bool,
     /// What operators have set.
     pub(crate) operator: KnownStates,
+    /// Ends of outages, for automatic redrives.
+    pub(crate) recoveries: watch::Sender<Recoveries>,
 }
 
 /// Builds the first endpoint set and each replacement.
@@ -171,6 +181,13 @@ impl EndpointManager {
                 Arc::new(admission)
             }
         };
+        let outages = match before {
+            Some(before) => Arc::clone(&before.outages),
+            None => {
+                let recoveries = parts.recoveries.clone();
+                Arc::new(OutageWatch::new(settings.name.clone(), recoveries))
+            }
+        };
         let client = client.context("building the HTTP client")?;
         Ok(Deliverer {
             name: settings.name.clone(),
@@ -181,6 +198,7 @@ impl EndpointManager {
                 .with_body(settings.body)
                 .with_redirects(settings.follow_redirects),
             admission,
+            outages,
             publisher: parts.publisher.clone(),
             recorder: parts.recorder.clone(),
             log: Arc::clone(&parts.log),

@@ -22,6 +22,7 @@ pub mod metrics;
 mod network;
 mod operator_server;
 mod operator_watch;
+mod outages;
 mod recorder;
 mod reload;
 mod resolver;
@@ -38,8 +39,9 @@ mod worker;
 pub use client::{judge, put_headers};
 pub use consumer::{Backends, Consumer};
 #[cfg(feature = "mongodb")]
-pub use distributed::{ConsumerSettings, run};
+pub use distributed::{ConsumerSettings, connect};
 pub use endpoint_set::topology;
+pub use outages::Recoveries;
 pub use settings::{
     DeliverySettings, EndpointSettings, Endpoints, EndpointsFile, FileFault, LaneSettings,
     OnExhausted, PROGRAM_SETTINGS, ProxyUrl, SETTINGS, Secrets, WEBHOOK_ENDPOINTS, WEBHOOK_URL,

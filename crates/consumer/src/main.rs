@@ -2,14 +2,14 @@
 
 use clap::{Parser, Subcommand};
 use std::{process::ExitCode, sync::Arc};
-use wahook_admin::{dead, endpoints, erase, reconcile};
+use wahook_admin::{auto_redrive::AutoRedriver, dead, endpoints, erase, reconcile};
 use wahook_consumer::{ConsumerSettings, DeliverySettings, PROGRAM_SETTINGS};
 use wahook_delivery_log::{LogEraser, LogReader};
 use wahook_mongo_log::LogSettings;
 use wahook_operator_state::SharedOperatorState;
 use wahook_queue::Broker;
 use wahook_runtime::{
-    health,
+    Shutdown, health,
     program::{self, Program, ProgramArguments},
     settings::help::help,
 };
@@ -70,7 +70,7 @@ fn main() -> ExitCode {
             arguments: arguments.program,
             prefixes: &["CONSUMER_", "WEBHOOK_", "MONGODB_"],
             read: ConsumerSettings::read,
-            run: wahook_consumer::run,
+            run,
         }),
         Some(Command::Dead(command)) => program::run_command(
             "wahook-consumer dead",
@@ -109,6 +109,15 @@ fn main() -> ExitCode {
             |listen, _| health::answer(listen, ready),
         ),
     }
+}
+
+/// Runs the consumer, and redrives dead letters after outages, until `shutdown`.
+async fn run(settings: ConsumerSettings, shutdown: Shutdown) -> anyhow::Result<()> {
+    let broker = settings.broker.clone().into();
+    let consumer = wahook_consumer::connect(settings).await?;
+    let redriver = AutoRedriver::new(broker, consumer.recoveries(), consumer.registry())?;
+    let redriving = redriver.run(shutdown.clone());
+    tokio::join!(consumer.run(shutdown), redriving).0
 }
 
 /// Returns log, queues and record of actions for the command `erase`.

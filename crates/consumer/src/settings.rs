@@ -11,6 +11,7 @@ pub(crate) mod login;
 mod order;
 mod proxy;
 mod retries;
+mod retry_settings;
 mod secret_fields;
 mod shown_url;
 mod tls;

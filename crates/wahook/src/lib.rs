@@ -15,6 +15,7 @@ pub use settings::{COMMAND_SETTINGS, PROGRAM_SETTINGS, SETTINGS, StandaloneSetti
 use anyhow::Context;
 use std::{path::PathBuf, sync::Arc};
 use tokio::task::spawn_blocking;
+use wahook_admin::auto_redrive::AutoRedriver;
 use wahook_consumer::{Backends, Consumer};
 use wahook_embedded::{Destination, EmbeddedOperatorState, OpenError, Store};
 use wahook_receiver::Receiver;
@@ -63,12 +64,15 @@ pub async fn run(mut settings: StandaloneSettings, shutdown: Shutdown) -> anyhow
     };
     let producing = wahook_producer::run_over(store.broker(), settings.intake, shutdown.clone());
     let data = settings.data;
+    let broker = store.broker();
     let consuming = async {
         let consumer = Consumer::new(backends, settings.delivery)?;
         let registry = consumer.registry().clone();
+        let redriver = AutoRedriver::new(broker, consumer.recoveries(), &registry)?;
+        let redriving = redriver.run(shutdown.clone());
         let measuring = store_metrics::keep_current(&registry, data);
         tokio::select! {
-            ended = consumer.run(shutdown) => ended,
+            (ended, ()) = async { tokio::join!(consumer.run(shutdown), redriving) } => ended,
             Err(error) = measuring => Err(error),
         }
     };

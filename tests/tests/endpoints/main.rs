@@ -3,6 +3,7 @@
 //! RabbitMQ and one MongoDB.
 
 mod bodies;
+mod auto_redrive;
 mod filters;
 mod isolation;
 mod limits;
@@ -22,6 +23,7 @@ fn main() -> ExitCode {
     let mut tests = Tests::default();
     // Long tests first; tests that need the machine alone last.
     outages::add(&mut tests);
+    auto_redrive::add(&mut tests);
     operators::add(&mut tests);
     slowed::add(&mut tests);
     refusals::add(&mut tests);

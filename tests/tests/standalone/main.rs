@@ -1,5 +1,6 @@
 //! `wahook`: the whole system in one process, and its data file.
 
+mod auto_redrive;
 mod console;
 mod console_jobs;
 mod console_redelivery;

@@ -42,6 +42,10 @@ pub enum Action {
         publisher: Publisher,
         to: Option<EndpointName>,
     },
+    /// Redrives the event as above, and counts the redrive in its message.
+    AutoRedrive {
+        publisher: Publisher,
+    },
     DryRedrive {
         to: Option<EndpointName>,
     },
@@ -56,7 +60,9 @@ impl Action {
     pub fn report(&self) -> Report {
         let is_dry = matches!(self, Self::DryRedrive { .. } | Self::DryDiscard);
         match self {
-            Self::Redrive { .. } | Self::DryRedrive { .. } => Report::of_redrive(is_dry),
+            Self::Redrive { .. } | Self::AutoRedrive { .. } | Self::DryRedrive { .. } => {
+                Report::of_redrive(is_dry)
+            }
             Self::Discard | Self::DryDiscard => Report::of_discard(is_dry),
         }
     }
@@ -133,11 +139,13 @@ impl Action {
             result,
             kept: Some(receipt),
         };
+        let is_automatic = matches!(self, Self::AutoRedrive { .. });
         let (publisher, to) = match self {
             Self::DryDiscard => return kept(ActionResult::Done, receipt),
             Self::Discard => return remove(receipt).await,
             Self::DryRedrive { to } => (None, to),
             Self::Redrive { publisher, to } => (Some(publisher), to),
+            Self::AutoRedrive { publisher } => (Some(publisher), None),
         };
         let Ok(event) = letter.content else {
             return kept(ActionResult::Undecodable, receipt);
@@ -148,7 +156,12 @@ impl Action {
         let Some(publisher) = publisher else {
             return kept(ActionResult::Done, receipt);
         };
-        let redriven = Outgoing::redrive(&event, &endpoint, clock::now());
+        let redrive = if is_automatic {
+            Outgoing::auto_redrive
+        } else {
+            Outgoing::redrive
+        };
+        let redriven = redrive(&event, &endpoint, clock::now());
         match publisher.publish(redriven).await {
             Ok(()) => remove(receipt).await,
             Err(error) => kept(ActionResult::NotPublished(error), receipt),

@@ -1,7 +1,7 @@
 //! Declarations of the consumer's settings.
 
 use std::ops::RangeInclusive;
-use wahook_domain::{LaneCount, RateLimit, RetryRule};
+use wahook_domain::{LaneCount, RateLimit};
 use wahook_runtime::{
     Setting, program,
     settings::{
@@ -15,10 +15,12 @@ use super::connection_settings::{
     WEBHOOK_BLOCK_PRIVATE, WEBHOOK_CONNECTION_AGE, WEBHOOK_FOLLOW_REDIRECTS,
 };
 use super::log_settings::{LOG_REDACT, LOG_RETENTION_DAYS};
+use super::retry_settings::{
+    WEBHOOK_AUTO_REDRIVE, WEBHOOK_AUTO_REDRIVE_RATE, WEBHOOK_RETRY_ATTEMPTS, WEBHOOK_RETRY_DELAY,
+    WEBHOOK_RETRY_SCHEDULE,
+};
 
-/// Defaults of an endpoint; the delay is in milliseconds.
-pub(super) const RETRY_ATTEMPTS: u32 = 3;
-pub(super) const RETRY_DELAY: u32 = 5_000;
+/// Defaults of an endpoint.
 pub(super) const CONCURRENCY: u16 = 128;
 pub(super) const LANES: u8 = 4;
 /// Valid numbers of requests in flight.
@@ -42,6 +44,8 @@ pub const SETTINGS: &[Setting] = &[
     WEBHOOK_RETRY_ATTEMPTS,
     WEBHOOK_RETRY_DELAY,
     WEBHOOK_RETRY_SCHEDULE,
+    WEBHOOK_AUTO_REDRIVE,
+    WEBHOOK_AUTO_REDRIVE_RATE,
     WEBHOOK_TIMEOUT,
     WEBHOOK_CONCURRENCY,
     WEBHOOK_RATE_LIMIT,
@@ -66,7 +70,7 @@ pub const SETTINGS: &[Setting] = &[
 ];
 
 /// Settings of the single endpoint; invalid together with a file.
-pub(super) const ONE_ENDPOINT: [Setting; 16] = [
+pub(super) const ONE_ENDPOINT: [Setting; 18] = [
     WEBHOOK_URL,
     WEBHOOK_HIDE_URL,
     WEBHOOK_SECRET,
@@ -75,6 +79,8 @@ pub(super) const ONE_ENDPOINT: [Setting; 16] = [
     WEBHOOK_RETRY_ATTEMPTS,
     WEBHOOK_RETRY_DELAY,
     WEBHOOK_RETRY_SCHEDULE,
+    WEBHOOK_AUTO_REDRIVE,
+    WEBHOOK_AUTO_REDRIVE_RATE,
     WEBHOOK_TIMEOUT,
     WEBHOOK_CONCURRENCY,
     WEBHOOK_RATE_LIMIT,
@@ -107,9 +113,10 @@ pub const WEBHOOK_ENDPOINTS: Setting = Setting {
     meaning: "TOML file with several endpoints, see [Endpoints](endpoints.md); SIGHUP reloads it. \
         An error together with `WEBHOOK_URL`, `WEBHOOK_HIDE_URL`, `WEBHOOK_SECRET`, \
         `WEBHOOK_SECRET_PREVIOUS`, `WEBHOOK_SIGNATURE_SECRET`, `WEBHOOK_RETRY_ATTEMPTS`, \
-        `WEBHOOK_RETRY_DELAY`, `WEBHOOK_RETRY_SCHEDULE`, `WEBHOOK_TIMEOUT`, \
-        `WEBHOOK_CONCURRENCY`, `WEBHOOK_RATE_LIMIT`, `WEBHOOK_BODY`, `WEBHOOK_FOLLOW_REDIRECTS`, \
-        `WEBHOOK_ORDER`, `WEBHOOK_LANES` or `WEBHOOK_ON_EXHAUSTED`",
+        `WEBHOOK_RETRY_DELAY`, `WEBHOOK_RETRY_SCHEDULE`, `WEBHOOK_AUTO_REDRIVE`, \
+        `WEBHOOK_AUTO_REDRIVE_RATE`, `WEBHOOK_TIMEOUT`, `WEBHOOK_CONCURRENCY`, \
+        `WEBHOOK_RATE_LIMIT`, `WEBHOOK_BODY`, `WEBHOOK_FOLLOW_REDIRECTS`, `WEBHOOK_ORDER`, \
+        `WEBHOOK_LANES` or `WEBHOOK_ON_EXHAUSTED`",
 };
 
 pub(super) const WEBHOOK_SECRET_PREVIOUS: Setting = Setting {
@@ -141,42 +148,6 @@ pub(super) const WEBHOOK_HIDE_URL: Setting = Setting {
     help: "show a hash instead of the path of WEBHOOK_URL",
     meaning: "shows a short hash instead of the path of `WEBHOOK_URL`, in the log and in \
         `webhookUrl`. For a URL whose path is itself a secret",
-};
-
-pub(super) const WEBHOOK_RETRY_ATTEMPTS: Setting = Setting {
-    name: "WEBHOOK_RETRY_ATTEMPTS",
-    kind: Kind::Integer {
-        min: 0,
-        max: RetryRule::MAX_RETRIES as u64,
-        unit: "",
-    },
-    default: DefaultValue::Number(RETRY_ATTEMPTS as u64),
-    example: "3",
-    help: "retries after the first attempt",
-    meaning: "retries after the first attempt",
-};
-
-pub(super) const WEBHOOK_RETRY_DELAY: Setting = Setting {
-    name: "WEBHOOK_RETRY_DELAY",
-    kind: Kind::Integer {
-        min: 1,
-        max: RetryRule::MAX_FIRST_DELAY_MS as u64,
-        unit: "milliseconds",
-    },
-    default: DefaultValue::Number(RETRY_DELAY as u64),
-    example: "5000",
-    help: "delay before the first retry, doubled for each further one",
-    meaning: "delay before the first retry; doubled for each further retry",
-};
-
-pub(super) const WEBHOOK_RETRY_SCHEDULE: Setting = Setting {
-    name: "WEBHOOK_RETRY_SCHEDULE",
-    kind: Kind::Text(RetryRule::SCHEDULE_FORM),
-    default: DefaultValue::None,
-    example: "5s,10s,20s,5m,30m,2h,8h",
-    help: "delay before each retry, instead of attempts and delay",
-    meaning: "delay before each retry, in `d`, `h`, `m`, `s` or `ms`; replaces \
-        `WEBHOOK_RETRY_ATTEMPTS` and `WEBHOOK_RETRY_DELAY`, an error together with one of them",
 };
 
 pub(super) const WEBHOOK_CONCURRENCY: Setting = Setting {

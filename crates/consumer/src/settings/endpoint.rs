@@ -4,7 +4,8 @@
 use reqwest::{Url, header::HeaderMap};
 use std::{fmt, str::FromStr, sync::Arc, time::Duration};
 use wahook_domain::{
-    BodyForm, CircuitRule, EndpointName, EventPattern, InvalidSecret, LaneCount, OriginFilter,
+    AutoRedrive, BodyForm, CircuitRule, EndpointName, EventPattern, InvalidSecret, LaneCount,
+    OriginFilter,
     RateLimit, Reach, RetryRule, Secret, Signer,
 };
 use wahook_queue::topology;
@@ -57,6 +58,8 @@ pub struct EndpointSettings {
     pub secrets: Option<Secrets>,
     /// Number and delays of retries.
     pub retry_rule: RetryRule,
+    /// Redrive of dead letters after an outage.
+    pub auto_redrive: Option<AutoRedrive>,
     /// Time limit for a request and its whole response.
     pub timeout: Duration,
     /// Maximum number of simultaneous requests from each consumer.
@@ -163,6 +166,7 @@ impl EndpointSettings {
         let target = read_url(settings, allowed, hide_url);
         let secrets = read_secrets(settings);
         let retry_rule = retries::read(settings);
+        let auto_redrive = retries::read_auto_redrive(settings);
         let rate_limit = settings.value(&WEBHOOK_RATE_LIMIT);
         let body = settings.value(&WEBHOOK_BODY);
         let follow_redirects = settings.flag(&WEBHOOK_FOLLOW_REDIRECTS);
@@ -185,6 +189,7 @@ impl EndpointSettings {
             body: body?,
             secrets,
             retry_rule: retry_rule?,
+            auto_redrive,
             timeout: timeout?,
             concurrency: concurrency?,
             rate_limit,

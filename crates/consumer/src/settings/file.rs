@@ -30,7 +30,7 @@ const MAX_ENDPOINTS: usize = 100;
 
 const KNOWN: &str = "name, url, events, sources, sessions, groups, chats, not_chats, secret, secret_file, previous_secret, \
     previous_secret_file, signature_secret, retry_attempts, retry_delay, \
-    retry_schedule, timeout, concurrency, rate_limit, body, follow_redirects, order, lanes, on_exhausted, headers, hide_url, proxy, ca_file, client_cert_file, client_key_file, \
+    retry_schedule, auto_redrive, auto_redrive_rate, timeout, concurrency, rate_limit, body, follow_redirects, order, lanes, on_exhausted, headers, hide_url, proxy, ca_file, client_cert_file, client_key_file, \
     insecure_skip_verify, enabled and circuit";
 
 /// Endpoints file, read at the start and on each SIGHUP.
@@ -74,6 +74,7 @@ impl EndpointsFile {
         let filter = read_origin_filter(table);
         let secrets = read_secrets(table, self.folder());
         let retry_rule = retries::read_from(table);
+        let auto_redrive = retries::read_auto_redrive_from(table);
         let timeout = table.whole("timeout", TIMEOUT, TIMEOUTS);
         let concurrency = table.whole("concurrency", CONCURRENCY, CONCURRENCIES);
         let rate_limit = table.read("rate_limit", RateLimit::FORM, |value| {
@@ -116,6 +117,7 @@ impl EndpointsFile {
             body: body.unwrap_or_default(),
             secrets,
             retry_rule: retry_rule?,
+            auto_redrive,
             timeout: Duration::from_millis(timeout),
             concurrency,
             rate_limit,

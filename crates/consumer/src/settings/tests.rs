@@ -2,7 +2,7 @@ use std::time::Duration;
 
 use super::*;
 use crate::ConsumerSettings;
-use wahook_domain::{CircuitRule, RateLimit, Reach, RetryRule};
+use wahook_domain::{AutoRedrive, CircuitRule, RateLimit, Reach, RedriveRate, RetryRule};
 use wahook_runtime::settings::shared::AMQP_URL;
 
 const GOOD: [(&str, &str); 3] = [
@@ -50,6 +50,28 @@ fn a_single_endpoint_has_a_schedule_and_a_rate_limit() {
     let refused = read(&[("WEBHOOK_RETRY_SCHEDULE", "5"), ("WEBHOOK_RATE_LIMIT", "0")]);
     let refused = refused.unwrap_err();
     assert!(refused.contains("WEBHOOK_RETRY_SCHEDULE") && refused.contains("WEBHOOK_RATE_LIMIT"));
+}
+
+#[test]
+fn a_single_endpoint_redrives_after_outages() {
+    let period = ("WEBHOOK_AUTO_REDRIVE", "6h");
+    let rate = ("WEBHOOK_AUTO_REDRIVE_RATE", "50");
+    for (given, rate) in [(&[period][..], 10), (&[period, rate][..], 50)] {
+        let settings = read(given).unwrap();
+        let rule = AutoRedrive {
+            period: "6h".parse().unwrap(),
+            rate: RedriveRate::new(rate).unwrap(),
+        };
+        assert_eq!(endpoint(&settings).auto_redrive, Some(rule));
+    }
+    assert_eq!(endpoint(&read(&[]).unwrap()).auto_redrive, None);
+    for (refused, expected) in [
+        (&[rate][..], "is set without WEBHOOK_AUTO_REDRIVE"),
+        (&[("WEBHOOK_AUTO_REDRIVE", "6")][..], "such as 6h"),
+    ] {
+        let refused = read(refused).unwrap_err();
+        assert!(refused.contains(expected), "{refused}");
+    }
 }
 
 #[test]

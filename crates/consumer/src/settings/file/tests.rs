@@ -1,6 +1,8 @@
 use super::*;
 use std::fs;
-use wahook_domain::{CircuitRule, EventPattern, Reach, RetryRule, Secret};
+use wahook_domain::{
+    AutoRedrive, CircuitRule, EventPattern, Reach, RedriveRate, RetryRule, Secret,
+};
 
 use super::super::{
     endpoint::{Secrets, SignatureSecret},
@@ -113,6 +115,30 @@ fn a_schedule_replaces_number_and_delay_of_the_retries() {
     assert!(faults[0].contains("keep one"), "{faults:?}");
     let faults = with("retry_schedule = \"soon\"").unwrap_err();
     assert!(faults[0].contains("5s,10s"), "{faults:?}");
+}
+
+#[test]
+fn an_endpoint_of_the_file_redrives_after_outages() {
+    let with = |fields: &str| {
+        let start = "[[endpoint]]\nname = \"crm\"\nurl = \"https://crm.example/hook\"";
+        parse(&format!("{start}\n{fields}\n"))
+    };
+    let endpoints = with("auto_redrive = \"90m\"\nauto_redrive_rate = 5").unwrap();
+    let rule = AutoRedrive {
+        period: "90m".parse().unwrap(),
+        rate: RedriveRate::new(5).unwrap(),
+    };
+    assert_eq!(endpoints[0].auto_redrive, Some(rule));
+    assert_eq!(with("").unwrap()[0].auto_redrive, None);
+    for (fields, expected) in [
+        ("auto_redrive = 6", "1m to 7d"),
+        ("auto_redrive = \"30s\"", "1m to 7d"),
+        ("auto_redrive_rate = 5", "needs auto_redrive"),
+        ("auto_redrive = \"6h\"\nauto_redrive_rate = 0", "1 to 1000"),
+    ] {
+        let faults = with(fields).unwrap_err();
+        assert!(faults[0].contains(expected), "{faults:?}");
+    }
 }
 
 #[test]
