@@ -12,6 +12,7 @@ mod outages;
 mod refusals;
 mod reloads;
 mod removed;
+mod series;
 mod several;
 mod slowed;
 
@@ -28,6 +29,7 @@ fn main() -> ExitCode {
     slowed::add(&mut tests);
     refusals::add(&mut tests);
     bodies::add(&mut tests);
+    series::add(&mut tests);
     filters::add(&mut tests);
     reloads::add(&mut tests);
     removed::add(&mut tests);

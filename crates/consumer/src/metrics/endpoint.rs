@@ -42,7 +42,7 @@ pub struct EndpointMetrics {
     endpoint: EndpointName,
     attempts: IntCounterVec,
     attempt_seconds: LateHistogram,
-    queue_wait_seconds: Histogram,
+    queue_wait_seconds: LateHistogram,
     delivered: IntCounter,
     dead_lettered: IntCounter,
     end_to_end_seconds: LateHistogram,
@@ -117,7 +117,7 @@ impl EndpointMetrics {
             endpoint: name.clone(),
             attempts: families.attempts.clone(),
             attempt_seconds: LateHistogram::new(&families.attempt_duration),
-            queue_wait_seconds: families.queue_wait.with_label_values(&[endpoint]),
+            queue_wait_seconds: LateHistogram::new(&families.queue_wait),
             delivered: result("delivered"),
             dead_lettered: result("dead_lettered"),
             end_to_end_seconds: LateHistogram::new(&families.end_to_end),
@@ -131,7 +131,7 @@ impl EndpointMetrics {
 
     /// Records the start of an event's first attempt, after its wait in the queue.
     pub fn first_begun(&self, waited: Duration) {
-        self.queue_wait_seconds.observe(waited.as_secs_f64());
+        self.queue_wait_seconds.observe(&self.endpoint, waited);
     }
 
     /// Records an attempt and its duration.
