@@ -51,7 +51,10 @@ pub type OpenEraser = Pin<Box<dyn Future<Output = anyhow::Result<Arc<dyn LogEras
 pub struct Sources {
     pub eraser: OpenEraser,
     pub operator: OpenOperatorState,
-    pub broker: Broker,
+    /// Queues for the count.
+    pub counted: Broker,
+    /// The same queues for the removal. A data file that is opened returns each dead letter once.
+    pub removed_from: Broker,
 }
 
 /// Runs the command.
@@ -68,10 +71,10 @@ pub async fn run(
     let person = by_chat.or_else(|| number.map(|number| Person::of_number(&number)));
     let person = person.context("use --chat or --number")?;
     let eraser = sources.eraser.await.context("the log is needed")?;
-    let erasure = Erasure {
+    let mut erasure = Erasure {
         person: &person,
         eraser: eraser.as_ref(),
-        broker: &sources.broker,
+        broker: &sources.counted,
         shutdown: &shutdown,
     };
     let found = erasure.count().await?;
@@ -88,6 +91,7 @@ pub async fn run(
         count: found.count(),
     };
     operator.record(&action).await?;
+    erasure.broker = &sources.removed_from;
     let erased = erasure.run(found.retrying).await?;
     writeln!(stdout(), "{}", erased.text("erased"))?;
     ensure!(!shutdown.is_soft(), "interrupted: repeat the command");

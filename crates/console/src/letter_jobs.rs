@@ -121,8 +121,11 @@ impl LetterSelection {
                     event,
                     reason,
                 } = filter;
-                let mut texts = [&endpoint, &event, &reason].into_iter().flatten();
-                if texts.any(|text| text.len() > LONGEST_TEXT) {
+                let texts = [&endpoint, &event, &reason];
+                let is_long = |text: &&Option<String>| {
+                    text.as_ref().is_some_and(|text| text.len() > LONGEST_TEXT)
+                };
+                if texts.iter().any(is_long) {
                     let detail =
                         format!("each part of the filter has at most {LONGEST_TEXT} bytes");
                     return Err(Failure::invalid(detail));

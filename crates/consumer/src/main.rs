@@ -129,7 +129,8 @@ fn erasable(broker: Broker, log: LogSettings) -> erase::Sources {
         operator: Box::pin(
             async move { Ok(Arc::new(operator.open().await?) as SharedOperatorState) },
         ),
-        broker,
+        counted: broker.clone(),
+        removed_from: broker,
     }
 }
 

@@ -191,6 +191,7 @@ mod tests {
             outcomes.push(Outcome::Redirected {
                 status: 302,
                 location,
+                fault: None,
             });
         }
         for outcome in outcomes {

@@ -40,7 +40,7 @@ fn failures() -> impl Strategy<Value = Outcome> {
         }),
         Just(Outcome::Redirected {
             status: 302,
-            location: None
+            location: None,
             fault: None,
         }),
     ]

@@ -127,7 +127,8 @@ fn main() -> ExitCode {
             StandaloneSettings::read_data,
             |data, shutdown| async move {
                 let sources = erase::Sources {
-                    broker: wahook_embedded::open_dead_letters(&data)?,
+                    counted: wahook_embedded::open_dead_letters(&data)?,
+                    removed_from: wahook_embedded::open_dead_letters(&data)?,
                     operator: own_log::operator_state(data.clone()),
                     eraser: own_log::eraser(data),
                 };

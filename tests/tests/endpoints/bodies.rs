@@ -34,8 +34,8 @@ async fn send(several: &Several) {
     let producer = Program::producer(&[
         ("AMQP_URL", &several.place.amqp_url),
         ("PRODUCER_KEEP_EXACT", "true"),
-    ]);
-    let producer = producer.await;
+    ])
+    .await;
     producer.wait_ready(SOON * 3).await;
     let url = format!("{}/v1/events", producer.base_url());
     let request = http_client().unwrap().post(url).body(SENT);

@@ -2,8 +2,8 @@
 //! restart. Each test has its own producer, consumers, virtual host and database; all share one
 //! RabbitMQ and one MongoDB.
 
-mod bodies;
 mod auto_redrive;
+mod bodies;
 mod filters;
 mod isolation;
 mod limits;

@@ -109,8 +109,9 @@ async fn redrive_of_a_killed_program_is_continued_without_loss() {
             .then_some(())
     })
     .await;
+    // Once more if it was redriven and not removed, once more if it was in delivery.
     for id in &ids {
-        assert!(receiver.posts_of(id).len() <= 2, "{id}");
+        assert!(receiver.posts_of(id).len() <= 3, "{id}");
     }
     assert_eq!(console.get("dead-letters").await["total"], 0);
 }

@@ -85,7 +85,6 @@ impl System {
         id
     }
 
-    /// Returns the path of a file in the system's folder.
     /// Returns the metrics of deliveries, which have another address than those of events.
     pub(crate) async fn metrics(&self) -> Metrics {
         let mut settings = self.settings.iter();

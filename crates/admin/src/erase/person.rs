@@ -119,12 +119,15 @@ mod tests {
             name: EventName::parse("message").unwrap(),
             body: EventBody::check(body.into()).unwrap(),
             attempt: AttemptNumber::FIRST,
+            exact: None,
             accepted_at: UnixMillis::new(0),
             redriven_at: None,
             traceparent: None,
+            propagated: None,
             origin: None,
             key: None,
             is_redelivery: false,
+            auto_redrives: 0,
         }
     }
 

@@ -125,7 +125,7 @@ impl Run {
                     return HeadEnd::Settled;
                 }
                 Resume::Next { event, due, wait } => {
-                    head.event = event;
+                    head.event = *event;
                     // Clocks of several machines may differ.
                     let left = due.since(clock::now()).min(wait);
                     if !left.is_zero() {

@@ -56,7 +56,7 @@ impl HeldKeys {
     pub(super) async fn given_up(&mut self) {
         if self.give_ups.changed().await.is_err() {
             // The endpoint is gone.
-            std::future::pending().await
+            std::future::pending::<()>().await;
         }
     }
 

@@ -5,8 +5,7 @@ use reqwest::{Url, header::HeaderMap};
 use std::{fmt, str::FromStr, sync::Arc, time::Duration};
 use wahook_domain::{
     AutoRedrive, BodyForm, CircuitRule, EndpointName, EventPattern, InvalidSecret, LaneCount,
-    OriginFilter,
-    RateLimit, Reach, RetryRule, Secret, Signer,
+    OriginFilter, RateLimit, Reach, RetryRule, Secret, Signer,
 };
 use wahook_queue::topology;
 use wahook_runtime::{

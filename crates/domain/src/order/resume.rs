@@ -18,7 +18,7 @@ pub enum Resume {
     Ended,
     /// The event for the next attempt.
     Next {
-        event: QueuedEvent,
+        event: Box<QueuedEvent>,
         /// Earliest time of the attempt.
         due: UnixMillis,
         /// Time between the last attempt and the next one.
@@ -55,7 +55,11 @@ impl DeliveryRecord {
         } else {
             tried.in_new_round(last.ended_at())
         };
-        Resume::Next { event, due, wait }
+        Resume::Next {
+            event: Box::new(event),
+            due,
+            wait,
+        }
     }
 }
 

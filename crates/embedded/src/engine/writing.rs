@@ -127,14 +127,9 @@ impl Engine {
                     self.apply_settled(tag, outcome);
                 }
             }
-            (
-                Change::Write {
-                    results, answer, ..
-                },
-                _,
-            ) => {
-                let _ = answer.send(Ok(WriteReport {
-                    written: results.len(),
+            (Change::Write(writing), _) => {
+                let _ = writing.answer.send(Ok(WriteReport {
+                    written: writing.results.len(),
                     ..WriteReport::default()
                 }));
             }

@@ -13,14 +13,14 @@ pub(crate) enum Nodes {
 }
 
 pub(crate) enum Brokers {
-    Single(RabbitMq),
+    Single(Box<RabbitMq>),
     Cluster(Cluster),
 }
 
 impl Brokers {
     pub(crate) async fn start(nodes: Nodes) -> anyhow::Result<Self> {
         Ok(match nodes {
-            Nodes::One => Self::Single(RabbitMq::start().await),
+            Nodes::One => Self::Single(Box::new(RabbitMq::start().await)),
             Nodes::Three => Self::Cluster(Cluster::try_start().await?),
         })
     }

@@ -40,7 +40,12 @@ pub(crate) fn faults(dashboards: &[Dashboard]) -> Vec<String> {
         }
         overlaps(dashboard, &mut fault);
         for name in variables {
-            if !used.contains(&format!("${name}")) && !used.contains(&format!("${{{name}}}")) {
+            let forms = [
+                format!("${name}"),
+                format!("${{{name}}}"),
+                format!("${{{name}:"),
+            ];
+            if !forms.iter().any(|form| used.contains(form)) {
                 fault(format!("the variable {name} is not used"));
             }
         }

@@ -183,13 +183,15 @@ async fn user_whom_the_proxy_names_is_shown_and_recorded_only_with_the_setting_a
         (&others, "console, "),
     ] {
         let path = "/endpoints/default/pause";
-        let paused = stage.send(Method::POST, path, &[JSON, bearer, user], "{}");
-        assert_eq!(paused.await.status, StatusCode::OK);
+        let headers = [JSON, bearer, user];
+        let paused = stage.send(Method::POST, path, &headers, "{}").await;
+        assert_eq!(paused.status, StatusCode::OK);
         let who = &stage.operator.actions(1).await.unwrap()[0].who;
         assert!(who.starts_with(expected), "{who}");
     }
-    let session = trusting.send(Method::GET, "/session", &[bearer, user], "");
-    assert_eq!(session.await.json["user"], "ann@example.com");
+    let headers = [bearer, user];
+    let session = trusting.send(Method::GET, "/session", &headers, "").await;
+    assert_eq!(session.json["user"], "ann@example.com");
     let session = trusting.send(Method::GET, "/session", &[user], "").await;
     assert_eq!(session.json["user"], Value::Null);
     let refused = trusting.send(Method::GET, "/deliveries", &[user], "").await;
