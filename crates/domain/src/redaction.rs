@@ -5,7 +5,7 @@ use std::{fmt, str::FromStr};
 use crate::{
     event::EventName,
     filter::EventPattern,
-    json::{Node, Object, Text},
+    json::{self, Node, Object, Text},
 };
 
 /// Text in the log in place of a value that was redacted.
@@ -20,10 +20,21 @@ pub fn erased_payload() -> String {
     format!(r#"{{"erased":"{REDACTED}"}}"#)
 }
 
-/// Returns true if a payload of the log, as JSON, has a redacted value.
+/// Returns true if a payload of the log, as JSON, has a redacted value. A longer text that has
+/// the words of the mark is none.
 #[must_use]
 pub fn is_redacted(payload: &str) -> bool {
     payload.contains(REDACTED)
+        && json::parse(payload.as_bytes()).is_ok_and(|payload| has_mark(&payload))
+}
+
+fn has_mark(node: &Node<'_>) -> bool {
+    match node {
+        Node::Text(text) => text.to_str().0 == REDACTED,
+        Node::Array(items) => items.iter().any(has_mark),
+        Node::Object(members) => members.iter().any(|(_, value)| has_mark(value)),
+        Node::Null | Node::Bool(_) | Node::Number(_) => false,
+    }
 }
 
 /// Rules for the values that the log does not keep.
@@ -183,6 +194,19 @@ mod tests {
         assert!(is_redacted(&erased_payload()));
         assert_eq!(redacted("message=/data/body", "call", payload), None);
         assert_eq!(redacted("*=/data/body/x,/data/none", "call", payload), None);
+    }
+
+    #[test]
+    fn only_a_whole_value_is_a_mark() {
+        assert!(is_redacted(r#"{"a":[1,{"b":"[redacted by wahook]"}]}"#));
+        for other in [
+            r#"{"body":"why [redacted by wahook]?"}"#,
+            r#"{"body":"\"[redacted by wahook]\""}"#,
+            r#"{"[redacted by wahook]":1}"#,
+            "{}",
+        ] {
+            assert!(!is_redacted(other), "{other}");
+        }
     }
 
     #[test]
