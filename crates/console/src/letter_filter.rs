@@ -43,13 +43,18 @@ impl LetterFilter {
         Self { ids, ..self }
     }
 
+    /// Returns true if only dead letters with certain ids match.
+    pub(crate) fn is_of_ids(&self) -> bool {
+        !self.ids.is_empty()
+    }
+
     pub(crate) fn ids(&self) -> Vec<String> {
         self.ids.iter().cloned().collect()
     }
 
     /// Returns the text for the record of the action.
     pub(crate) fn subject(&self) -> String {
-        if !self.ids.is_empty() {
+        if self.is_of_ids() {
             return self.ids().join(" ");
         }
         let parts = [

@@ -65,9 +65,7 @@ impl LetterWork {
             action,
             limit: Some(left.try_into().unwrap_or(u32::MAX)),
             rate: None,
-            selects: &|letter| {
-                filter.matches(&Letter::of(letter)) && !is_redriven_since(letter, job.created_at)
-            },
+            selects: &|letter| selects(&filter, letter, job.created_at),
             is_stopped: &|| claimed.is_stopped(),
             on_progress: &|report| claimed.set_progress(progress(report)),
         };
@@ -103,9 +101,50 @@ async fn filter(claimed: &Claimed) -> anyhow::Result<LetterFilter> {
     }
 }
 
+/// Returns true for a letter that the operator has confirmed, at `since`.
+fn selects(filter: &LetterFilter, letter: &DeadLetter, since: UnixMillis) -> bool {
+    filter.matches(&Letter::of(letter))
+        && !is_redriven_since(letter, since)
+        && (filter.is_of_ids() || !is_dead_since(letter, since))
+}
+
 /// Returns true if the letter died again after a redrive that began at or after `since`.
 fn is_redriven_since(letter: &DeadLetter, since: UnixMillis) -> bool {
     let redriven_at = letter.content.as_ref().ok();
     let redriven_at = redriven_at.and_then(|event| event.redriven_at);
     redriven_at.is_some_and(|at| at >= since)
+}
+
+/// Returns true if the letter died after the operator had confirmed the job: a filter would
+/// select it in place of one that another program has at the moment.
+fn is_dead_since(letter: &DeadLetter, since: UnixMillis) -> bool {
+    letter.died_at.is_some_and(|at| at > since)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use wahook_queue::Poison;
+
+    #[test]
+    fn a_filter_selects_no_letters_that_died_after_it_was_confirmed() {
+        let letter = |died_at: Option<i64>| DeadLetter {
+            id: Some("e1".to_owned()),
+            event: None,
+            endpoint: None,
+            reason: "answered 500".to_owned(),
+            died_at: died_at.map(UnixMillis::new),
+            moved_by_broker: false,
+            content: Err(Poison::Missing("type")),
+            payload: "".into(),
+        };
+        let is_selected = |filter: &LetterFilter, died_at| {
+            selects(filter, &letter(died_at), UnixMillis::new(1_000))
+        };
+        let all = LetterFilter::default();
+        assert!(is_selected(&all, Some(1_000)) && is_selected(&all, None));
+        assert!(!is_selected(&all, Some(1_001)));
+        let listed = LetterFilter::of_ids(["e1".to_owned()].into());
+        assert!(is_selected(&listed, Some(1_001)));
+    }
 }
