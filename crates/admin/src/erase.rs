@@ -92,7 +92,7 @@ pub async fn run(
     };
     operator.record(&action).await?;
     erasure.broker = &sources.removed_from;
-    let erased = erasure.run(found.retrying).await?;
+    let erased = erasure.run().await?;
     writeln!(stdout(), "{}", erased.text("erased"))?;
     ensure!(!shutdown.is_soft(), "interrupted: repeat the command");
     Ok(())

@@ -55,8 +55,12 @@ pub(crate) struct ErasureShape {
     records: u64,
     /// Dead letters that were removed
     dead_letters: u64,
-    /// Deliveries that are not concluded: their events are queued, and are not erased
+    /// Deliveries that are not concluded: their events and records are not erased
     retrying: u64,
+    /// Only present, and true, if an automatic redrive has dead letters, which are not erased
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    #[schema(required = false)]
+    partial: bool,
     dry_run: bool,
 }
 
@@ -92,11 +96,13 @@ pub(crate) async fn post(
         records,
         dead_letters,
         retrying,
+        is_partial,
     } = erased;
     Ok(Json(ErasureShape {
         records,
         dead_letters,
         retrying,
+        partial: is_partial,
         dry_run: is_dry,
     }))
 }
@@ -141,6 +147,6 @@ impl Erasures {
         let of_record = (found.count(), clock::now());
         let subject = person.subject().to_owned();
         audit::record(&self.operator, &operator, "erase", subject, of_record).await?;
-        erasure.run(found.retrying).await.map_err(unavailable)
+        erasure.run().await.map_err(unavailable)
     }
 }

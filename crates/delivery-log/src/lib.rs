@@ -20,7 +20,7 @@ mod survey;
 
 pub use counts::{CountBy, Counts};
 pub use ended::{Ended, EndedFilter, FollowError};
-pub use erasure::{ChatRecords, LogEraser};
+pub use erasure::{ChatRecords, Chats, Devices, LogEraser};
 pub use key::{parse_record_key, record_key};
 pub use log::{DeliveryLog, LogFuture, LogUnavailable, SharedLog, WriteReport};
 pub use reader::{EndedStream, FollowFuture, LogReader, SurveyCursor};

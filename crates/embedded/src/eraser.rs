@@ -2,8 +2,8 @@
 
 use std::path::Path;
 
-use rusqlite::{Connection, ToSql, params_from_iter};
-use wahook_delivery_log::{ChatRecords, LogEraser, LogFuture};
+use rusqlite::{Connection, params_from_iter};
+use wahook_delivery_log::{ChatRecords, Chats, Devices, LogEraser, LogFuture};
 use wahook_domain::redaction::erased_payload;
 
 use crate::{error::OpenError, shared_connection::SharedConnection};
@@ -32,51 +32,72 @@ impl EmbeddedEraser {
 }
 
 impl LogEraser for EmbeddedEraser {
-    fn count<'a>(&'a self, chats: &'a [String]) -> LogFuture<'a, ChatRecords> {
-        let chats = chats.to_vec();
-        self.db.run(move |db| count(db, &chats))
+    fn count<'a>(&'a self, chats: &'a Chats) -> LogFuture<'a, ChatRecords> {
+        let condition = Condition::of(chats);
+        self.db.run(move |db| count(db, &condition))
     }
 
-    fn erase<'a>(&'a self, chats: &'a [String]) -> LogFuture<'a, u64> {
-        let chats = chats.to_vec();
-        self.db.run(move |db| erase(db, &chats))
+    fn erase<'a>(&'a self, chats: &'a Chats) -> LogFuture<'a, u64> {
+        let condition = Condition::of(chats);
+        self.db.run(move |db| erase(db, &condition))
     }
 }
 
-fn count(db: &Connection, chats: &[String]) -> rusqlite::Result<ChatRecords> {
-    let listed = places(chats);
+/// Condition of the records of chats, with its values.
+struct Condition {
+    text: String,
+    values: Vec<String>,
+}
+
+impl Condition {
+    fn of(chats: &Chats) -> Self {
+        let patterns: Vec<_> = chats.devices.iter().flat_map(patterns).collect();
+        let ids = vec!["?"; chats.ids.len()].join(", ");
+        let devices = " OR chat GLOB ?".repeat(patterns.len());
+        Self {
+            text: format!("(chat IN ({ids}){devices})"),
+            values: [chats.ids.clone(), patterns].concat(),
+        }
+    }
+}
+
+/// Returns the patterns of GLOB for the ids of devices, which have none of its signs.
+fn patterns(Devices { user, server }: &Devices) -> [String; 2] {
+    [
+        format!("{user}:*@{server}"),
+        format!("{user}.[0-9]*@{server}"),
+    ]
+}
+
+fn count(db: &Connection, condition: &Condition) -> rusqlite::Result<ChatRecords> {
+    let Condition { text, values } = condition;
     let query = format!(
-        "SELECT count(*), count(*) FILTER (WHERE status = 'retrying') FROM webhooklogs \
-         WHERE chat IN ({listed})"
+        "SELECT count(*) FILTER (WHERE status <> 'retrying'), \
+         count(*) FILTER (WHERE status = 'retrying') FROM webhooklogs WHERE {text}"
     );
-    db.query_row(&query, params_from_iter(chats), |row| {
+    db.query_row(&query, params_from_iter(values), |row| {
         let number = |column| -> rusqlite::Result<u64> {
             let number: i64 = row.get(column)?;
             Ok(u64::try_from(number).unwrap_or_default())
         };
         Ok(ChatRecords {
-            records: number(0)?,
+            concluded: number(0)?,
             retrying: number(1)?,
         })
     })
 }
 
-fn erase(db: &Connection, chats: &[String]) -> rusqlite::Result<u64> {
+fn erase(db: &Connection, condition: &Condition) -> rusqlite::Result<u64> {
     db.execute_batch(SETTINGS)?;
-    let listed = places(chats);
+    let Condition { text, values } = condition;
     let update = format!(
         "UPDATE webhooklogs SET payload = ?, chat = NULL, messageId = NULL, attempts = \
          (SELECT json_group_array(json_remove(value, '$.response')) FROM json_each(attempts)) \
-         WHERE rowid IN (SELECT rowid FROM webhooklogs WHERE chat IN ({listed}) LIMIT {BATCH})"
+         WHERE rowid IN (SELECT rowid FROM webhooklogs \
+         WHERE {text} AND status <> 'retrying' LIMIT {BATCH})"
     );
     let payload = erased_payload();
-    let first: [&dyn ToSql; 1] = [&payload];
-    let chats = chats.iter().map(|chat| -> &dyn ToSql { chat });
-    let erased = db.execute(&update, params_from_iter(first.into_iter().chain(chats)))?;
+    let values = std::iter::once(&payload).chain(values);
+    let erased = db.execute(&update, params_from_iter(values))?;
     Ok(u64::try_from(erased).unwrap_or(u64::MAX))
-}
-
-/// Returns the places of values in a list.
-fn places(values: &[String]) -> String {
-    vec!["?"; values.len()].join(", ")
 }

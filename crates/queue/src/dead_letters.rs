@@ -21,8 +21,8 @@ impl DeadLetters {
             .map(Self)
     }
 
-    /// Connects once, for an automatic redrive. Returns `None` while another consumer has the
-    /// dead letters open for its redrive.
+    /// Connects once, for an automatic redrive or for what has to wait for its end. Returns
+    /// `None` while another program has the dead letters open in this way.
     pub async fn open_for_auto_redrive(
         broker: &Broker,
         name: &str,

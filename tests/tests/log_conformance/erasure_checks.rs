@@ -1,9 +1,9 @@
 //! Checks of the erasure of a person's data.
 
 use serde_json::{Value, json};
-use wahook_delivery_log::ChatRecords;
+use wahook_delivery_log::{ChatRecords, Chats, Devices};
 use wahook_domain::{
-    AttemptResult,
+    AttemptResult, Origin, SourceName,
     redaction::{REDACTED, is_redacted},
 };
 
@@ -13,8 +13,14 @@ use crate::search_checks::about_message;
 
 const CHAT: &str = "4915112345678@c.us";
 
-fn chats() -> Vec<String> {
-    vec!["4915112345678".to_owned(), CHAT.to_owned()]
+fn chats() -> Chats {
+    Chats {
+        ids: vec!["4915112345678".to_owned(), CHAT.to_owned()],
+        devices: vec![Devices {
+            user: "4915112345678".to_owned(),
+            server: "c.us".to_owned(),
+        }],
+    }
 }
 
 fn with_answer(mut result: AttemptResult) -> AttemptResult {
@@ -38,14 +44,14 @@ pub(crate) async fn erased_records_keep_only_what_is_not_personal(log: &impl Rea
     };
     let results = [
         person("evt-1", exhausted),
-        person("evt-2", failed),
+        person("evt-2", delivered),
         delivered("evt-3", 1),
     ];
     write(log, &results).await;
     let found = log.eraser().count(&chats()).await.unwrap();
     let expected = ChatRecords {
-        records: 2,
-        retrying: 1,
+        concluded: 2,
+        retrying: 0,
     };
     assert_eq!(found, expected);
     let status = log.field("evt-1/default", "status").await;
@@ -73,7 +79,7 @@ pub(crate) async fn erased_records_keep_only_what_is_not_personal(log: &impl Rea
 }
 
 pub(crate) async fn a_later_result_does_not_restore_an_erased_record(log: &impl Readable) {
-    write(log, &[about_message(failed("evt-1", 1))]).await;
+    write(log, &[about_message(exhausted("evt-1", 1))]).await;
     assert_eq!(erase_all(log).await, 1);
     write(log, &[about_message(delivered("evt-1", 2))]).await;
     let key = "evt-1/default";
@@ -81,6 +87,69 @@ pub(crate) async fn a_later_result_does_not_restore_an_erased_record(log: &impl 
     assert_eq!(log.field(key, "chat").await, Value::Null);
     let payload = log.field(key, "payload").await;
     assert!(is_redacted(&payload.to_string()), "{payload}");
+}
+
+pub(crate) async fn a_record_is_erased_once_its_delivery_is_concluded(log: &impl Readable) {
+    let key = "evt-1/default";
+    write(log, &[with_answer(about_message(failed("evt-1", 1)))]).await;
+    let expected = ChatRecords {
+        concluded: 0,
+        retrying: 1,
+    };
+    for _ in 0..2 {
+        assert_eq!(erase_all(log).await, 0);
+        let found = log.eraser().count(&chats()).await.unwrap();
+        assert_eq!(found, expected);
+    }
+    assert_eq!(log.field(key, "chat").await, CHAT);
+    write(log, &[with_answer(about_message(exhausted("evt-1", 2)))]).await;
+    assert_eq!(erase_all(log).await, 1);
+    let attempts = log.field(key, "attempts").await.to_string();
+    assert!(!attempts.contains("4915112345678"), "{attempts}");
+}
+
+pub(crate) async fn records_of_a_chats_devices_are_erased_and_no_others(log: &impl Readable) {
+    let of_chat = |id: &str, chat: &str| AttemptResult {
+        origin: Some(
+            Origin {
+                source: SourceName::parse("shop").unwrap(),
+                session: None,
+                chat: Some(chat.to_owned()),
+                message_id: None,
+                received: None,
+            }
+            .into(),
+        ),
+        ..delivered(id, 1)
+    };
+    let own = [
+        "4915112345678",
+        "4915112345678:7@c.us",
+        "4915112345678.0:7@c.us",
+    ];
+    let others = [
+        "49151123456789@c.us",
+        "49151123456789:7@c.us",
+        "14915112345678:7@c.us",
+        "4915112345678:7@c-us",
+        "4915112345678:7@g.us",
+        "4915112345678-7@c.us",
+    ];
+    let named = own.iter().chain(&others).enumerate();
+    let results: Vec<_> = named
+        .map(|(n, chat)| of_chat(&format!("evt-{n}"), chat))
+        .collect();
+    write(log, &results).await;
+    let found = log.eraser().count(&chats()).await.unwrap();
+    assert_eq!(found.concluded, 3);
+    assert_eq!(erase_all(log).await, 3);
+    for (n, other) in others.iter().enumerate() {
+        let key = format!("evt-{}/default", own.len() + n);
+        assert_eq!(log.field(&key, "chat").await, *other);
+    }
+    let chats = chats();
+    assert!(own.iter().all(|chat| chats.has(chat)));
+    assert!(!others.iter().any(|chat| chats.has(chat)));
 }
 
 pub(crate) async fn hundreds_of_records_are_erased_in_steps(log: &impl Readable) {

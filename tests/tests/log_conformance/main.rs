@@ -68,6 +68,8 @@ fn main() -> ExitCode {
     on_both![erasure_checks:
         erased_records_keep_only_what_is_not_personal,
         a_later_result_does_not_restore_an_erased_record,
+        a_record_is_erased_once_its_delivery_is_concluded,
+        records_of_a_chats_devices_are_erased_and_no_others,
         hundreds_of_records_are_erased_in_steps,
         redacted_values_are_not_stored_and_the_chat_is,
     ];

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 use wahook_domain::redaction::REDACTED;
+use wahook_queue::{BrokerUri, DeadLetters};
 use wahook_tests::eventually::eventually;
 use wahook_tests::http_client::http_client;
 use wahook_tests::pair::Pair;
@@ -181,9 +182,26 @@ async fn erased(test: Test) {
         ("MONGODB_DATABASE", place.database.as_str()),
     ];
     let arguments = ["erase", "--chat", "15550001111@c.us"];
+    let broker: BrokerUri = place.amqp_url.parse().unwrap();
+    let redriven = DeadLetters::open_for_auto_redrive(&broker.into(), "test").await;
+    let mut redriven = redriven.unwrap().unwrap();
+    let mut held = Vec::new();
+    while let Some(letter) = redriven.next().await.unwrap() {
+        held.push(letter);
+    }
     let command = Command::start(ProgramName::Consumer, &arguments, &settings);
     let ran = command.await.finish().await;
-    let expected = "2 records and 2 dead letters erased";
+    let expected = "2 records and 0 dead letters erased; an automatic redrive has dead letters";
+    assert!(ran.printed().contains(expected), "{ran:?}");
+    redriven.close().await;
+    eventually(SOON, "the dead letters", || async {
+        let counted = post(&console, "erasures", &person).await;
+        (counted["deadLetters"] == 2).then_some(())
+    })
+    .await;
+    let command = Command::start(ProgramName::Consumer, &arguments, &settings);
+    let ran = command.await.finish().await;
+    let expected = "0 records and 2 dead letters erased";
     assert!(ran.printed().contains(expected), "{ran:?}");
     let chats = pair
         .log()

@@ -1,6 +1,9 @@
 //! Erasure of a person's data: records of the log, and dead letters.
 
+use std::time::Duration;
+
 use anyhow::ensure;
+use tokio::time::sleep;
 use wahook_delivery_log::LogEraser;
 use wahook_queue::{Broker, DeadLetter, DeadLetters};
 use wahook_runtime::Shutdown;
@@ -14,6 +17,11 @@ use crate::dead::{
 /// Name of the connection to the broker.
 const CONNECTION: &str = "wahook erase";
 
+/// Time to wait for the end of an automatic redrive, which hides the dead letters that it has
+/// read.
+const WAITS: u32 = 20;
+const WAIT: Duration = Duration::from_millis(500);
+
 /// Erasure of one person's data.
 pub struct Erasure<'a> {
     pub person: &'a Person,
@@ -25,12 +33,14 @@ pub struct Erasure<'a> {
 /// Numbers of an erasure.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Erased {
-    /// Records of the log.
+    /// Records of the log whose delivery is concluded.
     pub records: u64,
     /// Dead letters, which are removed.
     pub dead_letters: u64,
-    /// Deliveries that are not concluded. Their events are in queues and stay there.
+    /// Deliveries that are not concluded. Their events stay in queues, and their records whole.
     pub retrying: u64,
+    /// An automatic redrive has dead letters, which are not seen.
+    pub is_partial: bool,
 }
 
 impl Erased {
@@ -47,13 +57,20 @@ impl Erased {
             records,
             dead_letters,
             retrying,
+            is_partial,
         } = self;
         let mut text = format!("{records} records and {dead_letters} dead letters {verb}");
         if retrying > 0 {
             text.push_str(&format!(
-                "; {retrying} deliveries are not concluded, their events are still queued: repeat \
-                 the command when they are"
+                "; {retrying} deliveries are not concluded, and their records are kept: repeat the \
+                 command when they are"
             ));
+        }
+        if is_partial {
+            text.push_str(
+                "; an automatic redrive has dead letters, which are not seen: repeat the command \
+                 when it has ended",
+            );
         }
         text
     }
@@ -67,20 +84,26 @@ impl Erasure<'_> {
     pub async fn count(&self) -> anyhow::Result<Erased> {
         let found = self.eraser.count(self.person.chats()).await?;
         Ok(Erased {
-            records: found.records,
+            records: found.concluded,
             retrying: found.retrying,
             dead_letters: self.sweep(Action::DryDiscard).await?.done.into(),
+            is_partial: false,
         })
     }
 
-    /// Erases all, unless a shutdown interrupts it. Repeatable. `retrying` is the number of
-    /// deliveries that were counted before.
+    /// Erases all that is not in delivery, unless a shutdown interrupts it. Repeatable.
     ///
     /// # Errors
     /// If log or broker can't be reached, or a dead letter was not removed.
-    pub async fn run(&self, retrying: u64) -> anyhow::Result<Erased> {
+    pub async fn run(&self) -> anyhow::Result<Erased> {
+        let lock = self.lock_out_redrives().await?;
         // First, because they could be sent and recorded again.
-        let report = self.sweep(Action::Discard).await?;
+        let swept = self.sweep(Action::Discard).await;
+        let is_partial = lock.is_none();
+        if let Some(lock) = lock {
+            lock.close().await;
+        }
+        let report = swept?;
         ensure!(report.failed() == 0, "{report}");
         let mut records: u64 = 0;
         while !self.shutdown.is_soft() {
@@ -89,11 +112,26 @@ impl Erasure<'_> {
                 some => records = records.saturating_add(some),
             }
         }
+        let left = self.eraser.count(self.person.chats()).await?;
         Ok(Erased {
             records,
-            retrying,
+            retrying: left.retrying,
             dead_letters: report.done.into(),
+            is_partial,
         })
+    }
+
+    /// Waits for the turn of an automatic redrive to end, and prevents the next one until the
+    /// lock is closed. Returns `None` after a time limit.
+    async fn lock_out_redrives(&self) -> anyhow::Result<Option<DeadLetters>> {
+        for _ in 0..WAITS {
+            let lock = DeadLetters::open_for_auto_redrive(self.broker, CONNECTION).await?;
+            if lock.is_some() || self.shutdown.is_soft() {
+                return Ok(lock);
+            }
+            sleep(WAIT).await;
+        }
+        Ok(None)
     }
 
     async fn sweep(&self, action: Action) -> anyhow::Result<Report> {
@@ -115,5 +153,26 @@ impl Erasure<'_> {
         letters.close().await;
         swept?;
         Ok(report)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn text_says_what_is_left_and_when_to_repeat() {
+        let mut erased = Erased {
+            records: 2,
+            dead_letters: 1,
+            ..Erased::default()
+        };
+        let text = "2 records and 1 dead letters erased";
+        assert_eq!(erased.text("erased"), text);
+        (erased.retrying, erased.is_partial) = (3, true);
+        let text = erased.text("erased");
+        assert!(text.contains("3 deliveries are not concluded"), "{text}");
+        assert!(text.contains("automatic redrive"), "{text}");
+        assert_eq!(text.matches("repeat the command").count(), 2, "{text}");
     }
 }

@@ -2,15 +2,23 @@
 
 use std::str::FromStr;
 
+use wahook_delivery_log::{Chats, Devices};
 use wahook_domain::{ChatId, QueuedEvent, jid, json::Node, order::Named};
 
 /// Digits of a phone number with country code.
 const DIGITS: std::ops::RangeInclusive<usize> = 5..=15;
 
-/// Chats of a person, in all spellings that the log may have.
+/// Digits from which on a number without a server is a contact. Shorter ones may be ids of other
+/// persons in events of generic sources.
+const BARE_DIGITS: usize = 8;
+
+/// Servers of contacts.
+const CONTACTS: [&str; 2] = ["c.us", "s.whatsapp.net"];
+
+/// Person, with the chats in all spellings that log and dead letters may have.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Person {
-    chats: Vec<String>,
+    chats: Chats,
     subject: &'static str,
 }
 
@@ -43,8 +51,9 @@ impl Person {
     #[must_use]
     pub fn of_chat(chat: &ChatId) -> Self {
         let chats = match chat.as_str().split_once('@') {
-            Some((number, "c.us")) => spellings(number),
-            _ => vec![chat.as_str().to_owned()],
+            Some((number, "c.us")) => of_contact(number),
+            Some((user, server)) => of_user(user, &[server]),
+            None => Chats::default(),
         };
         let subject = "a chat";
         Self { chats, subject }
@@ -53,13 +62,13 @@ impl Person {
     /// Returns the person with a phone number.
     #[must_use]
     pub fn of_number(number: &PhoneNumber) -> Self {
-        let (chats, subject) = (spellings(&number.0), "a phone number");
+        let (chats, subject) = (of_contact(&number.0), "a phone number");
         Self { chats, subject }
     }
 
-    /// Returns the ids of the chats.
+    /// Returns the chats.
     #[must_use]
-    pub fn chats(&self) -> &[String] {
+    pub fn chats(&self) -> &Chats {
         &self.chats
     }
 
@@ -76,7 +85,7 @@ impl Person {
             Some(origin) => origin
                 .chat
                 .as_deref()
-                .is_some_and(|chat| self.is_chat(chat)),
+                .is_some_and(|chat| self.chats.has(chat)),
             None => self.is_in_data(&event.body.parse()),
         }
     }
@@ -90,27 +99,37 @@ impl Person {
             return false;
         };
         let chat = Named::by(data).chat;
-        chat.is_some_and(|chat| chat.contains('@') && self.is_chat(&chat))
-    }
-
-    fn is_chat(&self, chat: &str) -> bool {
-        self.chats.contains(&jid::documented(chat))
+        chat.is_some_and(|chat| chat.contains('@') && self.chats.has(&jid::documented(&chat)))
     }
 }
 
-/// Returns the chat of a contact as the documented form and gateways spell it.
-fn spellings(number: &str) -> Vec<String> {
-    ["", "@c.us", "@s.whatsapp.net"]
-        .iter()
-        .map(|server| format!("{number}{server}"))
-        .chain([format!("+{number}")])
-        .collect()
+/// Returns the chats of a contact as the documented form and gateways spell them.
+fn of_contact(number: &str) -> Chats {
+    let mut chats = of_user(number, &CONTACTS);
+    if number.len() >= BARE_DIGITS {
+        chats.ids.extend([number.to_owned(), format!("+{number}")]);
+    }
+    chats
+}
+
+fn of_user(user: &str, servers: &[&str]) -> Chats {
+    let ids = servers.iter().map(|server| format!("{user}@{server}"));
+    let devices = servers.iter().map(|server| Devices {
+        user: user.to_owned(),
+        server: (*server).to_owned(),
+    });
+    Chats {
+        ids: ids.collect(),
+        devices: devices.collect(),
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use wahook_domain::{AttemptNumber, EventBody, EventId, EventName, UnixMillis};
+    use wahook_domain::{
+        AttemptNumber, EventBody, EventId, EventName, Origin, SourceName, UnixMillis,
+    };
 
     fn event(data: &str) -> QueuedEvent {
         let body = format!(r#"{{"event":"message","data":{data},"timestamp":"now"}}"#);
@@ -170,5 +189,47 @@ mod tests {
         ] {
             assert!(!number.has(&event(other)), "{other}");
         }
+    }
+
+    #[test]
+    fn chat_of_a_source_is_the_persons_in_every_spelling() {
+        let has = |number: &str, chat: &str| {
+            let number: PhoneNumber = number.parse().unwrap();
+            let origin = Origin {
+                source: SourceName::parse("shop").unwrap(),
+                session: None,
+                chat: Some(chat.to_owned()),
+                message_id: None,
+                received: None,
+            };
+            Person::of_number(&number).has(&QueuedEvent {
+                origin: Some(origin.into()),
+                ..event("{}")
+            })
+        };
+        for chat in [
+            "15550001111",
+            "+15550001111",
+            "15550001111@c.us",
+            "15550001111:7@s.whatsapp.net",
+            "15550001111.0:7@s.whatsapp.net",
+        ] {
+            assert!(has("15550001111", chat), "{chat}");
+        }
+        for chat in ["155500011112:7@c.us", "15550001111@g.us", "5550001111"] {
+            assert!(!has("15550001111", chat), "{chat}");
+        }
+        assert!(has("12345", "12345@c.us") && !has("12345", "12345"));
+    }
+
+    #[test]
+    fn event_with_its_exact_body_is_found_by_its_chat() {
+        let number: PhoneNumber = "15550001111".parse().unwrap();
+        let exact = r#"{"timestamp":1, "data":{"from":"2@c.us"}}"#;
+        let event = QueuedEvent {
+            exact: Some(EventBody::as_received(exact.into())),
+            ..event(r#"{"from":"15550001111@c.us"}"#)
+        };
+        assert!(Person::of_number(&number).has(&event));
     }
 }
