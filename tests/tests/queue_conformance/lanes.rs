@@ -92,13 +92,16 @@ pub(crate) async fn a_lane_under_load_changes_hands_in_order(place: &mut Place) 
         let wanted = (round * 37 % 300 + 1).min(EVENTS - next);
         let acked = wanted / 2 + 1;
         let mut held = Vec::new();
-        for n in 0..wanted {
+        while held.len() < (wanted as usize).min(LANE_PREFETCH.into()) {
             let received = receive(&mut owner, 1).await.remove(0);
-            assert_eq!(number(&received), next + n, "round {round}");
-            held.push(received);
-            if held.len() == usize::from(LANE_PREFETCH) {
-                break;
+            if number(&received) < next {
+                // RabbitMQ can lose acks with gaps that are written just before the end.
+                assert!(received.redelivered, "round {round}");
+                received.receipt.ack().await.unwrap();
+                continue;
             }
+            assert_eq!(number(&received), next + held.len() as u32, "round {round}");
+            held.push(received);
         }
         for received in held.drain(..acked.min(held.len() as u32) as usize).rev() {
             received.receipt.ack().await.unwrap();
