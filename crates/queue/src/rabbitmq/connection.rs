@@ -33,6 +33,8 @@ pub(crate) struct Connected {
     pub(crate) connection: Connection,
     /// Host and address, for the log.
     pub(crate) server: String,
+    /// True if the address has other servers, reachable or not.
+    pub(super) has_others: bool,
 }
 
 /// Connects to one of the servers and declares the topology on a separate channel, within
@@ -51,6 +53,7 @@ pub(crate) async fn connect(
     } else {
         STEP_LIMIT
     };
+    let has_others = servers.len() + failures.len() > 1;
     for server in uri.turns.order(name, servers, |server| server.address) {
         uri.turns.record(name, server.address);
         match connect_to(&server, transport_limit, name, topology).await {
@@ -58,6 +61,7 @@ pub(crate) async fn connect(
                 return Ok(Connected {
                     connection,
                     server: server.to_string(),
+                    has_others,
                 });
             }
             // The other servers have the same queues.

@@ -49,17 +49,18 @@ pub(super) struct Flow {
     channel: Arc<Channel>,
     in_flight: FuturesUnordered<BoxFuture<'static, FinishedPublish>>,
     returns: Returns,
-    /// `None` if no other server could be tried.
+    /// `None` if the broker's address has no other server, by a host of its own or by the
+    /// same name.
     silence: Option<Silence>,
 }
 
 impl Flow {
-    pub(super) fn new(channel: &Channel, has_other_servers: bool) -> Self {
+    pub(super) fn new(channel: &Channel, has_others: bool) -> Self {
         Self {
             channel: Arc::new(channel.clone()),
             in_flight: FuturesUnordered::new(),
             returns: Returns::default(),
-            silence: has_other_servers.then(Silence::default),
+            silence: has_others.then(Silence::default),
         }
     }
 

@@ -175,7 +175,7 @@ impl Supervisor {
         self.requests.send_replace(Some(sender));
         self.link.send_modify(LinkState::connected);
         tracing::info!(broker = %self.uri, host = connected.server, "publisher connected");
-        let ended = Flow::new(channel, self.uri.has_several_hosts())
+        let ended = Flow::new(channel, connected.has_others)
             .run(
                 receiver,
                 events,

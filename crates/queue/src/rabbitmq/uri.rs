@@ -53,13 +53,6 @@ impl FromStr for BrokerUri {
     }
 }
 
-impl BrokerUri {
-    /// Returns true if the address names several hosts.
-    pub(super) fn has_several_hosts(&self) -> bool {
-        self.hosts.len() > 1
-    }
-}
-
 /// Parses an address, which may have several hosts.
 fn parse_address(address: &str) -> Result<Vec<AMQPUri>, InvalidBrokerUri> {
     let Some(list) = HostList::split(address) else {
