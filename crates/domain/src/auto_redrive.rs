@@ -1,9 +1,10 @@
 //! Automatic redrive: dead letters that are sent again after their endpoint has recovered from
 //! an outage.
 
-use std::{fmt, num::NonZeroU32, str::FromStr, time::Duration};
+use std::{collections::BTreeMap, fmt, num::NonZeroU32, str::FromStr, time::Duration};
 
 use crate::{
+    endpoint::EndpointName,
     health::HealthSignal,
     outcome::{FailureCause, Outcome},
     retry::schedule::{Written, millis},
@@ -37,11 +38,14 @@ pub struct Recovery {
     pub rule: AutoRedrive,
 }
 
+/// Latest recovery of each endpoint that redrives dead letters by itself and is not in an outage.
+pub type Recoveries = BTreeMap<EndpointName, Recovery>;
+
 /// Dead letter of a delivery whose attempts failed.
 #[derive(Debug, Clone, Copy)]
 pub struct DeadDelivery<'a> {
     pub died_at: UnixMillis,
-    /// Error of the last attempt.
+    /// Error of the last attempt, or another reason for which the event was given up.
     pub reason: &'a str,
     /// Earlier automatic redrives of the event.
     pub auto_redrives: u8,
@@ -100,7 +104,7 @@ impl RedriveRate {
 
 impl Recovery {
     /// Returns true for a letter of the outage that has ended. Letters that died later belong
-    /// to another outage, so that no letter is redriven twice after one recovery.
+    /// to another outage, so that no event is redriven twice for this recovery.
     #[must_use]
     pub fn selects(&self, letter: &DeadDelivery<'_>) -> bool {
         letter.died_at <= self.at
@@ -119,7 +123,21 @@ impl HealthSignal {
     }
 }
 
-/// Returns true if the message of an [`Outcome`] names an outage.
+/// Causes of outages.
+const CAUSES: [FailureCause; 8] = [
+    FailureCause::Dns,
+    FailureCause::ConnectionRefused,
+    FailureCause::ConnectionReset,
+    FailureCause::Connect,
+    FailureCause::Tls,
+    FailureCause::Protocol,
+    FailureCause::Body,
+    // A timeout starts with the same words.
+    FailureCause::Other,
+];
+
+/// Returns true if a reason is the message of an [`Outcome`] that is an outage. Others, such as
+/// the one of an event that an operator gave up, are none.
 fn is_outage(reason: &str) -> bool {
     if let Some(status) = reason.strip_prefix("answered ") {
         let answered = |status| Outcome::Answered {
@@ -130,123 +148,10 @@ fn is_outage(reason: &str) -> bool {
             .parse()
             .is_ok_and(|status| HealthSignal::of(&answered(status)).is_outage());
     }
-    let is_refusal =
-        reason.starts_with("redirect ") || reason.starts_with(FailureCause::Blocked.message());
-    !reason.is_empty() && !is_refusal
+    let messages = CAUSES.iter().map(|cause| cause.message());
+    let mut starts = messages.chain([FailureCause::CERTIFICATE]);
+    starts.any(|start| reason.starts_with(start))
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    const AT: UnixMillis = UnixMillis::new(1_727_784_000_000);
-
-    fn recovery() -> Recovery {
-        Recovery {
-            at: AT,
-            rule: AutoRedrive {
-                period: "6h".parse().unwrap(),
-                rate: RedriveRate::new(10).unwrap(),
-            },
-        }
-    }
-
-    fn letter(reason: &str) -> DeadDelivery<'_> {
-        DeadDelivery {
-            died_at: AT.minus(Duration::from_secs(60)),
-            reason,
-            auto_redrives: 0,
-        }
-    }
-
-    #[test]
-    fn letters_of_outages_are_selected_and_refusals_are_not() {
-        let causes = [
-            FailureCause::Dns,
-            FailureCause::ConnectionRefused,
-            FailureCause::ConnectionReset,
-            FailureCause::Connect,
-            FailureCause::Tls,
-            FailureCause::Protocol,
-            FailureCause::Body,
-            FailureCause::Blocked,
-            FailureCause::Other,
-        ];
-        let mut outcomes = vec![Outcome::TimedOut {
-            limit: Duration::from_secs(30),
-        }];
-        for cause in causes {
-            for detail in ["", "certificate expired", "10.0.0.1"] {
-                let detail = detail.to_owned();
-                outcomes.push(Outcome::Failed { cause, detail });
-            }
-        }
-        for status in 400..=999 {
-            outcomes.push(Outcome::Answered {
-                status,
-                retry_after: None,
-            });
-        }
-        for location in [None, Some("https://example.com/login".to_owned())] {
-            outcomes.push(Outcome::Redirected {
-                status: 302,
-                location,
-                fault: None,
-            });
-        }
-        for outcome in outcomes {
-            let reason = outcome.error_message().unwrap();
-            let expected = HealthSignal::of(&outcome).is_outage();
-            assert_eq!(recovery().selects(&letter(&reason)), expected, "{reason}");
-        }
-        for (reason, expected) in [
-            ("answered 503", true),
-            ("answered 429", true),
-            ("no answer in 30 s", true),
-            ("answered 404", false),
-            ("answered 410", false),
-            ("answered ", false),
-            ("", false),
-        ] {
-            assert_eq!(recovery().selects(&letter(reason)), expected, "{reason}");
-        }
-    }
-
-    #[test]
-    fn letters_within_the_period_before_the_recovery_are_selected() {
-        let died = |died_at| DeadDelivery {
-            died_at,
-            ..letter("answered 500")
-        };
-        let hours = |hours: u64| Duration::from_secs(hours * 3_600);
-        assert!(recovery().selects(&died(AT)));
-        assert!(recovery().selects(&died(AT.minus(hours(6)))));
-        assert!(!recovery().selects(&died(AT.minus(hours(7)))));
-        assert!(!recovery().selects(&died(AT.plus(Duration::from_millis(1)))));
-    }
-
-    #[test]
-    fn event_is_redriven_three_times_at_most() {
-        let redriven = |auto_redrives| DeadDelivery {
-            auto_redrives,
-            ..letter("answered 500")
-        };
-        assert!(recovery().selects(&redriven(2)));
-        assert!(!recovery().selects(&redriven(3)));
-    }
-
-    #[test]
-    fn period_and_rate_have_bounds() {
-        for text in ["1m", "90s", "6h", "7d"] {
-            let period: RedrivePeriod = text.parse().unwrap();
-            assert_eq!(period.to_string(), text);
-        }
-        for text in ["", "6", "59s", "8d", "6 h", "1w"] {
-            assert_eq!(text.parse::<RedrivePeriod>(), Err(InvalidRedrivePeriod));
-        }
-        assert_eq!(RedriveRate::new(0), None);
-        assert_eq!(RedriveRate::new(1_001), None);
-        let rate = RedriveRate::new(1_000).unwrap();
-        assert_eq!(rate.per_second().get(), 1_000);
-    }
-}
+mod tests;

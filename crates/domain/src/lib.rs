@@ -46,7 +46,9 @@ pub mod time;
 pub mod validation;
 
 pub use admission::{Admission, Recorded, Start};
-pub use auto_redrive::{AutoRedrive, DeadDelivery, Recovery, RedrivePeriod, RedriveRate};
+pub use auto_redrive::{
+    AutoRedrive, DeadDelivery, Recoveries, Recovery, RedrivePeriod, RedriveRate,
+};
 pub use body::{BodyFault, BodyForm, EventBody};
 pub use canonical::{canonical_body, compose};
 pub use circuit::{Change, Circuit, CircuitRule};

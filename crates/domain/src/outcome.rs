@@ -45,7 +45,8 @@ pub enum FailureCause {
     ConnectionReset,
     /// No connection for another reason.
     Connect,
-    /// No trusted encryption. The detail is the whole message.
+    /// No trusted encryption. The detail is the whole message, which starts with "TLS failed" or
+    /// "certificate".
     Tls,
     /// The response is not HTTP.
     Protocol,
@@ -131,6 +132,9 @@ impl Outcome {
 }
 
 impl FailureCause {
+    /// Start of the messages about a certificate.
+    pub(crate) const CERTIFICATE: &str = "certificate ";
+
     const fn label(self) -> &'static str {
         match self {
             Self::Dns => "dns",
