@@ -1,17 +1,22 @@
 //! Automatic redrive: sends dead letters of an outage again once their endpoint has recovered.
 //!
 //! On RabbitMQ one consumer at a time does so, because a letter that one has taken is hidden
-//! from the others. Each of them looks for the letters of its own recoveries, one after
-//! another.
+//! from the others. Each of them looks for the letters of its own recoveries.
 
 mod families;
+mod search;
+mod turns;
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{future::pending, time::Duration};
 
+use anyhow::ensure;
 use prometheus::{IntCounterVec, Registry};
-use tokio::{sync::watch, time::sleep};
-use wahook_domain::{DeadDelivery, EndpointName, Recovery, UnixMillis};
-use wahook_queue::{Broker, DeadLetter, DeadLetters};
+use tokio::{
+    sync::watch,
+    time::{Instant, sleep, sleep_until},
+};
+use wahook_domain::Recoveries;
+use wahook_queue::{Broker, DeadLetters};
 use wahook_runtime::Shutdown;
 
 use crate::{
@@ -22,33 +27,31 @@ use crate::{
     publishing,
 };
 use families::AutoRedriveFamilies;
+use search::Search;
+use turns::Turns;
 
 const NAME: &str = "wahook-consumer auto redrive";
-/// Time after which the dead letters are opened again, after an error or while another
-/// consumer has them open.
+/// Time after which the dead letters are opened again: after an error, while another consumer
+/// has them open, and after a turn that found nothing, so that recoveries are looked at together.
 const AGAIN_AFTER: Duration = Duration::from_secs(5);
-/// Duration of a turn at most. Then other endpoints and consumers have theirs, and the letters
-/// that the turn has read and not redriven are visible to commands again.
+/// Letters of a turn at most, as seconds at the rate. Then other endpoints and consumers have
+/// their turns, and the letters that were read and not redriven are visible to commands again.
 const TURN_SECONDS: u32 = 60;
-
-/// Recoveries of endpoints by name.
-type Recoveries = BTreeMap<EndpointName, Recovery>;
 
 /// Task that redrives dead letters after recoveries.
 pub struct AutoRedriver {
     broker: Broker,
     recoveries: watch::Receiver<Recoveries>,
     redriven: IntCounterVec,
-    /// Recoveries without another letter to redrive.
-    done: BTreeMap<EndpointName, UnixMillis>,
-    /// Endpoint of the last turn.
-    last: Option<EndpointName>,
+    turns: Turns,
+    /// Recoveries whose failure is logged.
+    warned: Recoveries,
 }
 
 /// Result of a turn.
 enum Turn {
-    /// No letter of the recovery is left.
-    Done,
+    /// All dead letters were read, and none belongs to one of these recoveries.
+    Read { without_letters: Recoveries },
     /// There may be more letters.
     More,
     /// Another consumer has its turn.
@@ -69,8 +72,8 @@ impl AutoRedriver {
             broker,
             recoveries,
             redriven: AutoRedriveFamilies::register(registry)?.redriven,
-            done: BTreeMap::new(),
-            last: None,
+            turns: Turns::default(),
+            warned: Recoveries::new(),
         })
     }
 
@@ -85,30 +88,37 @@ impl AutoRedriver {
 
     async fn take_turns(&mut self, shutdown: &Shutdown) {
         while !self.is_over(shutdown) {
-            let Some((endpoint, recovery)) = self.next() else {
+            let due = {
+                let recoveries = self.recoveries.borrow_and_update();
+                self.turns.due(&recoveries, Instant::now())
+            };
+            let Some((endpoint, recovery)) = self.turns.take(&due) else {
+                let next_look = self.turns.next_look(&self.recoveries.borrow());
                 tokio::select! {
                     () = shutdown.soft() => {}
                     _ = self.recoveries.changed() => {}
+                    () = until(next_look) => {}
                 }
                 continue;
             };
-            self.last = Some(endpoint.clone());
-            match self.take_turn(&endpoint, &recovery, shutdown).await {
-                Ok(Turn::Done) => {
-                    self.done.insert(endpoint, recovery.at);
+            let search = Search::new(endpoint, recovery, due);
+            match self.take_turn(&search, shutdown).await {
+                Ok(Turn::Read { without_letters }) => {
+                    let found = !without_letters.contains_key(&search.endpoint);
+                    self.turns.record_empty(without_letters, Instant::now());
+                    if found {
+                        self.turns.record_letters(&search.endpoint);
+                        continue;
+                    }
+                }
+                Ok(Turn::More) => {
+                    self.turns.record_letters(&search.endpoint);
                     continue;
                 }
-                Ok(Turn::More) => continue,
                 Ok(Turn::Busy) => {}
-                Err(error) => {
-                    let error = format!("{error:#}");
-                    tracing::warn!(%endpoint, error, "dead letters not redriven after the endpoint recovered, trying again");
-                }
+                Err(error) => self.warn_once(search, &error),
             }
-            tokio::select! {
-                () = shutdown.soft() => {}
-                () = sleep(AGAIN_AFTER) => {}
-            }
+            unless_stopped(shutdown, sleep(AGAIN_AFTER)).await;
         }
     }
 
@@ -117,43 +127,47 @@ impl AutoRedriver {
         shutdown.is_soft() || self.recoveries.has_changed().is_err()
     }
 
-    /// Returns the next recovery whose letters are not redriven yet, of each endpoint in turn.
-    fn next(&mut self) -> Option<(EndpointName, Recovery)> {
-        let recoveries = self.recoveries.borrow_and_update();
-        next_of(&recoveries, &self.done, self.last.as_ref())
+    /// Logs the first failure of a recovery.
+    fn warn_once(&mut self, search: Search, error: &anyhow::Error) {
+        let (endpoint, recovery) = (search.endpoint, search.recovery);
+        let error = format!("{error:#}");
+        if self.warned.insert(endpoint.clone(), recovery) == Some(recovery) {
+            tracing::debug!(%endpoint, error, "dead letters still not redriven");
+        } else {
+            tracing::warn!(%endpoint, error, "dead letters not redriven after the endpoint recovered, trying again");
+        }
     }
 
-    async fn take_turn(
-        &self,
-        endpoint: &EndpointName,
-        recovery: &Recovery,
-        shutdown: &Shutdown,
-    ) -> anyhow::Result<Turn> {
-        let opened = DeadLetters::open_for_auto_redrive(&self.broker, NAME).await?;
-        let Some(mut letters) = opened else {
+    async fn take_turn(&self, search: &Search, shutdown: &Shutdown) -> anyhow::Result<Turn> {
+        let opening = DeadLetters::open_for_auto_redrive(&self.broker, NAME);
+        let Some(opened) = unless_stopped(shutdown, opening).await else {
+            return Ok(Turn::More);
+        };
+        let Some(mut letters) = opened? else {
             return Ok(Turn::Busy);
         };
-        if letters.left() == 0 {
-            letters.close().await;
-            return Ok(Turn::Done);
-        }
         let mut report = Report::default();
-        let swept = self
-            .sweep(&mut letters, &mut report, (endpoint, recovery), shutdown)
-            .await;
+        let swept = if letters.left() > 0 {
+            self.sweep(&mut letters, &mut report, search, shutdown)
+                .await
+        } else {
+            Ok(())
+        };
+        let are_all_read = letters.left() == 0;
         letters.close().await;
-        if report.failed() > 0 {
-            tracing::warn!(%endpoint, %report, "some dead letters could not be redriven after the endpoint recovered");
-        }
         if report.done > 0 {
-            let redriven = report.done;
+            let (endpoint, redriven) = (&search.endpoint, report.done);
             let counter = self.redriven.with_label_values(&[endpoint.as_str()]);
             counter.inc_by(redriven.into());
             tracing::info!(%endpoint, redriven, "dead letters redriven after the endpoint recovered");
         }
-        swept.map(|()| match report.done {
-            0 => Turn::Done,
-            _ => Turn::More,
+        swept?;
+        ensure!(report.failed() == 0, "{report}");
+        Ok(if are_all_read {
+            let without_letters = search.without_letters();
+            Turn::Read { without_letters }
+        } else {
+            Turn::More
         })
     }
 
@@ -161,20 +175,25 @@ impl AutoRedriver {
         &self,
         letters: &mut DeadLetters,
         report: &mut Report,
-        (endpoint, recovery): (&EndpointName, &Recovery),
+        search: &Search,
         shutdown: &Shutdown,
     ) -> anyhow::Result<()> {
-        let (publisher, task) = publishing::connect(self.broker.clone(), NAME).await?;
+        let connecting = publishing::connect(self.broker.clone(), NAME);
+        let Some(connected) = unless_stopped(shutdown, connecting).await else {
+            return Ok(());
+        };
+        let (publisher, task) = connected?;
         let action = Action::AutoRedrive { publisher };
         *report = action.report();
-        let rate = recovery.rule.rate.per_second();
+        let rate = search.recovery.rule.rate.per_second();
         let sweep = Sweep {
             action,
             limit: Some(rate.get().saturating_mul(TURN_SECONDS)),
             rate: Some(rate),
-            selects: &|letter| selects(endpoint, recovery, letter),
+            selects: &|letter| search.selects(letter),
             is_stopped: &|| {
-                let is_latest = self.recoveries.borrow().get(endpoint) == Some(recovery);
+                let recoveries = self.recoveries.borrow();
+                let is_latest = recoveries.get(&search.endpoint) == Some(&search.recovery);
                 !is_latest || self.is_over(shutdown)
             },
             on_progress: &|_| {},
@@ -185,33 +204,19 @@ impl AutoRedriver {
     }
 }
 
-fn next_of(
-    recoveries: &Recoveries,
-    done: &BTreeMap<EndpointName, UnixMillis>,
-    last: Option<&EndpointName>,
-) -> Option<(EndpointName, Recovery)> {
-    let is_pending = |(endpoint, recovery): &(&EndpointName, &Recovery)| {
-        done.get(*endpoint) != Some(&recovery.at)
-    };
-    let mut pending = recoveries.iter().filter(is_pending);
-    let after =
-        |(endpoint, _): &(&EndpointName, &Recovery)| last.is_none_or(|last| *endpoint > last);
-    let next = pending.clone().find(after).or_else(|| pending.next());
-    next.map(|(endpoint, recovery)| (endpoint.clone(), *recovery))
+/// Returns the result of a step; `None` if the program stops before.
+async fn unless_stopped<T>(shutdown: &Shutdown, step: impl Future<Output = T>) -> Option<T> {
+    tokio::select! {
+        () = shutdown.soft() => None,
+        result = step => Some(result),
+    }
 }
 
-/// Returns true for a letter of the endpoint that the recovery concerns. Letters that the
-/// broker moved by itself have no error of an attempt.
-fn selects(endpoint: &EndpointName, recovery: &Recovery, letter: &DeadLetter) -> bool {
-    let Some((died_at, event)) = letter.died_at.zip(letter.content.as_ref().ok()) else {
-        return false;
-    };
-    let dead = DeadDelivery {
-        died_at,
-        reason: &letter.reason,
-        auto_redrives: event.auto_redrives,
-    };
-    !letter.moved_by_broker && letter.endpoint.as_ref() == Some(endpoint) && recovery.selects(&dead)
+async fn until(time: Option<Instant>) {
+    match time {
+        Some(time) => sleep_until(time).await,
+        None => pending().await,
+    }
 }
 
 #[cfg(test)]

@@ -1,10 +1,11 @@
 use super::*;
 use wahook_domain::{
-    AttemptNumber, AutoRedrive, EventBody, EventId, EventName, QueuedEvent, RedriveRate,
+    AttemptNumber, AutoRedrive, EndpointName, EventBody, EventId, EventName, QueuedEvent, Recovery,
+    RedriveRate, UnixMillis,
 };
-use wahook_queue::Poison;
+use wahook_queue::{DeadLetter, Poison};
 
-fn recovery(at: i64) -> Recovery {
+pub(super) fn recovery(at: i64) -> Recovery {
     Recovery {
         at: UnixMillis::new(at),
         rule: AutoRedrive {
@@ -14,33 +15,8 @@ fn recovery(at: i64) -> Recovery {
     }
 }
 
-fn name(name: &str) -> EndpointName {
+pub(super) fn name(name: &str) -> EndpointName {
     EndpointName::parse(name).unwrap()
-}
-
-#[test]
-fn endpoints_with_letters_of_their_last_recovery_take_turns() {
-    let recoveries = ["a", "b", "c"].map(|endpoint| (name(endpoint), recovery(1)));
-    let recoveries = Recoveries::from(recoveries);
-    let mut done = BTreeMap::new();
-    let next = |done: &BTreeMap<_, _>, last: Option<&str>| {
-        let next = next_of(&recoveries, done, last.map(name).as_ref());
-        next.map(|(endpoint, _)| endpoint.as_str().to_owned())
-    };
-    assert_eq!(next(&done, None).as_deref(), Some("a"));
-    assert_eq!(next(&done, Some("a")).as_deref(), Some("b"));
-    assert_eq!(next(&done, Some("c")).as_deref(), Some("a"));
-    done.insert(name("b"), UnixMillis::new(1));
-    assert_eq!(next(&done, Some("a")).as_deref(), Some("c"));
-    done.insert(name("c"), UnixMillis::new(0));
-    assert_eq!(
-        next(&done, Some("a")).as_deref(),
-        Some("c"),
-        "an earlier recovery"
-    );
-    done.insert(name("a"), UnixMillis::new(1));
-    done.insert(name("c"), UnixMillis::new(1));
-    assert_eq!(next(&done, Some("a")), None);
 }
 
 #[test]
@@ -56,7 +32,7 @@ fn only_letters_of_exhausted_deliveries_to_the_endpoint_are_selected() {
         content: Err(Poison::Missing("type")),
         payload: "".into(),
     };
-    let selected = |letter: &DeadLetter| selects(&crm, &recovery(2_000), letter);
+    let selected = |letter: &DeadLetter| search(&["crm", "other"], "crm").selects(letter);
     assert!(!selected(&letter(Some(&crm), false)), "undecodable");
     for (endpoint, moved_by_broker, expected) in [
         (Some(&crm), false, true),
@@ -70,6 +46,33 @@ fn only_letters_of_exhausted_deliveries_to_the_endpoint_are_selected() {
         };
         assert_eq!(selected(&letter), expected, "{letter:?}");
     }
+}
+
+#[test]
+fn recoveries_of_other_endpoints_without_a_letter_are_noted() {
+    let search = search(&["crm", "other", "third"], "crm");
+    for (endpoint, died_at) in [("other", 1_000), ("third", 3_000)] {
+        let letter = DeadLetter {
+            id: None,
+            event: None,
+            endpoint: Some(name(endpoint)),
+            reason: "answered 500".to_owned(),
+            died_at: Some(UnixMillis::new(died_at)),
+            moved_by_broker: false,
+            content: Ok(event()),
+            payload: "".into(),
+        };
+        assert!(!search.selects(&letter), "{endpoint}");
+    }
+    let without_letters: Vec<_> = search.without_letters().into_keys().collect();
+    assert_eq!(without_letters, [name("crm"), name("third")]);
+}
+
+fn search(recovered: &[&str], endpoint: &str) -> Search {
+    let recovered = recovered
+        .iter()
+        .map(|endpoint| (name(endpoint), recovery(2_000)));
+    Search::new(name(endpoint), recovery(2_000), recovered.collect())
 }
 
 fn event() -> QueuedEvent {
