@@ -6,6 +6,7 @@ use std::{sync::Arc, time::Duration};
 use tokio::{signal::unix::Signal, sync::watch, task::JoinHandle};
 use tokio_util::task::TaskTracker;
 use wahook_delivery_log::{LogReader, SharedLog};
+use wahook_domain::Recoveries;
 use wahook_operator_state::SharedOperatorState;
 use wahook_queue::{Broker, LinkState, Publisher, PublisherTask, Topology};
 use wahook_runtime::{Link, Readiness, Shutdown, guard::Guard, metrics::ProcessMetrics};
@@ -18,7 +19,6 @@ use crate::{
     metrics::ConsumerMetrics,
     operator_server::OperatorServer,
     operator_watch::OperatorWatch,
-    outages::Recoveries,
     recorder::Recorder,
     reload,
     session::Sessions,

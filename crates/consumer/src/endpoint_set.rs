@@ -6,22 +6,14 @@ use anyhow::Context;
 use std::{collections::BTreeSet, sync::Arc};
 use tokio::sync::watch;
 use wahook_delivery_log::SharedLog;
-use wahook_domain::{EndpointName, EventPattern, LaneCount, Reach, WaitStep};
+use wahook_domain::{EndpointName, EventPattern, LaneCount, Reach, Recoveries, WaitStep};
 use wahook_queue::{Publisher, Topology};
 use wahook_runtime::Readiness;
 
 use crate::{
-    admission::Admission,
-    client::EndpointClient,
-    deliverer::Deliverer,
-    known_states::KnownStates,
-    log_health::LogHealth,
-    metrics::ConsumerMetrics,
-    network::Network,
-    outages::{OutageWatch, Recoveries},
-    recorder::Recorder,
-    settings::EndpointSettings,
-    worker::Worker,
+    admission::Admission, client::EndpointClient, deliverer::Deliverer, known_states::KnownStates,
+    log_health::LogHealth, metrics::ConsumerMetrics, network::Network, outages::OutageWatch,
+    recorder::Recorder, settings::EndpointSettings, worker::Worker,
 };
 
 /// Endpoints to serve, and the topology they need.
@@ -106,7 +98,12 @@ impl EndpointManager {
                 members.push(self.member(settings, &endpoints)?);
             }
             for settings in &removed {
-                members.extend(endpoints.find(&settings.name));
+                let member = endpoints.find(&settings.name);
+                if let Some(member) = &member {
+                    // Nothing serves its queue after the next start.
+                    member.endpoint.outages.stop_redrives();
+                }
+                members.extend(member);
             }
             EndpointSet {
                 topology: topology(&list, left, waits).replacing(&endpoints.topology),

@@ -41,7 +41,6 @@ pub use consumer::{Backends, Consumer};
 #[cfg(feature = "mongodb")]
 pub use distributed::{ConsumerSettings, connect};
 pub use endpoint_set::topology;
-pub use outages::Recoveries;
 pub use settings::{
     DeliverySettings, EndpointSettings, Endpoints, EndpointsFile, FileFault, LaneSettings,
     OnExhausted, PROGRAM_SETTINGS, ProxyUrl, SETTINGS, Secrets, WEBHOOK_ENDPOINTS, WEBHOOK_URL,

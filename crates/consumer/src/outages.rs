@@ -1,18 +1,12 @@
 //! Outages of endpoints, and their ends, after which dead letters may be redriven.
 
-use std::{
-    collections::BTreeMap,
-    sync::{
-        Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicBool, AtomicI64, Ordering::Relaxed},
-    },
+use std::sync::{
+    Mutex, MutexGuard, PoisonError,
+    atomic::{AtomicBool, AtomicI64, Ordering::Relaxed},
 };
 
 use tokio::sync::watch;
-use wahook_domain::{AutoRedrive, EndpointName, HealthSignal, Recovery, UnixMillis};
-
-/// Latest recovery of each endpoint that redrives dead letters by itself and is not in an outage.
-pub type Recoveries = BTreeMap<EndpointName, Recovery>;
+use wahook_domain::{AutoRedrive, EndpointName, HealthSignal, Recoveries, Recovery, UnixMillis};
 
 /// Watch of one endpoint. Outlives changes of its settings.
 pub(crate) struct OutageWatch {
@@ -41,10 +35,16 @@ impl OutageWatch {
 
     /// Replaces the rule. It applies from the next recovery on.
     pub(crate) fn set_rule(&self, rule: Option<AutoRedrive>) {
-        *self.rule() = rule;
-        if rule.is_none() {
-            self.forget_recovery();
+        match rule {
+            Some(_) => *self.rule() = rule,
+            None => self.stop_redrives(),
         }
+    }
+
+    /// Forgets the rule, and the recovery whose letters are being redriven.
+    pub(crate) fn stop_redrives(&self) {
+        *self.rule() = None;
+        self.forget_recovery();
     }
 
     /// Records the end of an attempt.
@@ -110,14 +110,18 @@ mod tests {
         UnixMillis::new(seconds * 1_000)
     }
 
+    fn rule() -> AutoRedrive {
+        AutoRedrive {
+            period: "6h".parse().unwrap(),
+            rate: RedriveRate::new(10).unwrap(),
+        }
+    }
+
     impl Watched {
         fn new() -> Self {
             let (sender, recoveries) = watch::channel(Recoveries::new());
             let watch = OutageWatch::new(EndpointName::default(), sender);
-            watch.set_rule(Some(AutoRedrive {
-                period: "6h".parse().unwrap(),
-                rate: RedriveRate::new(10).unwrap(),
-            }));
+            watch.set_rule(Some(rule()));
             Self { watch, recoveries }
         }
 
@@ -180,13 +184,22 @@ mod tests {
     }
 
     #[test]
-    fn endpoint_without_a_rule_has_no_recoveries() {
-        let watched = Watched::new();
-        watched.succeed(1);
-        watched.watch.set_rule(None);
-        assert_eq!(watched.recovered_at(), None);
-        watched.watch.record(HealthSignal::Failure, at(2), || true);
-        watched.succeed(3);
-        assert_eq!(watched.recovered_at(), None);
+    fn endpoint_without_a_rule_and_a_removed_one_have_no_recoveries() {
+        let ends: [fn(&OutageWatch); 2] =
+            [|watch| watch.set_rule(None), OutageWatch::stop_redrives];
+        for end in ends {
+            let watched = Watched::new();
+            watched.succeed(1);
+            assert_eq!(watched.recovered_at(), Some(at(1)));
+            end(&watched.watch);
+            assert_eq!(watched.recovered_at(), None);
+            watched.watch.record(HealthSignal::Failure, at(2), || true);
+            watched.succeed(3);
+            assert_eq!(watched.recovered_at(), None);
+            watched.watch.set_rule(Some(rule()));
+            watched.watch.record(HealthSignal::Failure, at(4), || true);
+            watched.succeed(5);
+            assert_eq!(watched.recovered_at(), Some(at(5)), "added again");
+        }
     }
 }
