@@ -91,9 +91,13 @@ async fn order_for_an_endpoint_that_the_data_file_does_not_know_is_refused() {
     let receiver = Receiver::start().await;
     let system = System::new(&receiver, &[]);
     let program = system.start().await;
-    let refused = command(&system, &["pause", "crm"]).await;
-    assert_eq!(refused.status.code(), Some(1), "{refused:?}");
+    // The program writes its endpoints into the file shortly after it is ready.
     let expected = "endpoint crm is not configured; configured are: default";
-    assert!(refused.stderr.contains(expected), "{refused:?}");
+    eventually(SOON, "the refusal", async || {
+        let refused = command(&system, &["pause", "crm"]).await;
+        assert_eq!(refused.status.code(), Some(1), "{refused:?}");
+        refused.stderr.contains(expected).then_some(())
+    })
+    .await;
     drop(program);
 }
