@@ -15,17 +15,19 @@ const NO_MAJORITY_AFTER: Duration = Duration::from_secs(6);
 
 /// Rows on a cluster, in execution order. The first one is the baseline for the others.
 pub(super) const ROWS: &[Row] = &[
-    Row::cluster("cluster", "three nodes, none", play!(no_fault)),
+    Row::cluster("cluster", "three nodes, none", play!(no_fault)).not_short(),
     Row::cluster(
         "cluster-each",
         "three nodes, each killed in turn",
         play!(each_killed),
-    ),
+    )
+    .not_short(),
     Row::cluster(
         "cluster-two",
         "three nodes, two killed at once",
         play!(two_killed),
-    ),
+    )
+    .not_short(),
     Row::cluster(
         "cluster-rolling",
         "three nodes, restarted one after another",
