@@ -8,6 +8,8 @@ CARGO ?= cargo
 TARGET_DIR := $(or $(CARGO_TARGET_DIR),target)
 # RabbitMQ of tests and benchmarks: 4.3, or the one of the distribution (system).
 RABBITMQ ?= 4.3
+# Property tests repeat the same cases, so that a change alone makes them fail. `make fuzz` draws new ones.
+FIXED_CASES := PROPTEST_RNG_SEED=1
 # Nodes of the broker of `chaos-order`, 1 or 3.
 NODES ?= 1
 ON_BROKER := WAHOOK_TEST_RABBITMQ=$(RABBITMQ)
@@ -51,7 +53,7 @@ reference: ## Write .env.example and the tables of docs/configuration.md from th
 	$(CARGO) run --package wahook-tools --bin wahook-reference
 
 test: install lint purity debug-programs ## Run all checks: format, language, lints, purity, all tests
-	$(ON_BROKER) WAHOOK_TEST_PROGRAMS=$(abspath $(TARGET_DIR))/debug $(CARGO) test --workspace --features wahook/mongodb --no-fail-fast
+	$(ON_BROKER) $(FIXED_CASES) WAHOOK_TEST_PROGRAMS=$(abspath $(TARGET_DIR))/debug $(CARGO) test --workspace --features wahook/mongodb --no-fail-fast
 	$(CARGO) test --package wahook-failpoint --features armed
 
 test-broker: install debug-programs ## Run the suites that use RabbitMQ, on the one of the distribution

@@ -59,7 +59,7 @@ async fn a_clock_that_is_set_back_between_stop_and_start_delays_no_retry() {
         Answer::status(if post.attempt() == Some(1) { 500 } else { 200 })
     });
     let receiver = answers.await;
-    let system = System::new(&receiver, &[("WEBHOOK_RETRY_DELAY", "1000")]);
+    let system = System::new(&receiver, &[("WEBHOOK_RETRY_DELAY", "60000")]);
     let program = system.start().await;
     Load::start_at(&system.events, 1, Duration::ZERO, 1)
         .finish()
@@ -69,9 +69,10 @@ async fn a_clock_that_is_set_back_between_stop_and_start_delays_no_retry() {
         (system.count("SELECT count(*) FROM waiting") == 1).then_some(())
     })
     .await;
-    program.kill9().await;
-    // For the next process the clock is an hour behind.
-    let later = "UPDATE waiting SET due_at = due_at + 3600000";
+    program.terminate();
+    assert!(program.wait_exit(SOON).await.success());
+    // For the next process the clock is an hour behind, and the delay was a second.
+    let later = "UPDATE waiting SET due_at = due_at + 3600000, delay_ms = 1000";
     assert_eq!(system.data().execute(later, []).unwrap(), 1);
     let program = system.start().await;
     let posts = receiver.wait_for(2, SOON).await;

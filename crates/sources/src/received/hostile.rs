@@ -65,6 +65,7 @@ proptest! {
         let content_type = Some("application/x-www-form-urlencoded");
         let request = Request { content_type, body: body.as_bytes(), ..Request::default() };
         let received = Received::read(&request).unwrap();
-        prop_assert_eq!(received.parse().is_ok(), parse(event.as_bytes()).is_ok());
+        // Around an event, white space of Unicode is removed too.
+        prop_assert_eq!(received.parse().is_ok(), parse(event.trim().as_bytes()).is_ok());
     }
 }
