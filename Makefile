@@ -13,6 +13,7 @@ FIXED_CASES := PROPTEST_RNG_SEED=1
 # Nodes of the broker of `chaos-order`, 1 or 3.
 NODES ?= 1
 ON_BROKER := WAHOOK_TEST_RABBITMQ=$(RABBITMQ)
+ON_PROGRAMS := WAHOOK_TEST_PROGRAMS=$(abspath $(TARGET_DIR))/debug
 # With MongoDB support of `wahook`, which `cargo run` omits.
 PROGRAMS := --package wahook-producer --package wahook-consumer --package wahook-receiver --package wahook-console --package wahook \
   --features wahook/mongodb
@@ -53,15 +54,16 @@ reference: ## Write .env.example and the tables of docs/configuration.md from th
 	$(CARGO) run --package wahook-tools --bin wahook-reference
 
 test: install lint purity debug-programs ## Run all checks: format, language, lints, purity, all tests
-	$(ON_BROKER) $(FIXED_CASES) WAHOOK_TEST_PROGRAMS=$(abspath $(TARGET_DIR))/debug $(CARGO) test --workspace --features wahook/mongodb --no-fail-fast
+	$(ON_BROKER) $(FIXED_CASES) $(ON_PROGRAMS) tools/suites.py --workspace --features wahook/mongodb
+	$(CARGO) test --doc --workspace --features wahook/mongodb
 	$(CARGO) test --package wahook-failpoint --features armed
 
 test-broker: install debug-programs ## Run the suites that use RabbitMQ, on the one of the distribution
 	$(MAKE) run-broker-suites RABBITMQ=system
 
 run-broker-suites:
-	$(ON_BROKER) WAHOOK_TEST_PROGRAMS=$(abspath $(TARGET_DIR))/debug $(CARGO) test --workspace --features wahook/mongodb \
-	  --no-fail-fast --test harness --test queue_conformance --test order --test faults --test endpoints --test pair
+	$(ON_BROKER) $(FIXED_CASES) $(ON_PROGRAMS) tools/suites.py --workspace --features wahook/mongodb \
+	  --test harness --test queue_conformance --test order --test faults --test endpoints --test pair
 
 # One build for programs and tests: two would compile many dependencies twice, with other features.
 debug-programs:
