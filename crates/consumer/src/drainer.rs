@@ -1,6 +1,7 @@
 //! Drainer: moves results from `wahook.results` to the log once the log has recovered.
 
-use std::convert::Infallible;
+use std::{convert::Infallible, time::Duration};
+use tokio::time::sleep;
 use wahook_delivery_log::{DeliveryLog, SharedLog};
 use wahook_failpoint::{self as failpoint, Failpoint};
 use wahook_queue::{ConsumerConnection, Received, Subscription, SubscriptionEnded, topology};
@@ -14,6 +15,9 @@ use crate::{
 
 /// Prefetched messages: two batches.
 const PREFETCH: u16 = 2 * MAX_BATCH;
+
+/// Pause after a subscription that the broker ended.
+const RESUBSCRIBE_PAUSE: Duration = Duration::from_secs(5);
 
 /// Drains while the log is up; returns only when the connection breaks.
 pub(crate) async fn drain(
@@ -46,8 +50,10 @@ async fn drain_while_up(
         };
         let batch = match batch {
             Ok(batch) => batch,
-            Err(error @ SubscriptionEnded::Forgotten { .. }) => {
-                tracing::warn!(%error, "subscription stalled, resubscribing");
+            Err(error) if error.spares_connection() => {
+                tracing::warn!(%error, "subscription ended, resubscribing");
+                drop(subscription);
+                sleep(RESUBSCRIBE_PAUSE).await;
                 return Ok(());
             }
             Err(error) => return Err(error),

@@ -29,6 +29,7 @@ mod resolver;
 mod session;
 mod session_error;
 mod settings;
+mod sharing;
 mod spread;
 mod stranded;
 mod tls;

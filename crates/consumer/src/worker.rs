@@ -5,7 +5,7 @@ use futures_util::FutureExt;
 use std::{collections::BTreeSet, convert::Infallible, sync::Arc, time::Duration};
 use tokio::{
     sync::watch,
-    time::{sleep, timeout},
+    time::{Instant, sleep, timeout},
 };
 use tokio_util::task::TaskTracker;
 use wahook_domain::EndpointName;
@@ -16,13 +16,12 @@ use wahook_queue::{
 use crate::{
     deliverer::{AttemptKind, Deliverer},
     session_error::SessionError,
+    sharing::track_consumers,
 };
 
-/// Interval between queries of the number of consumers that share a rate limit.
-const COUNT_EVERY: Duration = Duration::from_secs(1);
 /// Pause after a probe found the queue empty.
 const EMPTY_PAUSE: Duration = Duration::from_secs(1);
-/// Pause after a failed subscription.
+/// Pause after a failed subscription, or one that ended within this time.
 const RESUBSCRIBE_PAUSE: Duration = Duration::from_secs(5);
 /// Time limit for the broker to deliver the last messages after a cancel.
 const CANCEL_LIMIT: Duration = Duration::from_secs(10);
@@ -108,7 +107,7 @@ impl Worker {
             } else {
                 tokio::select! {
                     ended = self.consume(&endpoint, connection, deliveries, &mut changes) => ended?,
-                    Err(error) = self.track_consumers(&endpoint, connection) => return Err(error),
+                    Err(error) = track_consumers(&endpoint, connection) => return Err(error),
                 }
             }
         }
@@ -137,12 +136,23 @@ impl Worker {
             Err(error) => return Err(error.into()),
         };
         endpoint.admission.subscribed();
+        let since = Instant::now();
         let ended = self.start_deliveries(&mut subscription, prefetch, deliveries, changes);
         let waiting = match ended.await {
             Ok(waiting) => waiting,
             Err(error @ SubscriptionEnded::Forgotten { .. }) => {
                 tracing::warn!(endpoint = %self.name, %error, "subscription stalled, resubscribing");
                 None
+            }
+            // The other endpoints keep their subscriptions.
+            Err(error) if error.spares_connection() => {
+                tracing::warn!(endpoint = %self.name, %error, "subscription ended, resubscribing");
+                // RabbitMQ 4.3 keeps a consumer that it has cancelled, and would send to it again.
+                subscription.cancel().await;
+                if since.elapsed() < RESUBSCRIBE_PAUSE {
+                    sleep(RESUBSCRIBE_PAUSE).await;
+                }
+                return Ok(());
             }
             Err(error) => return Err(error.into()),
         };
@@ -252,28 +262,6 @@ impl Worker {
         // A panic is logged already; the broker redelivers the message.
         let _ = probe.await;
         Ok(())
-    }
-
-    /// Tracks the number of consumers that share the endpoint's rate limit.
-    ///
-    /// The broker's count of the queue's consumers is exact at each moment, needs no
-    /// stored state, and is right again a second after a consumer starts or is killed.
-    async fn track_consumers(
-        &self,
-        endpoint: &Deliverer,
-        connection: &ConsumerConnection,
-    ) -> Result<Infallible, SessionError> {
-        let queue = topology::work_queue(&self.name);
-        loop {
-            if endpoint.admission.is_shared() {
-                let observer = connection.observe(&queue).await?;
-                while endpoint.admission.is_shared() {
-                    endpoint.admission.share(observer.consumers().await?);
-                    sleep(COUNT_EVERY).await;
-                }
-            }
-            sleep(COUNT_EVERY).await;
-        }
     }
 
     fn current(&self) -> Arc<Deliverer> {

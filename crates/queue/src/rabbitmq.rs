@@ -24,6 +24,7 @@ pub mod properties;
 mod publisher;
 mod queue_messages;
 mod readable;
+mod refusal;
 mod registry;
 mod servers;
 mod silence;

@@ -17,7 +17,7 @@ use crate::ports::free_port;
 /// Limits for many brokers on one small machine, and queue figures (of `list_queues`) that are
 /// at most one second old instead of five. Written as Erlang terms, because the other format
 /// makes the start a second slower.
-const CONFIG: &str = "[{rabbit, [{loopback_users, [<<\"guest\">>]},MEMBERS
+const CONFIG: &str = "[{rabbit, [{loopback_users, [<<\"guest\">>]},OPTIONS
           {disk_free_limit, 67108864},
           {vm_memory_high_watermark, {absolute, 1073741824}},
           {collect_statistics_interval, 1000},
@@ -90,7 +90,10 @@ impl Node {
         let members = identity.cluster.map(|cluster| join(folder, &cluster));
         let config = CONFIG
             .replace("METRICS_PORT", &metrics_port.to_string())
-            .replace("MEMBERS", &members.transpose()?.unwrap_or_default());
+            .replace(
+                "OPTIONS",
+                &(options.configuration() + &members.transpose()?.unwrap_or_default()),
+            );
         fs::write(folder.join("advanced.config"), config)?;
         let plugins = format!("[{}].\n", options.plugins.join(","));
         fs::write(folder.join("enabled_plugins"), plugins)?;

@@ -5,6 +5,7 @@ mod forgotten;
 mod late_answers;
 mod oracle;
 mod spool;
+mod timeouts;
 
 use std::time::Duration;
 

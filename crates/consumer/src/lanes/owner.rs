@@ -8,7 +8,7 @@ use tokio::{
 use tokio_util::sync::{CancellationToken, DropGuard};
 use wahook_domain::{OrderKey, Sequencer};
 use wahook_failpoint::{self as failpoint, Failpoint};
-use wahook_queue::{LaneSubscription, Receipt, Received, SubscriptionEnded};
+use wahook_queue::{LaneSubscription, Receipt, Received};
 
 use super::{
     balance::{Balance, Owned},
@@ -130,9 +130,8 @@ impl Owner {
             tokio::select! {
                 received = subscription.next() => match received {
                     Ok(received) => self.take(received).await,
-                    Err(SubscriptionEnded::Cancelled) => return Ok(OwnershipEnd::Cancelled),
-                    Err(error @ SubscriptionEnded::Forgotten { .. }) => {
-                        tracing::warn!(lane = self.lane, %error, "subscription stalled");
+                    Err(error) if error.spares_connection() => {
+                        tracing::warn!(lane = self.lane, %error, "subscription ended");
                         return Ok(OwnershipEnd::Cancelled);
                     }
                     Err(error) => return Err(error.into()),

@@ -1,11 +1,30 @@
 //! Errors of the broker and of connecting to it.
 
-use super::deadline::{STEP_LIMIT, TimedOut};
+use lapin::protocol::AMQPErrorKind;
+
+use super::{
+    deadline::{STEP_LIMIT, TimedOut},
+    refusal::{self, protocol_error},
+};
 
 /// Error of a connection or a channel.
 #[derive(Debug, thiserror::Error)]
-#[error(transparent)]
-pub struct BrokerError(#[from] lapin::Error);
+#[error("{}", refusal::text(.0))]
+pub struct BrokerError(lapin::Error);
+
+impl BrokerError {
+    /// Returns true if the broker closed one channel: the connection and its other channels
+    /// continue.
+    pub(super) fn is_of_channel(&self) -> bool {
+        protocol_error(&self.0).is_some_and(|error| matches!(error.kind(), AMQPErrorKind::Soft(_)))
+    }
+}
+
+impl From<lapin::Error> for BrokerError {
+    fn from(error: lapin::Error) -> Self {
+        Self(error)
+    }
+}
 
 /// Reasons for which no usable connection was established.
 #[derive(Debug, thiserror::Error)]
@@ -80,5 +99,5 @@ pub(super) fn is_locked(error: &lapin::Error) -> bool {
 }
 
 fn has_id(error: &lapin::Error, id: u16) -> bool {
-    matches!(error.kind(), lapin::ErrorKind::ProtocolError(e) if e.get_id() == id)
+    protocol_error(error).is_some_and(|error| error.get_id() == id)
 }

@@ -135,7 +135,8 @@ impl Flow {
                 Ok(confirm) => resolved.push((done.id, confirm, done.done)),
                 Err(error) => {
                     let _ = done.done.send(Err(PublishError::Interrupted));
-                    failure = Some(error);
+                    // The first one has the broker's reason.
+                    failure.get_or_insert(error);
                 }
             }
         }

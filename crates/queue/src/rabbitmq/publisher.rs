@@ -10,7 +10,7 @@ use std::time::Duration;
 use tokio::{
     sync::{mpsc, oneshot, watch},
     task::JoinHandle,
-    time::{sleep, timeout},
+    time::{Instant, sleep, timeout},
 };
 
 use wahook_domain::LinkState;
@@ -18,7 +18,7 @@ use wahook_domain::LinkState;
 use super::{
     connection::{self, Connected},
     deadline::with_deadline,
-    error::ConnectError,
+    error::{BrokerError, ConnectError},
     flow::{Flow, Request},
     keyed::ByKey,
     properties,
@@ -119,13 +119,23 @@ struct Supervisor {
 impl Supervisor {
     async fn run(mut self) {
         let mut backoff = reconnect_backoff();
+        // What ends a connection soon, such as a missing permission, may do so again.
+        let mut after_short = reconnect_backoff();
         while !*self.stopped.borrow() {
             match unless_stopped(&mut self.stopped.clone(), self.connect()).await {
                 None => break,
                 Some(Ok((connected, channel))) => {
                     backoff.reset();
+                    let since = Instant::now();
                     self.serve(&connected, &channel).await;
                     connection::close(&connected.connection).await;
+                    if since.elapsed() >= after_short.max_interval {
+                        after_short.reset();
+                    } else {
+                        let longest = after_short.max_interval;
+                        let pause = after_short.next_backoff().unwrap_or(longest);
+                        unless_stopped(&mut self.stopped.clone(), sleep(pause)).await;
+                    }
                 }
                 Some(Err(error)) => {
                     let pause = backoff.next_backoff().unwrap_or(backoff.max_interval);
@@ -188,9 +198,10 @@ impl Supervisor {
         if let Some(following) = following {
             following.abort();
         }
-        let reason = ended
-            .err()
-            .map_or_else(|| "stopped".to_owned(), |e| e.to_string());
+        let reason = ended.err().map_or_else(
+            || "stopped".to_owned(),
+            |e| BrokerError::from(e).to_string(),
+        );
         if !*self.stopped.borrow() {
             tracing::warn!(error = %reason, "publisher connection lost, reconnecting");
         }

@@ -49,8 +49,12 @@ pub(super) enum Role {
 /// Reasons for which a subscription ends.
 #[derive(Debug, thiserror::Error)]
 pub enum SubscriptionEnded {
-    /// The queue was deleted, or the subscription cancelled.
-    #[error("the broker ended the subscription")]
+    /// The queue was deleted, the subscription cancelled, or a message unacked for longer than
+    /// the consumer timeout (RabbitMQ 4.3; earlier ones close the channel).
+    #[error(
+        "the broker ended the subscription: its queue was deleted, or a message was not settled \
+         within its consumer_timeout"
+    )]
     Cancelled,
     /// The broker has ready messages and delivers none; a new subscription may
     /// receive them.
@@ -64,6 +68,18 @@ pub enum SubscriptionEnded {
     /// The connection or channel is closed.
     #[error("{0}")]
     Broken(#[from] BrokerError),
+}
+
+impl SubscriptionEnded {
+    /// Returns true if the other subscriptions of the connection continue, so that a new
+    /// subscription is enough.
+    #[must_use]
+    pub fn spares_connection(&self) -> bool {
+        match self {
+            Self::Cancelled | Self::Forgotten { .. } => true,
+            Self::Broken(error) => error.is_of_channel(),
+        }
+    }
 }
 
 impl From<lapin::Error> for SubscriptionEnded {
