@@ -1,10 +1,11 @@
 //! Private MongoDB process that a test can kill, freeze and restart.
 
-use std::env;
+use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
 use std::process::Stdio;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
+use std::{env, fs};
 
 use anyhow::{Context, bail};
 use mongodb::bson::{Document, doc};
@@ -20,6 +21,8 @@ use crate::small_disk::SmallDisk;
 use crate::{or_fail, workspace};
 
 const READY_WITHIN: Duration = Duration::from_secs(300);
+/// File whose presence makes the server require logins.
+const KEY_FILE: &str = "key";
 const STOPPED_WITHIN: Duration = Duration::from_secs(120);
 /// Error code of a repeated initiation of the replica set.
 const ALREADY_INITIALIZED: i32 = 23;
@@ -30,6 +33,8 @@ pub struct Mongod {
     /// `None` between a kill or stop and the restart.
     process: Mutex<Option<Guarded>>,
     port: u16,
+    /// User and password that the server requires, if any.
+    login: Option<&'static str>,
     /// Separate disk for the data, if any.
     disk: Option<SmallDisk>,
     /// Declared last: removed after the process has ended.
@@ -53,6 +58,26 @@ impl Mongod {
         or_fail("mongod did not start", started.await)
     }
 
+    /// Starts an empty server that requires a login, which [`Self::uri`] has: that of a user with
+    /// these roles.
+    pub async fn start_with_roles(roles: Vec<Document>) -> Self {
+        or_fail("mongod with a user", Self::try_start_with(roles).await)
+    }
+
+    async fn try_start_with(roles: Vec<Document>) -> anyhow::Result<Self> {
+        let mut server = Self::try_start(RunFolder::temporary("mongod")?).await?;
+        let admin = server.client().await.database("admin");
+        let create = doc! { "createUser": "wahook", "pwd": "secret", "roles": roles };
+        admin.run_command(create).await?;
+        // Members of a replica set that requires logins share a key.
+        let key = server.folder.join(KEY_FILE);
+        fs::write(&key, "a key of one member")?;
+        fs::set_permissions(&key, fs::Permissions::from_mode(0o400))?;
+        server.login = Some("wahook:secret");
+        server.try_restart().await?;
+        Ok(server)
+    }
+
     /// Returns the separate disk; fails the test if there is none.
     pub fn disk(&self) -> &SmallDisk {
         let disk = self.disk.as_ref().context("it has no separate disk");
@@ -74,6 +99,7 @@ impl Mongod {
                     return Ok(Self {
                         process: Mutex::new(Some(process)),
                         port,
+                        login: None,
                         disk,
                         folder,
                     });
@@ -86,7 +112,11 @@ impl Mongod {
     }
 
     pub fn uri(&self) -> String {
-        uri(self.port)
+        let uri = uri(self.port);
+        match self.login {
+            Some(login) => uri.replace("://", &format!("://{login}@")) + "&authSource=admin",
+            None => uri,
+        }
     }
 
     pub fn port(&self) -> u16 {
@@ -194,8 +224,10 @@ async fn launch(
     port: u16,
 ) -> anyhow::Result<Guarded> {
     let data = folder.join("data");
+    let key = folder.join(KEY_FILE);
+    let is_secured = key.exists();
     let log = folder.join("mongod.log");
-    std::fs::create_dir_all(&data)?;
+    fs::create_dir_all(&data)?;
     let mut command = disk.map(SmallDisk::enter).unwrap_or_default();
     command.push(executable()?.into_os_string());
     let program = command.remove(0);
@@ -207,6 +239,8 @@ async fn launch(
             .args(["--wiredTigerCacheSizeGB", "0.25", "--oplogSize", "128"])
             .args(["--setParameter", "diagnosticDataCollectionEnabled=false"])
             .args(["--nounixsocket", "--logappend"])
+            .args(is_secured.then_some("--keyFile"))
+            .args(is_secured.then_some(&key))
             .arg("--dbpath")
             .arg(&data)
             .arg("--logpath")
@@ -215,21 +249,21 @@ async fn launch(
             .stderr(Stdio::null());
     })?;
     let ready = tokio::select! {
-        ready = become_primary(port) => ready,
+        ready = become_primary(port, is_secured) => ready,
         status = process.wait() => Err(anyhow::anyhow!("mongod ended with {}", status?)),
     };
     ready.with_context(|| format!("its last output:\n{}", tail(&log, 5)))?;
     Ok(process)
 }
 
-/// Makes the server the only member of its replica set and waits until it is primary.
-async fn become_primary(port: u16) -> anyhow::Result<()> {
+/// Makes the server the only member of its replica set, unless it `is_member`, and waits until it
+/// is primary.
+async fn become_primary(port: u16, mut is_member: bool) -> anyhow::Result<()> {
     let mut options = ClientOptions::parse(uri(port)).await?;
     options.server_selection_timeout = Some(Duration::from_secs(1));
     let admin = Client::with_options(options)?.database("admin");
     let host = format!("127.0.0.1:{port}");
     let end = Instant::now() + READY_WITHIN;
-    let mut is_member = false;
     loop {
         if !is_member {
             is_member = join_replica_set(&admin, &host).await.is_ok();

@@ -17,6 +17,7 @@ use crate::{
 const DAY_SECONDS: i64 = 24 * 60 * 60;
 
 // MongoDB error codes.
+const UNAUTHORIZED: i32 = 13;
 const NAMESPACE_NOT_FOUND: i32 = 26;
 const INDEX_NOT_FOUND: i32 = 27;
 const INVALID_OPTIONS: i32 = 72;
@@ -82,19 +83,19 @@ impl MongoLog {
                 .await
             }
         };
-        match outcome {
+        // Before MongoDB 5.1, a lifetime can be changed but not added. The role `readWrite`
+        // does not permit `collMod`.
+        let is_refused =
+            |error: &ServerError| has_code(error, INVALID_OPTIONS) || has_code(error, UNAUTHORIZED);
+        match (outcome, step) {
             // Another program dropped the index first.
-            Err(error) if has_code(&error, INDEX_NOT_FOUND) => Ok(()),
-            // Before MongoDB 5.1, a lifetime can be changed but not added.
-            Err(error) if has_code(&error, INVALID_OPTIONS) => match step {
-                Step::Expire { name, lifetime } => {
-                    run(removal(&name)).await?;
-                    run(Index::by_age(Some(lifetime)).creation()).await?;
-                    Ok(())
-                }
-                _ => Err(error),
-            },
-            outcome => outcome.map(drop),
+            (Err(error), _) if has_code(&error, INDEX_NOT_FOUND) => Ok(()),
+            (Err(error), Step::Expire { name, lifetime }) if is_refused(&error) => {
+                run(removal(&name)).await?;
+                run(Index::by_age(Some(lifetime)).creation()).await?;
+                Ok(())
+            }
+            (outcome, _) => outcome.map(drop),
         }
     }
 }

@@ -10,4 +10,5 @@ mod queries;
 mod record;
 mod refusals;
 mod results;
+mod roles;
 mod server;
