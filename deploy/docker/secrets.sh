@@ -70,9 +70,9 @@ $members"
 }
 
 distribute() {
-  give producer "$wahook" producer_token amqp_url
-  give consumer "$wahook" webhook_secret amqp_url mongodb_uri
-  give console "$wahook" console_token amqp_url mongodb_uri
+  give producer "$wahook" producer_token "$(address producer)"
+  give consumer "$wahook" webhook_secret "$(address consumer)" mongodb_uri
+  give console "$wahook" console_token "$(address console)" mongodb_uri
   give rabbitmq "$rabbitmq" rabbitmq/wahook.conf rabbitmq/cluster.conf erlang_cookie
   give mongo "$mongodb" mongodb_password mongodb_keyfile
   give grafana "$grafana" grafana_password
@@ -80,10 +80,15 @@ distribute() {
   # Files of `secret_file` in a folder of your own.
   for name in *; do
     case $name in
-      producer_token | console_token | webhook_secret | grafana_password | rabbitmq_password | erlang_cookie | amqp_url | mongodb_*) ;;
+      producer_token | console_token | webhook_secret | grafana_password | rabbitmq_password | erlang_cookie | *amqp_url | mongodb_*) ;;
       *) [ ! -f "$name" ] || give consumer "$wahook" "$name" ;;
     esac
   done
+}
+
+# Prints the file with the address of the broker for one program: its own, or that of all.
+address() {
+  if [ -s "$1_amqp_url" ]; then echo "$1_amqp_url"; else echo amqp_url; fi
 }
 
 generate() {
@@ -104,6 +109,7 @@ give() {
   mkdir -p "$to"
   for file in "$@"; do
     name=${file##*/}
+    case $name in *_amqp_url) name=amqp_url ;; esac
     cp "$file" "$to/$name.new"
     chown "$owner" "$to/$name.new"
     chmod 400 "$to/$name.new"

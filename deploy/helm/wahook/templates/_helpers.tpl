@@ -45,13 +45,26 @@ app.kubernetes.io/instance: {{ .Release.Name }}
 {{/* Credentials of a program: names in `credentials`, separated by spaces. Takes (list root program). */}}
 {{- define "wahook.credentialsOf" -}}
 {{- $root := first . -}}
+{{- $amqpUrl := include "wahook.amqpUrlOf" . -}}
 {{- if eq (last .) "producer" -}}
-amqpUrl producerToken
+{{ $amqpUrl }} producerToken
 {{- else if eq (last .) "console" -}}
-amqpUrl mongodbUri consoleToken{{ if $root.Values.console.readToken }} consoleReadToken{{ end }}
+{{ $amqpUrl }} mongodbUri consoleToken{{ if $root.Values.console.readToken }} consoleReadToken{{ end }}
 {{- else -}}
-amqpUrl mongodbUri{{ if include "wahook.signs" $root }} webhookSecret{{ end }}
+{{ $amqpUrl }} mongodbUri{{ if include "wahook.signs" $root }} webhookSecret{{ end }}
 {{- end -}}
+{{- end -}}
+
+{{/* Name in `credentials` of the broker's address for a program: its own, or that of all. Takes (list root program). */}}
+{{- define "wahook.amqpUrlOf" -}}
+{{- $own := printf "%sAmqpUrl" (last .) -}}
+{{- $credential := get (first .).Values.credentials $own -}}
+{{- if or $credential.value $credential.existingSecret }}{{ $own }}{{ else }}amqpUrl{{ end -}}
+{{- end -}}
+
+{{/* File of a credential, which names its setting as well. Takes the name in `credentials`. */}}
+{{- define "wahook.credentialFile" -}}
+{{- if hasSuffix "AmqpUrl" . }}amqp_url{{ else }}{{ snakecase . }}{{ end -}}
 {{- end -}}
 
 {{/* Not empty if the chart signs for the single endpoint: the endpoints file has the secrets of several. */}}
@@ -72,7 +85,7 @@ amqpUrl mongodbUri{{ if include "wahook.signs" $root }} webhookSecret{{ end }}
 {{- $items := dict -}}
 {{- range splitList " " (include "wahook.credentialsOf" .) -}}
 {{- $name := include "wahook.secretName" (list $root .) -}}
-{{- $item := dict "key" (get $root.Values.credentials .).key "path" (snakecase .) -}}
+{{- $item := dict "key" (get $root.Values.credentials .).key "path" (include "wahook.credentialFile" .) -}}
 {{- $_ := set $items $name (append (get $items $name | default list) $item) -}}
 {{- end -}}
 - name: secrets
@@ -92,7 +105,8 @@ amqpUrl mongodbUri{{ if include "wahook.signs" $root }} webhookSecret{{ end }}
 {{/* Settings that name the files of a program's credentials. Takes (list root program). */}}
 {{- define "wahook.secretSettings" -}}
 {{- range splitList " " (include "wahook.credentialsOf" .) }}
-- {name: {{ snakecase . | upper }}_FILE, value: /run/secrets/wahook/{{ snakecase . }}}
+{{- $file := include "wahook.credentialFile" . }}
+- {name: {{ upper $file }}_FILE, value: /run/secrets/wahook/{{ $file }}}
 {{- end }}
 {{- end -}}
 
