@@ -6,6 +6,8 @@ mod late_answers;
 mod oracle;
 mod spool;
 mod timeouts;
+mod users;
+mod users_refused;
 
 use std::time::Duration;
 
