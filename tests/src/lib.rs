@@ -23,6 +23,7 @@ pub mod foreign;
 pub mod generated;
 pub mod guard;
 pub mod http_client;
+pub mod hundred_endpoints;
 pub mod load;
 pub mod mongod;
 pub mod output;

@@ -133,10 +133,9 @@ impl Deliverer {
             .admission
             .record(signal, attempted.took, error.as_deref());
         if kind == AttemptKind::Probe {
-            if signal == HealthSignal::Success {
-                self.metrics.probes.delivered.inc();
-            } else {
-                self.metrics.probes.failed.inc();
+            let is_delivered = signal == HealthSignal::Success;
+            self.metrics.probed(is_delivered);
+            if !is_delivered {
                 self.admission.probe_failed(signal, error.as_deref());
             }
         }

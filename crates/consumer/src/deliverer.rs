@@ -86,7 +86,7 @@ impl Deliverer {
     pub(crate) async fn put_back(&self, event: &QueuedEvent) {
         let again = Outgoing::republish(event, &self.name);
         self.publisher.publish_until_confirmed(&again).await;
-        self.metrics.put_back.inc();
+        self.metrics.put_back();
     }
 }
 

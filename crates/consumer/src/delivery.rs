@@ -122,7 +122,7 @@ impl Deliverer {
         if !self.drops(event) {
             return Some(receipt);
         }
-        self.metrics.filtered.inc();
+        self.metrics.filtered();
         tracing::debug!(endpoint = %self.name, id = %event.id, event = event.name.as_str(), "event filtered");
         log_ack_failure(receipt.ack().await);
         None

@@ -8,7 +8,7 @@ use prometheus::{Histogram, IntCounter, IntGauge, IntGaugeVec, Registry, Result}
 use wahook_domain::EndpointName;
 use wahook_runtime::metrics::{BrokerMetrics, ConnectionMetrics};
 
-pub use endpoint::{EndpointMetrics, Probes, Redelivered};
+pub use endpoint::{EndpointMetrics, Redelivered};
 use families::ConsumerFamilies;
 pub use lane::LaneMetrics;
 

@@ -1,10 +1,13 @@
-//! Metrics of the data file.
+//! Metrics of the data file, and the number of series.
 
 use std::time::Duration;
 
 use serde_json::json;
 use wahook_tests::eventually::eventually;
 use wahook_tests::http_client::http_client;
+use wahook_tests::hundred_endpoints::{
+    EACH, ENDPOINTS, EVENTS, MOST_SERIES, file, receiver, series_when_all_are_busy,
+};
 use wahook_tests::receiver::{Answer, Receiver};
 
 use crate::system::System;
@@ -42,4 +45,19 @@ async fn metrics_show_queues_waiting_events_dead_letters_and_the_file() {
     drop(program);
     assert_eq!(metrics.get("wahook_store_dead_letters"), Some(0.0));
     assert!(metrics.get("wahook_store_file_bytes") > Some(0.0));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_hundred_busy_endpoints_with_ten_retries_have_few_series() {
+    let receiver = receiver().await;
+    let system = System::with_endpoints(&receiver, &file(&receiver));
+    let _program = system.start().await;
+    for event in EVENTS {
+        for _ in 0..EACH {
+            system.send(event).await;
+        }
+    }
+    let busy = series_when_all_are_busy(async || system.metrics().await).await;
+    eprintln!("{ENDPOINTS} endpoints in one process: {busy} series when all are busy");
+    assert!(busy < MOST_SERIES, "{busy}");
 }

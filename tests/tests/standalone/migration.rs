@@ -37,20 +37,14 @@ const DEAD: [Expected; 3] = [
 
 /// Copies the fixture to a system whose endpoints have its names.
 fn system_of_fixture(receiver: &Receiver) -> System {
-    let mut system = System::new(receiver, &[]);
-    let fixture = Path::new(env!("CARGO_MANIFEST_DIR")).join(FIXTURE);
-    fs::copy(fixture, system.path("wahook.db")).unwrap();
     let endpoint = |name: &str, events: &str| {
         let url = receiver.url();
         format!("[[endpoint]]\nname = \"{name}\"\nurl = \"{url}\"\nevents = [\"{events}\"]\n")
     };
-    let file = system.path("endpoints.toml");
     let endpoints = endpoint("default", "*") + &endpoint("archive", "message_*");
-    fs::write(&file, endpoints).unwrap();
-    let is_other = |(name, _): &(String, String)| !name.starts_with("WEBHOOK_");
-    system.settings.retain(is_other);
-    let file = file.display().to_string();
-    system.settings.push(("WEBHOOK_ENDPOINTS".to_owned(), file));
+    let system = System::with_endpoints(receiver, &endpoints);
+    let fixture = Path::new(env!("CARGO_MANIFEST_DIR")).join(FIXTURE);
+    fs::copy(fixture, system.path("wahook.db")).unwrap();
     system
 }
 

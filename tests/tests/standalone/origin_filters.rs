@@ -1,7 +1,6 @@
 //! Endpoints that filter events by source, session and chat.
 
 use std::collections::BTreeSet;
-use std::fs;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU16, Ordering};
 use std::time::Duration;
@@ -24,27 +23,12 @@ fn endpoint(name: &str, receiver: &Receiver, more: &str) -> String {
     format!("[[endpoint]]\nname = \"{name}\"\nurl = \"{url}\"\n{more}\n")
 }
 
-/// Returns a system with these endpoints.
-fn system_of(receiver: &Receiver, endpoints: &str) -> System {
-    let mut system = System::new(receiver, &[]);
-    write(&system, endpoints);
-    let is_other = |(name, _): &(String, String)| !name.starts_with("WEBHOOK_");
-    system.settings.retain(is_other);
-    let file = system.path("endpoints.toml").display().to_string();
-    system.settings.push(("WEBHOOK_ENDPOINTS".to_owned(), file));
-    system
-}
-
-fn write(system: &System, endpoints: &str) {
-    fs::write(system.path("endpoints.toml"), endpoints).unwrap();
-}
-
 /// Replaces the endpoints, and waits until they are in effect.
 async fn reload(system: &System, program: &Program, endpoints: &str) {
     let applied =
         |metrics: &Metrics| metrics.sum_where("wahook_reloads_total", &[("result", "applied")]);
     let before = applied(&system.metrics().await);
-    write(system, endpoints);
+    system.write_endpoints(endpoints);
     program.hang_up();
     until(system, "the reload", |metrics| applied(metrics) > before).await;
 }
@@ -116,7 +100,7 @@ async fn each_endpoint_gets_the_events_of_its_sources_sessions_and_chats() {
             "chats = [\"15550001111:7@s.whatsapp.net\"]\nsources = [\"generic\", \"gowa\"]",
         ),
     ];
-    let system = system_of(&all, &endpoints.concat());
+    let system = System::with_endpoints(&all, &endpoints.concat());
     let _program = system.start().await;
     let (mut every, mut of_shop, mut of_ana) = (BTreeSet::new(), BTreeSet::new(), BTreeSet::new());
     for (session, chat, is_of_shop, is_of_ana) in [
@@ -159,7 +143,7 @@ async fn reloaded_filter_applies_to_queued_events_and_not_to_begun_deliveries() 
         let more = format!("retry_delay = 3000\ncircuit = false\n{more}");
         endpoint("crm", &receiver, &more)
     };
-    let system = system_of(&receiver, &with(""));
+    let system = System::with_endpoints(&receiver, &with(""));
     let program = system.start().await;
     let begun = post_chat(&system, TEAM).await;
     receiver.wait_for(1, SOON).await;
@@ -177,7 +161,7 @@ async fn filtered_events_use_none_of_the_rate() {
     let receiver = Receiver::start().await;
     // A start takes 106 seconds of the rate.
     let limited = endpoint("crm", &receiver, "rate_limit = 0.01\ngroups = false");
-    let system = system_of(&receiver, &limited);
+    let system = System::with_endpoints(&receiver, &limited);
     let _program = system.start().await;
     for _ in 0..20 {
         post_chat(&system, TEAM).await;
@@ -195,7 +179,7 @@ async fn filtered_events_are_no_probes_of_a_paused_endpoint() {
         Receiver::answering(move |_| Answer::status(answer.load(Ordering::Relaxed))).await;
     let paused = "groups = false\n\
                   circuit = { failures = 1, first_probe = 100, longest_probe = 100 }";
-    let system = system_of(&receiver, &endpoint("crm", &receiver, paused));
+    let system = System::with_endpoints(&receiver, &endpoint("crm", &receiver, paused));
     let _program = system.start().await;
     let wanted = post_chat(&system, ANA).await;
     until(&system, "the pause", |metrics| {

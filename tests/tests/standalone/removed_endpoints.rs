@@ -1,7 +1,6 @@
 //! Events that are queued for an endpoint when it is removed from the settings.
 
 use std::collections::BTreeSet;
-use std::fs;
 use std::time::Duration;
 
 use serde_json::Value;
@@ -18,20 +17,16 @@ const STRANDED: &str = "wahook_endpoint_stranded_messages";
 
 /// System with an endpoints file instead of one endpoint.
 fn system(receiver: &Receiver, endpoint: &str) -> System {
-    let mut system = System::new(receiver, &[]);
-    system
-        .settings
-        .retain(|(name, _)| !name.starts_with("WEBHOOK_"));
-    let file = system.path("endpoints.toml").display().to_string();
-    system.settings.push(("WEBHOOK_ENDPOINTS".to_owned(), file));
-    write(&system, receiver, endpoint);
-    system
+    System::with_endpoints(receiver, &file(receiver, endpoint))
+}
+
+fn file(receiver: &Receiver, endpoint: &str) -> String {
+    let url = receiver.url();
+    format!("[[endpoint]]\nurl = \"{url}\"\n{endpoint}\n")
 }
 
 fn write(system: &System, receiver: &Receiver, endpoint: &str) {
-    let url = receiver.url();
-    let text = format!("[[endpoint]]\nurl = \"{url}\"\n{endpoint}\n");
-    fs::write(system.path("endpoints.toml"), text).unwrap();
+    system.write_endpoints(&file(receiver, endpoint));
 }
 
 async fn stop(program: Program) {

@@ -1,5 +1,6 @@
 //! Single process with its data file; its addresses survive a restart.
 
+use std::fs;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -14,6 +15,8 @@ use wahook_tests::program::{Metrics, Program};
 use wahook_tests::receiver::Receiver;
 
 const READY_WITHIN: Duration = Duration::from_secs(30);
+/// Name of the endpoints file.
+const ENDPOINTS: &str = "endpoints.toml";
 
 pub(crate) struct System {
     pub(crate) settings: Vec<(String, String)>,
@@ -42,6 +45,22 @@ impl System {
             events: format!("http://127.0.0.1:{producer}"),
             folder,
         }
+    }
+
+    /// Creates a system with an endpoints file instead of the receiver's endpoint.
+    pub(crate) fn with_endpoints(receiver: &Receiver, endpoints: &str) -> Self {
+        let mut system = Self::new(receiver, &[]);
+        let settings = &mut system.settings;
+        settings.retain(|(name, _)| !name.starts_with("WEBHOOK_"));
+        let file = system.path(ENDPOINTS).display().to_string();
+        system.settings.push(("WEBHOOK_ENDPOINTS".to_owned(), file));
+        system.write_endpoints(endpoints);
+        system
+    }
+
+    /// Replaces the endpoints file.
+    pub(crate) fn write_endpoints(&self, endpoints: &str) {
+        fs::write(self.path(ENDPOINTS), endpoints).unwrap();
     }
 
     pub(crate) fn borrowed(&self) -> Vec<(&str, &str)> {

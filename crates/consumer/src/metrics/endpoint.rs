@@ -34,26 +34,17 @@ pub struct EndpointMetrics {
     pub circuit_opened: IntCounter,
     /// 1 while an operator has paused the endpoint.
     pub paused: IntGauge,
-    pub probes: Probes,
-    /// Events requeued without a counted attempt.
-    pub put_back: IntCounter,
-    /// Events dropped by the endpoint's filter.
-    pub filtered: IntCounter,
     endpoint: EndpointName,
     attempts: IntCounterVec,
     attempt_seconds: LateHistogram,
+    filtered: IntCounterVec,
+    probes: IntCounterVec,
+    put_back: IntCounterVec,
     queue_wait_seconds: LateHistogram,
     delivered: IntCounter,
     dead_lettered: IntCounter,
     end_to_end_seconds: LateHistogram,
     retries_scheduled: IntCounterVec,
-}
-
-/// Probes of a paused endpoint by result.
-#[derive(Debug, Clone)]
-pub struct Probes {
-    pub delivered: IntCounter,
-    pub failed: IntCounter,
 }
 
 /// Redelivered events by action.
@@ -87,7 +78,7 @@ impl LateHistogram {
 }
 
 impl EndpointMetrics {
-    /// Creates the series of alerts and of the common outcomes at 0, the others when they
+    /// Creates the series of alerts, dashboards and common outcomes at 0, the others when they
     /// are first used.
     pub(super) fn new(families: &ConsumerFamilies, name: &EndpointName) -> Self {
         let endpoint = name.as_str();
@@ -97,7 +88,6 @@ impl EndpointMetrics {
                 .events_redelivered
                 .with_label_values(&[endpoint, action])
         };
-        let probe = |result| families.probes.with_label_values(&[endpoint, result]);
         let metrics = Self {
             in_flight: families.deliveries_in_flight.with_label_values(&[endpoint]),
             limit: families.delivery_limit.with_label_values(&[endpoint]),
@@ -108,14 +98,11 @@ impl EndpointMetrics {
             circuit_open: families.circuit_open.with_label_values(&[endpoint]),
             circuit_opened: families.circuit_opened.with_label_values(&[endpoint]),
             paused: families.paused.with_label_values(&[endpoint]),
-            probes: Probes {
-                delivered: probe("delivered"),
-                failed: probe("failed"),
-            },
-            put_back: families.put_back.with_label_values(&[endpoint]),
-            filtered: families.filtered.with_label_values(&[endpoint]),
             endpoint: name.clone(),
             attempts: families.attempts.clone(),
+            filtered: families.filtered.clone(),
+            probes: families.probes.clone(),
+            put_back: families.put_back.clone(),
             attempt_seconds: LateHistogram::new(&families.attempt_duration),
             queue_wait_seconds: LateHistogram::new(&families.queue_wait),
             delivered: result("delivered"),
@@ -154,6 +141,25 @@ impl EndpointMetrics {
     /// Records a scheduled retry.
     pub fn retry_scheduled(&self, step: WaitStep) {
         self.retries(step).inc();
+    }
+
+    /// Records a probe of the paused endpoint.
+    pub fn probed(&self, is_delivered: bool) {
+        let result = if is_delivered { "delivered" } else { "failed" };
+        let labels = [self.endpoint.as_str(), result];
+        self.probes.with_label_values(&labels).inc();
+    }
+
+    /// Records an event that is requeued without a counted attempt.
+    pub fn put_back(&self) {
+        let labels = [self.endpoint.as_str()];
+        self.put_back.with_label_values(&labels).inc();
+    }
+
+    /// Records an event that the endpoint's filter drops.
+    pub fn filtered(&self) {
+        let labels = [self.endpoint.as_str()];
+        self.filtered.with_label_values(&labels).inc();
     }
 
     fn attempts(&self, outcome: &str, number: u32) -> IntCounter {
