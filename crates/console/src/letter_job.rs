@@ -134,6 +134,7 @@ mod tests {
             endpoint: None,
             reason: "answered 500".to_owned(),
             died_at: died_at.map(UnixMillis::new),
+            is_outage: None,
             moved_by_broker: false,
             content: Err(Poison::Missing("type")),
             payload: "".into(),

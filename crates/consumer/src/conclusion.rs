@@ -185,7 +185,8 @@ impl Deliverer {
     /// Publishes the dead letter of an exhausted event.
     async fn bury(&self, event: &QueuedEvent, assessment: &Assessment) {
         let reason = assessment.error.as_deref().unwrap_or_default();
-        self.publish_dead_letter(event, reason, assessment.ended_at)
+        let is_outage = assessment.signal.is_outage();
+        self.publish_dead_letter(event, reason, is_outage, assessment.ended_at)
             .await;
         // After the confirm, so that a redrive finds it.
         self.outages
@@ -196,9 +197,11 @@ impl Deliverer {
         &self,
         event: &QueuedEvent,
         reason: &str,
+        is_outage: bool,
         now: UnixMillis,
     ) {
         let dead_letter = Outgoing::dead_letter(event, &self.name, reason, now);
+        let dead_letter = dead_letter.of_outage(is_outage);
         self.publisher.publish_until_confirmed(&dead_letter).await;
     }
 

@@ -14,7 +14,7 @@ impl Deliverer {
     pub(crate) async fn dead_letter_unattempted(&self, event: &QueuedEvent, reason: &str) {
         let now = clock::now();
         let expected = self.recorder.expect();
-        self.publish_dead_letter(event, reason, now).await;
+        self.publish_dead_letter(event, reason, false, now).await;
         let attempt = Attempt {
             queued_at: event.queued_at(),
             number: event.attempt,

@@ -45,6 +45,9 @@ pub type Recoveries = BTreeMap<EndpointName, Recovery>;
 #[derive(Debug, Clone, Copy)]
 pub struct DeadDelivery<'a> {
     pub died_at: UnixMillis,
+    /// True if the last attempt failed because of an outage. `None` in dead letters of earlier
+    /// versions: their reason decides.
+    pub is_outage: Option<bool>,
     /// Error of the last attempt, or another reason for which the event was given up.
     pub reason: &'a str,
     /// Earlier automatic redrives of the event.
@@ -110,7 +113,9 @@ impl Recovery {
         letter.died_at <= self.at
             && self.at.since(letter.died_at) <= self.rule.period.duration()
             && letter.auto_redrives < AutoRedrive::MOST
-            && is_outage(letter.reason)
+            && letter
+                .is_outage
+                .unwrap_or_else(|| is_reason_of_outage(letter.reason))
     }
 }
 
@@ -138,7 +143,7 @@ const CAUSES: [FailureCause; 8] = [
 
 /// Returns true if a reason is the message of an [`Outcome`] that is an outage. Others, such as
 /// the one of an event that an operator gave up, are none.
-fn is_outage(reason: &str) -> bool {
+fn is_reason_of_outage(reason: &str) -> bool {
     if let Some(status) = reason.strip_prefix("answered ") {
         let answered = |status| Outcome::Answered {
             status,

@@ -13,7 +13,7 @@ macro_rules! message_columns {
     () => {
         "event_id, event, attempt, accepted_at, redriven_at, traceparent, endpoint, reason, \
          dead_at, death_queue, death_reason, death_at, result, origin, key, \
-         redelivery, exact, tracestate, baggage, body"
+         redelivery, exact, tracestate, baggage, auto_redrives, outage, body"
     };
 }
 pub(crate) use message_columns;
@@ -52,7 +52,7 @@ fn execute(
     let metadata = &message.metadata;
     let death = metadata.death.as_ref();
     let propagated = metadata.propagated.as_deref();
-    let columns: [&dyn ToSql; 22] = [
+    let columns: [&dyn ToSql; 24] = [
         &key,
         &queue,
         &metadata.id.as_ref().map(EventId::as_str),
@@ -70,10 +70,12 @@ fn execute(
         &metadata.result,
         &metadata.origin.as_deref().map(Origin::to_json),
         &metadata.key.as_ref().map(OrderKey::as_str),
-        &redelivery_column(metadata),
+        &metadata.is_redelivery.then_some(1_i64),
         &metadata.is_exact.then_some(1_i64),
         &propagated.and_then(|context| context.tracestate.as_deref()),
         &propagated.and_then(|context| context.baggage.as_deref()),
+        &Some(metadata.auto_redrives).filter(|count| *count > 0),
+        &metadata.is_outage,
         &&*message.payload,
     ];
     let mut statement = db.prepare_cached(into)?;
@@ -100,7 +102,7 @@ pub(crate) fn read(row: &Row<'_>, first: usize) -> rusqlite::Result<Stored> {
     let origin = text(13)?;
     let is_sourced = origin.is_some();
     let origin = origin.and_then(Origin::from_json).map(Arc::new);
-    let redelivery = row.get_ref(first + 15)?.as_i64().unwrap_or_default();
+    let auto_redrives = row.get_ref(first + 19)?.as_i64().unwrap_or_default();
     let metadata = MessageMetadata {
         id: text(0)?.and_then(|id| EventId::parse(id).ok()),
         event: text(1)?.and_then(|name| EventName::parse(name).ok()),
@@ -116,23 +118,17 @@ pub(crate) fn read(row: &Row<'_>, first: usize) -> rusqlite::Result<Stored> {
         defect: (origin.is_none() && is_sourced).then_some(Poison::Missing("origin")),
         origin,
         key: text(14)?.and_then(|key| OrderKey::parse(key).ok()),
-        is_redelivery: redelivery & 1 == 1,
-        auto_redrives: u8::try_from(redelivery >> 1).unwrap_or(u8::MAX),
+        is_redelivery: row.get_ref(first + 15)?.as_i64() == Ok(1),
+        auto_redrives: u8::try_from(auto_redrives).unwrap_or(u8::MAX),
         is_exact: row.get_ref(first + 16)?.as_i64() == Ok(1),
         propagated: Propagated::of(owned(17)?, owned(18)?),
+        is_outage: row.get_ref(first + 20)?.as_i64().ok().map(|mark| mark == 1),
     };
-    let body: Vec<u8> = row.get(first + 19)?;
+    let body: Vec<u8> = row.get(first + 21)?;
     Ok(Stored {
         metadata,
         payload: Bytes::from(body),
     })
-}
-
-/// Returns the value of the column `redelivery`: the lowest bit marks a redelivery, the others
-/// count automatic redrives. `None` without both, as in files of older versions.
-fn redelivery_column(metadata: &MessageMetadata) -> Option<i64> {
-    let column = i64::from(metadata.auto_redrives) << 1 | i64::from(metadata.is_redelivery);
-    (column > 0).then_some(column)
 }
 
 fn text_of(value: ValueRef<'_>) -> Option<&str> {

@@ -4,7 +4,8 @@
 //! Version 1 has AMQP properties of messages as JSON instead of columns, so its messages are
 //! rewritten. Version 2 lacks the columns for the origin of an event,
 //! versions 2 and 3 lack the columns for its key and for redeliveries, and versions 2 to 4
-//! lack the mark of bodies as they were sent and the columns for the context of requests.
+//! lack the mark of bodies as they were sent and the columns for the context of requests and
+//! for automatic redrives.
 
 use std::collections::BTreeMap;
 
@@ -55,7 +56,7 @@ fn upgrade(db: &Connection, found: i64) -> rusqlite::Result<()> {
         db.execute_batch(schema::KEY_AND_REDELIVERY_OF_MESSAGES)?;
     }
     if found >= 2 {
-        db.execute_batch(schema::EXACT_AND_CONTEXT_OF_MESSAGES)?;
+        db.execute_batch(schema::COLUMNS_OF_VERSION_5)?;
     }
     Ok(())
 }

@@ -11,7 +11,8 @@ macro_rules! typed_columns {
         "event_id TEXT, event TEXT, attempt INTEGER, accepted_at INTEGER, redriven_at INTEGER, \
          traceparent TEXT, endpoint TEXT, reason TEXT, dead_at INTEGER, death_queue TEXT, \
          death_reason TEXT, death_at INTEGER, result TEXT, origin TEXT, key TEXT, \
-         redelivery INTEGER, exact INTEGER, tracestate TEXT, baggage TEXT, body BLOB NOT NULL"
+         redelivery INTEGER, exact INTEGER, tracestate TEXT, baggage TEXT, \
+         auto_redrives INTEGER, outage INTEGER, body BLOB NOT NULL"
     };
 }
 
@@ -86,13 +87,17 @@ pub(crate) const KEY_AND_REDELIVERY_OF_MESSAGES: &str = "
     ALTER TABLE waiting ADD COLUMN redelivery INTEGER;";
 
 /// Columns of messages that versions 2 to 4 lack.
-pub(crate) const EXACT_AND_CONTEXT_OF_MESSAGES: &str = "
+pub(crate) const COLUMNS_OF_VERSION_5: &str = "
     ALTER TABLE messages ADD COLUMN exact INTEGER;
     ALTER TABLE messages ADD COLUMN tracestate TEXT;
     ALTER TABLE messages ADD COLUMN baggage TEXT;
+    ALTER TABLE messages ADD COLUMN auto_redrives INTEGER;
+    ALTER TABLE messages ADD COLUMN outage INTEGER;
     ALTER TABLE waiting ADD COLUMN exact INTEGER;
     ALTER TABLE waiting ADD COLUMN tracestate TEXT;
-    ALTER TABLE waiting ADD COLUMN baggage TEXT;";
+    ALTER TABLE waiting ADD COLUMN baggage TEXT;
+    ALTER TABLE waiting ADD COLUMN auto_redrives INTEGER;
+    ALTER TABLE waiting ADD COLUMN outage INTEGER;";
 
 /// Optional additions, which some files of any version lack. `webhooklogs_search` has every
 /// field that deliveries are searched by, and replaces the index on the time alone (decision 62).

@@ -311,7 +311,7 @@ pub(crate) async fn dead_letters_and_results_stay_until_they_are_taken(place: &m
     let (event, name) = (event("call", "evt-1"), endpoint("default"));
     let now = UnixMillis::new(1_727_784_035_000);
     let dead_letter = Outgoing::dead_letter(&event, &name, "answered 500", now);
-    place.publish(dead_letter).await.unwrap();
+    place.publish(dead_letter.of_outage(true)).await.unwrap();
     let result = AttemptResult {
         event_id: event.id.clone(),
         endpoint: name.clone(),
@@ -342,6 +342,7 @@ pub(crate) async fn dead_letters_and_results_stay_until_they_are_taken(place: &m
         ("answered 500", Some(now))
     );
     assert!(!read.moved_by_broker);
+    assert_eq!(read.is_outage, Some(true));
     let taken = take(&connection, names::RESULTS_QUEUE).await;
     assert_eq!(taken.result().unwrap(), result);
     connection.close().await;

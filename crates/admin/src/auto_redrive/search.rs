@@ -57,6 +57,7 @@ fn is_of(recovery: &Recovery, letter: &DeadLetter) -> bool {
     };
     let dead = DeadDelivery {
         died_at,
+        is_outage: letter.is_outage,
         reason: &letter.reason,
         auto_redrives: event.auto_redrives,
     };

@@ -27,6 +27,7 @@ fn only_letters_of_exhausted_deliveries_to_the_endpoint_are_selected() {
         event: None,
         endpoint: endpoint.cloned(),
         reason: "answered 500".to_owned(),
+        is_outage: None,
         died_at: Some(now),
         moved_by_broker,
         content: Err(Poison::Missing("type")),
@@ -49,6 +50,25 @@ fn only_letters_of_exhausted_deliveries_to_the_endpoint_are_selected() {
 }
 
 #[test]
+fn letter_that_its_consumer_marked_as_a_refusal_is_not_selected() {
+    for (is_outage, expected) in [(None, true), (Some(true), true), (Some(false), false)] {
+        let letter = DeadLetter {
+            id: None,
+            event: None,
+            endpoint: Some(name("crm")),
+            reason: "answered 500".to_owned(),
+            is_outage,
+            died_at: Some(UnixMillis::new(1_000)),
+            moved_by_broker: false,
+            content: Ok(event()),
+            payload: "".into(),
+        };
+        let selected = search(&["crm"], "crm").selects(&letter);
+        assert_eq!(selected, expected, "{is_outage:?}");
+    }
+}
+
+#[test]
 fn recoveries_of_other_endpoints_without_a_letter_are_noted() {
     let search = search(&["crm", "other", "third"], "crm");
     for (endpoint, died_at) in [("other", 1_000), ("third", 3_000)] {
@@ -57,6 +77,7 @@ fn recoveries_of_other_endpoints_without_a_letter_are_noted() {
             event: None,
             endpoint: Some(name(endpoint)),
             reason: "answered 500".to_owned(),
+            is_outage: None,
             died_at: Some(UnixMillis::new(died_at)),
             moved_by_broker: false,
             content: Ok(event()),

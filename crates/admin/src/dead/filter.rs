@@ -61,6 +61,7 @@ mod tests {
             endpoint: Some(EndpointName::default()),
             reason: "answered 500".to_owned(),
             died_at: died_before.map(|seconds| UnixMillis::new(NOW.get() - seconds * 1_000)),
+            is_outage: None,
             moved_by_broker: false,
             content: Err(Poison::Missing("type")),
             payload: "".into(),

@@ -15,13 +15,27 @@ fn recovery() -> Recovery {
 fn letter(reason: &str) -> DeadDelivery<'_> {
     DeadDelivery {
         died_at: AT.minus(Duration::from_secs(60)),
+        is_outage: None,
         reason,
         auto_redrives: 0,
     }
 }
 
 #[test]
-fn letters_of_outages_are_selected_and_refusals_are_not() {
+fn mark_of_a_letter_decides_and_not_its_reason() {
+    for reason in ["answered 500", "answered 404", "of a later version"] {
+        for is_outage in [true, false] {
+            let marked = DeadDelivery {
+                is_outage: Some(is_outage),
+                ..letter(reason)
+            };
+            assert_eq!(recovery().selects(&marked), is_outage, "{reason}");
+        }
+    }
+}
+
+#[test]
+fn unmarked_letters_of_outages_are_selected_and_refusals_are_not() {
     let causes = [
         FailureCause::Dns,
         FailureCause::ConnectionRefused,

@@ -20,6 +20,9 @@ pub struct DeadLetter {
     pub endpoint: Option<EndpointName>,
     /// Reason for which it was given up, for operators.
     pub reason: String,
+    /// True if the last attempt failed because of an outage of the endpoint; `None` if no
+    /// consumer gave it up, or one of an earlier version.
+    pub is_outage: Option<bool>,
     pub died_at: Option<UnixMillis>,
     /// True if the broker moved the message by itself, because it was
     /// undecodable or delivered too often. The log has no record of that.
@@ -46,6 +49,7 @@ impl DeadLetter {
             event: metadata.event.as_ref().map(EventName::to_string),
             endpoint,
             reason,
+            is_outage: metadata.is_outage,
             died_at: metadata.dead_at.or_else(|| death?.at),
             // Only a consumer writes this time.
             moved_by_broker: metadata.dead_at.is_none(),
@@ -97,10 +101,13 @@ mod tests {
     fn a_dead_letter_has_the_event_its_endpoint_and_the_reason() {
         let now = UnixMillis::new(1_727_784_035_000);
         let (endpoint, reason) = (EndpointName::default(), "answered 500");
-        let dead = read(Outgoing::dead_letter(&event(), &endpoint, reason, now).into());
+        let outgoing = Outgoing::dead_letter(&event(), &endpoint, reason, now);
+        assert_eq!(read(outgoing.clone().into()).is_outage, None);
+        let dead = read(outgoing.of_outage(false).into());
         assert_eq!(dead.content, Ok(event()));
         assert_eq!((dead.endpoint, dead.died_at), (Some(endpoint), Some(now)));
         assert_eq!(dead.reason, "answered 500");
+        assert_eq!(dead.is_outage, Some(false));
         assert!(!dead.moved_by_broker);
     }
 

@@ -81,6 +81,14 @@ impl Outgoing {
         )
     }
 
+    /// Marks a dead letter: true if the last attempt failed because of an outage of the
+    /// endpoint, false if the event was refused or given up.
+    #[must_use]
+    pub fn of_outage(mut self, is_outage: bool) -> Self {
+        self.metadata.is_outage = Some(is_outage);
+        self
+    }
+
     /// Creates the message that returns a dead letter to its work queue, for a
     /// new round of attempts that begins `now`.
     #[must_use]

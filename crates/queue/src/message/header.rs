@@ -16,6 +16,7 @@ pub(crate) const ORIGIN: &str = "x-origin";
 pub(crate) const KEY: &str = "x-key";
 pub(crate) const ENDPOINT: &str = "x-endpoint";
 pub(crate) const REASON: &str = "x-reason";
+pub(crate) const OUTAGE: &str = "x-outage";
 pub(crate) const DEAD: &str = "x-dead-ms";
 pub(crate) const RESULT: &str = "x-result";
 /// Header in which RabbitMQ records its own moves of a message, the latest

@@ -42,6 +42,9 @@ pub struct MessageMetadata {
     pub endpoint: Option<EndpointName>,
     /// Reason for which a consumer gave up the delivery.
     pub reason: Option<String>,
+    /// True if the last attempt failed because of an outage of the endpoint. `None` in messages
+    /// that no consumer gave up, and in those of earlier versions.
+    pub is_outage: Option<bool>,
     /// Time at which a consumer gave up the delivery.
     pub dead_at: Option<UnixMillis>,
     /// Last move of the message by the broker itself.

@@ -72,6 +72,7 @@ fn headers(metadata: MessageMetadata) -> FieldTable {
     add(header::KEY, key.map(|key| text(key.to_owned())));
     add(header::ENDPOINT, endpoint.map(|name| text(name.to_owned())));
     add(header::REASON, metadata.reason.map(text));
+    add(header::OUTAGE, metadata.is_outage.map(AMQPValue::Boolean));
     add(header::DEAD, metadata.dead_at.map(time));
     add(header::RESULT, metadata.result.map(text));
     add(header::DEATHS, metadata.death.map(deaths));
@@ -137,6 +138,7 @@ fn decode(properties: &BasicProperties) -> MessageMetadata {
     MessageMetadata {
         endpoint: endpoint.and_then(|name| EndpointName::parse(&name).ok()),
         reason: header_text(properties, header::REASON),
+        is_outage: mark(properties, header::OUTAGE),
         dead_at: time(properties, header::DEAD),
         death: last_death(properties),
         result: header_text(properties, header::RESULT),
@@ -216,7 +218,14 @@ fn last_death(properties: &BasicProperties) -> Option<Death> {
 }
 
 fn is_marked(properties: &BasicProperties, name: &str) -> bool {
-    header(properties, name) == Some(&AMQPValue::Boolean(true))
+    mark(properties, name) == Some(true)
+}
+
+fn mark(properties: &BasicProperties, name: &str) -> Option<bool> {
+    match header(properties, name)? {
+        AMQPValue::Boolean(mark) => Some(*mark),
+        _ => None,
+    }
 }
 
 fn header_text(properties: &BasicProperties, name: &str) -> Option<String> {

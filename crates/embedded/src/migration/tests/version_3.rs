@@ -43,6 +43,7 @@ fn messages_of_version_3_are_kept_and_have_no_key_and_new_ones_can_have_one() {
     keyed.metadata.is_exact = true;
     keyed.metadata.propagated = Propagated::of(Some("v=1".into()), Some("user=7".into()));
     keyed.metadata.auto_redrives = 2;
+    keyed.metadata.is_outage = Some(false);
     let db = open::open(&copy.path()).unwrap().db;
     messages::insert(&db, 100, "wahook.deliver.archive", &keyed).unwrap();
     messages::insert_waiting(&db, UnixMillis::new(1), Some(5), "other", &keyed).unwrap();
@@ -71,11 +72,23 @@ fn messages_of_version_4_are_kept_and_have_canonical_bodies_and_new_ones_can_hav
             .all(|message| message.metadata.propagated.is_none())
     );
     assert!(found.clone().all(|message| message.content().is_ok()));
+    assert!(
+        found
+            .clone()
+            .all(|message| message.metadata.auto_redrives == 0)
+    );
+    assert!(
+        found
+            .clone()
+            .all(|message| message.metadata.is_outage.is_none())
+    );
     let key = OrderKey::sent("order-7").ok();
     assert!(all[0].iter().all(|found| found.message.metadata.key == key));
     let mut exact = all[0][0].message.clone();
     exact.metadata.is_exact = true;
     exact.metadata.propagated = Propagated::of(None, Some("user=7".into()));
+    exact.metadata.auto_redrives = 1;
+    exact.metadata.is_outage = Some(true);
     let db = open::open(&copy.path()).unwrap().db;
     messages::insert(&db, 100, "wahook.deliver.archive", &exact).unwrap();
     assert_eq!(messages::find(&db, 100).unwrap().unwrap().message, exact);

@@ -19,6 +19,7 @@ fn full() -> MessageMetadata {
         auto_redrives: 2,
         endpoint: EndpointName::parse("crm").ok(),
         reason: Some("answered 500: \u{fc} \u{1f600}".into()),
+        is_outage: Some(false),
         dead_at: Some(UnixMillis::new(1_727_784_035_001)),
         death: Some(Death {
             queue: Some("wahook.deliver.crm".into()),
@@ -96,6 +97,18 @@ fn key_is_one_header_and_a_malformed_one_is_none() {
             ..full()
         };
         assert_eq!(metadata, expected);
+    }
+}
+
+#[test]
+fn mark_of_an_outage_is_a_boolean_and_anything_else_is_none() {
+    for (value, expected) in [
+        (AMQPValue::Boolean(true), Some(true)),
+        (AMQPValue::LongLongInt(1), None),
+        (AMQPValue::LongString("true".into()), None),
+    ] {
+        let metadata = decode(&with_header(header::OUTAGE, value));
+        assert_eq!(metadata.is_outage, expected);
     }
 }
 
