@@ -4,8 +4,7 @@ use anyhow::Context;
 use bytes::Bytes;
 use uuid::Uuid;
 use wahook_domain::{
-    AttemptNumber, EventId, Ingest, QueuedEvent, Rejection, Secret, Signer, UnixMillis, Validation,
-    ingest,
+    EventId, Ingest, QueuedEvent, Rejection, Secret, Signer, UnixMillis, Validation, ingest,
 };
 
 /// Fixed time of all steps: 2026-01-01.
@@ -61,19 +60,8 @@ pub fn queued(raw: &str) -> Result<QueuedEvent, Rejection> {
     let fresh_id = || EventId::from(Uuid::nil());
     let event = ingest(raw.as_bytes(), circumstances(), fresh_id)?;
     Ok(QueuedEvent {
-        id: event.id,
-        name: event.name,
-        body: event.body,
-        attempt: AttemptNumber::FIRST,
-        accepted_at: NOW,
-        redriven_at: None,
-        exact: None,
-        traceparent: None,
-        propagated: None,
-        origin: None,
         key: event.key,
-        is_redelivery: false,
-        auto_redrives: 0,
+        ..QueuedEvent::new(event.id, event.name, event.body, NOW)
     })
 }
 

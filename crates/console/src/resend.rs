@@ -7,8 +7,7 @@ use serde_json::json;
 use uuid::Uuid;
 use wahook_delivery_log::LoggedDelivery;
 use wahook_domain::{
-    AcceptedEvent, AttemptNumber, EventId, Ingest, QueuedEvent, Validation, ingest,
-    redaction::is_redacted,
+    AcceptedEvent, EventId, Ingest, QueuedEvent, Validation, ingest, redaction::is_redacted,
 };
 
 /// Reason why a delivery is not sent again.
@@ -49,19 +48,14 @@ pub(crate) fn event_of(logged: &LoggedDelivery) -> Result<QueuedEvent, Unsent> {
     }
     let event = exact(logged, payload).ok_or(Unsent::Inexact)?;
     Ok(QueuedEvent {
-        id: found.event_id.clone(),
-        name: event.name,
-        body: event.body,
-        attempt: AttemptNumber::FIRST,
-        accepted_at: found.created_at,
-        redriven_at: None,
-        exact: None,
-        traceparent: None,
-        propagated: None,
-        origin: None,
         key: event.key,
         is_redelivery: true,
-        auto_redrives: 0,
+        ..QueuedEvent::new(
+            found.event_id.clone(),
+            event.name,
+            event.body,
+            found.created_at,
+        )
     })
 }
 

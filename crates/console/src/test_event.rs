@@ -9,9 +9,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 use utoipa::ToSchema;
 use uuid::Uuid;
-use wahook_domain::{
-    AttemptNumber, EndpointName, EventId, EventName, Ingest, QueuedEvent, Validation, ingest,
-};
+use wahook_domain::{EndpointName, EventId, EventName, Ingest, QueuedEvent, Validation, ingest};
 use wahook_operator_state::SharedOperatorState;
 use wahook_queue::{Outgoing, PublishError, Publisher};
 use wahook_runtime::{
@@ -115,21 +113,12 @@ fn test_event(name: &EventName) -> Result<QueuedEvent, Failure> {
     };
     let accepted = ingest(raw.as_bytes(), context, || EventId::from(Uuid::now_v7()));
     let accepted = accepted.map_err(|error| Failure::invalid(error.to_string()))?;
-    Ok(QueuedEvent {
-        id: accepted.id,
-        name: accepted.name,
-        body: accepted.body,
-        attempt: AttemptNumber::FIRST,
-        accepted_at: now,
-        redriven_at: None,
-        exact: None,
-        traceparent: None,
-        propagated: None,
-        origin: None,
-        key: None,
-        is_redelivery: false,
-        auto_redrives: 0,
-    })
+    Ok(QueuedEvent::new(
+        accepted.id,
+        accepted.name,
+        accepted.body,
+        now,
+    ))
 }
 
 fn unwanted(is_for_one: bool) -> Failure {

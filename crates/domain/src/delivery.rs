@@ -77,6 +77,31 @@ pub struct QueuedEvent {
 }
 
 impl QueuedEvent {
+    /// Creates an event before its first attempt, without context.
+    #[must_use]
+    pub const fn new(
+        id: EventId,
+        name: EventName,
+        body: EventBody,
+        accepted_at: UnixMillis,
+    ) -> Self {
+        Self {
+            id,
+            name,
+            body,
+            exact: None,
+            attempt: AttemptNumber::FIRST,
+            accepted_at,
+            redriven_at: None,
+            traceparent: None,
+            propagated: None,
+            origin: None,
+            key: None,
+            is_redelivery: false,
+            auto_redrives: 0,
+        }
+    }
+
     /// Returns the body to sign and send in a form.
     #[must_use]
     pub fn body_in(&self, form: BodyForm) -> &EventBody {

@@ -335,19 +335,9 @@ mod tests {
     fn message(attempt: u32, redriven_at: Option<i64>) -> QueuedEvent {
         let of = success(attempt);
         QueuedEvent {
-            id: of.event_id,
-            name: of.event,
-            body: of.body,
             attempt: of.attempt.number,
-            accepted_at: of.accepted_at,
             redriven_at: redriven_at.map(UnixMillis::new),
-            exact: None,
-            traceparent: None,
-            propagated: None,
-            origin: None,
-            key: None,
-            is_redelivery: false,
-            auto_redrives: 0,
+            ..QueuedEvent::new(of.event_id, of.event, of.body, of.accepted_at)
         }
     }
 

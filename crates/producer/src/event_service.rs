@@ -6,8 +6,8 @@ use std::sync::Arc;
 use tokio::{sync::Semaphore, time::timeout};
 use uuid::Uuid;
 use wahook_domain::{
-    AttemptNumber, ContentHash, EventId, EventName, Fault, Ingest, Propagated, QueuedEvent,
-    Rejection, Validation, ingest, json,
+    ContentHash, EventId, EventName, Fault, Ingest, Propagated, QueuedEvent, Rejection, Validation,
+    ingest, json,
 };
 use wahook_failpoint::{self as failpoint, Failpoint};
 use wahook_queue::PublishError;
@@ -155,19 +155,11 @@ impl EventService {
             None
         };
         let queued = self.kept(QueuedEvent {
-            id: event.id,
-            name: event.name,
-            body: event.body,
             exact,
-            attempt: AttemptNumber::FIRST,
-            accepted_at: now,
-            redriven_at: None,
             traceparent: headers.traceparent,
             propagated: headers.propagated,
-            origin: None,
             key: headers.order_key.or(event.key),
-            is_redelivery: false,
-            auto_redrives: 0,
+            ..QueuedEvent::new(event.id, event.name, event.body, now)
         })?;
         drop(raw);
         self.publish_accepted(queued, event.content, event.warnings)

@@ -14,7 +14,7 @@ use futures_util::{StreamExt, TryStreamExt, stream};
 use serde::Serialize;
 use tokio::task::unconstrained;
 use uuid::Uuid;
-use wahook_domain::{AttemptNumber, ContentHash, EventId, OrderKey, QueuedEvent};
+use wahook_domain::{ContentHash, EventId, OrderKey, QueuedEvent};
 use wahook_runtime::{clock, metrics::InFlightGuard};
 use wahook_sources::Kind;
 
@@ -209,19 +209,11 @@ impl EventService {
             None => (event.id(fresh), event.content),
         };
         let queued = self.kept(QueuedEvent {
-            id,
-            name: event.name,
-            body: event.body,
-            exact: None,
-            attempt: AttemptNumber::FIRST,
-            accepted_at: clock::now(),
-            redriven_at: None,
             traceparent: headers.traceparent,
             propagated: headers.propagated,
             key: (headers.order_key).or_else(|| OrderKey::of_origin(&event.origin)),
             origin: Some(event.origin),
-            is_redelivery: false,
-            auto_redrives: 0,
+            ..QueuedEvent::new(id, event.name, event.body, clock::now())
         })?;
         self.publish_accepted(queued, content, Vec::new()).await
     }

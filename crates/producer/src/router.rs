@@ -52,7 +52,7 @@ impl EventRouter {
         }
         match publisher.publish(Outgoing::event(event)).await {
             Ok(()) => Ok(RouteOutcome::Queued),
-            Err(PublishError::Unroutable | PublishError::Undecided) => {
+            Err(error) if error.may_be_unrouted() => {
                 self.resolve_unroutable(publisher, event).await
             }
             Err(other) => Err(other),
@@ -79,10 +79,7 @@ impl EventRouter {
                 message = message.without_key();
             }
             published = publisher.publish(message).await;
-            if !matches!(
-                published,
-                Err(PublishError::Unroutable | PublishError::Undecided)
-            ) {
+            if !published.is_err_and(PublishError::may_be_unrouted) {
                 break;
             }
         }
@@ -98,7 +95,7 @@ impl EventRouter {
         let is_unwanted = match publisher.publish(Outgoing::unwanted_query(event)).await {
             Ok(()) => true,
             // A query without an answer leaves the event wanted.
-            Err(PublishError::Unroutable | PublishError::Undecided) => false,
+            Err(error) if error.may_be_unrouted() => false,
             Err(other) => return Err(other),
         };
         let mut names = self.names();

@@ -28,3 +28,11 @@ pub enum PublishError {
     #[error("the broker refused the message")]
     Refused,
 }
+
+impl PublishError {
+    /// Returns true if the broker returned the message because no queue is bound, or may have.
+    #[must_use]
+    pub fn may_be_unrouted(self) -> bool {
+        matches!(self, Self::Unroutable | Self::Undecided)
+    }
+}

@@ -1,7 +1,7 @@
 use super::*;
 use wahook_domain::{
-    AttemptNumber, AutoRedrive, EndpointName, EventBody, EventId, EventName, QueuedEvent, Recovery,
-    RedriveRate, UnixMillis,
+    AutoRedrive, EndpointName, EventBody, EventId, EventName, QueuedEvent, Recovery, RedriveRate,
+    UnixMillis,
 };
 use wahook_queue::{DeadLetter, Poison};
 
@@ -98,19 +98,10 @@ fn search(recovered: &[&str], endpoint: &str) -> Search {
 
 fn event() -> QueuedEvent {
     let body = br#"{"event":"call","data":{},"timestamp":"2024-10-01T12:00:00.000Z"}"#;
-    QueuedEvent {
-        id: EventId::parse("evt-1").unwrap(),
-        name: EventName::parse("call").unwrap(),
-        body: EventBody::check(body.as_slice().into()).unwrap(),
-        exact: None,
-        attempt: AttemptNumber::FIRST,
-        accepted_at: UnixMillis::new(1),
-        redriven_at: None,
-        traceparent: None,
-        propagated: None,
-        origin: None,
-        key: None,
-        is_redelivery: false,
-        auto_redrives: 0,
-    }
+    QueuedEvent::new(
+        EventId::parse("evt-1").unwrap(),
+        EventName::parse("call").unwrap(),
+        EventBody::check(body.as_slice().into()).unwrap(),
+        UnixMillis::new(1),
+    )
 }

@@ -127,27 +127,16 @@ fn of_user(user: &str, servers: &[&str]) -> Chats {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use wahook_domain::{
-        AttemptNumber, EventBody, EventId, EventName, Origin, SourceName, UnixMillis,
-    };
+    use wahook_domain::{EventBody, EventId, EventName, Origin, SourceName, UnixMillis};
 
     fn event(data: &str) -> QueuedEvent {
         let body = format!(r#"{{"event":"message","data":{data},"timestamp":"now"}}"#);
-        QueuedEvent {
-            id: EventId::parse("e1").unwrap(),
-            name: EventName::parse("message").unwrap(),
-            body: EventBody::check(body.into()).unwrap(),
-            attempt: AttemptNumber::FIRST,
-            exact: None,
-            accepted_at: UnixMillis::new(0),
-            redriven_at: None,
-            traceparent: None,
-            propagated: None,
-            origin: None,
-            key: None,
-            is_redelivery: false,
-            auto_redrives: 0,
-        }
+        QueuedEvent::new(
+            EventId::parse("e1").unwrap(),
+            EventName::parse("message").unwrap(),
+            EventBody::check(body.into()).unwrap(),
+            UnixMillis::new(0),
+        )
     }
 
     #[test]

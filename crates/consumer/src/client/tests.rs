@@ -13,7 +13,7 @@ use tokio::{
     net::{TcpListener, TcpStream},
     time::Instant,
 };
-use wahook_domain::{AttemptNumber, EventBody, EventId, EventName, Reach};
+use wahook_domain::{EventBody, EventId, EventName, Reach};
 
 use crate::{look_ups::LookUps, resolver::Resolver, tls};
 
@@ -49,21 +49,12 @@ pub(crate) fn plain(resolver: Resolver) -> Network {
 
 pub(crate) fn event() -> QueuedEvent {
     let body = Bytes::from_static(br#"{"event":"test","data":{},"timestamp":0}"#);
-    QueuedEvent {
-        id: EventId::parse("a").unwrap(),
-        name: EventName::parse("test").unwrap(),
-        body: EventBody::check(body).unwrap(),
-        attempt: AttemptNumber::FIRST,
-        accepted_at: UnixMillis::new(0),
-        redriven_at: None,
-        exact: None,
-        traceparent: None,
-        propagated: None,
-        origin: None,
-        key: None,
-        is_redelivery: false,
-        auto_redrives: 0,
-    }
+    QueuedEvent::new(
+        EventId::parse("a").unwrap(),
+        EventName::parse("test").unwrap(),
+        EventBody::check(body).unwrap(),
+        UnixMillis::new(0),
+    )
 }
 
 fn client(url: &str, limit: Duration, network: Network) -> EndpointClient {

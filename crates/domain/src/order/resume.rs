@@ -111,21 +111,12 @@ mod tests {
 
     fn event() -> QueuedEvent {
         let body = br#"{"event":"ping","data":{},"timestamp":1}"#;
-        QueuedEvent {
-            id: EventId::parse("evt-1").unwrap(),
-            name: EventName::parse("ping").unwrap(),
-            body: EventBody::check(Bytes::from_static(body)).unwrap(),
-            attempt: AttemptNumber::FIRST,
-            accepted_at: UnixMillis::new(900),
-            redriven_at: None,
-            exact: None,
-            traceparent: None,
-            propagated: None,
-            origin: None,
-            key: None,
-            is_redelivery: false,
-            auto_redrives: 0,
-        }
+        QueuedEvent::new(
+            EventId::parse("evt-1").unwrap(),
+            EventName::parse("ping").unwrap(),
+            EventBody::check(Bytes::from_static(body)).unwrap(),
+            UnixMillis::new(900),
+        )
     }
 
     /// Record of failed attempts: round, number, and wait until the next one.

@@ -109,10 +109,7 @@ impl Forwarder {
         let mut results = unconstrained(join_all(publishes)).await;
         let mut failed = None;
         for (held, result) in next.iter_mut().zip(&mut results) {
-            let is_open = matches!(
-                result,
-                Err(PublishError::Unroutable | PublishError::Undecided)
-            );
+            let is_open = result.is_err_and(PublishError::may_be_unrouted);
             if is_open && failed.is_none() {
                 let resolved = self.router.resolve_unroutable(&self.publisher, &held.event);
                 *result = resolved.await;

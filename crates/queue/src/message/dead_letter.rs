@@ -77,19 +77,17 @@ mod tests {
     fn event() -> QueuedEvent {
         let body = br#"{"event":"call","data":{},"timestamp":"2024-10-01T12:00:00.000Z"}"#;
         QueuedEvent {
-            id: EventId::parse("evt-1").unwrap(),
-            name: EventName::parse("call").unwrap(),
-            body: EventBody::check(Bytes::from_static(body)).unwrap(),
             attempt: AttemptNumber::new(3).unwrap(),
-            accepted_at: UnixMillis::new(1_727_784_000_123),
             redriven_at: Some(UnixMillis::new(1_727_784_000_999)),
-            exact: None,
-            traceparent: None,
-            propagated: None,
-            origin: None,
             key: Some(OrderKey::sent("order-7").unwrap()),
             is_redelivery: true,
             auto_redrives: 2,
+            ..QueuedEvent::new(
+                EventId::parse("evt-1").unwrap(),
+                EventName::parse("call").unwrap(),
+                EventBody::check(Bytes::from_static(body)).unwrap(),
+                UnixMillis::new(1_727_784_000_123),
+            )
         }
     }
 

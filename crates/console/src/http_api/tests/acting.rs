@@ -6,9 +6,7 @@ use axum::http::{Method, StatusCode};
 use bytes::Bytes;
 use serde_json::{Value, json};
 use tokio::time::{sleep, timeout};
-use wahook_domain::{
-    AttemptNumber, EndpointName, EventBody, EventId, EventName, QueuedEvent, UnixMillis,
-};
+use wahook_domain::{EndpointName, EventBody, EventId, EventName, QueuedEvent, UnixMillis};
 use wahook_queue::Outgoing;
 
 use super::stage::Stage;
@@ -18,21 +16,12 @@ const SOON: Duration = Duration::from_secs(60);
 /// Adds a dead letter of the endpoint `default`.
 async fn add_dead_letter(stage: &Stage, id: &str, reason: &str) {
     let body = br#"{"event":"call","data":{},"timestamp":"2024-10-01T12:00:00.000Z"}"#;
-    let event = QueuedEvent {
-        id: EventId::parse(id).unwrap(),
-        name: EventName::parse("call").unwrap(),
-        body: EventBody::check(Bytes::from_static(body)).unwrap(),
-        attempt: AttemptNumber::FIRST,
-        accepted_at: UnixMillis::new(1_000),
-        redriven_at: None,
-        exact: None,
-        traceparent: None,
-        propagated: None,
-        origin: None,
-        key: None,
-        is_redelivery: false,
-        auto_redrives: 0,
-    };
+    let event = QueuedEvent::new(
+        EventId::parse(id).unwrap(),
+        EventName::parse("call").unwrap(),
+        EventBody::check(Bytes::from_static(body)).unwrap(),
+        UnixMillis::new(1_000),
+    );
     let now = UnixMillis::new(2_000);
     let letter = Outgoing::dead_letter(&event, &EndpointName::default(), reason, now);
     stage.publisher.publish(letter).await.unwrap();

@@ -6,19 +6,14 @@ fn event() -> QueuedEvent {
     let body =
         br#"{"event":"message_ack","data":{"ack":3},"timestamp":"2024-10-01T12:00:00.000Z"}"#;
     QueuedEvent {
-        id: EventId::parse("evt-1").unwrap(),
-        name: EventName::parse("message_ack").unwrap(),
-        body: EventBody::check(Bytes::from_static(body)).unwrap(),
-        attempt: AttemptNumber::FIRST,
-        accepted_at: UnixMillis::new(1_727_784_000_123),
-        redriven_at: None,
-        exact: None,
         traceparent: Some("00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01".into()),
-        propagated: None,
-        origin: None,
         key: Some(OrderKey::sent("order-7").unwrap()),
-        is_redelivery: false,
-        auto_redrives: 0,
+        ..QueuedEvent::new(
+            EventId::parse("evt-1").unwrap(),
+            EventName::parse("message_ack").unwrap(),
+            EventBody::check(Bytes::from_static(body)).unwrap(),
+            UnixMillis::new(1_727_784_000_123),
+        )
     }
 }
 
