@@ -18,6 +18,7 @@ pub mod browser;
 pub mod chats;
 pub mod cluster;
 pub mod eventually;
+pub mod exact_bodies;
 pub mod folder;
 pub mod foreign;
 pub mod generated;

@@ -8,6 +8,7 @@ mod verdict;
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant, SystemTime};
 
 use http_body_util::BodyExt;
@@ -57,6 +58,17 @@ impl Receiver {
                 Err(error) => return or_fail("the receiver", Err(error.into())),
             }
         }
+    }
+
+    /// Starts a receiver that answers every post with 500, and with 200 once the switch is on.
+    pub async fn switched() -> (Self, Arc<AtomicBool>) {
+        let works = Arc::new(AtomicBool::new(false));
+        let switch = Arc::clone(&works);
+        let receiver = Self::answering(move |_| {
+            let works = switch.load(Ordering::Relaxed);
+            Answer::status(if works { 200 } else { 500 })
+        });
+        (receiver.await, works)
     }
 
     /// Starts a receiver on a given address, for example that of a dropped receiver. Answers

@@ -5,7 +5,7 @@ use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
 use serde_json::Value;
 use wahook_consumer::put_headers;
 use wahook_domain::{
-    AttemptNumber, BodyForm, EventBody, EventId, EventName, QueuedEvent, Secret, Signer, UnixMillis,
+    BodyForm, EventBody, EventId, EventName, QueuedEvent, Secret, Signer, UnixMillis,
 };
 use wahook_runtime::clock;
 
@@ -27,21 +27,12 @@ impl Delivery {
         let signer = Signer::new(secret, None).unwrap();
         let parsed: Value = serde_json::from_str(body).unwrap();
         let now = clock::now();
-        let event = QueuedEvent {
-            id: EventId::parse(id).unwrap(),
-            name: EventName::parse(parsed["event"].as_str().unwrap()).unwrap(),
-            body: EventBody::check(Bytes::from(body.to_owned())).unwrap(),
-            attempt: AttemptNumber::FIRST,
-            accepted_at: now,
-            redriven_at: None,
-            exact: None,
-            traceparent: None,
-            propagated: None,
-            origin: None,
-            key: None,
-            is_redelivery: false,
-            auto_redrives: 0,
-        };
+        let event = QueuedEvent::new(
+            EventId::parse(id).unwrap(),
+            EventName::parse(parsed["event"].as_str().unwrap()).unwrap(),
+            EventBody::check(Bytes::from(body.to_owned())).unwrap(),
+            now,
+        );
         let mut headers = HeaderMap::new();
         let sent_at = UnixMillis::new(now.get() + offset_s * 1_000);
         put_headers(

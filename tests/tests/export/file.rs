@@ -142,19 +142,14 @@ pub(crate) fn event(name: &str, id: &str, attempt: u32) -> QueuedEvent {
         r#"{{"1":2,"event":"{name}","data":{{"id":"{id}","text":"ü \ud83d \\ €","n":1e+21}},"timestamp":"2024-10-01T12:00:00.000Z"}}"#
     );
     QueuedEvent {
-        id: EventId::parse(id).unwrap(),
-        name: EventName::parse(name).unwrap(),
-        body: EventBody::check(Bytes::from(body)).unwrap(),
         attempt: AttemptNumber::new(attempt).unwrap(),
-        accepted_at: now(),
-        redriven_at: None,
-        exact: None,
-        traceparent: None,
-        propagated: None,
-        origin: None,
         key: OrderKey::sent(&format!("key-of-{id}")).ok(),
-        is_redelivery: false,
-        auto_redrives: 0,
+        ..QueuedEvent::new(
+            EventId::parse(id).unwrap(),
+            EventName::parse(name).unwrap(),
+            EventBody::check(Bytes::from(body)).unwrap(),
+            now(),
+        )
     }
 }
 

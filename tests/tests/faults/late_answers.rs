@@ -4,8 +4,7 @@ use std::time::Duration;
 
 use tokio::time::timeout;
 use wahook_domain::{
-    AttemptNumber, EndpointName, EventBody, EventId, EventName, EventPattern, QueuedEvent,
-    UnixMillis,
+    EndpointName, EventBody, EventId, EventName, EventPattern, QueuedEvent, UnixMillis,
 };
 use wahook_queue::{
     Broker, BrokerUri, ConnectError, ConsumerConnection, Outgoing, Publisher, Topology, topology,
@@ -63,19 +62,10 @@ async fn an_abandoned_subscription_holds_no_messages() {
 
 fn event(n: u32) -> QueuedEvent {
     let body = format!(r#"{{"event":"call","data":{{"n":{n}}},"timestamp":1}}"#);
-    QueuedEvent {
-        id: EventId::parse(&format!("late-{n}")).unwrap(),
-        name: EventName::parse("call").unwrap(),
-        body: EventBody::check(body.into_bytes().into()).unwrap(),
-        attempt: AttemptNumber::FIRST,
-        accepted_at: UnixMillis::new(1),
-        redriven_at: None,
-        exact: None,
-        traceparent: None,
-        propagated: None,
-        origin: None,
-        key: None,
-        is_redelivery: false,
-        auto_redrives: 0,
-    }
+    QueuedEvent::new(
+        EventId::parse(&format!("late-{n}")).unwrap(),
+        EventName::parse("call").unwrap(),
+        EventBody::check(body.into_bytes().into()).unwrap(),
+        UnixMillis::new(1),
+    )
 }

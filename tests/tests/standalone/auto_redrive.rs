@@ -28,6 +28,16 @@ async fn receiver(status: &Arc<AtomicU16>) -> Receiver {
     .await
 }
 
+/// Returns a system that redrives dead letters by itself.
+fn system(receiver: &Receiver) -> System {
+    let settings = [
+        ("WEBHOOK_RETRY_ATTEMPTS", "0"),
+        ("WEBHOOK_AUTO_REDRIVE", "1h"),
+        ("WEBHOOK_AUTO_REDRIVE_RATE", "100"),
+    ];
+    System::new(receiver, &settings)
+}
+
 async fn wait_for_dead(system: &System, count: i64) {
     eventually(SOON, &format!("{count} dead letters"), || async {
         (system.count(DEAD) == count).then_some(())
@@ -59,12 +69,7 @@ async fn wait_for_redriven(system: &System, count: u32) {
 async fn dead_letters_of_an_outage_are_redriven_after_it_and_refused_ones_are_not() {
     let status = Arc::new(AtomicU16::new(200));
     let receiver = receiver(&status).await;
-    let settings = [
-        ("WEBHOOK_RETRY_ATTEMPTS", "0"),
-        ("WEBHOOK_AUTO_REDRIVE", "1h"),
-        ("WEBHOOK_AUTO_REDRIVE_RATE", "100"),
-    ];
-    let system = System::new(&receiver, &settings);
+    let system = system(&receiver);
     let program = system.start().await;
     system.ended("call", "success").await;
     let refused = system.ended(REFUSED, "failed").await;
@@ -95,12 +100,7 @@ async fn dead_letters_of_an_outage_are_redriven_after_it_and_refused_ones_are_no
 async fn event_that_fails_after_each_outage_is_redriven_three_times() {
     let status = Arc::new(AtomicU16::new(200));
     let receiver = receiver(&status).await;
-    let settings = [
-        ("WEBHOOK_RETRY_ATTEMPTS", "0"),
-        ("WEBHOOK_AUTO_REDRIVE", "1h"),
-        ("WEBHOOK_AUTO_REDRIVE_RATE", "100"),
-    ];
-    let system = System::new(&receiver, &settings);
+    let system = system(&receiver);
     let _program = system.start().await;
     let poisoned = system.ended(POISONED, "failed").await;
     for outage in 1..=5_u32 {

@@ -1,7 +1,6 @@
 //! Console within `wahook`: deliveries, live stream, dead letters, and its address.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use serde_json::{Value, json};
@@ -16,6 +15,7 @@ use wahook_tests::receiver::{Answer, Receiver};
 use crate::system::System;
 
 const SOON: Duration = Duration::from_secs(60);
+const JOB_WITHIN: Duration = Duration::from_secs(120);
 
 pub(crate) struct Console {
     api: String,
@@ -49,6 +49,15 @@ impl Console {
         let request = request.header("content-type", "application/json");
         let answer = request.body(body.to_string()).send().await.unwrap();
         serde_json::from_slice(&answer.bytes().await.unwrap()).unwrap_or_default()
+    }
+
+    /// Waits for the end of a job, and returns it.
+    pub(crate) async fn end_of(&self, started: &Value) -> Value {
+        let path = format!("jobs/{}", started["job"].as_str().unwrap());
+        eventually(JOB_WITHIN, "the end of the job", || async {
+            Some(self.get(&path).await).filter(|job| job["state"] != "running")
+        })
+        .await
     }
 }
 
@@ -132,19 +141,7 @@ async fn deliveries_are_streamed_as_they_end() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn dead_letters_are_redriven_by_the_console() {
-    let works = Arc::new(AtomicBool::new(false));
-    let receiver = Receiver::answering({
-        let works = Arc::clone(&works);
-        move |_| {
-            let status = if works.load(Ordering::Relaxed) {
-                200
-            } else {
-                500
-            };
-            Answer::status(status)
-        }
-    })
-    .await;
+    let (receiver, works) = Receiver::switched().await;
     let (console, settings) = Console::new();
     let system = System::new(&receiver, &borrowed(&settings));
     let _program = system.start().await;
@@ -166,11 +163,7 @@ async fn dead_letters_are_redriven_by_the_console() {
     for id in &ids {
         assert_eq!(receiver.posts_of(id).len(), 1, "{id}");
     }
-    let path = format!("jobs/{}", job["job"].as_str().unwrap());
-    eventually(SOON, "the end of the job", || async {
-        (console.get(&path).await["state"] == "done").then_some(())
-    })
-    .await;
+    assert_eq!(console.end_of(&job).await["state"], "done");
     // The store writes acks in batches.
     eventually(SOON, "no dead letters", || async {
         (total().await == Some(0)).then_some(())

@@ -1,12 +1,12 @@
 //! Jobs of the console within `wahook` that is killed.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use serde_json::json;
+use serde_json::{Value, json};
 use wahook_tests::eventually::eventually;
-use wahook_tests::receiver::{Answer, Post, Receiver};
+use wahook_tests::program::Program;
+use wahook_tests::receiver::Receiver;
 
 use crate::console::{Console, borrowed};
 use crate::system::System;
@@ -14,15 +14,59 @@ use crate::system::System;
 const IN_THE_END: Duration = Duration::from_secs(120);
 const EVENTS: usize = 500;
 
-/// Returns a receiver that fails until the switch is on.
-async fn switched() -> (Receiver, Arc<AtomicBool>) {
-    let works = Arc::new(AtomicBool::new(false));
-    let switch = Arc::clone(&works);
-    let receiver = Receiver::answering(move |_: &Post| {
-        let works = switch.load(Ordering::Relaxed);
-        Answer::status(if works { 200 } else { 500 })
-    });
-    (receiver.await, works)
+/// System whose receiver works again, after the failure of all events.
+struct Stage {
+    receiver: Receiver,
+    console: Console,
+    system: System,
+    program: Program,
+    /// Ids of the events.
+    ids: Vec<String>,
+}
+
+impl Stage {
+    async fn new() -> Self {
+        let (receiver, works) = Receiver::switched().await;
+        let (console, settings) = Console::new();
+        let system = System::new(&receiver, &borrowed(&settings));
+        let program = system.start().await;
+        let ids = failures(&system).await;
+        receiver.forget();
+        works.store(true, Ordering::Relaxed);
+        Self {
+            receiver,
+            console,
+            system,
+            program,
+            ids,
+        }
+    }
+
+    /// Starts a job for all events.
+    async fn start(&self, path: &str, order: &Value) -> Value {
+        let started = self.console.post(path, order).await;
+        assert_eq!(started["count"], EVENTS, "{started}");
+        started
+    }
+
+    /// Kills the program after some posts, and starts it again. Returns the number of posts
+    /// before.
+    async fn restart_after(&mut self, posts: usize) -> usize {
+        self.receiver.wait_for(posts, IN_THE_END).await;
+        self.program.kill9().await;
+        let posts = self.receiver.count();
+        self.program = self.system.start().await;
+        posts
+    }
+
+    async fn wait_for_all(&self) {
+        eventually(IN_THE_END, "all events", || async {
+            let mut ids = self.ids.iter();
+            ids.all(|id| !self.receiver.posts_of(id).is_empty())
+                .then_some(())
+        })
+        .await;
+    }
 }
 
 /// Sends events that all fail, and returns their ids.
@@ -41,41 +85,22 @@ async fn failures(system: &System) -> Vec<String> {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn redelivery_of_a_killed_program_is_continued_without_loss() {
-    let (receiver, works) = switched().await;
-    let (console, settings) = Console::new();
-    let system = System::new(&receiver, &borrowed(&settings));
-    let program = system.start().await;
-    let ids = failures(&system).await;
-    receiver.forget();
-    works.store(true, Ordering::Relaxed);
+    let mut stage = Stage::new().await;
     let filter = json!({ "status": "failed", "event": "call", "since": "1h" });
-    let started = console
-        .post("redeliveries", &json!({ "filter": filter, "rate": 100 }))
-        .await;
-    assert_eq!(started["count"], EVENTS, "{started}");
-    receiver.wait_for(EVENTS / 2, IN_THE_END).await;
-    program.kill9().await;
-    assert!(receiver.count() < EVENTS, "killed too late");
-    let _program = system.start().await;
-    let path = format!("jobs/{}", started["job"].as_str().unwrap());
-    let job = eventually(IN_THE_END, "the end of the job", || async {
-        Some(console.get(&path).await).filter(|job| job["state"] != "running")
-    })
-    .await;
+    let order = json!({ "filter": filter, "rate": 100 });
+    let started = stage.start("redeliveries", &order).await;
+    let posts = stage.restart_after(EVENTS / 2).await;
+    assert!(posts < EVENTS, "killed too late");
+    let job = stage.console.end_of(&started).await;
     let all = json!(EVENTS);
     assert_eq!(
         (&job["state"], &job["done"]),
         (&json!("done"), &all),
         "{job}"
     );
-    eventually(IN_THE_END, "all redeliveries", || async {
-        let mut ids = ids.iter();
-        ids.all(|id| !receiver.posts_of(id).is_empty())
-            .then_some(())
-    })
-    .await;
-    for id in &ids {
-        let posts = receiver.posts_of(id);
+    stage.wait_for_all().await;
+    for id in &stage.ids {
+        let posts = stage.receiver.posts_of(id);
         assert!(posts.len() <= 2, "{id}: {} posts", posts.len());
         assert_eq!(posts[0].header("x-webhook-redelivery"), Some("true"));
     }
@@ -83,35 +108,17 @@ async fn redelivery_of_a_killed_program_is_continued_without_loss() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn redrive_of_a_killed_program_is_continued_without_loss() {
-    let (receiver, works) = switched().await;
-    let (console, settings) = Console::new();
-    let system = System::new(&receiver, &borrowed(&settings));
-    let program = system.start().await;
-    let ids = failures(&system).await;
-    receiver.forget();
-    works.store(true, Ordering::Relaxed);
-    let started = console
-        .post("dead-letters/redrive", &json!({ "filter": {} }))
+    let mut stage = Stage::new().await;
+    let started = stage
+        .start("dead-letters/redrive", &json!({ "filter": {} }))
         .await;
-    assert_eq!(started["count"], EVENTS, "{started}");
-    receiver.wait_for(1, IN_THE_END).await;
-    program.kill9().await;
-    let _program = system.start().await;
-    let path = format!("jobs/{}", started["job"].as_str().unwrap());
-    let job = eventually(IN_THE_END, "the end of the job", || async {
-        Some(console.get(&path).await).filter(|job| job["state"] != "running")
-    })
-    .await;
+    stage.restart_after(1).await;
+    let job = stage.console.end_of(&started).await;
     assert_eq!(job["state"], "done", "{job}");
-    eventually(IN_THE_END, "all redriven events", || async {
-        let mut ids = ids.iter();
-        ids.all(|id| !receiver.posts_of(id).is_empty())
-            .then_some(())
-    })
-    .await;
+    stage.wait_for_all().await;
     // Once more if it was redriven and not removed, once more if it was in delivery.
-    for id in &ids {
-        assert!(receiver.posts_of(id).len() <= 3, "{id}");
+    for id in &stage.ids {
+        assert!(stage.receiver.posts_of(id).len() <= 3, "{id}");
     }
-    assert_eq!(console.get("dead-letters").await["total"], 0);
+    assert_eq!(stage.console.get("dead-letters").await["total"], 0);
 }

@@ -1,44 +1,17 @@
 //! Redeliveries by the console within `wahook`.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use serde_json::{Value, json};
 use wahook_tests::eventually::eventually;
-use wahook_tests::receiver::{Answer, Post, Receiver};
+use wahook_tests::receiver::Receiver;
 
 use crate::console::{Console, borrowed};
 use crate::system::System;
 
 const SOON: Duration = Duration::from_secs(60);
 const HEADER: &str = "x-webhook-redelivery";
-
-/// Receiver that answers 200 while the switch is on, and 500 while it is off.
-async fn switched() -> (Receiver, Arc<AtomicBool>) {
-    let works = Arc::new(AtomicBool::new(false));
-    let receiver = Receiver::answering({
-        let works = Arc::clone(&works);
-        move |_: &Post| {
-            let status = if works.load(Ordering::Relaxed) {
-                200
-            } else {
-                500
-            };
-            Answer::status(status)
-        }
-    });
-    (receiver.await, works)
-}
-
-/// Waits for the end of a job, and returns it.
-async fn ended(console: &Console, started: &Value) -> Value {
-    let path = format!("jobs/{}", started["job"].as_str().unwrap());
-    eventually(SOON, "the end of the job", || async {
-        Some(console.get(&path).await).filter(|job| job["state"] != "running")
-    })
-    .await
-}
 
 /// Waits until the log has as many attempts of an event, and returns its status.
 async fn status_after(console: &Console, id: &str, attempts: usize) -> Value {
@@ -53,7 +26,7 @@ async fn status_after(console: &Console, id: &str, attempts: usize) -> Value {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn delivered_and_failed_events_are_sent_again_with_their_id_and_body() {
-    let (receiver, works) = switched().await;
+    let (receiver, works) = Receiver::switched().await;
     let (console, settings) = Console::new();
     let system = System::new(&receiver, &borrowed(&settings));
     let _program = system.start().await;
@@ -70,7 +43,7 @@ async fn delivered_and_failed_events_are_sent_again_with_their_id_and_body() {
 
     let started = console.post("redeliveries", &json!({ "ids": ids })).await;
     assert_eq!(started["count"], 4, "{started}");
-    let job = ended(&console, &started).await;
+    let job = console.end_of(&started).await;
     assert_eq!((&job["state"], &job["done"]), (&json!("done"), &json!(4)));
     receiver.wait_for(4, SOON).await;
     for id in &ids {
@@ -86,7 +59,7 @@ async fn delivered_and_failed_events_are_sent_again_with_their_id_and_body() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn failed_events_that_match_are_counted_and_then_sent_again() {
-    let (receiver, works) = switched().await;
+    let (receiver, works) = Receiver::switched().await;
     let (console, settings) = Console::new();
     let system = System::new(&receiver, &borrowed(&settings));
     let _program = system.start().await;
@@ -106,14 +79,14 @@ async fn failed_events_that_match_are_counted_and_then_sent_again() {
     let started = console
         .post("redeliveries", &json!({ "filter": filter, "rate": 10 }))
         .await;
-    assert_eq!(ended(&console, &started).await["done"], 3);
+    assert_eq!(console.end_of(&started).await["done"], 3);
     let posts = receiver.wait_for(3, SOON).await;
     assert!(posts.iter().all(|post| post.event() == Some("call")));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn failed_redelivery_of_a_delivered_event_leaves_it_delivered_and_can_be_redriven() {
-    let (receiver, works) = switched().await;
+    let (receiver, works) = Receiver::switched().await;
     let (console, settings) = Console::new();
     let system = System::new(&receiver, &borrowed(&settings));
     let _program = system.start().await;
@@ -122,7 +95,7 @@ async fn failed_redelivery_of_a_delivered_event_leaves_it_delivered_and_can_be_r
     works.store(false, Ordering::Relaxed);
     let one = json!({ "ids": [format!("{id}/default")] });
     let started = console.post("redeliveries", &one).await;
-    assert_eq!(ended(&console, &started).await["state"], "done");
+    assert_eq!(console.end_of(&started).await["state"], "done");
     assert_eq!(status_after(&console, &id, 2).await, "success");
     eventually(SOON, "the dead letter", || async {
         let dead = console.get("dead-letters").await;
@@ -157,7 +130,7 @@ async fn redacted_values_are_delivered_and_not_logged_and_their_event_is_not_sen
     let expected = json!({ "note": "[redacted by wahook]", "n": 1 });
     assert_eq!(detail["payload"], expected, "{detail}");
     let started = console.post("redeliveries", &json!({ "ids": [id] })).await;
-    let job = ended(&console, &started).await;
+    let job = console.end_of(&started).await;
     let error = job["error"].as_str().unwrap();
     assert!(error.contains("redacted or erased"), "{job}");
     assert_eq!(receiver.count(), 1);

@@ -103,11 +103,7 @@ async fn console_erases_a_chat_and_does_not_send_its_events_again() {
     assert_eq!(detail["status"], "failed");
 
     let started = console.post("redeliveries", &json!({ "ids": [id] })).await;
-    let path = format!("jobs/{}", started["job"].as_str().unwrap());
-    let job = eventually(SOON, "the end of the job", || async {
-        Some(console.get(&path).await).filter(|job| job["state"] != "running")
-    })
-    .await;
+    let job = console.end_of(&started).await;
     let error = job["error"].as_str().unwrap();
     assert!(error.contains("redacted or erased"), "{job}");
     let refused = console.post("erasures", &json!({ "number": "12" })).await;

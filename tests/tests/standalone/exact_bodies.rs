@@ -1,43 +1,21 @@
 //! Bodies as the gateway sent them, for endpoints with `body = "exact"`.
 
-use std::fs;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use wahook_tests::eventually::eventually;
+use wahook_tests::exact_bodies::{
+    NUMBER, OF_ANOTHER, OF_PERSON, PAYLOAD, REDACTED, REDACTION, SECRET, SENT, assert_both_forms,
+    both_forms, exact_without_retries, wait_for_all_persons,
+};
 use wahook_tests::http_client::http_client;
-use wahook_tests::program::{Command, Program, ProgramName};
-use wahook_tests::receiver::{Answer, Receiver};
+use wahook_tests::program::{Command, Program, ProgramName, Ran};
+use wahook_tests::receiver::Receiver;
 
 use crate::system::System;
 
 const SOON: Duration = Duration::from_secs(30);
-const SECRET: &str = "the secret of both";
-/// Without a timestamp, and with spaces, an order of members and numbers that the canonical
-/// form does not have.
-const SENT: &str = r#"{ "data" : {"n": 9007199254740993, "e": 1e3}, "event":"test" }"#;
-const PAYLOAD: &str = r#"{"n":9007199254740992,"e":1000}"#;
-
-/// System with one endpoint for each form.
-fn system(canonical: &Receiver, exact: &Receiver) -> System {
-    let mut system = System::new(canonical, &[]);
-    system
-        .settings
-        .retain(|(name, _)| !name.starts_with("WEBHOOK_"));
-    let file = system.path("endpoints.toml");
-    let path = file.display().to_string();
-    system.settings.push(("WEBHOOK_ENDPOINTS".to_owned(), path));
-    let endpoint = |name: &str, receiver: &Receiver, more: &str| {
-        let url = receiver.url();
-        let start = format!("[[endpoint]]\nname = \"{name}\"\nurl = \"{url}\"\n");
-        format!("{start}secret = \"{SECRET}\"\n{more}\n")
-    };
-    let retries = "retry_attempts = 1\nretry_delay = 100\nbody = \"exact\"";
-    let text = endpoint("canonical", canonical, "") + &endpoint("exact", exact, retries);
-    fs::write(file, text).unwrap();
-    system
-}
+const DEAD: &str = "SELECT count(*) FROM messages WHERE queue = 'wahook.dead'";
 
 async fn send(system: &System, media_type: &str, body: String) {
     let request = http_client()
@@ -50,6 +28,20 @@ async fn send(system: &System, media_type: &str, body: String) {
     answer.bytes().await.unwrap();
 }
 
+async fn run(system: &System, arguments: &[&str]) -> Ran {
+    let settings = system.borrowed();
+    let command = Command::start(ProgramName::Standalone, arguments, &settings);
+    command.await.finish().await
+}
+
+/// Waits until the query selects this integer.
+async fn wait_for(system: &System, query: &str, expected: i64) {
+    eventually(SOON, query, || async {
+        (system.count(query) == expected).then_some(())
+    })
+    .await;
+}
+
 async fn stop(program: Program) {
     program.terminate();
     assert!(program.wait_exit(SOON).await.success());
@@ -57,52 +49,29 @@ async fn stop(program: Program) {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn each_endpoint_receives_the_body_in_its_form_also_after_a_retry_a_restart_and_a_redrive() {
-    let is_down = Arc::new(AtomicBool::new(true));
-    let fails = Arc::clone(&is_down);
     let canonical = Receiver::start().await;
-    let exact =
-        Receiver::answering(move |_| Answer::status(if fails.load(SeqCst) { 500 } else { 200 }));
-    let exact = exact.await;
-    let system = system(&canonical, &exact);
+    let (exact, works) = Receiver::switched().await;
+    let system = System::with_endpoints(&canonical, &both_forms(&canonical, &exact));
     let program = system.start().await;
     send(&system, "application/json", SENT.to_owned()).await;
-    let dead = "SELECT count(*) FROM messages WHERE queue = 'wahook.dead'";
-    eventually(SOON, "the dead letter", || async {
-        (system.count(dead) == 1).then_some(())
-    })
-    .await;
+    wait_for(&system, DEAD, 1).await;
     stop(program).await;
 
-    is_down.store(false, SeqCst);
+    works.store(true, Ordering::Relaxed);
     let program = system.start().await;
-    let settings = system.borrowed();
-    let redrive = ["dead", "redrive", "--all"];
-    let redriven = Command::start(ProgramName::Standalone, &redrive, &settings).await;
-    redriven.finish().await;
-    let posts = exact.wait_for(3, SOON).await;
-    for post in &posts {
-        assert_eq!(post.body, SENT.as_bytes());
-        assert!(post.verify(SECRET).is_valid(), "{}", post.verify(SECRET));
-    }
-    let posts = canonical.wait_for(1, SOON).await;
-    let start = format!(r#"{{"event":"test","data":{PAYLOAD},"timestamp":"#);
-    let body = String::from_utf8(posts[0].body.to_vec()).unwrap();
-    assert!(body.starts_with(&start), "{body}");
-    assert!(posts[0].verify(SECRET).is_valid());
+    run(&system, &["dead", "redrive", "--all"]).await;
+    assert_both_forms(&canonical, &exact, 3).await;
     let record = format!(
         "SELECT count(*) FROM webhooklogs WHERE status = 'success' AND payload = '{PAYLOAD}'"
     );
-    eventually(SOON, "both records", || async {
-        (system.count(&record) == 2).then_some(())
-    })
-    .await;
+    wait_for(&system, &record, 2).await;
     stop(program).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn each_event_of_a_batch_is_delivered_as_it_was_sent() {
     let (canonical, exact) = (Receiver::start().await, Receiver::start().await);
-    let system = system(&canonical, &exact);
+    let system = System::with_endpoints(&canonical, &both_forms(&canonical, &exact));
     let program = system.start().await;
     let same = r#"{"event":"test","data":{},"timestamp":"2024-10-01T12:00:00.000Z"}"#;
     let lines = [SENT, r#"{"event": "test", "data": {"b": 1}}"#, same];
@@ -115,5 +84,42 @@ async fn each_event_of_a_batch_is_delivered_as_it_was_sent() {
         );
     }
     assert!(posts.iter().all(|post| post.verify(SECRET).is_valid()));
+    stop(program).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn kept_bytes_are_in_no_redacted_record_and_are_erased_with_their_dead_letters() {
+    let (exact, works) = Receiver::switched().await;
+    let mut system = System::with_endpoints(&exact, &exact_without_retries(&exact));
+    let (name, rules) = REDACTION;
+    system.settings.push((name.to_owned(), rules.to_owned()));
+    let program = system.start().await;
+    for event in OF_PERSON.iter().chain([&OF_ANOTHER]) {
+        send(&system, "application/json", (*event).to_owned()).await;
+    }
+    wait_for_all_persons(&exact).await;
+    wait_for(&system, DEAD, 3).await;
+    wait_for(&system, "SELECT count(*) FROM webhooklogs", 3).await;
+    let with_words = "SELECT count(*) FROM webhooklogs WHERE payload LIKE '%secret words%'";
+    assert_eq!(system.count(with_words), 0);
+
+    let erased = run(&system, &["erase", "--number", NUMBER]).await;
+    let expected = "2 records and 2 dead letters erased";
+    assert!(erased.printed().contains(expected), "{erased:?}");
+    let left = "SELECT queue, CAST(body AS TEXT) FROM messages UNION ALL \
+                SELECT queue, CAST(body AS TEXT) FROM waiting";
+    let expected = ("wahook.dead".to_owned(), OF_ANOTHER.to_owned());
+    assert_eq!(system.pairs(left), [expected]);
+
+    works.store(true, Ordering::Relaxed);
+    exact.forget();
+    run(&system, &["dead", "redrive", "--all"]).await;
+    let posts = exact.wait_for(1, SOON).await;
+    assert_eq!(posts[0].body, OF_ANOTHER.as_bytes());
+    let record = format!(
+        "SELECT count(*) FROM webhooklogs WHERE status = 'success' AND payload = '{REDACTED}'"
+    );
+    wait_for(&system, &record, 1).await;
+    assert_eq!(exact.count(), 1);
     stop(program).await;
 }

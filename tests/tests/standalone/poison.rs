@@ -4,8 +4,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use wahook_domain::{
-    AttemptNumber, EndpointName, EventBody, EventId, EventName, EventPattern, QueuedEvent,
-    UnixMillis,
+    EndpointName, EventBody, EventId, EventName, EventPattern, QueuedEvent, UnixMillis,
 };
 use wahook_embedded::Store;
 use wahook_queue::{ConsumerConnection, Outgoing, Publisher, Topology, topology::DEAD_QUEUE};
@@ -15,21 +14,12 @@ const WORK: &str = "wahook.deliver.default";
 
 fn event(id: &str) -> QueuedEvent {
     let body = br#"{"event":"call","data":{},"timestamp":1}"#;
-    QueuedEvent {
-        id: EventId::parse(id).unwrap(),
-        name: EventName::parse("call").unwrap(),
-        body: EventBody::check(Bytes::from_static(body)).unwrap(),
-        attempt: AttemptNumber::FIRST,
-        accepted_at: UnixMillis::new(1),
-        redriven_at: None,
-        exact: None,
-        traceparent: None,
-        propagated: None,
-        origin: None,
-        key: None,
-        is_redelivery: false,
-        auto_redrives: 0,
-    }
+    QueuedEvent::new(
+        EventId::parse(id).unwrap(),
+        EventName::parse("call").unwrap(),
+        EventBody::check(Bytes::from_static(body)).unwrap(),
+        UnixMillis::new(1),
+    )
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
