@@ -1,5 +1,6 @@
 //! Reads the log next to a running process, for commands and the console.
 
+mod another;
 mod follow;
 mod limited;
 mod search;
@@ -18,7 +19,7 @@ use wahook_delivery_log::{
     LogReader, LogUnavailable, LoggedDelivery, Page, RecentEndpoint, SEARCH_LIMIT, SearchFilter,
     Summary, SurveyCursor, Surveyed,
 };
-use wahook_domain::{EndpointName, EventId, UnixMillis};
+use wahook_domain::{EndpointName, EventId, QueuedEvent, UnixMillis};
 use wahook_runtime::clock;
 
 use crate::{
@@ -51,6 +52,21 @@ impl EmbeddedReader {
         Ok(Self {
             path: path.to_owned(),
         })
+    }
+
+    /// Returns true if the log has another event with the id of this one, which is in canonical
+    /// form, accepted at or after `since`.
+    ///
+    /// # Errors
+    /// If the file can't be read in time.
+    pub async fn has_another(
+        &self,
+        event: &QueuedEvent,
+        since: UnixMillis,
+    ) -> Result<bool, LogUnavailable> {
+        let event = event.clone();
+        self.query(move |db| another::exists(db, &event, since))
+            .await
     }
 
     fn connect(&self) -> Result<Connection, LogUnavailable> {

@@ -17,6 +17,7 @@ use crate::{
     CONFIRM_LIMIT,
     budget::{Budget, Reservation},
     duplicates::{Decision, Duplicates},
+    earlier::Earlier,
     exact::exact_body,
     headers::EventHeaders,
     limits::LARGEST_EVENT,
@@ -52,6 +53,8 @@ pub(crate) struct EventService {
     /// Memory for bodies and answers.
     pub(crate) budget: Budget,
     pub(crate) duplicates: Duplicates,
+    /// Events that were accepted before the start, if there is a log of them.
+    pub(crate) earlier: Option<Earlier>,
     pub(crate) sources: Arc<Sources>,
 }
 
@@ -251,6 +254,11 @@ impl EventService {
             Decision::Duplicate => Ok(Published::Duplicate),
             Decision::Conflict => Ok(Published::Conflict),
             Decision::Publish(guard) => {
+                if let Some(earlier) = &self.earlier
+                    && Box::pin(earlier.has_another(event, content)).await
+                {
+                    return Ok(Published::Conflict);
+                }
                 let routed = self.publish(event).await?;
                 if routed != RouteOutcome::Unwanted {
                     guard.confirmed();

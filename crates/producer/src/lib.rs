@@ -4,6 +4,7 @@ mod batch;
 mod body;
 mod budget;
 mod duplicates;
+mod earlier;
 mod event_service;
 mod events;
 mod exact;
@@ -23,6 +24,7 @@ mod settings;
 mod sources;
 mod spool;
 
+pub use earlier::{EarlierEvents, EarlierFuture};
 pub use settings::{
     EventServiceSettings, PROGRAM_SETTINGS, ProducerSettings, SETTINGS, SPOOL_SETTINGS,
     SpoolSettings,
@@ -45,6 +47,7 @@ use wahook_runtime::{
 
 use budget::Budget;
 use duplicates::Duplicates;
+use earlier::Earlier;
 use event_service::EventService;
 use events::MAX_IN_FLIGHT;
 use metrics::ProducerMetrics;
@@ -70,24 +73,26 @@ pub async fn run(settings: ProducerSettings, shutdown: Shutdown) -> anyhow::Resu
         Some(spool) => Some(OpenSpool::open(spool).await?),
         None => None,
     };
-    run_with(broker, spool, settings.events, shutdown).await
+    run_with(broker, spool, None, settings.events, shutdown).await
 }
 
-/// Runs the producer over any queue.
+/// Runs the producer over any queue, with a log of the events of earlier processes.
 ///
 /// # Errors
 /// When the address cannot be bound.
 pub async fn run_over(
     broker: Broker,
+    earlier: Arc<dyn EarlierEvents>,
     settings: EventServiceSettings,
     shutdown: Shutdown,
 ) -> anyhow::Result<()> {
-    run_with(broker, None, settings, shutdown).await
+    run_with(broker, None, Some(earlier), settings, shutdown).await
 }
 
 async fn run_with(
     broker: Broker,
     spool: Option<OpenSpool>,
+    earlier: Option<Arc<dyn EarlierEvents>>,
     settings: EventServiceSettings,
     shutdown: Shutdown,
 ) -> anyhow::Result<()> {
@@ -113,7 +118,7 @@ async fn run_with(
     let outlet = Outlet::new(publisher, router, stored);
     let operators = Operators::bind(&settings, registry, readiness.clone()).await?;
     let file = settings.sources.file.clone();
-    let (router, sources) = routes(settings, outlet, metrics);
+    let (router, sources) = routes(settings, outlet, metrics, earlier);
     let router = router.merge(operators.public.clone());
     let router = ops::refuse_the_rest(
         router,
@@ -147,7 +152,7 @@ pub fn router(
     metrics: ProducerMetrics,
 ) -> Router {
     let outlet = Outlet::new(publisher, Arc::default(), None);
-    routes(settings, outlet, metrics).0
+    routes(settings, outlet, metrics, None).0
 }
 
 /// Creates the router, and returns the sources too, so that they can be replaced.
@@ -155,6 +160,7 @@ fn routes(
     settings: EventServiceSettings,
     outlet: Outlet,
     metrics: ProducerMetrics,
+    earlier: Option<Arc<dyn EarlierEvents>>,
 ) -> (Router, Arc<Sources>) {
     let sources = Arc::new(settings.sources.sources);
     let service = Arc::new(EventService {
@@ -168,6 +174,7 @@ fn routes(
         permits: Semaphore::new(MAX_IN_FLIGHT),
         budget: Budget::new(settings.memory_budget_bytes),
         duplicates: Duplicates::new(settings.duplicate_window),
+        earlier: earlier.map(|events| Earlier::new(events, settings.duplicate_window)),
         sources: Arc::clone(&sources),
     });
     let from_gateway = post(gateways::post).get(registration::get);

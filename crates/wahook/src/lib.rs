@@ -5,6 +5,7 @@ mod banner;
 pub mod check;
 mod console;
 mod console_port;
+mod earlier_events;
 pub mod export;
 pub mod own_log;
 mod settings;
@@ -13,6 +14,7 @@ mod store_metrics;
 pub use settings::{COMMAND_SETTINGS, PROGRAM_SETTINGS, SETTINGS, StandaloneSettings};
 
 use anyhow::Context;
+use earlier_events::LoggedEvents;
 use std::{path::PathBuf, sync::Arc};
 use tokio::task::spawn_blocking;
 use wahook_admin::auto_redrive::AutoRedriver;
@@ -62,8 +64,10 @@ pub async fn run(mut settings: StandaloneSettings, shutdown: Shutdown) -> anyhow
         operator,
         history: None,
     };
-    let producing = wahook_producer::run_over(store.broker(), settings.intake, shutdown.clone());
     let data = settings.data;
+    let earlier = Arc::new(LoggedEvents::open(&data)?);
+    let intake = settings.intake;
+    let producing = wahook_producer::run_over(store.broker(), earlier, intake, shutdown.clone());
     let broker = store.broker();
     let consuming = async {
         let consumer = Consumer::new(backends, settings.delivery)?;

@@ -129,3 +129,46 @@ async fn without_a_webhook_an_event_is_on_the_page_with_valid_signatures() {
     program.terminate();
     assert!(program.wait_exit(SOON).await.success());
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_key_of_another_event_is_refused_after_a_restart() {
+    let receiver = Receiver::start().await;
+    let system = System::new(&receiver, &[]);
+    let http = http_client().unwrap();
+    let post = async |data: Value| {
+        let request = http.post(format!("{}/v1/events", system.events));
+        let request = request.header("content-type", "application/json");
+        let request = request.header("idempotency-key", "true_4915112345678@c.us_3EB0");
+        let body = json!({ "event": "call", "data": data }).to_string();
+        let answer = request.body(body).send().await.unwrap();
+        let status = answer.status().as_u16();
+        let answer = answer.bytes().await.unwrap();
+        (status, String::from_utf8(answer.to_vec()).unwrap())
+    };
+    let first = system.start().await;
+    assert_eq!(post(json!({ "n": 1 })).await.0, 202);
+    let payloads = "SELECT payload, status FROM webhooklogs";
+    let recorded = ("{\"n\":1}".to_owned(), "success".to_owned());
+    eventually(SOON, "the record", || async {
+        (system.pairs(payloads) == [recorded.clone()]).then_some(())
+    })
+    .await;
+    first.terminate();
+    assert!(first.wait_exit(SOON).await.success());
+
+    let _second = system.start().await;
+    let (status, problem) = post(json!({ "n": 2 })).await;
+    assert_eq!(status, 422, "{problem}");
+    assert!(problem.contains("idempotency-key-reused"), "{problem}");
+    // Unknown after a restart, and a repeat is better than a loss.
+    assert_eq!(post(json!({ "n": 1 })).await.0, 202);
+    assert_eq!(post(json!({ "n": 2 })).await.0, 422);
+    for sent in receiver.wait_for(2, SOON).await {
+        assert!(
+            sent.body
+                .starts_with(b"{\"event\":\"call\",\"data\":{\"n\":1}")
+        );
+    }
+    assert_eq!(receiver.count(), 2);
+    assert_eq!(system.pairs(payloads), [recorded]);
+}
