@@ -1,5 +1,7 @@
 //! Programs whose user lacks a permission: the error names queue or exchange, and what to do.
 
+use lapin::options::{BasicPublishOptions, ConfirmSelectOptions};
+use lapin::{BasicProperties, Connection, ConnectionProperties};
 use serde_json::json;
 use wahook_queue::{Broker, BrokerUri, ConsumerConnection, Topology};
 use wahook_tests::eventually::eventually;
@@ -163,11 +165,25 @@ async fn a_refused_command_login_or_virtual_host_is_explained() {
     let topology = Topology::deliveries([], &[]);
     let declared = ConsumerConnection::connect(&guest, "test", &topology).await;
     declared.unwrap().close().await;
+    // RabbitMQ 3.10 lets everyone count a queue; a message must be read.
+    publish_dead_letter(&rabbitmq).await;
     let text = list(&good).await;
     assert!(
         text.contains("'wahook.dead'") && text.contains(ADVICE),
         "{text}"
     );
+}
+
+async fn publish_dead_letter(rabbitmq: &RabbitMq) {
+    let connection = Connection::connect(&rabbitmq.amqp_url(), ConnectionProperties::default());
+    let connection = connection.await.unwrap();
+    let channel = connection.create_channel().await.unwrap();
+    let confirms = channel.confirm_select(ConfirmSelectOptions::default());
+    confirms.await.unwrap();
+    let (options, properties) = (BasicPublishOptions::default(), BasicProperties::default());
+    let sent = channel.basic_publish("".into(), "wahook.dead".into(), options, b"{}", properties);
+    assert!(sent.await.unwrap().await.unwrap().is_ack());
+    connection.close(200, "done".into()).await.unwrap();
 }
 
 /// Posts an event, and returns the status of the answer.
