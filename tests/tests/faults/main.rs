@@ -7,7 +7,6 @@ mod oracle;
 mod spool;
 mod timeouts;
 mod users;
-mod users_refused;
 
 use std::time::Duration;
 

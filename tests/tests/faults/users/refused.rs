@@ -11,8 +11,8 @@ use wahook_tests::program::{Command, Program, ProgramName};
 use wahook_tests::rabbitmq::RabbitMq;
 use wahook_tests::receiver::{Answer, Receiver};
 
+use super::permissions::{Permissions, add_user, documented, permit, url_of};
 use crate::IN_THE_END;
-use crate::users::{Permissions, add_user, documented, permit, url_of};
 
 const ADVICE: &str = "grant it with `rabbitmqctl set_permissions`, docs/broker-users.md";
 const NOTHING: &str = "^$";
