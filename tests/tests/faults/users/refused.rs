@@ -175,7 +175,8 @@ async fn a_refused_command_login_or_virtual_host_is_explained() {
 }
 
 async fn publish_dead_letter(rabbitmq: &RabbitMq) {
-    let connection = Connection::connect(&rabbitmq.amqp_url(), ConnectionProperties::default());
+    let url = rabbitmq.amqp_url();
+    let connection = Connection::connect(&url, ConnectionProperties::default());
     let connection = connection.await.unwrap();
     let channel = connection.create_channel().await.unwrap();
     let confirms = channel.confirm_select(ConfirmSelectOptions::default());
