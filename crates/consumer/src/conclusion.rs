@@ -6,11 +6,13 @@ use wahook_domain::{
 };
 use wahook_failpoint::{self as failpoint, Failpoint};
 use wahook_queue::{Outgoing, Receipt};
+use wahook_traces::Processing;
 
 use crate::{
     batching::PendingResult,
     deliverer::{AttemptKind, Deliverer, log_ack_failure},
     spread::spread_of,
+    traced::what_follows,
 };
 
 /// Attempt that was just made.
@@ -22,6 +24,8 @@ pub(crate) struct Attempted {
     pub(crate) response: Option<Arc<str>>,
     /// Marks the result as pending for the recorder.
     pub(crate) expected: PendingResult,
+    /// Spans of the attempt, if traces are on.
+    pub(crate) spans: Option<Box<Processing>>,
 }
 
 /// Assessment of an attempt.
@@ -242,6 +246,9 @@ impl Deliverer {
         };
         let result = self.result(event, attempt);
         self.recorder.record(result, attempted.expected).await;
+        if let Some(spans) = attempted.spans {
+            spans.concluded(what_follows(assessment.decision, assessment.counts));
+        }
         failpoint::pass(Failpoint::Recorded);
     }
 

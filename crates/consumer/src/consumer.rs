@@ -68,6 +68,7 @@ impl Consumer {
         let registry = Registry::new();
         let metrics = ConsumerMetrics::new(&registry).context("metrics")?;
         ProcessMetrics::new(&registry, "consumer").context("metrics")?;
+        wahook_traces::register(&registry).context("metrics")?;
         Ok(Self {
             backends,
             log_health: LogHealth::default(),

@@ -40,7 +40,7 @@ impl Deliverer {
         permit: OwnedSemaphorePermit,
         kind: AttemptKind,
     ) {
-        let Some((event, receipt)) = self.accept(received).await else {
+        let Some((mut event, receipt)) = self.accept(received).await else {
             return;
         };
         let is_unpaced = kind == AttemptKind::Delivery(Started::Unpaced);
@@ -58,7 +58,7 @@ impl Deliverer {
             return self.republish_event(&event, receipt).await;
         }
         let in_flight = InFlightGuard::new(&self.metrics.in_flight);
-        let attempted = self.attempt(&event).await;
+        let attempted = self.attempt(&mut event).await;
         failpoint::pass(Failpoint::Posted);
         drop((in_flight, permit));
         self.conclude(&event, attempted, receipt, kind).await;
@@ -168,30 +168,37 @@ impl Deliverer {
         }
     }
 
-    pub(crate) async fn attempt(&self, event: &QueuedEvent) -> Attempted {
+    /// Makes an attempt. If traces are on, the event notes it for what follows.
+    pub(crate) async fn attempt(&self, event: &mut QueuedEvent) -> Attempted {
         let expected = self.recorder.expect();
         let started_at = clock::now();
         if event.attempt == AttemptNumber::FIRST {
             self.metrics
                 .first_begun(started_at.since(event.queued_at()));
         }
+        let mut spans = wahook_traces::tracer().map(|tracer| self.begin_spans(tracer, event));
+        let sent = spans.as_ref().map_or(&*event, |spans| spans.sent());
         // Monotonic, since the wall clock may step meanwhile.
         let start = Instant::now();
         let Posted {
             mut outcome,
             response,
-        } = self.client.post(event, started_at).await;
+        } = self.client.post(sent, started_at).await;
         if self.settings.hide_url {
             outcome.hide_location();
         }
         let took = start.elapsed();
         self.metrics.attempted(&outcome, event.attempt, took);
+        if let Some(spans) = &mut spans {
+            spans.answered(&outcome);
+        }
         Attempted {
             started_at,
             took,
             outcome,
             response,
             expected,
+            spans,
         }
     }
 }

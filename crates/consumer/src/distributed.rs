@@ -4,6 +4,7 @@ use std::sync::Arc;
 use wahook_mongo_log::LogSettings;
 use wahook_queue::BrokerUri;
 use wahook_runtime::{Settings, settings::shared::AMQP_URL};
+use wahook_traces::TraceSettings;
 
 use crate::{Backends, Consumer, DeliverySettings};
 
@@ -16,6 +17,8 @@ pub struct ConsumerSettings {
     pub log: LogSettings,
     /// Settings that do not depend on the broker and the log.
     pub delivery: DeliverySettings,
+    /// `OTEL_EXPORTER_OTLP_ENDPOINT` and its companions
+    pub traces: TraceSettings,
 }
 
 impl ConsumerSettings {
@@ -25,10 +28,12 @@ impl ConsumerSettings {
         let broker = settings.value(&AMQP_URL);
         let delivery = DeliverySettings::read(settings);
         let log = LogSettings::read(settings);
+        let traces = TraceSettings::read(settings);
         Some(Self {
             broker: broker?,
             log: log?,
             delivery: delivery?,
+            traces,
         })
     }
 }

@@ -34,6 +34,7 @@ mod spread;
 mod stranded;
 mod tls;
 mod tls_failure;
+mod traced;
 mod unattempted;
 mod worker;
 

@@ -13,6 +13,7 @@ use wahook_runtime::{
     program::{self, Program, ProgramArguments},
     settings::help::help,
 };
+use wahook_traces::{MessagingSystem, Traces};
 
 /// Deliver events from RabbitMQ to webhooks: signed, retried, and logged in MongoDB
 #[derive(Parser)]
@@ -111,8 +112,17 @@ fn main() -> ExitCode {
     }
 }
 
+/// Runs the consumer, and its traces if they are on, until `shutdown`.
+async fn run(mut settings: ConsumerSettings, shutdown: Shutdown) -> anyhow::Result<()> {
+    let traces = std::mem::take(&mut settings.traces);
+    let traces = Traces::start(traces, "wahook-consumer", MessagingSystem::RabbitMq)?;
+    let ended = deliver(settings, shutdown.clone()).await;
+    traces.stop(&shutdown).await;
+    ended
+}
+
 /// Runs the consumer, and redrives dead letters after outages, until `shutdown`.
-async fn run(settings: ConsumerSettings, shutdown: Shutdown) -> anyhow::Result<()> {
+async fn deliver(settings: ConsumerSettings, shutdown: Shutdown) -> anyhow::Result<()> {
     let broker = settings.broker.clone().into();
     let consumer = wahook_consumer::connect(settings).await?;
     let redriver = AutoRedriver::new(broker, consumer.recoveries(), consumer.registry())?;

@@ -211,7 +211,7 @@ impl EventService {
     }
 
     /// Publishes an event, unless it was published recently, and counts it.
-    pub(crate) async fn publish_accepted(
+    pub(crate) async fn publish_counted(
         &self,
         queued: QueuedEvent,
         content: Option<ContentHash>,
@@ -270,7 +270,7 @@ impl EventService {
 
     async fn publish(&self, event: &QueuedEvent) -> Result<RouteOutcome, NotAccepted> {
         let timer = self.metrics.publish_confirm_seconds.start_timer();
-        let published = self.outlet.publish(event).await;
+        let published = self.hand_over(event).await;
         if published.is_ok() {
             failpoint::pass(Failpoint::Confirmed);
         }

@@ -23,6 +23,7 @@ mod router;
 mod settings;
 mod sources;
 mod spool;
+mod traced;
 
 pub use earlier::{EarlierEvents, EarlierFuture};
 pub use settings::{
@@ -44,6 +45,7 @@ use wahook_runtime::{
     metrics::ProcessMetrics,
     ops::{self, RefusalLog, Served},
 };
+use wahook_traces::{MessagingSystem, Traces};
 
 use budget::Budget;
 use duplicates::Duplicates;
@@ -67,7 +69,15 @@ const CLOSE_LIMIT: Duration = Duration::from_secs(2);
 ///
 /// # Errors
 /// When the address cannot be bound, or the spool cannot be used.
-pub async fn run(settings: ProducerSettings, shutdown: Shutdown) -> anyhow::Result<()> {
+pub async fn run(mut settings: ProducerSettings, shutdown: Shutdown) -> anyhow::Result<()> {
+    let traces = std::mem::take(&mut settings.traces);
+    let traces = Traces::start(traces, "wahook-producer", MessagingSystem::RabbitMq)?;
+    let ended = run_on_rabbitmq(settings, shutdown.clone()).await;
+    traces.stop(&shutdown).await;
+    ended
+}
+
+async fn run_on_rabbitmq(settings: ProducerSettings, shutdown: Shutdown) -> anyhow::Result<()> {
     let broker = settings.broker.into();
     let spool = match settings.spool {
         Some(spool) => Some(OpenSpool::open(spool).await?),
@@ -100,6 +110,7 @@ async fn run_with(
     let registry = Registry::new();
     let metrics = ProducerMetrics::new(&registry).context("metrics")?;
     ProcessMetrics::new(&registry, "producer").context("metrics")?;
+    wahook_traces::register(&registry).context("metrics")?;
     let refusals = RefusalLog::new(metrics.requests_refused.clone());
     let readiness = Readiness::new();
     let (publisher, task) =

@@ -113,10 +113,16 @@ impl Problem {
         Self { event, ..self }
     }
 
+    /// Returns the status of the answer.
+    #[must_use]
+    pub(crate) fn status(&self) -> StatusCode {
+        self.basics.status()
+    }
+
     /// Returns true if repeating the same request later can succeed.
     #[must_use]
     pub(crate) fn can_be_repeated(&self) -> bool {
-        self.basics.status() == StatusCode::SERVICE_UNAVAILABLE
+        self.status() == StatusCode::SERVICE_UNAVAILABLE
     }
 
     #[must_use]

@@ -30,6 +30,17 @@ pub(crate) enum RouteOutcome {
     Spooled,
 }
 
+impl RouteOutcome {
+    /// Returns the outcome for traces.
+    pub(crate) const fn word(self) -> &'static str {
+        match self {
+            Self::Queued => "queued",
+            Self::Unwanted => "unwanted",
+            Self::Spooled => "spooled",
+        }
+    }
+}
+
 /// Publishes events and remembers the names that no endpoint wants.
 ///
 /// The broker returns an event that no endpoint wants, which makes the confirms

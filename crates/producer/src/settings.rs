@@ -14,6 +14,7 @@ use wahook_runtime::{
     },
     tokens::Tokens,
 };
+use wahook_traces::TraceSettings;
 
 use crate::{
     limits::LARGEST_EVENT,
@@ -28,8 +29,13 @@ pub use spool::{SPOOL_SETTINGS, SpoolSettings};
 const COPIES: usize = 4;
 
 /// Settings of `wahook-producer`.
-pub const PROGRAM_SETTINGS: &[&[Setting]] =
-    &[&[AMQP_URL], SETTINGS, SPOOL_SETTINGS, program::SETTINGS];
+pub const PROGRAM_SETTINGS: &[&[Setting]] = &[
+    &[AMQP_URL],
+    SETTINGS,
+    SPOOL_SETTINGS,
+    wahook_traces::SETTINGS,
+    program::SETTINGS,
+];
 
 /// Settings for accepting events.
 pub const SETTINGS: &[Setting] = &[
@@ -170,6 +176,8 @@ pub struct ProducerSettings {
     pub events: EventServiceSettings,
     /// `PRODUCER_SPOOL`
     pub spool: Option<SpoolSettings>,
+    /// `OTEL_EXPORTER_OTLP_ENDPOINT` and its companions
+    pub traces: TraceSettings,
 }
 
 /// Settings for accepting events.
@@ -203,10 +211,12 @@ impl ProducerSettings {
         let broker = settings.value(&AMQP_URL);
         let events = EventServiceSettings::read(settings);
         let spool = SpoolSettings::read(settings);
+        let traces = TraceSettings::read(settings);
         Some(Self {
             broker: broker?,
             events: events?,
             spool,
+            traces,
         })
     }
 

@@ -22,6 +22,7 @@ use wahook_consumer::{Backends, Consumer};
 use wahook_embedded::{Destination, EmbeddedOperatorState, OpenError, Store};
 use wahook_receiver::Receiver;
 use wahook_runtime::Shutdown;
+use wahook_traces::{MessagingSystem, Traces};
 
 /// Runs until `shutdown`, then drains requests in flight and closes the file.
 ///
@@ -29,6 +30,14 @@ use wahook_runtime::Shutdown;
 /// If the file is in use, unusable or holds events for a webhook while none is configured, or an
 /// address can't be bound.
 pub async fn run(mut settings: StandaloneSettings, shutdown: Shutdown) -> anyhow::Result<()> {
+    let traces = std::mem::take(&mut settings.traces);
+    let traces = Traces::start(traces, "wahook", MessagingSystem::Embedded)?;
+    let ended = run_parts(settings, shutdown.clone()).await;
+    traces.stop(&shutdown).await;
+    ended
+}
+
+async fn run_parts(mut settings: StandaloneSettings, shutdown: Shutdown) -> anyhow::Result<()> {
     if settings.receiver.is_none() && settings.delivery.log_retention_days.is_none() {
         tracing::warn!(
             "LOG_RETENTION_DAYS is not set: delivery records are kept, and the data file grows; \

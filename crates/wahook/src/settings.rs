@@ -17,6 +17,7 @@ use wahook_runtime::{
         shared::{AMQP_URL, MONGODB_DATABASE, MONGODB_URI, WEBHOOK_SECRET},
     },
 };
+use wahook_traces::TraceSettings;
 
 use crate::banner::reachable;
 
@@ -38,6 +39,7 @@ pub const PROGRAM_SETTINGS: &[&[Setting]] = &[
     wahook_consumer::SETTINGS,
     wahook_producer::SETTINGS,
     wahook_console::SETTINGS,
+    wahook_traces::SETTINGS,
     program::SETTINGS,
 ];
 
@@ -85,6 +87,8 @@ pub struct StandaloneSettings {
     pub console: Option<ConsoleSettings>,
     /// Test receiver, if no webhook is configured.
     pub receiver: Option<ReceiverSettings>,
+    /// `OTEL_EXPORTER_OTLP_ENDPOINT` and its companions.
+    pub traces: TraceSettings,
 }
 
 impl StandaloneSettings {
@@ -100,6 +104,7 @@ impl StandaloneSettings {
         let intake = EventServiceSettings::read(settings);
         let delivery = DeliverySettings::read(settings);
         let console = ConsoleSettings::read_optional(settings);
+        let traces = TraceSettings::read(settings);
         let (mut intake, delivery) = (intake?, delivery?);
         let mut endpoints = delivery.endpoints.list.iter();
         intake.keep_exact |= endpoints.any(|endpoint| endpoint.body == BodyForm::Exact);
@@ -109,6 +114,7 @@ impl StandaloneSettings {
             delivery,
             console: console?,
             receiver: receiver.flatten(),
+            traces,
         })
     }
 

@@ -152,7 +152,7 @@ impl Run {
         // The settings may have changed while the head waited.
         let endpoint = self.current();
         let in_flight = InFlightGuard::new(&endpoint.metrics.in_flight);
-        let attempted = endpoint.attempt(&head.event).await;
+        let attempted = endpoint.attempt(&mut head.event).await;
         let ended = Instant::now();
         failpoint::pass(Failpoint::Posted);
         drop((in_flight, permit));

@@ -31,6 +31,7 @@ pub const PROGRAM_SETTINGS: &[&[Setting]] = &[
     &[AMQP_URL, WEBHOOK_URL],
     SETTINGS,
     DELIVERY_LOG,
+    wahook_traces::SETTINGS,
     program::SETTINGS,
 ];
 

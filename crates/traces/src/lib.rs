@@ -1,0 +1,23 @@
+//! Traces of events, exported with the OpenTelemetry protocol: the only crate that knows
+//! OpenTelemetry.
+//!
+//! As the log, the traces of a process are global: [`tracer`] is `None` unless the settings
+//! turn them on, and everything else happens behind this check.
+
+mod bounded;
+mod context;
+mod delivery;
+mod exporter;
+mod figures;
+mod intake;
+mod pairs;
+mod running;
+mod sampling;
+mod settings;
+mod tracer;
+
+pub use delivery::{Processing, Webhook};
+pub use intake::{Accepting, Publishing, Target};
+pub use running::{Traces, register, tracer};
+pub use settings::{SETTINGS, TraceSettings};
+pub use tracer::{MessagingSystem, Tracer};
