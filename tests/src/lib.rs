@@ -17,6 +17,7 @@ pub mod amqp_wire;
 pub mod browser;
 pub mod chats;
 pub mod cluster;
+pub mod collector;
 pub mod eventually;
 pub mod exact_bodies;
 pub mod folder;
@@ -38,6 +39,7 @@ pub mod rate_limited;
 pub mod raw_http;
 pub mod raw_receiver;
 pub mod receiver;
+pub mod retried_trace;
 pub mod small_disk;
 /// Document generator, shared with the tests of the domain crate.
 #[path = "../../crates/domain/tests/spelled/mod.rs"]

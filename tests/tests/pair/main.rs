@@ -26,6 +26,7 @@ mod sources;
 mod spool;
 mod spool_limits;
 mod stops;
+mod traces;
 mod verifiers;
 
 use std::process::ExitCode;
@@ -53,6 +54,7 @@ fn all_tests() -> Tests {
     console::add(&mut tests);
     order_key::add(&mut tests);
     context::add(&mut tests);
+    traces::add(&mut tests);
     redrive::add(&mut tests);
     poison::add(&mut tests);
     log_edge::add(&mut tests);

@@ -32,4 +32,5 @@ mod secrets;
 mod space;
 mod start;
 mod system;
+mod traces;
 mod watch;

@@ -23,6 +23,7 @@ pub(crate) fn all() -> Vec<Section> {
             "broker and log",
             &[&[shared::AMQP_URL], shared::DELIVERY_LOG],
         ),
+        section("traces", &[wahook_traces::SETTINGS]),
         section(
             "producer",
             &[wahook_producer::SETTINGS, wahook_producer::SPOOL_SETTINGS],
