@@ -162,11 +162,14 @@ def network_faults(document, deployments):
         yield "Prometheus can't read the metrics, or may read those of the console"
     if program == "consumer" and peers != [metrics]:
         yield "accepts connections other than those of Prometheus"
-    yield from egress_faults(program, spec["egress"])
+    variables = {entry["name"] for container in pods["spec"]["containers"] for entry in container["env"]}
+    collector = {"opentelemetry-collector"} if "OTEL_EXPORTER_OTLP_ENDPOINT" in variables else set()
+    yield from egress_faults(program, spec["egress"], collector)
 
 
-def egress_faults(program, rules):
+def egress_faults(program, rules, collector):
     pods, calls_webhooks = CONNECTS[program]
+    pods = pods | collector
     peers = [peer for rule in rules for peer in rule.get("to", [{}])]
     labels = {label for peer in peers for label in peer.get("podSelector", {}).get("matchLabels", {}).values()}
     if labels != pods:
