@@ -10,6 +10,9 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 #[derive(Debug, Clone)]
 pub(crate) struct Budget {
     left: Arc<Semaphore>,
+    /// Part of `left` that answers may use: three quarters of the budget. Answers that slow
+    /// clients do not read leave the rest to requests.
+    left_for_answers: Arc<Semaphore>,
     total: usize,
 }
 
@@ -17,6 +20,14 @@ pub(crate) struct Budget {
 #[derive(Debug)]
 #[must_use = "dropping it releases the memory"]
 pub(crate) struct Reservation(OwnedSemaphorePermit);
+
+/// Part of the budget for an answer, released on drop.
+#[derive(Debug)]
+#[must_use = "dropping it releases the memory"]
+pub(crate) struct AnswerReservation {
+    bytes: Reservation,
+    of_answers: Reservation,
+}
 
 /// Error for an exhausted budget.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -36,6 +47,7 @@ impl Budget {
     pub(crate) fn new(bytes: usize) -> Self {
         Self {
             left: Arc::new(Semaphore::new(bytes)),
+            left_for_answers: Arc::new(Semaphore::new(bytes - bytes / 4)),
             total: bytes,
         }
     }
@@ -52,6 +64,15 @@ impl Budget {
     /// Reserves `bytes`, or nothing.
     pub(crate) fn reserve(&self, bytes: usize) -> Result<Reservation, Exhausted> {
         reserve(&self.left, bytes)
+    }
+
+    /// Reserves `bytes` for an answer, or nothing. A quarter of the budget is never available
+    /// to answers.
+    pub(crate) fn reserve_answer(&self, bytes: usize) -> Result<AnswerReservation, Exhausted> {
+        Ok(AnswerReservation {
+            of_answers: reserve(&self.left_for_answers, bytes)?,
+            bytes: reserve(&self.left, bytes)?,
+        })
     }
 }
 
@@ -75,19 +96,35 @@ impl Reservation {
 
     /// Returns bytes that release the reservation with their last reference.
     pub(crate) fn attach(self, bytes: Vec<u8>) -> Bytes {
-        Bytes::from_owner(ReservedBytes {
-            bytes,
-            _reservation: self,
-        })
+        attach(bytes, self)
     }
 }
 
-struct ReservedBytes {
-    bytes: Vec<u8>,
-    _reservation: Reservation,
+impl AnswerReservation {
+    pub(crate) fn merge(&mut self, other: Self) {
+        self.bytes.merge(other.bytes);
+        self.of_answers.merge(other.of_answers);
+    }
+
+    /// Returns bytes that release the reservation with their last reference.
+    pub(crate) fn attach(self, bytes: Vec<u8>) -> Bytes {
+        attach(bytes, self)
+    }
 }
 
-impl AsRef<[u8]> for ReservedBytes {
+fn attach<R: Send + 'static>(bytes: Vec<u8>, reservation: R) -> Bytes {
+    Bytes::from_owner(ReservedBytes {
+        bytes,
+        _reservation: reservation,
+    })
+}
+
+struct ReservedBytes<R> {
+    bytes: Vec<u8>,
+    _reservation: R,
+}
+
+impl<R> AsRef<[u8]> for ReservedBytes<R> {
     fn as_ref(&self) -> &[u8] {
         &self.bytes
     }
@@ -123,6 +160,24 @@ mod tests {
         let never = NoRoom::Ever { needed, total };
         assert_eq!(budget.reserve_large(needed).unwrap_err(), never);
         assert!(budget.reserve_large(40).is_ok());
+    }
+
+    #[test]
+    fn answers_leave_a_quarter_of_the_budget_to_requests() {
+        let budget = Budget::new(100);
+        let mut held = budget.reserve_answer(50).unwrap();
+        held.merge(budget.reserve_answer(25).unwrap());
+        assert_eq!(budget.reserve_answer(1).unwrap_err(), Exhausted);
+        drop(budget.reserve(25).unwrap());
+        let answer = held.attach(vec![7; 75]);
+        assert_eq!(budget.reserve_answer(1).unwrap_err(), Exhausted);
+        drop(answer);
+        drop(budget.reserve_answer(75).unwrap());
+        // An answer that does not fit for the sake of requests takes nothing.
+        let request = budget.reserve(90).unwrap();
+        assert_eq!(budget.reserve_answer(11).unwrap_err(), Exhausted);
+        drop(request);
+        assert!(budget.reserve_answer(75).is_ok());
     }
 
     #[test]
