@@ -15,9 +15,14 @@ use tokio::{
     time::{Instant, sleep_until},
 };
 use wahook_domain::{Change, EndpointName, EventId, HealthSignal, Recorded, Start};
+use wahook_queue::topology;
 use wahook_runtime::{CheckHandle, clock};
 
-use crate::{metrics::EndpointMetrics, settings::EndpointSettings};
+use crate::{
+    memory::{MemoryShare, Prefetch},
+    metrics::EndpointMetrics,
+    settings::EndpointSettings,
+};
 use check::EndpointCheck;
 use pauses::PauseState;
 use state::State;
@@ -33,6 +38,8 @@ pub(crate) struct Admission {
     /// Origin of the times in `state`.
     start: Instant,
     state: Mutex<State>,
+    /// Memory of the messages of its work queue.
+    pub(crate) memory: Arc<MemoryShare>,
     pauses: PauseState,
     /// Events that operators have given up, each with its operator.
     give_ups: watch::Sender<BTreeMap<EventId, String>>,
@@ -67,6 +74,7 @@ impl Admission {
             name: settings.name.clone(),
             start: Instant::now(),
             state: Mutex::new(State::new(settings)),
+            memory: Arc::new(MemoryShare::of(topology::work_queue(&settings.name))),
             pauses: PauseState::default(),
             give_ups: watch::Sender::default(),
             probing: Arc::default(),
@@ -185,9 +193,10 @@ impl Admission {
         self.pauses.until(|pauses| !pauses.is_probed()).await;
     }
 
-    /// Returns the maximum number of unacked messages.
-    pub(crate) fn prefetch(&self) -> u16 {
-        self.state().prefetch()
+    /// Returns the limits of the number of unacked messages.
+    pub(crate) fn prefetch(&self) -> Prefetch {
+        let by_rate = self.state().prefetch();
+        self.memory.prefetch(by_rate)
     }
 
     /// Waits for a permit; the request holds it. `None` never occurs: no semaphore is closed.

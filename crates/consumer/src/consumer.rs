@@ -8,7 +8,7 @@ use tokio_util::task::TaskTracker;
 use wahook_delivery_log::{LogReader, SharedLog};
 use wahook_domain::Recoveries;
 use wahook_operator_state::SharedOperatorState;
-use wahook_queue::{Broker, LinkState, Publisher, PublisherTask, Topology};
+use wahook_queue::{Broker, LinkState, Publisher, PublisherTask, Topology, topology};
 use wahook_runtime::{Link, Readiness, Shutdown, guard::Guard, metrics::ProcessMetrics};
 
 use crate::{
@@ -16,6 +16,7 @@ use crate::{
     known_states::KnownStates,
     log_health::LogHealth,
     log_watch,
+    memory::{MemoryBudget, MemoryShare},
     metrics::ConsumerMetrics,
     operator_server::OperatorServer,
     operator_watch::OperatorWatch,
@@ -55,6 +56,8 @@ pub struct Consumer {
     metrics: ConsumerMetrics,
     readiness: Readiness,
     recoveries: watch::Sender<Recoveries>,
+    /// Memory of the queue of results.
+    results_memory: Arc<MemoryShare>,
 }
 
 impl Consumer {
@@ -78,6 +81,7 @@ impl Consumer {
             metrics,
             readiness: Readiness::new(),
             recoveries: watch::Sender::new(Recoveries::new()),
+            results_memory: Arc::new(MemoryShare::of(topology::RESULTS_QUEUE.to_owned())),
         })
     }
 
@@ -129,6 +133,7 @@ impl Consumer {
             endpoints,
             log: self.backends.log,
             log_health: self.log_health,
+            results_memory: self.results_memory,
             metrics: self.metrics,
             link,
             deliveries: TaskTracker::new(),
@@ -214,6 +219,8 @@ impl Consumer {
             is_local: matches!(self.backends.broker, Broker::Local(_)),
             operator,
             recoveries: self.recoveries.clone(),
+            memory: MemoryBudget::new(self.settings.memory_budget_bytes),
+            results_memory: Arc::clone(&self.results_memory),
         }
     }
 }

@@ -1,19 +1,21 @@
 //! Drainer: moves results from `wahook.results` to the log once the log has recovered.
 
-use std::{convert::Infallible, time::Duration};
+use std::{convert::Infallible, sync::Arc, time::Duration};
 use tokio::time::sleep;
 use wahook_delivery_log::{DeliveryLog, SharedLog};
 use wahook_failpoint::{self as failpoint, Failpoint};
-use wahook_queue::{ConsumerConnection, Received, Subscription, SubscriptionEnded, topology};
+use wahook_queue::{ConsumerConnection, Received, SubscriptionEnded, topology};
 
 use crate::{
+    intake::Intake,
     log_health::LogHealth,
+    memory::MemoryShare,
     metrics::ConsumerMetrics,
     recorder::{MAX_BATCH, write},
     session_error::SessionError,
 };
 
-/// Prefetched messages: two batches.
+/// Prefetched messages: two batches, unless they are large.
 const PREFETCH: u16 = 2 * MAX_BATCH;
 
 /// Pause after a subscription that the broker ended.
@@ -24,45 +26,56 @@ pub(crate) async fn drain(
     connection: &ConsumerConnection,
     log: SharedLog,
     health: LogHealth,
+    memory: Arc<MemoryShare>,
     metrics: ConsumerMetrics,
 ) -> Result<Infallible, SessionError> {
     loop {
         health.up().await;
+        let prefetch = memory.prefetch(PREFETCH);
         let subscription = connection
-            .subscribe(topology::RESULTS_QUEUE, PREFETCH)
+            .subscribe(topology::RESULTS_QUEUE, prefetch.messages())
             .await?;
-        drain_while_up(subscription, &*log, &health, &metrics).await?;
+        let intake = Intake::new(subscription, Arc::clone(&memory), prefetch);
+        drain_while_up(intake, &*log, &health, &metrics).await?;
     }
 }
 
 /// Returns `Ok` when the log is unavailable or a new subscription is needed. The
 /// subscription's channel is closed with it, so the broker keeps unwritten results.
 async fn drain_while_up(
-    mut subscription: Subscription,
+    mut intake: Intake,
     log: &dyn DeliveryLog,
     health: &LogHealth,
     metrics: &ConsumerMetrics,
 ) -> Result<(), SubscriptionEnded> {
-    loop {
+    while !intake.is_outdated() {
         let batch = tokio::select! {
-            batch = subscription.next_batch(MAX_BATCH.into()) => batch,
+            batch = intake.next_batch(MAX_BATCH.into()) => batch,
             () = health.down() => return Ok(()),
         };
         let batch = match batch {
             Ok(batch) => batch,
             Err(error) if error.spares_connection() => {
                 tracing::warn!(%error, "subscription ended, resubscribing");
-                drop(subscription);
+                drop(intake);
                 sleep(RESUBSCRIBE_PAUSE).await;
                 return Ok(());
             }
             Err(error) => return Err(error),
         };
-        if !move_to_log(batch, log, metrics).await {
+        let moved = tokio::select! {
+            moved = move_to_log(batch, log, metrics) => moved,
+            // Never ends: their bytes are counted on arrival.
+            () = intake.receive() => false,
+        };
+        if !moved {
             health.set(false);
             return Ok(());
         }
     }
+    // Other messages follow until then, and their bytes are counted.
+    intake.cancel().await;
+    Ok(())
 }
 
 /// Writes a batch and acknowledges it. Returns true if the log accepted it.

@@ -11,9 +11,18 @@ use wahook_queue::{Publisher, Topology};
 use wahook_runtime::Readiness;
 
 use crate::{
-    admission::Admission, client::EndpointClient, deliverer::Deliverer, known_states::KnownStates,
-    log_health::LogHealth, metrics::ConsumerMetrics, network::Network, outages::OutageWatch,
-    recorder::Recorder, settings::EndpointSettings, worker::Worker,
+    admission::Admission,
+    client::EndpointClient,
+    deliverer::Deliverer,
+    known_states::KnownStates,
+    log_health::LogHealth,
+    memory::{MemoryBudget, MemoryShare},
+    metrics::ConsumerMetrics,
+    network::Network,
+    outages::OutageWatch,
+    recorder::Recorder,
+    settings::EndpointSettings,
+    worker::Worker,
 };
 
 /// Endpoints to serve, and the topology they need.
@@ -44,6 +53,10 @@ pub(crate) struct Shared {
     pub(crate) operator: KnownStates,
     /// Ends of outages, for automatic redrives.
     pub(crate) recoveries: watch::Sender<Recoveries>,
+    /// Memory for the events of all queues.
+    pub(crate) memory: MemoryBudget,
+    /// Memory of the queue of results.
+    pub(crate) results_memory: Arc<MemoryShare>,
 }
 
 /// Builds the first endpoint set and each replacement.
@@ -110,6 +123,7 @@ impl EndpointManager {
                 members,
             }
         };
+        self.share_memory(&next.members);
         self.log_changes(&list, &removed);
         self.known = list;
         // An empty list of events marks a removed endpoint.
@@ -128,6 +142,16 @@ impl EndpointManager {
         for member in &self.endpoints.borrow().members {
             member.endpoint.client.close_idle();
         }
+    }
+
+    /// Divides the memory among the queues.
+    fn share_memory(&self, members: &[EndpointHandle]) {
+        let share = self.parts.memory.share(members.len());
+        self.parts.results_memory.set_bytes(share);
+        for member in members {
+            member.endpoint.admission.memory.set_bytes(share);
+        }
+        self.parts.memory.warn_above_limit(members.len());
     }
 
     fn member(

@@ -15,6 +15,7 @@ use crate::{
     endpoint_set::{EndpointHandle, EndpointSet},
     lanes::LaneWorker,
     log_health::LogHealth,
+    memory::MemoryShare,
     metrics::ConsumerMetrics,
     session_error::SessionError,
     stranded,
@@ -34,6 +35,8 @@ pub(crate) struct Sessions {
     pub(crate) log: SharedLog,
     /// Stops the drainer while the log is unavailable.
     pub(crate) log_health: LogHealth,
+    /// Memory of the drainer.
+    pub(crate) results_memory: Arc<MemoryShare>,
     /// Metrics of the drainer.
     pub(crate) metrics: ConsumerMetrics,
     /// Connection state, for readiness and metrics.
@@ -184,8 +187,8 @@ impl Sessions {
         connection: Arc<ConsumerConnection>,
     ) -> impl Future<Output = Result<Infallible, SessionError>> + use<> {
         let (log, health) = (Arc::clone(&self.log), self.log_health.clone());
-        let metrics = self.metrics.clone();
-        async move { drainer::drain(&connection, log, health, metrics).await }
+        let (memory, metrics) = (Arc::clone(&self.results_memory), self.metrics.clone());
+        async move { drainer::drain(&connection, log, health, memory, metrics).await }
     }
 
     async fn finish(&self, shutdown: &Shutdown) {

@@ -25,7 +25,7 @@ use connection_settings::{
     WEBHOOK_ALLOW_HTTP, WEBHOOK_ALLOW_LINK_LOCAL, WEBHOOK_BLOCK_PRIVATE, WEBHOOK_CONNECTION_AGE,
 };
 pub(crate) use declared::CONSUMER_ALLOWED_HOSTS;
-use declared::{CONSUMER_LISTEN, ONE_ENDPOINT, WEBHOOK_CIRCUIT};
+use declared::{CONSUMER_LISTEN, CONSUMER_MEMORY_BUDGET_BYTES, ONE_ENDPOINT, WEBHOOK_CIRCUIT};
 pub use declared::{PROGRAM_SETTINGS, SETTINGS, WEBHOOK_ENDPOINTS, WEBHOOK_URL};
 pub use endpoint::{EndpointSettings, Secrets};
 pub use file::EndpointsFile;
@@ -51,6 +51,8 @@ pub struct DeliverySettings {
     pub listen: ListenAddress,
     /// `CONSUMER_ALLOWED_HOSTS`
     pub allowed_hosts: AllowedHosts,
+    /// `CONSUMER_MEMORY_BUDGET_BYTES`
+    pub memory_budget_bytes: usize,
 }
 
 /// Endpoints at the start, and the file from which they are reloaded.
@@ -71,6 +73,7 @@ impl DeliverySettings {
         let log_redact = settings.value(&LOG_REDACT);
         let listen = Self::read_listen(settings);
         let allowed_hosts = settings.value(&CONSUMER_ALLOWED_HOSTS);
+        let memory_budget_bytes = settings.value(&CONSUMER_MEMORY_BUDGET_BYTES);
         let endpoints = endpoints?;
         if endpoints
             .list
@@ -86,6 +89,7 @@ impl DeliverySettings {
             log_redact,
             listen: listen?,
             allowed_hosts: allowed_hosts.unwrap_or_default(),
+            memory_budget_bytes: memory_budget_bytes?,
         })
     }
 

@@ -1,17 +1,11 @@
-//! Worker of one endpoint on one connection: consumes its work queue as fast as
-//! its admission allows and, while the endpoint is paused, probes it with single events.
+//! Worker of one endpoint on one connection: consumes its work queue
+//! ([`crate::consumption`]) and, while the endpoint is paused, probes it with single events.
 
-use futures_util::FutureExt;
 use std::{collections::BTreeSet, convert::Infallible, sync::Arc, time::Duration};
-use tokio::{
-    sync::watch,
-    time::{Instant, sleep, timeout},
-};
+use tokio::{sync::watch, time::sleep};
 use tokio_util::task::TaskTracker;
 use wahook_domain::EndpointName;
-use wahook_queue::{
-    ConnectError, ConsumerConnection, Received, Subscription, SubscriptionEnded, topology,
-};
+use wahook_queue::{ConsumerConnection, topology};
 
 use crate::{
     deliverer::{AttemptKind, Deliverer},
@@ -21,10 +15,6 @@ use crate::{
 
 /// Pause after a probe found the queue empty.
 const EMPTY_PAUSE: Duration = Duration::from_secs(1);
-/// Pause after a failed subscription, or one that ended within this time.
-const RESUBSCRIBE_PAUSE: Duration = Duration::from_secs(5);
-/// Time limit for the broker to deliver the last messages after a cancel.
-const CANCEL_LIMIT: Duration = Duration::from_secs(10);
 
 /// Delivers one endpoint's events. The endpoint's settings may change at any time.
 pub(crate) struct Worker {
@@ -113,124 +103,6 @@ impl Worker {
         }
     }
 
-    /// Consumes until the endpoint is paused or its subscription must be replaced.
-    /// Messages that were prefetched and not started are republished.
-    async fn consume(
-        &self,
-        endpoint: &Arc<Deliverer>,
-        connection: &ConsumerConnection,
-        deliveries: &TaskTracker,
-        changes: &mut watch::Receiver<Arc<Deliverer>>,
-    ) -> Result<(), SessionError> {
-        let queue = topology::work_queue(&self.name);
-        let prefetch = endpoint.admission.prefetch();
-        let mut subscription = match connection.subscribe(&queue, prefetch).await {
-            Ok(subscription) => subscription,
-            // Affects this endpoint only: the others keep their subscriptions.
-            Err(error @ ConnectError::NoSubscription { .. }) => {
-                tracing::warn!(endpoint = %self.name, %error, "subscription failed, retrying");
-                endpoint.admission.report_failure(&error.to_string());
-                sleep(RESUBSCRIBE_PAUSE).await;
-                return Ok(());
-            }
-            Err(error) => return Err(error.into()),
-        };
-        endpoint.admission.subscribed();
-        let since = Instant::now();
-        let ended = self.start_deliveries(&mut subscription, prefetch, deliveries, changes);
-        let waiting = match ended.await {
-            Ok(waiting) => waiting,
-            Err(error @ SubscriptionEnded::Forgotten { .. }) => {
-                tracing::warn!(endpoint = %self.name, %error, "subscription stalled, resubscribing");
-                None
-            }
-            // The other endpoints keep their subscriptions.
-            Err(error) if error.spares_connection() => {
-                tracing::warn!(endpoint = %self.name, %error, "subscription ended, resubscribing");
-                // RabbitMQ 4.3 keeps a consumer that it has cancelled, and would send to it again.
-                subscription.cancel().await;
-                if since.elapsed() < RESUBSCRIBE_PAUSE {
-                    sleep(RESUBSCRIBE_PAUSE).await;
-                }
-                return Ok(());
-            }
-            Err(error) => return Err(error.into()),
-        };
-        let current = self.current();
-        waiting
-            .into_iter()
-            .for_each(|received| settle_unattempted(&current, received, deliveries));
-        subscription.cancel().await;
-        let republish_rest = async {
-            loop {
-                match subscription.next().await {
-                    Ok(received) => settle_unattempted(&current, received, deliveries),
-                    Err(SubscriptionEnded::Cancelled) => return Ok(()),
-                    Err(broken) => return Err(broken.into()),
-                }
-            }
-        };
-        timeout(CANCEL_LIMIT, republish_rest)
-            .await
-            .unwrap_or_else(|_| Err(SessionError::NotCancelled { queue }))
-    }
-
-    /// Starts a delivery for each message that the admission allows, until the endpoint
-    /// is paused or needs another `prefetch`. Returns the message that was waiting for
-    /// its start time when the endpoint was paused.
-    async fn start_deliveries(
-        &self,
-        subscription: &mut Subscription,
-        prefetch: u16,
-        deliveries: &TaskTracker,
-        changes: &mut watch::Receiver<Arc<Deliverer>>,
-    ) -> Result<Option<Received>, SubscriptionEnded> {
-        loop {
-            let endpoint = Arc::clone(&changes.borrow_and_update());
-            let admission = &endpoint.admission;
-            if !endpoint.settings.enabled
-                || admission.prefetch() != prefetch
-                || admission.is_paused()
-            {
-                return Ok(None);
-            }
-            let received = tokio::select! {
-                // Dropping this future loses no message.
-                received = subscription.next() => received?,
-                () = admission.until_paused() => continue,
-                _ = changes.changed() => continue,
-            };
-            if endpoint.drops_message(&received) {
-                settle_unattempted(&endpoint, received, deliveries);
-                continue;
-            }
-            // After the message, so that lanes have the permits while there is none.
-            let free = admission.permit().now_or_never();
-            let permit = match free {
-                Some(permit) => permit,
-                None => tokio::select! {
-                    permit = admission.permit() => permit,
-                    () = admission.until_paused() => None,
-                    _ = changes.changed() => None,
-                },
-            };
-            let Some(permit) = permit else {
-                return Ok(Some(received));
-            };
-            let Some(started) = admission.start().await else {
-                return Ok(Some(received));
-            };
-            let endpoint = self.current();
-            // Boxed here: the runtime moves a task several times while it is spawned,
-            // and a whole delivery takes some KiB.
-            deliveries.spawn(Box::pin(async move {
-                endpoint
-                    .deliver(received, permit, AttemptKind::Delivery(started))
-                    .await;
-            }));
-        }
-    }
-
     /// Waits until a probe is due and makes it with the next event.
     async fn probe(
         &self,
@@ -264,12 +136,8 @@ impl Worker {
         Ok(())
     }
 
-    fn current(&self) -> Arc<Deliverer> {
+    /// Returns the deliverer to use now.
+    pub(crate) fn current(&self) -> Arc<Deliverer> {
         Arc::clone(&self.endpoint.borrow())
     }
-}
-
-fn settle_unattempted(endpoint: &Arc<Deliverer>, received: Received, deliveries: &TaskTracker) {
-    let endpoint = Arc::clone(endpoint);
-    deliveries.spawn(async move { endpoint.settle_unattempted(received).await });
 }

@@ -6,6 +6,10 @@ use bytes::Bytes;
 
 use crate::json::{self, JsonFault, Node};
 
+/// Largest event, in bytes: RabbitMQ 4 accepts messages of 16 MiB, including
+/// their properties.
+pub const LARGEST_EVENT: usize = 15 << 20;
+
 /// Body of an event: canonical JSON, an object with `event`, `data` and `timestamp`; or what
 /// a gateway posted, unchanged ([`Origin::received`](crate::Origin::received)).
 ///

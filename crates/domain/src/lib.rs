@@ -41,6 +41,7 @@ pub mod redirect;
 pub mod retry;
 pub mod retry_after;
 pub mod signature;
+pub mod size_limit;
 pub mod throttle;
 pub mod time;
 pub mod validation;
@@ -49,7 +50,7 @@ pub use admission::{Admission, Recorded, Start};
 pub use auto_redrive::{
     AutoRedrive, DeadDelivery, Recoveries, Recovery, RedrivePeriod, RedriveRate,
 };
-pub use body::{BodyFault, BodyForm, EventBody};
+pub use body::{BodyFault, BodyForm, EventBody, LARGEST_EVENT};
 pub use canonical::{canonical_body, compose};
 pub use circuit::{Change, Circuit, CircuitRule};
 pub use delivery::{AttemptNumber, QueuedEvent};
@@ -79,6 +80,7 @@ pub use redirect::RedirectFault;
 pub use retry::{Decision, InvalidRetryRule, RetryRule, WaitStep};
 pub use retry_after::{MAX_RETRY_AFTER, parse_retry_after};
 pub use signature::{InvalidSecret, Secret, Signer};
+pub use size_limit::{RecentSize, SizeLimit};
 pub use throttle::{Hold, Throttle};
 pub use time::UnixMillis;
 pub use validation::{InvalidValidation, Validation};

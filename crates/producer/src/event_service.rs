@@ -6,8 +6,8 @@ use std::sync::Arc;
 use tokio::{sync::Semaphore, time::timeout};
 use uuid::Uuid;
 use wahook_domain::{
-    ContentHash, EventId, EventName, Fault, Ingest, Propagated, QueuedEvent, Rejection, Validation,
-    ingest, json,
+    ContentHash, EventId, EventName, Fault, Ingest, LARGEST_EVENT, Propagated, QueuedEvent,
+    Rejection, Validation, ingest, json,
 };
 use wahook_failpoint::{self as failpoint, Failpoint};
 use wahook_queue::PublishError;
@@ -20,7 +20,6 @@ use crate::{
     earlier::Earlier,
     exact::exact_body,
     headers::EventHeaders,
-    limits::LARGEST_EVENT,
     metrics::ProducerMetrics,
     outlet::{NotAccepted, Outlet},
     problem::Problem,

@@ -10,7 +10,6 @@ mod events;
 mod exact;
 mod gateways;
 mod headers;
-mod limits;
 mod media_type;
 pub mod metrics;
 mod openapi;

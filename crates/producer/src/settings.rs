@@ -2,7 +2,7 @@
 
 use std::{path::PathBuf, time::Duration};
 
-use wahook_domain::Validation;
+use wahook_domain::{LARGEST_EVENT, Validation};
 use wahook_queue::BrokerUri;
 use wahook_runtime::{
     ListenAddress, Setting, Settings,
@@ -16,10 +16,7 @@ use wahook_runtime::{
 };
 use wahook_traces::TraceSettings;
 
-use crate::{
-    limits::LARGEST_EVENT,
-    sources::{SourceSettings, SourcesFile},
-};
+use crate::sources::{SourceSettings, SourcesFile};
 
 mod spool;
 

@@ -28,6 +28,18 @@ enum Metadata {
     Local(MessageMetadata),
 }
 
+/// Payload with a value that lives as long.
+struct HeldPayload<H> {
+    payload: Bytes,
+    _hold: H,
+}
+
+impl<H> AsRef<[u8]> for HeldPayload<H> {
+    fn as_ref(&self) -> &[u8] {
+        &self.payload
+    }
+}
+
 impl<L> From<Delivered<L>> for Received
 where
     Receipt: From<L>,
@@ -54,6 +66,22 @@ impl From<local::Delivered> for Received {
 }
 
 impl Received {
+    /// Returns the size of the payload in bytes.
+    #[must_use]
+    pub fn bytes(&self) -> usize {
+        self.payload.len()
+    }
+
+    /// Keeps `hold` until the last reference to the payload is dropped.
+    #[must_use]
+    pub fn held_by(mut self, hold: impl Send + 'static) -> Self {
+        self.payload = Bytes::from_owner(HeldPayload {
+            payload: self.payload,
+            _hold: hold,
+        });
+        self
+    }
+
     /// Decodes a message of a work queue.
     pub fn event(&self) -> Result<QueuedEvent, Poison> {
         let payload = self.payload.clone();
@@ -132,6 +160,15 @@ impl Receipt {
     /// Returns the message to its queue, to be delivered again.
     pub async fn requeue(self) -> Result<(), AckError> {
         self.settle(Settlement::Requeue).await
+    }
+
+    /// Leaves the message of a subscription, which was not processed, unsettled: the broker
+    /// requeues it once the subscription and its other messages are dropped. A store within this
+    /// process requeues it at once.
+    pub fn leave(self) {
+        if let AckPath::Batched(lease) = self.0 {
+            lease.leave();
+        }
     }
 
     async fn settle(self, settlement: Settlement) -> Result<(), AckError> {

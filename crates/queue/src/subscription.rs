@@ -1,7 +1,5 @@
 //! Running subscription to one queue.
 
-use futures_util::FutureExt;
-
 use crate::{
     local_subscription::LocalSubscription,
     rabbitmq::{RemoteSubscription, SubscriptionEnded},
@@ -37,30 +35,20 @@ impl Subscription {
         }
     }
 
-    /// Waits for the next message and adds those already received, at most
-    /// `max` together. Dropping the future loses none.
-    pub async fn next_batch(&mut self, max: usize) -> Result<Vec<Received>, SubscriptionEnded> {
-        let mut batch = vec![self.next().await?];
-        while batch.len() < max {
-            let Some(received) = self.next().now_or_never() else {
-                break;
-            };
-            match received {
-                Ok(received) => batch.push(received),
-                // The messages received so far are returned; the next call
-                // fails.
-                Err(_) => break,
-            }
-        }
-        Ok(batch)
-    }
-
     /// Stops the broker from sending more. Messages already sent are still
-    /// delivered and can be settled.
-    pub async fn cancel(&self) {
-        match &self.0 {
-            Backend::RabbitMq(remote) => remote.cancel().await,
-            Backend::Local(local) => local.cancel(),
+    /// delivered and can be settled. The future does not borrow the subscription.
+    pub fn cancel(&self) -> impl Future<Output = ()> + Send + use<> {
+        let remote = match &self.0 {
+            Backend::RabbitMq(remote) => Some(remote.cancel()),
+            Backend::Local(local) => {
+                local.cancel();
+                None
+            }
+        };
+        async move {
+            if let Some(cancelled) = remote {
+                cancelled.await;
+            }
         }
     }
 }

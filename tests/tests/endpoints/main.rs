@@ -7,6 +7,7 @@ mod bodies;
 mod filters;
 mod isolation;
 mod limits;
+mod memory;
 mod operators;
 mod outages;
 mod refusals;
@@ -24,6 +25,7 @@ fn main() -> ExitCode {
     let mut tests = Tests::default();
     // Long tests first; tests that need the machine alone last.
     outages::add(&mut tests);
+    memory::add(&mut tests);
     auto_redrive::add(&mut tests);
     operators::add(&mut tests);
     slowed::add(&mut tests);

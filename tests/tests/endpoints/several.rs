@@ -88,12 +88,17 @@ impl Several {
         };
         several.write(endpoints);
         for _ in 0..consumers {
-            let file = several.file();
-            let consumer = several.launch(&file.display().to_string(), settings).await;
-            several.consumers.push(consumer);
+            several.start_consumer(settings).await;
         }
         several.producer.wait_ready(READY_WITHIN).await;
         several
+    }
+
+    /// Starts another consumer with the shared file.
+    pub(crate) async fn start_consumer(&mut self, settings: &[(&str, &str)]) {
+        let file = self.file().display().to_string();
+        let consumer = self.launch(&file, settings).await;
+        self.consumers.push(consumer);
     }
 
     /// Starts another consumer with its own file.

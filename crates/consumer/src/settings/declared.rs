@@ -68,6 +68,7 @@ pub const SETTINGS: &[Setting] = &[
     LOG_REDACT,
     CONSUMER_LISTEN,
     CONSUMER_ALLOWED_HOSTS,
+    CONSUMER_MEMORY_BUDGET_BYTES,
 ];
 
 /// Settings of the single endpoint; invalid together with a file.
@@ -234,6 +235,21 @@ pub(super) const WEBHOOK_CIRCUIT: Setting = Setting {
     meaning: "`on` pauses an endpoint that is down, see [Pauses](endpoints.md#pauses). `off`: no \
         endpoint is ever paused, also if the endpoints file says otherwise; events of an endpoint \
         that is down become dead letters after their retries",
+};
+
+pub(super) const CONSUMER_MEMORY_BUDGET_BYTES: Setting = Setting {
+    name: "CONSUMER_MEMORY_BUDGET_BYTES",
+    kind: Kind::Integer {
+        min: 1 << 20,
+        max: 64 << 30,
+        unit: "bytes",
+    },
+    default: DefaultValue::Number(256 << 20),
+    example: "268435456",
+    help: "memory for prefetched events, all endpoints together",
+    meaning: "memory for the events that are prefetched and in flight, all endpoints without an order \
+        together; each has an equal share, and one event always fits, see [Memory of a \
+        consumer](deployment.md#memory-of-a-consumer)",
 };
 
 pub(super) const CONSUMER_LISTEN: Setting = Setting {

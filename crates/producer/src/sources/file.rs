@@ -5,7 +5,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use wahook_domain::SourceName;
+use wahook_domain::{LARGEST_EVENT, SourceName};
 use wahook_runtime::{
     settings::toml_table::{FileFault, Table, read_file, read_tables},
     tokens::Tokens,
@@ -13,7 +13,6 @@ use wahook_runtime::{
 use wahook_sources::{Kind, Pointer, can_sign};
 
 use super::source::{Form, Key, Source, Sources, secrets_of};
-use crate::limits::LARGEST_EVENT;
 
 /// Upper bound, since each source has its own metrics.
 const MAX_SOURCES: usize = 100;

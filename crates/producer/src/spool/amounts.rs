@@ -2,10 +2,8 @@
 
 use std::time::Duration;
 
-use wahook_domain::{Propagated, QueuedEvent, UnixMillis};
+use wahook_domain::{LARGEST_EVENT, Propagated, QueuedEvent, UnixMillis};
 use wahook_embedded::Backlog;
-
-use crate::limits::LARGEST_EVENT;
 
 /// Bytes of an event in the file in addition to its body: metadata, index, and unused space of
 /// pages.

@@ -48,6 +48,11 @@ impl BatchedLease {
         self.send(settlement)
     }
 
+    /// Leaves the message unsettled; the broker requeues it once its channel is closed.
+    pub(crate) fn leave(mut self) {
+        self.acker = None;
+    }
+
     fn send(&mut self, settlement: Settlement) -> bool {
         let tag = self.tag;
         let acker = self.acker.take();

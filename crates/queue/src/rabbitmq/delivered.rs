@@ -3,6 +3,10 @@
 use bytes::Bytes;
 use lapin::{Acker, BasicProperties, message::Delivery};
 
+/// Unused capacity of a payload above which it is released. lapin doubles the capacity while
+/// frames arrive.
+const SPARE_BYTES: usize = 64 << 10;
+
 /// Delivered message; the lease settles it.
 pub(crate) struct Delivered<L> {
     pub(crate) properties: BasicProperties,
@@ -13,9 +17,13 @@ pub(crate) struct Delivered<L> {
 
 impl<L> Delivered<L> {
     pub(super) fn new(delivery: Delivery, lease: impl FnOnce(Acker) -> L) -> Self {
+        let mut data = delivery.data;
+        if data.capacity() - data.len() > SPARE_BYTES {
+            data.shrink_to_fit();
+        }
         Self {
             properties: delivery.properties,
-            payload: delivery.data.into(),
+            payload: data.into(),
             redelivered: delivery.redelivered,
             lease: lease(delivery.acker),
         }

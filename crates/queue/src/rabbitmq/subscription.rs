@@ -135,12 +135,15 @@ impl RemoteSubscription {
         self.channel.status().connected()
     }
 
-    /// Stops the broker from sending more.
-    pub(crate) async fn cancel(&self) {
-        let options = BasicCancelOptions::default();
-        let cancel = self.channel.basic_cancel(self.consumer.tag(), options);
-        // Fails if the connection is closed, which ends the subscription.
-        let _ = with_deadline(cancel).await;
+    /// Stops the broker from sending more. The future does not borrow the subscription, so
+    /// that messages can be received meanwhile.
+    pub(crate) fn cancel(&self) -> impl Future<Output = ()> + Send + use<> {
+        let (channel, tag) = (Arc::clone(&self.channel), self.consumer.tag());
+        async move {
+            let cancel = channel.basic_cancel(tag, BasicCancelOptions::default());
+            // Fails if the connection is closed, which ends the subscription.
+            let _ = with_deadline(cancel).await;
+        }
     }
 
     /// Waits for the next message. Dropping the future loses none.
