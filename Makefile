@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help run crashes field receiver picture-receiver picture-console manifests reference test test-broker run-broker-suites test-deploy test-compose chaos chaos-short chaos-order chaos-programs debug-programs bench bench-micro instructions instructions-renew instructions-program fuzz lint language circles dependencies fmt purity build install
+.PHONY: help run crashes field hostile-soak receiver picture-receiver picture-console manifests reference test test-broker run-broker-suites test-deploy test-compose chaos chaos-short chaos-order chaos-programs debug-programs bench bench-micro instructions instructions-renew instructions-program fuzz lint language circles dependencies fmt purity build install
 
 CARGO ?= cargo
 TARGET_DIR := $(or $(CARGO_TARGET_DIR),target)
@@ -71,6 +71,10 @@ debug-programs:
 
 crashes: ## Kill the single process 200 times under load and count lost events (some minutes)
 	WAHOOK_KILLS=200 $(CARGO) test --package wahook-tests --test standalone crashes -- --nocapture
+
+hostile-soak: install debug-programs ## Run the worst inputs for ten minutes under the shipped memory limits
+	$(ON_BROKER) WAHOOK_TEST_PROGRAMS=$(abspath $(TARGET_DIR))/debug WAHOOK_SOAK_SECONDS=600 $(CARGO) test --workspace \
+	  --features wahook/mongodb --test receiver_table hostile_soak -- --nocapture
 
 field: debug-programs ## Run the long forms of field faults (10 minutes, little work)
 	WAHOOK_TEST_PROGRAMS=$(abspath $(TARGET_DIR))/debug $(TARGET_DIR)/debug/wahook-field

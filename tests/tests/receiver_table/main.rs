@@ -10,6 +10,7 @@ mod reach;
 mod redirects;
 mod retry_after;
 mod rows;
+mod soak;
 mod table;
 mod tls;
 
@@ -20,6 +21,7 @@ use wahook_tests::world::Tests;
 fn main() -> ExitCode {
     let mut tests = Tests::default();
     table::add(&mut tests);
+    soak::add(&mut tests);
     reach::add(&mut tests);
     redirects::add(&mut tests);
     tls::add(&mut tests);
