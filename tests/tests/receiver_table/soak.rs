@@ -114,7 +114,13 @@ async fn soak(test: Test) {
     sending.spawn(send("message_create", BETWEEN_EVENTS, 1, &good));
     sending.spawn(send("media", BETWEEN_LARGE_EVENTS, BACKLOG, &slow));
     sending.spawn(send("attack", BETWEEN_EVENTS, 1, &Arc::default()));
-    while sending.join_next().await.transpose().unwrap().is_some() {}
+    while !sending.is_empty() {
+        tokio::select! {
+            Some(sent) = sending.join_next() => sent.unwrap(),
+            // They must not keep all posts.
+            () = sleep(Duration::from_secs(1)) => receivers.iter().for_each(Receiver::forget),
+        }
+    }
     attacks.shutdown().await;
 
     let after = json!({"event": "message_create", "data": {"after": "all"}}).to_string();
@@ -189,6 +195,9 @@ async fn send_events(
         let several = if number == 0 { at_once } else { 1 };
         for _ in 0..several {
             number += 1;
+            if Instant::now() >= end {
+                return;
+            }
             let data = json!({"number": number, "media": media});
             let body = json!({"event": event, "data": data}).to_string();
             let accepted = post(server, body).await;
