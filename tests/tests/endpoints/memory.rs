@@ -1,6 +1,7 @@
 //! Memory of a consumer whose queues are full of large events.
 
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -13,7 +14,10 @@ use crate::several::Several;
 use crate::world::{Test, Tests};
 
 const SOON: Duration = Duration::from_secs(60);
-const WHILE_DELIVERED: Duration = Duration::from_secs(240);
+const WHILE_DELIVERED: Duration = Duration::from_secs(300);
+/// Long enough for a whole prefetch to arrive.
+const HELD: Duration = Duration::from_secs(20);
+const CONCURRENCY: usize = 4;
 
 pub(crate) fn add(tests: &mut Tests) {
     tests.add(
@@ -29,15 +33,16 @@ struct Counting {
 }
 
 impl Counting {
-    /// Starts a receiver that answers large events after `delay`.
-    async fn start(delay: Duration) -> Self {
+    /// Starts a receiver that holds the first `held` large events for a while.
+    async fn start(held: usize) -> Self {
         let deliveries: Arc<Mutex<BTreeMap<String, usize>>> = Arc::default();
-        let seen = Arc::clone(&deliveries);
+        let (seen, large) = (Arc::clone(&deliveries), AtomicUsize::new(0));
         let receiver = Receiver::answering(move |post| {
             let id = post.id().unwrap_or_default().to_owned();
             *seen.lock().unwrap().entry(id).or_default() += 1;
             let is_large = post.body.len() > 1 << 20;
-            Answer::status(200).after(if is_large { delay } else { Duration::ZERO })
+            let is_held = is_large && large.fetch_add(1, Ordering::Relaxed) < held;
+            Answer::status(200).after(if is_held { HELD } else { Duration::ZERO })
         });
         let receiver = receiver.await;
         Self {
@@ -67,15 +72,15 @@ fn event(number: usize, media: &str) -> Value {
 
 async fn large_events(test: Test) {
     const SMALL: usize = 300;
-    const LARGE: usize = 25;
-    const BUDGET: u64 = 96 << 20;
+    const LARGE: usize = 32;
+    const BUDGET: u64 = 64 << 20;
     // Twice the budget, and 192 MiB: as the warning at start computes it.
     const LIMIT_KIB: u64 = (2 * BUDGET + (192 << 20)) >> 10;
-    let slow = Counting::start(Duration::from_millis(500)).await;
-    let fast = Counting::start(Duration::ZERO).await;
+    let slow = Counting::start(CONCURRENCY).await;
+    let fast = Counting::start(0).await;
     let endpoints = [("slow", &slow), ("fast", &fast)].map(|(name, counting)| {
         let url = counting.receiver.url();
-        format!("[[endpoint]]\nname = \"{name}\"\nurl = \"{url}\"\nconcurrency = 4\n")
+        format!("[[endpoint]]\nname = \"{name}\"\nurl = \"{url}\"\nconcurrency = {CONCURRENCY}\n")
     });
     let budget = BUDGET.to_string();
     let settings = [("CONSUMER_MEMORY_BUDGET_BYTES", budget.as_str())];
