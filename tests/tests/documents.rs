@@ -58,6 +58,37 @@ fn links_resolve_files_are_reachable_and_lengths_are_within_limits() {
     assert!(faults.is_empty(), "\n{}", faults.join("\n"));
 }
 
+#[test]
+fn tests_named_in_the_table_of_attempts_exist() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    let table = fs::read_to_string(root.join("docs/reliability/security.md"));
+    let table = table.expect("the table of attempts");
+    let mut files = BTreeSet::new();
+    for folder in ["crates", "tests"] {
+        walk(&root, Path::new(folder), &mut files);
+    }
+    let sources = files
+        .iter()
+        .filter(|file| file.extension().is_some_and(|end| end == "rs"));
+    let sources: String = sources
+        .map(|file| fs::read_to_string(root.join(file)).expect("a readable source"))
+        .collect();
+    let rows = table.lines().filter(|line| line.starts_with("| "));
+    let names: BTreeSet<_> = rows
+        .flat_map(|row| row.split('`').skip(1).step_by(2))
+        .filter_map(|name| name.rsplit("::").next())
+        // Other names in code are short.
+        .filter(|name| name.matches('_').count() >= 4 && !name.contains(['.', '/', ' ']))
+        .collect();
+    assert!(names.len() > 40, "{names:?}");
+    let is_missing = |name: &&&str| {
+        let (function, text) = (format!("fn {name}("), format!("\"{name}\""));
+        !sources.contains(&function) && !sources.contains(&text)
+    };
+    let missing: Vec<_> = names.iter().filter(is_missing).collect();
+    assert!(missing.is_empty(), "{missing:?}");
+}
+
 /// Collects the files below a folder, relative to the root.
 fn walk(root: &Path, folder: &Path, files: &mut BTreeSet<PathBuf>) {
     for entry in fs::read_dir(root.join(folder)).expect("a readable folder") {

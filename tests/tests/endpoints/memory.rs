@@ -16,7 +16,7 @@ use crate::world::{Test, Tests};
 const SOON: Duration = Duration::from_secs(60);
 const WHILE_DELIVERED: Duration = Duration::from_secs(300);
 /// Long enough for a whole prefetch to arrive.
-const HELD: Duration = Duration::from_secs(20);
+const HELD: Duration = Duration::from_secs(15);
 const CONCURRENCY: usize = 4;
 
 pub(crate) fn add(tests: &mut Tests) {

@@ -144,6 +144,31 @@ async fn ambiguous_requests_are_refused() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn bare_line_feeds_end_header_lines_only() {
+    let receiver = Receiver::start().await;
+    let system = System::new(&receiver, &[]);
+    let _program = system.start().await;
+    let head = "POST /v1/events HTTP/1.1\nhost: localhost\nconnection: close\n\
+        content-type: application/json\n";
+    let (length, chunked) = ("content-length: 16\n", "transfer-encoding: chunked\n");
+    for (rest, status) in [
+        (format!("{length}\n{EVENT}"), 202),
+        (format!("{chunked}\n10\r\n{EVENT}\r\n0\r\n\r\n"), 202),
+        // A line after a bare line feed is a header, and counts as one.
+        (
+            format!("x-a: 1\nhost: evil.example\r\n{length}\n{EVENT}"),
+            400,
+        ),
+        // Chunks need both characters.
+        (format!("{chunked}\n10\n{EVENT}\n0\n\n"), 400),
+    ] {
+        let answer = raw(&system, &format!("{head}{rest}")).await;
+        assert_eq!(answer.status, status, "{rest:?}: {answer:?}");
+    }
+    receiver.wait_for(2, SOON).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn idle_clients_lock_out_neither_gateways_nor_health_checks() {
     let receiver = Receiver::start().await;
     let system = System::new(&receiver, &[]);
