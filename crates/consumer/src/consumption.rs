@@ -112,7 +112,7 @@ impl Worker {
         loop {
             match self.start_deliveries(intake, deliveries, changes).await {
                 Ok(Stopped::Resized) => intake.cancel().await,
-                Ok(ended @ Stopped::Ended(_)) => return Ok(ended),
+                Ok(stopped) => return Ok(stopped),
                 Err(SubscriptionEnded::Cancelled) if intake.is_cancelled() => {
                     return Ok(Stopped::Resized);
                 }
