@@ -1,5 +1,6 @@
 //! `dead`: commands on dead letters.
 
+pub mod earlier;
 mod filter;
 mod redrive;
 mod redrive_options;

@@ -3,6 +3,7 @@
 
 mod at_broker;
 mod give_up;
+pub mod held;
 mod list;
 mod orders;
 mod sources;

@@ -6,6 +6,7 @@ import { sparkline } from "./chart.js";
 import { confirm } from "./dialog.js";
 import { button, element, facts } from "./elements.js";
 import { span } from "./formats.js";
+import * as held from "./held.js";
 import { attempt, say } from "./notices.js";
 import { milliseconds, moment, percent } from "./words.js";
 
@@ -40,6 +41,7 @@ async function refresh() {
   try {
     const { endpoints } = await ask("GET", "endpoints");
     if (Date.now() - hoursRead > HOURS_MS) await readHours();
+    await held.read(endpoints);
     draw(endpoints);
   } catch (error) {
     empty.textContent = error.message;
@@ -70,8 +72,9 @@ function card(endpoint) {
     state(endpoint.paused),
     figures(endpoint),
     element("p", {}, element("a", { href: link("deliveries", { endpoint: name }) }, "deliveries"), " · ", element("a", { href: failed }, "failed ones")),
+    held.list(name),
     buttons(endpoint),
-  ];
+  ].filter((part) => part !== null);
   const hourly = hours.get(name) ?? null;
   if (hourly !== null) parts.splice(2, 0, sparkline(hourly, name));
   const made = element("li", { class: "card" }, ...parts);
@@ -84,6 +87,8 @@ function state(paused) {
   const by = paused.by === "operator" ? "paused by an operator" : "paused after failures";
   const parts = [`‖ ${by}`];
   if (paused.since) parts.push(" since ", moment(paused.since));
+  if (paused.consumers > 1) parts.push(` by ${paused.consumers} consumers`);
+  if (paused.nextProbeAt) parts.push(", next probe ", moment(paused.nextProbeAt));
   if (paused.reason) parts.push(`: ${paused.reason}`);
   return element("p", { class: "bad" }, ...parts);
 }
@@ -104,8 +109,8 @@ function buttons({ name, paused }) {
   const labelled = (verb, text, act) => button({ id: id(verb), "aria-label": `${text} ${name}` }, text, act);
   const all = [];
   if (paused?.by !== "operator") all.push(labelled("pause", "Pause…", () => pause(name)));
-  if (paused !== null) all.push(labelled("resume", "Resume", () => act(name, "resume", {})));
-  // A pause by the circuit breaker may be known to the consumers only.
+  if (paused?.by === "operator") all.push(labelled("resume", "Resume", () => act(name, "resume", {})));
+  // The last pause by the circuit breaker may not be reported yet.
   if (paused?.by !== "operator") all.push(labelled("probe", "Probe", () => act(name, "probe", {})));
   all.push(labelled("test", "Send a test event", () => sendTest(name)));
   return element("div", { class: "controls acts" }, ...all);

@@ -10,7 +10,7 @@ const POLL_MS = 1000;
 const SHOWN = 5;
 /** Time for which ended jobs are shown. */
 const ENDED_MS = 3_600_000;
-const KINDS = { redelivery: "Redelivery", redrive: "Redrive", discard: "Discard" };
+const KINDS = { redelivery: "Redelivery", redrive: "Redrive", discard: "Discard", "give-up": "Give-up" };
 const COLOURS = { running: "unsure", done: "good", cancelled: "faint", failed: "bad" };
 
 const section = document.getElementById("jobs");

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use wahook_delivery_log::{DeliverySearch, LogEraser, LogReader};
-use wahook_operator_state::{SharedJobStore, SharedOperatorState};
+use wahook_operator_state::{SharedCircuitReports, SharedJobStore, SharedOperatorState};
 use wahook_queue::{Broker, StoredQueues};
 
 /// Log, queues and operators' state.
@@ -15,6 +15,8 @@ pub struct Backends {
     pub eraser: Arc<dyn LogEraser>,
     /// Pauses of endpoints, and records of actions.
     pub operator: SharedOperatorState,
+    /// Pauses by circuit breakers, as consumers report them.
+    pub circuits: SharedCircuitReports,
     /// Jobs, which survive a restart.
     pub jobs: SharedJobStore,
     pub broker: Broker,

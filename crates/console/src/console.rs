@@ -13,6 +13,7 @@ use wahook_runtime::{
 
 use crate::{
     Backends, ConsoleSettings,
+    give_ups::GiveUps,
     http_api::{self, Parts},
     job_runner::JobRunner,
     jobs::Jobs,
@@ -37,6 +38,7 @@ pub struct Console {
     live: Arc<Live>,
     runner: JobRunner,
     reader: Arc<dyn LogReader>,
+    log: Log,
     readiness: Readiness,
     task: PublisherTask,
     shutdown: Shutdown,
@@ -64,18 +66,25 @@ impl Console {
             jobs: Arc::clone(&jobs),
             resender: Resender {
                 log: log.clone(),
+                stored: queues.stored(),
                 publisher: publisher.clone(),
             },
             letters: LetterWork {
+                log: log.clone(),
                 queues: Arc::clone(&queues),
                 publisher: publisher.clone(),
+            },
+            give_ups: GiveUps {
+                log: log.clone(),
+                operator: backends.operator.clone(),
             },
             shutdown: shutdown.clone(),
         };
         let parts = Parts {
-            log,
+            log: log.clone(),
             queues,
             operator: backends.operator,
+            circuits: backends.circuits,
             publisher,
             live: Arc::clone(&live),
             jobs,
@@ -89,6 +98,7 @@ impl Console {
             live,
             runner,
             reader: backends.reader,
+            log,
             readiness,
             task,
             shutdown,
@@ -121,7 +131,7 @@ impl Console {
             readiness.stopping();
         });
         let running = tokio::spawn(self.runner.run());
-        let following = tokio::spawn(self.live.follow(self.reader));
+        let following = tokio::spawn(self.live.follow(self.reader, self.log));
         let served = ops::serve(self.listener, self.served, self.shutdown).await;
         following.abort();
         // Jobs stop soon, and are continued by the next console.

@@ -99,7 +99,7 @@ pub(crate) async fn show(
     Ok(Json(Detail::of(logged, state.shows_payloads)))
 }
 
-fn not_found() -> Failure {
+pub(crate) fn not_found() -> Failure {
     let title = "There is no such delivery";
     let detail = "the log has no attempt of this event for this endpoint yet, or no longer";
     Failure::new(StatusCode::NOT_FOUND, "no-delivery", title, detail)

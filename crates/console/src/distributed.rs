@@ -54,6 +54,7 @@ pub async fn run(settings: DistributedSettings, shutdown: Shutdown) -> anyhow::R
         reader: log.clone(),
         eraser: log.clone(),
         operator: log.clone(),
+        circuits: log.clone(),
         jobs: log,
         broker: settings.broker.into(),
         stored: None,

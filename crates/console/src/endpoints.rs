@@ -11,7 +11,9 @@ use serde::Serialize;
 use utoipa::ToSchema;
 use wahook_delivery_log::{Outcomes, RecentEndpoint, Summary};
 use wahook_domain::{EndpointName, UnixMillis};
-use wahook_operator_state::{EndpointState, Pause, SharedOperatorState};
+use wahook_operator_state::{
+    CircuitPause, EndpointState, SharedCircuitReports, SharedOperatorState,
+};
 use wahook_runtime::{
     clock,
     problem::{MEDIA_TYPE, Problem},
@@ -20,6 +22,7 @@ use wahook_runtime::{
 use crate::{
     failure::Failure,
     log::Log,
+    pause_shape::PauseShape,
     queues::{Depths, Queues},
     refusals::Reading,
 };
@@ -33,6 +36,7 @@ pub(crate) struct Endpoints {
     pub(crate) log: Log,
     pub(crate) queues: Arc<Queues>,
     pub(crate) operator: SharedOperatorState,
+    pub(crate) circuits: SharedCircuitReports,
 }
 
 /// All endpoints that are known by the log, the queues or an operator's order.
@@ -65,17 +69,10 @@ pub(crate) struct EndpointShape {
     /// Time since the acceptance of the oldest event that is queued or waits for a retry; null
     /// without one, and with RabbitMQ
     oldest_wait_seconds: Option<u64>,
+    /// True if it has or had an order, so that an event that is retried holds the later ones of
+    /// its key; with a data file only while it has events. Null if the broker is unavailable
+    ordered: Option<bool>,
     paused: Option<PauseShape>,
-}
-
-/// Pause of an endpoint.
-#[derive(Debug, Serialize, ToSchema)]
-#[schema(as = Pause)]
-pub(crate) struct PauseShape {
-    /// `operator`, or `circuit` for the circuit breaker
-    by: &'static str,
-    since: Option<String>,
-    reason: Option<String>,
 }
 
 /// List endpoints with their figures
@@ -99,13 +96,15 @@ impl Endpoints {
     /// Reads all endpoints.
     pub(crate) async fn read(&self) -> Result<Vec<EndpointShape>, Failure> {
         let now = clock::now();
-        let (recent, summary, states) = tokio::join!(
+        let (recent, summary, states, circuits) = tokio::join!(
             self.log.recent(),
             self.log.summary(now.minus(DAY), now),
             self.operator.endpoints(),
+            self.circuits.pauses(),
         );
         let states = states.map_err(|error| Failure::log(&error))?;
-        let figures = Figures::new(recent?, Some(summary?), states);
+        let circuits = circuits.map_err(|error| Failure::log(&error))?;
+        let figures = Figures::new(recent?, Some(summary?), (states, circuits));
         let depths = self.queues.depths(figures.names()).await;
         Ok(figures.list(depths, now))
     }
@@ -141,14 +140,17 @@ impl Endpoints {
         name: EndpointName,
     ) -> Result<Option<EndpointShape>, Failure> {
         let now = clock::now();
-        let (recent, summary, states, depths) = tokio::join!(
+        let (recent, summary, states, circuits, depths) = tokio::join!(
             self.log.recent(),
             self.log.summary(now.minus(DAY), now),
             self.operator.endpoints(),
+            self.circuits.pauses(),
             self.queues.depths([name.clone()].into()),
         );
         let states = states.map_err(|error| Failure::log(&error))?;
-        let figures = Figures::new(recent.unwrap_or_default(), summary.ok(), states);
+        let circuits = circuits.map_err(|error| Failure::log(&error))?;
+        let pauses = (states, circuits);
+        let figures = Figures::new(recent.unwrap_or_default(), summary.ok(), pauses);
         let mut list = figures.list(depths, now).into_iter();
         Ok(list.find(|endpoint| endpoint.name == name.as_str()))
     }
@@ -160,13 +162,14 @@ struct Figures {
     /// `None` if the log has not answered.
     summary: Option<Summary>,
     states: BTreeMap<EndpointName, EndpointState>,
+    circuits: Vec<CircuitPause>,
 }
 
 impl Figures {
     fn new(
         recent: Vec<RecentEndpoint>,
         summary: Option<Summary>,
-        states: Vec<EndpointState>,
+        (states, circuits): (Vec<EndpointState>, Vec<CircuitPause>),
     ) -> Self {
         let recent = recent.into_iter().map(|one| (one.endpoint.clone(), one));
         let states = states.into_iter().map(|one| (one.endpoint.clone(), one));
@@ -174,6 +177,7 @@ impl Figures {
             recent: recent.collect(),
             summary,
             states: states.collect(),
+            circuits,
         }
     }
 
@@ -181,8 +185,9 @@ impl Figures {
         let counted = self.summary.iter();
         let counted = counted.flat_map(|summary| summary.by_endpoint.keys());
         let counted = counted.filter_map(|name| EndpointName::parse(name).ok());
-        let known = self.recent.keys().chain(self.states.keys()).cloned();
-        known.chain(counted).collect()
+        let known = self.recent.keys().chain(self.states.keys());
+        let paused = self.circuits.iter().map(|pause| &pause.endpoint);
+        known.chain(paused).cloned().chain(counted).collect()
     }
 
     /// Returns all endpoints by name.
@@ -197,7 +202,9 @@ impl Figures {
                 counted.unwrap_or_default()
             });
             let queue = depths.as_ref().map(|depths| depths.get(&name));
-            let state = self.states.remove(&name);
+            let by_operator = self.states.remove(&name).and_then(|state| state.pause);
+            let circuits = self.circuits.iter();
+            let circuits = circuits.filter(|pause| pause.endpoint == name);
             EndpointShape {
                 success_rate: numbers.and_then(success_rate),
                 success: numbers.map(|numbers| numbers.success),
@@ -207,11 +214,14 @@ impl Figures {
                 p95_ms: recent.as_ref().map(|recent| recent.p95_ms),
                 webhook_url: recent.map(|recent| recent.webhook_url),
                 queued: queue.map(|queue| queue.map_or(0, |queue| queue.messages())),
+                ordered: queue.map(|queue| queue.is_some_and(|queue| queue.is_ordered)),
                 oldest_wait_seconds: queue
                     .flatten()
                     .and_then(|queue| queue.oldest)
                     .map(|oldest| now.since(oldest).as_secs()),
-                paused: state.and_then(|state| state.pause).map(PauseShape::from),
+                paused: by_operator
+                    .map(PauseShape::from)
+                    .or_else(|| PauseShape::by_circuits(circuits)),
                 name: name.to_string(),
             }
         });
@@ -222,16 +232,6 @@ impl Figures {
 fn success_rate(numbers: Outcomes) -> Option<f64> {
     let ended = numbers.success.saturating_add(numbers.failed);
     (ended > 0).then(|| numbers.success as f64 / ended as f64)
-}
-
-impl From<Pause> for PauseShape {
-    fn from(pause: Pause) -> Self {
-        Self {
-            by: "operator",
-            since: Some(pause.since.to_iso8601()),
-            reason: pause.reason.map(|reason| reason.to_string()),
-        }
-    }
 }
 
 #[cfg(test)]

@@ -7,7 +7,7 @@ use axum::{
     routing::{get, post},
 };
 use wahook_delivery_log::LogEraser;
-use wahook_operator_state::SharedOperatorState;
+use wahook_operator_state::{SharedCircuitReports, SharedOperatorState};
 use wahook_queue::Publisher;
 use wahook_runtime::{Readiness, Shutdown, ops};
 
@@ -17,6 +17,7 @@ use crate::{
     endpoints::{self, Endpoints},
     erasures::{self, Erasures},
     gate::{self, Gate},
+    give_ups,
     jobs::Jobs,
     jobs_api::{self, JobsState},
     letter_jobs::{self, LetterJobs},
@@ -38,6 +39,7 @@ pub(crate) struct Parts {
     pub(crate) log: Log,
     pub(crate) queues: Arc<Queues>,
     pub(crate) operator: SharedOperatorState,
+    pub(crate) circuits: SharedCircuitReports,
     pub(crate) publisher: Publisher,
     pub(crate) live: Arc<Live>,
     pub(crate) jobs: Arc<Jobs>,
@@ -78,12 +80,14 @@ fn for_users(parts: Parts, shows_payloads: bool) -> Router {
         log: parts.log.clone(),
         queues: Arc::clone(&parts.queues),
         operator: Arc::clone(&parts.operator),
+        circuits: parts.circuits,
     };
     let letter_jobs = LetterJobs {
         queues: Arc::clone(&parts.queues),
         jobs: Arc::clone(&jobs),
         operator: Arc::clone(&parts.operator),
     };
+    let give_ups = (parts.log.clone(), Arc::clone(&jobs));
     let redeliveries = Redeliveries {
         endpoints: endpoints.clone(),
         jobs: Arc::clone(&jobs),
@@ -110,6 +114,10 @@ fn for_users(parts: Parts, shows_payloads: bool) -> Router {
         .route("/deliveries", get(deliveries::list))
         .route("/deliveries/{id}/{endpoint}", get(deliveries::show))
         .with_state(deliveries)
+        .route(
+            "/deliveries/{id}/{endpoint}/give-up",
+            post(give_ups::post).with_state(give_ups),
+        )
         .route("/stats", get(stats::get).with_state(parts.log))
         .route("/events/live", get(live::get).with_state(parts.live))
         .route(

@@ -9,6 +9,7 @@ use wahook_runtime::Shutdown;
 
 use crate::{
     claimed::Claimed,
+    give_ups::GiveUps,
     jobs::{Jobs, Kind},
     letter_job::LetterWork,
     redelivery_job::Resender,
@@ -25,6 +26,7 @@ pub(crate) struct JobRunner {
     pub(crate) jobs: Arc<Jobs>,
     pub(crate) resender: Resender,
     pub(crate) letters: LetterWork,
+    pub(crate) give_ups: GiveUps,
     pub(crate) shutdown: Shutdown,
 }
 
@@ -69,6 +71,7 @@ impl JobRunner {
                 Some(Kind::Redelivery) => self.resender.run(&claimed).await,
                 Some(Kind::Redrive) => self.letters.redrive(&claimed).await,
                 Some(Kind::Discard) => self.letters.discard(&claimed).await,
+                Some(Kind::GiveUp) => self.give_ups.run(&claimed).await,
                 None => anyhow::bail!("{} is no kind of job of this version", claimed.job.kind),
             }
         };

@@ -25,6 +25,8 @@ pub(crate) enum Kind {
     Redelivery,
     Redrive,
     Discard,
+    #[serde(rename = "give-up")]
+    GiveUp,
 }
 
 impl Kind {
@@ -34,12 +36,13 @@ impl Kind {
             Self::Redelivery => "redelivery",
             Self::Redrive => "redrive",
             Self::Discard => "discard",
+            Self::GiveUp => "give-up",
         }
     }
 
     /// Parses a name in the store.
     pub(crate) fn parse(name: &str) -> Option<Self> {
-        let all = [Self::Redelivery, Self::Redrive, Self::Discard];
+        let all = [Self::Redelivery, Self::Redrive, Self::Discard, Self::GiveUp];
         all.into_iter().find(|kind| kind.name() == name)
     }
 }

@@ -5,6 +5,7 @@ use std::{collections::BTreeSet, sync::Arc};
 use anyhow::Context;
 use wahook_admin::dead::{
     Report,
+    earlier::EarlierRedrives,
     sweep::{Action, Sweep},
 };
 use wahook_domain::UnixMillis;
@@ -13,24 +14,28 @@ use wahook_queue::{DeadLetter, DeadLetters, Publisher};
 
 use crate::{
     claimed::Claimed,
+    earlier_claims::EarlierClaims,
     letter::Letter,
     letter_filter::LetterFilter,
+    log::Log,
     queues::{NAME, Queues},
 };
 
 /// Way of dead letters.
 #[derive(Clone)]
 pub(crate) struct LetterWork {
+    pub(crate) log: Log,
     pub(crate) queues: Arc<Queues>,
     pub(crate) publisher: Publisher,
 }
 
 impl LetterWork {
     pub(crate) async fn redrive(&self, claimed: &Claimed) -> anyhow::Result<()> {
-        let publisher = self.publisher.clone();
+        let earlier = EarlierClaims::of(claimed, &self.log, self.queues.stored());
         let redrive = Action::Redrive {
-            publisher,
+            publisher: self.publisher.clone(),
             to: None,
+            earlier: earlier.map(|earlier| -> Arc<dyn EarlierRedrives> { earlier }),
         };
         self.sweep(redrive, claimed).await
     }
@@ -40,7 +45,8 @@ impl LetterWork {
     }
 
     /// Applies the action to at most as many dead letters as the operator has confirmed. What
-    /// an earlier claim has done is no longer in the queue.
+    /// an earlier claim has done is no longer in the queue, except for redriven ones that it
+    /// could not remove.
     async fn sweep(&self, action: Action, claimed: &Claimed) -> anyhow::Result<()> {
         let filter = filter(claimed).await?;
         let _lock = loop {

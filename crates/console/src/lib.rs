@@ -11,12 +11,14 @@ mod dead_letters;
 mod deliveries;
 #[cfg(feature = "mongodb")]
 mod distributed;
+mod earlier_claims;
 mod endpoints;
 mod erasures;
 mod failure;
 #[cfg(test)]
 mod fake;
 mod gate;
+mod give_ups;
 mod http_api;
 mod job_runner;
 mod jobs;
@@ -27,10 +29,12 @@ mod letter_job;
 mod letter_jobs;
 mod live;
 mod live_filter;
+mod live_poll;
 mod log;
 mod openapi;
 mod orders;
 mod page;
+mod pause_shape;
 mod query;
 mod queues;
 mod redeliveries;

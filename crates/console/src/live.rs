@@ -20,13 +20,15 @@ use tokio::{
 };
 use wahook_delivery_log::{Ended, EndedFilter, FollowError, LogReader};
 use wahook_runtime::{
-    Shutdown,
+    Shutdown, clock,
     problem::{MEDIA_TYPE, Problem},
 };
 
 use crate::{
     failure::Failure,
     live_filter::{LiveQuery, Matcher},
+    live_poll::LivePoll,
+    log::Log,
     refusals::Reading,
     shape::Delivery,
 };
@@ -143,11 +145,11 @@ impl Live {
 
     /// Follows the log while there are streams, until the program stops. Runs on a thread of
     /// its own, because a data file is read by blocking calls.
-    pub(crate) async fn follow(self: Arc<Self>, reader: Arc<dyn LogReader>) {
+    pub(crate) async fn follow(self: Arc<Self>, reader: Arc<dyn LogReader>, log: Log) {
         let following = spawn_blocking(move || {
             Handle::current().block_on(async {
                 tokio::select! {
-                    () = self.follow_streams(reader.as_ref()) => {}
+                    () = self.follow_streams(reader.as_ref(), &log) => {}
                     () = self.shutdown.soft() => {}
                 }
             });
@@ -156,14 +158,36 @@ impl Live {
         let _ = following.await;
     }
 
-    async fn follow_streams(&self, reader: &dyn LogReader) {
+    async fn follow_streams(&self, reader: &dyn LogReader, log: &Log) {
+        let mut is_warned = false;
         loop {
             while self.ended.receiver_count() == 0 {
                 self.opened.notified().await;
             }
-            if let Err(error) = self.follow_once(reader).await {
-                tracing::warn!(%error, "console: deliveries can't be followed; retrying");
-                sleep(RETRY).await;
+            match self.follow_once(reader).await {
+                Ok(()) => {}
+                Err(FollowError::Impossible(error)) => {
+                    if !std::mem::replace(&mut is_warned, true) {
+                        tracing::warn!(%error, "console: deliveries can't be followed; searching for them once a second");
+                    }
+                    self.poll(log).await;
+                }
+                Err(error) => {
+                    tracing::warn!(%error, "console: deliveries can't be followed; retrying");
+                    sleep(RETRY).await;
+                }
+            }
+        }
+    }
+
+    /// Searches until there is no stream.
+    async fn poll(&self, log: &Log) {
+        let mut poll = LivePoll::new(log.clone(), clock::now());
+        while self.ended.receiver_count() > 0 {
+            // A failed search is logged, and repeated.
+            for ended in poll.next().await.unwrap_or_default() {
+                // Fails only without streams.
+                let _ = self.ended.send(Arc::new(ended));
             }
         }
     }

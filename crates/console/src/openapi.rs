@@ -14,7 +14,7 @@ use utoipa::{
 use wahook_runtime::{ops, problem::Problem};
 
 use crate::{
-    dead_letters, deliveries, endpoints, erasures, jobs_api, letter_jobs, live, orders,
+    dead_letters, deliveries, endpoints, erasures, give_ups, jobs_api, letter_jobs, live, orders,
     redeliveries, session, stats, test_event,
 };
 
@@ -28,7 +28,7 @@ use crate::{
                        are answered 429.",
     ),
     paths(
-        deliveries::list, deliveries::show, live::get, stats::get, test_event::post,
+        deliveries::list, deliveries::show, give_ups::post, live::get, stats::get, test_event::post,
         endpoints::list, orders::pause, orders::resume, orders::probe,
         dead_letters::list, letter_jobs::redrive, letter_jobs::discard, redeliveries::post, erasures::post,
         jobs_api::list, jobs_api::show, jobs_api::cancel,

@@ -10,7 +10,7 @@ use axum::{
 use wahook_page::File;
 use wahook_runtime::problem::Problem;
 
-const FILES: [File; 21] = [
+const FILES: [File; 22] = [
     File::style("page.css", include_str!("../page/page.css")),
     File::script("page.js", include_str!("../page/page.js")),
     File::script("address.js", include_str!("../page/address.js")),
@@ -24,6 +24,7 @@ const FILES: [File; 21] = [
     File::script("dialog.js", include_str!("../page/dialog.js")),
     File::script("endpoints.js", include_str!("../page/endpoints.js")),
     File::script("filters.js", include_str!("../page/filters.js")),
+    File::script("held.js", include_str!("../page/held.js")),
     File::script("jobs.js", include_str!("../page/jobs.js")),
     File::script("list.js", include_str!("../page/list.js")),
     File::script("notices.js", include_str!("../page/notices.js")),

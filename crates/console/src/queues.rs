@@ -63,6 +63,11 @@ impl Queues {
         &self.broker
     }
 
+    /// Returns the queues of a data file.
+    pub(crate) fn stored(&self) -> Option<Arc<dyn StoredQueues>> {
+        self.stored.clone()
+    }
+
     /// Returns the depths of the queues of `names` and of all endpoints that are known to the
     /// broker; `None` if it is unavailable.
     pub(crate) async fn depths(&self, names: BTreeSet<EndpointName>) -> Option<Depths> {

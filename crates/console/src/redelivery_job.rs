@@ -3,6 +3,7 @@
 use std::{
     collections::{BTreeMap, VecDeque},
     num::NonZeroU32,
+    sync::Arc,
 };
 
 use anyhow::Context;
@@ -10,13 +11,14 @@ use serde::{Deserialize, Serialize};
 use tokio::task::{JoinError, JoinHandle};
 use wahook_admin::dead::sweep::pace;
 use wahook_delivery_log::LoggedDelivery;
-use wahook_domain::{EndpointName, EventId, UnixMillis};
+use wahook_domain::{EndpointName, EventId};
 use wahook_operator_state::Progress;
-use wahook_queue::{Outgoing, PublishError, Publisher};
+use wahook_queue::{Outgoing, PublishError, Publisher, StoredQueues};
 use wahook_runtime::clock;
 
 use crate::{
     claimed::Claimed,
+    earlier_claims::EarlierClaims,
     log::Log,
     redelivery_order::{Id, Target},
     resend::{Unsent, event_of},
@@ -37,6 +39,8 @@ pub(crate) struct JobOrder {
 #[derive(Clone)]
 pub(crate) struct Resender {
     pub(crate) log: Log,
+    /// Queues of a data file.
+    pub(crate) stored: Option<Arc<dyn StoredQueues>>,
     pub(crate) publisher: Publisher,
 }
 
@@ -45,8 +49,8 @@ pub(crate) struct Resender {
 struct Resending {
     resender: Resender,
     to: Option<EndpointName>,
-    /// Start of a resumed job: what was attempted since then is not sent once more.
-    begun_at: Option<UnixMillis>,
+    /// Earlier claims of a resumed job, whose redeliveries are not sent once more.
+    earlier: Option<Arc<EarlierClaims>>,
 }
 
 /// Redelivery that the broker has, or the reason why it was not sent.
@@ -70,7 +74,7 @@ impl Resender {
         let resending = Resending {
             resender: self.clone(),
             to: to.transpose().context("order of the job")?,
-            begun_at: claimed.is_resumed.then_some(claimed.job.created_at),
+            earlier: EarlierClaims::of(claimed, &self.log, self.stored.clone()),
         };
         let mut tally = Tally::from(&claimed.job.progress);
         let (mut pace, mut in_flight) = (pace(order.rate), VecDeque::new());
@@ -121,18 +125,13 @@ impl Resending {
         let Some(Target { event_id, endpoint }) = Id::parse(&item).ok().and_then(Id::target) else {
             return Ok(Err(Unsent::NotLogged));
         };
-        let logged = self.delivery(&event_id, &endpoint).await?;
         let to = self.to.clone().unwrap_or_else(|| endpoint.clone());
-        let reached = if to == endpoint {
-            logged.clone()
-        } else if self.begun_at.is_some() {
-            self.delivery(&event_id, &to).await?
-        } else {
-            None
-        };
-        if self.has_sent(reached.as_ref()) {
+        if let Some(earlier) = &self.earlier
+            && earlier.have_sent(&event_id, &to).await?
+        {
             return Ok(Ok(()));
         }
+        let logged = self.delivery(&event_id, &endpoint).await?;
         let event = logged
             .ok_or(Unsent::NotLogged)
             .and_then(|logged| event_of(&logged));
@@ -156,16 +155,6 @@ impl Resending {
         let log = &self.resender.log;
         let logged = log.delivery(event_id.clone(), endpoint.clone()).await;
         logged.map_err(|_| anyhow::anyhow!("the delivery log is unavailable"))
-    }
-
-    /// Returns true if the claim before a resumption has sent the delivery, as far as the log
-    /// shows it.
-    fn has_sent(&self, logged: Option<&LoggedDelivery>) -> bool {
-        let (Some(begun_at), Some(logged)) = (self.begun_at, logged) else {
-            return false;
-        };
-        let mut attempts = logged.attempts.iter();
-        attempts.any(|attempt| attempt.queued_at >= begun_at)
     }
 }
 

@@ -1,6 +1,8 @@
 //! Admission: answers whether the next request to an endpoint may start, on the clock.
 
 mod check;
+mod circuit;
+mod circuit_note;
 mod operator;
 mod pauses;
 mod state;
@@ -16,7 +18,7 @@ use tokio::{
 };
 use wahook_domain::{Change, EndpointName, EventId, HealthSignal, Recorded, Start};
 use wahook_queue::topology;
-use wahook_runtime::{CheckHandle, clock};
+use wahook_runtime::CheckHandle;
 
 use crate::{
     memory::{MemoryShare, Prefetch},
@@ -24,6 +26,7 @@ use crate::{
     settings::EndpointSettings,
 };
 use check::EndpointCheck;
+use circuit_note::CircuitNote;
 use pauses::PauseState;
 use state::State;
 
@@ -41,6 +44,7 @@ pub(crate) struct Admission {
     /// Memory of the messages of its work queue.
     pub(crate) memory: Arc<MemoryShare>,
     pauses: PauseState,
+    circuit_note: CircuitNote,
     /// Events that operators have given up, each with its operator.
     give_ups: watch::Sender<BTreeMap<EventId, String>>,
     /// Held by the next probe.
@@ -76,6 +80,7 @@ impl Admission {
             state: Mutex::new(State::new(settings)),
             memory: Arc::new(MemoryShare::of(topology::work_queue(&settings.name))),
             pauses: PauseState::default(),
+            circuit_note: CircuitNote::default(),
             give_ups: watch::Sender::default(),
             probing: Arc::default(),
             metrics,
@@ -245,18 +250,6 @@ impl Admission {
     /// Sets the number of consumers that share the limit.
     pub(crate) fn share(&self, consumers: u32) {
         self.state().rules.share(consumers);
-    }
-
-    fn set_paused(&self, is_paused: bool) {
-        self.metrics.circuit_open.set(is_paused.into());
-        self.pauses.set(|pauses| pauses.by_circuit = is_paused);
-    }
-
-    fn report_paused(&self, error: &str) {
-        let probe = clock::now().plus(self.until_next()).to_iso8601();
-        self.check.set_noted(format!(
-            "paused, events wait in the queue: {error}; next probe at {probe}"
-        ));
     }
 
     fn now(&self) -> Duration {

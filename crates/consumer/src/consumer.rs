@@ -7,11 +7,12 @@ use tokio::{signal::unix::Signal, sync::watch, task::JoinHandle};
 use tokio_util::task::TaskTracker;
 use wahook_delivery_log::{LogReader, SharedLog};
 use wahook_domain::Recoveries;
-use wahook_operator_state::SharedOperatorState;
+use wahook_operator_state::{SharedCircuitReports, SharedOperatorState};
 use wahook_queue::{Broker, LinkState, Publisher, PublisherTask, Topology, topology};
 use wahook_runtime::{Link, Readiness, Shutdown, guard::Guard, metrics::ProcessMetrics};
 
 use crate::{
+    circuit_reporter::CircuitReporter,
     endpoint_set::{EndpointManager, Shared},
     known_states::KnownStates,
     log_health::LogHealth,
@@ -40,6 +41,8 @@ pub struct Backends {
     pub log: SharedLog,
     /// What operators set while the consumer runs.
     pub operator: SharedOperatorState,
+    /// Pauses by circuit breakers, for the console.
+    pub circuits: SharedCircuitReports,
     /// Reads of the log, for endpoints that earlier versions declared; `None` where the
     /// broker knows all of them.
     pub history: Option<Arc<dyn LogReader>>,
@@ -113,6 +116,7 @@ impl Consumer {
         let shared = self.shared(publisher, recorder, known.clone());
         let (manager, endpoints) = EndpointManager::start(shared, self.settings.endpoints.list)?;
         let mut operators = OperatorWatch::new(self.backends.operator, known, endpoints.clone());
+        let circuits = CircuitReporter::new(self.backends.circuits, endpoints.clone());
         let watching = tokio::spawn(stranded::watch(Watched {
             broker: self.backends.broker.clone(),
             endpoints: endpoints.clone(),
@@ -144,8 +148,9 @@ impl Consumer {
         // Before the first delivery, which a pause must prevent.
         operators.read().await;
         let operating = tokio::spawn(operators.run());
+        let reporting = tokio::spawn(circuits.run());
         sessions.run(&shutdown).await;
-        for task in [reloading, watching, operating] {
+        for task in [reloading, watching, operating, reporting] {
             task.abort();
             let _ = task.await;
         }

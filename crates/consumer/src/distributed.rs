@@ -48,6 +48,7 @@ pub async fn connect(settings: ConsumerSettings) -> anyhow::Result<Consumer> {
     let backends = Backends {
         history: Some(log.clone()),
         operator: log.clone(),
+        circuits: log.clone(),
         log,
         broker: settings.broker.into(),
     };

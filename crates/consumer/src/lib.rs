@@ -3,6 +3,7 @@
 
 mod admission;
 mod batching;
+mod circuit_reporter;
 mod client;
 mod conclusion;
 mod consumer;

@@ -12,6 +12,7 @@ mod backlog;
 mod batch;
 mod census;
 mod check;
+mod circuits;
 mod columns;
 mod contents;
 mod damage;

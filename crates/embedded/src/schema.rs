@@ -148,6 +148,13 @@ pub(crate) const ADDITIONS: &str = "
         items TEXT NOT NULL,
         PRIMARY KEY (job, part)
     );
+    CREATE TABLE IF NOT EXISTS wahookcircuits (
+        endpoint TEXT PRIMARY KEY,
+        since INTEGER NOT NULL,
+        nextProbeAt INTEGER NOT NULL,
+        reason TEXT NOT NULL,
+        validUntil INTEGER NOT NULL
+    ) WITHOUT ROWID;
     CREATE INDEX IF NOT EXISTS webhooklogs_by_end ON webhooklogs (completedAt)
     WHERE completedAt IS NOT NULL;
     CREATE INDEX IF NOT EXISTS webhooklogs_search ON webhooklogs

@@ -17,6 +17,7 @@
 //! 4. `verdict` reads the server's reply for each statement, and `write` retries
 //!    the statements that need it.
 
+mod circuits;
 mod command;
 mod connection;
 mod counts;

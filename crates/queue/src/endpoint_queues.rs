@@ -19,7 +19,7 @@ use crate::{
     inspector::{LookError, StoreUnreadable},
     local::{self, QueueCensus, Reassignment, SharedQueue},
     rabbitmq::RemoteEndpointQueues,
-    topology::{endpoint_of, lane_queues, work_queue},
+    topology::{endpoint_of, is_lane, lane_queues, work_queue},
 };
 
 /// Access to the work queues of endpoints.
@@ -46,6 +46,9 @@ pub struct EndpointQueue {
     /// True if the process that has the store open, or had it last, serves the
     /// endpoint; `None` on RabbitMQ, where only settings say so.
     pub is_served: Option<bool>,
+    /// True if the endpoint has or had an order, so that it has lanes. A store has a lane for
+    /// each endpoint: true there while the lane holds messages.
+    pub is_ordered: bool,
 }
 
 impl EndpointQueue {
@@ -93,7 +96,11 @@ impl EndpointQueues {
                     let Some(depth) = remote.depth(&queue).await? else {
                         continue;
                     };
-                    add(&mut found, name, EndpointQueue::from(depth));
+                    let queue_of = EndpointQueue {
+                        is_ordered: is_lane(&queue),
+                        ..EndpointQueue::from(depth)
+                    };
+                    add(&mut found, name, queue_of);
                 }
             }
             Backend::Local(queue) => {
@@ -178,6 +185,7 @@ fn add(
         sum.waiting = Some(sum.waiting.unwrap_or_default().saturating_add(waiting));
     }
     sum.oldest = [sum.oldest, queue.oldest].into_iter().flatten().min();
+    sum.is_ordered |= queue.is_ordered;
     if queue.is_served == Some(true) {
         sum.is_served = queue.is_served;
     }
@@ -191,6 +199,7 @@ fn of_endpoint(census: QueueCensus) -> Option<(EndpointName, EndpointQueue)> {
         oldest: census.oldest,
         consumers: 0,
         is_served: Some(census.is_declared),
+        is_ordered: is_lane(&census.queue) && census.queued > 0,
     };
     Some((endpoint, queue))
 }

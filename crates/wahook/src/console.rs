@@ -58,6 +58,7 @@ async fn open(
         reader,
         eraser: Arc::new(eraser),
         jobs: operator.clone(),
+        circuits: operator.clone(),
         operator,
         broker: store.broker(),
         stored: Some(Arc::new(queues)),

@@ -70,6 +70,7 @@ async fn run_parts(mut settings: StandaloneSettings, shutdown: Shutdown) -> anyh
     let backends = Backends {
         broker: store.broker(),
         log: Arc::new(store.log().redacting(settings.delivery.log_redact.clone())),
+        circuits: operator.clone(),
         operator,
         history: None,
     };

@@ -89,6 +89,7 @@ async fn consumer(place: &Place, url: &str, panics: usize, made: &Arc<AtomicUsiz
     let backends = Backends {
         broker: Broker::from(broker),
         operator: log.clone(),
+        circuits: log.clone(),
         history: None,
         log: Arc::new(PanickingLog {
             log,

@@ -29,7 +29,11 @@ pub(super) async fn redrive(
         return process_all(letters, selection, action, None, shutdown).await;
     }
     let (publisher, task) = publishing::connect(broker, "wahook-consumer dead redrive").await?;
-    let action = Action::Redrive { publisher, to };
+    let action = Action::Redrive {
+        publisher,
+        to,
+        earlier: None,
+    };
     let processed = process_all(letters, selection, action, rate, shutdown).await;
     publishing::close(task).await;
     processed

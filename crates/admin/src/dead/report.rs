@@ -9,6 +9,8 @@ pub(super) enum ActionResult {
     Done,
     Undecodable,
     NoEndpoint,
+    /// The redrives of an interrupted sweep are unknown.
+    Unchecked,
     NotPublished(PublishError),
     /// The dead letter could not be removed. A redriven event is published already.
     NotRemoved,
@@ -29,6 +31,7 @@ pub struct Report {
     undecodable: u32,
     no_endpoint: u32,
     no_queue: u32,
+    unchecked: u32,
     not_published: u32,
     not_removed: u32,
     /// True if the sweep was stopped early.
@@ -59,6 +62,7 @@ impl Report {
             ActionResult::Done => self.done += 1,
             ActionResult::Undecodable => self.undecodable += 1,
             ActionResult::NoEndpoint => self.no_endpoint += 1,
+            ActionResult::Unchecked => self.unchecked += 1,
             ActionResult::NotPublished(PublishError::Unroutable) => self.no_queue += 1,
             ActionResult::NotPublished(_) => self.not_published += 1,
             ActionResult::NotRemoved => self.not_removed += 1,
@@ -68,7 +72,12 @@ impl Report {
     /// Returns the number of selected dead letters that are kept.
     #[must_use]
     pub fn failed(&self) -> u32 {
-        self.undecodable + self.no_endpoint + self.no_queue + self.not_published + self.not_removed
+        self.undecodable
+            + self.no_endpoint
+            + self.no_queue
+            + self.unchecked
+            + self.not_published
+            + self.not_removed
     }
 }
 
@@ -86,6 +95,10 @@ impl fmt::Display for Report {
             (
                 self.no_queue,
                 "of an endpoint that has no queue (its consumer creates it at start), kept",
+            ),
+            (
+                self.unchecked,
+                "kept: the log or the queue can't show if they are redriven already",
             ),
             (self.not_published, "not confirmed by the broker, kept"),
             (self.not_removed, self.not_removed_text),

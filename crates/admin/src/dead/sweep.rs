@@ -1,11 +1,12 @@
 //! Redrive or removal of the dead letters that a caller selects.
 //!
 //! A redriven dead letter is removed only after the broker has confirmed its event in
-//! the work queue. An interruption in between leaves both, with one id: a duplicate,
-//! never a loss.
+//! the work queue. An interruption in between leaves both, with one id. A sweep that
+//! continues an interrupted one removes the dead letters of [`EarlierRedrives`] without
+//! another redrive.
 
 use anyhow::Context;
-use std::{num::NonZeroU32, time::Duration};
+use std::{num::NonZeroU32, sync::Arc, time::Duration};
 use tokio::{
     task::JoinSet,
     time::{Interval, MissedTickBehavior, interval},
@@ -14,7 +15,10 @@ use wahook_domain::EndpointName;
 use wahook_queue::{DeadLetter, DeadLetters, Outgoing, Publisher, Receipt};
 use wahook_runtime::clock;
 
-use super::report::{ActionResult, Report};
+use super::{
+    earlier::EarlierRedrives,
+    report::{ActionResult, Report},
+};
 
 /// Maximum number of dead letters in flight.
 const MAX_IN_FLIGHT: usize = 64;
@@ -41,6 +45,8 @@ pub enum Action {
     Redrive {
         publisher: Publisher,
         to: Option<EndpointName>,
+        /// Redrives of the sweep that this one continues.
+        earlier: Option<Arc<dyn EarlierRedrives>>,
     },
     /// Redrives the event as above, and counts the redrive in its message.
     AutoRedrive {
@@ -140,12 +146,16 @@ impl Action {
             kept: Some(receipt),
         };
         let is_automatic = matches!(self, Self::AutoRedrive { .. });
-        let (publisher, to) = match self {
+        let (publisher, to, earlier) = match self {
             Self::DryDiscard => return kept(ActionResult::Done, receipt),
             Self::Discard => return remove(receipt).await,
-            Self::DryRedrive { to } => (None, to),
-            Self::Redrive { publisher, to } => (Some(publisher), to),
-            Self::AutoRedrive { publisher } => (Some(publisher), None),
+            Self::DryRedrive { to } => (None, to, None),
+            Self::Redrive {
+                publisher,
+                to,
+                earlier,
+            } => (Some(publisher), to, earlier),
+            Self::AutoRedrive { publisher } => (Some(publisher), None, None),
         };
         let Ok(event) = letter.content else {
             return kept(ActionResult::Undecodable, receipt);
@@ -156,6 +166,17 @@ impl Action {
         let Some(publisher) = publisher else {
             return kept(ActionResult::Done, receipt);
         };
+        if let Some(earlier) = earlier {
+            match earlier.has(&event.id, &endpoint).await {
+                Ok(true) => return remove(receipt).await,
+                Ok(false) => {}
+                Err(error) => {
+                    let (id, error) = (event.id, format!("{error:#}"));
+                    tracing::warn!(%id, error, "dead letter is kept: it may be redriven already");
+                    return kept(ActionResult::Unchecked, receipt);
+                }
+            }
+        }
         let redrive = if is_automatic {
             Outgoing::auto_redrive
         } else {

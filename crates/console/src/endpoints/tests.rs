@@ -1,4 +1,6 @@
 use super::*;
+use serde_json::json;
+use wahook_operator_state::Pause;
 use wahook_queue::EndpointQueue;
 
 const NOW: UnixMillis = UnixMillis::new(63_000);
@@ -32,7 +34,14 @@ fn figures() -> Figures {
         pause: Some(pause),
         ..EndpointState::initial(name("shop"))
     };
-    Figures::new(vec![recent], Some(summary), vec![paused])
+    let circuit = |name: &str| CircuitPause {
+        endpoint: self::name(name),
+        since: NOW,
+        next_probe: NOW,
+        reason: "answered 500".to_owned(),
+    };
+    let circuits = vec![circuit("shop"), circuit("crm")];
+    Figures::new(vec![recent], Some(summary), (vec![paused], circuits))
 }
 
 #[test]
@@ -41,6 +50,7 @@ fn endpoints_of_log_queues_and_orders_are_listed() {
         queued: 5,
         waiting: Some(2),
         oldest: Some(UnixMillis::new(3_000)),
+        is_ordered: true,
         ..EndpointQueue::default()
     };
     let list = figures().list(Some([(name("new"), queue)].into()), NOW);
@@ -49,9 +59,14 @@ fn endpoints_of_log_queues_and_orders_are_listed() {
     assert_eq!(list[0].success_rate, Some(0.75));
     assert_eq!((list[0].p95_ms, list[0].queued), (Some(80), Some(0)));
     assert_eq!((list[1].success_rate, list[1].queued), (None, Some(7)));
+    let ordered: Vec<_> = list.iter().map(|shape| shape.ordered).collect();
+    assert_eq!(ordered, [Some(false), Some(true), Some(false)]);
     let waits: Vec<_> = list.iter().map(|shape| shape.oldest_wait_seconds).collect();
     assert_eq!(waits, [None, Some(60), None]);
-    assert!(list[2].paused.is_some() && list[0].paused.is_none());
+    // An operator's pause counts more than that of a circuit breaker.
+    let paused = list.iter().map(|shape| json!(shape.paused)["by"].clone());
+    let paused: Vec<_> = paused.collect();
+    assert_eq!(paused, [json!("circuit"), json!(null), json!("operator")]);
 }
 
 #[test]

@@ -10,6 +10,7 @@ use wahook_domain::{EndpointName, EventBody, EventId, EventName, QueuedEvent, Un
 use wahook_queue::Outgoing;
 
 use super::stage::Stage;
+use crate::fake;
 
 const SOON: Duration = Duration::from_secs(60);
 
@@ -149,6 +150,22 @@ async fn action_without_a_selection_is_refused() {
     let long = json!({ "filter": { "reason": "x".repeat(5_000) } });
     let answer = stage.post("/dead-letters/discard", &long.to_string()).await;
     assert_eq!(answer.status, StatusCode::BAD_REQUEST);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn event_that_is_not_retried_is_not_given_up() {
+    let stage = Stage::open().await;
+    let path = "/deliveries/e1/default/give-up";
+    let unknown = stage.post(path, "{}").await;
+    assert_eq!(unknown.status, StatusCode::NOT_FOUND);
+    stage.log.add(fake::logged("e1", 1_000));
+    let job = run(&stage, path, &json!({})).await;
+    assert_eq!(job, (json!("failed"), json!(0)));
+    let jobs = stage.get("/jobs").await.json;
+    let error = jobs["jobs"][0]["error"].as_str().unwrap();
+    assert!(error.contains("is not held for default"), "{error}");
+    assert_eq!(jobs["jobs"][0]["kind"], "give-up");
+    assert!(stage.operator.actions(10).await.unwrap().is_empty());
 }
 
 #[tokio::test]

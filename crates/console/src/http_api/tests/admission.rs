@@ -15,7 +15,7 @@ const READS: [&str; 7] = [
     "/jobs",
     "/events/live",
 ];
-const ACTIONS: [&str; 8] = [
+const ACTIONS: [&str; 9] = [
     "/test-event",
     "/endpoints/default/pause",
     "/endpoints/default/resume",
@@ -24,6 +24,7 @@ const ACTIONS: [&str; 8] = [
     "/dead-letters/redrive",
     "/dead-letters/discard",
     "/erasures",
+    "/deliveries/e1/default/give-up",
 ];
 
 #[tokio::test]

@@ -24,6 +24,7 @@ use wahook_runtime::{Readiness, Settings, Shutdown, Trigger};
 use crate::{
     ConsoleSettings,
     fake::FakeLog,
+    give_ups::GiveUps,
     http_api::{Parts, router},
     job_runner::JobRunner,
     jobs::Jobs,
@@ -84,21 +85,28 @@ impl Stage {
         let (publisher, _) = Publisher::start(store.broker(), "test", topology, limit);
         until_declared(&store.broker(), &other).await;
         let queues = EmbeddedInspector::open(&path).unwrap();
-        let operator: SharedOperatorState = Arc::new(EmbeddedOperatorState::open(&path).unwrap());
+        let state = Arc::new(EmbeddedOperatorState::open(&path).unwrap());
+        let operator: SharedOperatorState = state.clone();
         let log = Arc::new(FakeLog::default());
         let (shutdown, trigger) = Shutdown::manual();
         let queues = Arc::new(Queues::new(store.broker(), Some(Arc::new(queues))));
-        let jobs: SharedJobStore = Arc::new(EmbeddedOperatorState::open(&path).unwrap());
+        let jobs: SharedJobStore = state.clone();
         let jobs = Arc::new(Jobs::new(jobs));
         let runner = JobRunner {
             jobs: Arc::clone(&jobs),
             resender: Resender {
                 log: Log::new(log.clone()),
+                stored: queues.stored(),
                 publisher: publisher.clone(),
             },
             letters: LetterWork {
+                log: Log::new(log.clone()),
                 queues: Arc::clone(&queues),
                 publisher: publisher.clone(),
+            },
+            give_ups: GiveUps {
+                log: Log::new(log.clone()),
+                operator: state.clone(),
             },
             shutdown: shutdown.clone(),
         };
@@ -106,6 +114,7 @@ impl Stage {
             log: Log::new(log.clone()),
             queues,
             operator: Arc::clone(&operator),
+            circuits: state,
             publisher: publisher.clone(),
             live: Live::new(shutdown.clone()),
             jobs,
