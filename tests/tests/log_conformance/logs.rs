@@ -5,7 +5,7 @@ use serde_json::Value;
 use wahook_delivery_log::{DeliveryLog, DeliverySearch, LogEraser, LogReader};
 use wahook_embedded::{EmbeddedEraser, EmbeddedLog, EmbeddedOperatorState, EmbeddedReader, Store};
 use wahook_mongo_log::MongoLog;
-use wahook_operator_state::{JobStore, OperatorState};
+use wahook_operator_state::{CircuitReports, JobStore, OperatorState};
 use wahook_tests::folder::RunFolder;
 use wahook_tests::pair::Place;
 
@@ -26,6 +26,8 @@ pub(crate) trait Readable {
     fn operator_state(&self) -> &dyn OperatorState;
 
     fn jobs(&self) -> &dyn JobStore;
+
+    fn circuits(&self) -> &dyn CircuitReports;
 
     fn eraser(&self) -> &dyn LogEraser;
 
@@ -82,6 +84,10 @@ impl Readable for InMongo {
     }
 
     fn jobs(&self) -> &dyn JobStore {
+        &self.log
+    }
+
+    fn circuits(&self) -> &dyn CircuitReports {
         &self.log
     }
 
@@ -191,6 +197,10 @@ impl Readable for InSqlite {
     }
 
     fn jobs(&self) -> &dyn JobStore {
+        &self.operator_state
+    }
+
+    fn circuits(&self) -> &dyn CircuitReports {
         &self.operator_state
     }
 

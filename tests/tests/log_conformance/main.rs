@@ -1,6 +1,7 @@
 //! Delivery log contract: the same tests for MongoDB and for the embedded store.
 
 mod checks;
+mod circuit_checks;
 mod erasure_checks;
 mod figure_checks;
 mod follow_checks;
@@ -58,6 +59,9 @@ fn main() -> ExitCode {
         orders_at_the_same_time_are_all_in_effect,
         orders_and_other_actions_are_recorded,
         events_that_are_given_up_stay_until_they_are_forgotten,
+    ];
+    on_both![circuit_checks:
+        a_report_replaces_the_one_before_and_is_valid_for_its_time,
     ];
     on_both![job_checks:
         a_job_is_claimed_by_one_program_and_keeps_its_progress,

@@ -121,7 +121,7 @@ async fn console_conforms(test: Test) {
         "30",
     ];
     let output = check(&document, &arguments, EXPECTED_OF_CONSOLE).await;
-    assert!(output.contains("21 selected / 22 total"), "{output}");
+    assert!(output.contains("22 selected / 23 total"), "{output}");
     let stderr = console.stderr_so_far();
     assert!(!stderr.contains("panicked"), "{stderr}");
 }

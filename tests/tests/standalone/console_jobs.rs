@@ -116,9 +116,10 @@ async fn redrive_of_a_killed_program_is_continued_without_loss() {
     let job = stage.console.end_of(&started).await;
     assert_eq!(job["state"], "done", "{job}");
     stage.wait_for_all().await;
-    // Once more if it was redriven and not removed, once more if it was in delivery.
+    // Once more if it was in delivery.
     for id in &stage.ids {
-        assert!(stage.receiver.posts_of(id).len() <= 3, "{id}");
+        let posts = stage.receiver.posts_of(id).len();
+        assert!(posts <= 2, "{id}: {posts} posts");
     }
     assert_eq!(stage.console.get("dead-letters").await["total"], 0);
 }

@@ -4,6 +4,7 @@ mod auto_redrive;
 mod console;
 mod console_jobs;
 mod console_redelivery;
+mod console_resumed;
 mod context;
 mod crashes;
 mod damage;
