@@ -40,9 +40,9 @@ picture-receiver: ## Redraw docs/receiver.png in a real browser
 	@deploy/local/install.sh browser
 	WAHOOK_PICTURE=$(CURDIR)/docs/receiver.png $(CARGO) test --package wahook-tests --test receiver_page picture
 
-picture-console: ## Redraw docs/console.png in a real browser
+picture-console: ## Redraw docs/console.png, console-detail.png and console-endpoints.png in a real browser
 	@deploy/local/install.sh browser node
-	WAHOOK_PICTURE=$(CURDIR)/docs/console.png $(CARGO) test --package wahook-tests --test console_page picture
+	WAHOOK_PICTURES=$(CURDIR)/docs $(CARGO) test --package wahook-tests --test console_page DataFile::picture
 
 manifests: ## Write what deploy/ generates: dashboards, docs/alerts.md, copies in the chart, deploy/kubernetes
 	@deploy/local/install.sh kubernetes helm

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use wahook_tests::browser::Browser;
 use wahook_tests::eventually::eventually;
 
-use super::stage::{ROWS, Stage, row, script_answers};
+use super::stage::{On, ROWS, Stage, row, script_answers};
 
 const SOON: Duration = Duration::from_secs(30);
 
@@ -22,9 +22,8 @@ fn job(state: &str, done: u32) -> Value {
     })
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn selected_and_matching_deliveries_are_redelivered_after_a_confirmation() {
-    let stage = Stage::start().await;
+pub(crate) async fn selected_and_matching_deliveries_are_redelivered_after_a_confirmation(on: On) {
+    let stage = Stage::start(&on).await;
     let id = stage.ended("call", &json!({}), "failed").await;
     stage.ended("ready", &json!({}), "success").await;
     let page = stage.browser().await;
@@ -91,9 +90,48 @@ async fn selected_and_matching_deliveries_are_redelivered_after_a_confirmation()
     assert_eq!(*begun, expected);
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn endpoints_show_their_state_and_failed_actions_are_reported() {
-    let stage = Stage::start().await;
+pub(crate) async fn five_hundred_selected_failures_are_sent_once_more_each(on: On) {
+    const EVENTS: u32 = 250;
+    let stage = Stage::start(&on).await;
+    let mut ids = Vec::new();
+    for n in 0..EVENTS {
+        ids.push(stage.send("call", &json!({ "n": n })).await);
+    }
+    stage.wait_ended(500).await;
+    stage.receiver.forget();
+    let page = stage.browser().await;
+    let mut rows = 0;
+    while rows < 500 {
+        let more = page.wait(&format!("{ROWS} > {rows} && {ROWS}")).await;
+        rows = more.as_u64().unwrap();
+        if rows < 500 {
+            page.click("#more").await;
+        }
+    }
+    page.click("#check-all").await;
+    page.wait_text("#redeliver-selected", "(500)").await;
+    page.click("#redeliver-selected").await;
+    page.wait_text("dialog[open]", "Redeliver 500 deliveries?")
+        .await;
+    page.fill("dialog [name=rate]", "500").await;
+    page.click("#dialog-act").await;
+    page.wait_text("#jobs", "Redelivery done: 500 of 500").await;
+    let sent = |id: &String| {
+        let posts = stage.receiver.posts_of(id).into_iter();
+        let first = posts.filter(|post| post.attempt() == Some(1));
+        let marked = first.filter(|post| post.header("x-webhook-redelivery") == Some("true"));
+        marked.count()
+    };
+    eventually(SOON, "all redeliveries", || async {
+        ids.iter().all(|id| sent(id) >= 2).then_some(())
+    })
+    .await;
+    // One to each of the two endpoints.
+    assert!(ids.iter().all(|id| sent(id) == 2));
+}
+
+pub(crate) async fn endpoints_show_their_state_and_failed_actions_are_reported(on: On) {
+    let stage = Stage::start(&on).await;
     stage.ended("call", &json!({}), "failed").await;
     let page = stage.browser().await;
     page.click("[data-view=endpoints]").await;
@@ -129,9 +167,8 @@ async fn endpoints_show_their_state_and_failed_actions_are_reported() {
         .await;
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn dead_letters_are_grouped_and_redriven() {
-    let stage = Stage::start().await;
+pub(crate) async fn dead_letters_are_grouped_and_redriven(on: On) {
+    let stage = Stage::start(&on).await;
     let id = stage.ended("call", &json!({}), "failed").await;
     let before = stage.receiver.posts_of(&id).len();
     let page = stage.browser().await;

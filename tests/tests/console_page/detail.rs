@@ -2,11 +2,10 @@
 
 use serde_json::json;
 
-use super::stage::{Stage, open};
+use super::stage::{On, Stage, open};
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn detail_has_attempts_payload_headers_and_a_command() {
-    let stage = Stage::start().await;
+pub(crate) async fn detail_has_attempts_payload_headers_and_a_command(on: On) {
+    let stage = Stage::start(&on).await;
     let many: Vec<u32> = (0..1_000).collect();
     let data =
         json!({ "text": "Grüße 👋", "inner": { "deep": { "note": "a hedgehog" } }, "many": many });
@@ -58,9 +57,8 @@ async fn detail_has_attempts_payload_headers_and_a_command() {
     page.wait_text("#shown .bad", "the log has no").await;
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn hidden_payloads_are_not_in_the_detail() {
-    let stage = Stage::with(&[("CONSOLE_PAYLOADS", "off")]).await;
+pub(crate) async fn hidden_payloads_are_not_in_the_detail(on: On) {
+    let stage = Stage::with(&on, &[("CONSOLE_PAYLOADS", "off")]).await;
     let data = json!({ "text": "a hedgehog" });
     let id = stage.ended("ready", &data, "success").await;
     let page = stage.browser().await;

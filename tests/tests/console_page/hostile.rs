@@ -3,7 +3,7 @@
 use serde_json::json;
 use wahook_tests::browser::Browser;
 
-use super::stage::{MARKUP, Stage, open, script_answers};
+use super::stage::{MARKUP, On, Stage, open, script_answers};
 
 async fn assert_unharmed(page: &Browser) {
     let strangers = "document.querySelectorAll('img, iframe, body script, object, svg script, a[href^=\"javascript\"]').length";
@@ -11,9 +11,8 @@ async fn assert_unharmed(page: &Browser) {
     assert!(page.value("window.hacked ?? null").await.is_null());
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_hostile_delivery_is_shown_and_never_executed() {
-    let stage = Stage::start().await;
+pub(crate) async fn a_hostile_delivery_is_shown_and_never_executed(on: On) {
+    let stage = Stage::start(&on).await;
     let page = stage.browser().await;
     let data = json!({ "body": MARKUP, MARKUP: [MARKUP], "__proto__": { "hacked": 1 } });
     let id = stage.ended("call", &data, "failed").await;
@@ -37,12 +36,14 @@ async fn a_hostile_delivery_is_shown_and_never_executed() {
         }],
         "headers": { MARKUP: MARKUP }, "curl": MARKUP,
     });
-    let paused = json!({ "by": MARKUP, "since": MARKUP, "reason": MARKUP });
+    let paused = json!({
+        "by": MARKUP, "since": MARKUP, "reason": MARKUP, "nextProbeAt": MARKUP, "consumers": 2,
+    });
     let counts =
         json!({ "event": MARKUP, "endpoint": MARKUP, "success": 1, "failed": 1, "retrying": 0 });
     let endpoint = json!({
         "name": MARKUP, "webhookUrl": MARKUP, "success": 1, "failed": 1, "retrying": 0,
-        "successRate": 0.5, "p50Ms": 1, "p95Ms": 1, "queued": 1, "oldestWaitSeconds": 1, "paused": paused,
+        "successRate": 0.5, "p50Ms": 1, "p95Ms": 1, "queued": 1, "oldestWaitSeconds": 1, "ordered": true, "paused": paused,
     });
     let path = "deliveries/%3Cimg%20src%3Dx%20onerror%3D%22window.hacked%3D1%22%3E%3Cscript%3Ewindow.hacked%3D1%3C%2Fscript%3E";
     let detail = format!("GET {path}/{}", &path["deliveries/".len()..]);
@@ -67,6 +68,7 @@ async fn a_hostile_delivery_is_shown_and_never_executed() {
     page.press("\u{e00c}").await;
     page.press("2").await;
     page.wait_text("#endpoints h3", MARKUP).await;
+    page.wait_text("#endpoints .held", MARKUP).await;
     assert_unharmed(&page).await;
     page.press("3").await;
     page.wait_text("#groups button", MARKUP).await;
@@ -82,9 +84,8 @@ async fn a_hostile_delivery_is_shown_and_never_executed() {
     assert_unharmed(&page).await;
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn the_content_security_policy_blocks_injected_code() {
-    let stage = Stage::start().await;
+pub(crate) async fn the_content_security_policy_blocks_injected_code(on: On) {
+    let stage = Stage::start(&on).await;
     let page = stage.browser().await;
     let refused = page
         .run(

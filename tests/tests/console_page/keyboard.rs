@@ -3,11 +3,10 @@
 use serde_json::json;
 use wahook_tests::browser::{Browser, keys};
 
-use super::stage::{ROWS, Stage};
+use super::stage::{On, ROWS, Stage};
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn every_function_works_with_the_keyboard() {
-    let stage = Stage::start().await;
+pub(crate) async fn every_function_works_with_the_keyboard(on: On) {
+    let stage = Stage::start(&on).await;
     let first = stage.ended("ready", &json!({ "n": 1 }), "success").await;
     let last = stage.ended("ready", &json!({ "n": 2 }), "success").await;
     let page = stage.browser().await;

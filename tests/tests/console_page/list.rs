@@ -2,11 +2,10 @@
 
 use serde_json::json;
 
-use super::stage::{ROWS, Stage, row};
+use super::stage::{On, ROWS, Stage, row};
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn deliveries_are_listed_live_and_filtered_by_the_url() {
-    let stage = Stage::start().await;
+pub(crate) async fn deliveries_are_listed_live_and_filtered_by_the_url(on: On) {
+    let stage = Stage::start(&on).await;
     let page = stage.browser().await;
     page.wait_text("#empty", "No delivery matches").await;
     // An ended delivery comes by the stream, without a reload.
@@ -59,9 +58,8 @@ async fn deliveries_are_listed_live_and_filtered_by_the_url() {
     page.wait_text("#empty.bad", "statusCode").await;
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn further_pages_are_loaded_and_a_paused_list_stays() {
-    let stage = Stage::start().await;
+pub(crate) async fn further_pages_are_loaded_and_a_paused_list_stays(on: On) {
+    let stage = Stage::start(&on).await;
     for n in 0..60 {
         stage
             .send("message_ack", &json!({ "ack": 1, "n": n }))

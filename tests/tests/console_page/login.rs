@@ -3,14 +3,17 @@
 use serde_json::json;
 use wahook_tests::browser::{Browser, Screen};
 
-use super::stage::{ROWS, Stage};
+use super::stage::{On, ROWS, Stage};
 
 const WRITE: &str = "write-token-of-the-tests";
 const READ: &str = "read-token-of-the-tests-";
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn token_opens_the_page_and_readers_see_no_actions() {
-    let stage = Stage::with(&[("CONSOLE_TOKEN", WRITE), ("CONSOLE_READ_TOKEN", READ)]).await;
+pub(crate) async fn token_opens_the_page_and_readers_see_no_actions(on: On) {
+    let stage = Stage::with(
+        &on,
+        &[("CONSOLE_TOKEN", WRITE), ("CONSOLE_READ_TOKEN", READ)],
+    )
+    .await;
     stage.send("ready", &json!({})).await;
     let page = Browser::open(&stage.url("/?event=ready"), Screen::Desktop).await;
     page.wait("document.activeElement.id === 'token'").await;

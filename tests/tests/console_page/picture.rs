@@ -1,23 +1,24 @@
-//! Accessibility in light, dark and on a phone; draws `docs/console.png` (`make picture-console`).
+//! Accessibility in light, dark and on a phone; draws the pictures in `docs` (`make
+//! picture-console`).
 
+use std::path::Path;
 use std::{env, fs};
 
 use serde_json::{Value, json};
 use wahook_tests::browser::{Browser, Screen};
 use wahook_tests::workspace;
 
-use super::stage::{ROWS, Stage, open};
+use super::stage::{On, ROWS, Stage, open};
 
 /// Script that returns what axe-core finds: impact, rule and elements.
 const FINDINGS: &str = ";return axe.run(document, { resultTypes: ['violations'] }).then(({ violations }) => \
     violations.filter(({ impact }) => ['serious', 'critical'].includes(impact)) \
       .map(({ impact, id, nodes }) => `${impact} ${id}: ${nodes.map(({ html }) => html)}`));";
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn views_are_accessible_in_light_in_dark_and_on_a_phone() {
+pub(crate) async fn views_are_accessible_in_light_in_dark_and_on_a_phone(on: On) {
     let file = workspace().join("tests/node/node_modules/axe-core/axe.min.js");
     let axe = fs::read_to_string(file).expect("deploy/local/install.sh node installs axe-core");
-    let stage = Stage::start().await;
+    let stage = Stage::start(&on).await;
     let message = json!({
         "id": { "fromMe": false, "remote": "15551234567@c.us", "_serialized": "false_15551234567@c.us_3EB0" },
         "body": "Where is my order?", "type": "chat", "from": "15551234567@c.us", "hasMedia": false,
@@ -38,8 +39,11 @@ async fn views_are_accessible_in_light_in_dark_and_on_a_phone() {
         page.wait(&format!("{ROWS} === 16")).await;
         open(&page, &failed).await;
         page.wait("document.querySelector('#headers')").await;
-        if let (Some(path), "light") = (env::var_os("WAHOOK_PICTURE"), name) {
-            fs::write(path, page.screenshot().await).unwrap();
+        if name == "light" {
+            draw(&page, "console.png").await;
+            page.run("document.querySelector('#attempts').scrollIntoView();", &[])
+                .await;
+            draw(&page, "console-detail.png").await;
         }
         page.run(
             "document.querySelectorAll('details').forEach((d) => { d.open = true; });",
@@ -53,11 +57,21 @@ async fn views_are_accessible_in_light_in_dark_and_on_a_phone() {
         page.click("[data-view=endpoints]").await;
         page.wait("document.querySelectorAll('#endpoints .card').length === 2")
             .await;
+        if name == "light" {
+            draw(&page, "console-endpoints.png").await;
+        }
         check(&page, &axe, &format!("endpoints in {name}")).await;
         page.click("[data-view=dead-letters]").await;
         page.wait("document.querySelectorAll('#dead-letters li').length === 2")
             .await;
         check(&page, &axe, &format!("dead letters in {name}")).await;
+    }
+}
+
+/// Writes a picture to the folder `WAHOOK_PICTURES`, if it is set.
+async fn draw(page: &Browser, file: &str) {
+    if let Some(folder) = env::var_os("WAHOOK_PICTURES") {
+        fs::write(Path::new(&folder).join(file), page.screenshot().await).unwrap();
     }
 }
 

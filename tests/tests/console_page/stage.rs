@@ -1,6 +1,7 @@
-//! Running `wahook` with two endpoints and a console, the events sent to it, and a browser.
+//! Running programs with two endpoints and a console, the events sent to them, and a browser.
 
 use std::fs;
+use std::path::Path;
 use std::time::Duration;
 
 use serde_json::{Value, json};
@@ -8,9 +9,12 @@ use wahook_tests::browser::{Browser, Screen};
 use wahook_tests::eventually::eventually;
 use wahook_tests::folder::RunFolder;
 use wahook_tests::http_client::http_client;
+use wahook_tests::pair::Place;
 use wahook_tests::ports::free_port;
 use wahook_tests::program::Program;
 use wahook_tests::receiver::{Answer, Receiver};
+use wahook_tests::stored_log::StoredIn;
+use wahook_tests::world::Test;
 
 pub(crate) const MARKUP: &str =
     "<img src=x onerror=\"window.hacked=1\"><script>window.hacked=1</script>";
@@ -18,22 +22,47 @@ pub(crate) const MARKUP: &str =
 pub(crate) const ROWS: &str = "document.querySelectorAll('#list li').length";
 const READY_WITHIN: Duration = Duration::from_secs(60);
 
+/// Store of the deliveries.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Kind {
+    DataFile,
+    MongoDb,
+}
+
+/// Store of one test, with the servers that it may need.
+pub(crate) struct On {
+    pub(crate) kind: Kind,
+    pub(crate) test: Test,
+}
+
 pub(crate) struct Stage {
     pub(crate) receiver: Receiver,
     pub(crate) http: reqwest::Client,
-    program: Program,
+    pub(crate) stored_in: StoredIn,
+    _programs: Vec<Program>,
+    events: String,
     console: String,
     _folder: RunFolder,
 }
 
 impl Stage {
-    pub(crate) async fn start() -> Self {
-        Self::with(&[]).await
+    pub(crate) async fn start(on: &On) -> Self {
+        Self::with(on, &[]).await
+    }
+
+    /// Starts with further settings of the console.
+    pub(crate) async fn with(on: &On, settings: &[(&str, &str)]) -> Self {
+        Self::open(on, "retry_delay = 10\ncircuit = false", settings).await
+    }
+
+    /// Starts with further fields of the endpoints.
+    pub(crate) async fn with_fields(on: &On, fields: &str) -> Self {
+        Self::open(on, fields, &[]).await
     }
 
     /// Starts with the endpoints `crm` and `archive`. The receiver fails all events `call`,
     /// with hostile text as its answer, and accepts all others.
-    pub(crate) async fn with(settings: &[(&str, &str)]) -> Self {
+    async fn open(on: &On, fields: &str, settings: &[(&str, &str)]) -> Self {
         let receiver = Receiver::answering(|post| match post.event() {
             Some("call") => Answer::status(500).body(MARKUP),
             _ => Answer::status(200),
@@ -41,25 +70,32 @@ impl Stage {
         .await;
         let folder = RunFolder::temporary("console-page").unwrap();
         let file = folder.join("endpoints.toml");
-        fs::write(&file, endpoints(&receiver.url())).unwrap();
-        let (consumer, console) = (free_port().unwrap(), free_port().unwrap());
-        let own = [
-            (
-                "WAHOOK_DATA",
-                folder.join("wahook.db").display().to_string(),
-            ),
-            ("CONSUMER_LISTEN", format!("127.0.0.1:{consumer}")),
-            ("CONSOLE_LISTEN", format!("127.0.0.1:{console}")),
-            ("WEBHOOK_ENDPOINTS", file.display().to_string()),
-        ];
-        let own = own.each_ref().map(|(name, value)| (*name, value.as_str()));
-        let program = Program::standalone(&[&own, settings].concat()).await;
-        program.wait_ready(READY_WITHIN).await;
+        fs::write(&file, endpoints(&receiver.url(), fields)).unwrap();
+        let endpoints = [("WEBHOOK_ENDPOINTS", file.display().to_string())];
+        let listen = format!("127.0.0.1:{}", free_port().unwrap());
+        let console = [("CONSOLE_LISTEN", listen.clone())];
+        let (stored_in, programs) = match on.kind {
+            Kind::DataFile => {
+                let data = folder.join("wahook.db");
+                let program = standalone(&data, [endpoints, console].concat(), settings).await;
+                (StoredIn::DataFile(data), vec![program])
+            }
+            Kind::MongoDb => {
+                let place = on.test.place();
+                let programs = pair(&place, &endpoints, &console, settings).await;
+                (StoredIn::MongoDb(place), programs)
+            }
+        };
+        for program in &programs {
+            program.wait_ready(READY_WITHIN).await;
+        }
         Self {
             receiver,
             http: http_client().unwrap(),
-            program,
-            console: format!("http://127.0.0.1:{console}"),
+            stored_in,
+            events: programs[0].base_url(),
+            _programs: programs,
+            console: format!("http://{listen}"),
             _folder: folder,
         }
     }
@@ -81,7 +117,7 @@ impl Stage {
 
     /// Sends an event and returns its id.
     pub(crate) async fn send(&self, event: &str, data: &Value) -> String {
-        let url = format!("{}/v1/events", self.program.base_url());
+        let url = format!("{}/v1/events", self.events);
         let request = self.http.post(url);
         let request = request.header("content-type", "application/json");
         let body = json!({ "event": event, "data": data });
@@ -122,12 +158,54 @@ impl Stage {
     }
 }
 
-fn endpoints(url: &str) -> String {
+async fn standalone(
+    data: &Path,
+    settings: Vec<(&str, String)>,
+    others: &[(&str, &str)],
+) -> Program {
+    let consumer = format!("127.0.0.1:{}", free_port().unwrap());
+    let data = data.display().to_string();
+    let own = [
+        ("WAHOOK_DATA", data.as_str()),
+        ("CONSUMER_LISTEN", &consumer),
+    ];
+    Program::standalone(&[&own, &borrowed(&settings)[..], others].concat()).await
+}
+
+/// Starts a producer, a consumer, and a console with the further settings.
+async fn pair(
+    place: &Place,
+    endpoints: &[(&str, String)],
+    console: &[(&str, String)],
+    others: &[(&str, &str)],
+) -> Vec<Program> {
+    let broker = [("AMQP_URL", place.amqp_url.as_str())];
+    let log = [
+        ("MONGODB_URI", place.mongodb_uri.as_str()),
+        ("MONGODB_DATABASE", place.database.as_str()),
+    ];
+    let consumer = [&broker, &log[..], &borrowed(endpoints)].concat();
+    let console = [&broker, &log[..], &borrowed(console), others].concat();
+    // The consumer declares the queues before the first event.
+    let consumer = Program::consumer(&consumer).await;
+    consumer.wait_ready(READY_WITHIN).await;
+    let (producer, console) = tokio::join!(Program::producer(&broker), Program::console(&console));
+    vec![producer, consumer, console]
+}
+
+fn borrowed<'a>(settings: &'a [(&'a str, String)]) -> Vec<(&'a str, &'a str)> {
+    let settings = settings.iter();
+    settings
+        .map(|(name, value)| (*name, value.as_str()))
+        .collect()
+}
+
+fn endpoints(url: &str, fields: &str) -> String {
     ["archive", "crm"]
         .map(|name| {
             format!(
                 "[[endpoint]]\nname = \"{name}\"\nurl = \"{url}\"\n\
-                 retry_attempts = 1\nretry_delay = 10\n"
+                 retry_attempts = 1\n{fields}\n"
             )
         })
         .concat()
