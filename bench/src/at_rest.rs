@@ -3,10 +3,11 @@
 use std::fs;
 use std::time::{Duration, Instant};
 
+use wahook_tests::folder::RunFolder;
 use wahook_tests::process;
 
+use crate::figures::ONE_PROCESS;
 use crate::lab::{Lab, Subject};
-use crate::run::ONE_PROCESS;
 use crate::sink::{Behaviour, Sink};
 
 /// Figures of one program once it is ready.
@@ -50,7 +51,8 @@ pub(crate) async fn all(lab: &Lab) -> anyhow::Result<Vec<AtRest>> {
     consumer.stop().await?;
 
     let started = Instant::now();
-    let one_process = lab.one_process(&sink).await?;
+    let folder = RunFolder::temporary("bench")?;
+    let one_process = lab.one_process(&sink, &folder.join("wahook.db")).await?;
     all.push(AtRest::of(ONE_PROCESS, started, one_process.pid())?);
     Ok(all)
 }

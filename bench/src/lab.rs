@@ -1,6 +1,7 @@
 //! Programs under test and the servers that they run on.
 
 use std::net::SocketAddr;
+use std::path::Path;
 use std::process::Stdio;
 use std::time::{Duration, Instant};
 
@@ -9,13 +10,13 @@ use mongodb::bson::{Document, doc};
 use tokio::net::TcpStream;
 use tokio::time::sleep;
 use wahook_tests::guard::Guarded;
-use wahook_tests::pair::{SECRET, Servers};
+use wahook_tests::pair::{Place, SECRET, Servers};
 use wahook_tests::ports::free_port;
 use wahook_tests::program::Program;
 
 use crate::sink::{Behaviour, Sink};
 
-const DATABASE: &str = "wahook-bench";
+pub(crate) const DATABASE: &str = "wahook-bench";
 const BROKER_MEMORY: &str = "6GB";
 const UP_WITHIN: Duration = Duration::from_secs(30);
 
@@ -172,10 +173,11 @@ impl Lab {
         Ok(Drain(Process::Wahook(consumer)))
     }
 
-    /// Starts the whole system in one process, with its data file in an empty folder.
-    pub(crate) async fn one_process(&self, sink: &Sink) -> anyhow::Result<Ingest> {
+    /// Starts the whole system in one process, on this data file.
+    pub(crate) async fn one_process(&self, sink: &Sink, data: &Path) -> anyhow::Result<Ingest> {
         let (intake, ops) = (free_port()?, free_port()?);
         let program = Program::standalone(&[
+            ("WAHOOK_DATA", &data.display().to_string()),
             ("PRODUCER_LISTEN", &format!("127.0.0.1:{intake}")),
             ("CONSUMER_LISTEN", &format!("127.0.0.1:{ops}")),
             ("WEBHOOK_URL", &sink.url()),
@@ -188,6 +190,15 @@ impl Lab {
             process: Process::Wahook(program),
             address: ([127, 0, 0, 1], intake).into(),
         })
+    }
+
+    /// Returns the addresses of the servers.
+    pub(crate) fn place(&self) -> Place {
+        Place {
+            amqp_url: self.servers.rabbitmq.amqp_url(),
+            mongodb_uri: self.servers.mongod.uri(),
+            database: DATABASE.to_owned(),
+        }
     }
 
     /// Purges the queues and drops the log.

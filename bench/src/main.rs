@@ -2,12 +2,17 @@
 //! required programs.
 
 mod at_rest;
+mod comparison;
 mod event;
+mod figures;
 mod lab;
 mod load;
+mod meter;
 mod model;
+mod row;
 mod run;
 mod scenarios;
+mod search;
 mod sink;
 mod table;
 
@@ -20,8 +25,8 @@ use clap::Parser;
 use indicatif::{ProgressBar, ProgressStyle};
 
 use lab::{Lab, Subject};
-use scenarios::{ALL, Scale, Scenario};
-use table::Row;
+use row::Row;
+use scenarios::{ALL, Scale, Scenario, Table};
 
 /// Measure the programs and the floor on private servers
 #[derive(Debug, Parser)]
@@ -88,10 +93,10 @@ async fn run(arguments: &Arguments) -> anyhow::Result<()> {
                 continue;
             }
         };
-        let cells = if scenario.is_about_latency() {
-            row.latency_cells().join("  ")
-        } else {
-            row.cells().join("  ")
+        let cells = match scenario.table() {
+            Table::Rate => row.cells().join("  "),
+            Table::Latency => row.latency_cells().join("  "),
+            Table::Search => row.search_cells().join("  "),
         };
         bar.suspend(|| println!("{cells}"));
         rows.push(row);

@@ -1,30 +1,15 @@
 //! Runs of each kind and their figures.
 
-use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
-use wahook_tests::pair::Servers;
-use wahook_tests::process;
+use wahook_tests::folder::RunFolder;
+use wahook_tests::stored_log::StoredIn;
 
+use crate::figures::{Figures, ONE_PROCESS};
 use crate::lab::{Lab, Subject};
 use crate::load::{self, Load, Shape};
+use crate::meter::Meter;
 use crate::sink::{Behaviour, Sink};
-
-/// Label of the process that is producer, consumer and store.
-pub(crate) const ONE_PROCESS: &str = "single process";
-
-/// Figures of one run.
-#[derive(Debug, Clone, Default)]
-pub(crate) struct Figures {
-    /// Events per second over the whole run.
-    pub(crate) per_second: f64,
-    /// CPU time per event in microseconds, by process.
-    pub(crate) cpu: BTreeMap<&'static str, f64>,
-    /// Peak resident memory in MiB, by program.
-    pub(crate) peak_memory: BTreeMap<&'static str, f64>,
-    /// Time from sending an event to its arrival: p50, p99, p99.9.
-    pub(crate) latency: Option<[Duration; 3]>,
-}
 
 /// Parameters of a drain or end-to-end run.
 #[derive(Debug, Clone, Copy)]
@@ -36,6 +21,8 @@ pub(crate) struct Draining {
     pub(crate) bytes: usize,
     /// Lanes of the endpoint with order per chat; none without order.
     pub(crate) lanes: Option<u8>,
+    /// True for a log without the search index of the console.
+    pub(crate) unindexed: bool,
 }
 
 /// Sends events until their confirms, without a consumer.
@@ -70,6 +57,7 @@ pub(crate) async fn drain(
         events,
         bytes,
         lanes,
+        unindexed: _,
     } = draining;
     let epoch = Instant::now();
     let sink = Sink::start(behaviour, epoch).await?;
@@ -111,11 +99,16 @@ pub(crate) async fn end_to_end(
         events,
         bytes,
         lanes,
+        unindexed,
         ..
     } = draining;
     let epoch = Instant::now();
     let sink = Sink::start(behaviour, epoch).await?;
     let drain = lab.drain(subject, &sink, concurrency, lanes).await?;
+    if unindexed {
+        let log = StoredIn::MongoDb(lab.place());
+        log.remove_search_index().await?;
+    }
     let ingest = lab.ingest(subject).await?;
     let load = Load {
         to: ingest.address,
@@ -129,11 +122,21 @@ pub(crate) async fn end_to_end(
     Ok(figures)
 }
 
-/// Sends events through the single process to the webhook.
-pub(crate) async fn one_process(lab: &Lab, events: u64) -> anyhow::Result<Figures> {
+/// Sends events through the single process to the webhook; `unindexed` without the search index
+/// of the console.
+pub(crate) async fn one_process(
+    lab: &Lab,
+    events: u64,
+    unindexed: bool,
+) -> anyhow::Result<Figures> {
     let epoch = Instant::now();
     let sink = Sink::start(Behaviour::default(), epoch).await?;
-    let process = lab.one_process(&sink).await?;
+    let folder = RunFolder::temporary("bench")?;
+    let data = folder.join("wahook.db");
+    let process = lab.one_process(&sink, &data).await?;
+    if unindexed {
+        StoredIn::DataFile(data).remove_search_index().await?;
+    }
     let load = Load {
         to: process.address,
         epoch,
@@ -188,58 +191,12 @@ pub(crate) async fn latency(
     Ok(figures)
 }
 
-fn quantile(sorted: &[Duration], permille: usize) -> Duration {
+pub(crate) fn quantile(sorted: &[Duration], permille: usize) -> Duration {
     let place = (sorted.len() * permille).div_ceil(1_000);
     sorted
         .get(place.saturating_sub(1))
         .copied()
         .unwrap_or_default()
-}
-
-/// CPU time of processes since the start of the meter.
-struct Meter {
-    before: Vec<(&'static str, u32, Duration)>,
-}
-
-impl Meter {
-    fn start(servers: &Servers, programs: &[(&'static str, u32)]) -> anyhow::Result<Self> {
-        let servers = [
-            ("broker", servers.rabbitmq.pid()),
-            ("mongod", servers.mongod.pid()),
-        ];
-        let running = servers
-            .iter()
-            .filter_map(|(name, pid)| Some((*name, (*pid)?)));
-        let all = running.chain(programs.iter().copied());
-        let before = all.map(|(name, pid)| Ok((name, pid, process::cpu(pid)?)));
-        let before = before.collect::<anyhow::Result<_>>()?;
-        Ok(Self { before })
-    }
-
-    /// Adds processes, counted from their own start.
-    fn with(mut self, programs: &[(&'static str, u32)]) -> Self {
-        let new = programs
-            .iter()
-            .map(|(name, pid)| (*name, *pid, Duration::ZERO));
-        self.before.extend(new);
-        self
-    }
-
-    fn read(self, events: u64, took: Duration) -> anyhow::Result<Figures> {
-        let mut figures = Figures {
-            per_second: events as f64 / took.as_secs_f64(),
-            ..Figures::default()
-        };
-        for (name, pid, before) in self.before {
-            let used = process::cpu(pid)?.saturating_sub(before);
-            *figures.cpu.entry(name).or_default() += used.as_secs_f64() * 1e6 / events as f64;
-            let (_, peak) = process::memory(pid)?;
-            let peak = peak as f64 / 1024.0;
-            let most = figures.peak_memory.entry(name).or_default();
-            *most = most.max(peak);
-        }
-        Ok(figures)
-    }
 }
 
 #[cfg(test)]

@@ -1,13 +1,16 @@
 //! Scenarios of the benchmark.
 
-use std::time::Duration;
+mod list;
 
 use futures_util::future::{BoxFuture, FutureExt};
 
+use crate::figures::Figures;
 use crate::lab::{Lab, Subject};
 use crate::load::Shape;
-use crate::run::{self, Draining, Figures};
+use crate::run::{self, Draining};
+use crate::search::{self, Store};
 use crate::sink::Behaviour;
+pub(crate) use list::ALL;
 
 /// Percentage of events per run; published figures use 100.
 #[derive(Debug, Clone, Copy)]
@@ -31,6 +34,14 @@ pub(crate) struct Scenario {
     pub(crate) once: bool,
 }
 
+/// Table that shows a scenario.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Table {
+    Rate,
+    Latency,
+    Search,
+}
+
 #[derive(Clone, Copy)]
 enum Kind {
     Ingest {
@@ -42,211 +53,20 @@ enum Kind {
     EndToEnd(Draining),
     OneProcess {
         events: u64,
+        unindexed: bool,
     },
+    /// Searches of the console.
+    Search(Store),
     Latency(Behaviour),
 }
 
-const INSTANT: Behaviour = Behaviour {
-    delay: Duration::ZERO,
-    fails_a_tenth: false,
-};
-const FAILING: Behaviour = Behaviour {
-    delay: Duration::ZERO,
-    fails_a_tenth: true,
-};
-
-const fn slow(millis: u64) -> Behaviour {
-    Behaviour {
-        delay: Duration::from_millis(millis),
-        fails_a_tenth: false,
-    }
-}
-
-/// 400-byte events to an instant webhook, at the default concurrency.
-const USUAL: Draining = Draining {
-    consumers: 1,
-    concurrency: 128,
-    behaviour: INSTANT,
-    events: 50_000,
-    bytes: 400,
-    lanes: None,
-};
-
-pub(crate) const ALL: &[Scenario] = &[
-    both(
-        "ingest",
-        "ingest, 64 connections",
-        Kind::Ingest {
-            shape: Shape::Single,
-            connections: 64,
-            events: 50_000,
-        },
-    ),
-    both(
-        "ingest-batch",
-        "ingest, batches of 500, 4 connections",
-        Kind::Ingest {
-            shape: Shape::Batch(500),
-            connections: 4,
-            events: 100_000,
-        },
-    ),
-    both("drain", "drain of 50,000", Kind::Drain(USUAL)),
-    both(
-        "drain-2",
-        "drain, 2 consumers",
-        Kind::Drain(Draining {
-            consumers: 2,
-            ..USUAL
-        }),
-    ),
-    both(
-        "drain-4",
-        "drain, 4 consumers",
-        Kind::Drain(Draining {
-            consumers: 4,
-            ..USUAL
-        }),
-    ),
-    // Enough requests in flight that a delay of 50 ms is no limit: 41,000 events/s.
-    both(
-        "drain-wide",
-        "drain, 2,048 in flight",
-        Kind::Drain(Draining {
-            concurrency: 2_048,
-            ..USUAL
-        }),
-    ),
-    both(
-        "drain-50ms",
-        "drain, 50 ms webhook, 2,048 in flight",
-        Kind::Drain(Draining {
-            concurrency: 2_048,
-            behaviour: slow(50),
-            ..USUAL
-        }),
-    ),
-    both(
-        "drain-500ms",
-        "drain, 500 ms webhook, 1,024 in flight",
-        Kind::Drain(Draining {
-            concurrency: 1_024,
-            behaviour: slow(500),
-            events: 20_000,
-            ..USUAL
-        }),
-    ),
-    both(
-        "drain-300b",
-        "drain, 300 bytes",
-        Kind::Drain(Draining {
-            bytes: 300,
-            ..USUAL
-        }),
-    ),
-    both(
-        "drain-4k",
-        "drain, 4 KiB",
-        Kind::Drain(Draining {
-            bytes: 4_096,
-            events: 20_000,
-            ..USUAL
-        }),
-    ),
-    both(
-        "drain-100k",
-        "drain, 100 KiB",
-        Kind::Drain(Draining {
-            bytes: 102_400,
-            events: 2_000,
-            ..USUAL
-        }),
-    ),
-    // Memory must not grow with the queue: compare the two peaks.
-    Scenario {
-        only_wahook: true,
-        once: true,
-        ..both(
-            "ten-thousand",
-            "drain of 10,000",
-            Kind::Drain(Draining {
-                events: 10_000,
-                ..USUAL
-            }),
-        )
-    },
-    Scenario {
-        only_wahook: true,
-        once: true,
-        ..both(
-            "million",
-            "drain of 1,000,000",
-            Kind::Drain(Draining {
-                events: 1_000_000,
-                ..USUAL
-            }),
-        )
-    },
-    both(
-        "end-to-end",
-        "end to end, 64 connections",
-        Kind::EndToEnd(USUAL),
-    ),
-    Scenario {
-        only_wahook: true,
-        ..both(
-            "one-process",
-            "end to end, single process on its file",
-            Kind::OneProcess { events: 50_000 },
-        )
-    },
-    Scenario {
-        only_wahook: true,
-        ..both(
-            "failures",
-            "end to end, 10 % fail once",
-            Kind::EndToEnd(Draining {
-                behaviour: FAILING,
-                ..USUAL
-            }),
-        )
-    },
-    both("latency", "latency at 200 events/s", Kind::Latency(INSTANT)),
-    Scenario {
-        only_wahook: true,
-        ..both(
-            "latency-failures",
-            "latency at 200 events/s, 10 % fail once",
-            Kind::Latency(FAILING),
-        )
-    },
-    // Last, because producers route all later events by their keys. The events of 2,000 chats.
-    Scenario {
-        only_wahook: true,
-        ..both(
-            "ordered",
-            "end to end, order per chat, 8 lanes",
-            Kind::EndToEnd(Draining {
-                lanes: Some(8),
-                ..USUAL
-            }),
-        )
-    },
-];
-
-const fn both(name: &'static str, what: &'static str, kind: Kind) -> Scenario {
-    Scenario {
-        name,
-        what,
-        kind,
-        only_wahook: false,
-        once: false,
-    }
-}
-
 impl Scenario {
-    pub(crate) fn is_about_latency(&self) -> bool {
-        matches!(self.kind, Kind::Latency(_))
+    pub(crate) fn table(&self) -> Table {
+        match self.kind {
+            Kind::Latency(_) => Table::Latency,
+            Kind::Search(_) => Table::Search,
+            _ => Table::Rate,
+        }
     }
 
     /// Returns the number of runs if `wanted` are requested.
@@ -272,7 +92,10 @@ impl Scenario {
             } => run::ingest(lab, subject, (shape, connections), scale.of(events)).boxed(),
             Kind::Drain(draining) => run::drain(lab, subject, scaled(draining)).boxed(),
             Kind::EndToEnd(draining) => run::end_to_end(lab, subject, scaled(draining)).boxed(),
-            Kind::OneProcess { events } => run::one_process(lab, scale.of(events)).boxed(),
+            Kind::OneProcess { events, unindexed } => {
+                run::one_process(lab, scale.of(events), unindexed).boxed()
+            }
+            Kind::Search(store) => search::measure(lab, store).boxed(),
             Kind::Latency(behaviour) => {
                 let seconds = scale.of(3_000).div_ceil(200);
                 let seconds = u32::try_from(seconds).unwrap_or(u32::MAX);
