@@ -117,6 +117,7 @@ async fn every_served_path_is_described() {
         "/api/v1/dead-letters/redrive",
         "/api/v1/deliveries",
         "/api/v1/deliveries/{eventId}/{endpoint}",
+        "/api/v1/deliveries/{eventId}/{endpoint}/give-up",
         "/api/v1/endpoints",
         "/api/v1/endpoints/{name}/pause",
         "/api/v1/endpoints/{name}/probe",
