@@ -65,7 +65,9 @@ pub use id::{ContentHash, EventId, InvalidEventId, InvalidKey};
 pub use jid::{ChatId, InvalidChatId};
 pub use lanes::{InvalidLaneCount, LaneCount};
 pub use link::LinkState;
-pub use order::{InvalidOrderKey, InvalidSentKey, Order, OrderKey, Resume, Sequencer};
+pub use order::{
+    InvalidOrderKey, InvalidSentKey, Order, OrderKey, Parking, Place, Resume, Sequencer,
+};
 pub use origin::{InvalidSourceName, Origin, ReceivedForm, SourceName};
 pub use origin_filter::{InvalidSessionPattern, OriginFilter, SessionPattern};
 pub use outcome::{FailureCause, Outcome};

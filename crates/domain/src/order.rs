@@ -2,12 +2,14 @@
 
 mod chat;
 mod key;
+mod parking;
 mod resume;
 mod scope;
 mod sequencer;
 
 pub use chat::Named;
 pub use key::{BUCKETS, InvalidOrderKey, InvalidSentKey, OrderKey};
+pub use parking::{Parking, Place};
 pub use resume::Resume;
 pub use scope::Order;
 pub use sequencer::Sequencer;

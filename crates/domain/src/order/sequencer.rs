@@ -28,6 +28,8 @@ pub struct Sequencer<T> {
 struct Line<T> {
     events: VecDeque<(EventId, T)>,
     head: Head,
+    /// Start of the head's first run.
+    tried_at: Option<Duration>,
 }
 
 /// State of the first event of a line.
@@ -61,6 +63,7 @@ impl<T> Sequencer<T> {
         let line = Line {
             events: VecDeque::from([(id, item)]),
             head: Head::Running,
+            tried_at: None,
         };
         self.lines.insert(key.clone(), line);
         match start {
@@ -88,6 +91,7 @@ impl<T> Sequencer<T> {
         let key = self.ready.pop_front()?;
         let line = self.lines.get_mut(&key)?;
         line.head = Head::Running;
+        line.tried_at.get_or_insert(now);
         let (_, item) = line.events.front_mut()?;
         Some((key, item))
     }
@@ -148,12 +152,36 @@ impl<T> Sequencer<T> {
         }
         let (_, item) = line.events.pop_front()?;
         self.held -= 1;
+        line.tried_at = None;
         if line.events.is_empty() {
             self.lines.remove(key);
         } else {
             self.set_ready(key.clone());
         }
         Some(item)
+    }
+
+    /// Returns true if more than `most` events wait behind the head of a key, and the head is
+    /// stuck: it waits for a further attempt, or its first run began before `since`.
+    #[must_use]
+    pub fn is_stuck(&self, key: &OrderKey, most: usize, since: Duration) -> bool {
+        let line = self.lines.get(key);
+        line.is_some_and(|line| line.is_stuck(most, since))
+    }
+
+    /// Returns the keys that are [stuck](Self::is_stuck).
+    pub fn stuck(&self, most: usize, since: Duration) -> impl Iterator<Item = &OrderKey> {
+        let stuck = move |(_, line): &(_, &Line<T>)| line.is_stuck(most, since);
+        self.lines.iter().filter(stuck).map(|(key, _)| key)
+    }
+
+    /// Removes the events behind the head of a key, for another queue.
+    pub fn take_waiting(&mut self, key: &OrderKey) -> VecDeque<(EventId, T)> {
+        let line = self.lines.get_mut(key);
+        let waiting = line.map(|line| line.events.split_off(line.events.len().min(1)));
+        let waiting = waiting.unwrap_or_default();
+        self.held -= waiting.len();
+        waiting
     }
 
     /// Removes all events, for an owner that lost its lane.
@@ -185,6 +213,14 @@ impl<T> Sequencer<T> {
             line.head = Head::Ready;
             self.ready.push_back(key);
         }
+    }
+}
+
+impl<T> Line<T> {
+    fn is_stuck(&self, most: usize, since: Duration) -> bool {
+        let is_delayed = matches!(self.head, Head::Delayed(_));
+        let is_old = |tried_at: Duration| is_delayed || tried_at <= since;
+        self.events.len() > most + 1 && self.tried_at.is_some_and(is_old)
     }
 }
 
