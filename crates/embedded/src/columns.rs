@@ -2,11 +2,11 @@
 
 use bytes::Bytes;
 use rusqlite::{Connection, Row, ToSql, params_from_iter, types::ValueRef};
-use std::sync::Arc;
+use std::{borrow::Cow, sync::Arc};
 use wahook_domain::{
     AttemptNumber, EndpointName, EventId, EventName, OrderKey, Origin, Propagated, UnixMillis,
 };
-use wahook_queue::{Death, MessageMetadata, Poison, Stored};
+use wahook_queue::{Death, MessageMetadata, Parked, Poison, Stored};
 
 /// Names of the columns, in the order of [`insert`] and [`read`].
 macro_rules! message_columns {
@@ -67,7 +67,7 @@ fn execute(
         &death.and_then(|death| death.queue.as_deref()),
         &death.map(|death| death.reason.as_str()),
         &death.and_then(|death| death.at).map(UnixMillis::get),
-        &metadata.result,
+        &result_column(metadata),
         &metadata.origin.as_deref().map(Origin::to_json),
         &metadata.key.as_ref().map(OrderKey::as_str),
         &metadata.is_redelivery.then_some(1_i64),
@@ -103,6 +103,8 @@ pub(crate) fn read(row: &Row<'_>, first: usize) -> rusqlite::Result<Stored> {
     let is_sourced = origin.is_some();
     let origin = origin.and_then(Origin::from_json).map(Arc::new);
     let auto_redrives = row.get_ref(first + 19)?.as_i64().unwrap_or_default();
+    let result = text(12)?;
+    let parked = result.and_then(Parked::parse);
     let metadata = MessageMetadata {
         id: text(0)?.and_then(|id| EventId::parse(id).ok()),
         event: text(1)?.and_then(|name| EventName::parse(name).ok()),
@@ -114,7 +116,8 @@ pub(crate) fn read(row: &Row<'_>, first: usize) -> rusqlite::Result<Stored> {
         reason: owned(7)?,
         dead_at: time(8)?,
         death,
-        result: owned(12)?,
+        result: result.filter(|_| parked.is_none()).map(str::to_owned),
+        parked,
         defect: (origin.is_none() && is_sourced).then_some(Poison::Missing("origin")),
         origin,
         key: text(14)?.and_then(|key| OrderKey::parse(key).ok()),
@@ -129,6 +132,15 @@ pub(crate) fn read(row: &Row<'_>, first: usize) -> rusqlite::Result<Stored> {
         metadata,
         payload: Bytes::from(body),
     })
+}
+
+/// Returns the value of the column `result`: the result of an attempt, which is JSON, or the
+/// state of a message in a parking slot. No message has both.
+fn result_column(metadata: &MessageMetadata) -> Option<Cow<'_, str>> {
+    match &metadata.parked {
+        Some(parked) => Some(parked.to_text().into()),
+        None => metadata.result.as_deref().map(Cow::from),
+    }
 }
 
 fn text_of(value: ValueRef<'_>) -> Option<&str> {

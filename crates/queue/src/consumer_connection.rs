@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use crate::{
     broker::Broker,
+    depth::Depth,
     lane_subscription::LaneSubscription,
     local::{self, Command, SharedQueue},
     local_subscription::{LocalLane, LocalSubscription},
@@ -107,6 +108,24 @@ impl ConsumerConnection {
             Backend::RabbitMq(remote) => remote.take_one(queue).await?.map(Received::from),
             Backend::Local(local) => local::take(local, queue).await.map(Received::from),
         })
+    }
+
+    /// Returns the depths of queues, in their order. Messages of a data file that a consumer
+    /// holds are not counted.
+    pub async fn depths(&self, queues: &[String]) -> Result<Vec<Depth>, ConnectError> {
+        match &self.0 {
+            Backend::RabbitMq(remote) => remote.depths(queues).await,
+            Backend::Local(local) => {
+                let mut depths = Vec::with_capacity(queues.len());
+                for queue in queues {
+                    depths.push(Depth {
+                        messages: local::depth(local, queue).await,
+                        consumers: local::subscribers(local, queue).await,
+                    });
+                }
+                Ok(depths)
+            }
+        }
     }
 
     /// Opens an observer of a queue's number of consumers.

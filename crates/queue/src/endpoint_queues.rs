@@ -19,7 +19,7 @@ use crate::{
     inspector::{LookError, StoreUnreadable},
     local::{self, QueueCensus, Reassignment, SharedQueue},
     rabbitmq::RemoteEndpointQueues,
-    topology::{endpoint_of, is_lane, lane_queues, work_queue},
+    topology::{endpoint_of, is_lane, ordered_queues, work_queue},
 };
 
 /// Access to the work queues of endpoints.
@@ -164,7 +164,7 @@ fn queues_of<'a>(
     let lanes = declared
         .into_iter()
         .filter(|(name, _)| names.contains(*name))
-        .flat_map(|(name, lanes)| lane_queues(name, lanes).map(move |queue| (name, queue)));
+        .flat_map(|(name, lanes)| ordered_queues(name, lanes).map(move |queue| (name, queue)));
     let work = names.iter().map(|name| (name, work_queue(name)));
     work.chain(lanes.collect::<Vec<_>>())
 }

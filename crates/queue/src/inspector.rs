@@ -14,7 +14,7 @@ use crate::{
     rabbitmq::{
         BrokerUri, RemoteEndpointQueues, RemoteInspector, RemoteLook, RemoteLookError, RemoteSeen,
     },
-    topology::{is_lane, lane_queues, work_queue},
+    topology::{is_lane, ordered_queues, work_queue},
 };
 
 /// Queues of a data file. A trait, because the embedded store depends on this
@@ -91,7 +91,7 @@ impl Inspector {
             lanes.insert(LaneCount::ONE);
         }
         let lanes = lanes.into_iter();
-        let lanes = lanes.flat_map(|lanes| lane_queues(endpoint, lanes));
+        let lanes = lanes.flat_map(|lanes| ordered_queues(endpoint, lanes));
         [work_queue(endpoint)].into_iter().chain(lanes).collect()
     }
 

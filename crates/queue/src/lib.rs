@@ -40,7 +40,7 @@ pub use inspector::{
 pub use lane_subscription::LaneSubscription;
 pub use local::LocalQueue;
 pub use message::{
-    DROPPED, DeadLetter, Death, DeathReason, MessageMetadata, Outgoing, Poison, Stored,
+    DROPPED, DeadLetter, Death, DeathReason, MessageMetadata, Outgoing, Parked, Poison, Stored,
     WIRE_VERSION,
 };
 pub use publisher::{Publisher, PublisherTask};

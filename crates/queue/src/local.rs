@@ -186,6 +186,22 @@ pub(crate) async fn publish(queue: &SharedQueue, message: Outgoing) -> Result<()
     confirmed.await.unwrap_or(Err(PublishError::Disconnected))
 }
 
+/// Stores messages in their order and waits for all answers.
+pub(crate) async fn publish_in_order(
+    queue: &SharedQueue,
+    messages: Vec<Outgoing>,
+) -> Result<(), PublishError> {
+    let stored = messages.into_iter().map(|message| {
+        let (done, confirmed) = oneshot::channel();
+        queue.submit(Command::Publish(Box::new(message), done));
+        confirmed
+    });
+    for confirmed in stored.collect::<Vec<_>>() {
+        confirmed.await.unwrap_or(Err(PublishError::Disconnected))?;
+    }
+    Ok(())
+}
+
 /// Takes the next messages of a queue, at most `messages`, and none after `bytes`
 /// of bodies. Returns none if the queue is empty or the store is closed.
 pub async fn take_batch(

@@ -92,6 +92,23 @@ impl Publisher {
             .unwrap_or(Err(PublishError::TimedOut))
     }
 
+    /// Publishes messages for one queue in their order, on one connection, and waits for all
+    /// confirms. After an error any of them may be durable, but none without those before it.
+    pub async fn publish_in_order(&self, messages: Vec<Outgoing>) -> Result<(), PublishError> {
+        if self.link.borrow().blocked.is_some() {
+            return Err(PublishError::Blocked);
+        }
+        let step = async {
+            match &self.backend {
+                Backend::RabbitMq(remote) => remote.publish_in_order(messages).await,
+                Backend::Local(queue) => local::publish_in_order(queue, messages).await,
+            }
+        };
+        timeout(self.deadline, step)
+            .await
+            .unwrap_or(Err(PublishError::TimedOut))
+    }
+
     /// Publishes repeatedly until the broker has confirmed. The copies that an
     /// ambiguous failure leaves are duplicates with one id.
     pub async fn publish_until_confirmed(&self, message: &Outgoing) {

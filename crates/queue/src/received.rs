@@ -2,11 +2,11 @@
 
 use bytes::Bytes;
 use lapin::BasicProperties;
-use wahook_domain::{AttemptResult, QueuedEvent};
+use wahook_domain::{AttemptResult, EventId, QueuedEvent};
 
 use crate::{
     local::{self, Lease},
-    message::{DeadLetter, MessageMetadata, Poison},
+    message::{DeadLetter, MessageMetadata, Parked, Poison},
     rabbitmq::{BatchedLease, Delivered, DirectLease, properties},
     settlement::Settlement,
 };
@@ -88,6 +88,27 @@ impl Received {
         match &self.metadata {
             Metadata::Amqp(properties) => properties::decode_event(properties, payload),
             Metadata::Local(metadata) => metadata.clone().decode_event(payload),
+        }
+    }
+
+    /// Returns the token of a marker in a lane or a parking slot; `None` for an event.
+    #[must_use]
+    pub fn marker(&self) -> Option<EventId> {
+        match &self.metadata {
+            Metadata::Amqp(properties) => properties::marker(properties),
+            Metadata::Local(metadata) => match metadata.parked {
+                Some(Parked::Marker) => metadata.id.clone(),
+                _ => None,
+            },
+        }
+    }
+
+    /// Returns the state of a message in a parking slot.
+    #[must_use]
+    pub fn parked(&self) -> Option<Parked> {
+        match &self.metadata {
+            Metadata::Amqp(properties) => properties::parked(properties),
+            Metadata::Local(metadata) => metadata.parked.clone(),
         }
     }
 

@@ -3,6 +3,7 @@
 mod checks;
 mod keyed;
 mod lanes;
+mod parked;
 mod place;
 
 use std::process::ExitCode;
@@ -45,6 +46,7 @@ fn main() -> ExitCode {
         one_lane_receives_what_a_work_queue_would,
         a_rejected_message_of_a_lane_is_dead_lettered,
     ];
+    on_both![parked: parked_events_are_in_order_and_unchanged_after_a_restart];
     macro_rules! on_rabbitmq {
         ($checks:ident: $($check:ident),+ $(,)?) => {
             $(tests.add(format!("RabbitMq: {}", stringify!($check)), move |test| async move {

@@ -141,6 +141,11 @@ async fn take(
         let Some(received) = messages.next().await? else {
             break;
         };
+        if received.marker().is_some() {
+            // Its owner was killed; a consumer that waits for it publishes another.
+            let _ = received.receipt.ack().await;
+            continue;
+        }
         match (received.event(), received.receipt) {
             (Ok(event), receipt) => batch.push((event, receipt)),
             (Err(_), receipt) => match receipt.reject().await {

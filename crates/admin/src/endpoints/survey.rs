@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use wahook_domain::{EndpointName, EventName, EventPattern, KnownEvent, LaneCount};
 use wahook_queue::{
     EndpointQueue, EndpointQueues, LookError,
-    topology::{lane_queues, work_queue},
+    topology::{ordered_queues, work_queue},
 };
 
 /// State of all endpoints that are configured or known.
@@ -82,7 +82,7 @@ impl Survey {
     /// Returns the queues that the endpoint has or had.
     pub(super) fn queues(&self, endpoint: &EndpointName) -> Vec<String> {
         let lanes = self.lanes(endpoint).into_iter();
-        let lanes = lanes.flat_map(|lanes| lane_queues(endpoint, lanes));
+        let lanes = lanes.flat_map(|lanes| ordered_queues(endpoint, lanes));
         [work_queue(endpoint)].into_iter().chain(lanes).collect()
     }
 

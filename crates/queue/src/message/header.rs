@@ -18,6 +18,8 @@ pub(crate) const ENDPOINT: &str = "x-endpoint";
 pub(crate) const REASON: &str = "x-reason";
 pub(crate) const OUTAGE: &str = "x-outage";
 pub(crate) const DEAD: &str = "x-dead-ms";
+/// State of a message in a parking slot; also marks markers.
+pub(crate) const PARKED: &str = "x-parked";
 pub(crate) const RESULT: &str = "x-result";
 /// Header in which RabbitMQ records its own moves of a message, the latest
 /// first.

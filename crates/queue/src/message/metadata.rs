@@ -8,7 +8,7 @@ use wahook_domain::{
     UnixMillis,
 };
 
-use super::poison::Poison;
+use super::{parked::Parked, poison::Poison};
 
 /// Everything about a message except its payload. A missing or invalid value is
 /// `None`; decoding fails if it is required.
@@ -51,6 +51,9 @@ pub struct MessageMetadata {
     pub death: Option<Death>,
     /// Result of an attempt as JSON, in a message of `wahook.results`.
     pub result: Option<String>,
+    /// State in a lane or a parking slot. Read from RabbitMQ only where it can occur
+    /// (`Received::parked`).
+    pub parked: Option<Parked>,
     /// Defect of the envelope that no other field shows: another version, or a
     /// malformed optional header.
     pub defect: Option<Poison>,

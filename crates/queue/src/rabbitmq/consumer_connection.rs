@@ -7,13 +7,14 @@ use tokio::{sync::watch, time::timeout};
 use super::{
     acks::{Closing, DirectLease, WRITE_LIMIT},
     connection,
+    deadline::with_deadline,
     delivered::Delivered,
     error::ConnectError,
     lane::RemoteLane,
     subscription::{RemoteSubscription, Role},
     uri::BrokerUri,
 };
-use crate::topology::Topology;
+use crate::{depth::Depth, topology::Topology};
 
 /// Connection for consuming.
 pub(crate) struct RemoteConnection {
@@ -76,6 +77,23 @@ impl RemoteConnection {
         Ok(got.map(|got| {
             Delivered::new(got.delivery, |acker| DirectLease::new(acker, Some(channel)))
         }))
+    }
+
+    /// Returns the depths of queues, in their order.
+    pub(crate) async fn depths(&self, queues: &[String]) -> Result<Vec<Depth>, ConnectError> {
+        let channel = connection::channel(&self.connection).await?;
+        let mut depths = Vec::with_capacity(queues.len());
+        for queue in queues {
+            let declare = connection::declare_passive(&channel, queue);
+            let queue = connection::queue_step(queue, &channel, declare).await?;
+            depths.push(Depth {
+                messages: queue.message_count(),
+                consumers: queue.consumer_count(),
+            });
+        }
+        // Fails if the connection is lost, which its next user notices.
+        let _ = with_deadline(channel.close(200, "seen".into())).await;
+        Ok(depths)
     }
 
     /// Opens a channel for reading a queue's number of consumers.

@@ -11,7 +11,7 @@ use wahook_domain::{
     QueuedEvent, UnixMillis,
 };
 
-use crate::message::{DeadLetter, Death, MessageMetadata, Poison, WIRE_VERSION, header};
+use crate::message::{DeadLetter, Death, MessageMetadata, Parked, Poison, WIRE_VERSION, header};
 
 const PERSISTENT: u8 = 2;
 
@@ -75,6 +75,8 @@ fn headers(metadata: MessageMetadata) -> FieldTable {
     add(header::OUTAGE, metadata.is_outage.map(AMQPValue::Boolean));
     add(header::DEAD, metadata.dead_at.map(time));
     add(header::RESULT, metadata.result.map(text));
+    let parked = metadata.parked.as_ref().map(Parked::to_text);
+    add(header::PARKED, parked.map(text));
     add(header::DEATHS, metadata.death.map(deaths));
     headers
 }
@@ -184,6 +186,20 @@ fn event_metadata(properties: &BasicProperties) -> MessageMetadata {
         defect: check_version(properties).err().or(malformed),
         ..MessageMetadata::default()
     }
+}
+
+/// Returns the state of a message in a lane or a parking slot.
+pub(crate) fn parked(properties: &BasicProperties) -> Option<Parked> {
+    Parked::parse(header_str(properties, header::PARKED)?)
+}
+
+/// Returns the token of a marker; `None` for any other message.
+pub(crate) fn marker(properties: &BasicProperties) -> Option<EventId> {
+    // Events have a type, so they cost no look at the headers.
+    if properties.kind().is_some() || parked(properties)? != Parked::Marker {
+        return None;
+    }
+    EventId::parse(properties.message_id().as_ref()?.as_str()).ok()
 }
 
 fn check_version(properties: &BasicProperties) -> Result<(), Poison> {

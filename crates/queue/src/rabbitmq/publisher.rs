@@ -79,19 +79,50 @@ impl RemotePublisher {
         } else {
             message
         };
-        let (done, confirmed) = oneshot::channel();
+        let (request, confirmed) = Request::of(message);
         requests
-            .send(Request {
-                id: message.metadata.id.clone(),
-                exchange: message.exchange.into(),
-                routing_key: message.routing_key.into(),
-                properties: properties::encode(message.metadata, message.expires_after),
-                payload: message.payload,
-                done,
-            })
+            .send(request)
             .await
             .map_err(|_| PublishError::Disconnected)?;
         confirmed.await.unwrap_or(Err(PublishError::Interrupted))
+    }
+
+    /// Publishes messages in their order, without a deadline. All go to one connection, so
+    /// that none is durable unless those before it are.
+    pub(crate) async fn publish_in_order(
+        &self,
+        messages: Vec<Outgoing>,
+    ) -> Result<(), PublishError> {
+        let requests = self.requests.borrow().clone();
+        let requests = requests.ok_or(PublishError::Disconnected)?;
+        let mut confirms = Vec::with_capacity(messages.len());
+        for message in messages {
+            let (request, confirmed) = Request::of(message);
+            requests
+                .send(request)
+                .await
+                .map_err(|_| PublishError::Disconnected)?;
+            confirms.push(confirmed);
+        }
+        for confirmed in confirms {
+            confirmed.await.unwrap_or(Err(PublishError::Interrupted))?;
+        }
+        Ok(())
+    }
+}
+
+impl Request {
+    fn of(message: Outgoing) -> (Self, oneshot::Receiver<Result<(), PublishError>>) {
+        let (done, confirmed) = oneshot::channel();
+        let request = Self {
+            id: message.metadata.id.clone(),
+            exchange: message.exchange.into(),
+            routing_key: message.routing_key.into(),
+            properties: properties::encode(message.metadata, message.expires_after),
+            payload: message.payload,
+            done,
+        };
+        (request, confirmed)
     }
 }
 

@@ -6,7 +6,7 @@ use super::{
     model::{Argument, Kind, NO_DELIVERY_LIMIT, Queue, Target, Topology, dead_letters_to},
     names::{
         DEAD_QUEUE, EVENTS_EXCHANGE, FILTERS_EXCHANGE, KNOWN_EXCHANGE, filter_exchange, lane_queue,
-        lane_queues, work_queue,
+        ordered_queues, work_queue,
     },
     routing::{binding_key, routing_key},
 };
@@ -48,7 +48,7 @@ impl Topology {
             self.bind_plain(&name, patterns);
             return;
         };
-        for name in lane_queues(endpoint, lanes) {
+        for name in ordered_queues(endpoint, lanes) {
             self.queues.push(lane(name));
         }
         // Producers that do not publish by key reach the first lane.
@@ -78,7 +78,7 @@ pub(super) fn known_events(patterns: &[EventPattern]) -> impl Iterator<Item = Ev
     known.filter(|event| patterns.iter().any(|pattern| pattern.takes(event)))
 }
 
-/// Returns the queue of a lane. Each takeover counts as a delivery of all unacked
+/// Returns the queue of a lane or of a parking slot. Each takeover counts as a delivery of all unacked
 /// messages, so the limit is unreachable: the owner decides when an event was tried
 /// too often.
 fn lane(name: String) -> Queue {

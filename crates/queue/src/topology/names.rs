@@ -49,6 +49,11 @@ const WAIT_QUEUE: &str = "wahook.wait.";
 const WORK_QUEUE: &str = "wahook.deliver.";
 /// Prefix of the name of every lane.
 const LANE_QUEUE: &str = "wahook.lane.";
+/// Prefix of the name of every parking slot of a lane.
+const SLOT_QUEUE: &str = "wahook.park.";
+/// Number of parking slots of a lane. A constant of the format: a successor that does
+/// not read all of them would break the order of parked events.
+pub(super) const SLOTS: u8 = 4;
 
 /// Returns the exchange for the first publish of an event.
 pub(crate) fn exchange_of(name: &EventName) -> &'static str {
@@ -76,28 +81,64 @@ pub fn lane_queues(endpoint: &EndpointName, lanes: LaneCount) -> impl Iterator<I
     (0..lanes.get()).map(move |lane| lane_queue(endpoint, lanes, lane))
 }
 
-/// Returns the endpoint of a work queue or of a lane; `None` for any other queue.
+/// Returns the queues of a lane's parking slots; none for any other queue.
+#[must_use]
+pub fn slot_queues(lane: &str) -> Vec<String> {
+    let slots_of = |(lanes, lane, endpoint): (LaneCount, u8, &str)| {
+        let slot = |slot| format!("{SLOT_QUEUE}{lanes}.{lane}.{slot}.{endpoint}");
+        (0..SLOTS).map(slot).collect()
+    };
+    lane_parts(lane).map(slots_of).unwrap_or_default()
+}
+
+/// Returns the queues of all lanes of an endpoint, each followed by its parking slots.
+pub fn ordered_queues(
+    endpoint: &EndpointName,
+    lanes: LaneCount,
+) -> impl Iterator<Item = String> + '_ {
+    lane_queues(endpoint, lanes).flat_map(|lane| {
+        let slots = slot_queues(&lane);
+        [lane].into_iter().chain(slots)
+    })
+}
+
+/// Returns the endpoint of a work queue, of a lane or of a parking slot; `None` for any
+/// other queue.
 #[must_use]
 pub fn endpoint_of(queue: &str) -> Option<EndpointName> {
     let name = match queue.strip_prefix(WORK_QUEUE) {
         Some(name) => name,
-        None => lane_parts(queue)?.1,
+        None => lane_parts(queue).or_else(|| slot_parts(queue))?.2,
     };
     EndpointName::parse(name).ok()
 }
 
-/// Returns true if the queue is a lane, of any number of lanes.
+/// Returns true if the queue is a lane, of any number of lanes, or a parking slot: it has a
+/// single active consumer.
 #[must_use]
 pub fn is_lane(queue: &str) -> bool {
-    lane_parts(queue).is_some()
+    lane_parts(queue).or_else(|| slot_parts(queue)).is_some()
 }
 
-/// Returns the number of lanes and the endpoint's name in the name of a lane.
-fn lane_parts(queue: &str) -> Option<(LaneCount, &str)> {
-    let (lanes, rest) = queue.strip_prefix(LANE_QUEUE)?.split_once('.')?;
-    let (lane, endpoint) = rest.split_once('.')?;
+/// Returns the number of lanes, the lane and the endpoint's name in the name of a lane.
+fn lane_parts(queue: &str) -> Option<(LaneCount, u8, &str)> {
+    parts_of(queue.strip_prefix(LANE_QUEUE)?)
+}
+
+/// Returns the number of lanes, the lane and the endpoint's name in the name of a slot.
+fn slot_parts(queue: &str) -> Option<(LaneCount, u8, &str)> {
+    let (lanes, lane, rest) = parts_of(queue.strip_prefix(SLOT_QUEUE)?)?;
+    let (slot, endpoint) = rest.split_once('.')?;
+    (slot.parse::<u8>().ok()? < SLOTS).then_some((lanes, lane, endpoint))
+}
+
+/// Splits `N.I.rest`, where lane I is one of N.
+fn parts_of(name: &str) -> Option<(LaneCount, u8, &str)> {
+    let (lanes, rest) = name.split_once('.')?;
+    let (lane, rest) = rest.split_once('.')?;
     let lanes: LaneCount = lanes.parse().ok()?;
-    (lane.parse::<u8>().ok()? < lanes.get()).then_some((lanes, endpoint))
+    let lane: u8 = lane.parse().ok()?;
+    (lane < lanes.get()).then_some((lanes, lane, rest))
 }
 
 /// Returns the target of an endpoint's filters: an exchange without a queue, so
@@ -139,12 +180,31 @@ mod tests {
             assert_eq!(endpoint_of(queue), Some(crm.clone()), "{queue}");
         }
         assert!(is_lane(&queues[0]) && !is_lane(&work_queue(&crm)));
+        let slots = slot_queues(&queues[3]);
+        assert_eq!(
+            (slots.len(), slots[1].as_str()),
+            (4, "wahook.park.4.3.1.crm")
+        );
+        assert!(slots.iter().all(|slot| is_lane(slot)));
+        assert!(
+            slots
+                .iter()
+                .all(|slot| endpoint_of(slot) == Some(crm.clone()))
+        );
+        assert!(slot_queues(&slots[0]).is_empty() && slot_queues(&work_queue(&crm)).is_empty());
+        assert_eq!(
+            ordered_queues(&crm, lanes).nth(5).as_ref(),
+            Some(&queues[1])
+        );
         for other in [
             "wahook.dead",
             "wahook.lanes",
             "wahook.lane.4.4.crm",
             "wahook.lane.65.1.crm",
             "wahook.lane.crm",
+            "wahook.park.4.3.4.crm",
+            "wahook.park.4.4.0.crm",
+            "wahook.park.4.3.crm",
         ] {
             assert_eq!(endpoint_of(other), None, "{other}");
             assert!(!is_lane(other), "{other}");

@@ -27,6 +27,7 @@ fn full() -> MessageMetadata {
             at: Some(UnixMillis::new(1_727_784_036_000)),
         }),
         result: Some("{}".into()),
+        parked: None,
         defect: None,
     }
 }
@@ -43,6 +44,26 @@ fn metadata_is_decoded_unchanged() {
     assert_eq!(decode(&encode(full(), None)), full());
     let empty = MessageMetadata::default();
     assert_eq!(decode(&encode(empty.clone(), None)), empty);
+}
+
+#[test]
+fn parked_events_keep_their_metadata_and_markers_are_no_events() {
+    let event = Parked::Event {
+        behind: EventId::parse("head").unwrap(),
+        may_repeat: true,
+    };
+    let metadata = |parked| MessageMetadata { parked, ..full() };
+    let properties = encode(metadata(Some(event.clone())), None);
+    assert_eq!(decode(&properties), full());
+    assert_eq!(parked(&properties), Some(event));
+    assert_eq!(marker(&properties), None);
+    let token = EventId::parse("token").unwrap();
+    let sent = crate::Outgoing::marker("wahook.lane.1.0.crm", token.clone());
+    let properties = encode(sent.metadata().clone(), None);
+    assert_eq!(marker(&properties), Some(token));
+    assert!(decode_event(&properties, sent.payload().clone()).is_err());
+    assert_eq!(marker(&encode(full(), None)), None);
+    assert_eq!(marker(&encode(MessageMetadata::default(), None)), None);
 }
 
 #[test]

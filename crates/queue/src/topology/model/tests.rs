@@ -129,8 +129,9 @@ fn with_lanes(lanes: u8) -> Topology {
 #[test]
 fn a_lane_has_a_single_active_consumer_and_no_reachable_delivery_limit() {
     let topology = with_lanes(3);
-    for lane in 0..3 {
-        let name = format!("wahook.lane.3.{lane}.crm");
+    let lanes = (0..3).map(|lane| format!("wahook.lane.3.{lane}.crm"));
+    let slots = (0..4).map(|slot| format!("wahook.park.3.2.{slot}.crm"));
+    for name in lanes.chain(slots) {
         let queue = topology.queues.iter().find(|q| q.name == name).unwrap();
         for wanted in [
             ("x-single-active-consumer", Argument::Flag(true)),
@@ -175,7 +176,8 @@ fn earlier_lanes_keep_their_queues_and_lose_only_bindings_that_are_not_needed() 
         let needed = Topology::deliveries([(&endpoint, patterns.as_slice(), lanes)], &[]);
         let earlier = Topology::earlier_lanes(&endpoint, &patterns, LaneCount::ONE, &needed);
         let names: Vec<_> = earlier.queues.iter().map(|queue| &queue.name).collect();
-        assert_eq!(names, ["wahook.lane.1.0.crm"]);
+        assert_eq!((names.len(), names[0].as_str()), (5, "wahook.lane.1.0.crm"));
+        assert_eq!(names[4], "wahook.park.1.0.3.crm");
         let lane = Target::Queue("wahook.lane.1.0.crm".to_owned());
         assert!(earlier.obsolete.iter().any(|binding| binding.to == lane));
         for binding in &earlier.obsolete {

@@ -5,7 +5,7 @@ use futures_util::future::join_all;
 use wahook_domain::{EndpointName, QueuedEvent, WaitStep};
 use wahook_embedded::{Contents, FoundMessage, MessageTable, Position};
 use wahook_queue::{
-    Outgoing, PublishError, Stored,
+    Outgoing, Parked, PublishError, Stored,
     topology::{endpoint_of, is_lane, work_queue},
 };
 use wahook_runtime::{Shutdown, clock};
@@ -137,6 +137,9 @@ impl MessageExport<'_> {
     /// process ended. If the log has its attempt, the file also has any retry or dead letter
     /// that follows, and publishing it would deliver it twice.
     fn queued_action(&self, queue: &str, message: &Stored) -> anyhow::Result<Action> {
+        if message.metadata.parked == Some(Parked::Marker) {
+            return Ok(Action::Remove);
+        }
         if let Some((endpoint, event)) = delivery(queue, message)
             && let Some(record) = self.contents.find(&event.id, &endpoint)?
             && record.covers(&event)
