@@ -103,6 +103,11 @@ impl Deliverer {
     pub(crate) async fn decode(&self, received: Received) -> Option<(QueuedEvent, Receipt)> {
         match received.event() {
             Ok(event) => Some((event, received.receipt)),
+            // Left by an owner of a lane.
+            Err(_) if received.marker().is_some() => {
+                log_ack_failure(received.receipt.ack().await);
+                None
+            }
             Err(poison) => {
                 self.totals.poison_messages.inc();
                 tracing::error!(endpoint = %self.name, %poison, "undecodable message dead-lettered");

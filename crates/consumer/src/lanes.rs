@@ -1,14 +1,18 @@
 //! Lanes of an ordered endpoint: work queues that each have one owner among all consumers.
 //! The owner delivers the events of a key one after another and the keys side by side.
 
+mod arrivals;
 mod balance;
 mod head;
 mod held;
 mod lane;
 mod lease;
+mod mover;
 mod owner;
 mod panics;
 mod parts;
+mod slots;
+mod wake;
 
 use std::{collections::BTreeSet, convert::Infallible, sync::Arc};
 use tokio::{
@@ -16,19 +20,17 @@ use tokio::{
     task::JoinSet,
 };
 use tokio_util::task::TaskTracker;
-use wahook_domain::LaneCount;
 use wahook_queue::{ConsumerConnection, topology};
 
 use crate::{deliverer::Deliverer, session_error::SessionError};
 use balance::Balance;
 use lease::Lease;
 use panics::Panics;
-use parts::Lane;
+use parts::{FIRST_EARLIER, Lane};
+use wake::Wake;
 
 /// Look-ups in the log at once, for events of lanes that were taken over.
 const LOOK_UPS: usize = 32;
-/// Number of the first earlier lane; the lanes of now are below.
-const FIRST_EARLIER: usize = LaneCount::MAX.get() as usize;
 
 /// Owns lanes of one endpoint on one connection. The endpoint's settings may change at any
 /// time.
@@ -89,6 +91,8 @@ impl LaneWorker {
         }
         let lanes = queues.len();
         if !tasks.is_empty() {
+            let wake = Wake::new(queues, earlier, &self.endpoint, &self.connection);
+            tasks.spawn(wake.keep(Arc::clone(&balance)));
             // Each consumer of the endpoint subscribes to it.
             let members = topology::work_queue(&self.endpoint.borrow().name);
             let connection = Arc::clone(&self.connection);

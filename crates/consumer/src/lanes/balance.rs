@@ -82,6 +82,11 @@ impl Balance {
         }
     }
 
+    /// Returns true if this consumer owns the lane.
+    pub(super) fn owns(&self, lane: usize) -> bool {
+        self.state().owned.contains_key(&lane)
+    }
+
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -3,11 +3,29 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use tokio::{sync::watch, time::Instant};
-use wahook_domain::{EventId, OrderKey, Sequencer};
+use wahook_domain::{EventId, OrderKey, QueuedEvent, Sequencer};
 use wahook_queue::Receipt;
 
-use super::head::Head;
+use super::{head::Head, mover::SlotUse};
 use crate::admission::Admission;
+
+/// Event with its message, before it is held.
+pub(super) struct Arrival {
+    pub(super) event: QueuedEvent,
+    pub(super) key: OrderKey,
+    pub(super) receipt: Receipt,
+    /// Slot of the message; `None` for the lane.
+    pub(super) slot: Option<(usize, SlotUse)>,
+    /// True if the event may have been attempted.
+    pub(super) is_repeat: bool,
+}
+
+impl Arrival {
+    /// Returns the number of its slot; `None` for the lane.
+    pub(super) fn number(&self) -> Option<usize> {
+        self.slot.as_ref().map(|(slot, _)| *slot)
+    }
+}
 
 /// Event in memory until its delivery ends.
 pub(super) struct Held {
@@ -16,6 +34,8 @@ pub(super) struct Held {
     /// Receipts of further messages of the event: redelivered to the same owner, or
     /// published twice.
     pub(super) others: Vec<Receipt>,
+    /// Marks of its messages in slots.
+    pub(super) uses: Vec<SlotUse>,
     pub(super) since: Instant,
 }
 

@@ -3,18 +3,18 @@
 use std::{sync::Arc, time::Duration};
 use tokio::{
     sync::{mpsc, watch},
-    time::{Instant, interval, sleep_until},
+    time::{Instant, MissedTickBehavior, interval, sleep_until},
 };
 use tokio_util::sync::{CancellationToken, DropGuard};
 use wahook_domain::{OrderKey, Sequencer};
-use wahook_failpoint::{self as failpoint, Failpoint};
-use wahook_queue::{LaneSubscription, Receipt, Received};
+use wahook_queue::{ConnectError, LaneSubscription, Receipt, SubscriptionEnded};
 
 use super::{
     balance::{Balance, Owned},
-    head::{Head, HeadEnd, Runner},
-    held::{Held, HeldKeys},
+    head::{HeadEnd, Runner},
+    held::{Arrival, Held, HeldKeys},
     parts::Lane,
+    slots::{SlotEvent, Slots},
 };
 use crate::{
     admission::Admission,
@@ -26,8 +26,8 @@ use crate::{
 /// Time for which a message may be held. The broker's limit (`consumer_timeout`) is 30
 /// minutes by default; above it RabbitMQ 4.3 returns the message out of order.
 const LONGEST_HOLD: Duration = Duration::from_secs(10 * 60);
-/// Interval between checks of the time for which messages are held.
-const CHECKED_EVERY: Duration = Duration::from_secs(15);
+/// Interval between checks of the held messages, while some are.
+const CHECKED_EVERY: Duration = Duration::from_millis(250);
 
 /// Reasons to give up a lane, other than a lost connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -48,22 +48,25 @@ pub(super) enum OwnershipEnd {
 
 /// State of an owned lane.
 pub(super) struct Owner {
-    endpoint: watch::Receiver<Arc<Deliverer>>,
+    pub(super) endpoint: watch::Receiver<Arc<Deliverer>>,
     admission: Arc<Admission>,
     lane: String,
-    events: Sequencer<Held>,
+    pub(super) events: Sequencer<Held>,
+    pub(super) slots: Slots,
+    /// Events that arrived before those of the former owner were known.
+    pub(super) early: Vec<Arrival>,
     held: HeldKeys,
-    metrics: LaneMetrics,
+    pub(super) metrics: LaneMetrics,
     /// Origin of the sequencer's times.
-    start: Instant,
-    runner: Runner,
+    pub(super) start: Instant,
+    pub(super) runner: Runner,
     ends: mpsc::UnboundedReceiver<(OrderKey, HeadEnd)>,
     running: usize,
-    balance: Arc<Balance>,
-    number: usize,
+    pub(super) balance: Arc<Balance>,
+    pub(super) number: usize,
     /// From the first message on.
-    owned: Option<Owned>,
-    repeat_wait: Duration,
+    pub(super) owned: Option<Owned>,
+    pub(super) repeat_wait: Duration,
 }
 
 impl Owner {
@@ -76,6 +79,8 @@ impl Owner {
             admission: Arc::clone(&endpoint.admission),
             lane: lane.queue.clone(),
             events: Sequencer::default(),
+            slots: Slots::new(lane, stop.clone()),
+            early: Vec::new(),
             held: HeldKeys::new(&endpoint.admission),
             metrics: endpoint.totals.lane(&endpoint.name, lane.number),
             start: Instant::now(),
@@ -107,12 +112,21 @@ impl Owner {
         let end = self.deliver(&mut subscription).await;
         // Heads that wait for their start must not start without the lane.
         self.runner.stop.cancel();
-        let end = end?;
+        let end = match end {
+            // Affects this lane only.
+            Err(SessionError::Connection(error @ ConnectError::NoSubscription { .. })) => {
+                tracing::warn!(lane = self.lane, %error, "parking slots could not be used");
+                OwnershipEnd::Cancelled
+            }
+            end => end?,
+        };
         while self.running > 0
             && let Some((key, end)) = self.ends.recv().await
         {
             self.conclude(&key, end);
         }
+        // Before the lane, so that its next owner finds them complete.
+        self.slots.close().await;
         drop(self);
         subscription.close().await;
         Ok(end)
@@ -123,31 +137,38 @@ impl Owner {
         subscription: &mut LaneSubscription,
     ) -> Result<OwnershipEnd, SessionError> {
         let mut check = interval(CHECKED_EVERY);
+        check.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             self.start_heads();
+            self.slots.send_barriers();
             self.show();
             let next_start = self.events.next_start().map(|at| self.start + at);
             tokio::select! {
                 received = subscription.next() => match received {
-                    Ok(received) => self.take(received).await,
-                    Err(error) if error.spares_connection() => {
-                        tracing::warn!(lane = self.lane, %error, "subscription ended");
-                        return Ok(OwnershipEnd::Cancelled);
+                    Ok(received) => self.take(received).await?,
+                    Err(ended) => return self.ended(ended),
+                },
+                event = self.slots.next() => match event {
+                    SlotEvent::Received(slot, Ok(received)) => {
+                        self.take_parked(slot, received).await?;
                     }
-                    Err(error) => return Err(error.into()),
+                    SlotEvent::Received(_, Err(ended)) => return self.ended(ended),
+                    SlotEvent::Moved => {}
                 },
                 Some((key, end)) = self.ends.recv() => {
                     if self.conclude(&key, end) {
                         return Ok(OwnershipEnd::Panicked);
                     }
+                    self.park_if_stuck(&key).await?;
                 }
                 () = until(next_start) => {}
                 () = self.held.given_up() => {}
                 () = self.admission.until_paused_by_operator() => return Ok(OwnershipEnd::Disabled),
                 () = self.runner.stop.cancelled() => return Ok(OwnershipEnd::Stopped),
                 () = released(self.owned.as_ref()) => return Ok(OwnershipEnd::Balanced),
-                _ = check.tick() => {
-                    if self.events.items().any(|held| held.since.elapsed() > LONGEST_HOLD) {
+                _ = check.tick(), if self.events.held() > 0 || !self.early.is_empty() => {
+                    self.park_stuck().await?;
+                    if self.longest_hold() > LONGEST_HOLD {
                         return Ok(OwnershipEnd::HeldLong);
                     }
                 }
@@ -160,49 +181,25 @@ impl Owner {
         }
     }
 
-    /// Adds a message to the events of its key, or settles it if it needs no delivery.
-    async fn take(&mut self, received: Received) {
-        failpoint::pass(Failpoint::Received);
-        if self.owned.is_none() {
-            self.owned = Some(self.balance.own(self.number));
-            self.metrics.own(true);
+    /// Returns the end of the ownership after that of a subscription.
+    fn ended(&self, ended: SubscriptionEnded) -> Result<OwnershipEnd, SessionError> {
+        if !ended.spares_connection() {
+            return Err(ended.into());
         }
-        let endpoint = self.current();
-        let redelivered = received.redelivered;
-        let Some((event, receipt)) = endpoint.decode(received).await else {
-            return;
-        };
-        if self.runner.panics.are_endless(&event.id) {
-            return endpoint.reject_poison(&event, receipt).await;
-        }
-        let key = endpoint.lane_key(&event);
-        if redelivered && let Some(held) = self.events.held_event(&key, &event.id) {
-            held.others.push(receipt);
-            return;
-        }
-        // A redelivered event may have been tried, so its filter waits for the look-up.
-        let receipt = if redelivered {
-            receipt
-        } else if let Some(receipt) = endpoint.pass_filter(&event, receipt).await {
-            receipt
-        } else {
-            return;
-        };
-        let (id, start) = (event.id.clone(), self.start.elapsed() + self.repeat_wait);
-        let head = Head {
-            event,
-            receipt,
-            is_repeat: redelivered,
-        };
-        let held = Held {
-            head: Some(head),
-            others: Vec::new(),
-            since: Instant::now(),
-        };
-        self.events.add(key, id, held, redelivered.then_some(start));
+        tracing::warn!(lane = self.lane, error = %ended, "subscription ended");
+        Ok(OwnershipEnd::Cancelled)
+    }
+
+    /// Returns for how long the oldest message is held.
+    fn longest_hold(&self) -> Duration {
+        let held = self.events.items().map(|held| held.since.elapsed());
+        held.max().unwrap_or_default().max(self.slots.unknown_for())
     }
 
     fn start_heads(&mut self) {
+        if self.slots.are_unknown() {
+            return;
+        }
         let now = self.start.elapsed();
         self.held.hasten(&mut self.events);
         while let Some((key, held)) = self.events.start(now) {
@@ -245,10 +242,13 @@ impl Owner {
 
     fn show(&self) {
         let (events, blocked) = (self.events.held(), self.events.blocked());
-        self.metrics.show(events, blocked, self.held.count());
+        let events = events + self.early.len();
+        let parked = self.slots.parked();
+        self.metrics
+            .show(events, blocked, self.held.count(), parked);
     }
 
-    fn current(&self) -> Arc<Deliverer> {
+    pub(super) fn current(&self) -> Arc<Deliverer> {
         Arc::clone(&self.endpoint.borrow())
     }
 }
@@ -256,7 +256,8 @@ impl Owner {
 impl Drop for Owner {
     fn drop(&mut self) {
         self.metrics.own(false);
-        self.metrics.show(0, 0, 0);
+        self.metrics.show(0, 0, 0, 0);
+        self.metrics.parked_events(0);
     }
 }
 

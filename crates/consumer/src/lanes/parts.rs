@@ -3,10 +3,14 @@
 use std::sync::Arc;
 use tokio::sync::{Semaphore, watch};
 use tokio_util::task::TaskTracker;
+use wahook_domain::LaneCount;
 use wahook_queue::ConsumerConnection;
 
 use super::{balance::Balance, lease::Lease, panics::Panics};
 use crate::deliverer::Deliverer;
+
+/// Number of the first earlier lane; the lanes of now are below.
+pub(super) const FIRST_EARLIER: usize = LaneCount::MAX.get() as usize;
 
 /// Lane, and what its owner needs.
 pub(super) struct Lane {

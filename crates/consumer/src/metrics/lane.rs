@@ -12,6 +12,8 @@ pub struct LaneMetrics {
     events: IntGauge,
     blocked_keys: IntGauge,
     held_keys: IntGauge,
+    parked_keys: IntGauge,
+    parked_events: IntGauge,
 }
 
 impl LaneMetrics {
@@ -23,6 +25,8 @@ impl LaneMetrics {
             events: families.lane_events.with_label_values(&labels),
             blocked_keys: families.lane_blocked_keys.with_label_values(&labels),
             held_keys: families.lane_held_keys.with_label_values(&labels),
+            parked_keys: families.lane_parked_keys.with_label_values(&labels),
+            parked_events: families.lane_parked_events.with_label_values(&labels),
         }
     }
 
@@ -32,14 +36,20 @@ impl LaneMetrics {
     }
 
     /// Sets the number of events in memory, of keys whose head waits for its next attempt,
-    /// and of keys whose head is held.
-    pub fn show(&self, events: usize, blocked_keys: usize, held_keys: usize) {
+    /// of keys whose head is held, and of keys whose events are parked.
+    pub fn show(&self, events: usize, blocked: usize, held: usize, parked: usize) {
         self.events.set(count(events));
-        self.blocked_keys.set(count(blocked_keys));
-        self.held_keys.set(count(held_keys));
+        self.blocked_keys.set(count(blocked));
+        self.held_keys.set(count(held));
+        self.parked_keys.set(count(parked));
+    }
+
+    /// Sets the number of parked events that are not in memory.
+    pub fn parked_events(&self, events: u64) {
+        self.parked_events.set(count(events));
     }
 }
 
-fn count(number: usize) -> i64 {
+fn count(number: impl TryInto<i64>) -> i64 {
     number.try_into().unwrap_or(i64::MAX)
 }
