@@ -14,6 +14,7 @@
 )]
 
 pub mod amqp_wire;
+pub mod blocked_chat;
 pub mod browser;
 pub mod chats;
 pub mod cluster;

@@ -5,6 +5,7 @@ mod held;
 mod keys;
 mod lanes;
 mod owners;
+mod parked;
 mod poison;
 
 use std::process::ExitCode;
@@ -17,6 +18,7 @@ fn main() -> ExitCode {
     lanes::add(&mut tests);
     keys::add(&mut tests);
     held::add(&mut tests);
+    parked::add(&mut tests);
     poison::add(&mut tests);
     tests.run(3)
 }

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use wahook_tests::blocked_chat::BlockedChat;
 use wahook_tests::chats::{Chats, event_of, fails_once};
 use wahook_tests::eventually::eventually;
 use wahook_tests::program::{Command, ProgramName};
@@ -174,5 +175,44 @@ async fn held_event_blocks_its_chat_over_a_kill_until_it_is_given_up_also_while_
     .await;
     let found = chats.order(&receiver.posts(), always);
     assert_eq!(found.inverted_attempts, 0, "{found}");
+    drop(program);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn thousand_events_behind_a_failing_one_block_no_other_chat_over_kills_of_the_process() {
+    let chats = BlockedChat::new(1_000, 10, 10);
+    let receiver = chats.receiver().await;
+    let settings = [
+        ("WEBHOOK_ORDER", "chat"),
+        ("WEBHOOK_ON_EXHAUSTED", "hold"),
+        ("WEBHOOK_RETRY_DELAY", "500"),
+        ("WEBHOOK_CIRCUIT", "off"),
+    ];
+    let system = System::new(&receiver, &settings);
+    let mut program = system.start().await;
+    chats.post_first(&system.events, 0..chats.many).await;
+    chats.post_others(&system.events).await;
+    chats.until_taken(0, IN_THE_END).await;
+    // Once with the failing event in the lane, and once with all events in the slot.
+    for failing in [0, 500] {
+        chats.fail(failing);
+        chats.until_taken(failing, IN_THE_END).await;
+        program.kill9().await;
+        program = system.start().await;
+        eventually(IN_THE_END, "the parked key", || async {
+            let metrics = system.metrics().await;
+            (metrics.sum("wahook_lane_parked_keys") == 1.0).then_some(())
+        })
+        .await;
+    }
+    chats.repair();
+    chats.until_taken(chats.many, IN_THE_END).await;
+    let found = chats.order(&receiver.posts());
+    assert!(found.is_kept(), "{found}");
+    eventually(IN_THE_END, "an empty slot", || async {
+        let metrics = system.metrics().await;
+        (metrics.sum("wahook_lane_parked_keys") == 0.0).then_some(())
+    })
+    .await;
     drop(program);
 }

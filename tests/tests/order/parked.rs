@@ -1,0 +1,119 @@
+//! Keys with more events behind a failing one than an owner holds of its lane.
+
+use std::time::Duration;
+
+use wahook_tests::blocked_chat::BlockedChat;
+use wahook_tests::eventually::eventually;
+use wahook_tests::pair::Pair;
+use wahook_tests::program::{Metrics, Program};
+use wahook_tests::world::{Test, Tests};
+
+const IN_THE_END: Duration = Duration::from_secs(180);
+/// One lane, and events that are retried until they are delivered.
+const SETTINGS: [(&str, &str); 5] = [
+    ("WEBHOOK_ORDER", "chat"),
+    ("WEBHOOK_LANES", "1"),
+    ("WEBHOOK_ON_EXHAUSTED", "hold"),
+    ("WEBHOOK_RETRY_DELAY", "500"),
+    ("WEBHOOK_CIRCUIT", "off"),
+];
+
+pub(crate) fn add(tests: &mut Tests) {
+    tests.add(
+        "a_chat_with_thousands_of_events_behind_a_failing_one_blocks_no_other",
+        others_are_delivered,
+    );
+    tests.add(
+        "killed_owners_of_parked_events_lose_nothing_and_keep_the_order",
+        killed,
+    );
+}
+
+/// Returns the sum of a metric over all consumers.
+async fn sum(pair: &Pair, metric: &str) -> f64 {
+    let urls: Vec<_> = {
+        let consumers = pair.consumers.lock().unwrap();
+        consumers.iter().map(Program::base_url).collect()
+    };
+    let mut sum = 0.0;
+    for url in urls {
+        let text = reqwest::get(format!("{url}/metrics")).await.unwrap();
+        sum += Metrics::parse(&text.text().await.unwrap())
+            .unwrap()
+            .sum(metric);
+    }
+    sum
+}
+
+async fn until(pair: &Pair, metric: &str, is_reached: impl Fn(f64) -> bool) {
+    eventually(IN_THE_END, metric, || async {
+        is_reached(sum(pair, metric).await).then_some(())
+    })
+    .await;
+}
+
+async fn others_are_delivered(test: Test) {
+    let chats = BlockedChat::new(2_020, 20, 20);
+    let pair = test.pair(chats.receiver().await, &SETTINGS).await;
+    pair.add_consumer().await;
+    let url = pair.producer.base_url();
+    chats.post_first(&url, 0..2_000).await;
+    chats.post_others(&url).await;
+    chats.until_taken(0, IN_THE_END).await;
+    until(&pair, "wahook_lane_parked_keys", |keys| keys == 1.0).await;
+    until(&pair, "wahook_lane_parked_events", |events| {
+        events > 1_000.0
+    })
+    .await;
+    chats.repair();
+    chats.until_taken(2_000, IN_THE_END).await;
+    // The key is back in the lane, which works as before.
+    until(&pair, "wahook_lane_parked_keys", |keys| keys == 0.0).await;
+    chats.fail(2_010);
+    chats.post_first(&url, 2_000..2_020).await;
+    chats.until_taken(2_010, IN_THE_END).await;
+    chats.repair();
+    chats.until_taken(chats.many, IN_THE_END).await;
+    let found = chats.order(&pair.receiver.posts());
+    assert!(found.is_kept(), "{found}");
+}
+
+async fn kill_one(pair: &Pair) {
+    let owner = pair.consumers.lock().unwrap().remove(0);
+    owner.kill9().await;
+    pair.add_consumer().await;
+}
+
+async fn killed(test: Test) {
+    let chats = BlockedChat::new(1_500, 20, 20);
+    let pair = test.pair(chats.receiver().await, &SETTINGS).await;
+    pair.add_consumer().await;
+    let url = pair.producer.base_url();
+    let posting = {
+        let chats = chats.clone();
+        tokio::spawn(async move {
+            chats.post_first(&url, 0..chats.many).await;
+            chats.post_others(&url).await;
+        })
+    };
+    until(&pair, "wahook_lane_parked_keys", |keys| keys == 1.0).await;
+    for _ in 0..4 {
+        kill_one(&pair).await;
+        until(&pair, "wahook_lane_parked_keys", |keys| keys == 1.0).await;
+    }
+    posting.await.unwrap();
+    chats.until_taken(0, IN_THE_END).await;
+    // Then the lane has no message: its next owner learns of the parked events by a marker.
+    chats.fail(700);
+    chats.until_taken(700, IN_THE_END).await;
+    for _ in 0..3 {
+        kill_one(&pair).await;
+        let before = pair.receiver.count();
+        pair.receiver.wait_for(before + 2, IN_THE_END).await;
+    }
+    chats.repair();
+    chats.until_taken(chats.many, IN_THE_END).await;
+    let found = chats.order(&pair.receiver.posts());
+    assert!(found.is_kept(), "{found}");
+    until(&pair, "wahook_lane_parked_keys", |keys| keys == 0.0).await;
+}
