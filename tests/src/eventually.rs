@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use tokio::time::{Instant, sleep, timeout_at};
 
+/// Limit of a wait whose length no promise names: far more than a busy machine needs.
+pub const AT_LAST: Duration = Duration::from_secs(180);
 const PAUSE: Duration = Duration::from_millis(20);
 
 /// Polls `probe` until it returns a value. After `deadline` the test fails with a message that

@@ -8,9 +8,8 @@ use lapin::types::{AMQPValue, FieldTable};
 use lapin::{BasicProperties, Channel, Connection, ConnectionProperties};
 use tokio::time::timeout;
 use wahook_tests::cluster::Cluster;
-use wahook_tests::eventually::eventually;
+use wahook_tests::eventually::{AT_LAST, eventually};
 
-const SOON: Duration = Duration::from_secs(90);
 const SILENT: Duration = Duration::from_secs(5);
 const QUEUE: &str = "parted";
 
@@ -52,7 +51,7 @@ async fn a_node_that_is_cut_off_confirms_nothing_until_it_is_healed() {
     let cluster = Cluster::start().await;
     let (_first, on_first) = channel(&cluster, 0).await;
     declare(&on_first).await;
-    assert!(is_confirmed(&on_first, b"before", SOON).await);
+    assert!(is_confirmed(&on_first, b"before", AT_LAST).await);
     cluster.wait_whole().await.unwrap();
     let leader = cluster.leaders("/").await.unwrap()[QUEUE];
 
@@ -60,7 +59,7 @@ async fn a_node_that_is_cut_off_confirms_nothing_until_it_is_healed() {
     let (_alone, alone) = channel(&cluster, leader).await;
     assert!(!is_confirmed(&alone, b"alone", SILENT).await);
     let (_others, others) = channel(&cluster, (leader + 1) % 3).await;
-    eventually(SOON, "a confirm by the majority", || async {
+    eventually(AT_LAST, "a confirm by the majority", || async {
         is_confirmed(&others, b"majority", SILENT)
             .await
             .then_some(())
@@ -69,7 +68,7 @@ async fn a_node_that_is_cut_off_confirms_nothing_until_it_is_healed() {
 
     cluster.heal(leader).await.unwrap();
     let (_healed, healed) = channel(&cluster, leader).await;
-    assert!(is_confirmed(&healed, b"after", SOON).await);
+    assert!(is_confirmed(&healed, b"after", AT_LAST).await);
     let mut bodies = Vec::new();
     let get = || healed.basic_get(QUEUE.into(), BasicGetOptions { no_ack: true });
     while let Some(message) = get().await.unwrap() {
@@ -85,7 +84,7 @@ async fn a_queue_without_a_majority_works_again_after_a_restart() {
     let cluster = Cluster::start().await;
     let (_last, on_last) = channel(&cluster, 2).await;
     declare(&on_last).await;
-    assert!(is_confirmed(&on_last, b"before", SOON).await);
+    assert!(is_confirmed(&on_last, b"before", AT_LAST).await);
     cluster.wait_whole().await.unwrap();
     let (one, two) = (&cluster.nodes()[0], &cluster.nodes()[1]);
     tokio::join!(one.kill9(), two.kill9());
@@ -93,5 +92,5 @@ async fn a_queue_without_a_majority_works_again_after_a_restart() {
     tokio::join!(one.restart(), two.restart());
     cluster.wait_whole().await.unwrap();
     let (_one, on_one) = channel(&cluster, 0).await;
-    assert!(is_confirmed(&on_one, b"after", SOON).await);
+    assert!(is_confirmed(&on_one, b"after", AT_LAST).await);
 }

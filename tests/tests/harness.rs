@@ -14,7 +14,7 @@ use mongodb::bson::{Document, doc};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
-use wahook_tests::eventually::eventually;
+use wahook_tests::eventually::{AT_LAST, eventually};
 use wahook_tests::folder::RunFolder;
 use wahook_tests::guard::Guarded;
 use wahook_tests::http_client::http_client;
@@ -22,7 +22,6 @@ use wahook_tests::mongod::Mongod;
 use wahook_tests::rabbitmq::RabbitMq;
 use wahook_tests::receiver::{Answer, Receiver};
 
-const SOON: Duration = Duration::from_secs(60);
 const BODY: &[u8] = b"kept";
 
 async fn channel(rabbitmq: &RabbitMq) -> (Connection, Channel) {
@@ -34,7 +33,7 @@ async fn channel(rabbitmq: &RabbitMq) -> (Connection, Channel) {
 }
 
 async fn ready_messages(rabbitmq: &RabbitMq, wanted: (u64, u64)) {
-    eventually(SOON, "the expected queue depth", || async {
+    eventually(AT_LAST, "the expected queue depth", || async {
         let wanted = BTreeMap::from([("durable".to_owned(), wanted)]);
         (rabbitmq.queue_depths().await == wanted).then_some(())
     })
@@ -90,10 +89,10 @@ async fn a_frozen_broker_accepts_connections_but_is_silent_until_thawed() {
     rabbitmq.freeze();
     // A running thread can answer once more after the signal.
     let silence = async || timeout(patience, greeting()).await.err();
-    eventually(SOON, "silence", silence).await;
+    eventually(AT_LAST, "silence", silence).await;
 
     rabbitmq.thaw();
-    timeout(SOON, greeting()).await.unwrap();
+    timeout(AT_LAST, greeting()).await.unwrap();
 }
 
 #[tokio::test]
@@ -121,10 +120,10 @@ async fn a_frozen_mongod_times_out_and_a_thawed_one_answers() {
     mongod.freeze();
     // A running thread can answer once more after the signal.
     let silence = async || timeout(Duration::from_millis(500), ping()).await.err();
-    eventually(SOON, "silence", silence).await;
+    eventually(AT_LAST, "silence", silence).await;
 
     mongod.thaw();
-    eventually(SOON, "a ping", || async { ping().await.ok() }).await;
+    eventually(AT_LAST, "a ping", || async { ping().await.ok() }).await;
 }
 
 #[tokio::test]
@@ -183,14 +182,14 @@ async fn a_guarded_child_is_killed_with_its_parent() {
         .lines()
         .find_map(|line| line.unwrap().rsplit_once("child ")?.1.parse().ok())
         .unwrap();
-    eventually(SOON, "the child", || async {
+    eventually(AT_LAST, "the child", || async {
         command_name(child).filter(|name| name == "sleep")
     })
     .await;
 
     parent.kill9().await.unwrap();
 
-    eventually(SOON, "the end of the child", || async {
+    eventually(AT_LAST, "the end of the child", || async {
         command_name(child).is_none().then_some(())
     })
     .await;
@@ -219,7 +218,7 @@ async fn a_guarded_child_and_its_descendants_end_with_the_guard() {
 
     drop(child);
 
-    eventually(SOON, "the end of both", || async {
+    eventually(AT_LAST, "the end of both", || async {
         let gone = pids.iter().all(|pid| command_name(*pid).is_none());
         gone.then_some(())
     })
@@ -231,7 +230,7 @@ async fn a_child_that_exits_is_reported_with_its_status() {
     let child = Guarded::spawn("sh", |command| {
         command.args(["-c", "exit 7"]);
     });
-    let status = child.unwrap().wait_within(SOON).await.unwrap();
+    let status = child.unwrap().wait_within(AT_LAST).await.unwrap();
     assert_eq!(status.code(), Some(7));
 }
 
@@ -266,7 +265,7 @@ async fn the_receiver_records_every_byte_and_answers_by_script() {
     assert_eq!(post("4").await.unwrap().status(), 204);
     assert!(start.elapsed() >= Duration::from_millis(50));
 
-    let posts = receiver.wait_for(4, SOON).await;
+    let posts = receiver.wait_for(4, AT_LAST).await;
     assert!(posts.iter().all(|post| post.body == body));
     let attempts: Vec<_> = posts.iter().filter_map(|post| post.attempt()).collect();
     // The client may repeat an unanswered request on another connection.
@@ -283,7 +282,7 @@ async fn a_dropped_receiver_refuses_connections_until_restarted_on_its_address()
     assert_eq!(client.post(&url).send().await.unwrap().status(), 200);
 
     drop(receiver);
-    eventually(SOON, "a refused connection", || async {
+    eventually(AT_LAST, "a refused connection", || async {
         let refused = client.post(&url).send().await.err()?;
         refused.is_connect().then_some(())
     })

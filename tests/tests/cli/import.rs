@@ -6,6 +6,7 @@ use std::io::Write;
 use std::process::{self, Stdio};
 
 use flate2::{Compression, write::GzEncoder};
+use wahook_tests::eventually::AT_LAST;
 use wahook_tests::folder::RunFolder;
 use wahook_tests::pair::Pair;
 use wahook_tests::program::{Command, Program, ProgramName};
@@ -13,7 +14,7 @@ use wahook_tests::receiver::Receiver;
 
 use crate::import_killed::line;
 use crate::world::{Test, Tests};
-use crate::{SOON, assert_status, run, start};
+use crate::{assert_status, run, start};
 
 pub(crate) fn add(tests: &mut Tests) {
     tests.add("an_import_waits_until_the_producer_accepts_events", waits);
@@ -40,7 +41,7 @@ fn ids(receiver: &Receiver) -> BTreeSet<String> {
 async fn waits(test: Test) {
     let place = test.place();
     let producer = Program::producer(&[("AMQP_URL", &place.amqp_url)]).await;
-    producer.wait_ready(SOON).await;
+    producer.wait_ready(AT_LAST).await;
     let folder = RunFolder::temporary("import").unwrap();
     let file = folder.join("events.ndjson");
     fs::write(&file, lines(0..300)).unwrap();
@@ -51,20 +52,20 @@ async fn waits(test: Test) {
         metrics.sum("wahook_events_refused_total") >= 300.0
     };
     producer
-        .wait_metrics("a first attempt", SOON, refused)
+        .wait_metrics("a first attempt", AT_LAST, refused)
         .await;
 
     let pair = test.pair(Receiver::start().await, &[]).await;
     let ran = import.finish().await;
     assert!(ran.printed().starts_with("300 lines accepted"), "{ran:?}");
-    pair.receiver.wait_for(300, SOON).await;
+    pair.receiver.wait_for(300, AT_LAST).await;
     assert_eq!(ids(&pair.receiver).len(), 300);
 }
 
 async fn gives_up(test: Test) {
     let place = test.place();
     let producer = Program::producer(&[("AMQP_URL", &place.amqp_url)]).await;
-    producer.wait_ready(SOON).await;
+    producer.wait_ready(AT_LAST).await;
     let folder = RunFolder::temporary("import").unwrap();
     let file = folder.join("events.ndjson");
     fs::write(&file, lines(0..3)).unwrap();
@@ -115,7 +116,7 @@ async fn packed_and_piped(test: Test) {
         ran.printed().ends_with("; 100 of all in earlier runs\n"),
         "{ran:?}"
     );
-    pair.receiver.wait_for(150, SOON).await;
+    pair.receiver.wait_for(150, AT_LAST).await;
     assert_eq!(ids(&pair.receiver).len(), 150);
 
     let piped = pipe(&pair, lines(300..400)).await;
@@ -124,7 +125,7 @@ async fn packed_and_piped(test: Test) {
         String::from_utf8_lossy(&piped.stdout),
         "100 lines accepted\n"
     );
-    pair.receiver.wait_for(250, SOON).await;
+    pair.receiver.wait_for(250, AT_LAST).await;
     assert_eq!(ids(&pair.receiver).len(), 250);
 
     // Another file of the same name is not a continuation.
@@ -170,7 +171,7 @@ async fn interrupted(test: Test) {
     fs::write(&file, lines(0..1_000)).unwrap();
     let path = file.to_str().unwrap();
     let import = start(&pair, &["import", path, "--rate", "100"]).await;
-    pair.receiver.wait_for(1, SOON).await;
+    pair.receiver.wait_for(1, AT_LAST).await;
     import.interrupt();
     let ran = import.finish().await;
     assert_status(&ran, 2);
@@ -184,6 +185,6 @@ async fn interrupted(test: Test) {
         ran.printed().starts_with("1000 lines accepted; "),
         "{ran:?}"
     );
-    pair.receiver.wait_for(1_000, SOON).await;
+    pair.receiver.wait_for(1_000, AT_LAST).await;
     assert_eq!(ids(&pair.receiver).len(), 1_000);
 }

@@ -3,11 +3,12 @@
 use std::fs;
 
 use serde_json::{Value, json};
+use wahook_tests::eventually::AT_LAST;
 use wahook_tests::folder::RunFolder;
 use wahook_tests::receiver::Receiver;
 
 use crate::world::{Test, Tests};
-use crate::{SOON, assert_status, run};
+use crate::{assert_status, run};
 
 pub(crate) fn add(tests: &mut Tests) {
     tests.add(
@@ -52,7 +53,7 @@ async fn written(test: Test) {
         assert_eq!(refused[1]["errors"][0]["pointer"], "/event");
         assert_eq!(refused[1]["errors"][1]["pointer"], "/data");
     }
-    pair.receiver.wait_for(2, SOON).await;
+    pair.receiver.wait_for(2, AT_LAST).await;
     let accepted = pair
         .producer
         .metrics()
@@ -82,7 +83,7 @@ async fn in_parts(test: Test) {
         (&refused[0]["line"], &refused[0]["status"]),
         (&json!(151), &json!(413))
     );
-    pair.receiver.wait_for(299, SOON).await;
+    pair.receiver.wait_for(299, AT_LAST).await;
 }
 
 async fn whole(test: Test) {
@@ -101,7 +102,7 @@ async fn whole(test: Test) {
     let path = file.to_str().unwrap();
     let with_token = ["import", path, "--token", "a-token-of-good-length"];
     run(&pair, &with_token).await.printed();
-    pair.receiver.wait_for(1, SOON).await;
+    pair.receiver.wait_for(1, AT_LAST).await;
     let missing = run(&pair, &["import", "/nonexistent"]).await;
     assert_status(&missing, 2);
     assert!(missing.stderr.contains("/nonexistent"), "{missing:?}");

@@ -9,13 +9,10 @@ mod shell;
 mod watch;
 
 use std::process::ExitCode;
-use std::time::Duration;
 
 use wahook_tests::pair::Pair;
 use wahook_tests::program::{Command, ProgramName, Ran};
 use wahook_tests::world::{self, Tests};
-
-const SOON: Duration = Duration::from_secs(20);
 
 fn main() -> ExitCode {
     let mut tests = Tests::default();

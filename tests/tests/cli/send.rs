@@ -5,13 +5,14 @@ use std::fs;
 
 use serde_json::{Value, json};
 use wahook_domain::{KnownEvent, samples};
+use wahook_tests::eventually::AT_LAST;
 use wahook_tests::folder::RunFolder;
 use wahook_tests::ports::free_port;
 use wahook_tests::program::{Command, Program, ProgramName, Ran};
 use wahook_tests::receiver::Receiver;
 
 use crate::world::{Test, Tests};
-use crate::{SOON, assert_status, run};
+use crate::{assert_status, run};
 
 pub(crate) fn add(tests: &mut Tests) {
     tests.add("send_prints_only_the_id_of_the_event", sent);
@@ -38,7 +39,7 @@ async fn sent(test: Test) {
         ran.stderr.contains("warning: /data/from is missing\n"),
         "{ran:?}"
     );
-    let posts = pair.receiver.wait_for(1, SOON).await;
+    let posts = pair.receiver.wait_for(1, AT_LAST).await;
     assert_eq!(posts[0].id(), Some(id));
     assert!(
         posts[0]
@@ -61,7 +62,7 @@ async fn sent(test: Test) {
     ];
     let ran = run(&pair, &from_file).await;
     assert_eq!((ran.printed(), ran.stderr.as_str()), ("order-7\n", ""));
-    let posts = pair.receiver.wait_for(2, SOON).await;
+    let posts = pair.receiver.wait_for(2, AT_LAST).await;
     assert_eq!(
         posts[1].body.as_ref(),
         br#"{"event":"authenticated","data":{"session":"shop"},"timestamp":"2024-10-01T12:00:00.000Z"}"#
@@ -105,7 +106,7 @@ async fn unknown_result(test: Test) {
     // Without a consumer no event can be accepted.
     let place = test.place();
     let producer = Program::producer(&[("AMQP_URL", &place.amqp_url)]).await;
-    producer.wait_ready(SOON).await;
+    producer.wait_ready(AT_LAST).await;
     let ran = send(&["--url", &producer.base_url(), "--id", "a"], &[]).await;
     assert_status(&ran, 2);
     assert!(
@@ -133,7 +134,7 @@ async fn token(test: Test) {
         ("PRODUCER_TOKEN", TOKEN),
     ];
     let producer = Program::producer(&settings).await;
-    producer.wait_ready(SOON).await;
+    producer.wait_ready(AT_LAST).await;
     let url = producer.base_url();
     let without = send(&["--url", &url], &[]).await;
     assert_status(&without, 1);
@@ -180,7 +181,7 @@ async fn all_samples(test: Test) {
         ids
     };
     assert_eq!(ids.iter().collect::<BTreeSet<_>>().len(), 26);
-    let posts = pair.receiver.wait_for(26, SOON).await;
+    let posts = pair.receiver.wait_for(26, AT_LAST).await;
     for sample in samples() {
         let times = posts.iter().filter(|post| post.body == sample.as_bytes());
         assert_eq!(times.count(), 2, "{sample}");

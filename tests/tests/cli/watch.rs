@@ -3,14 +3,14 @@
 use futures_util::TryStreamExt;
 use mongodb::bson::{Document, doc};
 use serde_json::{Value, json};
-use wahook_tests::eventually::eventually;
+use wahook_tests::eventually::{AT_LAST, eventually};
 use wahook_tests::pair::Pair;
 use wahook_tests::program::{Command, ProgramName, Ran};
 use wahook_tests::receiver::{Answer, Receiver};
 use wahook_tests::tcp_proxy::{Network, TcpProxy};
 
 use crate::world::{Test, Tests};
-use crate::{SOON, assert_status, run, start};
+use crate::{assert_status, run, start};
 
 pub(crate) fn add(tests: &mut Tests) {
     tests.add("tail_shows_deliveries_as_they_end", shown);
@@ -39,7 +39,7 @@ async fn mixed(test: &Test) -> Pair {
 
 async fn ended(pair: &Pair, event: &str, status: &'static str) -> String {
     let id = pair.post(&json!({ "event": event })).await.accepted_id();
-    pair.wait_record(&id, SOON, |record| {
+    pair.wait_record(&id, AT_LAST, |record| {
         record.get_str("status").ok() == Some(status)
     })
     .await;
@@ -119,14 +119,14 @@ async fn followed_on(test: Test) {
     ];
     let tail = Command::start(ProgramName::Standalone, &arguments, &settings).await;
     let is_shown = || async { tail.stdout_so_far().contains(&first).then_some(()) };
-    eventually(SOON, "the first delivery", is_shown).await;
+    eventually(AT_LAST, "the first delivery", is_shown).await;
     proxy.set(Network::Cut);
     let is_noticed = || async {
         tail.stderr_so_far()
             .contains("once the log is available")
             .then_some(())
     };
-    eventually(SOON, "the message on the lost log", is_noticed).await;
+    eventually(AT_LAST, "the message on the lost log", is_noticed).await;
     let second = ended(&pair, "group_leave", "success").await;
     proxy.set(Network::Works);
     let ran = tail.finish().await;

@@ -1,14 +1,10 @@
 //! Actions: redeliveries, endpoints, dead letters and jobs.
 
-use std::time::Duration;
-
 use serde_json::{Value, json};
 use wahook_tests::browser::Browser;
-use wahook_tests::eventually::eventually;
+use wahook_tests::eventually::{AT_LAST, eventually};
 
 use super::stage::{On, ROWS, Stage, row, script_answers};
-
-const SOON: Duration = Duration::from_secs(30);
 
 async fn posted(page: &Browser) -> Vec<(String, Value)> {
     let posted = page.value("window.posted").await;
@@ -122,7 +118,7 @@ pub(crate) async fn five_hundred_selected_failures_are_sent_once_more_each(on: O
         let marked = first.filter(|post| post.header("x-webhook-redelivery") == Some("true"));
         marked.count()
     };
-    eventually(SOON, "all redeliveries", || async {
+    eventually(AT_LAST, "all redeliveries", || async {
         ids.iter().all(|id| sent(id) >= 2).then_some(())
     })
     .await;
@@ -192,7 +188,7 @@ pub(crate) async fn dead_letters_are_grouped_and_redriven(on: On) {
         .await;
     page.click("#dialog-act").await;
     page.wait_text("#jobs", "Redrive done: 1 of 1").await;
-    eventually(SOON, "the redriven event", || async {
+    eventually(AT_LAST, "the redriven event", || async {
         (stage.receiver.posts_of(&id).len() > before).then_some(())
     })
     .await;

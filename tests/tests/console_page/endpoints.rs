@@ -1,13 +1,9 @@
 //! Endpoints: pauses by their circuit breakers, and events that hold their key.
 
-use std::time::Duration;
-
 use serde_json::json;
-use wahook_tests::eventually::eventually;
+use wahook_tests::eventually::{AT_LAST, eventually};
 
 use super::stage::{On, Stage};
-
-const SOON: Duration = Duration::from_secs(30);
 
 pub(crate) async fn a_pause_by_the_circuit_breaker_is_shown_with_its_error_and_probe(on: On) {
     let stage = Stage::with_fields(&on, "retry_delay = 10\ncircuit = { failures = 3 }").await;
@@ -53,7 +49,7 @@ pub(crate) async fn an_event_that_holds_its_key_is_given_up_after_a_confirmation
     page.wait_text("#jobs", "Give-up done: 1 of 1").await;
     page.wait("document.querySelector('[data-endpoint=crm] .held') === null")
         .await;
-    eventually(SOON, "the next event of the key", || async {
+    eventually(AT_LAST, "the next event of the key", || async {
         let found = stage.ask(&format!("deliveries?eventId={behind}")).await;
         let found = found["deliveries"].as_array()?;
         (found.len() == 1 && found[0]["endpoint"] == "crm").then_some(())

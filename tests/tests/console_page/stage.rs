@@ -2,11 +2,10 @@
 
 use std::fs;
 use std::path::Path;
-use std::time::Duration;
 
 use serde_json::{Value, json};
 use wahook_tests::browser::{Browser, Screen};
-use wahook_tests::eventually::eventually;
+use wahook_tests::eventually::{AT_LAST, eventually};
 use wahook_tests::folder::RunFolder;
 use wahook_tests::http_client::http_client;
 use wahook_tests::pair::Place;
@@ -20,7 +19,6 @@ pub(crate) const MARKUP: &str =
     "<img src=x onerror=\"window.hacked=1\"><script>window.hacked=1</script>";
 /// Script expression for the number of rows in the list.
 pub(crate) const ROWS: &str = "document.querySelectorAll('#list li').length";
-const READY_WITHIN: Duration = Duration::from_secs(60);
 
 /// Store of the deliveries.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -87,7 +85,7 @@ impl Stage {
             }
         };
         for program in &programs {
-            program.wait_ready(READY_WITHIN).await;
+            program.wait_ready(AT_LAST).await;
         }
         Self {
             receiver,
@@ -132,7 +130,7 @@ impl Stage {
     pub(crate) async fn ended(&self, event: &str, data: &Value, status: &str) -> String {
         let id = self.send(event, data).await;
         let path = format!("deliveries?eventId={id}&status={status}");
-        eventually(READY_WITHIN, "the deliveries", || async {
+        eventually(AT_LAST, "the deliveries", || async {
             let found = self.ask(&path).await;
             (found["deliveries"].as_array()?.len() == 2).then_some(())
         })
@@ -142,7 +140,7 @@ impl Stage {
 
     /// Waits until this number of deliveries has ended.
     pub(crate) async fn wait_ended(&self, number: u64) {
-        eventually(READY_WITHIN, "the deliveries", || async {
+        eventually(AT_LAST, "the deliveries", || async {
             let stats = self.ask("stats").await;
             let ended = stats["success"].as_u64()? + stats["failed"].as_u64()?;
             (ended == number).then_some(())
@@ -188,7 +186,7 @@ async fn pair(
     let console = [&broker, &log[..], &borrowed(console), others].concat();
     // The consumer declares the queues before the first event.
     let consumer = Program::consumer(&consumer).await;
-    consumer.wait_ready(READY_WITHIN).await;
+    consumer.wait_ready(AT_LAST).await;
     let (producer, console) = tokio::join!(Program::producer(&broker), Program::console(&console));
     vec![producer, consumer, console]
 }

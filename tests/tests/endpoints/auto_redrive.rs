@@ -5,13 +5,12 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU16, Ordering};
 use std::time::{Duration, Instant};
 
-use wahook_tests::eventually::eventually;
+use wahook_tests::eventually::{AT_LAST, eventually};
 use wahook_tests::receiver::{Answer, Receiver};
 
-use crate::several::{SOON, Several, total};
+use crate::several::{Several, total};
 use crate::world::{Test, Tests};
 
-const LATER: Duration = Duration::from_secs(60);
 const EVENTS: usize = 60;
 const REFUSED: usize = 5;
 /// Redriven dead letters per second.
@@ -61,7 +60,7 @@ async fn redriven_once(test: Test) {
     several.batch("message_ack", EVENTS).await;
     several.batch("group_join", REFUSED).await;
     let all = u32::try_from(2 * EVENTS + REFUSED).unwrap();
-    eventually(LATER, "all dead letters", async || {
+    eventually(AT_LAST, "all dead letters", async || {
         (several.depth("wahook.dead").await == all).then_some(())
     })
     .await;
@@ -75,14 +74,14 @@ async fn redriven_once(test: Test) {
         posts.retain(|post| post.event() == Some("message_ack"));
         posts
     };
-    eventually(LATER, "the redriven events", async || {
+    eventually(AT_LAST, "the redriven events", async || {
         (redriven().len() == EVENTS).then_some(())
     })
     .await;
     let took = begun.elapsed();
     let kept = u32::try_from(EVENTS + REFUSED).unwrap();
     // Letters that a consumer has read are ready again when its turn ends.
-    eventually(SOON, "the kept dead letters", async || {
+    eventually(AT_LAST, "the kept dead letters", async || {
         (several.depth("wahook.dead").await == kept).then_some(())
     })
     .await;
@@ -94,12 +93,12 @@ async fn redriven_once(test: Test) {
     let slowest = Duration::from_secs(EVENTS as u64 - 1) / RATE;
     assert!(took >= slowest, "{took:?}, less than {slowest:?}");
     // Counted when the turn has ended, and recorded after the answer.
-    eventually(SOON, "the counted redrives", async || {
+    eventually(AT_LAST, "the counted redrives", async || {
         let counted = total(&several.consumers, "wahook_auto_redriven_total", &[]).await;
         (counted == EVENTS as f64).then_some(())
     })
     .await;
-    eventually(SOON, "the failed deliveries that stay", async || {
+    eventually(AT_LAST, "the failed deliveries that stay", async || {
         let (crm, other) = (
             several.statuses("crm").await,
             several.statuses("other").await,

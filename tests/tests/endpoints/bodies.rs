@@ -4,7 +4,7 @@ use std::sync::atomic::Ordering;
 
 use mongodb::bson::{Document, doc};
 use reqwest::StatusCode;
-use wahook_tests::eventually::eventually;
+use wahook_tests::eventually::{AT_LAST, eventually};
 use wahook_tests::exact_bodies::{
     NUMBER, OF_ANOTHER, OF_PERSON, REDACTION, SENT, assert_both_forms, both_forms,
     exact_without_retries, wait_for_all_persons,
@@ -13,7 +13,7 @@ use wahook_tests::http_client::http_client;
 use wahook_tests::program::{Command, Program, ProgramName, Ran};
 use wahook_tests::receiver::Receiver;
 
-use crate::several::{SOON, Several};
+use crate::several::Several;
 use crate::world::{Test, Tests};
 
 pub(crate) fn add(tests: &mut Tests) {
@@ -34,7 +34,7 @@ async fn send(several: &Several, events: &[&'static str]) {
         ("PRODUCER_KEEP_EXACT", "true"),
     ])
     .await;
-    producer.wait_ready(SOON * 3).await;
+    producer.wait_ready(AT_LAST * 3).await;
     let url = format!("{}/v1/events", producer.base_url());
     for event in events {
         let request = http_client().unwrap().post(&url).body(*event);
@@ -56,14 +56,14 @@ async fn run(several: &Several, arguments: &[&str]) -> Ran {
 }
 
 async fn wait_for_dead(several: &Several, count: u32) {
-    eventually(SOON, "the dead letters", async || {
+    eventually(AT_LAST, "the dead letters", async || {
         (several.depth("wahook.dead").await == count).then_some(())
     })
     .await;
 }
 
 async fn wait_for_records(several: &Several, filter: Document, count: u64) {
-    eventually(SOON, "the records", async || {
+    eventually(AT_LAST, "the records", async || {
         let found = several.log().count_documents(filter.clone()).await;
         (found.unwrap() == count).then_some(())
     })
@@ -100,7 +100,7 @@ async fn privacy(test: Test) {
     works.store(true, Ordering::Relaxed);
     exact.forget();
     run(&several, &["dead", "redrive", "--all"]).await;
-    let posts = exact.wait_for(1, SOON).await;
+    let posts = exact.wait_for(1, AT_LAST).await;
     assert_eq!(posts[0].body, OF_ANOTHER.as_bytes());
     let delivered = doc! {
         "status": "success",

@@ -7,10 +7,10 @@ use lapin::options::QueueDeleteOptions;
 use lapin::{Connection, ConnectionProperties};
 use reqwest::StatusCode;
 use serde_json::json;
-use wahook_tests::eventually::eventually;
+use wahook_tests::eventually::{AT_LAST, eventually};
 use wahook_tests::receiver::{Answer, Post, Receiver};
 
-use crate::several::{SOON, Several};
+use crate::several::Several;
 use crate::world::{Test, Tests};
 
 pub(crate) fn add(tests: &mut Tests) {
@@ -110,7 +110,7 @@ async fn exactly(test: Test) {
         ),
         (&archive, &expected(&|_| true), 1, None, 0),
     ] {
-        let posts = receiver.wait_for(wanted.len() * attempts, SOON).await;
+        let posts = receiver.wait_for(wanted.len() * attempts, AT_LAST).await;
         let got: BTreeSet<_> = posts
             .iter()
             .map(|post| post.id().unwrap().to_owned())
@@ -150,7 +150,7 @@ async fn exactly(test: Test) {
         }
         Some(())
     };
-    eventually(SOON, "the records of all three", done).await;
+    eventually(AT_LAST, "the records of all three", done).await;
     assert_eq!(crm.posts().len(), of_crm.len() * 2, "no later deliveries");
     assert_eq!(bot.posts().len(), of_bot.len() * 2, "no later deliveries");
 }
@@ -172,7 +172,7 @@ async fn unmatched(test: Test) {
     let (status, answer) = several.post(&json!({"event": "message_ack"})).await;
     assert_eq!(status, StatusCode::ACCEPTED);
     assert!(answer.get("endpoints").is_none(), "{answer}");
-    receiver.wait_for(1, SOON).await;
+    receiver.wait_for(1, AT_LAST).await;
     let counts = several.producer.metrics().await;
     assert_eq!(counts.sum("wahook_events_unwanted_total"), 3.0);
     assert_eq!(counts.sum("wahook_events_accepted_total"), 1.0);
@@ -189,13 +189,13 @@ async fn unmatched(test: Test) {
             "events = [\"message_*\", \"call\"]",
         ))
         .await;
-    eventually(SOON, "a matching endpoint for calls", || async {
+    eventually(AT_LAST, "a matching endpoint for calls", || async {
         let (status, answer) = several.post(&repeat).await;
         // Between the declarations of filter and queue the answer is 503.
         (status == StatusCode::ACCEPTED && answer.get("endpoints").is_none()).then_some(())
     })
     .await;
-    let posts = receiver.wait_for(2, SOON).await;
+    let posts = receiver.wait_for(2, AT_LAST).await;
     assert_eq!(posts[1].event(), Some("call"));
 }
 
@@ -233,7 +233,7 @@ async fn mixed(test: Test) {
     let posts = events.iter().map(|name| several.accepted(name));
     let ids = join_all(posts).await;
     let wanted: BTreeSet<_> = ids.into_iter().skip(1).step_by(2).collect();
-    receiver.wait_for(200, SOON).await;
+    receiver.wait_for(200, AT_LAST).await;
     let is_all = || async {
         let posts = receiver.posts();
         let got: BTreeSet<_> = posts
@@ -242,8 +242,8 @@ async fn mixed(test: Test) {
             .collect();
         (got == wanted).then_some(())
     };
-    eventually(SOON, "exactly the matched events", is_all).await;
+    eventually(AT_LAST, "exactly the matched events", is_all).await;
     // The queue drops them by a time to live of 0, a moment later on a busy machine.
     let is_empty = || async { (several.depth("wahook.unwanted").await == 0).then_some(()) };
-    eventually(SOON, "no stored unmatched events", is_empty).await;
+    eventually(AT_LAST, "no stored unmatched events", is_empty).await;
 }

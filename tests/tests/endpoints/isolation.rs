@@ -1,7 +1,8 @@
 //! Isolation of endpoints: a hung endpoint does not slow another.
 
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
+use wahook_tests::eventually::AT_LAST;
 use wahook_tests::program::Program;
 use wahook_tests::receiver::{Answer, Receiver};
 
@@ -13,7 +14,6 @@ const ROUNDS: usize = 5;
 /// Maximum number of rounds: on a busy machine the best of a few rounds varies by a sixth.
 const MOST_ROUNDS: usize = 25;
 const ENOUGH: f64 = 0.85;
-const IN_THE_END: Duration = Duration::from_secs(60);
 
 pub(crate) fn add(tests: &mut Tests) {
     tests.add("a_hung_endpoint_does_not_slow_another", isolated);
@@ -66,6 +66,6 @@ async fn drain(several: &Several, consumer: &Program, receiver: &Receiver, event
     several.batch(event, EVENTS).await;
     consumer.thaw();
     let start = Instant::now();
-    receiver.wait_for(before + EVENTS, IN_THE_END).await;
+    receiver.wait_for(before + EVENTS, AT_LAST).await;
     EVENTS as f64 / start.elapsed().as_secs_f64()
 }

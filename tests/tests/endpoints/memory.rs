@@ -6,14 +6,13 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use serde_json::{Value, json};
-use wahook_tests::eventually::eventually;
+use wahook_tests::eventually::{AT_LAST, eventually};
 use wahook_tests::process::memory;
 use wahook_tests::receiver::{Answer, Receiver};
 
 use crate::several::Several;
 use crate::world::{Test, Tests};
 
-const SOON: Duration = Duration::from_secs(60);
 const WHILE_DELIVERED: Duration = Duration::from_secs(300);
 /// Long enough for a whole prefetch to arrive.
 const HELD: Duration = Duration::from_secs(15);
@@ -88,7 +87,7 @@ async fn large_events(test: Test) {
     let mut several = Several::start_with(&test, 1, &endpoints, &settings).await;
     let stopped = several.consumers.remove(0);
     stopped.terminate();
-    assert!(stopped.wait_exit(SOON).await.success());
+    assert!(stopped.wait_exit(AT_LAST).await.success());
     let media = "x".repeat((14 << 20) + (900 << 10));
     let small = || (0..SMALL).map(|number| event(number, ""));
     let large = (0..LARGE).map(|number| event(number, &media));

@@ -7,16 +7,15 @@ use std::time::{Duration, Instant};
 
 use reqwest::StatusCode;
 use serde_json::Value;
-use wahook_tests::eventually::eventually;
+use wahook_tests::eventually::{AT_LAST, eventually};
 use wahook_tests::load::Load;
 use wahook_tests::program::{Command, Program, ProgramName, Ran};
 use wahook_tests::receiver::{Answer, Receiver};
 use wahook_tests::tcp_proxy::{Network, TcpProxy};
 
-use crate::several::{SOON, Several, total};
+use crate::several::{Several, total};
 use crate::world::{Test, Tests};
 
-const IN_THE_END: Duration = Duration::from_secs(60);
 const QUEUE: &str = "wahook.deliver.crm";
 const PAUSED: &str = "wahook_endpoint_paused";
 
@@ -61,7 +60,7 @@ async fn command(several: &Several, arguments: &[&str]) -> Ran {
 /// Waits until this number of consumers has paused the endpoint, and none sends.
 async fn until_paused(consumers: &[Program], expected: usize) {
     let crm = [("endpoint", "crm")];
-    eventually(SOON, "the pause at all consumers", async || {
+    eventually(AT_LAST, "the pause at all consumers", async || {
         let paused = total(consumers, PAUSED, &crm).await;
         let in_flight = total(consumers, "wahook_deliveries_in_flight", &crm).await;
         (paused == expected as f64 && in_flight == 0.0).then_some(())
@@ -88,7 +87,7 @@ async fn under_load(test: Test) {
     let receiver = receiver.await;
     let mut several = Several::start(&test, 3, &crm(&receiver, "")).await;
     let load = Load::start(&several.producer, 5, Duration::from_millis(20), 1_000_000);
-    receiver.wait_for(100, SOON).await;
+    receiver.wait_for(100, AT_LAST).await;
     let reason = "crm gets a new version";
     let given = command(&several, &["pause", "crm", "--reason", reason]).await;
     let ordered = Instant::now();
@@ -120,12 +119,12 @@ async fn under_load(test: Test) {
     several.consumers.push(started);
     until_paused(&several.consumers, 3).await;
     let accepted = load.accepted();
-    eventually(SOON, "more events", async || {
+    eventually(AT_LAST, "more events", async || {
         (load.accepted() > accepted + 100).then_some(())
     })
     .await;
     let accepted = load.stop().await;
-    eventually(SOON, "all other events in the queue", async || {
+    eventually(AT_LAST, "all other events in the queue", async || {
         let waiting = several.depth(QUEUE).await as usize;
         (waiting >= accepted.len() - at_pause).then_some(())
     })
@@ -138,12 +137,12 @@ async fn under_load(test: Test) {
 
     let given = command(&several, &["resume", "crm"]).await;
     assert!(given.printed().contains("crm is resumed"), "{given:?}");
-    eventually(IN_THE_END, "every accepted event", async || {
+    eventually(AT_LAST, "every accepted event", async || {
         let got = ids(&receiver);
         accepted.is_subset(&got).then_some(())
     })
     .await;
-    eventually(SOON, "status success of every record", async || {
+    eventually(AT_LAST, "status success of every record", async || {
         let statuses = several.statuses("crm").await;
         let all = [("success".to_owned(), accepted.len() as u64)];
         (statuses == all.into()).then_some(())
@@ -159,7 +158,7 @@ async fn lasting(test: Test) {
     command(&several, &["pause", "crm"]).await.printed();
     let consumer = several.consumers.remove(0);
     consumer.terminate();
-    assert!(consumer.wait_exit(SOON).await.success());
+    assert!(consumer.wait_exit(AT_LAST).await.success());
     let direct = several.place.mongodb_uri.clone();
     let port = direct.split([':', '/']).find_map(|part| part.parse().ok());
     let port: u16 = port.unwrap();
@@ -173,7 +172,7 @@ async fn lasting(test: Test) {
     until_paused(&several.consumers, 1).await;
 
     proxy.set(Network::Cut);
-    eventually(SOON, "the outage in the log", async || {
+    eventually(AT_LAST, "the outage in the log", async || {
         let stderr = several.consumers[0].stderr_so_far();
         stderr
             .contains("pauses of operators can't be read")
@@ -185,7 +184,7 @@ async fn lasting(test: Test) {
     assert_eq!(several.depth(QUEUE).await, 40);
     assert_eq!(receiver.count(), 0);
     proxy.set(Network::Works);
-    eventually(SOON, "the end of the outage in the log", async || {
+    eventually(AT_LAST, "the end of the outage in the log", async || {
         let stderr = several.consumers[0].stderr_so_far();
         let lines = |text| stderr.matches(text).count();
         let failed = lines("pauses of operators can't be read");
@@ -193,7 +192,7 @@ async fn lasting(test: Test) {
     })
     .await;
     command(&several, &["resume", "crm"]).await.printed();
-    receiver.wait_for(40, SOON).await;
+    receiver.wait_for(40, AT_LAST).await;
 }
 
 async fn probed(test: Test) {
@@ -210,7 +209,7 @@ async fn probed(test: Test) {
     several.batch("message_ack", 20).await;
     let consumer = &several.consumers[0];
     let is_open = |m: &wahook_tests::program::Metrics| m.sum("wahook_circuit_open") == 1.0;
-    consumer.wait_metrics("a pause", SOON, is_open).await;
+    consumer.wait_metrics("a pause", AT_LAST, is_open).await;
 
     // Nothing is sent to an endpoint that an operator has paused too.
     command(&several, &["pause", "crm"]).await.printed();
@@ -225,7 +224,7 @@ async fn probed(test: Test) {
     assert!(is_open(&counts) && counts.sum("wahook_probes_total") == 0.0);
 
     command(&several, &["probe", "crm"]).await.printed();
-    eventually(IN_THE_END, "every delivery", async || {
+    eventually(AT_LAST, "every delivery", async || {
         let statuses = several.statuses("crm").await;
         (statuses == [("success".to_owned(), 20)].into()).then_some(())
     })

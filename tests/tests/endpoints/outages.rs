@@ -4,16 +4,14 @@ use std::collections::BTreeSet;
 use std::env;
 use std::time::{Duration, Instant};
 
-use wahook_tests::eventually::eventually;
+use wahook_tests::eventually::{AT_LAST, eventually};
 use wahook_tests::load::Load;
 use wahook_tests::program::Metrics;
 use wahook_tests::receiver::{Answer, Receiver};
 
 use crate::limits::{SECOND, most_within};
-use crate::several::{SOON, Several, total};
+use crate::several::{Several, total};
 use crate::world::{Test, Tests};
-
-const IN_THE_END: Duration = Duration::from_secs(120);
 
 pub(crate) fn add(tests: &mut Tests) {
     tests.add(
@@ -60,7 +58,7 @@ async fn survived(test: Test) {
     let several = Several::start(&test, 2, &endpoints).await;
     // 50 events a second.
     let load = Load::start(&several.producer, 5, Duration::from_millis(98), 1_000_000);
-    receiver.wait_for(50, SOON).await;
+    receiver.wait_for(50, AT_LAST).await;
     let before: BTreeSet<_> = receiver
         .posts()
         .iter()
@@ -85,7 +83,7 @@ async fn survived(test: Test) {
     let back = Instant::now();
     let in_outage = load.accepted() - before.len();
     receiver
-        .wait_until("all of the outage", IN_THE_END, |posts| {
+        .wait_until("all of the outage", AT_LAST, |posts| {
             posts.len() >= in_outage
         })
         .await;
@@ -101,7 +99,7 @@ async fn survived(test: Test) {
             .count()
     };
     eventually(
-        IN_THE_END,
+        AT_LAST,
         "every accepted event at the endpoint",
         async || {
             tokio::time::sleep(Duration::from_millis(200)).await;
@@ -124,7 +122,7 @@ async fn survived(test: Test) {
         let all = accepted.len() + before.len();
         (statuses.get("success") >= Some(&(all as u64)) && statuses.len() == 1).then_some(())
     };
-    eventually(IN_THE_END, "status success of every record", settled).await;
+    eventually(AT_LAST, "status success of every record", settled).await;
 }
 
 async fn exhausted(test: Test) {
@@ -137,11 +135,11 @@ async fn exhausted(test: Test) {
     let several = Several::start_with(&test, 1, &endpoints, &off).await;
     several.batch("message_ack", 100).await;
     receiver.wait_for(400, Duration::from_secs(30)).await;
-    eventually(SOON, "100 records with status failed", async || {
+    eventually(AT_LAST, "100 records with status failed", async || {
         (several.statuses("crm").await == [("failed".to_owned(), 100)].into()).then_some(())
     })
     .await;
-    eventually(SOON, "100 dead letters", async || {
+    eventually(AT_LAST, "100 dead letters", async || {
         (several.depth("wahook.dead").await == 100).then_some(())
     })
     .await;
@@ -178,7 +176,7 @@ async fn many_probes(test: Test) {
     let waited = 20 - dead as usize;
     receiver.wait_for(waited, Duration::from_secs(30)).await;
     let is_empty = async || (several.depth("wahook.deliver.crm").await == 0).then_some(());
-    eventually(SOON, "an empty queue", is_empty).await;
+    eventually(AT_LAST, "an empty queue", is_empty).await;
     assert_eq!(several.depth("wahook.dead").await, dead);
     let attempts: BTreeSet<_> = receiver.posts().iter().map(|post| post.attempt()).collect();
     assert_eq!(
@@ -201,7 +199,7 @@ async fn many_probes(test: Test) {
         let made = consumer.metrics().await.sum("wahook_attempts_total");
         (attempts as f64 == made).then_some(attempts)
     };
-    let logged = eventually(SOON, "every attempt in the log", all).await;
+    let logged = eventually(AT_LAST, "every attempt in the log", all).await;
     assert!(logged >= 130 + waited, "{logged} attempts");
 }
 
@@ -218,11 +216,11 @@ async fn reported(test: Test) {
     let consumer = &several.consumers[0];
     let labels = [("endpoint", "crm")];
     consumer
-        .wait_metrics("a pause", SOON, |m| {
+        .wait_metrics("a pause", AT_LAST, |m| {
             m.sum_where("wahook_circuit_open", &labels) == 1.0
         })
         .await;
-    healthy.wait_for(60, SOON).await;
+    healthy.wait_for(60, AT_LAST).await;
     let counts = consumer.metrics().await;
     assert_eq!(
         counts.sum("wahook_circuit_open"),

@@ -2,15 +2,12 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU16, Ordering};
-use std::time::Duration;
 
-use wahook_tests::eventually::eventually;
+use wahook_tests::eventually::{AT_LAST, eventually};
 use wahook_tests::receiver::{Answer, Post, Receiver};
 
-use crate::several::{SOON, Several, total};
+use crate::several::{Several, total};
 use crate::world::{Test, Tests};
-
-const IN_THE_END: Duration = Duration::from_secs(60);
 
 pub(crate) fn add(tests: &mut Tests) {
     tests.add(
@@ -39,7 +36,7 @@ fn is(post: &Post, event: &str) -> bool {
 
 async fn wait_dead(several: &Several, count: u32) {
     let dead = async || (several.depth("wahook.dead").await >= count).then_some(());
-    eventually(IN_THE_END, "dead letters", dead).await;
+    eventually(AT_LAST, "dead letters", dead).await;
 }
 
 async fn selective(test: Test) {
@@ -53,7 +50,7 @@ async fn selective(test: Test) {
         several.batch("message_create", 1).await;
         refused += 9;
         receiver
-            .wait_until("the event that it takes", SOON, |posts| {
+            .wait_until("the event that it takes", AT_LAST, |posts| {
                 posts
                     .iter()
                     .filter(|post| is(post, "message_create"))
@@ -84,7 +81,7 @@ async fn rejected(test: Test) {
     wait_dead(&several, 40).await;
     several.batch("good", 10).await;
     receiver
-        .wait_until("the good events", SOON, |posts| {
+        .wait_until("the good events", AT_LAST, |posts| {
             posts.iter().filter(|post| is(post, "good")).count() == 10
         })
         .await;
@@ -100,11 +97,11 @@ async fn all_refused(test: Test) {
     several.batch("message_ack", 60).await;
     let consumer = &several.consumers[0];
     consumer
-        .wait_metrics("a pause", SOON, |m| m.sum("wahook_circuit_open") == 1.0)
+        .wait_metrics("a pause", AT_LAST, |m| m.sum("wahook_circuit_open") == 1.0)
         .await;
     let probes = |m: &wahook_tests::program::Metrics| m.sum("wahook_probes_total");
     consumer
-        .wait_metrics("two probes", SOON, |m| probes(m) >= 2.0)
+        .wait_metrics("two probes", AT_LAST, |m| probes(m) >= 2.0)
         .await;
     let refused = receiver.posts();
     let ids: Vec<_> = refused.iter().rev().take(2).map(|post| post.id()).collect();
@@ -112,7 +109,7 @@ async fn all_refused(test: Test) {
     receiver.forget();
     status.store(200, Ordering::Relaxed);
     receiver
-        .wait_until("all events", IN_THE_END, |posts| posts.len() >= 60)
+        .wait_until("all events", AT_LAST, |posts| posts.len() >= 60)
         .await;
     assert_eq!(several.depth("wahook.dead").await, 0);
 }
@@ -124,10 +121,10 @@ async fn gone(test: Test) {
     several.batch("message_ack", 50).await;
     let consumer = &several.consumers[0];
     consumer
-        .wait_metrics("a pause", SOON, |m| m.sum("wahook_circuit_open") == 1.0)
+        .wait_metrics("a pause", AT_LAST, |m| m.sum("wahook_circuit_open") == 1.0)
         .await;
     let waiting = async || (several.depth("wahook.deliver.crm").await >= 40).then_some(());
-    eventually(SOON, "events in the queue", waiting).await;
+    eventually(AT_LAST, "events in the queue", waiting).await;
     wait_dead(&several, 4).await;
     let dead = several.depth("wahook.dead").await;
     assert!(dead <= 5, "{dead} dead letters");

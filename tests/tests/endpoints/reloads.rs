@@ -5,10 +5,10 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use serde_json::json;
-use wahook_tests::eventually::eventually;
+use wahook_tests::eventually::{AT_LAST, eventually};
 use wahook_tests::receiver::{Answer, Receiver};
 
-use crate::several::{SOON, Several};
+use crate::several::Several;
 use crate::world::{Test, Tests};
 
 pub(crate) fn add(tests: &mut Tests) {
@@ -49,7 +49,7 @@ async fn rotation_of_one_secret(test: Test) {
     let old = "secret = \"the old secret\"";
     let several = Several::start(&test, 1, &one("crm", &receiver, old)).await;
     several.accepted("test").await;
-    receiver.wait_for(1, SOON).await;
+    receiver.wait_for(1, AT_LAST).await;
 
     let both = "secret = \"the new secret\"\nprevious_secret = \"the old secret\"\n";
     let step = |more: &str| one("crm", &receiver, &format!("{both}{more}"));
@@ -69,12 +69,12 @@ async fn rotation_of_one_secret(test: Test) {
     several
         .reload(&step("signature_secret = \"current\""))
         .await;
-    receiver.wait_for(before + 1, SOON).await;
+    receiver.wait_for(before + 1, AT_LAST).await;
     several
         .reload(&one("crm", &receiver, "secret = \"the new secret\""))
         .await;
     several.accepted("test").await;
-    let posts = receiver.wait_for(before + 2, SOON).await;
+    let posts = receiver.wait_for(before + 2, AT_LAST).await;
     let first_attempts = posts.iter().all(|post| post.attempt() == Some(1));
     assert!(first_attempts, "no event was rejected and sent again");
 }
@@ -90,7 +90,7 @@ async fn rotation(test: Test) {
     .await;
     several.accepted("test").await;
     let both = "secret = \"the new secret\"\nprevious_secret = \"the old secret\"";
-    let posts = receiver.wait_for(1, SOON).await;
+    let posts = receiver.wait_for(1, AT_LAST).await;
     assert!(posts[0].verify(old).is_valid());
 
     several.reload(&one("crm", &receiver, both)).await;
@@ -121,12 +121,12 @@ async fn until(
     receiver: &Receiver,
     is_right: impl Fn(&wahook_tests::receiver::Post) -> bool,
 ) -> Arc<wahook_tests::receiver::Post> {
-    eventually(SOON, "the expected delivery", async || {
+    eventually(AT_LAST, "the expected delivery", async || {
         let id = several.accepted("test").await;
         let of_it = |posts: &[Arc<wahook_tests::receiver::Post>]| {
             posts.iter().any(|post| post.id() == Some(&*id))
         };
-        receiver.wait_until("the event", SOON, of_it).await;
+        receiver.wait_until("the event", AT_LAST, of_it).await;
         let post = receiver.posts_of(&id).pop()?;
         is_right(&post).then_some(post)
     })
@@ -153,28 +153,30 @@ async fn added_and_removed(test: Test) {
         + &one("crm", &first, "events = [\"message_*\"]");
     let several = Several::start(&test, 2, &start).await;
     let early = several.accepted("message_ack").await;
-    leaving.wait_for(1, SOON).await;
-    first.wait_for(1, SOON).await;
+    leaving.wait_for(1, AT_LAST).await;
+    first.wait_for(1, AT_LAST).await;
 
     // Removes one endpoint, changes the URL and the events of one, and adds one.
     let next =
         one("crm", &second, "events = [\"call\"]\nretry_delay = 700") + &one("added", &added, "");
     several.reload(&next).await;
-    eventually(SOON, "a queue of the new endpoint", async || {
+    eventually(AT_LAST, "a queue of the new endpoint", async || {
         several.accepted("call").await;
         (!added.posts().is_empty() && !second.posts().is_empty()).then_some(())
     })
     .await;
     let unbound = several.accepted("message_create").await;
     added
-        .wait_until("the event that matches no other endpoint", SOON, |posts| {
-            posts.iter().any(|post| post.id() == Some(&*unbound))
-        })
+        .wait_until(
+            "the event that matches no other endpoint",
+            AT_LAST,
+            |posts| posts.iter().any(|post| post.id() == Some(&*unbound)),
+        )
         .await;
     recovered.store(true, Ordering::Relaxed);
     // A retry that waits while its endpoint is removed is still delivered.
     leaving
-        .wait_until("the retry", SOON, |posts| {
+        .wait_until("the retry", AT_LAST, |posts| {
             posts
                 .iter()
                 .filter(|post| post.id() == Some(&*early))
@@ -198,9 +200,9 @@ async fn added_and_removed(test: Test) {
     several
         .reload(&(next + &one("leaving", &leaving, "")))
         .await;
-    eventually(SOON, "a new binding of the endpoint", async || {
+    eventually(AT_LAST, "a new binding of the endpoint", async || {
         let id = several.accepted("qr").await;
-        let posts = added.wait_until("the event", SOON, |posts| {
+        let posts = added.wait_until("the event", AT_LAST, |posts| {
             posts.iter().any(|post| post.id() == Some(&*id))
         });
         posts.await;
@@ -217,18 +219,18 @@ async fn disabled(test: Test) {
     };
     let several = Several::start(&test, 1, &with(true)).await;
     several.accepted("test").await;
-    receiver.wait_for(1, SOON).await;
+    receiver.wait_for(1, AT_LAST).await;
     several.reload(&with(false)).await;
-    eventually(SOON, "the end of its subscription", async || {
+    eventually(AT_LAST, "the end of its subscription", async || {
         (several.consumers_of("wahook.deliver.crm").await == 0).then_some(())
     })
     .await;
     several.batch("test", 50).await;
-    other.wait_for(51, SOON).await;
+    other.wait_for(51, AT_LAST).await;
     assert_eq!(receiver.posts().len(), 1);
     assert_eq!(several.depth("wahook.deliver.crm").await, 50);
     several.reload(&with(true)).await;
-    receiver.wait_for(51, SOON).await;
+    receiver.wait_for(51, AT_LAST).await;
 }
 
 async fn invalid_file(test: Test) {

@@ -1,22 +1,19 @@
 //! Events that are queued for an endpoint when it is removed from the settings.
 
 use std::collections::BTreeSet;
-use std::time::Duration;
 
 use serde_json::Value;
-use wahook_tests::eventually::eventually;
+use wahook_tests::eventually::{AT_LAST, eventually};
 use wahook_tests::program::{Command, Program, ProgramName, Ran};
 use wahook_tests::receiver::{Answer, Receiver};
 use wahook_tests::tcp_proxy::{Network, TcpProxy};
 
-use crate::several::{SOON, Several};
+use crate::several::Several;
 use crate::world::{Test, Tests};
 
 const STRANDED: &str = "wahook_endpoint_stranded_messages";
 const OLD: &str = "wahook.deliver.old";
 const RENAMED: &str = "renamed.toml";
-/// Time limit of a move of many events, each confirmed, on a busy machine.
-const MOVED: Duration = Duration::from_secs(60);
 
 pub(crate) fn add(tests: &mut Tests) {
     tests.add(
@@ -59,7 +56,7 @@ async fn rename(test: &Test, receiver: &Receiver, events: usize) -> (Several, Pr
 async fn start_renamed(several: &mut Several, receiver: &Receiver) -> Program {
     let old = several.consumers.remove(0);
     old.terminate();
-    assert!(old.wait_exit(SOON).await.success());
+    assert!(old.wait_exit(AT_LAST).await.success());
     let new = one("new", receiver, "events = [\"order.*\"]");
     several.another(RENAMED, &new).await
 }
@@ -94,7 +91,7 @@ async fn until_stranded(consumer: &Program, events: f64) {
     let old = [("endpoint", "old")];
     let are_counted = |m: &wahook_tests::program::Metrics| m.sum_where(STRANDED, &old) == events;
     consumer
-        .wait_metrics("the stranded events", SOON, are_counted)
+        .wait_metrics("the stranded events", AT_LAST, are_counted)
         .await;
 }
 
@@ -121,8 +118,8 @@ async fn renamed(test: Test) {
 
     // The queue of the old endpoint is still bound, so it receives copies of new events.
     several.batch("order.paid", 5).await;
-    receiver.wait_for(5, SOON).await;
-    eventually(SOON, "five records", || async {
+    receiver.wait_for(5, AT_LAST).await;
+    eventually(AT_LAST, "five records", || async {
         (several.statuses("new").await.get("success") == Some(&5)).then_some(())
     })
     .await;
@@ -148,7 +145,7 @@ async fn renamed(test: Test) {
     let moved = run(&several, &["endpoints", "move", "old", "new"]).await;
     let expected = "20 events of old moved; 5 removed, because the other endpoint has them";
     assert!(moved.printed().contains(expected), "{moved:?}");
-    receiver.wait_for(25, SOON).await;
+    receiver.wait_for(25, AT_LAST).await;
     assert_eq!(ids(&receiver).len(), 25);
     let again = run(&several, &["endpoints", "move", "old", "new"]).await;
     assert!(
@@ -156,7 +153,7 @@ async fn renamed(test: Test) {
         "{again:?}"
     );
     several.batch("order.paid", 3).await;
-    receiver.wait_for(28, SOON).await;
+    receiver.wait_for(28, AT_LAST).await;
     assert_eq!(several.depth(OLD).await, 0, "the bindings are removed");
     assert_eq!(receiver.count(), 28, "nothing was delivered twice");
 }
@@ -184,7 +181,7 @@ async fn dropped(test: Test) {
     let redrive = ["dead", "redrive", "--endpoint", "old", "--to", "new"];
     let redriven = run(&several, &redrive).await;
     assert_eq!(redriven.printed(), "4 of 4 dead letters redriven\n");
-    receiver.wait_for(4, SOON).await;
+    receiver.wait_for(4, AT_LAST).await;
     let dead = letters.iter().filter_map(|letter| letter["id"].as_str());
     assert_eq!(ids(&receiver), dead.map(str::to_owned).collect());
 }
@@ -194,7 +191,7 @@ async fn killed(test: Test) {
     let receiver = Receiver::start().await;
     let (several, _consumer) = rename(&test, &receiver, EVENTS).await;
     let moving = start(&several, &["endpoints", "move", "old", "new"]).await;
-    receiver.wait_for(100, SOON).await;
+    receiver.wait_for(100, AT_LAST).await;
     moving.kill9().await;
     repeat_until_moved(&several, &receiver, EVENTS).await;
 }
@@ -202,7 +199,7 @@ async fn killed(test: Test) {
 /// Repeats a move that was interrupted. The broker requeues what the command held once its
 /// connection is closed.
 async fn repeat_until_moved(several: &Several, receiver: &Receiver, events: usize) {
-    eventually(MOVED, "all events", || async {
+    eventually(AT_LAST, "all events", || async {
         run(several, &["endpoints", "move", "old", "new"])
             .await
             .printed();
@@ -229,7 +226,7 @@ async fn broken_connection(test: Test) {
         &["endpoints", "move", "old", "new"],
     )
     .await;
-    receiver.wait_for(100, SOON).await;
+    receiver.wait_for(100, AT_LAST).await;
     network.set(Network::Reset);
     let broken = moving.finish().await;
     assert_eq!(broken.status.code(), Some(1), "{broken:?}");
@@ -245,9 +242,9 @@ async fn retry(test: Test) {
     let old = one("old", &receiver, "retry_delay = 1500");
     let mut several = Several::start(&test, 1, &old).await;
     let id = several.accepted("order.made").await;
-    receiver.wait_for(1, SOON).await;
+    receiver.wait_for(1, AT_LAST).await;
     let consumer = start_renamed(&mut several, &receiver).await;
-    eventually(SOON, "the retry", || async {
+    eventually(AT_LAST, "the retry", || async {
         (several.depth(OLD).await == 1).then_some(())
     })
     .await;
@@ -256,7 +253,7 @@ async fn retry(test: Test) {
         moved.printed().contains("1 events of old moved"),
         "{moved:?}"
     );
-    let posts = receiver.wait_for(2, SOON).await;
+    let posts = receiver.wait_for(2, AT_LAST).await;
     assert_eq!((posts[1].id(), posts[1].attempt()), (Some(&*id), Some(2)));
     drop(consumer);
 }
@@ -265,14 +262,14 @@ async fn earlier_version(test: Test) {
     let receiver = Receiver::start().await;
     let mut several = Several::start(&test, 1, &one("old", &receiver, "")).await;
     several.batch("order.made", 1).await;
-    eventually(SOON, "a record", || async {
+    eventually(AT_LAST, "a record", || async {
         (several.statuses("old").await.get("success") == Some(&1)).then_some(())
     })
     .await;
     several
         .reload(&one("old", &receiver, "enabled = false"))
         .await;
-    eventually(SOON, "the end of its subscription", || async {
+    eventually(AT_LAST, "the end of its subscription", || async {
         (several.consumers_of(OLD).await == 0).then_some(())
     })
     .await;
@@ -280,9 +277,9 @@ async fn earlier_version(test: Test) {
     several.delete_queue("wahook.endpoints").await;
     let consumer = start_renamed(&mut several, &receiver).await;
     until_stranded(&consumer, 3.0).await;
-    tokio::time::timeout(MOVED, run(&several, &["endpoints", "move", "old", "new"]))
+    tokio::time::timeout(AT_LAST, run(&several, &["endpoints", "move", "old", "new"]))
         .await
         .unwrap()
         .printed();
-    receiver.wait_for(4, SOON).await;
+    receiver.wait_for(4, AT_LAST).await;
 }

@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::PathBuf;
-use std::time::Duration;
 
 use lapin::options::{QueueDeclareOptions, QueueDeleteOptions};
 use lapin::types::FieldTable;
@@ -13,15 +12,13 @@ use mongodb::bson::{Document, doc};
 use reqwest::StatusCode;
 use serde_json::{Value, json};
 use tokio::sync::{RwLock, RwLockReadGuard};
+use wahook_tests::eventually::AT_LAST;
 use wahook_tests::folder::RunFolder;
 use wahook_tests::http_client::http_client;
 use wahook_tests::pair::Place;
 use wahook_tests::program::{Metrics, Program};
 
 use crate::world::Test;
-
-pub(crate) const SOON: Duration = Duration::from_secs(10);
-const READY_WITHIN: Duration = Duration::from_secs(30);
 
 /// Read-locked by each test while it runs; write-locked by tests that measure speed.
 pub(crate) static MACHINE: RwLock<()> = RwLock::const_new(());
@@ -90,7 +87,7 @@ impl Several {
         for _ in 0..consumers {
             several.start_consumer(settings).await;
         }
-        several.producer.wait_ready(READY_WITHIN).await;
+        several.producer.wait_ready(AT_LAST).await;
         several
     }
 
@@ -117,7 +114,7 @@ impl Several {
         ];
         all.extend(settings);
         let consumer = Program::consumer(&all).await;
-        consumer.wait_ready(READY_WITHIN).await;
+        consumer.wait_ready(AT_LAST).await;
         consumer
     }
 
@@ -149,7 +146,7 @@ impl Several {
             let before = reloads(&consumer.metrics().await);
             consumer.hang_up();
             consumer
-                .wait_metrics("a reload", SOON, |m| reloads(m) > before)
+                .wait_metrics("a reload", AT_LAST, |m| reloads(m) > before)
                 .await;
         }
     }

@@ -3,11 +3,11 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use wahook_tests::eventually::eventually;
+use wahook_tests::eventually::{AT_LAST, eventually};
 use wahook_tests::rate_limited::rate_limited;
 use wahook_tests::receiver::{Answer, Receiver};
 
-use crate::several::{SOON, Several, total};
+use crate::several::{Several, total};
 use crate::world::{Test, Tests};
 
 pub(crate) fn add(tests: &mut Tests) {
@@ -52,7 +52,7 @@ async fn slowed(test: Test) {
         }
         (logged as f64 == made).then_some(())
     };
-    eventually(SOON, "every attempt in the log", logged).await;
+    eventually(AT_LAST, "every attempt in the log", logged).await;
     let log = several.consumers[0].stderr_so_far();
     assert!(log.contains("endpoint slowed"), "{log}");
 }
@@ -75,7 +75,7 @@ async fn held(test: Test) {
     several.batch("message_ack", 1).await;
     let consumer = &several.consumers[0];
     consumer
-        .wait_metrics("a pause", SOON, |m| m.sum("wahook_circuit_open") == 1.0)
+        .wait_metrics("a pause", AT_LAST, |m| m.sum("wahook_circuit_open") == 1.0)
         .await;
     several.batch("message_ack", 20).await;
     let posts = receiver.wait_for(22, Duration::from_secs(60)).await;

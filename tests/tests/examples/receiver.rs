@@ -11,6 +11,7 @@ use reqwest::StatusCode;
 use serde_json::Value;
 use tokio::net::TcpStream;
 use tokio::time::{Instant, sleep};
+use wahook_tests::eventually::AT_LAST;
 use wahook_tests::folder::{RunFolder, tail};
 use wahook_tests::guard::Guarded;
 use wahook_tests::http_client::http_client;
@@ -19,7 +20,6 @@ use wahook_tests::{or_fail, workspace};
 
 use super::delivery::Delivery;
 
-const READY_WITHIN: Duration = Duration::from_secs(60);
 const PAUSE: Duration = Duration::from_millis(20);
 const LOG: &str = "log";
 
@@ -151,16 +151,13 @@ fn go_program() -> PathBuf {
 
 /// Waits until the port is open. Returns false if the program ended first.
 async fn listens(process: &Guarded, port: u16) -> anyhow::Result<bool> {
-    let end = Instant::now() + READY_WITHIN;
+    let end = Instant::now() + AT_LAST;
     while process.exit_status().is_none() {
         let connected = TcpStream::connect((Ipv4Addr::LOCALHOST, port)).await;
         if connected.is_ok() {
             return Ok(process.exit_status().is_none());
         }
-        ensure!(
-            Instant::now() < end,
-            "no connection within {READY_WITHIN:?}"
-        );
+        ensure!(Instant::now() < end, "no connection within {AT_LAST:?}");
         sleep(PAUSE).await;
     }
     Ok(false)

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::time::SystemTime;
 
 use bytes::Bytes;
 use futures_util::future::join_all;
@@ -13,13 +13,13 @@ use wahook_domain::{
 };
 use wahook_embedded::Store;
 use wahook_queue::{ConsumerConnection, Outgoing, Publisher, Topology};
+use wahook_tests::eventually::AT_LAST;
 use wahook_tests::folder::RunFolder;
 use wahook_tests::pair::{Place, SECRET};
 use wahook_tests::program::{Command, ProgramName, Ran};
 
 pub(crate) const WORK: &str = "wahook.deliver.default";
 pub(crate) const URL: &str = "http://127.0.0.1:9/webhook";
-const DEADLINE: Duration = Duration::from_secs(20);
 
 pub(crate) struct DataFile {
     folder: RunFolder,
@@ -50,7 +50,7 @@ impl DataFile {
         let (name, every) = (endpoint(), [EventPattern::Every]);
         let topology = Topology::deliveries([(&name, every.as_slice(), None)], &steps);
         let connection = ConsumerConnection::connect(&store.broker(), "test", &topology).await;
-        let (publisher, _) = Publisher::start(store.broker(), "test", topology, DEADLINE);
+        let (publisher, _) = Publisher::start(store.broker(), "test", topology, AT_LAST);
         Filling {
             connection: connection.unwrap(),
             store,
@@ -60,7 +60,7 @@ impl DataFile {
 
     pub(crate) fn db(&self) -> rusqlite::Connection {
         let db = rusqlite::Connection::open(self.path()).unwrap();
-        db.busy_timeout(DEADLINE).unwrap();
+        db.busy_timeout(AT_LAST).unwrap();
         db
     }
 

@@ -7,11 +7,10 @@ use std::time::Duration;
 
 use mongodb::bson::{Document, doc};
 use wahook_queue::{Inspector, Outgoing, topology::DEAD_QUEUE};
-use wahook_tests::eventually::eventually;
+use wahook_tests::eventually::{AT_LAST, eventually};
 use wahook_tests::pair::Place;
 use wahook_tests::random::Random;
 
-use crate::SOON;
 use crate::file::{DataFile, WORK, endpoint, event, now, result, row, step};
 use wahook_tests::world::{Test, Tests};
 
@@ -89,7 +88,7 @@ async fn killed(test: Test) {
         // Every third time as soon as a record is copied or a message is moved, else as soon as
         // a message is moved.
         let in_the_log = kill % 3 == 0;
-        eventually(SOON, "an export in progress", || async {
+        eventually(AT_LAST, "an export in progress", || async {
             let in_progress = file.queued() < queued || in_the_log && copied().await > logged;
             in_progress.then_some(())
         })

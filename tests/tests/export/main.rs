@@ -8,11 +8,8 @@ mod records;
 mod refusals;
 
 use std::process::ExitCode;
-use std::time::Duration;
 
 use wahook_tests::world::Tests;
-
-const SOON: Duration = Duration::from_secs(60);
 
 fn main() -> ExitCode {
     let mut tests = Tests::default();

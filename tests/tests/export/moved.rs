@@ -9,12 +9,11 @@ use wahook_queue::{
     Inspector, Outgoing,
     topology::{DEAD_QUEUE, RESULTS_QUEUE},
 };
-use wahook_tests::eventually::eventually;
+use wahook_tests::eventually::{AT_LAST, eventually};
 use wahook_tests::pair::{Pair, Place, SECRET};
 use wahook_tests::program::{Command, ProgramName};
 use wahook_tests::receiver::Receiver;
 
-use crate::SOON;
 use crate::file::{DataFile, Filling, WORK, endpoint, event, now, result, row, step};
 use wahook_tests::world::{Test, Tests};
 
@@ -146,7 +145,7 @@ async fn goes_on(test: Test) {
 
     let receiver = Receiver::start().await;
     let pair = Pair::start(place, receiver, &[]).await;
-    let posts = pair.receiver.wait_for(expected.len(), SOON).await;
+    let posts = pair.receiver.wait_for(expected.len(), AT_LAST).await;
     assert_eq!(posts.len(), expected.len(), "a duplicate delivery");
     for post in &posts {
         let (event, due) = &expected[post.id().unwrap()];
@@ -160,7 +159,7 @@ async fn goes_on(test: Test) {
     }
     // All have a successful record: the received events, the spilt results and the recorded one.
     let success = doc! { "status": "success" };
-    eventually(SOON, "all records", || async {
+    eventually(AT_LAST, "all records", || async {
         let found = pair.log().count_documents(success.clone()).await.unwrap();
         (found == expected.len() as u64 + 4 + 1).then_some(())
     })

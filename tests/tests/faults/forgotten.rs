@@ -1,10 +1,9 @@
 //! Subscriptions that the broker has lost while the consumer holds them.
 
 use serde_json::json;
+use wahook_tests::eventually::AT_LAST;
 use wahook_tests::pair::{Pair, Servers};
 use wahook_tests::receiver::Receiver;
-
-use crate::IN_THE_END;
 
 /// Reports to the queue that its consumers have ended. The channel and the consumer program
 /// still hold the subscription.
@@ -41,7 +40,7 @@ async fn assert_resubscribes_after(fault: &str) {
 
 async fn deliver(pair: &Pair) {
     let id = pair.post(&json!({"event": "call"})).await.accepted_id();
-    pair.wait_record(&id, IN_THE_END, |record| {
+    pair.wait_record(&id, AT_LAST, |record| {
         record.get_str("status").ok() == Some("success")
     })
     .await;

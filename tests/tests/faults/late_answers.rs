@@ -9,10 +9,10 @@ use wahook_domain::{
 use wahook_queue::{
     Broker, BrokerUri, ConnectError, ConsumerConnection, Outgoing, Publisher, Topology, topology,
 };
+use wahook_tests::eventually::AT_LAST;
 use wahook_tests::pair::Servers;
 use wahook_tests::tcp_proxy::{Network, TcpProxy};
 
-const SOON: Duration = Duration::from_secs(10);
 const PREFETCH: u16 = 100;
 /// Delay in each direction. Opening a channel takes less than the limit of ten seconds, and two
 /// operations on it take more.
@@ -45,13 +45,13 @@ async fn an_abandoned_subscription_holds_no_messages() {
     let mut subscription = connection.subscribe(&queue, PREFETCH).await.unwrap();
 
     let direct: BrokerUri = servers.rabbitmq.amqp_url().parse().unwrap();
-    let (publisher, _task) = Publisher::start(direct, "late", Topology::events(), SOON);
+    let (publisher, _task) = Publisher::start(direct, "late", Topology::events(), AT_LAST);
     for n in 0..20 {
         let outgoing = Outgoing::republish(&event(n), &name);
         publisher.publish_until_confirmed(&outgoing).await;
     }
     for n in 0..20 {
-        let received = timeout(SOON, subscription.next()).await;
+        let received = timeout(AT_LAST, subscription.next()).await;
         let received = received
             .unwrap_or_else(|_| panic!("received only {n} of 20 messages"))
             .unwrap();

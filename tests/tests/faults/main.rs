@@ -14,13 +14,11 @@ use oracle::{assert_all_arrived, assert_all_logged};
 use reqwest::StatusCode;
 use serde_json::json;
 use tokio::time::sleep;
-use wahook_tests::eventually::eventually;
+use wahook_tests::eventually::{AT_LAST, eventually};
 use wahook_tests::load::Load;
 use wahook_tests::pair::{Answered, Pair, Servers};
 use wahook_tests::receiver::{Answer, Post, Receiver};
 
-const SOON: Duration = Duration::from_secs(10);
-const IN_THE_END: Duration = Duration::from_secs(90);
 /// Time from the declaration of a quorum queue to a kill. The node writes its table of queues
 /// with a delay: after an earlier kill a queue can be empty, or without a leader until the next
 /// restart of the broker, independent of the programs under test.
@@ -51,7 +49,7 @@ async fn three_consumers_share_the_work_and_a_kill_9_of_one_loses_nothing() {
     pair.add_consumer().await;
     pair.add_consumer().await;
     let load = Load::start(&pair.producer, 64, Duration::ZERO, 6_000);
-    pair.receiver.wait_for(1_500, IN_THE_END).await;
+    pair.receiver.wait_for(1_500, AT_LAST).await;
     let victim = pair.take_consumer();
     for consumer in pair.consumers.lock().unwrap().iter().chain([&victim]) {
         let delivered = consumer.metrics().await.sum("wahook_deliveries_total");
@@ -63,8 +61,8 @@ async fn three_consumers_share_the_work_and_a_kill_9_of_one_loses_nothing() {
     victim.kill9().await;
     let accepted = load.finish().await;
     assert_eq!(accepted.len(), 6_000);
-    assert_all_arrived(&servers, &pair, &accepted, IN_THE_END).await;
-    assert_all_logged(&pair, &accepted, IN_THE_END).await;
+    assert_all_arrived(&servers, &pair, &accepted, AT_LAST).await;
+    assert_all_logged(&pair, &accepted, AT_LAST).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -77,25 +75,25 @@ async fn a_kill_9_of_the_broker_under_load_loses_no_accepted_event() {
     let load = Load::start(&pair.producer, 16, Duration::from_millis(20), 200_000);
     for _ in 0..2 {
         let enough = load.accepted() + 1_500;
-        eventually(IN_THE_END, "load", || async {
+        eventually(AT_LAST, "load", || async {
             (load.accepted() > enough).then_some(())
         })
         .await;
         servers.rabbitmq.kill9().await;
-        eventually(SOON, "a refused event", || async {
+        eventually(AT_LAST, "a refused event", || async {
             (load.refused() > 0).then_some(())
         })
         .await;
         servers.rabbitmq.restart().await;
         let after = load.accepted();
-        eventually(IN_THE_END, "accepted events after the restart", || async {
+        eventually(AT_LAST, "accepted events after the restart", || async {
             (load.accepted() > after).then_some(())
         })
         .await;
     }
     let accepted = load.stop().await;
-    assert_all_arrived(&servers, &pair, &accepted, IN_THE_END).await;
-    assert_all_logged(&pair, &accepted, IN_THE_END).await;
+    assert_all_arrived(&servers, &pair, &accepted, AT_LAST).await;
+    assert_all_logged(&pair, &accepted, AT_LAST).await;
     let reconnects = pair.producer.metrics().await.sum("wahook_reconnects_total");
     assert!(reconnects >= 2.0, "{reconnects} reconnects");
 }
@@ -107,7 +105,7 @@ async fn mongodb_frozen_for_20_s_stops_no_delivery_and_everything_is_logged_afte
         .pair(Receiver::answering(some_fail).await, &[])
         .await;
     let load = Load::start(&pair.producer, 8, Duration::from_millis(20), 20_000);
-    eventually(IN_THE_END, "load", || async {
+    eventually(AT_LAST, "load", || async {
         (load.accepted() > 500).then_some(())
     })
     .await;
@@ -120,11 +118,11 @@ async fn mongodb_frozen_for_20_s_stops_no_delivery_and_everything_is_logged_afte
     servers.mongod.thaw();
     assert!(during > 300, "only {during} posts in 15 s without MongoDB");
     let accepted = load.stop().await;
-    assert_all_arrived(&servers, &pair, &accepted, IN_THE_END).await;
-    assert_all_logged(&pair, &accepted, IN_THE_END).await;
+    assert_all_arrived(&servers, &pair, &accepted, AT_LAST).await;
+    assert_all_logged(&pair, &accepted, AT_LAST).await;
     let consumer = pair.take_consumer();
     let counts = consumer
-        .wait_metrics("every spilled result is drained", IN_THE_END, |m| {
+        .wait_metrics("every spilled result is drained", AT_LAST, |m| {
             let path = |path| m.sum_where("wahook_log_results_total", &[("path", path)]);
             path("spilled") > 0.0 && path("drained") >= path("spilled")
         })
@@ -154,13 +152,13 @@ async fn during_a_broker_alarm_the_producer_answers_503_and_the_consumer_continu
     // 200 events take 10 s at 20 a second: most are delivered and acknowledged under the alarm.
     let consumer = pair.take_consumer();
     consumer
-        .wait_metrics("all delivered", IN_THE_END, |m| {
+        .wait_metrics("all delivered", AT_LAST, |m| {
             m.sum_where("wahook_deliveries_total", &[("result", "delivered")]) >= 200.0
         })
         .await;
-    assert_all_arrived(&servers, &pair, &accepted, SOON).await;
+    assert_all_arrived(&servers, &pair, &accepted, AT_LAST).await;
     eventually(
-        IN_THE_END,
+        AT_LAST,
         "an empty queue; acks must work during an alarm",
         || async {
             let depths = servers.rabbitmq.queue_depths().await;
@@ -199,12 +197,12 @@ async fn the_producer_answers_503_while_the_broker_is_down_and_202_afterwards() 
     let id = post_until(&pair, |answer| answer.status == StatusCode::ACCEPTED)
         .await
         .accepted_id();
-    pair.wait_record(&id, SOON, |_| true).await;
+    pair.wait_record(&id, AT_LAST, |_| true).await;
 }
 
 /// Posts events until an answer matches `is_right`.
 async fn post_until(pair: &Pair, is_right: impl Fn(&Answered) -> bool) -> Answered {
-    eventually(IN_THE_END, "the expected answer", || async {
+    eventually(AT_LAST, "the expected answer", || async {
         Some(pair.post(&json!({"event": "test"})).await).filter(&is_right)
     })
     .await

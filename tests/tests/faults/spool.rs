@@ -9,7 +9,7 @@ use reqwest::StatusCode;
 use serde_json::json;
 use tokio::task::JoinSet;
 use tokio::time::sleep;
-use wahook_tests::eventually::eventually;
+use wahook_tests::eventually::{AT_LAST, eventually};
 use wahook_tests::folder::RunFolder;
 use wahook_tests::http_client::http_client;
 use wahook_tests::pair::Servers;
@@ -17,8 +17,8 @@ use wahook_tests::ports::free_port;
 use wahook_tests::program::Program;
 use wahook_tests::receiver::Receiver;
 
+use crate::BROKER_SETTLES;
 use crate::oracle::assert_all_arrived;
-use crate::{BROKER_SETTLES, IN_THE_END};
 
 const SENDERS: u32 = 4;
 /// Pause of a sender after each event: 200 events a second together.
@@ -48,7 +48,7 @@ impl Senders {
 
     async fn more_accepted(&self, more: u32) {
         let enough = self.accepted.load(Ordering::Relaxed) + more;
-        eventually(IN_THE_END, "more accepted events", || async {
+        eventually(AT_LAST, "more accepted events", || async {
             (self.accepted.load(Ordering::Relaxed) >= enough).then_some(())
         })
         .await;
@@ -102,7 +102,7 @@ async fn a_stopped_broker_and_a_killed_producer_with_a_spool_lose_no_event_and_n
         ("PRODUCER_SPOOL", spool.to_str().unwrap()),
     ];
     pair.producer = Program::producer(&settings).await;
-    pair.producer.wait_ready(IN_THE_END).await;
+    pair.producer.wait_ready(AT_LAST).await;
     sleep(BROKER_SETTLES).await;
     let senders = Senders::start(&format!("http://{listen}"));
     senders.more_accepted(200).await;
@@ -110,7 +110,7 @@ async fn a_stopped_broker_and_a_killed_producer_with_a_spool_lose_no_event_and_n
     // which may change places.
     let consumer = pair.take_consumer();
     consumer.terminate();
-    consumer.wait_exit(IN_THE_END).await;
+    consumer.wait_exit(AT_LAST).await;
     servers.rabbitmq.stop().await;
     senders.more_accepted(800).await;
     pair.producer.kill9().await;
@@ -118,7 +118,7 @@ async fn a_stopped_broker_and_a_killed_producer_with_a_spool_lose_no_event_and_n
     senders.more_accepted(800).await;
     servers.rabbitmq.restart().await;
     pair.producer
-        .wait_metrics("an empty spool", IN_THE_END, |m| {
+        .wait_metrics("an empty spool", AT_LAST, |m| {
             m.get("wahook_spool_events") == Some(0.0)
                 && m.get("wahook_spool_forwarded_total") > Some(800.0)
         })
@@ -127,7 +127,7 @@ async fn a_stopped_broker_and_a_killed_producer_with_a_spool_lose_no_event_and_n
     let accepted = senders.stop().await;
     pair.add_consumer().await;
     let all: BTreeSet<String> = accepted.iter().flatten().cloned().collect();
-    assert_all_arrived(&servers, &pair, &all, IN_THE_END).await;
+    assert_all_arrived(&servers, &pair, &all, AT_LAST).await;
     let mut first: BTreeMap<String, usize> = BTreeMap::new();
     for (at, post) in pair.receiver.posts().iter().enumerate() {
         first.entry(post.id().unwrap().to_owned()).or_insert(at);

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use mongodb::bson::{Document, doc};
 use serde_json::json;
 use tokio::time::sleep;
-use wahook_tests::eventually::eventually;
+use wahook_tests::eventually::{AT_LAST, eventually};
 use wahook_tests::folder::RunFolder;
 use wahook_tests::http_client::http_client;
 use wahook_tests::mongod::Mongod;
@@ -16,8 +16,6 @@ use wahook_tests::pair::Servers;
 use wahook_tests::program::Program;
 use wahook_tests::rabbitmq::{BrokerOptions, RabbitMq};
 use wahook_tests::receiver::{Answer, Receiver};
-
-use crate::IN_THE_END;
 
 const TIMEOUT: Duration = Duration::from_secs(4);
 /// Time for the answer to the first request: the message is returned in between.
@@ -61,7 +59,7 @@ async fn delivered(servers: &Servers, id: &str, endpoint: &str) {
     let log = servers.mongod.client().await.database(DATABASE);
     let log = log.collection::<Document>("webhooklogs");
     let record = doc! { "_id": format!("{id}/{endpoint}"), "status": "success" };
-    eventually(IN_THE_END, "the record of a delivery", || async {
+    eventually(AT_LAST, "the record of a delivery", || async {
         log.find_one(record.clone()).await.unwrap()
     })
     .await;
@@ -107,9 +105,9 @@ async fn a_consumer_timeout_of_one_endpoint_disturbs_no_other_endpoint() {
         ("WEBHOOK_ENDPOINTS", file.to_str().unwrap()),
     ])
     .await;
-    consumer.wait_ready(IN_THE_END).await;
+    consumer.wait_ready(AT_LAST).await;
     let producer = Program::producer(&[("AMQP_URL", &amqp_url)]).await;
-    producer.wait_ready(IN_THE_END).await;
+    producer.wait_ready(AT_LAST).await;
 
     let slow_first = post(&producer, "slow.first").await;
     let ordered_first = post(&producer, "ordered.first").await;
@@ -121,7 +119,7 @@ async fn a_consumer_timeout_of_one_endpoint_disturbs_no_other_endpoint() {
     while !has_ended("subscription ended, resubscribing") || !has_ended("subscription ended lane=")
     {
         quick_ids.push(post(&producer, "quick.event").await);
-        assert!(start.elapsed() < IN_THE_END, "{}", consumer.stderr_so_far());
+        assert!(start.elapsed() < AT_LAST, "{}", consumer.stderr_so_far());
         sleep(Duration::from_millis(50)).await;
     }
     for _ in 0..20 {
@@ -141,7 +139,7 @@ async fn a_consumer_timeout_of_one_endpoint_disturbs_no_other_endpoint() {
     delivered(&servers, &slow_next, "slow").await;
     delivered(&servers, &ordered_next, "ordered").await;
     // The cancelled subscription is gone, so that the broker sends nothing to it.
-    eventually(IN_THE_END, "empty queues, one consumer each", || async {
+    eventually(AT_LAST, "empty queues, one consumer each", || async {
         let queues = queues(&servers).await;
         let of = |name: &str| queues.get(name).copied();
         let all = ["deliver.slow", "deliver.quick", "lane.1.0.ordered"];

@@ -5,10 +5,10 @@ mod refused;
 mod stage;
 
 use std::sync::atomic::Ordering;
+use wahook_tests::eventually::AT_LAST;
 
 use serde_json::{Value, json};
 
-use crate::IN_THE_END;
 use stage::{FAILING, Stage, ask, start_consumer, write_endpoints};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -87,8 +87,8 @@ async fn use_console(stage: &Stage) {
 async fn restart_broker(stage: &Stage) {
     stage.servers.rabbitmq.stop().await;
     stage.servers.rabbitmq.restart().await;
-    stage.producer.wait_ready(IN_THE_END).await;
-    stage.consumer.wait_ready(IN_THE_END).await;
+    stage.producer.wait_ready(AT_LAST).await;
+    stage.consumer.wait_ready(AT_LAST).await;
     for endpoint in ["first", "ordered"] {
         let id = stage.post(r#"{"event":"ready","data":{}}"#).await;
         stage.ends_as(&id, endpoint, "success").await;
@@ -98,7 +98,7 @@ async fn restart_broker(stage: &Stage) {
 /// Removes the endpoint `ordered`, and moves what its queues still get to `first`.
 async fn move_removed_endpoint(stage: &mut Stage) {
     stage.consumer.terminate();
-    assert!(stage.consumer.wait_exit(IN_THE_END).await.success());
+    assert!(stage.consumer.wait_exit(AT_LAST).await.success());
     let [first, _] = &stage.receivers;
     write_endpoints(&stage.folder, &[("first", first)]);
     stage.consumer = start_consumer(&stage.servers, &stage.folder).await;

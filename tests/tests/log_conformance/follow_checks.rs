@@ -1,6 +1,7 @@
 //! Checks of the streams of ended deliveries.
 
 use std::time::Duration;
+use wahook_tests::eventually::AT_LAST;
 
 use tokio::time::timeout;
 use wahook_delivery_log::{Ended, EndedFilter};
@@ -10,8 +11,6 @@ use wahook_runtime::clock;
 use crate::checks::{delivered, exhausted, failed, write};
 use crate::logs::Readable;
 use crate::read_checks::at_crm;
-
-const SOON: Duration = Duration::from_secs(20);
 
 /// Moves an attempt from 2024 to the present: the event was queued at `queued`, and the
 /// attempt ends at `ended`.
@@ -53,24 +52,24 @@ pub(crate) async fn ended_deliveries_are_followed_once_each(at: &impl Readable) 
     let mut from_now = at.reader().follow(None, &filter).await.unwrap();
     let first = [ends_now(failed("e1", 1)), ends_now(delivered("e2", 1))];
     write(at, &first).await;
-    let next = timeout(SOON, from_now.next()).await.unwrap();
+    let next = timeout(AT_LAST, from_now.next()).await.unwrap();
     assert_eq!(next.unwrap(), end_of(&first[1]));
     // A repeated result is not another end, but a redriven delivery ends again.
     write(at, &first[1..]).await;
     let failure = ends_now(exhausted("e1", 2));
     write(at, std::slice::from_ref(&failure)).await;
-    let next = timeout(SOON, from_now.next()).await.unwrap();
+    let next = timeout(AT_LAST, from_now.next()).await.unwrap();
     assert_eq!(next.unwrap(), end_of(&failure));
     let again = clock::now();
     let mut redriven = moved(exhausted("e1", 1), again, again);
     redriven.accepted_at = queued;
     write(at, std::slice::from_ref(&redriven)).await;
-    let next = timeout(SOON, from_now.next()).await.unwrap();
+    let next = timeout(AT_LAST, from_now.next()).await.unwrap();
     assert_eq!(next.unwrap(), end_of(&redriven));
 
     let since = Some(earlier);
     let mut since = at.reader().follow(since, &filter).await.unwrap();
-    let next = timeout(SOON, since.next()).await.unwrap().unwrap();
+    let next = timeout(AT_LAST, since.next()).await.unwrap().unwrap();
     assert_eq!(next.event_id, "earlier");
 }
 
@@ -99,7 +98,7 @@ pub(crate) async fn a_filter_selects_the_ended_deliveries(at: &impl Readable) {
     ];
     for (id, filter) in filters {
         let mut following = at.reader().follow(Some(before), &filter).await.unwrap();
-        let next = timeout(SOON, following.next()).await.unwrap().unwrap();
+        let next = timeout(AT_LAST, following.next()).await.unwrap().unwrap();
         assert_eq!(next.event_id, id, "{filter:?}");
     }
 }

@@ -2,20 +2,18 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
 
 use futures_util::TryStreamExt;
 use mongodb::bson::{Bson, Document, doc};
 use serde_json::json;
 use wahook_tests::amqp_wire::AmqpWire;
 use wahook_tests::chats::{Chats, event_of};
-use wahook_tests::eventually::eventually;
+use wahook_tests::eventually::{AT_LAST, eventually};
 use wahook_tests::pair::Pair;
 use wahook_tests::program::{Command, ProgramName, Ran};
 use wahook_tests::receiver::{Answer, Post, Receiver};
 use wahook_tests::world::{Test, Tests};
 
-const IN_THE_END: Duration = Duration::from_secs(120);
 const SETTINGS: [(&str, &str); 6] = [
     ("WEBHOOK_ORDER", "chat"),
     ("WEBHOOK_LANES", "2"),
@@ -96,9 +94,9 @@ async fn until_held(pair: &Pair, attempts: usize) {
         arrived == others && tried >= attempts
     };
     pair.receiver
-        .wait_until("a held event", IN_THE_END, held)
+        .wait_until("a held event", AT_LAST, held)
         .await;
-    eventually(IN_THE_END, "the metric of the held key", || async {
+    eventually(AT_LAST, "the metric of the held key", || async {
         (held_keys(pair).await == 1.0).then_some(())
     })
     .await;
@@ -122,7 +120,7 @@ async fn delivered_in_the_end(test: Test) {
     CHATS.post(&pair.producer.base_url()).await;
     until_held(&pair, 6).await;
     let record = pair
-        .wait_record(FAILING, IN_THE_END, |record| {
+        .wait_record(FAILING, AT_LAST, |record| {
             record.get_i32("retryCount").unwrap_or_default() > 3
         })
         .await;
@@ -145,7 +143,7 @@ async fn delivered_in_the_end(test: Test) {
         pair.receiver.forget();
         // The count goes on; an attempt without a record at the kill is made again.
         pair.receiver
-            .wait_until("further attempts", IN_THE_END, |posts| posts.len() >= 4)
+            .wait_until("further attempts", AT_LAST, |posts| posts.len() >= 4)
             .await;
         let posts = pair.receiver.posts();
         let numbers: Vec<_> = posts.iter().filter_map(|post| post.attempt()).collect();
@@ -156,18 +154,18 @@ async fn delivered_in_the_end(test: Test) {
     is_down.store(false, Ordering::Relaxed);
     let posts = pair
         .receiver
-        .wait_until("the blocked chat", IN_THE_END, |posts| {
+        .wait_until("the blocked chat", AT_LAST, |posts| {
             posts.iter().any(|post| event_of(post) == (3, 4))
         })
         .await;
     let order: Vec<_> = posts.iter().map(|post| event_of(post).1).collect();
     assert!(order.is_sorted(), "{order:?}");
-    pair.wait_record(FAILING, IN_THE_END, |record| {
+    pair.wait_record(FAILING, AT_LAST, |record| {
         record.get_str("status").ok() == Some("success")
     })
     .await;
     assert_eq!(letters(&pair).await, 0);
-    eventually(IN_THE_END, "no held key", || async {
+    eventually(AT_LAST, "no held key", || async {
         (held_keys(&pair).await == 0.0).then_some(())
     })
     .await;
@@ -194,14 +192,14 @@ async fn given_up(test: Test) {
     assert!(given.printed().contains("is a dead letter"), "{given:?}");
     let posts = pair
         .receiver
-        .wait_until("the blocked chat", IN_THE_END, |posts| {
+        .wait_until("the blocked chat", AT_LAST, |posts| {
             posts.iter().any(|post| event_of(post) == (3, 4))
         })
         .await;
     let found = CHATS.order(&posts, is_failing);
     assert_eq!((found.missing, found.inverted_attempts), (1, 0), "{found}");
     let record = pair
-        .wait_record(FAILING, IN_THE_END, |record| {
+        .wait_record(FAILING, AT_LAST, |record| {
             record.get_str("status").ok() == Some("failed")
         })
         .await;
@@ -210,7 +208,7 @@ async fn given_up(test: Test) {
     let refused = give_up(&pair, FAILING).await;
     assert!(refused.stderr.contains("its dead letter"), "{refused:?}");
     assert_eq!(letters(&pair).await, 1);
-    eventually(IN_THE_END, "no held key", || async {
+    eventually(AT_LAST, "no held key", || async {
         (held_keys(&pair).await == 0.0).then_some(())
     })
     .await;
@@ -243,7 +241,7 @@ async fn not_held_in_a_lane(test: Test) {
     let receiver = Receiver::answering(|_| Answer::status(500));
     let pair = test.pair(receiver.await, &settings).await;
     let id = pair.post(&json!({"event": "test"})).await.accepted_id();
-    pair.wait_record(&id, IN_THE_END, |_| true).await;
+    pair.wait_record(&id, AT_LAST, |_| true).await;
     let refused = give_up(&pair, &id).await;
     assert_eq!(refused.status.code(), Some(1), "{refused:?}");
     assert!(

@@ -1,15 +1,12 @@
 //! Keys: each is delivered in order, and blocks no other.
 
 use std::collections::BTreeMap;
-use std::time::Duration;
 
 use serde_json::json;
 use wahook_tests::chats::{Chats, event_of, fails_once};
-use wahook_tests::eventually::eventually;
+use wahook_tests::eventually::{AT_LAST, eventually};
 use wahook_tests::receiver::{Answer, Post, Receiver};
 use wahook_tests::world::{Test, Tests};
-
-const IN_THE_END: Duration = Duration::from_secs(120);
 
 pub(crate) fn add(tests: &mut Tests) {
     for (order, lanes, concurrency) in [
@@ -63,7 +60,7 @@ async fn events_of_each_key_arrive_in_order(
         senders: 16,
     };
     chats.post(&pair.producer.base_url()).await;
-    eventually(IN_THE_END, "all events", || async {
+    eventually(AT_LAST, "all events", || async {
         (chats.order(&pair.receiver.posts(), fails_once).missing == 0).then_some(())
     })
     .await;
@@ -95,7 +92,7 @@ async fn a_failing_head_blocks_its_own_key(test: Test) {
     chats.post(&pair.producer.base_url()).await;
     let posts = pair
         .receiver
-        .wait_until("all events", IN_THE_END, |posts| {
+        .wait_until("all events", AT_LAST, |posts| {
             chats.order(posts, |post| event_of(post) == (3, 0)).missing == 1
         })
         .await;
@@ -118,7 +115,7 @@ async fn a_failing_head_blocks_its_own_key(test: Test) {
     }
     assert!(place((3, 0)) < place((3, 1)));
     let failed = mongodb::bson::doc! {"status": "failed"};
-    eventually(IN_THE_END, "the record of the dead letter", || async {
+    eventually(AT_LAST, "the record of the dead letter", || async {
         (pair.log().count_documents(failed.clone()).await.ok()? == 1).then_some(())
     })
     .await;
@@ -142,7 +139,7 @@ async fn a_key_of_the_sender(test: Test) {
         let body = json!({"event": event, "data": {"key": key}}).to_string();
         pair.post_with(&headers, body).await.accepted_id();
     }
-    let posts = pair.receiver.wait_for(7, IN_THE_END).await;
+    let posts = pair.receiver.wait_for(7, AT_LAST).await;
     let of = |key: &str| -> Vec<String> {
         let data = format!(r#""key":"{key}""#);
         let is_of =
@@ -176,7 +173,7 @@ async fn without_order(test: Test) {
     chats.post(&pair.producer.base_url()).await;
     let posts = pair
         .receiver
-        .wait_until("all events", IN_THE_END, |posts| {
+        .wait_until("all events", AT_LAST, |posts| {
             chats.order(posts, fails_once).missing == 0
         })
         .await;

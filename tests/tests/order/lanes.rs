@@ -5,13 +5,12 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use wahook_tests::chats::{Chats, event_of};
-use wahook_tests::eventually::eventually;
+use wahook_tests::eventually::{AT_LAST, eventually};
 use wahook_tests::pair::Pair;
 use wahook_tests::program::Program;
 use wahook_tests::receiver::{Answer, Post, Receiver};
 use wahook_tests::world::{Test, Tests};
 
-const IN_THE_END: Duration = Duration::from_secs(120);
 const CHATS: Chats = Chats {
     chats: 120,
     each: 10,
@@ -62,7 +61,7 @@ async fn divided_evenly(test: Test) {
     let settings = [("WEBHOOK_ORDER", "chat"), ("WEBHOOK_LANES", "12")];
     let pair = test.pair(Receiver::start().await, &settings).await;
     CHATS.post(&pair.producer.base_url()).await;
-    eventually(IN_THE_END, "twelve lanes", || async {
+    eventually(AT_LAST, "twelve lanes", || async {
         (owned(&pair).await == [12.0]).then_some(())
     })
     .await;
@@ -72,13 +71,13 @@ async fn divided_evenly(test: Test) {
     // A consumer learns that it owns a lane by its next message.
     let mut chats = CHATS;
     while owned(&pair).await != [4.0; 3] {
-        assert!(started.elapsed() < IN_THE_END, "{:?}", owned(&pair).await);
+        assert!(started.elapsed() < AT_LAST, "{:?}", owned(&pair).await);
         chats.each += 1;
         chats.post(&pair.producer.base_url()).await;
     }
     println!("divided after {:?}", started.elapsed());
     let all = |posts: &[Arc<Post>]| chats.order(posts, |_| false).missing == 0;
-    let posts = pair.receiver.wait_until("all events", IN_THE_END, all);
+    let posts = pair.receiver.wait_until("all events", AT_LAST, all);
     let found = chats.order(&posts.await, |_| false);
     assert!(found.is_kept(), "{found}");
 }
@@ -94,7 +93,7 @@ async fn delivered_after_a_change(test: Test, lanes: &str, after: &'static str) 
     before.post(&pair.producer.base_url()).await;
     let old = pair.take_consumer();
     old.terminate();
-    assert!(old.wait_exit(IN_THE_END).await.success());
+    assert!(old.wait_exit(AT_LAST).await.success());
     let left = CHATS.chats * before.each - pair.receiver.count();
     assert!(left > 100, "{left} events are queued");
     let (order, lanes) = after.split_once(' ').unwrap_or((after, ""));
@@ -115,7 +114,7 @@ async fn delivered_after_a_change(test: Test, lanes: &str, after: &'static str) 
         (posts.len() == expected).then_some(repeated)
     };
     let expected = all.chats * all.each;
-    let repeated = eventually(IN_THE_END, "all events", || async { count(expected) }).await;
+    let repeated = eventually(AT_LAST, "all events", || async { count(expected) }).await;
     // A message in flight at the stop can be delivered again.
     assert!(repeated <= 4, "{repeated} events were repeated");
 }

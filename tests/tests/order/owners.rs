@@ -6,13 +6,12 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use wahook_tests::chats::{Chats, event_of, fails_once};
-use wahook_tests::eventually::eventually;
+use wahook_tests::eventually::{AT_LAST, eventually};
 use wahook_tests::pair::Pair;
 use wahook_tests::program::Program;
 use wahook_tests::receiver::{Answer, Post, Receiver};
 use wahook_tests::world::{Test, Tests};
 
-const IN_THE_END: Duration = Duration::from_secs(180);
 const SETTINGS: [(&str, &str); 4] = [
     ("WEBHOOK_ORDER", "chat"),
     ("WEBHOOK_LANES", "3"),
@@ -46,11 +45,11 @@ fn answer(post: &Post) -> Answer {
 /// Waits until the receiver has taken this many more events.
 async fn wait_for_more(pair: &Pair, more: usize) {
     let enough = (pair.receiver.count() + more).min(CHATS.chats * CHATS.each);
-    pair.receiver.wait_for(enough, IN_THE_END).await;
+    pair.receiver.wait_for(enough, AT_LAST).await;
 }
 
 async fn assert_order(pair: &Pair) -> usize {
-    eventually(IN_THE_END, "all events", || async {
+    eventually(AT_LAST, "all events", || async {
         let found = CHATS.order(&pair.receiver.posts(), fails_once);
         (found.missing == 0).then_some(())
     })
@@ -92,7 +91,7 @@ async fn stopped(test: Test) {
         wait_for_more(&pair, 300).await;
         let owner = pair.consumers.lock().unwrap().remove(0);
         owner.terminate();
-        assert!(owner.wait_exit(IN_THE_END).await.success());
+        assert!(owner.wait_exit(AT_LAST).await.success());
         pair.add_consumer().await;
     }
     posting.await.unwrap();
@@ -156,7 +155,7 @@ async fn paused(test: Test) {
     let posting = tokio::spawn(async move { CHATS.post(&url).await });
     wait_for_more(&pair, 300).await;
     is_down.store(true, Ordering::Relaxed);
-    eventually(IN_THE_END, "a pause", || async {
+    eventually(AT_LAST, "a pause", || async {
         let consumers = pair.consumers.lock().unwrap();
         let is_paused = |consumer: &Program| consumer.stderr_so_far().contains("endpoint paused");
         consumers.iter().any(is_paused).then_some(())
@@ -165,7 +164,7 @@ async fn paused(test: Test) {
     posting.await.unwrap();
     is_down.store(false, Ordering::Relaxed);
     let order = || CHATS.order(&taken.lock().unwrap(), |_| false);
-    eventually(IN_THE_END, "all events", || async {
+    eventually(AT_LAST, "all events", || async {
         (order().missing == 0).then_some(())
     })
     .await;

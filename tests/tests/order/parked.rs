@@ -1,14 +1,11 @@
 //! Keys with more events behind a failing one than an owner holds of its lane.
 
-use std::time::Duration;
-
 use wahook_tests::blocked_chat::BlockedChat;
-use wahook_tests::eventually::eventually;
+use wahook_tests::eventually::{AT_LAST, eventually};
 use wahook_tests::pair::Pair;
 use wahook_tests::program::{Metrics, Program};
 use wahook_tests::world::{Test, Tests};
 
-const IN_THE_END: Duration = Duration::from_secs(180);
 /// One lane, and events that are retried until they are delivered.
 const SETTINGS: [(&str, &str); 5] = [
     ("WEBHOOK_ORDER", "chat"),
@@ -46,7 +43,7 @@ async fn sum(pair: &Pair, metric: &str) -> f64 {
 }
 
 async fn until(pair: &Pair, metric: &str, is_reached: impl Fn(f64) -> bool) {
-    eventually(IN_THE_END, metric, || async {
+    eventually(AT_LAST, metric, || async {
         is_reached(sum(pair, metric).await).then_some(())
     })
     .await;
@@ -59,21 +56,21 @@ async fn others_are_delivered(test: Test) {
     let url = pair.producer.base_url();
     chats.post_first(&url, 0..2_000).await;
     chats.post_others(&url).await;
-    chats.until_taken(0, IN_THE_END).await;
+    chats.until_taken(0, AT_LAST).await;
     until(&pair, "wahook_lane_parked_keys", |keys| keys == 1.0).await;
     until(&pair, "wahook_lane_parked_events", |events| {
         events > 1_000.0
     })
     .await;
     chats.repair();
-    chats.until_taken(2_000, IN_THE_END).await;
+    chats.until_taken(2_000, AT_LAST).await;
     // The key is back in the lane, which works as before.
     until(&pair, "wahook_lane_parked_keys", |keys| keys == 0.0).await;
     chats.fail(2_010);
     chats.post_first(&url, 2_000..2_020).await;
-    chats.until_taken(2_010, IN_THE_END).await;
+    chats.until_taken(2_010, AT_LAST).await;
     chats.repair();
-    chats.until_taken(chats.many, IN_THE_END).await;
+    chats.until_taken(chats.many, AT_LAST).await;
     let found = chats.order(&pair.receiver.posts());
     assert!(found.is_kept(), "{found}");
 }
@@ -102,17 +99,17 @@ async fn killed(test: Test) {
         until(&pair, "wahook_lane_parked_keys", |keys| keys == 1.0).await;
     }
     posting.await.unwrap();
-    chats.until_taken(0, IN_THE_END).await;
+    chats.until_taken(0, AT_LAST).await;
     // Then the lane has no message: its next owner learns of the parked events by a marker.
     chats.fail(700);
-    chats.until_taken(700, IN_THE_END).await;
+    chats.until_taken(700, AT_LAST).await;
     for _ in 0..3 {
         kill_one(&pair).await;
         let before = pair.receiver.count();
-        pair.receiver.wait_for(before + 2, IN_THE_END).await;
+        pair.receiver.wait_for(before + 2, AT_LAST).await;
     }
     chats.repair();
-    chats.until_taken(chats.many, IN_THE_END).await;
+    chats.until_taken(chats.many, AT_LAST).await;
     let found = chats.order(&pair.receiver.posts());
     assert!(found.is_kept(), "{found}");
     until(&pair, "wahook_lane_parked_keys", |keys| keys == 0.0).await;

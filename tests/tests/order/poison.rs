@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::time::Duration;
 
 use wahook_consumer::{Backends, Consumer, DeliverySettings};
 use wahook_delivery_log::{DeliveryLog, LogFuture, WriteReport};
@@ -12,12 +11,11 @@ use wahook_queue::{Broker, BrokerUri};
 use wahook_runtime::{Settings, Shutdown};
 use wahook_tests::amqp_wire::AmqpWire;
 use wahook_tests::chats::{Chats, event_of};
-use wahook_tests::eventually::eventually;
+use wahook_tests::eventually::{AT_LAST, eventually};
 use wahook_tests::pair::{Place, SECRET};
 use wahook_tests::receiver::{Answer, Post, Receiver};
 use wahook_tests::world::{Test, Tests};
 
-const IN_THE_END: Duration = Duration::from_secs(120);
 /// Panics before the event ends without an attempt.
 const MOST_PANICS: usize = 3;
 const POISON: &str = "3-0";
@@ -117,7 +115,7 @@ async fn poisoned(test: Test, panics: usize) {
     let all_begun = |posts: &[Arc<Post>]| posts.len() == CHATS.chats;
     let begun = pair
         .receiver
-        .wait_until("the first events", IN_THE_END, all_begun);
+        .wait_until("the first events", AT_LAST, all_begun);
     begun.await;
     pair.take_consumer().kill9().await;
     is_silent.store(false, Ordering::Relaxed);
@@ -128,7 +126,7 @@ async fn poisoned(test: Test, panics: usize) {
     let consumer = consumer(pair.place(), &url, panics, &made).await;
     let (shutdown, trigger) = Shutdown::manual();
     let running = tokio::spawn(consumer.run(shutdown));
-    let dead = eventually(IN_THE_END, "the dead letter", || async {
+    let dead = eventually(AT_LAST, "the dead letter", || async {
         let mut wire = AmqpWire::connect(&pair.place().amqp_url).await.unwrap();
         wire.get("wahook.dead").await.unwrap()
     })
@@ -140,7 +138,7 @@ async fn poisoned(test: Test, panics: usize) {
     );
     let expected = MOST_PANICS + usize::from(panics > MOST_PANICS);
     assert_eq!(made.load(Ordering::Relaxed), expected);
-    eventually(IN_THE_END, "all other events", || async {
+    eventually(AT_LAST, "all other events", || async {
         (CHATS.order(&pair.receiver.posts(), is_poison).missing == 1).then_some(())
     })
     .await;
@@ -150,7 +148,7 @@ async fn poisoned(test: Test, panics: usize) {
     assert!(!posts.iter().any(|post| is_poison(post)), "{found}");
     if panics == MOST_PANICS {
         let record = pair
-            .wait_record(POISON, IN_THE_END, |record| {
+            .wait_record(POISON, AT_LAST, |record| {
                 record.get_str("status").ok() == Some("failed")
             })
             .await;

@@ -2,12 +2,11 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
 
 use serde_json::{Value, json};
 use wahook_domain::redaction::REDACTED;
 use wahook_queue::{BrokerUri, DeadLetters};
-use wahook_tests::eventually::eventually;
+use wahook_tests::eventually::{AT_LAST, eventually};
 use wahook_tests::http_client::http_client;
 use wahook_tests::pair::Pair;
 use wahook_tests::program::{Command, Program, ProgramName};
@@ -15,7 +14,6 @@ use wahook_tests::receiver::{Answer, Receiver};
 
 use crate::world::{Test, Tests};
 
-const SOON: Duration = Duration::from_secs(60);
 /// Events of a job that is killed.
 const EVENTS: usize = 500;
 pub(crate) const TOKEN: &str = "a-token-of-good-length";
@@ -49,7 +47,7 @@ pub(crate) async fn console(pair: &Pair) -> Program {
         ("CONSOLE_TOKEN", TOKEN),
     ])
     .await;
-    console.wait_ready(SOON).await;
+    console.wait_ready(AT_LAST).await;
     console
 }
 
@@ -80,14 +78,14 @@ async fn deliveries(test: Test) {
     let failed = pair.post(&json!({ "event": "call", "data": {} })).await;
     let failed = failed.accepted_id();
     let path = format!("deliveries?status=failed&eventId={failed}");
-    eventually(SOON, "the failed delivery", || async {
+    eventually(AT_LAST, "the failed delivery", || async {
         let found = get(&console, &path).await;
         (found["deliveries"].as_array()?.len() == 1).then_some(())
     })
     .await;
     let detail = get(&console, &format!("deliveries/{failed}/default")).await;
     assert_eq!(detail["attempts"][0]["statusCode"], 500, "{detail}");
-    let letters = eventually(SOON, "the dead letter", || async {
+    let letters = eventually(AT_LAST, "the dead letter", || async {
         let letters = get(&console, "dead-letters").await;
         (letters["total"] == 1).then_some(letters)
     })
@@ -101,11 +99,11 @@ async fn deliveries(test: Test) {
     let job = post(&console, "dead-letters/redrive", &selected).await;
     assert_eq!(job["count"], 1, "{job}");
     // It fails again, after another attempt.
-    pair.receiver.wait_for(2, SOON).await;
+    pair.receiver.wait_for(2, AT_LAST).await;
     assert_eq!(pair.receiver.posts_of(&failed).len(), 2);
     let sent = post(&console, "test-event", &json!({ "event": "ready" })).await;
     let id = sent["eventId"].as_str().unwrap().to_owned();
-    eventually(SOON, "the test event", || async {
+    eventually(AT_LAST, "the test event", || async {
         (pair.receiver.posts_of(&id).len() == 1).then_some(())
     })
     .await;
@@ -129,7 +127,7 @@ async fn killed(test: Test, path: &str, selected: Value, posts: usize) {
     }
     let mut counting = selected.clone();
     counting["dryRun"] = json!(true);
-    eventually(SOON, "the failures", || async {
+    eventually(AT_LAST, "the failures", || async {
         let counted = post(&first, path, &counting).await;
         (counted["count"] == EVENTS).then_some(())
     })
@@ -137,16 +135,16 @@ async fn killed(test: Test, path: &str, selected: Value, posts: usize) {
     pair.receiver.forget();
     works.store(true, Ordering::Relaxed);
     let started = post(&first, path, &selected).await;
-    pair.receiver.wait_for(posts, SOON).await;
+    pair.receiver.wait_for(posts, AT_LAST).await;
     first.kill9().await;
     let second = console(&pair).await;
     let path = format!("jobs/{}", started["job"].as_str().unwrap());
-    let job = eventually(SOON, "the end of the job", || async {
+    let job = eventually(AT_LAST, "the end of the job", || async {
         Some(get(&second, &path).await).filter(|job| job["state"] != "running")
     })
     .await;
     assert_eq!(job["state"], "done", "{job}");
-    eventually(SOON, "all redeliveries", || async {
+    eventually(AT_LAST, "all redeliveries", || async {
         let mut ids = ids.iter();
         let is_sent = |id: &String| !pair.receiver.posts_of(id).is_empty();
         ids.all(is_sent).then_some(())
@@ -175,7 +173,7 @@ async fn erased(test: Test) {
     }
     let person = json!({ "number": "15550001111", "dryRun": true });
     let expected = json!({ "records": 2, "deadLetters": 2, "retrying": 0, "dryRun": true });
-    eventually(SOON, "records and dead letters", || async {
+    eventually(AT_LAST, "records and dead letters", || async {
         (post(&console, "erasures", &person).await == expected).then_some(())
     })
     .await;
@@ -204,7 +202,7 @@ async fn erased(test: Test) {
     let expected = "2 records and 0 dead letters erased; an automatic redrive has dead letters";
     assert!(ran.printed().contains(expected), "{ran:?}");
     redriven.close().await;
-    eventually(SOON, "the dead letters", || async {
+    eventually(AT_LAST, "the dead letters", || async {
         let counted = post(&console, "erasures", &person).await;
         (counted["deadLetters"] == 2).then_some(())
     })

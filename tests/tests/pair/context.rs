@@ -1,14 +1,13 @@
 //! Context of a trace: from the request of a gateway over retries to the webhook.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use reqwest::StatusCode;
+use wahook_tests::eventually::AT_LAST;
 use wahook_tests::receiver::{Answer, Post, Receiver};
 
 use crate::world::{Test, Tests};
 
-const SOON: Duration = Duration::from_secs(20);
 const TRACE: (&str, &str) = (
     "traceparent",
     "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01",
@@ -56,7 +55,7 @@ async fn handed_on(test: Test) {
     let lines = "{\"event\":\"call\"}\n{\"event\":\"ready\"}\n";
     let answer = pair.post_with(&batch, lines).await;
     assert_eq!(answer.status, StatusCode::ACCEPTED);
-    assert_all_have(&pair.receiver.wait_for(6, SOON).await);
+    assert_all_have(&pair.receiver.wait_for(6, AT_LAST).await);
 }
 
 async fn malformed(test: Test) {
@@ -70,7 +69,7 @@ async fn malformed(test: Test) {
         let answer = pair.post_with(&headers, "{\"event\":\"call\"}").await;
         assert_eq!(answer.status, StatusCode::ACCEPTED);
     }
-    for post in pair.receiver.wait_for(2, SOON).await {
+    for post in pair.receiver.wait_for(2, AT_LAST).await {
         assert_eq!(shown(&post), [None; 3]);
     }
 }

@@ -1,15 +1,12 @@
 //! Deliveries at the webhook and their records in the log.
 
-use std::time::Duration;
-
 use mongodb::bson::{Bson, doc};
 use serde_json::{Value, json};
+use wahook_tests::eventually::AT_LAST;
 use wahook_tests::pair::SECRET;
 use wahook_tests::receiver::{Answer, Receiver};
 
 use crate::world::{Test, Tests};
-
-const SOON: Duration = Duration::from_secs(5);
 
 pub(crate) fn add(tests: &mut Tests) {
     tests.add(
@@ -38,7 +35,7 @@ async fn signed_and_logged(test: Test) {
     let pair = test.pair(Receiver::start().await, &[]).await;
     let event = json!({"event": "message_create", "data": {"body": "Hello!"}});
     let id = pair.post(&event).await.accepted_id();
-    let posts = pair.receiver.wait_for(1, SOON).await;
+    let posts = pair.receiver.wait_for(1, AT_LAST).await;
     let post = &posts[0];
     assert_eq!(post.header("user-agent"), Some("WhatsApp-Web-API/2.0"));
     assert_eq!(post.header("content-type"), Some("application/json"));
@@ -48,7 +45,7 @@ async fn signed_and_logged(test: Test) {
     assert!(verdict.is_valid(), "{verdict}");
     assert!(!post.verify("another secret").is_valid());
 
-    let record = pair.wait_record(&id, SOON, |_| true).await;
+    let record = pair.wait_record(&id, AT_LAST, |_| true).await;
     assert_eq!(record.get_str("event").ok(), Some("message_create"));
     assert_eq!(
         record.get_document("payload").ok(),
@@ -79,10 +76,10 @@ async fn delivered_unchanged(test: Test, sample: &'static str) {
         .await;
     let id = answer.accepted_id();
     assert_eq!(answer.json()["warnings"], json!([]));
-    let posts = pair.receiver.wait_for(1, SOON).await;
+    let posts = pair.receiver.wait_for(1, AT_LAST).await;
     assert_eq!(posts[0].body, sample, "the samples are canonical");
     assert!(posts[0].verify(SECRET).is_valid());
-    let record = pair.wait_record(&id, SOON, |_| true).await;
+    let record = pair.wait_record(&id, AT_LAST, |_| true).await;
     assert_eq!(record.get_str("status").ok(), Some("success"));
     assert_eq!(record.get_str("event").ok(), posts[0].event());
 }
@@ -92,7 +89,7 @@ async fn canonical_bytes(test: Test) {
     let sent = r#" { "extra" : 1.0, "data": {"b":1e21, "2":"\u00e9", "1":[], "b":-0}, "event":"message",
                      "timestamp" : "2024-10-01T12:00:00.000Z" } "#;
     pair.post_with(&[], sent).await.accepted_id();
-    let posts = pair.receiver.wait_for(1, SOON).await;
+    let posts = pair.receiver.wait_for(1, AT_LAST).await;
     let expected = r#"{"event":"message","data":{"1":[],"2":"é","b":0},"timestamp":"2024-10-01T12:00:00.000Z","extra":1}"#;
     assert_eq!(posts[0].body, expected);
 }
@@ -105,7 +102,7 @@ async fn changed_values(test: Test) {
     let warnings = answer.json()["warnings"].as_array().unwrap().clone();
     let pointers: Vec<_> = warnings.iter().map(|w| w["pointer"].clone()).collect();
     assert_eq!(pointers, ["/data/id", "/data/n", "/data/a"]);
-    let posts = pair.receiver.wait_for(1, SOON).await;
+    let posts = pair.receiver.wait_for(1, AT_LAST).await;
     let body: Value = serde_json::from_slice(&posts[0].body).unwrap();
     assert_eq!(
         body["data"],
@@ -117,7 +114,7 @@ async fn rotation(test: Test) {
     let old = ("WEBHOOK_SECRET_PREVIOUS", "the secret before");
     let pair = test.pair(Receiver::start().await, &[old]).await;
     pair.post(&json!({"event": "test"})).await.accepted_id();
-    let posts = pair.receiver.wait_for(1, SOON).await;
+    let posts = pair.receiver.wait_for(1, AT_LAST).await;
     assert!(posts[0].verify(SECRET).is_valid());
     let with_old = posts[0].verify(old.1);
     assert!(with_old.standard_webhooks.is_ok() && with_old.body_signature.is_err());
@@ -128,7 +125,7 @@ async fn unsigned(test: Test) {
         .pair(Receiver::start().await, &[("WEBHOOK_SECRET", "")])
         .await;
     pair.post(&json!({"event": "test"})).await.accepted_id();
-    let posts = pair.receiver.wait_for(1, SOON).await;
+    let posts = pair.receiver.wait_for(1, AT_LAST).await;
     assert_eq!(posts[0].header("x-webhook-signature"), None);
     assert_eq!(posts[0].header("webhook-signature"), None);
     assert!(posts[0].id().is_some());
@@ -140,7 +137,7 @@ async fn idempotency_key(test: Test) {
     let answer = pair.post_with(&key, r#"{"event":"test"}"#).await;
     assert_eq!(answer.accepted_id(), "order-17_A");
     assert_eq!(
-        pair.receiver.wait_for(1, SOON).await[0].id(),
+        pair.receiver.wait_for(1, AT_LAST).await[0].id(),
         Some("order-17_A")
     );
 }
@@ -152,13 +149,13 @@ async fn counted(test: Test) {
     for _ in 0..20 {
         pair.post(&json!({"event": "test"})).await.accepted_id();
     }
-    pair.receiver.wait_for(20, SOON).await;
+    pair.receiver.wait_for(20, AT_LAST).await;
     let consumer = pair.take_consumer();
     let delivered = |m: &wahook_tests::program::Metrics| {
         m.sum_where("wahook_deliveries_total", &[("result", "delivered")])
     };
     let counts = consumer
-        .wait_metrics("20 delivered", SOON, |m| delivered(m) >= 20.0)
+        .wait_metrics("20 delivered", AT_LAST, |m| delivered(m) >= 20.0)
         .await;
     assert_eq!(delivered(&counts), 20.0);
     assert_eq!(

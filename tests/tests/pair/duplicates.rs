@@ -5,13 +5,13 @@ use std::time::Duration;
 use futures_util::future::join_all;
 use reqwest::StatusCode;
 use serde_json::{Value, json};
+use wahook_tests::eventually::AT_LAST;
 use wahook_tests::pair::{Answered, Pair};
 use wahook_tests::program::Program;
 use wahook_tests::receiver::Receiver;
 
 use crate::world::{Test, Tests};
 
-const SOON: Duration = Duration::from_secs(5);
 const EVENT: &str = r#"{"event":"test"}"#;
 
 pub(crate) fn add(tests: &mut Tests) {
@@ -55,7 +55,7 @@ async fn key_of_another_event(test: Test) {
     let problem = refused.json()["type"].as_str().unwrap().to_owned();
     assert!(problem.ends_with("idempotency-key-reused"), "{problem}");
     assert_duplicate(&pair.post_with(&key, EVENT).await, &id);
-    let posts = pair.receiver.wait_for(1, SOON).await;
+    let posts = pair.receiver.wait_for(1, AT_LAST).await;
     assert_eq!(posts[0].id(), Some(id.as_str()));
     assert_eq!(counts(&pair).await, (1.0, 1.0));
 }
@@ -77,7 +77,7 @@ async fn repeated(test: Test) {
     let one = pair.post_with(&[], EVENT).await.accepted_id();
     assert_ne!(pair.post_with(&[], EVENT).await.accepted_id(), one);
 
-    pair.receiver.wait_for(4, SOON).await;
+    pair.receiver.wait_for(4, AT_LAST).await;
     assert_eq!(counts(&pair).await, (4.0, 2.0));
 }
 
@@ -110,7 +110,7 @@ async fn after_failure(test: Test) {
     let pair = test.pair(Receiver::start().await, &[]).await;
     assert_eq!(post().await, StatusCode::ACCEPTED);
     assert_eq!(post().await, StatusCode::OK);
-    let posts = pair.receiver.wait_for(1, SOON).await;
+    let posts = pair.receiver.wait_for(1, AT_LAST).await;
     assert_eq!(posts[0].id(), Some("order-17"));
 }
 

@@ -7,7 +7,7 @@ use reqwest::StatusCode;
 use serde_json::json;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
-use wahook_tests::eventually::eventually;
+use wahook_tests::eventually::{AT_LAST, eventually};
 use wahook_tests::http_client::http_client;
 use wahook_tests::pair::Pair;
 use wahook_tests::raw_http::{RawAnswer, Then, exchange, parse_all};
@@ -15,8 +15,6 @@ use wahook_tests::receiver::Receiver;
 
 use crate::hostile::{gzip, server};
 use crate::world::{Test, Tests};
-
-const SOON: Duration = Duration::from_secs(5);
 
 pub(crate) fn add(tests: &mut Tests) {
     tests.add("a_gzipped_event_is_delivered_unchanged", gzipped);
@@ -50,7 +48,7 @@ async fn gzipped(test: Test) {
         let answer = request.send().await.unwrap();
         assert_eq!(answer.status(), StatusCode::ACCEPTED);
     }
-    let posts = pair.receiver.wait_for(2, SOON).await;
+    let posts = pair.receiver.wait_for(2, AT_LAST).await;
     assert!(posts.iter().any(|post| post.body == event));
     assert!(posts.iter().any(|post| post.body == other));
 }
@@ -168,7 +166,7 @@ async fn slow_and_large(test: Test) {
     };
     let attackers = try_join_all((0..CLIENTS).map(|_| attack())).await.unwrap();
     // The accepted requests hold the whole budget: 128 times half a MiB.
-    let busy = eventually(SOON, "refusal of the other requests", || async {
+    let busy = eventually(AT_LAST, "refusal of the other requests", || async {
         let (during, in_flight) = memory().await;
         (in_flight <= 128.0).then_some((during, in_flight))
     });
@@ -183,7 +181,7 @@ async fn slow_and_large(test: Test) {
     assert_eq!(refused.json()["type"], "urn:wahook:problem:busy");
 
     drop(attackers);
-    eventually(SOON, "acceptance of a valid event", || async {
+    eventually(AT_LAST, "acceptance of a valid event", || async {
         let answer = pair.post(&json!({"event": "test"})).await;
         (answer.status == StatusCode::ACCEPTED).then_some(())
     })

@@ -3,13 +3,13 @@
 use std::time::Duration;
 
 use tokio::net::TcpListener;
-use wahook_tests::eventually::eventually;
+use wahook_tests::eventually::{AT_LAST, eventually};
 use wahook_tests::pair::{Pair, Place};
 use wahook_tests::program::{Command, Program, ProgramName};
 use wahook_tests::receiver::Receiver;
 use wahook_tests::tcp_proxy::{Network, TcpProxy};
 
-use crate::outage::{SOON, event, port_of};
+use crate::outage::{event, port_of};
 use crate::world::{Test, Tests};
 
 pub(crate) fn add(tests: &mut Tests) {
@@ -59,7 +59,7 @@ async fn dead_host(test: Test) {
         let place = at_ports(&place, &ports);
         let pair = Pair::start(place.clone(), Receiver::start().await, &[]).await;
         pair.post(&event(1)).await.accepted_id();
-        pair.receiver.wait_for(1, SOON).await;
+        pair.receiver.wait_for(1, AT_LAST).await;
         let connected = format!("host=\"127.0.0.1:{port}\"");
         for program in [&pair.producer, &pair.take_consumer()] {
             let stderr = program.stderr_so_far();
@@ -90,12 +90,12 @@ async fn moved(test: Test) {
         connected_to(&consumer, other.port()).await;
         pair.consumers.lock().unwrap().push(consumer);
         let before = pair.receiver.count();
-        eventually(SOON, "an accepted event", || async {
+        eventually(AT_LAST, "an accepted event", || async {
             let answer = pair.post(&event(u32::try_from(number).unwrap())).await;
             (answer.status == 202).then_some(())
         })
         .await;
-        pair.receiver.wait_for(before + 1, SOON).await;
+        pair.receiver.wait_for(before + 1, AT_LAST).await;
         network.set(Network::Works);
     }
 }
@@ -103,7 +103,7 @@ async fn moved(test: Test) {
 /// Waits until the program's last connection is to this port.
 async fn connected_to(program: &Program, port: u16) {
     let host = format!("host=\"127.0.0.1:{port}\"");
-    eventually(SOON, "a connection to the other host", || async {
+    eventually(AT_LAST, "a connection to the other host", || async {
         let stderr = program.stderr_so_far();
         let last = stderr.lines().rfind(|line| line.contains(" connected "))?;
         last.contains(&host).then_some(())

@@ -4,14 +4,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use mongodb::bson::{Bson, Document, bson, doc};
+use wahook_tests::eventually::AT_LAST;
 use wahook_tests::pair::{Pair, SECRET};
 use wahook_tests::receiver::{Post, Receiver};
 
 use crate::world::{Test, Tests};
 
-const SOON: Duration = Duration::from_secs(10);
-/// Limit for several megabytes in an unoptimized build, in parallel with other tests.
-const LARGE_WITHIN: Duration = Duration::from_secs(180);
 /// Array length with 2.9 MB in JSON and more than MongoDB's 16 MiB in BSON, where arrays are
 /// six times as large.
 const TOO_MANY_ONES: usize = 1_450_000;
@@ -69,7 +67,7 @@ fn event(data: &str) -> String {
 async fn odd(test: Test) {
     let pair = test.pair(Receiver::start().await, &[]).await;
     for (data, bson, altered) in odd_payloads() {
-        let record = delivered_exactly(&pair, &data, SOON).await;
+        let record = delivered_exactly(&pair, &data, AT_LAST).await;
         assert_eq!(record.get_document("payload").ok(), Some(&bson));
         assert_eq!(record.get("payloadAltered"), altered.as_ref());
     }
@@ -81,7 +79,7 @@ async fn too_large(test: Test) {
     let pair = test.pair(Receiver::start().await, &settings).await;
     let ones = vec!["1"; TOO_MANY_ONES].join(",");
     let data = format!(r#"{{"n":[{ones}]}}"#);
-    let record = delivered_exactly(&pair, &data, LARGE_WITHIN).await;
+    let record = delivered_exactly(&pair, &data, AT_LAST).await;
     assert_eq!(record.get("payload"), None);
     assert_eq!(record.get("payloadAltered"), Some(&bson!(["too_large"])));
 }

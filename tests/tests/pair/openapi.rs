@@ -5,6 +5,7 @@ use std::io::Read;
 use std::process::Stdio;
 use std::time::Duration;
 
+use wahook_tests::eventually::AT_LAST;
 use wahook_tests::folder::RunFolder;
 use wahook_tests::guard::Guarded;
 use wahook_tests::program::Program;
@@ -14,8 +15,6 @@ use wahook_tests::workspace;
 use crate::world::{Test, Tests};
 
 const TOKEN: &str = "a-token-of-good-length";
-/// Several times the usual run time.
-const DONE_WITHIN: Duration = Duration::from_secs(300);
 
 pub(crate) fn add(tests: &mut Tests) {
     tests.add("schemathesis_finds_no_mismatch", conforms);
@@ -70,7 +69,7 @@ async fn check(document: &str, arguments: &[&str], expected: &str) -> String {
         let mut output = String::new();
         stdout.read_to_string(&mut output).map(|_| output)
     });
-    let status = schemathesis.wait_within(DONE_WITHIN).await.unwrap();
+    let status = schemathesis.wait_within(AT_LAST).await.unwrap();
     let output = output.await.unwrap().unwrap();
     assert!(status.success(), "{output}");
     output

@@ -1,11 +1,11 @@
 //! Order keys: AMQP header `x-key`, from acceptance over retries to the dead letter.
 
 use std::collections::BTreeMap;
-use std::time::Duration;
 
 use lapin::types::AMQPValue;
 use reqwest::StatusCode;
 use serde_json::Value;
+use wahook_tests::eventually::AT_LAST;
 use wahook_tests::pair::Pair;
 use wahook_tests::receiver::{Answer, Receiver};
 
@@ -13,7 +13,6 @@ use crate::dead_letters::{channel, dead_letter};
 use crate::sources::{self, MESSAGE};
 use crate::world::{Test, Tests};
 
-const SOON: Duration = Duration::from_secs(20);
 const KEY: (&str, &str) = ("x-webhook-key", "order-7");
 const JSON: (&str, &str) = ("content-type", "application/json");
 
@@ -33,7 +32,7 @@ async fn dead_keys(pair: &Pair, count: usize) -> BTreeMap<String, Option<String>
     let (connection, channel) = channel(pair).await;
     let mut found = BTreeMap::new();
     while found.len() < count {
-        let dead = dead_letter(&channel, SOON).await;
+        let dead = dead_letter(&channel, AT_LAST).await;
         let id = dead.properties.message_id().as_ref().unwrap().to_string();
         let headers = dead.properties.headers().as_ref().unwrap().inner();
         assert_eq!(headers["x-attempt"], AMQPValue::LongLongInt(2));

@@ -1,11 +1,10 @@
 //! Pair whose producer has a spool, and reaches the broker through a network that can be cut.
 
 use std::path::PathBuf;
-use std::time::Duration;
 
 use reqwest::StatusCode;
 use serde_json::{Value, json};
-use wahook_tests::eventually::eventually;
+use wahook_tests::eventually::{AT_LAST, eventually};
 use wahook_tests::folder::RunFolder;
 use wahook_tests::http_client::http_client;
 use wahook_tests::pair::Pair;
@@ -15,7 +14,6 @@ use wahook_tests::tcp_proxy::{Network, TcpProxy};
 
 use crate::world::Test;
 
-pub(crate) const SOON: Duration = Duration::from_secs(60);
 /// Least limit of the spool: two events of any size.
 pub(crate) const LEAST_BYTES: &str = "33554432";
 
@@ -95,7 +93,7 @@ impl Outage {
     pub(crate) async fn wait_events(&self, events: u32) {
         let what = format!("{events} events in the spool");
         let is_it = |m: &Metrics| m.get("wahook_spool_events") == Some(f64::from(events));
-        self.pair.producer.wait_metrics(&what, SOON, is_it).await;
+        self.pair.producer.wait_metrics(&what, AT_LAST, is_it).await;
     }
 
     /// Asserts that the receiver gets these numbers, each for the first time in this order.
@@ -111,7 +109,7 @@ impl Outage {
             }
             numbers
         };
-        eventually(SOON, "all events at the receiver", || async {
+        eventually(AT_LAST, "all events at the receiver", || async {
             (numbers().len() >= count as usize).then_some(())
         })
         .await;
@@ -122,7 +120,7 @@ impl Outage {
     pub(crate) async fn wait_check(&self, is_right: impl Fn(&Value) -> bool) -> Value {
         let http = http_client().unwrap();
         let url = format!("{}/readyz", self.pair.producer.base_url());
-        eventually(SOON, "the expected readiness", || async {
+        eventually(AT_LAST, "the expected readiness", || async {
             let answer = http.get(&url).send().await.ok()?;
             let report: Value = serde_json::from_str(&answer.text().await.ok()?).ok()?;
             Some(report["checks"]["broker"].clone()).filter(&is_right)

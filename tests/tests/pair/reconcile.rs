@@ -10,6 +10,7 @@ use std::time::Duration;
 use lapin::options::{BasicGetOptions, QueuePurgeOptions};
 use mongodb::bson::{Document, doc};
 use serde_json::{Value, json};
+use wahook_tests::eventually::AT_LAST;
 use wahook_tests::folder::RunFolder;
 use wahook_tests::load::Load;
 use wahook_tests::pair::Pair;
@@ -19,7 +20,6 @@ use wahook_tests::receiver::{Answer, Post, Receiver};
 use crate::dead_letters::channel;
 use crate::world::{Test, Tests};
 
-const SOON: Duration = Duration::from_secs(10);
 /// Long enough for these consumers, which hold no message for long.
 const GRACE: [&str; 2] = ["--grace", "2s"];
 const ONE_QUICK_RETRY: [(&str, &str); 2] = [
@@ -101,7 +101,7 @@ async fn settled(pair: &Pair, name: &str, count: usize, status: &'static str) ->
     }
     for id in &ids {
         let is_right = |record: &Document| record.get_str("status").ok() == Some(status);
-        pair.wait_record(id, SOON, is_right).await;
+        pair.wait_record(id, AT_LAST, is_right).await;
     }
     ids
 }
@@ -109,7 +109,7 @@ async fn settled(pair: &Pair, name: &str, count: usize, status: &'static str) ->
 async fn stop_consumer(pair: &Pair) {
     let consumer = pair.take_consumer();
     consumer.terminate();
-    assert!(consumer.wait_exit(SOON).await.success());
+    assert!(consumer.wait_exit(AT_LAST).await.success());
 }
 
 fn total(printed: &Value) -> [u64; 4] {
@@ -185,7 +185,7 @@ async fn everywhere(test: Test) {
     pair.add_consumer().await;
     for id in &ids[9..] {
         let delivered = |record: &Document| record.get_str("status").ok() == Some("success");
-        pair.wait_record(id, SOON, delivered).await;
+        pair.wait_record(id, AT_LAST, delivered).await;
     }
 }
 
@@ -201,7 +201,7 @@ async fn paused(test: Test) {
     let consumer = pair.take_consumer();
     // The next probe is due after more time than the grace period.
     let probed = |metrics: &Metrics| metrics.sum("wahook_probes_total") > 0.0;
-    consumer.wait_metrics("a probe", SOON, probed).await;
+    consumer.wait_metrics("a probe", AT_LAST, probed).await;
     let (status, printed) = reconcile(&pair, Some(&ids), &[]).await;
     assert_eq!(status, Some(0), "{printed}");
     assert_eq!(total(&printed).iter().sum::<u64>(), 40, "{printed}");
@@ -218,7 +218,7 @@ async fn under_load(test: Test) {
     let load = Load::start(&pair.producer, 4, Duration::from_millis(10), u64::MAX);
     for _ in 0..4 {
         let more = load.accepted() + 200;
-        wahook_tests::eventually::eventually(SOON, "more load", || async {
+        wahook_tests::eventually::eventually(AT_LAST, "more load", || async {
             (load.accepted() >= more).then_some(())
         })
         .await;
@@ -326,7 +326,7 @@ async fn removed_retry(test: Test) {
     let long = settled(&pair, "qr", 2, "retrying").await;
     for id in &long {
         let is_retried = |record: &Document| record.get_i32("retryCount").ok() == Some(1);
-        pair.wait_record(id, SOON, is_retried).await;
+        pair.wait_record(id, AT_LAST, is_retried).await;
     }
     assert_eq!(purge(&pair, "wahook.wait.300000").await, 2);
     let (status, printed) = reconcile(&pair, None, &[]).await;
@@ -380,7 +380,7 @@ async fn held(test: Test) {
     for _ in 0..24 {
         ids.push(pair.post(&json!({"event": "call"})).await.accepted_id());
     }
-    pair.receiver.wait_for(1, SOON).await;
+    pair.receiver.wait_for(1, AT_LAST).await;
     // One event is in flight. The first subscription holds up to six, the one that replaces
     // it eight more; the rest wait in the queue.
     let (status, printed) = reconcile(&pair, Some(&ids), &["--grace", "1s"]).await;
@@ -427,7 +427,7 @@ async fn often(test: Test) {
     }
     pair.add_consumer().await;
     let delivered = |record: &Document| record.get_str("status").ok() == Some("success");
-    pair.wait_record(&ids[0], SOON, delivered).await;
+    pair.wait_record(&ids[0], AT_LAST, delivered).await;
 }
 
 async fn waiting_results(test: Test) {

@@ -3,18 +3,16 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
 
 use mongodb::bson::Document;
 use serde_json::{Value, json};
-use wahook_tests::eventually::eventually;
+use wahook_tests::eventually::{AT_LAST, eventually};
 use wahook_tests::pair::{Pair, SECRET};
 use wahook_tests::program::{Command, ProgramName, Ran};
 use wahook_tests::receiver::{Answer, Receiver};
 
 use crate::world::{Test, Tests};
 
-const SOON: Duration = Duration::from_secs(10);
 /// Dead-letters each event after its first attempt.
 const NO_RETRIES: (&str, &str) = ("WEBHOOK_RETRY_ATTEMPTS", "0");
 
@@ -74,7 +72,7 @@ async fn dead(pair: &Pair, names: &[&str]) -> Vec<String> {
         ids.push(pair.post(&json!({"event": name})).await.accepted_id());
     }
     for id in &ids {
-        pair.wait_record(id, SOON, has_status("failed")).await;
+        pair.wait_record(id, AT_LAST, has_status("failed")).await;
     }
     ids
 }
@@ -102,7 +100,7 @@ async fn delivered(test: Test) {
     recovered.store(true, Ordering::Relaxed);
     let redriven = run(&pair, &["redrive", "--all"]).await;
     assert_eq!(redriven.printed(), "1 of 1 dead letters redriven\n");
-    let record = pair.wait_record(id, SOON, has_status("success")).await;
+    let record = pair.wait_record(id, AT_LAST, has_status("success")).await;
     assert_eq!(record.get_i32("retryCount").ok(), Some(0));
     assert_eq!(record.get_array("attempts").unwrap().len(), 5);
     let posts = pair.receiver.posts_of(id);
@@ -122,9 +120,11 @@ async fn fails_again(test: Test) {
     let pair = test.pair(recovered_by(&never).await, &settings).await;
     let ids = dead(&pair, &["call"]).await;
     run(&pair, &["redrive", "--all"]).await.printed();
-    pair.wait_record(&ids[0], SOON, has_status("retrying"))
+    pair.wait_record(&ids[0], AT_LAST, has_status("retrying"))
         .await;
-    let record = pair.wait_record(&ids[0], SOON, has_status("failed")).await;
+    let record = pair
+        .wait_record(&ids[0], AT_LAST, has_status("failed"))
+        .await;
     assert_eq!(record.get_i32("retryCount").ok(), Some(1));
     assert_eq!(record.get_array("attempts").unwrap().len(), 4);
     assert_eq!(pair.receiver.posts_of(&ids[0]).len(), 4);
@@ -162,7 +162,7 @@ async fn selected(test: Test) {
         "1h",
     ];
     run(&pair, &limited).await.printed();
-    pair.receiver.wait_for(7, SOON).await;
+    pair.receiver.wait_for(7, AT_LAST).await;
     let left = listed(&pair).await;
     let left: Vec<_> = left.iter().map(|l| l["event"].as_str().unwrap()).collect();
     assert_eq!(left.len(), 3);
@@ -195,10 +195,10 @@ async fn killed(test: Test) {
     let ids: BTreeSet<String> = dead(&pair, &["call"; EVENTS]).await.into_iter().collect();
     recovered.store(true, Ordering::Relaxed);
     let redrive = start(&pair, &["redrive", "--all", "--rate", "100"]).await;
-    pair.receiver.wait_for(EVENTS + 40, SOON).await;
+    pair.receiver.wait_for(EVENTS + 40, AT_LAST).await;
     redrive.kill9().await;
     // The broker requeues the dead letters once the connection is closed.
-    let rest = eventually(SOON, "the other dead letters", || async {
+    let rest = eventually(AT_LAST, "the other dead letters", || async {
         let left = listed(&pair).await;
         (!left.is_empty()).then_some(left)
     })
@@ -206,7 +206,7 @@ async fn killed(test: Test) {
     assert!(rest.len() < EVENTS, "{} dead letters are left", rest.len());
     run(&pair, &["redrive", "--all"]).await.printed();
     for id in &ids {
-        pair.wait_record(id, SOON, has_status("success")).await;
+        pair.wait_record(id, AT_LAST, has_status("success")).await;
     }
     assert!(listed(&pair).await.is_empty());
     let twice = pair.receiver.posts().len() - 2 * EVENTS;
@@ -224,7 +224,7 @@ async fn undecodable(test: Test) {
     let properties = lapin::BasicProperties::default().with_message_id("odd".into());
     let publish = channel.basic_publish("".into(), queue, options, b"\x1b[2J", properties);
     publish.await.unwrap().await.unwrap();
-    let dead_letters = eventually(SOON, "the dead letter", || async {
+    let dead_letters = eventually(AT_LAST, "the dead letter", || async {
         Some(listed(&pair).await).filter(|listed| !listed.is_empty())
     })
     .await;

@@ -1,17 +1,15 @@
 //! Requests of gateways on RabbitMQ and MongoDB.
 
-use std::time::Duration;
-
 use mongodb::bson::{Bson, Document, doc};
 use reqwest::StatusCode;
 use serde_json::Value;
+use wahook_tests::eventually::AT_LAST;
 use wahook_tests::http_client::http_client;
 use wahook_tests::pair::{Pair, SECRET};
 use wahook_tests::receiver::{Answer, Post, Receiver};
 
 use crate::world::{Test, Tests};
 
-const SOON: Duration = Duration::from_secs(10);
 pub(crate) const MESSAGE: &str = r#"{ "event":"message","device_id":"15550002222@s.whatsapp.net","session_id":"org_2","payload":{"id":"3EB0C127D7BACC83D6A1","chat_id":"15550001111@s.whatsapp.net","from":"15550001111@s.whatsapp.net","timestamp":"2025-11-28T08:20:00Z","is_from_me":false,"body":"Ol\u00e1"}}"#;
 
 pub(crate) fn add(tests: &mut Tests) {
@@ -81,9 +79,9 @@ async fn unchanged(test: Test) {
     assert_eq!(status, StatusCode::ACCEPTED);
     let again = post(&pair, "gowa", &HEADERS, MESSAGE).await;
     assert_eq!(again, (StatusCode::OK, id.clone()));
-    let posts = pair.receiver.wait_for(1, SOON).await;
+    let posts = pair.receiver.wait_for(1, AT_LAST).await;
     check(&posts[0]);
-    let record = pair.wait_record(&id, SOON, |_| true).await;
+    let record = pair.wait_record(&id, AT_LAST, |_| true).await;
     check_origin(&record);
     assert_eq!(record.get_str("event").ok(), Some("message"));
     let payload = record.get_document("payload").unwrap();
@@ -99,10 +97,10 @@ async fn form(test: Test) {
     let form = [("content-type", "application/x-www-form-urlencoded")];
     let body = "instanceName=shop1&jsonData=%7B%22type%22%3A%22QR%22%7D&token=hunter2";
     let (_, id) = post(&pair, "wuzapi", &form, body).await;
-    let posts = pair.receiver.wait_for(1, SOON).await;
+    let posts = pair.receiver.wait_for(1, AT_LAST).await;
     assert_eq!(posts[0].body, body.replace("hunter2", "%5Bredacted%5D"));
     assert_eq!(posts[0].header(form[0].0), Some(form[0].1));
-    let record = pair.wait_record(&id, SOON, |_| true).await;
+    let record = pair.wait_record(&id, AT_LAST, |_| true).await;
     let payload = doc! {"type": "QR", "instanceName": "shop1", "token": "[redacted]"};
     assert_eq!(record.get_document("payload").ok(), Some(&payload));
     assert_eq!(record.get_str("session").ok(), Some("shop1"));
@@ -120,12 +118,12 @@ async fn retried(test: Test) {
     ];
     let pair = test.pair(receiver, &settings).await;
     let (_, id) = post(&pair, "gowa", &HEADERS, MESSAGE).await;
-    let posts = pair.receiver.wait_for(2, SOON).await;
+    let posts = pair.receiver.wait_for(2, AT_LAST).await;
     for (post, attempt) in posts.iter().zip(1..) {
         assert_eq!(post.attempt(), Some(attempt));
         check(post);
     }
     let is_failed = |record: &Document| record.get_str("status").ok() == Some("failed");
-    let record = pair.wait_record(&id, SOON, is_failed).await;
+    let record = pair.wait_record(&id, AT_LAST, is_failed).await;
     check_origin(&record);
 }

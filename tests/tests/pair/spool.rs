@@ -5,14 +5,14 @@ use std::os::unix::fs::PermissionsExt;
 
 use reqwest::StatusCode;
 use serde_json::{Value, json};
-use wahook_tests::eventually::eventually;
+use wahook_tests::eventually::{AT_LAST, eventually};
 use wahook_tests::folder::RunFolder;
 use wahook_tests::http_client::http_client;
 use wahook_tests::program::Program;
 use wahook_tests::receiver::Receiver;
 use wahook_tests::tcp_proxy::{Network, TcpProxy};
 
-use crate::outage::{LEAST_BYTES, Outage, SOON, event, port_of};
+use crate::outage::{LEAST_BYTES, Outage, event, port_of};
 use crate::world::{Test, Tests};
 
 pub(crate) fn add(tests: &mut Tests) {
@@ -95,7 +95,7 @@ async fn stopped(test: Test) {
     outage.cut().await;
     outage.post(0..10).await;
     outage.pair.producer.terminate();
-    let status = outage.pair.producer.wait_exit(SOON).await;
+    let status = outage.pair.producer.wait_exit(AT_LAST).await;
     assert_eq!(status.code(), Some(0));
     outage.network.set(Network::Works);
     outage.restart().await;
@@ -128,7 +128,7 @@ async fn unwanted(test: Test) {
     let metrics = outage.pair.producer.metrics().await;
     assert_eq!(metrics.get("wahook_spool_unwanted_total"), Some(10.0));
     assert_eq!(metrics.get("wahook_spool_forwarded_total"), Some(10.0));
-    let posts = outage.pair.receiver.wait_for(10, SOON).await;
+    let posts = outage.pair.receiver.wait_for(10, AT_LAST).await;
     assert!(posts.iter().all(|post| post.event() == Some("call")));
     assert_eq!(posts.len(), 10, "no repeats");
 }
@@ -154,7 +154,7 @@ async fn no_queue(test: Test) {
     let answer = request.body(event(0).to_string()).send().await.unwrap();
     assert_eq!(answer.status(), 202);
     network.set(Network::Works);
-    eventually(SOON, "a failed attempt", || async {
+    eventually(AT_LAST, "a failed attempt", || async {
         producer
             .stderr_so_far()
             .contains("no queue is bound")
@@ -162,6 +162,6 @@ async fn no_queue(test: Test) {
     })
     .await;
     let pair = test.pair(Receiver::start().await, &[]).await;
-    let posts = pair.receiver.wait_for(1, SOON).await;
+    let posts = pair.receiver.wait_for(1, AT_LAST).await;
     assert_eq!(posts[0].event(), Some("message_create"));
 }

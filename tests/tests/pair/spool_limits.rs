@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use reqwest::StatusCode;
 use rusqlite::Connection;
 use serde_json::json;
-use wahook_tests::eventually::eventually;
+use wahook_tests::eventually::{AT_LAST, eventually};
 use wahook_tests::folder::RunFolder;
 use wahook_tests::http_client::http_client;
 use wahook_tests::pair::Answered;
@@ -15,7 +15,7 @@ use wahook_tests::program::{Program, ProgramName};
 use wahook_tests::small_disk::SmallDisk;
 use wahook_tests::tcp_proxy::Network;
 
-use crate::outage::{LEAST_BYTES, Outage, SOON, event};
+use crate::outage::{LEAST_BYTES, Outage, event};
 use crate::world::{Test, Tests};
 
 pub(crate) fn add(tests: &mut Tests) {
@@ -89,7 +89,7 @@ async fn no_space(_: Test) {
     };
     assert_eq!(post().await.unwrap().status(), 202);
     disk.fill().unwrap();
-    let text = eventually(SOON, "a rejected event", || async {
+    let text = eventually(AT_LAST, "a rejected event", || async {
         let answer = post().await.ok()?;
         (answer.status() == 503).then_some(())?;
         answer.text().await.ok()
@@ -97,7 +97,7 @@ async fn no_space(_: Test) {
     .await;
     assert!(text.contains("urn:wahook:problem:spool-unusable"), "{text}");
     let ready = http.get(format!("{}/readyz", producer.base_url()));
-    eventually(SOON, "a producer that is not ready", || async {
+    eventually(AT_LAST, "a producer that is not ready", || async {
         let answer = ready.try_clone()?.send().await.ok()?;
         (answer.status() == 503).then_some(())?;
         answer
@@ -108,7 +108,7 @@ async fn no_space(_: Test) {
     })
     .await;
     disk.make_room().unwrap();
-    eventually(SOON, "an accepted event", || async {
+    eventually(AT_LAST, "an accepted event", || async {
         (post().await.ok()?.status() == 202).then_some(())
     })
     .await;
@@ -149,7 +149,7 @@ async fn refused(_: Test) {
             .each_ref()
             .map(|(name, value)| (*name, value.as_str()));
         let program = Program::launch(ProgramName::Producer, &owned).await;
-        assert_eq!(program.wait_exit(SOON).await.code(), Some(1));
+        assert_eq!(program.wait_exit(AT_LAST).await.code(), Some(1));
         let log = program.stderr_so_far();
         assert!(
             log.contains(text) && log.contains("PRODUCER_SPOOL"),

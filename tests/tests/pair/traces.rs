@@ -1,14 +1,12 @@
 //! Traces of events across the broker.
 
-use std::time::Duration;
-
 use wahook_tests::collector::Collector;
+use wahook_tests::eventually::AT_LAST;
 use wahook_tests::receiver::{Answer, Receiver};
 use wahook_tests::retried_trace::{self, Expected, SPANS};
 
 use crate::world::{Test, Tests};
 
-const SOON: Duration = Duration::from_secs(30);
 const SENDER: (&str, &str) = ("0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331");
 
 pub(crate) fn add(tests: &mut Tests) {
@@ -42,8 +40,8 @@ async fn traced(test: Test, sender: Option<(&'static str, &'static str)>) {
         .collect();
     let answer = pair.post_with(&headers, "{\"event\":\"call\"}").await;
     let id = answer.accepted_id();
-    let posts = pair.receiver.wait_for(3, SOON).await;
-    let spans = collector.wait_for(SPANS, SOON).await;
+    let posts = pair.receiver.wait_for(3, AT_LAST).await;
+    let spans = collector.wait_for(SPANS, AT_LAST).await;
     let expected = Expected {
         sender,
         services: ("wahook-producer", "wahook-consumer"),

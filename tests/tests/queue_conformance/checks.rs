@@ -8,12 +8,11 @@ use wahook_domain::{Attempt, AttemptNumber, AttemptResult, EndpointName, QueuedE
 use wahook_queue::{
     Declaration, EndpointQueues, Outgoing, PublishError, SubscriptionEnded, topology as names,
 };
-use wahook_tests::eventually::eventually;
+use wahook_tests::eventually::{AT_LAST, eventually};
 
 use crate::place::{Place, all, endpoint, event, is_silent, next, step, take, topology};
 
 const WORK: &str = "wahook.deliver.default";
-const SOON: Duration = Duration::from_secs(20);
 
 pub(crate) async fn confirmed_events_are_delivered_in_order_and_unchanged_after_a_restart(
     place: &mut Place,
@@ -249,7 +248,7 @@ pub(crate) async fn a_topology_that_replaces_another_removes_its_filters(place: 
     connection.declare(&after).await.unwrap();
     let ready = event("ready", "evt-2");
     let publisher = place.publisher().await;
-    eventually(SOON, "the event to be unwanted", || async {
+    eventually(AT_LAST, "the event to be unwanted", || async {
         publisher
             .publish(Outgoing::unwanted_query(&ready))
             .await
@@ -277,7 +276,7 @@ pub(crate) async fn a_cancelled_subscription_ends_and_leaves_the_rest_in_the_que
         .publish(Outgoing::event(&event("call", "evt-2")))
         .await
         .unwrap();
-    let ended = tokio::time::timeout(SOON, subscription.next()).await;
+    let ended = tokio::time::timeout(AT_LAST, subscription.next()).await;
     assert!(matches!(ended, Ok(Err(SubscriptionEnded::Cancelled))));
     // A message delivered before can still be acked.
     received.receipt.ack().await.unwrap();
@@ -292,7 +291,7 @@ pub(crate) async fn subscriptions_are_counted(place: &mut Place) {
     let observer = connection.observe(WORK).await.unwrap();
     let count = |expected| {
         let observer = &observer;
-        eventually(SOON, "the right count", move || async move {
+        eventually(AT_LAST, "the right count", move || async move {
             (observer.consumers().await.unwrap() == expected).then_some(())
         })
     };
@@ -368,7 +367,7 @@ pub(crate) async fn a_removed_endpoint_is_found_with_its_messages_and_receives_n
     let registered = queues.register(&declared("new order.*")).await.unwrap();
     let mut known: BTreeSet<_> = registered.into_iter().map(|d| d.endpoint).collect();
     known.insert(new.clone());
-    let census = eventually(SOON, "the new endpoint", || async {
+    let census = eventually(AT_LAST, "the new endpoint", || async {
         let census = queues.census(&known, &BTreeSet::new()).await.unwrap();
         census.contains_key(&new).then_some(census)
     })
@@ -387,7 +386,7 @@ pub(crate) async fn a_removed_endpoint_is_found_with_its_messages_and_receives_n
     let of_old = take(&connection, &names::work_queue(&old)).await;
     assert_eq!(of_old.event().unwrap(), made);
     of_old.receipt.ack().await.unwrap();
-    eventually(SOON, "an empty queue", || async {
+    eventually(AT_LAST, "an empty queue", || async {
         let census = queues.census(&known, &BTreeSet::new()).await.unwrap();
         let left = census.get(&old).map_or(0, |queue| queue.messages());
         (left == 0).then_some(())

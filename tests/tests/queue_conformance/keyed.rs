@@ -11,11 +11,9 @@ use wahook_queue::{
     ConsumerConnection, EndpointQueues, LaneSubscription, Outgoing, PublishError, QueueMessages,
     topology as names,
 };
-use wahook_tests::eventually::eventually;
+use wahook_tests::eventually::{AT_LAST, eventually};
 
 use crate::place::{Place, endpoint, event, lanes, take};
-
-const SOON: Duration = Duration::from_secs(20);
 
 pub(crate) async fn an_event_enters_the_lane_of_its_key_and_each_other_queue_once(
     place: &mut Place,
@@ -81,7 +79,7 @@ pub(crate) async fn a_running_publisher_learns_about_lanes_and_keeps_to_keys(pla
         number += 1;
         let event = in_lane(number, four, 3);
         place.publish(Outgoing::event(&event)).await.unwrap();
-        let (id, is_by_key) = timeout(SOON, async {
+        let (id, is_by_key) = timeout(AT_LAST, async {
             tokio::select! {
                 id = next(&mut first) => (id, false),
                 id = next(&mut last) => (id, true),
@@ -159,7 +157,7 @@ pub(crate) async fn lanes_of_a_removed_endpoint_are_counted_emptied_and_unbound(
     let known = queues.register(&declared).await.unwrap();
     let (crm, two) = (endpoint("crm"), LaneCount::new(2));
     let of_crm = BTreeSet::from([crm.clone()]);
-    eventually(SOON, "all events", || async {
+    eventually(AT_LAST, "all events", || async {
         let census = queues.census(&of_crm, &known).await.unwrap();
         (census[&crm].messages() == 20).then_some(())
     })
@@ -239,7 +237,7 @@ async fn subscribe(
 
 /// Acks the next message; returns its id.
 async fn next(owner: &mut LaneSubscription) -> String {
-    let received = timeout(SOON, owner.next())
+    let received = timeout(AT_LAST, owner.next())
         .await
         .expect("a message in time");
     let received = received.unwrap();

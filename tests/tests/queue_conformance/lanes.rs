@@ -9,11 +9,10 @@ use wahook_queue::{
     BrokerUri, ConsumerConnection, LANE_PREFETCH, LaneSubscription, Outgoing, Publisher, Received,
     topology as names,
 };
+use wahook_tests::eventually::AT_LAST;
 use wahook_tests::tcp_proxy::{Network, TcpProxy};
 
 use crate::place::{Place, endpoint, event, lanes, take};
-
-const SOON: Duration = Duration::from_secs(20);
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum End {
@@ -150,7 +149,7 @@ pub(crate) async fn a_lost_connection_hands_its_lane_over_in_order(place: &mut P
             received.receipt.ack().await.unwrap();
         }
         first = again + 100;
-        let ended = timeout(SOON, owner.next()).await.unwrap();
+        let ended = timeout(AT_LAST, owner.next()).await.unwrap();
         assert!(ended.is_err(), "{fault:?}");
         drop((held, owner));
         successor.close().await;
@@ -223,7 +222,7 @@ async fn publish(publisher: &Publisher, events: std::ops::Range<u32>) {
 async fn receive(lane: &mut LaneSubscription, count: usize) -> Vec<Received> {
     let mut received = Vec::with_capacity(count);
     while received.len() < count {
-        let next = timeout(SOON, lane.next()).await;
+        let next = timeout(AT_LAST, lane.next()).await;
         let next = next.unwrap_or_else(|_| panic!("{} of {count} messages", received.len()));
         received.push(next.unwrap());
     }

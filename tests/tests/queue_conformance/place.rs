@@ -13,9 +13,8 @@ use wahook_queue::{
     Broker, BrokerUri, ConsumerConnection, Outgoing, PublishError, Publisher, PublisherTask,
     Received, Subscription, Topology,
 };
+use wahook_tests::eventually::AT_LAST;
 use wahook_tests::folder::RunFolder;
-
-const DEADLINE: Duration = Duration::from_secs(20);
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Kind {
@@ -61,7 +60,7 @@ impl Place {
     pub(crate) async fn restart(&mut self) {
         if let Some((publisher, task)) = self.open.take() {
             drop(publisher);
-            task.close(DEADLINE).await;
+            task.close(AT_LAST).await;
         }
         if let Some(store) = self.store.take() {
             drop(store);
@@ -72,9 +71,9 @@ impl Place {
     pub(crate) async fn publisher(&mut self) -> Publisher {
         if self.open.is_none() {
             let started =
-                Publisher::start(self.broker(), "conformance", Topology::events(), DEADLINE);
+                Publisher::start(self.broker(), "conformance", Topology::events(), AT_LAST);
             let mut link = started.0.link();
-            timeout(DEADLINE, link.wait_for(|link| link.up))
+            timeout(AT_LAST, link.wait_for(|link| link.up))
                 .await
                 .unwrap()
                 .unwrap();
@@ -157,7 +156,7 @@ pub(crate) fn event(name: &str, id: &str) -> QueuedEvent {
 }
 
 pub(crate) async fn next(subscription: &mut Subscription) -> Received {
-    timeout(DEADLINE, subscription.next())
+    timeout(AT_LAST, subscription.next())
         .await
         .expect("a message in time")
         .expect("an open subscription")
@@ -165,7 +164,7 @@ pub(crate) async fn next(subscription: &mut Subscription) -> Received {
 
 /// Takes the next message of a queue; waits until there is one.
 pub(crate) async fn take(connection: &ConsumerConnection, queue: &str) -> Received {
-    wahook_tests::eventually::eventually(DEADLINE, queue, || async {
+    wahook_tests::eventually::eventually(AT_LAST, queue, || async {
         connection.take_one(queue).await.unwrap()
     })
     .await

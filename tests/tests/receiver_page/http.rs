@@ -1,13 +1,11 @@
 //! HTTP API of the page: formats, errors, limits and access.
 
-use std::time::Duration;
+use wahook_tests::eventually::AT_LAST;
 
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 
 use super::stage::{Delivery, Stage};
-
-const SOON: Duration = Duration::from_secs(10);
 
 async fn rule(stage: &Stage, content_type: &str, body: &str) -> (StatusCode, Value) {
     let url = stage.url("/_receiver/api/rule");
@@ -169,7 +167,7 @@ async fn a_stop_waits_neither_for_open_pages_nor_for_delayed_answers() {
     let (answer, exit) = tokio::join!(stage.send(&delayed), async {
         open.chunk().await.unwrap();
         stage.receiver.terminate();
-        stage.receiver.wait_exit(SOON).await
+        stage.receiver.wait_exit(AT_LAST).await
     });
     assert_eq!(answer.status(), 200);
     assert!(exit.success(), "{exit}");

@@ -1,17 +1,14 @@
 //! Limits: inputs that would hang the page or the receiver, or fill its memory.
 
-use std::time::Duration;
-
 use reqwest::{Response, StatusCode};
 use serde_json::json;
 use wahook_tests::browser::Browser;
-use wahook_tests::eventually::eventually;
+use wahook_tests::eventually::{AT_LAST, eventually};
 
 use super::stage::{Delivery, Stage};
 
 /// Streams that the receiver sends at the same time.
 const STREAMS: usize = 16;
-const SOON: Duration = Duration::from_secs(10);
 
 async fn show(page: &Browser, stage: &Stage, number: u64, body: Vec<u8>) {
     let delivery = Delivery::event("ready", "evt_1", &json!({})).body(body);
@@ -100,7 +97,7 @@ async fn number_of_unread_event_streams_is_limited() {
     assert!(problem.contains("urn:wahook:problem:busy"), "{problem}");
     // A closed stream makes room for another one.
     drop(open.pop());
-    eventually(SOON, "another stream is accepted", || async {
+    eventually(AT_LAST, "another stream is accepted", || async {
         (stream(&stage).await.status() == StatusCode::OK).then_some(())
     })
     .await;

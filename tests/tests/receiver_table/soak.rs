@@ -15,7 +15,7 @@ use std::time::Duration;
 use serde_json::json;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep};
-use wahook_tests::eventually::eventually;
+use wahook_tests::eventually::{AT_LAST, eventually};
 use wahook_tests::folder::RunFolder;
 use wahook_tests::http_client::http_client;
 use wahook_tests::process::memory;
@@ -27,7 +27,6 @@ use wahook_tests::world::{Test, Tests};
 use crate::authority::Authority;
 use endpoints::HostileEndpoint;
 
-const READY_WITHIN: Duration = Duration::from_secs(120);
 const DELIVERED_WITHIN: Duration = Duration::from_secs(240);
 const BETWEEN_EVENTS: Duration = Duration::from_millis(100);
 const BETWEEN_LARGE_EVENTS: Duration = Duration::from_secs(5);
@@ -99,9 +98,9 @@ async fn soak(test: Test) {
         ("SSL_CERT_FILE", authorities.as_str()),
     ];
     let consumer = Program::consumer(&settings).await;
-    consumer.wait_ready(READY_WITHIN).await;
+    consumer.wait_ready(AT_LAST).await;
     let producer = Program::producer(&settings[..1]).await;
-    producer.wait_ready(READY_WITHIN).await;
+    producer.wait_ready(AT_LAST).await;
 
     let server = server(&producer);
     let mut attacks = clients::start_all(server);
@@ -124,7 +123,7 @@ async fn soak(test: Test) {
     attacks.shutdown().await;
 
     let after = json!({"event": "message_create", "data": {"after": "all"}}).to_string();
-    eventually(READY_WITHIN, "an event after the attacks", || async {
+    eventually(AT_LAST, "an event after the attacks", || async {
         post(server, after.clone()).await
     })
     .await;

@@ -2,6 +2,7 @@
 
 use serde_json::{Value, json};
 use wahook_domain::UnixMillis;
+use wahook_tests::eventually::AT_LAST;
 use wahook_tests::pair::SECRET;
 use wahook_tests::receiver::Post;
 
@@ -9,7 +10,7 @@ use crate::cases::{Case, as_in_javascript, cases};
 use crate::encoding::{Encoding, FILE};
 use crate::redaction::redacted;
 use crate::signature::{REQUEST_ID, can_sign, sign, verify};
-use crate::stage::{Record, SOON, Stage};
+use crate::stage::{Record, Stage};
 
 const KEY: &str = "a key of at least 32 characters, for all";
 
@@ -72,7 +73,7 @@ async fn deliver_all(kind: &str, encoding: Encoding, form: Form) {
     }
     stage
         .receiver
-        .wait_for(accepted.iter().flatten().count(), SOON)
+        .wait_for(accepted.iter().flatten().count(), AT_LAST)
         .await;
     for (n, (case, ids)) in cases.iter().zip(accepted).enumerate() {
         let about = format!("{kind}: {n} {}", case.about);

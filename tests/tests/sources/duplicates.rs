@@ -4,11 +4,12 @@ use std::collections::BTreeSet;
 
 use futures_util::{StreamExt, stream};
 use serde_json::{Value, json};
+use wahook_tests::eventually::AT_LAST;
 use wahook_tests::pair::Answered;
 
 use crate::cases::{Case, KINDS, case_with, cases};
 use crate::encoding::Encoding;
-use crate::stage::{SOON, Stage};
+use crate::stage::Stage;
 
 const MANY: usize = 200;
 /// Requests at the same time.
@@ -106,7 +107,7 @@ async fn all_are_delivered(name: &str) {
 }
 
 async fn all_arrive(stage: &Stage, wanted: &BTreeSet<String>) {
-    let posts = stage.receiver.wait_for(wanted.len(), SOON).await;
+    let posts = stage.receiver.wait_for(wanted.len(), AT_LAST).await;
     let found: BTreeSet<_> = posts
         .iter()
         .map(|post| post.id().unwrap().to_owned())

@@ -1,8 +1,8 @@
 //! The sources file: its faults, and its reload.
 
-use wahook_tests::eventually::eventually;
+use wahook_tests::eventually::{AT_LAST, eventually};
 
-use crate::stage::{SOON, Stage};
+use crate::stage::Stage;
 
 fn source(name: &str, more: &str) -> String {
     format!("[[source]]\nname = \"{name}\"\nkind = \"generic\"\n{more}\n")
@@ -43,7 +43,7 @@ async fn sources_of_the_file_replace_those_of_the_kinds() {
 
 /// Waits until a post to this source has this status.
 async fn until(stage: &Stage, name: &str, status: u16) {
-    eventually(SOON, name, || async {
+    eventually(AT_LAST, name, || async {
         let answer = stage.post_json(name, "{}").await;
         (answer.status == status).then_some(())
     })
@@ -59,7 +59,7 @@ async fn hangup_applies_a_new_file_and_keeps_the_old_one_if_it_is_invalid() {
     assert_eq!(stage.post_json("third", "{}").await.status, 401);
 
     stage.reload(&(source("fourth", "") + "[[source]]\nname = \"Fifth\"\n"));
-    eventually(SOON, "the faults", || async {
+    eventually(AT_LAST, "the faults", || async {
         let log = stage.program.stderr_so_far();
         log.contains("the previous ones stay in effect")
             .then_some(())

@@ -1,20 +1,17 @@
 //! One `wahook` on a data file, with its sources and its receiver.
 
 use std::fs;
-use std::time::Duration;
 
 use bytes::Bytes;
 use rusqlite::{Connection, OptionalExtension};
 use serde_json::Value;
-use wahook_tests::eventually::eventually;
+use wahook_tests::eventually::{AT_LAST, eventually};
 use wahook_tests::folder::RunFolder;
 use wahook_tests::http_client::http_client;
 use wahook_tests::pair::{Answered, SECRET};
 use wahook_tests::ports::free_port;
 use wahook_tests::program::{Metrics, Program, ProgramName};
 use wahook_tests::receiver::{Post, Receiver};
-
-pub(crate) const SOON: Duration = Duration::from_secs(60);
 
 pub(crate) struct Stage {
     pub(crate) receiver: Receiver,
@@ -42,7 +39,7 @@ impl Stage {
         let receiver = Receiver::start().await;
         let (folder, producer, all) = prepare(&receiver, sources, settings);
         let program = Program::standalone(&borrowed(&all)).await;
-        program.wait_ready(SOON).await;
+        program.wait_ready(AT_LAST).await;
         let token = all.iter().find(|(name, _)| name == "PRODUCER_TOKEN");
         Self {
             receiver,
@@ -59,7 +56,7 @@ impl Stage {
         let receiver = Receiver::start().await;
         let (_folder, _, all) = prepare(&receiver, sources, &[]);
         let program = Program::launch(ProgramName::Standalone, &borrowed(&all)).await;
-        let status = program.wait_exit(SOON).await;
+        let status = program.wait_exit(AT_LAST).await;
         assert_ne!(status.code(), Some(0), "{}", program.stderr_so_far());
         program.stderr_so_far()
     }
@@ -97,7 +94,7 @@ impl Stage {
     pub(crate) async fn delivery(&self, id: &str) -> Post {
         let is_it = |post: &Post| post.id() == Some(id);
         let arrived = |posts: &[std::sync::Arc<Post>]| posts.iter().any(|post| is_it(post));
-        self.receiver.wait_until(id, SOON, arrived).await;
+        self.receiver.wait_until(id, AT_LAST, arrived).await;
         let posts = self.receiver.posts_of(id);
         assert_eq!(posts.len(), 1, "{id}");
         posts[0].as_ref().clone()
@@ -118,7 +115,7 @@ impl Stage {
 
     /// Waits for the record of a delivered event.
     pub(crate) async fn record(&self, id: &str) -> Record {
-        eventually(SOON, "the record", || async { self.find_record(id) }).await
+        eventually(AT_LAST, "the record", || async { self.find_record(id) }).await
     }
 
     pub(crate) async fn metrics(&self) -> Metrics {
@@ -132,7 +129,7 @@ impl Stage {
 
     fn find_record(&self, id: &str) -> Option<Record> {
         let data = Connection::open(self.folder.join("wahook.db")).unwrap();
-        data.busy_timeout(SOON).unwrap();
+        data.busy_timeout(AT_LAST).unwrap();
         let query = "SELECT event, payload, source, session, chat, messageId FROM webhooklogs \
                      WHERE eventId = ? AND status = 'success'";
         let record = data.query_row(query, [id], |row| {

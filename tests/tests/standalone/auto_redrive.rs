@@ -2,14 +2,12 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU16, Ordering};
-use std::time::Duration;
 
-use wahook_tests::eventually::eventually;
+use wahook_tests::eventually::{AT_LAST, eventually};
 use wahook_tests::receiver::{Answer, Receiver};
 
 use crate::system::System;
 
-const SOON: Duration = Duration::from_secs(30);
 const DEAD: &str = "SELECT count(*) FROM messages WHERE queue = 'wahook.dead'";
 const REFUSED: &str = "message_revoke_everyone";
 const POISONED: &str = "contact_changed";
@@ -39,7 +37,7 @@ fn system(receiver: &Receiver) -> System {
 }
 
 async fn wait_for_dead(system: &System, count: i64) {
-    eventually(SOON, &format!("{count} dead letters"), || async {
+    eventually(AT_LAST, &format!("{count} dead letters"), || async {
         (system.count(DEAD) == count).then_some(())
     })
     .await;
@@ -50,7 +48,7 @@ async fn wait_for_attempts(system: &System, id: &str, status: &str, attempts: u3
         "SELECT count(*) FROM webhooklogs WHERE eventId = '{id}' AND status = '{status}' \
          AND json_array_length(attempts) = {attempts}"
     );
-    eventually(SOON, &format!("{attempts} attempts"), || async {
+    eventually(AT_LAST, &format!("{attempts} attempts"), || async {
         (system.count(&record) == 1).then_some(())
     })
     .await;
@@ -58,7 +56,7 @@ async fn wait_for_attempts(system: &System, id: &str, status: &str, attempts: u3
 
 /// Waits for the number of redriven events, which are counted when their turn has ended.
 async fn wait_for_redriven(system: &System, count: u32) {
-    eventually(SOON, &format!("{count} redriven events"), || async {
+    eventually(AT_LAST, &format!("{count} redriven events"), || async {
         let metrics = system.metrics().await;
         (metrics.sum("wahook_auto_redriven_total") == f64::from(count)).then_some(())
     })
@@ -88,7 +86,7 @@ async fn dead_letters_of_an_outage_are_redriven_after_it_and_refused_ones_are_no
     }
     assert_eq!(receiver.posts_of(&refused).len(), 1);
     wait_for_redriven(&system, 5).await;
-    eventually(SOON, "the line in the log", || async {
+    eventually(AT_LAST, "the line in the log", || async {
         let log = program.stderr_so_far();
         log.contains("dead letters redriven after the endpoint recovered")
             .then_some(())

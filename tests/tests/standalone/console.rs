@@ -6,7 +6,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
 use tokio::time::timeout;
-use wahook_tests::eventually::eventually;
+use wahook_tests::eventually::{AT_LAST, eventually};
 use wahook_tests::http_client::http_client;
 use wahook_tests::ports::free_port;
 use wahook_tests::program::{Program, ProgramName};
@@ -14,7 +14,6 @@ use wahook_tests::receiver::{Answer, Receiver};
 
 use crate::system::System;
 
-const SOON: Duration = Duration::from_secs(60);
 const JOB_WITHIN: Duration = Duration::from_secs(120);
 
 pub(crate) struct Console {
@@ -135,7 +134,7 @@ async fn deliveries_are_streamed_as_they_end() {
         }
         text
     };
-    let text = timeout(SOON, seen).await.unwrap();
+    let text = timeout(AT_LAST, seen).await.unwrap();
     assert!(!text.contains("\"event\":\"call\""), "{text}");
 }
 
@@ -150,7 +149,7 @@ async fn dead_letters_are_redriven_by_the_console() {
         ids.push(system.ended("call", "failed").await);
     }
     let total = async || console.get("dead-letters").await["total"].as_u64();
-    eventually(SOON, "5 dead letters", || async {
+    eventually(AT_LAST, "5 dead letters", || async {
         (total().await == Some(5)).then_some(())
     })
     .await;
@@ -159,13 +158,13 @@ async fn dead_letters_are_redriven_by_the_console() {
     let selected = json!({ "filter": { "reason": "answered 500" } });
     let job = console.post("dead-letters/redrive", &selected).await;
     assert_eq!(job["count"], 5, "{job}");
-    receiver.wait_for(5, SOON).await;
+    receiver.wait_for(5, AT_LAST).await;
     for id in &ids {
         assert_eq!(receiver.posts_of(id).len(), 1, "{id}");
     }
     assert_eq!(console.end_of(&job).await["state"], "done");
     // The store writes acks in batches.
-    eventually(SOON, "no dead letters", || async {
+    eventually(AT_LAST, "no dead letters", || async {
         (total().await == Some(0)).then_some(())
     })
     .await;
@@ -178,7 +177,7 @@ async fn busy_port_of_the_console_is_an_error_at_start() {
     let receiver = Receiver::start().await;
     let system = System::new(&receiver, &[("CONSOLE_LISTEN", &listen)]);
     let program = Program::launch(ProgramName::Standalone, &system.borrowed()).await;
-    let status = program.wait_exit(SOON).await;
+    let status = program.wait_exit(AT_LAST).await;
     assert_eq!(status.code(), Some(1));
     let stderr = program.stderr_so_far();
     assert!(

@@ -1,17 +1,15 @@
 //! Jobs of the console within `wahook` that is killed.
 
 use std::sync::atomic::Ordering;
-use std::time::Duration;
 
 use serde_json::{Value, json};
-use wahook_tests::eventually::eventually;
+use wahook_tests::eventually::{AT_LAST, eventually};
 use wahook_tests::program::Program;
 use wahook_tests::receiver::Receiver;
 
 use crate::console::{Console, borrowed};
 use crate::system::System;
 
-const IN_THE_END: Duration = Duration::from_secs(120);
 const EVENTS: usize = 500;
 
 /// System whose receiver works again, after the failure of all events.
@@ -52,7 +50,7 @@ impl Stage {
     /// Kills the program after some posts, and starts it again. Returns the number of posts
     /// before.
     async fn restart_after(&mut self, posts: usize) -> usize {
-        self.receiver.wait_for(posts, IN_THE_END).await;
+        self.receiver.wait_for(posts, AT_LAST).await;
         self.program.kill9().await;
         let posts = self.receiver.count();
         self.program = self.system.start().await;
@@ -60,7 +58,7 @@ impl Stage {
     }
 
     async fn wait_for_all(&self) {
-        eventually(IN_THE_END, "all events", || async {
+        eventually(AT_LAST, "all events", || async {
             let mut ids = self.ids.iter();
             ids.all(|id| !self.receiver.posts_of(id).is_empty())
                 .then_some(())
@@ -76,7 +74,7 @@ async fn failures(system: &System) -> Vec<String> {
         ids.push(system.send("call").await);
     }
     let failed = "SELECT count(*) FROM webhooklogs WHERE status = 'failed'";
-    eventually(IN_THE_END, "the failures", || async {
+    eventually(AT_LAST, "the failures", || async {
         (system.count(failed) == i64::try_from(EVENTS).unwrap()).then_some(())
     })
     .await;

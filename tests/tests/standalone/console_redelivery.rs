@@ -1,22 +1,20 @@
 //! Redeliveries by the console within `wahook`.
 
 use std::sync::atomic::Ordering;
-use std::time::Duration;
 
 use serde_json::{Value, json};
-use wahook_tests::eventually::eventually;
+use wahook_tests::eventually::{AT_LAST, eventually};
 use wahook_tests::receiver::Receiver;
 
 use crate::console::{Console, borrowed};
 use crate::system::System;
 
-const SOON: Duration = Duration::from_secs(60);
 const HEADER: &str = "x-webhook-redelivery";
 
 /// Waits until the log has as many attempts of an event, and returns its status.
 async fn status_after(console: &Console, id: &str, attempts: usize) -> Value {
     let path = format!("deliveries/{id}/default");
-    eventually(SOON, "the attempts in the log", || async {
+    eventually(AT_LAST, "the attempts in the log", || async {
         let delivery = console.get(&path).await;
         let found = delivery["attempts"].as_array().map(Vec::len);
         (found == Some(attempts)).then(|| delivery["status"].clone())
@@ -45,7 +43,7 @@ async fn delivered_and_failed_events_are_sent_again_with_their_id_and_body() {
     assert_eq!(started["count"], 4, "{started}");
     let job = console.end_of(&started).await;
     assert_eq!((&job["state"], &job["done"]), (&json!("done"), &json!(4)));
-    receiver.wait_for(4, SOON).await;
+    receiver.wait_for(4, AT_LAST).await;
     for id in &ids {
         let posts = receiver.posts_of(id);
         assert_eq!(posts.len(), 1, "{id}");
@@ -80,7 +78,7 @@ async fn failed_events_that_match_are_counted_and_then_sent_again() {
         .post("redeliveries", &json!({ "filter": filter, "rate": 10 }))
         .await;
     assert_eq!(console.end_of(&started).await["done"], 3);
-    let posts = receiver.wait_for(3, SOON).await;
+    let posts = receiver.wait_for(3, AT_LAST).await;
     assert!(posts.iter().all(|post| post.event() == Some("call")));
 }
 
@@ -97,7 +95,7 @@ async fn failed_redelivery_of_a_delivered_event_leaves_it_delivered_and_can_be_r
     let started = console.post("redeliveries", &one).await;
     assert_eq!(console.end_of(&started).await["state"], "done");
     assert_eq!(status_after(&console, &id, 2).await, "success");
-    eventually(SOON, "the dead letter", || async {
+    eventually(AT_LAST, "the dead letter", || async {
         let dead = console.get("dead-letters").await;
         (dead["total"] == 1).then_some(())
     })
@@ -107,7 +105,7 @@ async fn failed_redelivery_of_a_delivered_event_leaves_it_delivered_and_can_be_r
     console
         .post("dead-letters/redrive", &json!({ "ids": [id] }))
         .await;
-    let posts = receiver.wait_for(1, SOON).await;
+    let posts = receiver.wait_for(1, AT_LAST).await;
     assert_eq!(posts[0].header(HEADER), Some("true"));
     assert_eq!(status_after(&console, &id, 3).await, "success");
 }
@@ -122,7 +120,7 @@ async fn redacted_values_are_delivered_and_not_logged_and_their_event_is_not_sen
     let _program = system.start().await;
     let event = json!({ "event": "ready", "data": { "note": "secret words", "n": 1 } });
     let id = system.send_event(&event).await;
-    let posts = receiver.wait_for(1, SOON).await;
+    let posts = receiver.wait_for(1, AT_LAST).await;
     let body: Value = serde_json::from_slice(&posts[0].body).unwrap();
     assert_eq!(body["data"]["note"], "secret words");
     assert_eq!(status_after(&console, &id, 1).await, "success");

@@ -10,13 +10,12 @@ use wahook_embedded::{EmbeddedOperatorState, open_dead_letters};
 use wahook_operator_state::{Job, JobReport, JobStore, JobWork, NewJob, Next, Progress};
 use wahook_queue::{DeadLetters, Outgoing, Publisher, Topology};
 use wahook_runtime::clock;
-use wahook_tests::eventually::eventually;
+use wahook_tests::eventually::{AT_LAST, eventually};
 use wahook_tests::receiver::{Answer, Post, Receiver};
 
 use crate::console::{Console, borrowed};
 use crate::system::System;
 
-const SOON: Duration = Duration::from_secs(60);
 const EVENTS: usize = 20;
 const JOB: &str = "job-of-the-killed";
 
@@ -86,7 +85,7 @@ async fn check(kind: &str, order: &str, resumed: Resumed) {
         release_job(&jobs).await;
     }
     let path = format!("jobs/{JOB}");
-    let job = eventually(SOON, "the end of the job", || async {
+    let job = eventually(AT_LAST, "the end of the job", || async {
         Some(console.get(&path).await).filter(|job| job["state"] != "running")
     })
     .await;
@@ -98,7 +97,7 @@ async fn check(kind: &str, order: &str, resumed: Resumed) {
     }
     let dead = if kind == "redrive" { 0 } else { EVENTS };
     // The store writes acks in batches.
-    eventually(SOON, "the removal of dead letters", || async {
+    eventually(AT_LAST, "the removal of dead letters", || async {
         (console.get("dead-letters").await["total"] == dead).then_some(())
     })
     .await;
@@ -140,7 +139,7 @@ async fn release_job(jobs: &EmbeddedOperatorState) {
 async fn publish_without_removal(system: &System) {
     let broker = open_dead_letters(&system.path("wahook.db")).unwrap();
     let mut letters = DeadLetters::open(&broker, "test").await.unwrap();
-    let (publisher, _task) = Publisher::start(broker, "test", Topology::default(), SOON);
+    let (publisher, _task) = Publisher::start(broker, "test", Topology::default(), AT_LAST);
     let mut published = 0;
     while let Some((letter, _receipt)) = letters.next().await.unwrap() {
         let (event, endpoint) = (letter.content.unwrap(), letter.endpoint.unwrap());
@@ -154,7 +153,7 @@ async fn publish_without_removal(system: &System) {
 async fn await_empty_queue(system: &System) {
     let left = "SELECT (SELECT count(*) FROM messages WHERE queue = 'wahook.deliver.default') \
                 + (SELECT count(*) FROM waiting)";
-    eventually(SOON, "the deliveries", || async {
+    eventually(AT_LAST, "the deliveries", || async {
         (system.count(left) == 0).then_some(())
     })
     .await;

@@ -1,14 +1,11 @@
 //! Context of a trace: from the request of a gateway over a restart to the webhook.
 
-use std::time::Duration;
-
-use wahook_tests::eventually::eventually;
+use wahook_tests::eventually::{AT_LAST, eventually};
 use wahook_tests::http_client::http_client;
 use wahook_tests::receiver::{Answer, Receiver};
 
 use crate::system::System;
 
-const SOON: Duration = Duration::from_secs(30);
 const CONTEXT: [(&str, &str); 3] = [
     (
         "traceparent",
@@ -35,14 +32,14 @@ async fn the_context_of_a_request_is_handed_on_with_each_attempt_also_after_a_re
     }
     let answer = request.body("{\"event\":\"call\"}").send().await.unwrap();
     assert_eq!(answer.status(), 202);
-    eventually(SOON, "a retry that waits", || async {
+    eventually(AT_LAST, "a retry that waits", || async {
         (system.count("SELECT count(*) FROM waiting") == 1).then_some(())
     })
     .await;
     program.terminate();
-    assert!(program.wait_exit(SOON).await.success());
+    assert!(program.wait_exit(AT_LAST).await.success());
     let _program = system.start().await;
-    for post in receiver.wait_for(2, SOON).await {
+    for post in receiver.wait_for(2, AT_LAST).await {
         for (name, value) in CONTEXT {
             assert_eq!(post.header(name), Some(value));
         }

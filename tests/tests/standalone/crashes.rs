@@ -5,14 +5,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 use std::{env, fmt};
 
-use wahook_tests::eventually::eventually;
+use wahook_tests::eventually::{AT_LAST, eventually};
 use wahook_tests::load::Load;
 use wahook_tests::pair::SECRET;
 use wahook_tests::receiver::{Answer, Post, Receiver};
 
 use crate::system::System;
 
-const IN_THE_END: Duration = Duration::from_secs(120);
 const SENDERS: usize = 16;
 /// Minimum number of accepted events between a start and the next kill.
 const ENOUGH: usize = 40;
@@ -82,7 +81,7 @@ async fn kill_9_at_any_moment_loses_no_event_that_was_answered_202() {
     let load = Load::start_at(&system.events, SENDERS, pause, u64::MAX);
     for kill in 0..kills() {
         let enough = load.accepted() + ENOUGH;
-        eventually(IN_THE_END, "some load", || async {
+        eventually(AT_LAST, "some load", || async {
             (load.accepted() >= enough).then_some(())
         })
         .await;
@@ -92,7 +91,7 @@ async fn kill_9_at_any_moment_loses_no_event_that_was_answered_202() {
         program = system.start().await;
     }
     let accepted = load.stop().await;
-    eventually(IN_THE_END, "all queues empty", || async {
+    eventually(AT_LAST, "all queues empty", || async {
         let queued = "SELECT count(*) FROM messages WHERE queue <> 'wahook.dead'";
         let waiting = "SELECT count(*) FROM waiting";
         (system.count(queued) + system.count(waiting) == 0).then_some(())

@@ -5,19 +5,17 @@ use std::os::unix::fs::FileExt;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
 
 use reqwest::StatusCode;
 use rusqlite::Connection;
 use serde_json::json;
-use wahook_tests::eventually::eventually;
+use wahook_tests::eventually::{AT_LAST, eventually};
 use wahook_tests::http_client::http_client;
 use wahook_tests::program::{Command, Program, ProgramName, Ran};
 use wahook_tests::receiver::{Answer, Receiver};
 
 use crate::system::System;
 
-const SOON: Duration = Duration::from_secs(60);
 const PAGE: usize = 4_096;
 
 async fn post(system: &System, bytes: usize) -> StatusCode {
@@ -65,7 +63,7 @@ fn first_leaf(path: &Path, table: &str) -> usize {
 
 /// Waits until events are refused, readiness names the reason, and the log says what to do.
 async fn assert_refusing(system: &System, program: &Program) {
-    eventually(SOON, "answer 503", || async {
+    eventually(AT_LAST, "answer 503", || async {
         (post(system, 10).await == StatusCode::SERVICE_UNAVAILABLE).then_some(())
     })
     .await;
@@ -156,7 +154,7 @@ async fn a_file_that_is_no_database_is_refused_with_advice() {
     let path = system.path("wahook.db");
     std::fs::write(&path, [0xA5; 3 * PAGE]).unwrap();
     let program = Program::launch(ProgramName::Standalone, &system.borrowed()).await;
-    assert_eq!(program.wait_exit(SOON).await.code(), Some(1));
+    assert_eq!(program.wait_exit(AT_LAST).await.code(), Some(1));
     let log = program.stderr_so_far();
     assert!(log.contains("run `wahook check`"), "{log}");
     assert_eq!(std::fs::read(&path).unwrap(), [0xA5; 3 * PAGE]);

@@ -4,14 +4,13 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use wahook_tests::eventually::eventually;
+use wahook_tests::eventually::{AT_LAST, eventually};
 use wahook_tests::load::Load;
 use wahook_tests::program::{Command, ProgramName};
 use wahook_tests::receiver::{Answer, Receiver};
 
 use crate::system::System;
 
-const SOON: Duration = Duration::from_secs(30);
 const DEAD_LETTERS: &str = "SELECT count(*) FROM messages WHERE queue = 'wahook.dead'";
 
 async fn dead(system: &System, arguments: &[&str]) -> String {
@@ -40,7 +39,7 @@ async fn dead_letters_are_listed_redriven_and_discarded_while_a_process_runs() {
     let _program = system.start().await;
     let load = Load::start_at(&system.events, 2, Duration::ZERO, 12);
     let accepted = load.finish().await;
-    eventually(SOON, "12 dead letters", || async {
+    eventually(AT_LAST, "12 dead letters", || async {
         (system.count(DEAD_LETTERS) == 12).then_some(())
     })
     .await;
@@ -76,11 +75,11 @@ async fn dead_letters_are_listed_redriven_and_discarded_while_a_process_runs() {
         "{redriven}"
     );
     assert_eq!(system.count(DEAD_LETTERS), 0);
-    let posts = receiver.wait_for(22, SOON).await;
+    let posts = receiver.wait_for(22, AT_LAST).await;
     assert!(posts[12..].iter().all(|post| post.attempt() == Some(1)));
     let delivered = "SELECT count(*) FROM webhooklogs WHERE status = 'success' \
                      AND json_array_length(attempts) = 2";
-    eventually(SOON, "10 records of success", || async {
+    eventually(AT_LAST, "10 records of success", || async {
         (system.count(delivered) == 10).then_some(())
     })
     .await;

@@ -1,16 +1,13 @@
 //! Erasure of a person's data while `wahook` runs.
 
-use std::time::Duration;
-
 use serde_json::json;
-use wahook_tests::eventually::eventually;
+use wahook_tests::eventually::{AT_LAST, eventually};
 use wahook_tests::program::{Command, ProgramName, Ran};
 use wahook_tests::receiver::{Answer, Receiver};
 
 use crate::console::{Console, borrowed};
 use crate::system::System;
 
-const SOON: Duration = Duration::from_secs(60);
 const NUMBER: &str = "15550001111";
 
 async fn send(system: &System, number: &str) {
@@ -35,7 +32,7 @@ async fn failures(system: &System) {
     }
     let failed = "SELECT count(*) FROM webhooklogs WHERE status = 'failed'";
     let dead = "SELECT count(*) FROM messages WHERE queue = 'wahook.dead'";
-    eventually(SOON, "the dead letters", || async {
+    eventually(AT_LAST, "the dead letters", || async {
         (system.count(failed) == 3 && system.count(dead) == 3).then_some(())
     })
     .await;
@@ -98,7 +95,7 @@ async fn console_erases_a_chat_and_does_not_send_its_events_again() {
         (&json!(2), &json!(2))
     );
     // The letters' acks follow the answer.
-    eventually(SOON, "the end of the letters", || async {
+    eventually(AT_LAST, "the end of the letters", || async {
         (left(&system) == (1, 1)).then_some(())
     })
     .await;

@@ -1,9 +1,8 @@
 //! Bodies as the gateway sent them, for endpoints with `body = "exact"`.
 
 use std::sync::atomic::Ordering;
-use std::time::Duration;
 
-use wahook_tests::eventually::eventually;
+use wahook_tests::eventually::{AT_LAST, eventually};
 use wahook_tests::exact_bodies::{
     NUMBER, OF_ANOTHER, OF_PERSON, PAYLOAD, REDACTED, REDACTION, SECRET, SENT, assert_both_forms,
     both_forms, exact_without_retries, wait_for_all_persons,
@@ -14,7 +13,6 @@ use wahook_tests::receiver::Receiver;
 
 use crate::system::System;
 
-const SOON: Duration = Duration::from_secs(30);
 const DEAD: &str = "SELECT count(*) FROM messages WHERE queue = 'wahook.dead'";
 
 async fn send(system: &System, media_type: &str, body: String) {
@@ -36,7 +34,7 @@ async fn run(system: &System, arguments: &[&str]) -> Ran {
 
 /// Waits until the query selects this integer.
 async fn wait_for(system: &System, query: &str, expected: i64) {
-    eventually(SOON, query, || async {
+    eventually(AT_LAST, query, || async {
         (system.count(query) == expected).then_some(())
     })
     .await;
@@ -44,7 +42,7 @@ async fn wait_for(system: &System, query: &str, expected: i64) {
 
 async fn stop(program: Program) {
     program.terminate();
-    assert!(program.wait_exit(SOON).await.success());
+    assert!(program.wait_exit(AT_LAST).await.success());
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -76,7 +74,7 @@ async fn each_event_of_a_batch_is_delivered_as_it_was_sent() {
     let same = r#"{"event":"test","data":{},"timestamp":"2024-10-01T12:00:00.000Z"}"#;
     let lines = [SENT, r#"{"event": "test", "data": {"b": 1}}"#, same];
     send(&system, "application/x-ndjson", lines.join("\r\n")).await;
-    let posts = exact.wait_for(3, SOON).await;
+    let posts = exact.wait_for(3, AT_LAST).await;
     for line in lines {
         assert!(
             posts.iter().any(|post| post.body == line.as_bytes()),
@@ -114,7 +112,7 @@ async fn kept_bytes_are_in_no_redacted_record_and_are_erased_with_their_dead_let
     works.store(true, Ordering::Relaxed);
     exact.forget();
     run(&system, &["dead", "redrive", "--all"]).await;
-    let posts = exact.wait_for(1, SOON).await;
+    let posts = exact.wait_for(1, AT_LAST).await;
     assert_eq!(posts[0].body, OF_ANOTHER.as_bytes());
     let record = format!(
         "SELECT count(*) FROM webhooklogs WHERE status = 'success' AND payload = '{REDACTED}'"

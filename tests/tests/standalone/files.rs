@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use nix::unistd::Uid;
 use rusqlite::Connection;
-use wahook_tests::eventually::eventually;
+use wahook_tests::eventually::{AT_LAST, eventually};
 use wahook_tests::http_client::http_client;
 use wahook_tests::load::Load;
 use wahook_tests::ports::free_port;
@@ -15,7 +15,6 @@ use wahook_tests::receiver::{Answer, Receiver};
 
 use crate::system::System;
 
-const SOON: Duration = Duration::from_secs(30);
 const FILES: [&str; 4] = [
     "wahook.db",
     "wahook.db-wal",
@@ -33,7 +32,7 @@ fn mode(system: &System, name: &str) -> u32 {
 /// Starts the program and returns the log of its refusal.
 async fn refusal(system: &System) -> String {
     let program = Program::launch(ProgramName::Standalone, &system.borrowed()).await;
-    let status = program.wait_exit(SOON).await;
+    let status = program.wait_exit(AT_LAST).await;
     assert_eq!(status.code(), Some(1), "{}", program.stderr_so_far());
     program.stderr_so_far()
 }
@@ -126,9 +125,9 @@ async fn events_for_a_webhook_are_not_delivered_to_the_test_receiver() {
     let program = system.start().await;
     let load = Load::start_at(&system.events, 1, Duration::ZERO, 1);
     load.finish().await;
-    receiver.wait_for(1, SOON).await;
+    receiver.wait_for(1, AT_LAST).await;
     program.terminate();
-    assert!(program.wait_exit(SOON).await.success());
+    assert!(program.wait_exit(AT_LAST).await.success());
     // The name is misspelt.
     let address = format!("127.0.0.1:{}", free_port().unwrap());
     for (name, _) in &mut system.settings {
@@ -162,5 +161,5 @@ async fn events_for_a_webhook_are_not_delivered_to_the_test_receiver() {
             .ok()
             .filter(|answer| answer.status().is_success())
     };
-    eventually(SOON, "a start with the test receiver", ready).await;
+    eventually(AT_LAST, "a start with the test receiver", ready).await;
 }

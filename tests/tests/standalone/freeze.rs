@@ -3,13 +3,12 @@
 use std::time::Duration;
 
 use serde_json::json;
-use wahook_tests::eventually::eventually;
+use wahook_tests::eventually::{AT_LAST, eventually};
 use wahook_tests::http_client::http_client;
 use wahook_tests::receiver::{Answer, Receiver};
 
 use crate::system::System;
 
-const SOON: Duration = Duration::from_secs(20);
 const EVENTS: usize = 20;
 
 /// The answers arrive during the freeze, and the time limits end in it.
@@ -25,13 +24,13 @@ async fn an_answer_that_arrives_during_a_freeze_is_no_timeout() {
         let post = post.header("content-type", "application/json");
         post.body(event.to_string()).send().await.unwrap();
     }
-    receiver.wait_for(EVENTS, SOON).await;
+    receiver.wait_for(EVENTS, AT_LAST).await;
     program.freeze();
     tokio::time::sleep(Duration::from_secs(7)).await;
     program.thaw();
     let delivered = "SELECT count(*) FROM webhooklogs WHERE status = 'success' \
                      AND json_array_length(attempts) = 1";
-    eventually(SOON, "all events delivered by one attempt", || async {
+    eventually(AT_LAST, "all events delivered by one attempt", || async {
         (system.count(delivered) == EVENTS as i64).then_some(())
     })
     .await;

@@ -6,7 +6,7 @@ use std::time::Duration;
 use futures_util::future::try_join_all;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
-use wahook_tests::eventually::eventually;
+use wahook_tests::eventually::{AT_LAST, eventually};
 use wahook_tests::http_client::http_client;
 use wahook_tests::ports::free_port;
 use wahook_tests::raw_http::{RawAnswer, Then, exchange};
@@ -14,7 +14,6 @@ use wahook_tests::receiver::Receiver;
 
 use crate::system::System;
 
-const SOON: Duration = Duration::from_secs(60);
 const EVENT: &str = r#"{"event":"test"}"#;
 const TOKEN: &str = "a-token-of-good-length";
 
@@ -84,7 +83,7 @@ async fn web_page_cannot_send_events_without_a_token() {
             "{host}"
         );
     }
-    let posts = receiver.wait_for(3, SOON).await;
+    let posts = receiver.wait_for(3, AT_LAST).await;
     assert_eq!(posts.len(), 3);
 }
 
@@ -165,7 +164,7 @@ async fn bare_line_feeds_end_header_lines_only() {
         let answer = raw(&system, &format!("{head}{rest}")).await;
         assert_eq!(answer.status, status, "{rest:?}: {answer:?}");
     }
-    receiver.wait_for(2, SOON).await;
+    receiver.wait_for(2, AT_LAST).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -187,7 +186,7 @@ async fn idle_clients_lock_out_neither_gateways_nor_health_checks() {
     });
     let mut idle = try_join_all(idle).await.unwrap();
     let began = std::time::Instant::now();
-    program.wait_ready(SOON).await;
+    program.wait_ready(AT_LAST).await;
     let counts = program.metrics().await;
     assert!(counts.sum("process_open_fds") > 0.0);
     let answer = post(
@@ -207,7 +206,7 @@ async fn idle_clients_lock_out_neither_gateways_nor_health_checks() {
     let mut bytes = Vec::new();
     let _reset = longest.read_to_end(&mut bytes).await;
     assert_eq!(bytes, b"", "closed");
-    receiver.wait_for(1, SOON).await;
+    receiver.wait_for(1, AT_LAST).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -232,7 +231,7 @@ async fn each_refusal_is_counted_and_logged_once_a_minute_per_reason() {
         assert_eq!(counted, 3.0, "{reason}");
     }
     program.terminate();
-    assert!(program.wait_exit(SOON).await.success());
+    assert!(program.wait_exit(AT_LAST).await.success());
     let log = program.stderr_so_far();
     let lines = |part: &str| log.lines().filter(|line| line.contains(part)).count();
     assert_eq!(lines("request refused"), 3, "{log}");
@@ -256,7 +255,7 @@ async fn metrics_have_an_address_of_their_own_on_request() {
         let request = http.get(url);
         async move { request.send().await.unwrap().status().as_u16() }
     };
-    eventually(SOON, "the metrics", || async {
+    eventually(AT_LAST, "the metrics", || async {
         (status(format!("http://{metrics}/metrics")).await == 200).then_some(())
     })
     .await;

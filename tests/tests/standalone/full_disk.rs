@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use reqwest::StatusCode;
 use serde_json::json;
-use wahook_tests::eventually::eventually;
+use wahook_tests::eventually::{AT_LAST, eventually};
 use wahook_tests::folder::RunFolder;
 use wahook_tests::http_client::http_client;
 use wahook_tests::load::Load;
@@ -13,8 +13,6 @@ use wahook_tests::receiver::{Answer, Receiver};
 use wahook_tests::small_disk::SmallDisk;
 
 use crate::system::System;
-
-const SOON: Duration = Duration::from_secs(60);
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_full_disk_refuses_events_loses_none_and_recovers_with_free_space() {
@@ -32,9 +30,9 @@ async fn a_full_disk_refuses_events_loses_none_and_recovers_with_free_space() {
     ];
     let system = System::new(&receiver, &settings);
     let program = Program::standalone_on(&disk, &system.borrowed()).await;
-    program.wait_ready(SOON).await;
+    program.wait_ready(AT_LAST).await;
     let load = Load::start_at(&system.events, 4, Duration::from_millis(5), u64::MAX);
-    eventually(SOON, "some load", || async {
+    eventually(AT_LAST, "some load", || async {
         (load.accepted() > 200).then_some(())
     })
     .await;
@@ -46,7 +44,7 @@ async fn a_full_disk_refuses_events_loses_none_and_recovers_with_free_space() {
         let request = http.post(url).header("content-type", "application/json");
         request.body(event).send().await.unwrap().status()
     };
-    eventually(SOON, "answer 503", || async {
+    eventually(AT_LAST, "answer 503", || async {
         (post().await == StatusCode::SERVICE_UNAVAILABLE).then_some(())
     })
     .await;
@@ -54,19 +52,19 @@ async fn a_full_disk_refuses_events_loses_none_and_recovers_with_free_space() {
         let url = format!("{}/readyz", system.events);
         http.get(url).send().await.unwrap().status()
     };
-    eventually(SOON, "/readyz to answer 503", || async {
+    eventually(AT_LAST, "/readyz to answer 503", || async {
         (ready().await == StatusCode::SERVICE_UNAVAILABLE).then_some(())
     })
     .await;
     disk.make_room().unwrap();
-    eventually(SOON, "answer 202 after space is freed", || async {
+    eventually(AT_LAST, "answer 202 after space is freed", || async {
         (post().await == StatusCode::ACCEPTED).then_some(())
     })
     .await;
-    program.wait_ready(SOON).await;
+    program.wait_ready(AT_LAST).await;
     let accepted = load.stop().await;
     receiver
-        .wait_until("every accepted event", SOON, |posts| {
+        .wait_until("every accepted event", AT_LAST, |posts| {
             let delivered = posts.iter().filter(|post| post.attempt() > Some(1));
             let delivered: std::collections::BTreeSet<_> =
                 delivered.filter_map(|post| post.id()).collect();
@@ -74,5 +72,5 @@ async fn a_full_disk_refuses_events_loses_none_and_recovers_with_free_space() {
         })
         .await;
     program.terminate();
-    assert!(program.wait_exit(SOON).await.success());
+    assert!(program.wait_exit(AT_LAST).await.success());
 }

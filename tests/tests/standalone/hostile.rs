@@ -1,17 +1,16 @@
 //! Attempts on secrets and on the data file.
 
 use std::fs::{self, OpenOptions};
-use std::time::Duration;
 
 use reqwest::StatusCode;
 use serde_json::json;
+use wahook_tests::eventually::AT_LAST;
 use wahook_tests::http_client::http_client;
 use wahook_tests::pair::SECRET;
 use wahook_tests::receiver::{Answer, Receiver};
 
 use crate::system::System;
 
-const SOON: Duration = Duration::from_secs(20);
 const TOKEN: &str = "a-token-that-must-not-be-in-the-log-0123456789";
 
 async fn post(system: &System, event: &str) -> StatusCode {
@@ -30,10 +29,10 @@ async fn log_of_the_finest_level_has_no_secret() {
     let system = System::new(&receiver, &settings);
     let program = system.start().await;
     assert_eq!(post(&system, "ready").await, StatusCode::ACCEPTED);
-    let posts = receiver.wait_for(1, SOON).await;
+    let posts = receiver.wait_for(1, AT_LAST).await;
     assert!(posts[0].verify(SECRET).is_valid());
     program.terminate();
-    assert!(program.wait_exit(SOON).await.success());
+    assert!(program.wait_exit(AT_LAST).await.success());
     let log = program.stderr_so_far();
     assert!(log.contains("TRACE"), "the level is not trace:\n{log}");
     for secret in [TOKEN, SECRET] {
@@ -60,7 +59,7 @@ async fn cut_write_ahead_log_is_recovered_up_to_the_cut() {
         let program = system.start().await;
         assert_eq!(post(&system, "ready").await, StatusCode::ACCEPTED);
         program.terminate();
-        assert!(program.wait_exit(SOON).await.success());
+        assert!(program.wait_exit(AT_LAST).await.success());
         let damaged = "SELECT count(*) FROM pragma_integrity_check WHERE integrity_check <> 'ok'";
         assert_eq!(system.count(damaged), 0, "kept {kept}/{of}");
         let newest =

@@ -1,17 +1,14 @@
 //! Large events, and events that would need much memory.
 
-use std::time::Duration;
-
 use futures_util::future::join_all;
 use reqwest::StatusCode;
 use serde_json::{Value, json};
+use wahook_tests::eventually::AT_LAST;
 use wahook_tests::http_client::http_client;
 use wahook_tests::program::Program;
 use wahook_tests::receiver::Receiver;
 
 use crate::system::System;
-
-const SOON: Duration = Duration::from_secs(60);
 
 async fn send(url: String, body: String) -> (StatusCode, Value) {
     let request = http_client().unwrap().post(url);
@@ -39,7 +36,7 @@ async fn four_large_events_at_once_are_accepted() {
     for (status, answer) in join_all(sent).await {
         assert_eq!(status, StatusCode::ACCEPTED, "{answer}");
     }
-    receiver.wait_for(4, SOON).await;
+    receiver.wait_for(4, AT_LAST).await;
 }
 
 async fn peak_memory_mib(program: &Program) -> u64 {

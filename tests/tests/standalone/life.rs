@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use serde_json::{Value, json};
-use wahook_tests::eventually::eventually;
+use wahook_tests::eventually::{AT_LAST, eventually};
 use wahook_tests::http_client::http_client;
 use wahook_tests::pair::SECRET;
 use wahook_tests::ports::free_port;
@@ -11,8 +11,6 @@ use wahook_tests::program::{Program, ProgramName};
 use wahook_tests::receiver::{Answer, Receiver};
 
 use crate::system::System;
-
-const SOON: Duration = Duration::from_secs(20);
 
 async fn post(system: &System, event: &Value) -> Value {
     let http = http_client().unwrap();
@@ -36,7 +34,7 @@ async fn an_event_is_delivered_signed_retried_and_logged_on_one_file() {
         .as_str()
         .unwrap()
         .to_owned();
-    let posts = receiver.wait_for(2, SOON).await;
+    let posts = receiver.wait_for(2, AT_LAST).await;
     for post in &posts {
         assert_eq!(post.id(), Some(id.as_str()));
         assert!(post.verify(SECRET).is_valid(), "{}", post.verify(SECRET));
@@ -49,12 +47,12 @@ async fn an_event_is_delivered_signed_retried_and_logged_on_one_file() {
         "SELECT count(*) FROM webhooklogs WHERE eventId = '{id}' AND status = 'success' \
          AND retryCount = 1 AND json_array_length(attempts) = 2"
     );
-    eventually(SOON, "the record", || async {
+    eventually(AT_LAST, "the record", || async {
         (system.count(&record) == 1).then_some(())
     })
     .await;
     program.terminate();
-    assert!(program.wait_exit(SOON).await.success());
+    assert!(program.wait_exit(AT_LAST).await.success());
     assert_eq!(system.count("SELECT count(*) FROM messages"), 0);
     assert_eq!(system.count("SELECT count(*) FROM waiting"), 0);
 }
@@ -68,15 +66,15 @@ async fn a_retry_that_waits_at_a_stop_is_delivered_after_the_next_start() {
     let system = System::new(&receiver, &[("WEBHOOK_RETRY_DELAY", "2000")]);
     let program = system.start().await;
     let id = post(&system, &json!({"event": "ready"})).await["id"].clone();
-    receiver.wait_for(1, SOON).await;
-    eventually(SOON, "the retry", || async {
+    receiver.wait_for(1, AT_LAST).await;
+    eventually(AT_LAST, "the retry", || async {
         (system.count("SELECT count(*) FROM waiting") == 1).then_some(())
     })
     .await;
     program.terminate();
-    assert!(program.wait_exit(SOON).await.success());
+    assert!(program.wait_exit(AT_LAST).await.success());
     let _again = system.start().await;
-    let posts = receiver.wait_for(2, SOON).await;
+    let posts = receiver.wait_for(2, AT_LAST).await;
     assert_eq!(posts[1].id(), id.as_str());
     assert_eq!(posts[1].attempt(), Some(2));
 }
@@ -93,7 +91,7 @@ async fn a_second_process_on_the_same_file_exits_with_the_reason() {
         ("CONSUMER_LISTEN", "127.0.0.1:0"),
     ]);
     let second = Program::launch(ProgramName::Standalone, &settings).await;
-    assert_eq!(second.wait_exit(SOON).await.code(), Some(1));
+    assert_eq!(second.wait_exit(AT_LAST).await.code(), Some(1));
     let stderr = second.stderr_so_far();
     assert!(stderr.contains("in use by another wahook"), "{stderr}");
     assert!(first.is_running());
@@ -127,7 +125,7 @@ async fn without_a_webhook_an_event_is_on_the_page_with_valid_signatures() {
         assert_eq!(shown["signatures"][signature]["state"], "valid", "{shown}");
     }
     program.terminate();
-    assert!(program.wait_exit(SOON).await.success());
+    assert!(program.wait_exit(AT_LAST).await.success());
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -149,12 +147,12 @@ async fn a_key_of_another_event_is_refused_after_a_restart() {
     assert_eq!(post(json!({ "n": 1 })).await.0, 202);
     let payloads = "SELECT payload, status FROM webhooklogs";
     let recorded = ("{\"n\":1}".to_owned(), "success".to_owned());
-    eventually(SOON, "the record", || async {
+    eventually(AT_LAST, "the record", || async {
         (system.pairs(payloads) == [recorded.clone()]).then_some(())
     })
     .await;
     first.terminate();
-    assert!(first.wait_exit(SOON).await.success());
+    assert!(first.wait_exit(AT_LAST).await.success());
 
     let _second = system.start().await;
     let (status, problem) = post(json!({ "n": 2 })).await;
@@ -163,7 +161,7 @@ async fn a_key_of_another_event_is_refused_after_a_restart() {
     // Unknown after a restart, and a repeat is better than a loss.
     assert_eq!(post(json!({ "n": 1 })).await.0, 202);
     assert_eq!(post(json!({ "n": 2 })).await.0, 422);
-    for sent in receiver.wait_for(2, SOON).await {
+    for sent in receiver.wait_for(2, AT_LAST).await {
         assert!(
             sent.body
                 .starts_with(b"{\"event\":\"call\",\"data\":{\"n\":1}")

@@ -1,9 +1,7 @@
 //! Metrics of the data file, and the number of series.
 
-use std::time::Duration;
-
 use serde_json::json;
-use wahook_tests::eventually::eventually;
+use wahook_tests::eventually::{AT_LAST, eventually};
 use wahook_tests::http_client::http_client;
 use wahook_tests::hundred_endpoints::{
     EACH, ENDPOINTS, EVENTS, MOST_SERIES, file, receiver, series_when_all_are_busy,
@@ -11,8 +9,6 @@ use wahook_tests::hundred_endpoints::{
 use wahook_tests::receiver::{Answer, Receiver};
 
 use crate::system::System;
-
-const SOON: Duration = Duration::from_secs(30);
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn metrics_show_queues_waiting_events_dead_letters_and_the_file() {
@@ -34,7 +30,7 @@ async fn metrics_show_queues_waiting_events_dead_letters_and_the_file() {
         let answer = post.body(json!({"event": name}).to_string()).send().await;
         assert_eq!(answer.unwrap().status().as_u16(), 202);
     }
-    let metrics = eventually(SOON, "the numbers of the file", || async {
+    let metrics = eventually(AT_LAST, "the numbers of the file", || async {
         let metrics = system.metrics().await;
         let queued = [("queue", "wahook.deliver.default")];
         let are_counted = metrics.sum_where("wahook_store_queued", &queued) == 2.0

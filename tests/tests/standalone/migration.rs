@@ -3,16 +3,14 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
-use std::time::Duration;
 
 use serde_json::Value;
-use wahook_tests::eventually::eventually;
+use wahook_tests::eventually::{AT_LAST, eventually};
 use wahook_tests::program::{Command, ProgramName, Ran};
 use wahook_tests::receiver::Receiver;
 
 use crate::system::System;
 
-const SOON: Duration = Duration::from_secs(30);
 pub(crate) const FIXTURE: &str = "../crates/embedded/tests/data/wahook-v1.db";
 const TRACE: &str = "0af7651916cd43dd8448eb211c80319c";
 
@@ -57,7 +55,7 @@ async fn dead(system: &System, arguments: &[&str]) -> Ran {
 
 /// Waits for exactly these posts, in any order.
 async fn receive(receiver: &Receiver, expected: &[Expected]) {
-    let posts = receiver.wait_for(expected.len(), SOON).await;
+    let posts = receiver.wait_for(expected.len(), AT_LAST).await;
     let found: BTreeMap<_, _> = posts
         .iter()
         .map(|post| {
@@ -113,12 +111,12 @@ async fn a_file_of_version_1_is_migrated_and_everything_in_it_is_delivered() {
 
     // The undecodable dead letter is kept; the result is moved to the log.
     let left = "SELECT count(*) FROM messages";
-    eventually(SOON, "one message left", || async {
+    eventually(AT_LAST, "one message left", || async {
         (system.count(left) == 1).then_some(())
     })
     .await;
     program.terminate();
-    assert!(program.wait_exit(SOON).await.success());
+    assert!(program.wait_exit(AT_LAST).await.success());
     let after = system.pairs(keys);
     assert!(before.iter().all(|record| after.contains(record)));
     // The result, the killed delivery, and three deliveries to the archive.

@@ -1,16 +1,14 @@
 //! Pauses by operators while `wahook` runs, on its data file.
 
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
 
 use serde_json::Value;
-use wahook_tests::eventually::eventually;
+use wahook_tests::eventually::{AT_LAST, eventually};
 use wahook_tests::program::{Command, ProgramName, Ran};
 use wahook_tests::receiver::{Answer, Receiver};
 
 use crate::system::System;
 
-const SOON: Duration = Duration::from_secs(30);
 const QUEUED: &str = "SELECT count(*) FROM messages WHERE queue = 'wahook.deliver.default'";
 const WAITING: &str = "SELECT count(*) FROM waiting";
 
@@ -22,7 +20,7 @@ async fn command(system: &System, arguments: &[&str]) -> Ran {
 }
 
 async fn until_paused(system: &System, expected: f64) {
-    eventually(SOON, "the metric of the pause", || async {
+    eventually(AT_LAST, "the metric of the pause", || async {
         let metrics = system.metrics().await;
         (metrics.sum("wahook_endpoint_paused") == expected).then_some(())
     })
@@ -30,7 +28,7 @@ async fn until_paused(system: &System, expected: f64) {
 }
 
 async fn until(system: &System, query: &str, expected: i64) {
-    eventually(SOON, query, || async {
+    eventually(AT_LAST, query, || async {
         (system.count(query) == expected).then_some(())
     })
     .await;
@@ -59,7 +57,7 @@ async fn pause_by_the_command_line_lasts_over_a_restart_and_a_retry_waits_in_the
     assert_eq!(receiver.count(), 1);
 
     program.terminate();
-    assert!(program.wait_exit(SOON).await.success());
+    assert!(program.wait_exit(AT_LAST).await.success());
     let program = system.start().await;
     until_paused(&system, 1.0).await;
     system.send("test").await;
@@ -77,7 +75,7 @@ async fn pause_by_the_command_line_lasts_over_a_restart_and_a_retry_waits_in_the
     assert!(listed.printed().contains(line), "{listed:?}");
 
     command(&system, &["resume", "default"]).await.printed();
-    receiver.wait_for(8, SOON).await;
+    receiver.wait_for(8, AT_LAST).await;
     let attempts: Vec<_> = receiver.posts_of(&retried);
     assert_eq!(attempts.last().unwrap().attempt(), Some(2));
     until(&system, QUEUED, 0).await;
@@ -93,7 +91,7 @@ async fn order_for_an_endpoint_that_the_data_file_does_not_know_is_refused() {
     let program = system.start().await;
     // The program writes its endpoints into the file shortly after it is ready.
     let expected = "endpoint crm is not configured; configured are: default";
-    eventually(SOON, "the refusal", async || {
+    eventually(AT_LAST, "the refusal", async || {
         let refused = command(&system, &["pause", "crm"]).await;
         assert_eq!(refused.status.code(), Some(1), "{refused:?}");
         refused.stderr.contains(expected).then_some(())

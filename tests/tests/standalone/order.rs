@@ -4,13 +4,12 @@ use std::time::Duration;
 
 use wahook_tests::blocked_chat::BlockedChat;
 use wahook_tests::chats::{Chats, event_of, fails_once};
-use wahook_tests::eventually::eventually;
+use wahook_tests::eventually::{AT_LAST, eventually};
 use wahook_tests::program::{Command, ProgramName};
 use wahook_tests::receiver::{Answer, Post, Receiver};
 
 use crate::system::System;
 
-const IN_THE_END: Duration = Duration::from_secs(120);
 const SETTINGS: [(&str, &str); 3] = [
     ("WEBHOOK_ORDER", "chat"),
     ("WEBHOOK_RETRY_DELAY", "200"),
@@ -36,12 +35,12 @@ async fn events_of_each_chat_arrive_in_order_over_kills_of_the_process() {
     let posting = tokio::spawn(async move { chats.post(&url).await });
     for kill in 1..=KILLS {
         let enough = kill * chats.chats * chats.each / (KILLS + 1);
-        receiver.wait_for(enough, IN_THE_END).await;
+        receiver.wait_for(enough, AT_LAST).await;
         program.kill9().await;
         program = system.start().await;
     }
     posting.await.unwrap();
-    eventually(IN_THE_END, "all events", || async {
+    eventually(AT_LAST, "all events", || async {
         (chats.order(&receiver.posts(), fails_once).missing == 0).then_some(())
     })
     .await;
@@ -67,7 +66,7 @@ async fn a_failing_chat_blocks_no_other_and_continues_after_its_dead_letter() {
     let program = system.start().await;
     chats.post(&system.events).await;
     let posts = receiver
-        .wait_until("all events", IN_THE_END, |posts| {
+        .wait_until("all events", AT_LAST, |posts| {
             chats.order(posts, always).missing == 1
         })
         .await;
@@ -103,7 +102,7 @@ async fn events_of_a_lane_are_delivered_after_the_order_is_removed() {
         "none".clone_into(value);
     }
     let program = system.start().await;
-    eventually(IN_THE_END, "all events", || async {
+    eventually(AT_LAST, "all events", || async {
         (chats.order(&receiver.posts(), |_| false).missing == 0).then_some(())
     })
     .await;
@@ -135,13 +134,11 @@ async fn held_event_blocks_its_chat_over_a_kill_until_it_is_given_up_also_while_
         let left = chats.order(posts, always).missing;
         tried >= 3 && left == chats.chats * chats.each - others
     };
-    receiver
-        .wait_until("a held event", IN_THE_END, is_held)
-        .await;
+    receiver.wait_until("a held event", AT_LAST, is_held).await;
     program.kill9().await;
     program = system.start().await;
     // The next failures pause the endpoint; the next probe is due after five minutes.
-    eventually(IN_THE_END, "a pause by the circuit breaker", || async {
+    eventually(AT_LAST, "a pause by the circuit breaker", || async {
         let metrics = system.metrics().await;
         (metrics.sum("wahook_circuit_open") == 1.0).then_some(())
     })
@@ -169,7 +166,7 @@ async fn held_event_blocks_its_chat_over_a_kill_until_it_is_given_up_also_while_
     let probe = ["endpoints", "probe", "default"];
     let command = Command::start(ProgramName::Standalone, &probe, &settings);
     command.await.finish().await.printed();
-    eventually(IN_THE_END, "the rest of the chat", || async {
+    eventually(AT_LAST, "the rest of the chat", || async {
         (chats.order(&receiver.posts(), always).missing == 1).then_some(())
     })
     .await;
@@ -192,24 +189,24 @@ async fn thousand_events_behind_a_failing_one_block_no_other_chat_over_kills_of_
     let mut program = system.start().await;
     chats.post_first(&system.events, 0..chats.many).await;
     chats.post_others(&system.events).await;
-    chats.until_taken(0, IN_THE_END).await;
+    chats.until_taken(0, AT_LAST).await;
     // Once with the failing event in the lane, and once with all events in the slot.
     for failing in [0, 500] {
         chats.fail(failing);
-        chats.until_taken(failing, IN_THE_END).await;
+        chats.until_taken(failing, AT_LAST).await;
         program.kill9().await;
         program = system.start().await;
-        eventually(IN_THE_END, "the parked key", || async {
+        eventually(AT_LAST, "the parked key", || async {
             let metrics = system.metrics().await;
             (metrics.sum("wahook_lane_parked_keys") == 1.0).then_some(())
         })
         .await;
     }
     chats.repair();
-    chats.until_taken(chats.many, IN_THE_END).await;
+    chats.until_taken(chats.many, AT_LAST).await;
     let found = chats.order(&receiver.posts());
     assert!(found.is_kept(), "{found}");
-    eventually(IN_THE_END, "an empty slot", || async {
+    eventually(AT_LAST, "an empty slot", || async {
         let metrics = system.metrics().await;
         (metrics.sum("wahook_lane_parked_keys") == 0.0).then_some(())
     })

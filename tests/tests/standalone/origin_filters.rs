@@ -3,17 +3,15 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU16, Ordering};
-use std::time::Duration;
 
 use serde_json::{Value, json};
-use wahook_tests::eventually::eventually;
+use wahook_tests::eventually::{AT_LAST, eventually};
 use wahook_tests::http_client::http_client;
 use wahook_tests::program::{Metrics, Program};
 use wahook_tests::receiver::{Answer, Receiver};
 
 use crate::system::System;
 
-const SOON: Duration = Duration::from_secs(20);
 const ANA: &str = "15550001111@c.us";
 const TEAM: &str = "120363000000000001@g.us";
 const FILTERED: &str = "wahook_events_filtered_total";
@@ -51,7 +49,7 @@ async fn post_chat(system: &System, chat: &str) -> String {
 }
 
 async fn until(system: &System, what: &str, is_enough: impl Fn(&Metrics) -> bool) -> Metrics {
-    eventually(SOON, what, || async {
+    eventually(AT_LAST, what, || async {
         Some(system.metrics().await).filter(|metrics| is_enough(metrics))
     })
     .await
@@ -66,7 +64,7 @@ async fn until_settled(system: &System, endpoint: &str, filtered: usize) {
     .await;
     assert_eq!(metrics.sum_where(FILTERED, &label), filtered as f64);
     let left = "SELECT (SELECT count(*) FROM messages) + (SELECT count(*) FROM waiting)";
-    eventually(SOON, "the acks", || async {
+    eventually(AT_LAST, "the acks", || async {
         (system.count(left) == 0).then_some(())
     })
     .await;
@@ -127,9 +125,11 @@ async fn each_endpoint_gets_the_events_of_its_sources_sessions_and_chats() {
     assert_eq!(ids(&ana), of_ana);
     let records = "SELECT count(*) FROM webhooklogs";
     let expected = i64::try_from(every.len() + of_shop.len() + of_ana.len()).unwrap();
-    eventually(SOON, "a record of each delivery and no other", || async {
-        (system.count(records) == expected).then_some(())
-    })
+    eventually(
+        AT_LAST,
+        "a record of each delivery and no other",
+        || async { (system.count(records) == expected).then_some(()) },
+    )
     .await;
 }
 
@@ -146,7 +146,7 @@ async fn reloaded_filter_applies_to_queued_events_and_not_to_begun_deliveries() 
     let system = System::with_endpoints(&receiver, &with(""));
     let program = system.start().await;
     let begun = post_chat(&system, TEAM).await;
-    receiver.wait_for(1, SOON).await;
+    receiver.wait_for(1, AT_LAST).await;
     reload(&system, &program, &with("enabled = false")).await;
     post_chat(&system, TEAM).await;
     let wanted = post_chat(&system, ANA).await;

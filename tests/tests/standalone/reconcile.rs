@@ -2,16 +2,14 @@
 
 use std::collections::BTreeSet;
 use std::fs;
-use std::time::Duration;
 
 use serde_json::Value;
-use wahook_tests::eventually::eventually;
+use wahook_tests::eventually::{AT_LAST, eventually};
 use wahook_tests::program::{Command, ProgramName, Ran};
 use wahook_tests::receiver::{Answer, Post, Receiver};
 
 use crate::system::System;
 
-const SOON: Duration = Duration::from_secs(20);
 const SETTINGS: [(&str, &str); 3] = [
     ("WEBHOOK_RETRY_ATTEMPTS", "1"),
     ("WEBHOOK_RETRY_DELAY", "300000"),
@@ -85,7 +83,7 @@ async fn events_in_every_state_of_a_data_file_are_accounted_for() {
     }
     // In flight: without a record, and held by the consumer.
     ids.push(system.send("disconnected").await);
-    receiver.wait_for(4 + 3 + 2 + 1, SOON).await;
+    receiver.wait_for(4 + 3 + 2 + 1, AT_LAST).await;
     for of in [None, Some(ids.as_slice())] {
         let (status, report) = reconcile(&system, of).await;
         assert_eq!(
@@ -126,7 +124,7 @@ async fn every_row_deleted_from_a_data_file_is_reported() {
     let unrecorded = system.ended("ready", "failed").await;
     let retrying = system.ended("qr", "retrying").await;
     let kept = system.ended("call", "success").await;
-    eventually(SOON, "two dead letters", || async {
+    eventually(AT_LAST, "two dead letters", || async {
         let dead_letters = "SELECT count(*) FROM messages WHERE queue = 'wahook.dead'";
         (system.count(dead_letters) == 2).then_some(())
     })

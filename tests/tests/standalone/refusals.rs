@@ -3,14 +3,13 @@
 use std::time::Duration;
 
 use serde_json::json;
-use wahook_tests::eventually::eventually;
+use wahook_tests::eventually::{AT_LAST, eventually};
 use wahook_tests::http_client::http_client;
 use wahook_tests::rate_limited::rate_limited;
 use wahook_tests::receiver::{Answer, Receiver};
 
 use crate::system::System;
 
-const SOON: Duration = Duration::from_secs(20);
 const DEAD: &str = "SELECT count(*) FROM messages WHERE queue = 'wahook.dead'";
 
 async fn batch(system: &System, event: &str, count: usize) {
@@ -41,7 +40,7 @@ async fn events_that_the_endpoint_takes_are_delivered_while_it_refuses_others() 
         batch(&system, "message_ack", 9).await;
         batch(&system, "message_create", 1).await;
         receiver
-            .wait_until("the event that it takes", SOON, |posts| {
+            .wait_until("the event that it takes", AT_LAST, |posts| {
                 let taken = posts
                     .iter()
                     .filter(|post| post.event() == Some("message_create"));
@@ -49,13 +48,13 @@ async fn events_that_the_endpoint_takes_are_delivered_while_it_refuses_others() 
             })
             .await;
         if round == 15 {
-            eventually(SOON, "dead letters", || async {
+            eventually(AT_LAST, "dead letters", || async {
                 (system.count(DEAD) >= 30).then_some(())
             })
             .await;
         }
     }
-    eventually(SOON, "all dead letters", || async {
+    eventually(AT_LAST, "all dead letters", || async {
         (system.count(DEAD) == 30 * 9).then_some(())
     })
     .await;
@@ -80,7 +79,7 @@ async fn a_rate_limited_endpoint_receives_every_event_at_its_first_attempt() {
     let posts = receiver.posts();
     assert!(posts.iter().all(|post| post.attempt() == Some(1)));
     let logged = "SELECT sum(json_array_length(attempts)) FROM webhooklogs";
-    eventually(SOON, "every attempt in the log", || async {
+    eventually(AT_LAST, "every attempt in the log", || async {
         (system.count(logged) == posts.len() as i64).then_some(())
     })
     .await;

@@ -1,17 +1,15 @@
 //! Events that are queued for an endpoint when it is removed from the settings.
 
 use std::collections::BTreeSet;
-use std::time::Duration;
 
 use serde_json::Value;
-use wahook_tests::eventually::eventually;
+use wahook_tests::eventually::{AT_LAST, eventually};
 use wahook_tests::http_client::http_client;
 use wahook_tests::program::{Command, Program, ProgramName, Ran};
 use wahook_tests::receiver::{Answer, Receiver};
 
 use crate::system::System;
 
-const SOON: Duration = Duration::from_secs(30);
 const OLD_WAITING: &str = "SELECT count(*) FROM waiting WHERE queue = 'wahook.deliver.old'";
 const STRANDED: &str = "wahook_endpoint_stranded_messages";
 
@@ -31,7 +29,7 @@ fn write(system: &System, receiver: &Receiver, endpoint: &str) {
 
 async fn stop(program: Program) {
     program.terminate();
-    assert!(program.wait_exit(SOON).await.success());
+    assert!(program.wait_exit(AT_LAST).await.success());
 }
 
 async fn run(system: &System, arguments: &[&str]) -> Ran {
@@ -77,7 +75,7 @@ async fn events_of_a_renamed_endpoint_are_reported_listed_and_moved_once() {
     let system = system(&receiver, "name = \"old\"\nretry_delay = 3600000");
     let program = system.start().await;
     system.send("refused").await;
-    eventually(SOON, "a retry that waits", || async {
+    eventually(AT_LAST, "a retry that waits", || async {
         (system.count(OLD_WAITING) == 1).then_some(())
     })
     .await;
@@ -85,7 +83,7 @@ async fn events_of_a_renamed_endpoint_are_reported_listed_and_moved_once() {
     let (ids, program) = renamed(&system, &receiver, 5).await;
 
     let old = [("endpoint", "old")];
-    eventually(SOON, "the metric", || async {
+    eventually(AT_LAST, "the metric", || async {
         (system.metrics().await.sum_where(STRANDED, &old) == 6.0).then_some(())
     })
     .await;
@@ -125,7 +123,7 @@ async fn events_of_a_renamed_endpoint_are_reported_listed_and_moved_once() {
 
     let moved = run(&system, &["endpoints", "move", "old", "new"]).await;
     assert_eq!(moved.printed(), "6 events of old moved\n");
-    let posts = receiver.wait_for(6, SOON).await;
+    let posts = receiver.wait_for(6, AT_LAST).await;
     let delivered: BTreeSet<_> = posts[1..].iter().filter_map(|post| post.id()).collect();
     assert_eq!(delivered, ids.iter().map(String::as_str).collect());
     let waiting = "SELECT count(*) FROM waiting WHERE queue = 'wahook.deliver.new' AND attempt = 2";
@@ -169,7 +167,7 @@ async fn events_of_a_dropped_endpoint_are_dead_letters_that_another_endpoint_can
     let redrive = ["dead", "redrive", "--endpoint", "old", "--to", "new"];
     let redriven = run(&system, &redrive).await;
     assert_eq!(redriven.printed(), "3 of 3 dead letters redriven\n");
-    let posts = receiver.wait_for(3, SOON).await;
+    let posts = receiver.wait_for(3, AT_LAST).await;
     let delivered: BTreeSet<_> = posts.iter().filter_map(|post| post.id()).collect();
     assert_eq!(delivered, dead);
 }

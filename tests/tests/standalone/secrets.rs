@@ -1,15 +1,12 @@
 //! Secrets in a webhook's URL.
 
-use std::time::Duration;
-
 use serde_json::json;
-use wahook_tests::eventually::eventually;
+use wahook_tests::eventually::{AT_LAST, eventually};
 use wahook_tests::http_client::http_client;
 use wahook_tests::receiver::Receiver;
 
 use crate::system::System;
 
-const SOON: Duration = Duration::from_secs(20);
 /// `user:hunter2@!` in base64.
 const LOGIN: &str = "dXNlcjpodW50ZXIyQCE=";
 
@@ -24,12 +21,12 @@ async fn deliver(receiver: &Receiver, settings: &[(&str, &str)]) -> (String, Str
     let answer = request.body(body).send().await.unwrap();
     assert_eq!(answer.status(), 202);
     let record = "SELECT webhookUrl, status FROM webhooklogs WHERE status = 'success'";
-    let url = eventually(SOON, "the record", || async {
+    let url = eventually(AT_LAST, "the record", || async {
         system.pairs(record).pop().map(|(url, _)| url)
     })
     .await;
     program.terminate();
-    program.wait_exit(SOON).await;
+    program.wait_exit(AT_LAST).await;
     (program.stderr_so_far(), url)
 }
 

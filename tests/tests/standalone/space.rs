@@ -4,7 +4,7 @@ use std::fs;
 use std::path::Path;
 use std::time::Duration;
 
-use wahook_tests::eventually::eventually;
+use wahook_tests::eventually::{AT_LAST, eventually};
 use wahook_tests::load::Load;
 use wahook_tests::program::{Command, ProgramName, Ran};
 use wahook_tests::receiver::{Answer, Receiver};
@@ -12,7 +12,6 @@ use wahook_tests::receiver::{Answer, Receiver};
 use crate::migration::FIXTURE;
 use crate::system::System;
 
-const SOON: Duration = Duration::from_secs(30);
 /// Value of `PRAGMA auto_vacuum` for incremental vacuum.
 const INCREMENTAL: i64 = 2;
 
@@ -36,7 +35,7 @@ async fn a_new_file_can_return_space_and_an_older_one_after_compact() {
         "{refused:?}"
     );
     program.terminate();
-    assert!(program.wait_exit(SOON).await.success());
+    assert!(program.wait_exit(AT_LAST).await.success());
 
     let fixture = Path::new(env!("CARGO_MANIFEST_DIR")).join(FIXTURE);
     fs::copy(fixture, system.path("wahook.db")).unwrap();
@@ -64,18 +63,18 @@ async fn a_clock_that_is_set_back_between_stop_and_start_delays_no_retry() {
     Load::start_at(&system.events, 1, Duration::ZERO, 1)
         .finish()
         .await;
-    receiver.wait_for(1, SOON).await;
-    eventually(SOON, "the retry", || async {
+    receiver.wait_for(1, AT_LAST).await;
+    eventually(AT_LAST, "the retry", || async {
         (system.count("SELECT count(*) FROM waiting") == 1).then_some(())
     })
     .await;
     program.terminate();
-    assert!(program.wait_exit(SOON).await.success());
+    assert!(program.wait_exit(AT_LAST).await.success());
     // For the next process the clock is an hour behind, and the delay was a second.
     let later = "UPDATE waiting SET due_at = due_at + 3600000, delay_ms = 1000";
     assert_eq!(system.data().execute(later, []).unwrap(), 1);
     let program = system.start().await;
-    let posts = receiver.wait_for(2, SOON).await;
+    let posts = receiver.wait_for(2, AT_LAST).await;
     assert_eq!(posts[1].attempt(), Some(2));
     let log = program.stderr_so_far();
     assert!(log.contains("clock was set back"), "{log}");

@@ -3,11 +3,11 @@
 use std::fs::{self, File};
 use std::io::{BufRead, BufReader};
 use std::process::Stdio;
-use std::time::Duration;
 
 use nix::pty::openpty;
 use tokio::task::spawn_blocking;
 use tokio::time::timeout;
+use wahook_tests::eventually::AT_LAST;
 use wahook_tests::folder::RunFolder;
 use wahook_tests::guard::Guarded;
 use wahook_tests::ports::free_port;
@@ -16,7 +16,6 @@ use wahook_tests::receiver::Receiver;
 
 use crate::system::System;
 
-const SOON: Duration = Duration::from_secs(20);
 const OPTION: &[&str] = &["--print-config"];
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -118,7 +117,7 @@ async fn banner_is_printed_on_a_terminal() {
         }
         shown.join("\n")
     });
-    let text = timeout(SOON, read).await.unwrap().unwrap();
+    let text = timeout(AT_LAST, read).await.unwrap().unwrap();
     let curl = format!("curl -i http://{}/v1/events", listens[0]);
     assert!(text.contains(&curl), "{text}");
     for page in &listens[2..] {

@@ -2,11 +2,10 @@
 
 use std::fs;
 use std::path::PathBuf;
-use std::time::Duration;
 
 use rusqlite::Connection;
 use serde_json::{Value, json};
-use wahook_tests::eventually::eventually;
+use wahook_tests::eventually::{AT_LAST, eventually};
 use wahook_tests::folder::RunFolder;
 use wahook_tests::http_client::http_client;
 use wahook_tests::pair::SECRET;
@@ -14,7 +13,6 @@ use wahook_tests::ports::free_port;
 use wahook_tests::program::{Metrics, Program};
 use wahook_tests::receiver::Receiver;
 
-const READY_WITHIN: Duration = Duration::from_secs(30);
 /// Name of the endpoints file.
 const ENDPOINTS: &str = "endpoints.toml";
 
@@ -70,7 +68,7 @@ impl System {
 
     pub(crate) async fn start(&self) -> Program {
         let program = Program::standalone(&self.borrowed()).await;
-        program.wait_ready(READY_WITHIN).await;
+        program.wait_ready(AT_LAST).await;
         program
     }
 
@@ -97,7 +95,7 @@ impl System {
         let record = format!(
             "SELECT count(*) FROM webhooklogs WHERE eventId = '{id}' AND status = '{status}'"
         );
-        eventually(READY_WITHIN, "the record", || async {
+        eventually(AT_LAST, "the record", || async {
             (self.count(&record) == 1).then_some(())
         })
         .await;
@@ -123,7 +121,7 @@ impl System {
     /// Opens the data file.
     pub(crate) fn data(&self) -> Connection {
         let data = Connection::open(self.path("wahook.db")).unwrap();
-        data.busy_timeout(READY_WITHIN).unwrap();
+        data.busy_timeout(AT_LAST).unwrap();
         data
     }
 

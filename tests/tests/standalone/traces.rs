@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use tokio::net::TcpListener;
 use wahook_tests::collector::{self, Collector};
-use wahook_tests::eventually::eventually;
+use wahook_tests::eventually::{AT_LAST, eventually};
 use wahook_tests::http_client::http_client;
 use wahook_tests::ports::free_port;
 use wahook_tests::receiver::{Answer, Receiver};
@@ -12,7 +12,6 @@ use wahook_tests::retried_trace::{self, Expected, SPANS};
 
 use crate::system::System;
 
-const SOON: Duration = Duration::from_secs(30);
 /// The exporter repeats a request for ten seconds before it gives up.
 const EXPORT_GIVEN_UP: Duration = Duration::from_secs(60);
 const EVENTS: usize = 20;
@@ -43,8 +42,8 @@ async fn an_event_that_fails_twice_is_one_trace_in_one_process() {
     let system = system(&receiver, collector.settings(), &named);
     let _program = system.start().await;
     let id = system.send("call").await;
-    let posts = receiver.wait_for(3, SOON).await;
-    let spans = collector.wait_for(SPANS, SOON).await;
+    let posts = receiver.wait_for(3, AT_LAST).await;
+    let spans = collector.wait_for(SPANS, AT_LAST).await;
     let expected = Expected {
         sender: None,
         services: ("hooks", "hooks"),
@@ -54,7 +53,7 @@ async fn an_event_that_fails_twice_is_one_trace_in_one_process() {
     };
     retried_trace::assert_is_one(&spans, expected);
     assert!(collector.all_have("api-key", "50% secret"));
-    eventually(SOON, "the number of exported spans", || async {
+    eventually(AT_LAST, "the number of exported spans", || async {
         let metrics = system.metrics().await;
         let exported = metrics.get("wahook_traces_spans_exported_total");
         (exported == Some(SPANS as f64)).then_some(())
@@ -75,7 +74,7 @@ async fn events_of_a_collector_that_refuses_or_never_answers_are_delivered() {
         for _ in 0..EVENTS {
             system.send("call").await;
         }
-        receiver.wait_for(EVENTS, SOON).await;
+        receiver.wait_for(EVENTS, AT_LAST).await;
         eventually(EXPORT_GIVEN_UP, "dropped spans", || async {
             let metrics = system.metrics().await;
             let name = "wahook_traces_spans_dropped_total{reason=\"export_failed\"}";
@@ -83,7 +82,7 @@ async fn events_of_a_collector_that_refuses_or_never_answers_are_delivered() {
         })
         .await;
         program.terminate();
-        assert!(program.wait_exit(SOON).await.success());
+        assert!(program.wait_exit(AT_LAST).await.success());
         let log = program.stderr_so_far();
         assert_eq!(log.matches("traces not exported").count(), 1, "{log}");
     }
@@ -104,13 +103,13 @@ async fn nothing_is_exported_of_a_trace_that_is_not_sampled() {
             .header("traceparent", &parent)
             .body("{\"event\":\"call\"}");
         assert_eq!(request.send().await.unwrap().status(), 202);
-        let posts = receiver.wait_for(1, SOON).await;
+        let posts = receiver.wait_for(1, AT_LAST).await;
         let sent = posts[0].header("traceparent").unwrap();
         assert!(sent.starts_with(&format!("00-{TRACE}-")), "{sent}");
         assert!(sent.ends_with("-00") && sent != parent, "{sent}");
         // The last spans are exported before the program ends.
         program.terminate();
-        assert!(program.wait_exit(SOON).await.success());
+        assert!(program.wait_exit(AT_LAST).await.success());
         assert_eq!(collector.requests(), 0);
     }
 }
@@ -125,6 +124,6 @@ async fn last_spans_are_exported_before_the_program_ends() {
     system.ended("call", "success").await;
     assert_eq!(collector.requests(), 0);
     program.terminate();
-    assert!(program.wait_exit(SOON).await.success());
+    assert!(program.wait_exit(AT_LAST).await.success());
     assert_eq!(collector.spans().len(), 4);
 }

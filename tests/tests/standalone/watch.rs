@@ -1,15 +1,11 @@
 //! `tail` and `stats` on the data file, with and without a running process.
 
-use std::time::Duration;
-
 use serde_json::{Value, json};
-use wahook_tests::eventually::eventually;
+use wahook_tests::eventually::{AT_LAST, eventually};
 use wahook_tests::program::{Command, ProgramName, Ran};
 use wahook_tests::receiver::{Answer, Receiver};
 
 use crate::system::System;
-
-const SOON: Duration = Duration::from_secs(20);
 
 async fn start(system: &System, arguments: &[&str]) -> Command {
     Command::start(ProgramName::Standalone, arguments, &system.borrowed()).await
@@ -51,7 +47,7 @@ async fn tail_and_stats_read_the_data_file() {
     // Two deliveries have ended; the third ends while `tail` waits.
     let all = ["tail", "--json", "--since", "1m", "--limit", "3"];
     let tail = start(&system, &all).await;
-    eventually(SOON, "the first two", || async {
+    eventually(AT_LAST, "the first two", || async {
         (tail.stdout_so_far().lines().count() == 2).then_some(())
     })
     .await;
@@ -77,7 +73,7 @@ async fn tail_and_stats_read_the_data_file() {
         "tail", "--json", "--since", "1m", "--status", "failed", "--limit", "2",
     ];
     let tail = start(&system, &failed).await;
-    eventually(SOON, "the first failure", || async {
+    eventually(AT_LAST, "the first failure", || async {
         tail.stdout_so_far().contains(&call).then_some(())
     })
     .await;
@@ -88,7 +84,7 @@ async fn tail_and_stats_read_the_data_file() {
         .collect();
     assert_eq!(ids, [call.as_str(), &call]);
     program.terminate();
-    assert!(program.wait_exit(SOON).await.success());
+    assert!(program.wait_exit(AT_LAST).await.success());
 
     // Without a running process.
     let counted = run(&system, &["stats", "--json"]).await;

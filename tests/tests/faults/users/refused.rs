@@ -4,7 +4,7 @@ use lapin::options::{BasicPublishOptions, ConfirmSelectOptions};
 use lapin::{BasicProperties, Connection, ConnectionProperties};
 use serde_json::json;
 use wahook_queue::{Broker, BrokerUri, ConsumerConnection, Topology};
-use wahook_tests::eventually::eventually;
+use wahook_tests::eventually::{AT_LAST, eventually};
 use wahook_tests::http_client::http_client;
 use wahook_tests::mongod::Mongod;
 use wahook_tests::program::{Command, Program, ProgramName};
@@ -12,7 +12,6 @@ use wahook_tests::rabbitmq::RabbitMq;
 use wahook_tests::receiver::{Answer, Receiver};
 
 use super::permissions::{Permissions, add_user, documented, permit, url_of};
-use crate::IN_THE_END;
 
 const ADVICE: &str = "grant it with `rabbitmqctl set_permissions`, docs/broker-users.md";
 const NOTHING: &str = "^$";
@@ -69,7 +68,7 @@ impl Stage {
     /// Waits for a line of the program's log with the broker's refusal and the advice.
     async fn explains(&self, program: &Program, permission: &str, name: &str) {
         let what = format!("{permission} for {name} in the log");
-        let line = eventually(IN_THE_END, &what, || async {
+        let line = eventually(AT_LAST, &what, || async {
             let log = program.stderr_so_far();
             let mut lines = log.lines().map(str::to_owned);
             lines.find(|line| line.contains("ACCESS_REFUSED") && line.contains(name))
@@ -101,7 +100,7 @@ async fn a_missing_permission_is_named_with_what_to_do_until_it_is_granted() {
         "{ready}"
     );
     stage.permit(vhost, "wahook-producer", |_| ()).await;
-    producer.wait_ready(IN_THE_END).await;
+    producer.wait_ready(AT_LAST).await;
 
     let no_read = |given: &mut Permissions| NOTHING.clone_into(&mut given.read);
     stage.permit(vhost, "wahook-consumer", no_read).await;
@@ -111,23 +110,23 @@ async fn a_missing_permission_is_named_with_what_to_do_until_it_is_granted() {
     stage.permit(vhost, "wahook-consumer", no_default).await;
     stage.explains(&consumer, "write", "'amq.default'").await;
     stage.permit(vhost, "wahook-consumer", |_| ()).await;
-    consumer.wait_ready(IN_THE_END).await;
+    consumer.wait_ready(AT_LAST).await;
 
     // While it works: the dead letter of the event cannot be published.
     consumer.terminate();
-    assert!(consumer.wait_exit(IN_THE_END).await.success());
+    assert!(consumer.wait_exit(AT_LAST).await.success());
     stage.permit(vhost, "wahook-consumer", no_default).await;
     let consumer = stage.consumer(vhost).await;
-    consumer.wait_ready(IN_THE_END).await;
+    consumer.wait_ready(AT_LAST).await;
     post(&producer).await;
-    stage.receiver.wait_for(1, IN_THE_END).await;
+    stage.receiver.wait_for(1, AT_LAST).await;
     stage.explains(&consumer, "write", "'amq.default'").await;
 
     // While it works: events cannot be published.
     let no_events = |given: &mut Permissions| "^wahook\\.lanes$".clone_into(&mut given.write);
     stage.permit(vhost, "wahook-producer", no_events).await;
     let producer = stage.producer(vhost).await;
-    producer.wait_ready(IN_THE_END).await;
+    producer.wait_ready(AT_LAST).await;
     assert_eq!(post(&producer).await, 503);
     stage.explains(&producer, "write", "'wahook.known'").await;
 }

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use mongodb::bson::{Document, doc};
 use serde_json::Value;
-use wahook_tests::eventually::eventually;
+use wahook_tests::eventually::{AT_LAST, eventually};
 use wahook_tests::folder::RunFolder;
 use wahook_tests::http_client::http_client;
 use wahook_tests::pair::Servers;
@@ -14,7 +14,6 @@ use wahook_tests::program::{Command, Program, ProgramName, Ran};
 use wahook_tests::receiver::{Answer, Receiver};
 
 use super::permissions::{add_user, documented, permit, url_of};
-use crate::IN_THE_END;
 
 const DATABASE: &str = "users";
 const CONSOLE_TOKEN: &str = "a-token-of-good-length";
@@ -56,7 +55,7 @@ impl Stage {
         // Before the consumer, so that it declares the exchanges itself.
         let amqp_url = url_of(&servers.rabbitmq, "wahook-producer", "%2f");
         let producer = Program::producer(&[("AMQP_URL", &amqp_url)]).await;
-        producer.wait_ready(IN_THE_END).await;
+        producer.wait_ready(AT_LAST).await;
         let [first, ordered] = &receivers;
         write_endpoints(&folder, &[("first", first), ("ordered", ordered)]);
         let consumer = start_consumer(&servers, &folder).await;
@@ -91,7 +90,7 @@ impl Stage {
             "{id} at {endpoint}: {status}\n{}",
             self.consumer.stderr_so_far()
         );
-        eventually(IN_THE_END, &what, || async {
+        eventually(AT_LAST, &what, || async {
             log.find_one(record.clone()).await.unwrap()
         })
         .await;
@@ -113,7 +112,7 @@ impl Stage {
             ("CONSOLE_TOKEN", CONSOLE_TOKEN),
         ])
         .await;
-        console.wait_ready(IN_THE_END).await;
+        console.wait_ready(AT_LAST).await;
         console
     }
 }
@@ -145,7 +144,7 @@ pub(super) async fn start_consumer(servers: &Servers, folder: &RunFolder) -> Pro
         ("WEBHOOK_ENDPOINTS", file.to_str().unwrap()),
     ])
     .await;
-    consumer.wait_ready(IN_THE_END).await;
+    consumer.wait_ready(AT_LAST).await;
     consumer
 }
 
