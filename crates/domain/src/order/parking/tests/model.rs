@@ -236,7 +236,7 @@ impl Model {
             return;
         };
         queue.delivered += 1;
-        if !std::mem::replace(&mut self.owner.is_awake, true) {
+        if !mem::replace(&mut self.owner.is_awake, true) {
             self.take_over();
         }
         match message.content {
@@ -349,7 +349,7 @@ impl Model {
                 _ => 1,
             }
         };
-        let mut early = std::mem::take(&mut self.owner.early);
+        let mut early = mem::take(&mut self.owner.early);
         early.sort_by_key(rank);
         let heads = early.iter().filter(|early| rank(early) == 0).count();
         self.owner.parking.explored();
