@@ -73,11 +73,11 @@ crashes: ## Kill the single process 200 times under load and count lost events (
 	WAHOOK_KILLS=200 $(CARGO) test --package wahook-tests --test standalone crashes -- --nocapture
 
 hostile-soak: install debug-programs ## Run the worst inputs for ten minutes under the shipped memory limits
-	$(ON_BROKER) WAHOOK_TEST_PROGRAMS=$(abspath $(TARGET_DIR))/debug WAHOOK_SOAK_SECONDS=600 $(CARGO) test --workspace \
+	$(ON_BROKER) $(ON_PROGRAMS) WAHOOK_SOAK_SECONDS=600 $(CARGO) test --workspace \
 	  --features wahook/mongodb --test receiver_table hostile_soak -- --nocapture
 
 field: debug-programs ## Run the long forms of field faults (10 minutes, little work)
-	WAHOOK_TEST_PROGRAMS=$(abspath $(TARGET_DIR))/debug $(TARGET_DIR)/debug/wahook-field
+	$(ON_PROGRAMS) $(TARGET_DIR)/debug/wahook-field
 
 chaos: chaos-programs ## Run the fault matrix under load and count lost events (half an hour)
 	$(ON_BROKER) WAHOOK_TEST_PROGRAMS=$(TARGET_DIR)/chaos $(TARGET_DIR)/debug/wahook-chaos --write docs/reliability/faults.md

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use tokio::task::JoinSet;
 
-use crate::chats::{ChatOrder, Chats, event_of, post};
+use crate::chats::{ChatOrder, Chats, event_of, post_until_accepted};
 use crate::eventually::eventually;
 use crate::http_client::http_client;
 use crate::or_fail;
@@ -71,7 +71,7 @@ impl BlockedChat {
         let url = format!("{base_url}/v1/events");
         let http = or_fail("an HTTP client", http_client());
         for number in numbers {
-            while !post(&http, &url, 0, number).await {}
+            post_until_accepted(&http, &url, 0, number).await;
         }
     }
 
@@ -84,7 +84,7 @@ impl BlockedChat {
             let (http, url, each) = (http.clone(), url.clone(), self.each);
             posting.spawn(async move {
                 for number in 0..each {
-                    while !post(&http, &url, chat, number).await {}
+                    post_until_accepted(&http, &url, chat, number).await;
                 }
             });
         }

@@ -4,19 +4,16 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::sync::Arc;
-use std::time::Duration;
 
 use anyhow::Context;
 use serde_json::{Value, json};
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
+use crate::eventually::{AT_LAST, eventually};
 use crate::http_client::http_client;
 use crate::or_fail;
 use crate::receiver::Post;
-
-/// Pause of a sender after an event that was not accepted.
-const PAUSE: Duration = Duration::from_millis(100);
 
 /// Chats to post.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -40,9 +37,7 @@ impl Chats {
             posting.spawn(async move {
                 for number in 0..self.each {
                     let permit = permits.acquire().await;
-                    while !post(&http, &url, chat, number).await {
-                        tokio::time::sleep(PAUSE).await;
-                    }
+                    post_until_accepted(&http, &url, chat, number).await;
                     drop(permit);
                 }
             });
@@ -140,6 +135,14 @@ pub fn event_of(post: &Post) -> (u64, u64) {
     let number = |name| data?.get(name)?.as_u64();
     let both = number("chat").zip(number("n"));
     or_fail("a post", both.context("is no event of a chat"))
+}
+
+/// Posts an event of a chat until it is accepted.
+pub async fn post_until_accepted(http: &reqwest::Client, url: &str, chat: usize, number: usize) {
+    eventually(AT_LAST, "an accepted event", || async {
+        post(http, url, chat, number).await.then_some(())
+    })
+    .await;
 }
 
 /// Posts an event of a chat; returns true if it was accepted.

@@ -17,12 +17,14 @@ let held = new Map();
 /** Reads the held events of these endpoints. */
 export async function read(endpoints) {
   const names = endpoints.filter(({ ordered }) => ordered).map(({ name }) => name);
-  const reading = names.map(async (name) => {
+  const read = new Map();
+  // One after another: the console permits few searches at a time.
+  for (const name of names) {
     const wanted = query({ status: "retrying", endpoint: name, limit: SHOWN + 1 });
-    const { deliveries } = await ask("GET", `deliveries${wanted}`).catch(() => ({ deliveries: [] }));
-    return [name, deliveries];
-  });
-  held = new Map(await Promise.all(reading));
+    const answer = await ask("GET", `deliveries${wanted}`).catch(() => null);
+    read.set(name, answer?.deliveries ?? held.get(name) ?? []);
+  }
+  held = read;
 }
 
 /** Returns the list of an endpoint; null without a held event. */

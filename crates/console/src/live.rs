@@ -184,8 +184,11 @@ impl Live {
     async fn poll(&self, log: &Log) {
         let mut poll = LivePoll::new(log.clone(), clock::now());
         while self.ended.receiver_count() > 0 {
-            // A failed search is logged, and repeated.
-            for ended in poll.next().await.unwrap_or_default() {
+            let Ok(found) = poll.next().await else {
+                sleep(RETRY).await;
+                continue;
+            };
+            for ended in found {
                 // Fails only without streams.
                 let _ = self.ended.send(Arc::new(ended));
             }

@@ -33,7 +33,8 @@ pub struct CircuitReport {
 /// Store of the reports in the database of the delivery log, implemented for MongoDB and for
 /// the data file.
 pub trait CircuitReports: Send + Sync + 'static {
-    /// Replaces the report of a consumer, and removes those that are no longer valid.
+    /// Replaces the report of a consumer. An empty one also removes those that are no longer
+    /// valid.
     fn report<'a>(&'a self, report: &'a CircuitReport) -> LogFuture<'a, ()>;
 
     /// Returns the pauses of all consumers whose reports are valid.

@@ -20,7 +20,7 @@ impl EarlierEvents for LoggedEvents {
         Box::pin(async move {
             let found = self.0.has_another(event, since).await;
             found.unwrap_or_else(|error| {
-                tracing::warn!(%error, id = %event.id, "key of an event not compared with those before the start");
+                tracing::warn!(%error, id = %event.id, "key of an event not compared with those before the start: the event is accepted; check the data file with `wahook check` if this repeats");
                 false
             })
         })

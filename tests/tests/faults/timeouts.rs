@@ -17,9 +17,9 @@ use wahook_tests::program::Program;
 use wahook_tests::rabbitmq::{BrokerOptions, RabbitMq};
 use wahook_tests::receiver::{Answer, Receiver};
 
-const TIMEOUT: Duration = Duration::from_secs(4);
-/// Time for the answer to the first request: the message is returned in between.
-const SLOWER: Duration = Duration::from_secs(9);
+const TIMEOUT: Duration = Duration::from_secs(10);
+/// Time for an answer to a first event: its message is returned in between.
+const SLOWER: Duration = Duration::from_secs(25);
 const DATABASE: &str = "timeouts";
 
 /// Starts servers with a short consumer timeout.
@@ -32,7 +32,7 @@ async fn servers() -> Servers {
     Servers { rabbitmq, mongod }
 }
 
-/// Starts a receiver whose first answer takes longer than the consumer timeout.
+/// Starts a receiver whose answers to first events take longer than the consumer timeout.
 async fn slow_at_first() -> Receiver {
     Receiver::answering(|post| {
         let is_first = post.event().is_some_and(|event| event.ends_with(".first"));

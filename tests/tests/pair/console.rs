@@ -137,6 +137,11 @@ async fn killed(test: Test, path: &str, selected: Value, posts: usize) {
     let started = post(&first, path, &selected).await;
     pair.receiver.wait_for(posts, AT_LAST).await;
     first.kill9().await;
+    let is_counted = path == "redeliveries";
+    assert!(
+        !is_counted || pair.receiver.count() < EVENTS,
+        "killed too late"
+    );
     let second = console(&pair).await;
     let path = format!("jobs/{}", started["job"].as_str().unwrap());
     let job = eventually(AT_LAST, "the end of the job", || async {
@@ -144,6 +149,7 @@ async fn killed(test: Test, path: &str, selected: Value, posts: usize) {
     })
     .await;
     assert_eq!(job["state"], "done", "{job}");
+    assert!(!is_counted || job["done"] == EVENTS, "{job}");
     eventually(AT_LAST, "all redeliveries", || async {
         let mut ids = ids.iter();
         let is_sent = |id: &String| !pair.receiver.posts_of(id).is_empty();

@@ -51,7 +51,7 @@ pub trait HeldDelivery: Send + Sync {
 pub enum NotHeld {
     #[error(
         "event {0} is not held for {1}: the log has no attempt of it; check the id, or repeat the \
-         command after its first attempt"
+         give-up after its first attempt"
     )]
     Unknown(EventId, EndpointName),
     #[error("event {0} is not held for {1}: it is delivered")]
@@ -64,7 +64,7 @@ pub enum NotHeld {
     #[error(
         "event {0} is not held for {1}: no consumer has it as the first event of its key, waiting \
          for a retry in a lane. The order was withdrawn. Check that consumers run and that \
-         {1} has an order, or repeat the command if an attempt is in flight"
+         {1} has an order, or repeat the give-up if an attempt is in flight"
     )]
     NoOwner(EventId, EndpointName),
 }

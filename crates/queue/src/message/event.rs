@@ -132,14 +132,14 @@ impl Outgoing {
 }
 
 impl Stored {
-    /// Creates the same message for a queue of another store.
+    /// Creates the same message for a queue of another store, where no slot has it.
     #[must_use]
     pub fn to_queue(&self, queue: &str) -> Outgoing {
-        Outgoing::to_queue(
-            queue.to_owned(),
-            self.metadata.clone(),
-            self.payload.clone(),
-        )
+        let metadata = MessageMetadata {
+            parked: None,
+            ..self.metadata.clone()
+        };
+        Outgoing::to_queue(queue.to_owned(), metadata, self.payload.clone())
     }
 
     /// Creates the same message for a wait of `left` before it moves to
