@@ -26,7 +26,7 @@ const CANCEL_LIMIT: Duration = Duration::from_secs(10);
 /// Reason for which no more deliveries start.
 enum Stopped {
     /// The endpoint is paused, or has other settings. The message waited for its start.
-    Ended(Option<Received>),
+    Ended(Option<Box<Received>>),
     /// Another number of messages fits into the queue's share of the memory.
     Resized,
     /// The broker ended the subscription, or its channel.
@@ -175,7 +175,7 @@ impl Worker {
                 Some((permit, started))
             };
             let Some((permit, started)) = started.await else {
-                return Ok(Stopped::Ended(Some(received)));
+                return Ok(Stopped::Ended(Some(Box::new(received))));
             };
             let endpoint = self.current();
             // Boxed here: the runtime moves a task several times while it is spawned,
@@ -192,13 +192,13 @@ impl Worker {
     async fn put_back_rest(
         &self,
         mut intake: Intake,
-        waiting: Option<Received>,
+        waiting: Option<Box<Received>>,
         deliveries: &TaskTracker,
     ) -> Result<(), SessionError> {
         let current = self.current();
         waiting
             .into_iter()
-            .for_each(|received| settle_unattempted(&current, received, deliveries));
+            .for_each(|received| settle_unattempted(&current, *received, deliveries));
         intake.cancel().await;
         let republish_rest = async {
             loop {

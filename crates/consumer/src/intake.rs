@@ -105,7 +105,7 @@ impl Intake {
                 Err(ended) => self.ended = Some(ended),
             }
         }
-        pending().await
+        pending::<()>().await;
     }
 
     /// Stops the broker from sending more. Messages already sent follow.

@@ -179,7 +179,12 @@ impl BatchWriter<'_> {
                 Ok(Outcome::Removed(None))
             }
             Settlement::Reject => self.dead_letter(seq, &queue, DeathReason::Rejected),
-            Settlement::Requeue | Settlement::Redeliver => {
+            // Not tried, so it does not count towards the delivery limit.
+            Settlement::Requeue => Ok(match messages::find(self.db, seq)? {
+                Some(row) => Outcome::Requeued(queue, row.message),
+                None => Outcome::AlreadySettled,
+            }),
+            Settlement::Redeliver => {
                 let Some(deliveries) = messages::count_delivery(self.db, seq)? else {
                     // Acked by an earlier change of the same transaction.
                     return Ok(Outcome::AlreadySettled);

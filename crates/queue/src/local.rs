@@ -186,18 +186,14 @@ pub(crate) async fn publish(queue: &SharedQueue, message: Outgoing) -> Result<()
     confirmed.await.unwrap_or(Err(PublishError::Disconnected))
 }
 
-/// Stores messages in their order and waits for all answers.
+/// Stores messages one after another, so that none is stored without those before it: the
+/// store may refuse a single one.
 pub(crate) async fn publish_in_order(
     queue: &SharedQueue,
     messages: Vec<Outgoing>,
 ) -> Result<(), PublishError> {
-    let stored = messages.into_iter().map(|message| {
-        let (done, confirmed) = oneshot::channel();
-        queue.submit(Command::Publish(Box::new(message), done));
-        confirmed
-    });
-    for confirmed in stored.collect::<Vec<_>>() {
-        confirmed.await.unwrap_or(Err(PublishError::Disconnected))?;
+    for message in messages {
+        publish(queue, message).await?;
     }
     Ok(())
 }

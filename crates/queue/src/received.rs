@@ -187,8 +187,10 @@ impl Receipt {
     /// requeues it once the subscription and its other messages are dropped. A store within this
     /// process requeues it at once.
     pub fn leave(self) {
-        if let AckPath::Batched(lease) = self.0 {
-            lease.leave();
+        match self.0 {
+            AckPath::Batched(lease) => lease.leave(),
+            AckPath::Local(lease) => lease.settle(Settlement::Requeue),
+            AckPath::Direct(_) => {}
         }
     }
 

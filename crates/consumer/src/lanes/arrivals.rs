@@ -53,8 +53,11 @@ impl Owner {
             let parked = received.parked();
             if let Some(mut arrival) = self.decode(received, Some((slot, in_use))).await {
                 if let Some(Parked::Event { behind, may_repeat }) = parked {
+                    let place = self.slots.place(&arrival.key);
+                    let is_stray =
+                        !self.slots.are_unknown() && place.is_none_or(|place| place.slot != slot);
                     self.slots.found(slot, &arrival.key, &behind);
-                    arrival.is_repeat |= may_repeat;
+                    arrival.is_repeat |= may_repeat || is_stray;
                 }
                 self.arrived(arrival).await?;
             }
@@ -200,19 +203,23 @@ impl Owner {
 
     /// Parks all keys with many events behind a head that fails or takes long.
     pub(super) async fn park_stuck(&mut self) -> Result<(), SessionError> {
-        if self.events.held() > MOST_WAITING {
-            let stuck = self.events.stuck(MOST_WAITING, self.stuck_since());
-            for key in stuck.cloned().collect::<Vec<_>>() {
-                self.park_if_stuck(&key).await?;
-            }
+        let stuck = self.events.stuck(MOST_WAITING, self.stuck_since());
+        for key in stuck.cloned().collect::<Vec<_>>() {
+            self.park_if_stuck(&key).await?;
         }
         Ok(())
+    }
+
+    /// Returns true if enough events are held for a key to be stuck.
+    pub(super) fn may_be_stuck(&self) -> bool {
+        self.events.held() > MOST_WAITING
     }
 
     /// Parks a key if many events wait behind a head that fails or takes long.
     pub(super) async fn park_if_stuck(&mut self, key: &OrderKey) -> Result<(), SessionError> {
         let is_stuck = self.events.is_stuck(key, MOST_WAITING, self.stuck_since());
-        if !is_stuck || self.slots.place(key).is_some() {
+        // While the endpoint is paused, nothing is attempted.
+        if !is_stuck || self.slots.place(key).is_some() || self.admission.is_paused() {
             return Ok(());
         }
         let Some(head) = self.events.head_id(key).cloned() else {

@@ -1,24 +1,40 @@
 //! Moves events of a lane to a parking slot: publish, confirm, then ack in the lane.
 
 use backoff::backoff::Backoff;
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
 use tokio::{
     sync::{Notify, mpsc, watch},
     time::{Instant, sleep},
 };
 use tokio_util::sync::CancellationToken;
 use wahook_domain::{EventId, QueuedEvent};
-use wahook_queue::{Outgoing, Receipt, reconnect_backoff};
+use wahook_queue::{Outgoing, PublishError, Receipt, reconnect_backoff};
 
 use super::lease::Lease;
 use crate::deliverer::{Deliverer, log_ack_failure};
 
 /// Publishes in flight into one slot.
 const BATCH: usize = 64;
+/// Bytes of a batch, if it has more than one message: they must be confirmed in time.
+const BATCH_BYTES: usize = 4 << 20;
 
-/// Time for which a batch may wait for its confirm, because of an alarm for example. Then the
-/// lane is given up and taken again, so that its messages are not held too long.
+/// Time for which a batch may wait for its confirm, unless an alarm of the broker blocks it. Then
+/// the lane is given up and taken again, so that its messages are not held too long.
 const LONGEST_MOVE: Duration = Duration::from_secs(5 * 60);
+
+/// Returns the number of parcels of the next batch.
+fn batch_of(parcels: &[Parcel]) -> usize {
+    let mut bytes = 0;
+    let more = parcels.iter().take_while(|parcel| {
+        let is_first = bytes == 0;
+        bytes += parcel.bytes();
+        is_first || bytes <= BATCH_BYTES
+    });
+    more.count()
+}
 
 /// Part of a slot's content in memory. A slot is idle when there is none.
 pub(super) type SlotUse = Arc<()>;
@@ -27,6 +43,16 @@ pub(super) type SlotUse = Arc<()>;
 pub(super) enum Parcel {
     Event(Box<ParkedEvent>),
     Marker(EventId),
+}
+
+impl Parcel {
+    /// Returns an estimate of its size, at least 1.
+    fn bytes(&self) -> usize {
+        match self {
+            Self::Event(moved) => moved.event.carried_body().len() + 1,
+            Self::Marker(_) => 1,
+        }
+    }
 }
 
 /// Event that is moved from its lane.
@@ -41,6 +67,36 @@ pub(super) struct ParkedEvent {
     pub(super) uses: Vec<SlotUse>,
 }
 
+/// Events that are on their way into a slot, for which their messages in the lane are held.
+#[derive(Debug, Default)]
+pub(super) struct OnTheirWay(Mutex<Option<(usize, Instant)>>);
+
+impl OnTheirWay {
+    /// Adds an event.
+    pub(super) fn add(&self) {
+        let mut state = self.state();
+        let (events, since) = state.unwrap_or((0, Instant::now()));
+        *state = Some((events + 1, since));
+    }
+
+    /// Removes events that are in the slot.
+    fn remove(&self, moved: usize) {
+        let mut state = self.state();
+        let left = state.map_or(0, |(events, _)| events.saturating_sub(moved));
+        *state = (left > 0).then(|| (left, Instant::now()));
+    }
+
+    /// Returns the time since the last of them arrived in the slot, or since the first was added.
+    pub(super) fn delayed_for(&self) -> Duration {
+        self.state()
+            .map_or(Duration::ZERO, |(_, since)| since.elapsed())
+    }
+
+    fn state(&self) -> MutexGuard<'_, Option<(usize, Instant)>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
 /// Publisher into one slot.
 pub(super) struct Mover {
     pub(super) queue: String,
@@ -48,6 +104,7 @@ pub(super) struct Mover {
     pub(super) lease: Arc<Lease>,
     pub(super) stop: CancellationToken,
     pub(super) parcels: mpsc::UnboundedReceiver<Parcel>,
+    pub(super) on_their_way: Arc<OnTheirWay>,
     /// Notified after each batch.
     pub(super) moved: Arc<Notify>,
 }
@@ -55,19 +112,24 @@ pub(super) struct Mover {
 impl Mover {
     /// Runs until the lane is given up. A batch whose publish has begun is completed.
     pub(super) async fn run(mut self) {
-        let mut batch = Vec::with_capacity(BATCH);
-        while self.parcels.recv_many(&mut batch, BATCH).await > 0 {
-            let messages = batch.iter().map(|parcel| self.message(parcel)).collect();
+        let mut received = Vec::with_capacity(BATCH);
+        while !received.is_empty() || self.parcels.recv_many(&mut received, BATCH).await > 0 {
+            let batch = received.iter().take(batch_of(&received));
+            let messages: Vec<_> = batch.map(|parcel| self.message(parcel)).collect();
+            let count = messages.len();
             if !self.publish(messages).await {
                 break;
             }
-            for parcel in batch.drain(..) {
+            let mut events = 0;
+            for parcel in received.drain(..count) {
                 if let Parcel::Event(event) = parcel {
+                    events += 1;
                     for receipt in event.receipts {
                         log_ack_failure(receipt.ack().await);
                     }
                 }
             }
+            self.on_their_way.remove(events);
             self.moved.notify_one();
         }
     }
@@ -91,7 +153,8 @@ impl Mover {
             };
             let pause = backoff.next_backoff().unwrap_or(backoff.max_interval);
             tracing::warn!(%error, slot = self.queue, ?pause, "events could not be parked, retrying");
-            if start.elapsed() > LONGEST_MOVE {
+            // Under an alarm the next owner could not publish either.
+            if start.elapsed() > LONGEST_MOVE && error != PublishError::Blocked {
                 self.stop.cancel();
             }
             messages = messages.into_iter().map(Outgoing::repeated).collect();

@@ -27,7 +27,10 @@ use crate::{
 /// minutes by default; above it RabbitMQ 4.3 returns the message out of order.
 const LONGEST_HOLD: Duration = Duration::from_secs(10 * 60);
 /// Interval between checks of the held messages, while some are.
-const CHECKED_EVERY: Duration = Duration::from_millis(250);
+const CHECKED_EVERY: Duration = Duration::from_secs(15);
+/// Interval between looks for keys to park, while many events are held. Each interrupts the
+/// wait for a message, by which a silent subscription is noticed.
+const PARKED_EVERY: Duration = Duration::from_millis(250);
 
 /// Reasons to give up a lane, other than a lost connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -138,6 +141,8 @@ impl Owner {
     ) -> Result<OwnershipEnd, SessionError> {
         let mut check = interval(CHECKED_EVERY);
         check.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut park = interval(PARKED_EVERY);
+        park.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             self.start_heads();
             self.slots.send_barriers();
@@ -149,10 +154,10 @@ impl Owner {
                     Err(ended) => return self.ended(ended),
                 },
                 event = self.slots.next() => match event {
-                    SlotEvent::Received(slot, Ok(received)) => {
-                        self.take_parked(slot, received).await?;
-                    }
-                    SlotEvent::Received(_, Err(ended)) => return self.ended(ended),
+                    SlotEvent::Received(slot, received) => match *received {
+                        Ok(received) => self.take_parked(slot, received).await?,
+                        Err(ended) => return self.ended(ended),
+                    },
                     SlotEvent::Moved => {}
                 },
                 Some((key, end)) = self.ends.recv() => {
@@ -166,8 +171,8 @@ impl Owner {
                 () = self.admission.until_paused_by_operator() => return Ok(OwnershipEnd::Disabled),
                 () = self.runner.stop.cancelled() => return Ok(OwnershipEnd::Stopped),
                 () = released(self.owned.as_ref()) => return Ok(OwnershipEnd::Balanced),
-                _ = check.tick(), if self.events.held() > 0 || !self.early.is_empty() => {
-                    self.park_stuck().await?;
+                _ = park.tick(), if self.may_be_stuck() => self.park_stuck().await?,
+                _ = check.tick() => {
                     if self.longest_hold() > LONGEST_HOLD {
                         return Ok(OwnershipEnd::HeldLong);
                     }
@@ -193,7 +198,10 @@ impl Owner {
     /// Returns for how long the oldest message is held.
     fn longest_hold(&self) -> Duration {
         let held = self.events.items().map(|held| held.since.elapsed());
-        held.max().unwrap_or_default().max(self.slots.unknown_for())
+        let in_lane = held.max().unwrap_or_default();
+        in_lane
+            .max(self.slots.unknown_for())
+            .max(self.slots.delayed_for())
     }
 
     fn start_heads(&mut self) {

@@ -16,7 +16,7 @@ use wahook_queue::{
 
 use super::{
     lease::Lease,
-    mover::{Mover, Parcel, ParkedEvent, SlotUse},
+    mover::{Mover, OnTheirWay, Parcel, ParkedEvent, SlotUse},
     parts::Lane,
 };
 use crate::{deliverer::Deliverer, session_error::SessionError};
@@ -45,6 +45,7 @@ struct OpenSlot {
     parcels: mpsc::UnboundedSender<Parcel>,
     mover: JoinHandle<()>,
     in_use: SlotUse,
+    on_their_way: Arc<OnTheirWay>,
     /// Barrier that was published and not received.
     marker: Option<EventId>,
 }
@@ -52,7 +53,7 @@ struct OpenSlot {
 /// Occurrence in the slots.
 pub(super) enum SlotEvent {
     /// A message of this slot.
-    Received(usize, Result<Received, SubscriptionEnded>),
+    Received(usize, Box<Result<Received, SubscriptionEnded>>),
     /// Events were moved; a slot may be idle.
     Moved,
 }
@@ -135,6 +136,13 @@ impl Slots {
         }
     }
 
+    /// Returns for how long events have been on their way into a slot without progress.
+    pub(super) fn delayed_for(&self) -> Duration {
+        let open = self.open.iter().flatten();
+        let delays = open.map(|open| open.on_their_way.delayed_for());
+        delays.max().unwrap_or_default()
+    }
+
     /// Notes that as many messages of the lane are held as can be.
     pub(super) fn lane_filled(&mut self) {
         self.lane_marker = None;
@@ -206,6 +214,7 @@ impl Slots {
         if let Some(Some(open)) = self.open.get(slot) {
             self.parking.moved(slot);
             event.uses.push(Arc::clone(&open.in_use));
+            open.on_their_way.add();
             // Fails if the lane is being given up.
             let _ = open.parcels.send(Parcel::Event(Box::new(event)));
         }
@@ -237,7 +246,9 @@ impl Slots {
             return std::future::pending().await;
         }
         tokio::select! {
-            ((slot, received), ..) = select_all(messages) => SlotEvent::Received(slot, received),
+            ((slot, received), ..) = select_all(messages) => {
+                SlotEvent::Received(slot, Box::new(received))
+            }
             () = self.moved.notified() => SlotEvent::Moved,
         }
     }
@@ -255,12 +266,14 @@ impl Slots {
         };
         let subscription = self.connection.subscribe_lane(queue).await?;
         let (sender, parcels) = mpsc::unbounded_channel();
+        let on_their_way = Arc::<OnTheirWay>::default();
         let mover = Mover {
             queue: queue.clone(),
             endpoint: self.endpoint.clone(),
             lease: Arc::clone(&self.lease),
             stop: self.stop.clone(),
             parcels,
+            on_their_way: Arc::clone(&on_their_way),
             moved: Arc::clone(&self.moved),
         };
         *place = Some(OpenSlot {
@@ -268,6 +281,7 @@ impl Slots {
             parcels: sender,
             mover: tokio::spawn(mover.run()),
             in_use: SlotUse::default(),
+            on_their_way,
             marker: None,
         });
         Ok(())

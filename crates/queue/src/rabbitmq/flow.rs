@@ -33,6 +33,8 @@ pub(super) struct Request {
     pub(super) properties: BasicProperties,
     pub(super) payload: Bytes,
     pub(super) id: Option<EventId>,
+    /// Part of a sequence, none of which may be refused alone. Callers bound their number.
+    pub(super) is_ordered: bool,
     pub(super) done: oneshot::Sender<Result<(), PublishError>>,
 }
 
@@ -101,7 +103,7 @@ impl Flow {
     }
 
     fn begin(&mut self, request: Request) {
-        if self.in_flight.len() >= MAX_UNCONFIRMED {
+        if self.in_flight.len() >= MAX_UNCONFIRMED && !request.is_ordered {
             let _ = request.done.send(Err(PublishError::Busy));
         } else {
             self.in_flight

@@ -97,7 +97,8 @@ impl RemotePublisher {
         let requests = requests.ok_or(PublishError::Disconnected)?;
         let mut confirms = Vec::with_capacity(messages.len());
         for message in messages {
-            let (request, confirmed) = Request::of(message);
+            let (mut request, confirmed) = Request::of(message);
+            request.is_ordered = true;
             requests
                 .send(request)
                 .await
@@ -120,6 +121,7 @@ impl Request {
             routing_key: message.routing_key.into(),
             properties: properties::encode(message.metadata, message.expires_after),
             payload: message.payload,
+            is_ordered: false,
             done,
         };
         (request, confirmed)
