@@ -19,8 +19,11 @@ use crate::run::quantile;
 const REQUESTS: u32 = 200;
 const UP_WITHIN: Duration = Duration::from_secs(30);
 
-/// Searches that are measured, each with its query for the n-th request.
-pub(crate) const SEARCHES: [(&str, fn(u32) -> String); 4] = [
+/// Query of the n-th request.
+type Query = fn(u32) -> String;
+
+/// Searches that are measured.
+pub(crate) const SEARCHES: [(&str, Query); 4] = [
     ("newest first", |_| "limit=50".to_owned()),
     ("by status", |_| "limit=50&status=failed".to_owned()),
     ("by chat", |n| {

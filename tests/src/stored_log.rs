@@ -85,8 +85,7 @@ fn fill_file(data: &Path, templates: &Templates) -> anyhow::Result<()> {
     let columns: Vec<String> = db
         .prepare("SELECT * FROM webhooklogs")?
         .column_names()
-        .iter()
-        .map(|name| (*name).to_owned())
+        .map(str::to_owned)
         .collect();
     let values = columns.iter().map(|name| match name.as_str() {
         "_id" => "'filled-' || n || '/' || endpoint".to_owned(),

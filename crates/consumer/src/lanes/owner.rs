@@ -52,7 +52,7 @@ pub(super) enum OwnershipEnd {
 /// State of an owned lane.
 pub(super) struct Owner {
     pub(super) endpoint: watch::Receiver<Arc<Deliverer>>,
-    admission: Arc<Admission>,
+    pub(super) admission: Arc<Admission>,
     lane: String,
     pub(super) events: Sequencer<Held>,
     pub(super) slots: Slots,

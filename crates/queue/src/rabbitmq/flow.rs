@@ -168,6 +168,7 @@ async fn publish(channel: Arc<Channel>, request: Request) -> FinishedPublish {
         payload,
         id,
         done,
+        ..
     } = request;
     let options = BasicPublishOptions {
         mandatory: true,
