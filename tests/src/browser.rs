@@ -112,27 +112,18 @@ impl Browser {
 
     /// Clicks a visible element; fails the test if it is not visible.
     pub async fn click(&self, css: &str) {
-        let element = self.element(css).await;
-        self.command(&format!("element/{element}/click"), json!({}))
-            .await;
+        self.act(css, "click", json!({})).await;
     }
 
     /// Replaces the content of a field.
     pub async fn fill(&self, css: &str, text: &str) {
-        let element = self.element(css).await;
-        self.command(&format!("element/{element}/clear"), json!({}))
-            .await;
-        let typed = json!({ "text": text });
-        self.command(&format!("element/{element}/value"), typed)
-            .await;
+        self.act(css, "clear", json!({})).await;
+        self.act(css, "value", json!({ "text": text })).await;
     }
 
     /// Selects an option of a list by its visible name.
     pub async fn choose(&self, css: &str, name: &str) {
-        let element = self.element(css).await;
-        let typed = json!({ "text": name });
-        self.command(&format!("element/{element}/value"), typed)
-            .await;
+        self.act(css, "value", json!({ "text": name })).await;
     }
 
     /// Types into the focused element.
@@ -169,6 +160,21 @@ impl Browser {
         let taken = or_fail("a screenshot", taken);
         let decoded = BASE64_STANDARD.decode(taken.as_str().unwrap_or_default());
         or_fail("a screenshot", decoded.map_err(Into::into))
+    }
+
+    /// Acts on an element, and on its successor if the page has replaced it meanwhile.
+    async fn act(&self, css: &str, action: &str, body: Value) {
+        for last in [false, false, true] {
+            let path = format!("element/{}/{action}", self.element(css).await);
+            let sent = self.send(reqwest::Method::POST, &path, Some(body.clone()));
+            match sent.await {
+                Err(error) if !last && error.to_string().contains("stale element") => {}
+                sent => {
+                    or_fail(css, sent.with_context(|| tail(&self.log, 5)));
+                    return;
+                }
+            }
+        }
     }
 
     async fn element(&self, css: &str) -> String {
