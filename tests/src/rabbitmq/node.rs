@@ -19,7 +19,7 @@ use crate::ports::free_port;
 /// makes the start a second slower.
 const CONFIG: &str = "[{rabbit, [{loopback_users, [<<\"guest\">>]},OPTIONS
           {disk_free_limit, 67108864},
-          {vm_memory_high_watermark, {absolute, 1073741824}},
+          {vm_memory_high_watermark, {absolute, 4294967296}},
           {collect_statistics_interval, 1000},
           {quorum_tick_interval, 1000}]},
  {rabbitmq_prometheus, [{tcp_config, [{ip, \"127.0.0.1\"}, {port, METRICS_PORT}]}]}].
