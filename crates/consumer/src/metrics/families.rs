@@ -71,9 +71,10 @@ families! {
         /// until it is delivered or an operator gives it up.
         lane_held_keys: IntGaugeVec = "wahook_lane_held_keys" ["endpoint", "lane"];
         /// Keys in a lane whose events are parked in slots, because the first one fails or takes
-        /// long. A lane has four slots, for one key each.
+        /// long. A lane has four slots, for one key each. Exists while it is above 0.
         lane_parked_keys: IntGaugeVec = "wahook_lane_parked_keys" ["endpoint", "lane"];
-        /// Events in a lane's parking slots that are not in its owner's memory.
+        /// Events in a lane's parking slots that are not in its owner's memory. Exists while it is
+        /// above 0.
         lane_parked_events: IntGaugeVec = "wahook_lane_parked_events" ["endpoint", "lane"];
         /// Events dropped by an endpoint's filter of sources, sessions or chats.
         filtered: IntCounterVec = "wahook_events_filtered_total" ["endpoint"];

@@ -1,6 +1,6 @@
 //! Metrics of one lane.
 
-use prometheus::IntGauge;
+use prometheus::{IntGauge, IntGaugeVec};
 use wahook_domain::EndpointName;
 
 use super::families::ConsumerFamilies;
@@ -12,8 +12,15 @@ pub struct LaneMetrics {
     events: IntGauge,
     blocked_keys: IntGauge,
     held_keys: IntGauge,
-    parked_keys: IntGauge,
-    parked_events: IntGauge,
+    parked_keys: WhilePositive,
+    parked_events: WhilePositive,
+}
+
+/// Gauge that exists while it is above 0: most lanes never have parked events.
+#[derive(Debug, Clone)]
+struct WhilePositive {
+    gauges: IntGaugeVec,
+    labels: [String; 2],
 }
 
 impl LaneMetrics {
@@ -25,8 +32,8 @@ impl LaneMetrics {
             events: families.lane_events.with_label_values(&labels),
             blocked_keys: families.lane_blocked_keys.with_label_values(&labels),
             held_keys: families.lane_held_keys.with_label_values(&labels),
-            parked_keys: families.lane_parked_keys.with_label_values(&labels),
-            parked_events: families.lane_parked_events.with_label_values(&labels),
+            parked_keys: WhilePositive::new(&families.lane_parked_keys, labels),
+            parked_events: WhilePositive::new(&families.lane_parked_events, labels),
         }
     }
 
@@ -47,6 +54,24 @@ impl LaneMetrics {
     /// Sets the number of parked events that are not in memory.
     pub fn parked_events(&self, events: u64) {
         self.parked_events.set(count(events));
+    }
+}
+
+impl WhilePositive {
+    fn new(gauges: &IntGaugeVec, labels: [&str; 2]) -> Self {
+        Self {
+            gauges: gauges.clone(),
+            labels: labels.map(str::to_owned),
+        }
+    }
+
+    fn set(&self, value: i64) {
+        if value > 0 {
+            self.gauges.with_label_values(&self.labels).set(value);
+        } else {
+            // Fails if it does not exist.
+            let _ = self.gauges.remove_label_values(&self.labels);
+        }
     }
 }
 
