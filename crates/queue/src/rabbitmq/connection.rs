@@ -21,9 +21,9 @@ use crate::topology::{LANES, Topology};
 /// case.
 const CLOSE_LIMIT: Duration = Duration::from_secs(2);
 
-/// Time limit for the bindings of the routing by key: some 800 for each ordered
-/// endpoint, each in about a millisecond.
-const BINDINGS_LIMIT: Duration = Duration::from_secs(60);
+/// Time for each declaration of a topology, in addition to that of a step: the broker makes one
+/// after another, and a hundred endpoints have a thousand bindings.
+const PER_DECLARATION: Duration = Duration::from_millis(50);
 
 /// Time limit for TCP and TLS while other servers can be tried.
 const NEXT_SERVER_AFTER: Duration = Duration::from_secs(3);
@@ -83,14 +83,9 @@ async fn connect_to(
 ) -> Result<Connection, ConnectError> {
     let properties = ConnectionProperties::default().with_connection_name(name.into());
     let uri = server.uri.clone();
-    let connection: Result<Connection, ConnectError> = with_deadline(async {
-        let connection = wire::connect(uri, server.address, transport_limit, properties).await?;
-        declare_on(&connection, topology).await?;
-        Ok(connection)
-    })
-    .await?;
-    let connection = connection?;
-    declare_keyed(&connection, topology).await?;
+    let connect = wire::connect(uri, server.address, transport_limit, properties);
+    let connection = with_deadline(connect).await??;
+    declare(&connection, topology).await?;
     Ok(connection)
 }
 
@@ -99,7 +94,7 @@ pub(crate) async fn declare(
     connection: &Connection,
     topology: &Topology,
 ) -> Result<(), ConnectError> {
-    with_deadline(declare_on(connection, topology)).await??;
+    declare_on(connection, topology).await?;
     declare_keyed(connection, topology).await
 }
 
@@ -110,9 +105,7 @@ async fn declare_keyed(connection: &Connection, topology: &Topology) -> Result<(
         return Ok(());
     };
     if keyed.is_needed || has_queue(connection, LANES).await? {
-        timeout(BINDINGS_LIMIT, declare_on(connection, &keyed.topology))
-            .await
-            .unwrap_or_else(|_| Err(TimedOut.into()))?;
+        declare_on(connection, &keyed.topology).await?;
     }
     Ok(())
 }
@@ -132,10 +125,16 @@ async fn has_queue(connection: &Connection, queue: &str) -> Result<bool, Connect
 }
 
 async fn declare_on(connection: &Connection, topology: &Topology) -> Result<(), ConnectError> {
-    let channel = connection.create_channel().await?;
-    topology.declare(&channel).await.map_err(explain)?;
-    channel.close(200, "declared".into()).await?;
-    Ok(())
+    let declarations = u32::try_from(topology.count()).unwrap_or(u32::MAX);
+    let limit = STEP_LIMIT + PER_DECLARATION.saturating_mul(declarations);
+    let declare = async {
+        let channel = connection.create_channel().await?;
+        topology.declare(&channel).await.map_err(explain)?;
+        channel.close(200, "declared".into()).await?;
+        Ok(())
+    };
+    let declared = timeout(limit, declare).await;
+    declared.unwrap_or_else(|_| Err(TimedOut.into()))
 }
 
 /// Closes the connection. lapin panics if a connection outlives its runtime, so

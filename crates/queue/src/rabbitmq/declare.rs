@@ -17,6 +17,11 @@ const NO_ANSWER: bool = true;
 const ANSWER: bool = false;
 
 impl Topology {
+    /// Returns the number of declarations without the routing by key.
+    pub(crate) fn count(&self) -> usize {
+        self.exchanges.len() + self.queues.len() + self.bindings.len() + self.obsolete.len()
+    }
+
     /// Declares everything except the routing by key; repeating it changes nothing.
     pub(crate) async fn declare(&self, channel: &Channel) -> lapin::Result<()> {
         for exchange in &self.exchanges {
