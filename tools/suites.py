@@ -23,6 +23,8 @@ import time
 
 RESULT = re.compile(r"^test result: .*? (\d+) passed; (\d+) failed", re.MULTILINE)
 FAILED_TEST = re.compile(r"^test (.+) \.\.\. FAILED$", re.MULTILINE)
+# Lines of a failed suite's output that are repeated at the end, where a reader of a long log looks.
+REPEATED_LINES = 120
 
 
 class Suite:
@@ -52,6 +54,12 @@ class Suite:
             self.output = output.read().decode(errors="replace")
         self.seconds = time.monotonic() - started
         self.is_ok = ended.returncode == 0
+
+    def failures(self):
+        """Returns what the suite says about its failed tests."""
+        found = self.output.rfind("\nfailures:\n", 0, self.output.rfind("\nfailures:\n"))
+        lines = self.output[max(found, 0):].strip().splitlines()
+        return "\n".join(lines[-REPEATED_LINES:])
 
     def counts(self):
         """Returns the numbers of tests that passed and failed."""
@@ -127,8 +135,10 @@ def main():
     file.write_text(json.dumps(durations, indent=1))
     passed, failed = (sum(suite.counts()[part] for suite in suites) for part in (0, 1))
     took = time.monotonic() - started
-    print(f"{len(suites)} suites, {passed} tests passed, {failed} failed, {took:.0f} s")
     faulty = [suite for suite in suites if not suite.is_ok]
+    for suite in faulty:
+        print(f"\n     Failures of {suite.name}\n{suite.failures()}\n")
+    print(f"{len(suites)} suites, {passed} tests passed, {failed} failed, {took:.0f} s")
     for suite in faulty:
         tests = FAILED_TEST.findall(suite.output) or ["ended early"]
         print(f"  failed: {suite.name}: {', '.join(tests)}")
