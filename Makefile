@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help run crashes field hostile-soak receiver picture-receiver picture-console manifests reference test test-broker run-broker-suites test-deploy test-compose chaos chaos-short chaos-order chaos-programs debug-programs bench bench-micro instructions instructions-renew instructions-program fuzz lint language circles dependencies fmt purity build install
+.PHONY: help run crashes field hostile-soak receiver picture-receiver picture-console manifests reference test test-broker run-broker-suites test-deploy test-compose chaos chaos-short chaos-order chaos-programs debug-programs bench bench-micro instructions instructions-renew instructions-program fuzz fuzz-parsers lint language circles dependencies fmt purity build install
 
 CARGO ?= cargo
 TARGET_DIR := $(or $(CARGO_TARGET_DIR),target)
@@ -10,6 +10,8 @@ TARGET_DIR := $(or $(CARGO_TARGET_DIR),target)
 RABBITMQ ?= 4.3
 # Property tests repeat the same cases, so that a change alone makes them fail. `make fuzz` draws new ones.
 FIXED_CASES := PROPTEST_RNG_SEED=1
+# Cases of the fuzz tests, as a multiple of those in `make test`.
+FUZZ_FACTOR ?= 50
 # Nodes of the broker of `chaos-order`, 1 or 3.
 NODES ?= 1
 ON_BROKER := WAHOOK_TEST_RABBITMQ=$(RABBITMQ)
@@ -17,9 +19,6 @@ ON_PROGRAMS := WAHOOK_TEST_PROGRAMS=$(abspath $(TARGET_DIR))/debug
 # With MongoDB support of `wahook`, which `cargo run` omits.
 PROGRAMS := --package wahook-producer --package wahook-consumer --package wahook-receiver --package wahook-console --package wahook \
   --features wahook/mongodb
-
-# Packages with property tests named hostile.
-FUZZED := $(addprefix --package wahook-,domain sources queue consumer runtime producer cli receiver)
 
 # The domain crate is pure: no dependency that waits, connects or serves.
 IMPURE := tokio|lapin|reqwest|mongodb|hyper|axum|futures|async|mio|socket2|tracing|prometheus|rand
@@ -110,10 +109,14 @@ instructions-program:
 	@deploy/local/install.sh valgrind
 	$(CARGO) build --profile chaos --package wahook-bench --bin wahook-instructions
 
-# A minute each on two cores, or less. Failing inputs are printed, and kept in proptest-regressions/.
-fuzz: install ## Fuzz every parser of foreign bytes, 100 times longer than the tests, and compare JSON with node
-	WAHOOK_FUZZ_FACTOR=100 $(CARGO) test --lib --test hostile --test ingest $(FUZZED) hostile
-	WAHOOK_FUZZ_DOCUMENTS=200000 $(CARGO) test --package wahook-tests --test canonical -- --nocapture
+# Some minutes on two cores. Failing inputs are printed, and kept in proptest-regressions/.
+fuzz: install debug-programs ## Fuzz every parser of foreign bytes, 100 times longer than the tests, and compare JSON with node
+	$(MAKE) fuzz-parsers FUZZ_FACTOR=100
+	WAHOOK_FUZZ_DOCUMENTS=200000 $(CARGO) test --workspace --features wahook/mongodb --test canonical -- --nocapture
+
+fuzz-parsers:
+	WAHOOK_FUZZ_FACTOR=$(FUZZ_FACTOR) tools/suites.py --only hostile --workspace --features wahook/mongodb \
+	  --lib --test hostile --test ingest
 
 lint: language circles dependencies ## Check the format, the language, circles of files, the dependencies and the lints
 	$(CARGO) fmt --all --check

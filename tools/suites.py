@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Runs the test suites of the workspace side by side.
 
-    tools/suites.py [--jobs N] [arguments of `cargo test`]
+    tools/suites.py [--jobs N] [--only TEXT] [arguments of `cargo test`]
 
 `cargo test` runs one suite (one test program) after another, and most suites wait for servers
 and schedules most of the time. Suites are separate processes with servers of their own, so two of
@@ -40,15 +40,16 @@ class Suite:
         self.output = ""
         self.is_ok = False
 
-    def run(self):
-        """Runs the suite from the folder of its package, as `cargo test` does."""
+    def run(self, filters):
+        """Runs the suite's tests, or those with a text of `filters` in their names, from the folder
+        of its package, as `cargo test` does."""
         started = time.monotonic()
         environment = {**os.environ, "CARGO_MANIFEST_DIR": str(self.package)}
         # A file, not a pipe: a server that outlives its test would keep a pipe open.
         with tempfile.TemporaryFile() as output:
             ended = subprocess.run(
-                [self.program], cwd=self.package, env=environment, stdin=subprocess.DEVNULL,
-                stdout=output, stderr=subprocess.STDOUT, check=False,
+                [self.program, *filters], cwd=self.package, env=environment,
+                stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT, check=False,
             )
             output.seek(0)
             self.output = output.read().decode(errors="replace")
@@ -93,7 +94,7 @@ def in_order(suites, durations):
     )
 
 
-def run_all(suites, jobs):
+def run_all(suites, jobs, filters):
     """Runs the suites, at most `jobs` at a time, and prints each output at its end."""
     waiting = queue.SimpleQueue()
     for suite in suites:
@@ -106,7 +107,7 @@ def run_all(suites, jobs):
                 suite = waiting.get_nowait()
             except queue.Empty:
                 return
-            suite.run()
+            suite.run(filters)
             with printing:
                 print(f"\n     Suite {suite.name} ({suite.seconds:.0f} s)\n{suite.output}", flush=True)
 
@@ -125,14 +126,17 @@ def durations_file():
 def main():
     parser = argparse.ArgumentParser(description="Run the test suites side by side.")
     parser.add_argument("--jobs", type=int, default=2, help="suites at a time (default: 2)")
+    parser.add_argument("--only", metavar="TEXT", help="run the tests with this in their name")
     options, arguments = parser.parse_known_args()
+    filters = [options.only] if options.only else []
     file = durations_file()
     durations = json.loads(file.read_text()) if file.exists() else {}
     suites = in_order(build(arguments), durations)
     started = time.monotonic()
-    run_all(suites, max(1, options.jobs))
-    durations.update({suite.name: suite.seconds for suite in suites})
-    file.write_text(json.dumps(durations, indent=1))
+    run_all(suites, max(1, options.jobs), filters)
+    if not filters:
+        durations.update({suite.name: suite.seconds for suite in suites})
+        file.write_text(json.dumps(durations, indent=1))
     passed, failed = (sum(suite.counts()[part] for suite in suites) for part in (0, 1))
     took = time.monotonic() - started
     faulty = [suite for suite in suites if not suite.is_ok]

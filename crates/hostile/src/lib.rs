@@ -20,7 +20,11 @@ const MEANINGFUL: &[u8] = b"{}[]()\",:;\\/uxeE+-.=#$%&?@'` \t\r\n\0\x1b\x7f\xff0
 #[must_use]
 pub fn cases(count: u32) -> ProptestConfig {
     let factor = env::var(FACTOR).ok().and_then(|text| text.parse().ok());
-    ProptestConfig::with_cases(count.saturating_mul(factor.unwrap_or(1)))
+    let factor: u32 = factor.unwrap_or(1);
+    let mut config = ProptestConfig::with_cases(count.saturating_mul(factor));
+    // Of cases that a test does not use, as many more are permitted.
+    config.max_global_rejects = config.max_global_rejects.saturating_mul(factor);
+    config
 }
 
 /// Returns texts of the corpus in which up to four bytes are inserted, replaced or removed, or a part is
