@@ -11,7 +11,7 @@ use axum::{
 use tokio::time::sleep;
 use wahook_admin::endpoints::held::{self, Delivery, GivenUp, HeldDelivery, Reading};
 use wahook_domain::{EndpointName, EventId};
-use wahook_operator_state::{Order, Progress, Request, SharedOperatorState};
+use wahook_operator_state::{Order, Progress, SharedOperatorState};
 use wahook_runtime::{
     clock,
     problem::{MEDIA_TYPE, Problem},
@@ -105,17 +105,12 @@ impl GiveUps {
                 sleep(STOP_EACH).await;
             }
         };
-        let given_up = if claimed.is_resumed {
-            self.given_up_before(&held, &order).await?
-        } else {
-            None
-        };
+        // An earlier claim of the job may have given the order.
+        let is_repeated = claimed.is_resumed;
+        let given_up = held::give_up(&held, &*self.operator, is_repeated, &order, stop).await;
         let given_up = match given_up {
-            Some(given_up) => given_up,
-            None => match held::give_up(&held, &*self.operator, &order, stop).await {
-                Err(_) if claimed.is_stopped() => return Ok(()),
-                given_up => given_up?,
-            },
+            Err(_) if claimed.is_stopped() => return Ok(()),
+            given_up => given_up?,
         };
         if given_up == GivenUp::Delivered {
             anyhow::bail!("the event was delivered meanwhile");
@@ -125,24 +120,6 @@ impl GiveUps {
             ..Progress::default()
         });
         Ok(())
-    }
-
-    /// Withdraws the order of an earlier claim if the delivery has ended, and returns its end.
-    async fn given_up_before(
-        &self,
-        held: &InLog<'_>,
-        order: &(dyn Fn(Request) -> Order + Send + Sync),
-    ) -> anyhow::Result<Option<GivenUp>> {
-        let given_up = match held.read().await? {
-            Delivery::DeadLetter => GivenUp::DeadLetter,
-            Delivery::Delivered => GivenUp::Delivered,
-            Delivery::Unknown | Delivery::Retrying(_) => return Ok(None),
-        };
-        let event = held.target.event_id.clone();
-        self.operator
-            .order(&order(Request::ForgetGiveUp { event }))
-            .await?;
-        Ok(Some(given_up))
     }
 }
 

@@ -43,7 +43,7 @@ pub(super) async fn give_up(
         endpoint: endpoint.clone(),
     };
     let order = |request| orders::order(endpoint.clone(), request);
-    let given_up = held::give_up(&held, &*store, &order, shutdown.soft()).await?;
+    let given_up = held::give_up(&held, &*store, false, &order, shutdown.soft()).await?;
     let event = held.event;
     match given_up {
         GivenUp::DeadLetter => writeln!(

@@ -79,29 +79,42 @@ impl Delivery {
             (Status::Failed | Status::Retrying, _) => Self::DeadLetter,
         }
     }
+
+    const fn has_ended(self) -> bool {
+        matches!(self, Self::Delivered | Self::DeadLetter)
+    }
 }
 
 /// Orders to give the delivery up, and waits until it has ended, or until `stop`. Withdraws the
 /// order then, so that none waits for an event that fails much later. `order` adds operator and
 /// time to a request.
 ///
+/// If `is_repeated`, an earlier order may be in the store and may have ended the delivery: then
+/// the earlier order is withdrawn, and its end is the result.
+///
 /// # Errors
 /// If the event is not held, or the log can't be read or written.
 pub async fn give_up(
     held: &dyn HeldDelivery,
     store: &dyn OperatorState,
+    is_repeated: bool,
     order: &(dyn Fn(Request) -> Order + Send + Sync),
     stop: impl Future<Output = ()> + Send,
 ) -> anyhow::Result<GivenUp> {
     let (event, endpoint) = (held.event(), held.endpoint());
-    refuse_ended(held.read().await?, event, endpoint)?;
-    let request = Request::GiveUp {
-        event: event.clone(),
-    };
-    store.order(&order(request)).await?;
-    let ended = tokio::select! {
-        ended = until_ended(held) => ended,
-        () = stop => held.read().await,
+    let found = held.read().await?;
+    let ended = if is_repeated && found.has_ended() {
+        Ok(found)
+    } else {
+        refuse_ended(found, event, endpoint)?;
+        let request = Request::GiveUp {
+            event: event.clone(),
+        };
+        store.order(&order(request)).await?;
+        tokio::select! {
+            ended = until_ended(held) => ended,
+            () = stop => held.read().await,
+        }
     };
     // Also after a failure.
     let forget = Request::ForgetGiveUp {
@@ -157,43 +170,4 @@ fn is_over(delivery: Delivery, now: UnixMillis, waited: Duration) -> bool {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    const NOW: UnixMillis = UnixMillis::new(100_000);
-
-    #[test]
-    fn only_an_event_that_waits_for_a_retry_is_given_up() {
-        let refused = |delivery| {
-            let event = EventId::parse("evt-1").unwrap();
-            let refused = refuse_ended(delivery, &event, &EndpointName::default());
-            refused.map_err(|error| error.to_string())
-        };
-        assert_eq!(refused(Delivery::Retrying(NOW)), Ok(()));
-        for (delivery, expected) in [
-            (Delivery::Unknown, "the log has no attempt of it"),
-            (Delivery::Delivered, "it is delivered"),
-            (Delivery::DeadLetter, "shows its dead letter"),
-        ] {
-            let refused = refused(delivery).unwrap_err();
-            assert!(refused.starts_with("event evt-1 is not held for default: "));
-            assert!(refused.contains(expected), "{refused}");
-        }
-    }
-
-    #[test]
-    fn end_of_an_attempt_in_flight_is_awaited_longer() {
-        let (future, past) = (NOW.plus(LIMIT), NOW);
-        for (delivery, waited, expected) in [
-            (Delivery::DeadLetter, Duration::ZERO, true),
-            (Delivery::Delivered, Duration::ZERO, true),
-            (Delivery::Retrying(future), Duration::ZERO, false),
-            (Delivery::Retrying(future), LIMIT, true),
-            (Delivery::Retrying(past), LIMIT, false),
-            (Delivery::Retrying(past), LIMIT_IN_FLIGHT, true),
-        ] {
-            let over = is_over(delivery, NOW, waited);
-            assert_eq!(over, expected, "{delivery:?} after {waited:?}");
-        }
-    }
-}
+mod tests;
