@@ -31,6 +31,11 @@ pub(crate) fn sampler(name: &str, ratio: f64) -> Option<Sampler> {
     })
 }
 
+/// Returns true if the sampler of this name uses the ratio.
+pub(crate) fn is_by_ratio(name: &str) -> bool {
+    matches!(name, "traceidratio" | "parentbased_traceidratio")
+}
+
 /// Reads the part of traces that a sampler by ratio selects, 0 to 1.
 pub(crate) fn ratio(text: &str) -> Option<f64> {
     let ratio: f64 = text.parse().ok()?;
@@ -44,7 +49,9 @@ mod tests {
     #[test]
     fn every_declared_sampler_exists_and_ratios_are_from_0_to_1() {
         for name in SAMPLERS {
-            assert!(sampler(name, 0.5).is_some(), "{name}");
+            let [half, all] = [0.5, 1.0].map(|ratio| sampler(name, ratio).unwrap());
+            let differs = format!("{half:?}") != format!("{all:?}");
+            assert_eq!(is_by_ratio(name), differs, "{name}");
         }
         for name in ["", "xray", "parentbased_", "parentbased_xray"] {
             assert!(sampler(name, 0.5).is_none(), "{name}");

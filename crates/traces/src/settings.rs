@@ -200,12 +200,14 @@ fn read_headers(settings: &mut Settings, list: &str) -> HashMap<String, String> 
 }
 
 fn read_sampler(settings: &mut Settings, name: Option<&str>, ratio: Option<&str>) -> Sampler {
+    let name = name.unwrap_or_default();
     let ratio = ratio.and_then(sampling::ratio).unwrap_or_else(|| {
-        fault(settings, &OTEL_TRACES_SAMPLER_ARG);
+        if sampling::is_by_ratio(name) {
+            fault(settings, &OTEL_TRACES_SAMPLER_ARG);
+        }
         1.0
     });
-    let sampler = name.and_then(|name| sampling::sampler(name, ratio));
-    sampler.unwrap_or_else(|| {
+    sampling::sampler(name, ratio).unwrap_or_else(|| {
         fault(settings, &OTEL_TRACES_SAMPLER);
         Sampler::AlwaysOn
     })

@@ -51,7 +51,6 @@ fn the_service_has_the_name_that_is_set_for_it() {
 fn a_faulty_value_is_a_fault_only_while_traces_are_on_and_no_header_is_shown() {
     for (name, value) in [
         ("OTEL_TRACES_SAMPLER", "xray"),
-        ("OTEL_TRACES_SAMPLER_ARG", "2"),
         ("OTEL_RESOURCE_ATTRIBUTES", "a"),
         ("OTEL_EXPORTER_OTLP_HEADERS", "Basic c2VjcmV0"),
         ("OTEL_EXPORTER_OTLP_HEADERS", "a b=c2VjcmV0"),
@@ -63,4 +62,18 @@ fn a_faulty_value_is_a_fault_only_while_traces_are_on_and_no_header_is_shown() {
     }
     let faults = read(&[(ON.0, "grpc://collector:4317")]).unwrap_err();
     assert!(faults.contains("http or https"), "{faults}");
+}
+
+#[test]
+fn an_argument_is_checked_only_for_samplers_that_use_it() {
+    for name in SAMPLERS {
+        let sampler = ("OTEL_TRACES_SAMPLER", *name);
+        for (ratio, is_valid) in [("0.5", true), ("2", false), ("endpoint=x", false)] {
+            let read = read(&[ON, sampler, ("OTEL_TRACES_SAMPLER_ARG", ratio)]);
+            let faults = read.err().unwrap_or_default();
+            let is_faulty = faults.contains("OTEL_TRACES_SAMPLER_ARG");
+            let is_used = name.ends_with("traceidratio");
+            assert_eq!(is_faulty, is_used && !is_valid, "{name}, {ratio}: {faults}");
+        }
+    }
 }
