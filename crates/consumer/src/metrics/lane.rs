@@ -1,5 +1,10 @@
 //! Metrics of one lane.
 
+use std::sync::{
+    Arc,
+    atomic::{AtomicBool, Ordering},
+};
+
 use prometheus::{IntGauge, IntGaugeVec};
 use wahook_domain::EndpointName;
 
@@ -21,6 +26,8 @@ pub struct LaneMetrics {
 struct WhilePositive {
     gauges: IntGaugeVec,
     labels: [String; 2],
+    /// False once it was removed: a removal locks the whole family.
+    may_exist: Arc<AtomicBool>,
 }
 
 impl LaneMetrics {
@@ -62,13 +69,15 @@ impl WhilePositive {
         Self {
             gauges: gauges.clone(),
             labels: labels.map(str::to_owned),
+            may_exist: Arc::new(AtomicBool::new(true)),
         }
     }
 
     fn set(&self, value: i64) {
         if value > 0 {
+            self.may_exist.store(true, Ordering::Relaxed);
             self.gauges.with_label_values(&self.labels).set(value);
-        } else {
+        } else if self.may_exist.swap(false, Ordering::Relaxed) {
             // Fails if it does not exist.
             let _ = self.gauges.remove_label_values(&self.labels);
         }

@@ -231,3 +231,24 @@ fn deliveries_and_retries_are_counted_for_their_endpoint() {
         assert!(has(&registry, &format!("{series} 1")), "{series}");
     }
 }
+
+#[test]
+fn series_of_parked_keys_exists_while_there_are_some_and_is_removed_once() {
+    let registry = Registry::new();
+    let metrics = ConsumerMetrics::new(&registry).unwrap();
+    let [owner, other] = [(); 2].map(|()| metrics.lane(&EndpointName::default(), 3));
+    let series = "wahook_lane_parked_keys{endpoint=\"default\",lane=\"3\"} 1";
+    let is_shown = || render(&registry).contains("wahook_lane_parked_keys{");
+    other.show(0, 0, 0, 1);
+    assert!(has(&registry, series));
+    // The series of a former owner.
+    owner.show(0, 0, 0, 0);
+    assert!(!is_shown());
+    other.show(0, 0, 0, 1);
+    owner.show(0, 0, 0, 0);
+    assert!(has(&registry, series), "removed again without a change");
+    for (keys, expected) in [(1, true), (0, false), (2, true), (0, false)] {
+        owner.show(0, 0, 0, keys);
+        assert_eq!(is_shown(), expected, "{keys}");
+    }
+}
