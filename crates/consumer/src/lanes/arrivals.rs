@@ -195,6 +195,7 @@ impl Owner {
                 behind,
                 is_repeat,
                 receipts: vec![receipt],
+                since: Instant::now(),
                 uses: arrival.slot.into_iter().map(|(_, in_use)| in_use).collect(),
             };
             self.slots.send(slot, moved);
@@ -237,6 +238,7 @@ impl Owner {
                     behind: head.clone(),
                     is_repeat: waiting.is_repeat,
                     receipts: receipts.collect(),
+                    since: held.since,
                     uses: held.uses,
                 };
                 self.slots.send(slot, moved);

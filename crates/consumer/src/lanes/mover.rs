@@ -1,10 +1,7 @@
 //! Moves events of a lane to a parking slot: publish, confirm, then ack in the lane.
 
 use backoff::backoff::Backoff;
-use std::{
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
-    time::Duration,
-};
+use std::{sync::Arc, time::Duration};
 use tokio::{
     sync::{Notify, mpsc, watch},
     time::{Instant, sleep},
@@ -53,6 +50,14 @@ impl Parcel {
             Self::Marker(_) => 1,
         }
     }
+
+    /// Returns the time since which messages in the lane are held for it.
+    fn held_since(&self) -> Option<Instant> {
+        match self {
+            Self::Event(moved) => Some(moved.since),
+            Self::Marker(_) => None,
+        }
+    }
 }
 
 /// Event that is moved from its lane.
@@ -63,38 +68,10 @@ pub(super) struct ParkedEvent {
     pub(super) is_repeat: bool,
     /// Receipts of its messages in the lane.
     pub(super) receipts: Vec<Receipt>,
+    /// Time since which these messages are held.
+    pub(super) since: Instant,
     /// Of the slot, until the messages in the lane are acknowledged.
     pub(super) uses: Vec<SlotUse>,
-}
-
-/// Events that are on their way into a slot, for which their messages in the lane are held.
-#[derive(Debug, Default)]
-pub(super) struct OnTheirWay(Mutex<Option<(usize, Instant)>>);
-
-impl OnTheirWay {
-    /// Adds an event.
-    pub(super) fn add(&self) {
-        let mut state = self.state();
-        let (events, since) = state.unwrap_or((0, Instant::now()));
-        *state = Some((events + 1, since));
-    }
-
-    /// Removes events that are in the slot.
-    fn remove(&self, moved: usize) {
-        let mut state = self.state();
-        let left = state.map_or(0, |(events, _)| events.saturating_sub(moved));
-        *state = (left > 0).then(|| (left, Instant::now()));
-    }
-
-    /// Returns the time since the last of them arrived in the slot, or since the first was added.
-    pub(super) fn delayed_for(&self) -> Duration {
-        self.state()
-            .map_or(Duration::ZERO, |(_, since)| since.elapsed())
-    }
-
-    fn state(&self) -> MutexGuard<'_, Option<(usize, Instant)>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
 }
 
 /// Publisher into one slot.
@@ -104,7 +81,8 @@ pub(super) struct Mover {
     pub(super) lease: Arc<Lease>,
     pub(super) stop: CancellationToken,
     pub(super) parcels: mpsc::UnboundedReceiver<Parcel>,
-    pub(super) on_their_way: Arc<OnTheirWay>,
+    /// Time since which the oldest message in the lane is held for events that are moved.
+    pub(super) held_since: watch::Sender<Option<Instant>>,
     /// Notified after each batch.
     pub(super) moved: Arc<Notify>,
 }
@@ -114,22 +92,21 @@ impl Mover {
     pub(super) async fn run(mut self) {
         let mut received = Vec::with_capacity(BATCH);
         while !received.is_empty() || self.parcels.recv_many(&mut received, BATCH).await > 0 {
+            self.note_oldest(&received);
             let batch = received.iter().take(batch_of(&received));
             let messages: Vec<_> = batch.map(|parcel| self.message(parcel)).collect();
             let count = messages.len();
             if !self.publish(messages).await {
                 break;
             }
-            let mut events = 0;
             for parcel in received.drain(..count) {
                 if let Parcel::Event(event) = parcel {
-                    events += 1;
                     for receipt in event.receipts {
                         log_ack_failure(receipt.ack().await);
                     }
                 }
             }
-            self.on_their_way.remove(events);
+            self.note_oldest(&received);
             self.moved.notify_one();
         }
     }
@@ -163,6 +140,11 @@ impl Mover {
                 () = sleep(pause) => {}
             }
         }
+    }
+
+    fn note_oldest(&self, parcels: &[Parcel]) {
+        let oldest = parcels.iter().filter_map(Parcel::held_since).min();
+        self.held_since.send_replace(oldest);
     }
 
     fn message(&self, parcel: &Parcel) -> Outgoing {

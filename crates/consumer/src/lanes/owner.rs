@@ -201,7 +201,7 @@ impl Owner {
         let in_lane = held.max().unwrap_or_default();
         in_lane
             .max(self.slots.unknown_for())
-            .max(self.slots.delayed_for())
+            .max(self.slots.moving_for())
     }
 
     fn start_heads(&mut self) {

@@ -16,7 +16,7 @@ use wahook_queue::{
 
 use super::{
     lease::Lease,
-    mover::{Mover, OnTheirWay, Parcel, ParkedEvent, SlotUse},
+    mover::{Mover, Parcel, ParkedEvent, SlotUse},
     parts::Lane,
 };
 use crate::{deliverer::Deliverer, session_error::SessionError};
@@ -45,7 +45,8 @@ struct OpenSlot {
     parcels: mpsc::UnboundedSender<Parcel>,
     mover: JoinHandle<()>,
     in_use: SlotUse,
-    on_their_way: Arc<OnTheirWay>,
+    /// Time since which the oldest message in the lane is held for the mover.
+    held_since: watch::Receiver<Option<Instant>>,
     /// Barrier that was published and not received.
     marker: Option<EventId>,
 }
@@ -136,11 +137,11 @@ impl Slots {
         }
     }
 
-    /// Returns for how long events have been on their way into a slot without progress.
-    pub(super) fn delayed_for(&self) -> Duration {
+    /// Returns how long the oldest message of the lane has been held for its move.
+    pub(super) fn moving_for(&self) -> Duration {
         let open = self.open.iter().flatten();
-        let delays = open.map(|open| open.on_their_way.delayed_for());
-        delays.max().unwrap_or_default()
+        let oldest = open.filter_map(|open| *open.held_since.borrow()).min();
+        oldest.map_or(Duration::ZERO, |since| since.elapsed())
     }
 
     /// Notes that as many messages of the lane are held as can be.
@@ -214,7 +215,6 @@ impl Slots {
         if let Some(Some(open)) = self.open.get(slot) {
             self.parking.moved(slot);
             event.uses.push(Arc::clone(&open.in_use));
-            open.on_their_way.add();
             // Fails if the lane is being given up.
             let _ = open.parcels.send(Parcel::Event(Box::new(event)));
         }
@@ -266,14 +266,14 @@ impl Slots {
         };
         let subscription = self.connection.subscribe_lane(queue).await?;
         let (sender, parcels) = mpsc::unbounded_channel();
-        let on_their_way = Arc::<OnTheirWay>::default();
+        let (oldest, held_since) = watch::channel(None);
         let mover = Mover {
             queue: queue.clone(),
             endpoint: self.endpoint.clone(),
             lease: Arc::clone(&self.lease),
             stop: self.stop.clone(),
             parcels,
-            on_their_way: Arc::clone(&on_their_way),
+            held_since: oldest,
             moved: Arc::clone(&self.moved),
         };
         *place = Some(OpenSlot {
@@ -281,7 +281,7 @@ impl Slots {
             parcels: sender,
             mover: tokio::spawn(mover.run()),
             in_use: SlotUse::default(),
-            on_their_way,
+            held_since,
             marker: None,
         });
         Ok(())
