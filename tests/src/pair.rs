@@ -1,5 +1,6 @@
 //! Producer, consumers, receiver and log, connected on real servers.
 
+use std::path::Path;
 use std::sync::Mutex;
 use std::sync::PoisonError;
 use std::time::Duration;
@@ -50,6 +51,20 @@ impl Servers {
             database: "wahook-test".to_owned(),
         };
         Pair::start(place, receiver, settings).await
+    }
+
+    /// Starts a consumer with this address and endpoints file, and waits until it is ready.
+    pub async fn consumer(&self, amqp_url: &str, database: &str, endpoints: &Path) -> Program {
+        let (mongodb_uri, file) = (self.mongod.uri(), endpoints.display().to_string());
+        let consumer = Program::consumer(&[
+            ("AMQP_URL", amqp_url),
+            ("MONGODB_URI", &mongodb_uri),
+            ("MONGODB_DATABASE", database),
+            ("WEBHOOK_ENDPOINTS", &file),
+        ])
+        .await;
+        consumer.wait_ready(READY_WITHIN).await;
+        consumer
     }
 }
 

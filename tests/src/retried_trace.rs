@@ -4,10 +4,20 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use crate::collector::{CLIENT, CONSUMER, PRODUCER, SERVER, Span};
-use crate::receiver::Post;
+use crate::receiver::{Answer, Post, Receiver};
 
 /// Spans of such an event: accept, publish, and two for each of three attempts.
 pub const SPANS: usize = 8;
+
+/// Starts a receiver that refuses the first two attempts of each event.
+pub async fn receiver() -> Receiver {
+    let answer = |post: &Post| match post.attempt() {
+        Some(1) => 500,
+        Some(2) => 503,
+        _ => 200,
+    };
+    Receiver::answering(move |post| Answer::status(answer(post))).await
+}
 
 /// What the trace must show besides the spans.
 #[derive(Debug, Clone, Copy)]

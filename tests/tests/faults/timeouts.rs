@@ -97,15 +97,8 @@ async fn a_consumer_timeout_of_one_endpoint_disturbs_no_other_endpoint() {
         + &endpoint("ordered", &ordered, "order = \"chat\"\nlanes = 1")
         + &endpoint("quick", &quick, "");
     fs::write(&file, endpoints).unwrap();
-    let (amqp_url, mongodb_uri) = (servers.rabbitmq.amqp_url(), servers.mongod.uri());
-    let consumer = Program::consumer(&[
-        ("AMQP_URL", &amqp_url),
-        ("MONGODB_URI", &mongodb_uri),
-        ("MONGODB_DATABASE", DATABASE),
-        ("WEBHOOK_ENDPOINTS", file.to_str().unwrap()),
-    ])
-    .await;
-    consumer.wait_ready(AT_LAST).await;
+    let amqp_url = servers.rabbitmq.amqp_url();
+    let consumer = servers.consumer(&amqp_url, DATABASE, &file).await;
     let producer = Program::producer(&[("AMQP_URL", &amqp_url)]).await;
     producer.wait_ready(AT_LAST).await;
 

@@ -1,7 +1,6 @@
 //! `wahook-console` on RabbitMQ and MongoDB.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::Ordering;
 
 use serde_json::{Value, json};
 use wahook_domain::redaction::REDACTED;
@@ -111,14 +110,9 @@ async fn deliveries(test: Test) {
 
 /// Kills a console after this number of posts by its job.
 async fn killed(test: Test, path: &str, selected: Value, posts: usize) {
-    let works = Arc::new(AtomicBool::new(false));
-    let switch = Arc::clone(&works);
-    let receiver = Receiver::answering(move |_| {
-        let works = switch.load(Ordering::Relaxed);
-        Answer::status(if works { 200 } else { 500 })
-    });
+    let (receiver, works) = Receiver::switched().await;
     let settings = [("WEBHOOK_RETRY_ATTEMPTS", "0"), ("WEBHOOK_CIRCUIT", "off")];
-    let pair = test.pair(receiver.await, &settings).await;
+    let pair = test.pair(receiver, &settings).await;
     let first = console(&pair).await;
     let mut ids = Vec::new();
     for _ in 0..EVENTS {

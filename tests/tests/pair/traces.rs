@@ -2,7 +2,6 @@
 
 use wahook_tests::collector::Collector;
 use wahook_tests::eventually::AT_LAST;
-use wahook_tests::receiver::{Answer, Receiver};
 use wahook_tests::retried_trace::{self, Expected, SPANS};
 
 use crate::world::{Test, Tests};
@@ -22,17 +21,10 @@ pub(crate) fn add(tests: &mut Tests) {
 
 async fn traced(test: Test, sender: Option<(&'static str, &'static str)>) {
     let collector = Collector::start().await;
-    let receiver = Receiver::answering(|post| {
-        Answer::status(match post.attempt() {
-            Some(1) => 500,
-            Some(2) => 503,
-            _ => 200,
-        })
-    });
     let traces = collector.settings();
     let mut settings = vec![("WEBHOOK_RETRY_DELAY", "100")];
     settings.extend(traces.iter().map(|(name, value)| (*name, value.as_str())));
-    let pair = test.pair(receiver.await, &settings).await;
+    let pair = test.pair(retried_trace::receiver().await, &settings).await;
     let parent = sender.map(|(trace, span)| format!("00-{trace}-{span}-01"));
     let headers: Vec<_> = parent
         .iter()

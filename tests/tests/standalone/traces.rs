@@ -7,7 +7,7 @@ use wahook_tests::collector::{self, Collector};
 use wahook_tests::eventually::{AT_LAST, eventually};
 use wahook_tests::http_client::http_client;
 use wahook_tests::ports::free_port;
-use wahook_tests::receiver::{Answer, Receiver};
+use wahook_tests::receiver::Receiver;
 use wahook_tests::retried_trace::{self, Expected, SPANS};
 
 use crate::system::System;
@@ -27,14 +27,7 @@ fn system(receiver: &Receiver, address: [(&str, String); 2], more: &[(&str, &str
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_event_that_fails_twice_is_one_trace_in_one_process() {
     let collector = Collector::start().await;
-    let receiver = Receiver::answering(|post| {
-        Answer::status(match post.attempt() {
-            Some(1) => 500,
-            Some(2) => 503,
-            _ => 200,
-        })
-    });
-    let receiver = receiver.await;
+    let receiver = retried_trace::receiver().await;
     let named = [
         ("OTEL_SERVICE_NAME", "hooks"),
         ("OTEL_EXPORTER_OTLP_HEADERS", "api-key=50%25%20secret"),

@@ -136,16 +136,8 @@ pub(super) fn write_endpoints(folder: &RunFolder, endpoints: &[(&str, &Receiver)
 
 pub(super) async fn start_consumer(servers: &Servers, folder: &RunFolder) -> Program {
     let amqp_url = url_of(&servers.rabbitmq, "wahook-consumer", "%2f");
-    let (mongodb_uri, file) = (servers.mongod.uri(), folder.join("endpoints.toml"));
-    let consumer = Program::consumer(&[
-        ("AMQP_URL", &amqp_url),
-        ("MONGODB_URI", &mongodb_uri),
-        ("MONGODB_DATABASE", DATABASE),
-        ("WEBHOOK_ENDPOINTS", file.to_str().unwrap()),
-    ])
-    .await;
-    consumer.wait_ready(AT_LAST).await;
-    consumer
+    let file = folder.join("endpoints.toml");
+    servers.consumer(&amqp_url, DATABASE, &file).await
 }
 
 async fn run_consumer(
