@@ -4,6 +4,7 @@
 //! owner, a lane may have parked events and no message, so its next owner would not learn
 //! of them. A marker in the lane is its notice.
 
+use futures_util::{StreamExt, stream};
 use std::{collections::BTreeSet, convert::Infallible, sync::Arc, time::Duration};
 use tokio::{sync::watch, time::sleep};
 use uuid::Uuid;
@@ -15,12 +16,12 @@ use crate::{deliverer::Deliverer, session_error::SessionError};
 
 /// Interval between looks at all slots. A look takes the broker 0.1 ms for each slot.
 const LOOK_EVERY: Duration = Duration::from_secs(2);
+/// Lanes that are looked at side by side. One without a leader takes the time limit of a step.
+const LOOKS: usize = 4;
 
 /// Lanes of one endpoint.
 pub(super) struct Wake {
     lanes: Vec<WatchedLane>,
-    /// Slots of all lanes, in their order.
-    slots: Vec<String>,
     endpoint: watch::Receiver<Arc<Deliverer>>,
     connection: Arc<ConsumerConnection>,
 }
@@ -28,8 +29,7 @@ pub(super) struct Wake {
 struct WatchedLane {
     number: usize,
     queue: String,
-    /// Number of its slots.
-    slots: usize,
+    slots: Vec<String>,
 }
 
 impl Wake {
@@ -41,20 +41,13 @@ impl Wake {
     ) -> Self {
         let numbered = lanes.iter().enumerate();
         let numbered = numbered.chain((FIRST_EARLIER..).zip(earlier));
-        let mut slots = Vec::new();
-        let lanes = numbered.map(|(number, lane)| {
-            let of_lane = topology::slot_queues(lane);
-            let count = of_lane.len();
-            slots.extend(of_lane);
-            WatchedLane {
-                number,
-                queue: lane.clone(),
-                slots: count,
-            }
+        let lanes = numbered.map(|(number, lane)| WatchedLane {
+            number,
+            queue: lane.clone(),
+            slots: topology::slot_queues(lane),
         });
         Self {
             lanes: lanes.collect(),
-            slots,
             endpoint: endpoint.clone(),
             connection: Arc::clone(connection),
         }
@@ -65,30 +58,24 @@ impl Wake {
     pub(super) async fn keep(self, balance: Arc<Balance>) -> Result<Infallible, SessionError> {
         loop {
             sleep(LOOK_EVERY).await;
-            match self.look(&balance).await {
-                // The queue without a leader is the concern of its lane.
-                Ok(()) | Err(ConnectError::NoSubscription { .. }) => {}
-                Err(error) => return Err(error.into()),
-            }
+            let looks = self.lanes.iter().map(|lane| self.look(lane, &balance));
+            look_at_each(looks.collect()).await?;
         }
     }
 
-    async fn look(&self, balance: &Balance) -> Result<(), ConnectError> {
-        let mut depths = self.connection.depths(&self.slots).await?.into_iter();
-        for lane in &self.lanes {
-            let slots: Vec<_> = depths.by_ref().take(lane.slots).collect();
-            let endpoint = Arc::clone(&self.endpoint.borrow());
-            let events: u64 = slots.iter().map(|slot| u64::from(slot.messages)).sum();
-            let events = if balance.owns(lane.number) { events } else { 0 };
-            let metrics = endpoint.totals.lane(&endpoint.name, lane.number);
-            metrics.parked_events(events);
-            let is_unread = |slot: &Depth| slot.messages > 0 && slot.consumers == 0;
-            if slots.iter().any(is_unread) && self.needs_notice(&lane.queue).await? {
-                let marker = Outgoing::marker(&lane.queue, EventId::from(Uuid::new_v4()));
-                // After a failure the next look publishes another.
-                if let Err(error) = endpoint.publisher.publish(marker).await {
-                    tracing::debug!(%error, lane = lane.queue, "owner of parked events not woken");
-                }
+    async fn look(&self, lane: &WatchedLane, balance: &Balance) -> Result<(), ConnectError> {
+        let slots = self.connection.depths(&lane.slots).await?;
+        let endpoint = Arc::clone(&self.endpoint.borrow());
+        let events: u64 = slots.iter().map(|slot| u64::from(slot.messages)).sum();
+        let events = if balance.owns(lane.number) { events } else { 0 };
+        let metrics = endpoint.totals.lane(&endpoint.name, lane.number);
+        metrics.parked_events(events);
+        let is_unread = |slot: &Depth| slot.messages > 0 && slot.consumers == 0;
+        if slots.iter().any(is_unread) && self.needs_notice(&lane.queue).await? {
+            let marker = Outgoing::marker(&lane.queue, EventId::from(Uuid::new_v4()));
+            // After a failure the next look publishes another.
+            if let Err(error) = endpoint.publisher.publish(marker).await {
+                tracing::debug!(%error, lane = lane.queue, "owner of parked events not woken");
             }
         }
         Ok(())
@@ -99,5 +86,45 @@ impl Wake {
         let depths = self.connection.depths(&[lane.to_owned()]).await?;
         let is_silent = |lane: &Depth| lane.consumers > 0 && lane.messages == 0;
         Ok(depths.iter().all(is_silent))
+    }
+}
+
+/// Looks at all lanes. A lane of which a queue has no leader is left out.
+async fn look_at_each<F>(looks: Vec<F>) -> Result<(), ConnectError>
+where
+    F: Future<Output = Result<(), ConnectError>>,
+{
+    let mut looks = stream::iter(looks).buffer_unordered(LOOKS);
+    while let Some(looked) = looks.next().await {
+        match looked {
+            Ok(()) | Err(ConnectError::NoSubscription { .. }) => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::cell::RefCell;
+
+    #[tokio::test]
+    async fn lane_without_a_leader_hides_no_other_and_a_lost_connection_ends_the_look() {
+        let seen = RefCell::new(Vec::new());
+        let look = async |lane: usize| {
+            seen.borrow_mut().push(lane);
+            match lane % 2 {
+                0 => Err(ConnectError::NoSubscription {
+                    queue: String::new(),
+                }),
+                _ => Ok(()),
+            }
+        };
+        let looked = look_at_each((0..9).map(look).collect()).await;
+        assert!(looked.is_ok());
+        assert_eq!(*seen.borrow(), (0..9).collect::<Vec<_>>());
+        let looked = look_at_each(vec![async { Err(ConnectError::Interrupted) }]).await;
+        assert!(matches!(looked, Err(ConnectError::Interrupted)));
     }
 }
