@@ -1,9 +1,13 @@
 //! Keys with more events behind a failing one than an owner holds of its lane.
 
+use std::time::Duration;
+
 use wahook_tests::blocked_chat::BlockedChat;
+use wahook_tests::chats::event_of;
 use wahook_tests::eventually::{AT_LAST, eventually};
 use wahook_tests::pair::Pair;
 use wahook_tests::program::{Metrics, Program};
+use wahook_tests::receiver::{Answer, Receiver};
 use wahook_tests::world::{Test, Tests};
 
 /// One lane, and events that are retried until they are delivered.
@@ -24,6 +28,11 @@ pub(crate) fn add(tests: &mut Tests) {
         "killed_owners_of_parked_events_lose_nothing_and_keep_the_order",
         killed,
     );
+    tests.add(
+        "a_chat_that_waits_for_a_rate_limit_is_not_parked",
+        rate_limited,
+    );
+    tests.add("a_chat_behind_a_slow_attempt_is_parked", slow);
 }
 
 /// Returns the sum of a metric over all consumers.
@@ -113,4 +122,40 @@ async fn killed(test: Test) {
     let found = chats.order(&pair.receiver.posts());
     assert!(found.is_kept(), "{found}");
     until(&pair, "wahook_lane_parked_keys", |keys| keys == 0.0).await;
+}
+
+/// Returns true if a consumer has parked a chat.
+fn has_parked(pair: &Pair) -> bool {
+    let consumers = pair.consumers.lock().unwrap();
+    let mut logs = consumers.iter().map(Program::stderr_so_far);
+    logs.any(|log| log.contains("events of a key are parked"))
+}
+
+async fn rate_limited(test: Test) {
+    let chats = BlockedChat::new(200, 0, 0);
+    chats.repair();
+    let mut settings = SETTINGS.to_vec();
+    settings.push(("WEBHOOK_RATE_LIMIT", "2"));
+    let pair = test.pair(chats.receiver().await, &settings).await;
+    chats.post_first(&pair.producer.base_url(), 0..200).await;
+    until(&pair, "wahook_lane_events", |events| events > 70.0).await;
+    // Each of the next events waits for longer than an attempt may take.
+    let before = pair.receiver.count();
+    pair.receiver.wait_for(before + 4, AT_LAST).await;
+    assert!(sum(&pair, "wahook_lane_events").await > 65.0);
+    assert!(!has_parked(&pair));
+}
+
+async fn slow(test: Test) {
+    let receiver = Receiver::answering(|post| {
+        let is_first = event_of(post) == (0, 0);
+        Answer::status(200).after(Duration::from_secs(if is_first { 15 } else { 0 }))
+    });
+    let pair = test.pair(receiver.await, &SETTINGS).await;
+    let chats = BlockedChat::new(100, 0, 0);
+    chats.post_first(&pair.producer.base_url(), 0..100).await;
+    let posts = pair.receiver.wait_for(100, AT_LAST).await;
+    assert!(has_parked(&pair));
+    let found = chats.order(&posts);
+    assert!(found.is_kept(), "{found}");
 }

@@ -1,6 +1,6 @@
 //! Arrival of events at the owner of a lane: from the lane, and from its parking slots.
 
-use std::{mem, time::Duration};
+use std::{mem, sync::Arc, time::Duration};
 use tokio::time::Instant;
 use wahook_domain::{EventId, OrderKey, QueuedEvent};
 use wahook_failpoint::{self as failpoint, Failpoint};
@@ -17,8 +17,8 @@ use crate::{deliverer::log_ack_failure, session_error::SessionError};
 /// Events that may wait behind the head of a key before they are parked: a quarter of what
 /// the owner holds of its lane.
 const MOST_WAITING: usize = LANE_PREFETCH as usize / 4;
-/// Time since the first attempt of a head after which its key is parked while the attempt
-/// lasts.
+/// Time since the start of a head's first attempt after which its key is parked while an
+/// attempt lasts. A wait for a permit or a rate limit does not count.
 const STUCK_AFTER: Duration = Duration::from_millis(250);
 
 impl Owner {
@@ -158,16 +158,19 @@ impl Owner {
             return;
         };
         let (id, start) = (event.id.clone(), self.start.elapsed() + self.repeat_wait);
+        let began = Arc::default();
         let head = Head {
             event,
             receipt,
             is_repeat,
+            began: Arc::clone(&began),
         };
         let held = Held {
             head: Some(head),
             others: Vec::new(),
             uses: uses.into_iter().collect(),
             since: Instant::now(),
+            began,
         };
         self.events.add(key, id, held, is_repeat.then_some(start));
     }
@@ -204,7 +207,7 @@ impl Owner {
 
     /// Parks all keys with many events behind a head that fails or takes long.
     pub(super) async fn park_stuck(&mut self) -> Result<(), SessionError> {
-        let stuck = self.events.stuck(MOST_WAITING, self.stuck_since());
+        let stuck = self.events.stuck(MOST_WAITING, takes_long);
         for key in stuck.cloned().collect::<Vec<_>>() {
             self.park_if_stuck(&key).await?;
         }
@@ -218,7 +221,7 @@ impl Owner {
 
     /// Parks a key if many events wait behind a head that fails or takes long.
     pub(super) async fn park_if_stuck(&mut self, key: &OrderKey) -> Result<(), SessionError> {
-        let is_stuck = self.events.is_stuck(key, MOST_WAITING, self.stuck_since());
+        let is_stuck = self.events.is_stuck(key, MOST_WAITING, takes_long);
         // While the endpoint is paused, nothing is attempted.
         if !is_stuck || self.slots.place(key).is_some() || self.admission.is_paused() {
             return Ok(());
@@ -246,8 +249,8 @@ impl Owner {
         }
         Ok(())
     }
+}
 
-    fn stuck_since(&self) -> Duration {
-        self.start.elapsed().saturating_sub(STUCK_AFTER)
-    }
+fn takes_long(head: &Held) -> bool {
+    head.is_attempted_for(STUCK_AFTER)
 }

@@ -1,6 +1,10 @@
 //! Run of a head, the first event of its key: at most one attempt.
 
-use std::{mem, sync::Arc, time::Duration};
+use std::{
+    mem,
+    sync::{Arc, OnceLock},
+    time::Duration,
+};
 use tokio::{
     sync::{OwnedSemaphorePermit, Semaphore, mpsc, watch},
     time::Instant,
@@ -26,6 +30,8 @@ pub(super) struct Head {
     pub(super) receipt: Receipt,
     /// True if the event was delivered to an owner before; the log knows its attempts.
     pub(super) is_repeat: bool,
+    /// Start of its first attempt by this owner.
+    pub(super) began: Arc<OnceLock<Instant>>,
 }
 
 /// End of a head's run.
@@ -149,6 +155,7 @@ impl Run {
             kind,
             _turn,
         } = admitted;
+        head.began.get_or_init(Instant::now);
         // The settings may have changed while the head waited.
         let endpoint = self.current();
         let in_flight = InFlightGuard::new(&endpoint.metrics.in_flight);

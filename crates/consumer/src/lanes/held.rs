@@ -1,7 +1,11 @@
 //! Held events of a lane: in memory until their delivery ends, and those that hold their key
 //! back because their retries are exhausted.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::{Arc, OnceLock},
+    time::Duration,
+};
 use tokio::{sync::watch, time::Instant};
 use wahook_domain::{EventId, OrderKey, QueuedEvent, Sequencer};
 use wahook_queue::Receipt;
@@ -37,6 +41,16 @@ pub(super) struct Held {
     /// Marks of its messages in slots.
     pub(super) uses: Vec<SlotUse>,
     pub(super) since: Instant,
+    /// Start of its first attempt by this owner, once it has its permit.
+    pub(super) began: Arc<OnceLock<Instant>>,
+}
+
+impl Held {
+    /// Returns true if it is attempted for so long.
+    pub(super) fn is_attempted_for(&self, limit: Duration) -> bool {
+        let began = self.began.get();
+        began.is_some_and(|began| began.elapsed() >= limit)
+    }
 }
 
 /// Keys whose head is retried until it is delivered or given up.

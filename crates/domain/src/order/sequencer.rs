@@ -28,8 +28,8 @@ pub struct Sequencer<T> {
 struct Line<T> {
     events: VecDeque<(EventId, T)>,
     head: Head,
-    /// Start of the head's first run.
-    tried_at: Option<Duration>,
+    /// True once the head waited for a further attempt.
+    has_failed: bool,
 }
 
 /// State of the first event of a line.
@@ -63,12 +63,12 @@ impl<T> Sequencer<T> {
         let line = Line {
             events: VecDeque::from([(id, item)]),
             head: Head::Running,
-            tried_at: None,
+            has_failed: false,
         };
         self.lines.insert(key.clone(), line);
         match start {
             None => self.set_ready(key),
-            Some(at) => self.delay(&key, at),
+            Some(at) => self.postpone(&key, at),
         }
     }
 
@@ -91,7 +91,6 @@ impl<T> Sequencer<T> {
         let key = self.ready.pop_front()?;
         let line = self.lines.get_mut(&key)?;
         line.head = Head::Running;
-        line.tried_at.get_or_insert(now);
         let (_, item) = line.events.front_mut()?;
         Some((key, item))
     }
@@ -122,13 +121,13 @@ impl<T> Sequencer<T> {
         self.delayed.first().map(|(at, _)| *at)
     }
 
-    /// Schedules the next attempt of a running head.
+    /// Schedules the next attempt of a running head, which has failed.
     pub fn delay(&mut self, key: &OrderKey, until: Duration) {
         if let Some(line) = self.lines.get_mut(key)
             && line.head == Head::Running
         {
-            line.head = Head::Delayed(until);
-            self.delayed.insert((until, key.clone()));
+            line.has_failed = true;
+            self.postpone(key, until);
         }
     }
 
@@ -152,7 +151,7 @@ impl<T> Sequencer<T> {
         }
         let (_, item) = line.events.pop_front()?;
         self.held -= 1;
-        line.tried_at = None;
+        line.has_failed = false;
         if line.events.is_empty() {
             self.lines.remove(key);
         } else {
@@ -162,16 +161,20 @@ impl<T> Sequencer<T> {
     }
 
     /// Returns true if more than `most` events wait behind the head of a key, and the head is
-    /// stuck: it waits for a further attempt, or its first run began before `since`.
+    /// stuck: it has failed, or its attempt takes long.
     #[must_use]
-    pub fn is_stuck(&self, key: &OrderKey, most: usize, since: Duration) -> bool {
+    pub fn is_stuck(&self, key: &OrderKey, most: usize, takes_long: impl Fn(&T) -> bool) -> bool {
         let line = self.lines.get(key);
-        line.is_some_and(|line| line.is_stuck(most, since))
+        line.is_some_and(|line| line.is_stuck(most, takes_long))
     }
 
     /// Returns the keys that are [stuck](Self::is_stuck).
-    pub fn stuck(&self, most: usize, since: Duration) -> impl Iterator<Item = &OrderKey> {
-        let stuck = move |(_, line): &(_, &Line<T>)| line.is_stuck(most, since);
+    pub fn stuck(
+        &self,
+        most: usize,
+        takes_long: impl Fn(&T) -> bool,
+    ) -> impl Iterator<Item = &OrderKey> {
+        let stuck = move |(_, line): &(_, &Line<T>)| line.is_stuck(most, &takes_long);
         self.lines.iter().filter(stuck).map(|(key, _)| key)
     }
 
@@ -208,6 +211,13 @@ impl<T> Sequencer<T> {
         self.lines.get(key).map_or(0, |line| line.events.len())
     }
 
+    fn postpone(&mut self, key: &OrderKey, until: Duration) {
+        if let Some(line) = self.lines.get_mut(key) {
+            line.head = Head::Delayed(until);
+            self.delayed.insert((until, key.clone()));
+        }
+    }
+
     fn set_ready(&mut self, key: OrderKey) {
         if let Some(line) = self.lines.get_mut(&key) {
             line.head = Head::Ready;
@@ -217,10 +227,13 @@ impl<T> Sequencer<T> {
 }
 
 impl<T> Line<T> {
-    fn is_stuck(&self, most: usize, since: Duration) -> bool {
-        let is_delayed = matches!(self.head, Head::Delayed(_));
-        let is_old = |tried_at: Duration| is_delayed || tried_at <= since;
-        self.events.len() > most + 1 && self.tried_at.is_some_and(is_old)
+    fn is_stuck(&self, most: usize, takes_long: impl Fn(&T) -> bool) -> bool {
+        let takes_long = || {
+            self.events
+                .front()
+                .is_some_and(|(_, head)| takes_long(head))
+        };
+        self.events.len() > most + 1 && (self.has_failed || takes_long())
     }
 }
 

@@ -101,29 +101,42 @@ fn head_of_a_successor_waits_for_the_end_of_the_lease() {
 }
 
 #[test]
-fn key_is_stuck_once_its_head_is_tried_and_enough_events_wait_behind_it() {
+fn key_is_stuck_once_its_head_fails_or_takes_long_and_enough_events_wait_behind_it() {
     let mut sequencer = Sequencer::default();
     for (number, name) in ["a", "a", "a", "b", "b"].into_iter().enumerate() {
         sequencer.add(key(name), id(number), number, None);
     }
-    assert!(!sequencer.is_stuck(&key("a"), 1, 9 * SECOND), "not tried");
+    let (short, long) = (|_: &usize| false, |_: &usize| true);
     assert_eq!(started(&mut sequencer, 5 * SECOND), [0, 3]);
-    assert!(!sequencer.is_stuck(&key("a"), 1, 4 * SECOND), "just tried");
-    assert!(sequencer.is_stuck(&key("a"), 1, 5 * SECOND));
-    assert!(!sequencer.is_stuck(&key("b"), 1, 5 * SECOND), "one waits");
+    assert!(!sequencer.is_stuck(&key("a"), 1, short), "just tried");
+    assert!(sequencer.is_stuck(&key("a"), 1, |head| *head == 0));
+    assert!(!sequencer.is_stuck(&key("a"), 1, |head| *head != 0));
+    assert!(!sequencer.is_stuck(&key("b"), 1, long), "one waits");
+    assert_eq!(sequencer.stuck(1, long).collect::<Vec<_>>(), [&key("a")]);
+    assert_eq!(sequencer.stuck(1, short).count(), 0);
     sequencer.delay(&key("a"), 9 * SECOND);
-    assert!(sequencer.is_stuck(&key("a"), 1, Duration::ZERO), "failed");
-    assert_eq!(sequencer.stuck(1, SECOND).collect::<Vec<_>>(), [&key("a")]);
+    assert!(sequencer.is_stuck(&key("a"), 1, short), "failed");
     let taken = sequencer.take_waiting(&key("a"));
     assert_eq!(taken, [(id(1), 1), (id(2), 2)]);
     assert_eq!((sequencer.held(), sequencer.held_of(&key("a"))), (3, 1));
     assert!(sequencer.take_waiting(&key("c")).is_empty());
     assert_eq!(started(&mut sequencer, 9 * SECOND), [0]);
+    for number in [5, 6] {
+        sequencer.add(key("a"), id(number), number, None);
+    }
+    assert!(sequencer.is_stuck(&key("a"), 1, short), "tried again");
     assert_eq!(sequencer.finish(&key("a")), Some(0));
-    // The next head of a key is not as old as the one before.
-    sequencer.add(key("a"), id(5), 5, None);
-    sequencer.add(key("a"), id(6), 6, None);
-    assert!(!sequencer.is_stuck(&key("a"), 0, 9 * SECOND));
+    // The next head of a key has not failed.
+    assert!(!sequencer.is_stuck(&key("a"), 0, short));
+}
+
+#[test]
+fn key_of_a_successor_is_not_stuck_before_its_head_is_tried() {
+    let mut sequencer = Sequencer::default();
+    for number in [0, 1, 2] {
+        sequencer.add(key("a"), id(number), number, Some(3 * SECOND));
+    }
+    assert!(!sequencer.is_stuck(&key("a"), 1, |_| false));
 }
 
 /// One lane: its queue at the broker, its log, and its owner.

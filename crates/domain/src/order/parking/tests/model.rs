@@ -390,11 +390,11 @@ impl Model {
     fn park_if_stuck(&mut self, name: &str) {
         let key = key(name);
         let owner = &mut self.owner;
-        if owner.parking.place(&key).is_some()
-            || !owner
-                .events
-                .is_stuck(&key, self.prefetch / 4, Duration::ZERO)
-        {
+        // The attempts of some events take long.
+        let is_running = owner.events.running(&key).is_some();
+        let takes_long = |head: &Item| is_running && head.event % 2 == 0;
+        let is_stuck = owner.events.is_stuck(&key, self.prefetch / 4, takes_long);
+        if owner.parking.place(&key).is_some() || !is_stuck {
             return;
         }
         let behind = owner.events.head_id(&key).unwrap().clone();
