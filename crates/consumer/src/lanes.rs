@@ -16,7 +16,7 @@ mod wake;
 
 use std::{collections::BTreeSet, convert::Infallible, sync::Arc};
 use tokio::{
-    sync::{Semaphore, watch},
+    sync::{Notify, Semaphore, watch},
     task::JoinSet,
 };
 use tokio_util::task::TaskTracker;
@@ -73,6 +73,7 @@ impl LaneWorker {
         let balance = Arc::new(Balance::default());
         let look_ups = Arc::new(Semaphore::new(LOOK_UPS));
         let panics = Arc::new(Panics::default());
+        let slot_opened = Arc::new(Notify::new());
         let numbered = queues.iter().enumerate();
         let numbered = numbered.chain((FIRST_EARLIER..).zip(earlier));
         for (number, queue) in numbered {
@@ -85,13 +86,20 @@ impl LaneWorker {
                 balance: Arc::clone(&balance),
                 look_ups: Arc::clone(&look_ups),
                 panics: Arc::clone(&panics),
+                slot_opened: Arc::clone(&slot_opened),
                 deliveries: self.deliveries.clone(),
             };
             tasks.spawn(lane.work());
         }
         let lanes = queues.len();
         if !tasks.is_empty() {
-            let wake = Wake::new(queues, earlier, &self.endpoint, &self.connection);
+            let wake = Wake::new(
+                queues,
+                earlier,
+                &self.endpoint,
+                &self.connection,
+                &slot_opened,
+            );
             tasks.spawn(wake.keep(Arc::clone(&balance)));
             // Each consumer of the endpoint subscribes to it.
             let members = topology::work_queue(&self.endpoint.borrow().name);

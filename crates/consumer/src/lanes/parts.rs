@@ -1,7 +1,7 @@
 //! Parts of a lane.
 
 use std::sync::Arc;
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::{Notify, Semaphore, watch};
 use tokio_util::task::TaskTracker;
 use wahook_domain::LaneCount;
 use wahook_queue::ConsumerConnection;
@@ -25,5 +25,7 @@ pub(super) struct Lane {
     /// Limits the look-ups in the log.
     pub(super) look_ups: Arc<Semaphore>,
     pub(super) panics: Arc<Panics>,
+    /// Notified when an owner begins to use a slot.
+    pub(super) slot_opened: Arc<Notify>,
     pub(super) deliveries: TaskTracker,
 }

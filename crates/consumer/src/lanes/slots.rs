@@ -36,6 +36,7 @@ pub(super) struct Slots {
     lane_marker: Option<EventId>,
     taken_over_at: Instant,
     moved: Arc<Notify>,
+    opened: Arc<Notify>,
     /// True once the lack of a free slot is logged.
     is_short: bool,
 }
@@ -74,6 +75,7 @@ impl Slots {
             lane_marker: None,
             taken_over_at: Instant::now(),
             moved: Arc::default(),
+            opened: Arc::clone(&lane.slot_opened),
             is_short: false,
         }
     }
@@ -284,6 +286,7 @@ impl Slots {
             held_since,
             marker: None,
         });
+        self.opened.notify_one();
         Ok(())
     }
 
