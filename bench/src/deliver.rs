@@ -19,8 +19,8 @@ use wahook_consumer::{
     put_headers,
 };
 use wahook_domain::{
-    Attempt, AttemptNumber, AttemptResult, BodyForm, Decision, EndpointName, Outcome, QueuedEvent,
-    RetryRule, Signer, UnixMillis,
+    Attempt, AttemptNumber, AttemptResult, BodyForm, Decision, EndpointName, Original, Outcome,
+    QueuedEvent, RetryRule, Signer, UnixMillis,
 };
 use wahook_mongo_log::commands;
 use wahook_queue::Outgoing;
@@ -170,6 +170,7 @@ impl Delivery {
             body: event.body,
             accepted_at: event.accepted_at,
             origin: None,
+            original: event.exact.map_or(Original::Same, Original::Exact),
             attempt: Attempt {
                 queued_at,
                 number: event.attempt,

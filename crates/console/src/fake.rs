@@ -121,6 +121,7 @@ pub(crate) fn logged(id: &str, created_at: i64) -> LoggedDelivery {
         timestamp: created_at.to_iso8601(),
         payload: Some(r#"{"body":"hello"}"#.to_owned()),
         payload_altered: Vec::new(),
+        sent: None,
         attempts: vec![attempt(1), attempt(2)],
     }
 }

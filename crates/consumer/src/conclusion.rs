@@ -2,7 +2,8 @@
 
 use std::{sync::Arc, time::Duration};
 use wahook_domain::{
-    Attempt, AttemptResult, Decision, HealthSignal, Outcome, QueuedEvent, RetryRule, UnixMillis,
+    Attempt, AttemptResult, Decision, HealthSignal, Original, Outcome, QueuedEvent, RetryRule,
+    UnixMillis,
 };
 use wahook_failpoint::{self as failpoint, Failpoint};
 use wahook_queue::{Outgoing, Receipt};
@@ -218,6 +219,7 @@ impl Deliverer {
             body: event.body.clone(),
             accepted_at: event.accepted_at,
             origin: event.origin.clone(),
+            original: event.exact.clone().map_or(Original::Same, Original::Exact),
             attempt,
         }
     }

@@ -3,7 +3,7 @@
 use std::{fmt, str::FromStr, time::Duration};
 
 use thiserror::Error;
-use wahook_domain::{Attempt, EndpointName, EventId, Status, UnixMillis};
+use wahook_domain::{Attempt, EndpointName, EventId, Sent, Status, UnixMillis};
 
 use crate::{LogFuture, RecentEndpoint, Summary, parse_record_key, record_key};
 
@@ -162,6 +162,8 @@ pub struct LoggedDelivery {
     pub payload: Option<String>,
     /// Reasons why the stored payload differs from the delivered one.
     pub payload_altered: Vec<String>,
+    /// Body that was sent, if the payload does not give it back.
+    pub sent: Option<Sent>,
     /// All attempts, the oldest first.
     pub attempts: Vec<Attempt>,
 }

@@ -57,6 +57,13 @@ impl EventId {
         }))
     }
 
+    /// Returns true if the id is, most likely, a hash of the body (a UUID v5), and not chosen
+    /// by the sender or by chance.
+    #[must_use]
+    pub fn is_hash(&self) -> bool {
+        Uuid::parse_str(self.as_str()).is_ok_and(|uuid| uuid.get_version_num() == 5)
+    }
+
     fn check(text: &[u8]) -> bool {
         let allowed = |b: &u8| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-');
         (1..=128).contains(&text.len()) && text.iter().all(allowed)

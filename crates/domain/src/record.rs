@@ -13,6 +13,7 @@ use crate::{
     event::EventName,
     id::EventId,
     origin::Origin,
+    sent::Original,
     time::UnixMillis,
 };
 
@@ -68,6 +69,8 @@ pub struct AttemptResult {
     pub accepted_at: UnixMillis,
     /// Source, if a gateway posted the event in its own form.
     pub origin: Option<Arc<Origin>>,
+    /// Body that endpoints receive, if it is another one.
+    pub original: Original,
     pub attempt: Attempt,
 }
 
@@ -304,6 +307,7 @@ mod tests {
             body: EventBody::check(Bytes::from_static(BODY)).unwrap(),
             accepted_at: UnixMillis::new(900),
             origin: None,
+            original: Original::Same,
             attempt: Attempt {
                 queued_at: UnixMillis::new(900),
                 number: AttemptNumber::new(number).unwrap(),

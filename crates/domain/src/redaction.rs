@@ -70,6 +70,12 @@ pub enum InvalidRedaction {
 }
 
 impl Redaction {
+    /// Returns true if a rule is for this event.
+    #[must_use]
+    pub fn concerns(&self, event: &EventName) -> bool {
+        self.rules.iter().any(|rule| rule.events.takes(event))
+    }
+
     /// Returns the payload without the values of the rules for this event; `None` if it has
     /// none of them. `payload` is the member `data` of the body.
     #[must_use]
@@ -193,6 +199,11 @@ mod tests {
         assert!(is_redacted(&expected) && !is_redacted(payload));
         assert!(is_redacted(&erased_payload()));
         assert_eq!(redacted("message=/data/body", "call", payload), None);
+        let rules: Redaction = "message=/data/body".parse().unwrap();
+        for (event, is_concerned) in [("message", true), ("call", false)] {
+            let event = EventName::parse(event).unwrap();
+            assert_eq!(rules.concerns(&event), is_concerned);
+        }
         assert_eq!(redacted("*=/data/body/x,/data/none", "call", payload), None);
     }
 

@@ -10,7 +10,7 @@ use bytes::Bytes;
 use proptest::{collection::vec, prelude::*};
 use wahook_domain::{
     Attempt, AttemptNumber, AttemptResult, DeliveryRecord, EndpointName, EventBody, EventId,
-    EventName, Status, UnixMillis,
+    EventName, Original, Status, UnixMillis,
 };
 
 /// Few values for each field, so that results often differ in one field alone.
@@ -38,6 +38,7 @@ fn results() -> impl Strategy<Value = AttemptResult> {
             body: EventBody::check(Bytes::from_static(body)).unwrap(),
             accepted_at: UnixMillis::new(accepted_at),
             origin: None,
+            original: Original::Same,
             attempt: Attempt {
                 queued_at: UnixMillis::new(queued_at),
                 number: AttemptNumber::new(number).unwrap(),

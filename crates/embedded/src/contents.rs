@@ -13,7 +13,7 @@ use crate::{
     file_lock::FileLock,
     messages,
     messages::READ_BYTES,
-    open, records,
+    open, records, results,
 };
 
 /// Data file of a `wahook` that is not running. Holds the file's lock.
@@ -202,7 +202,7 @@ impl Contents {
     ) -> rusqlite::Result<Vec<LogRecord>> {
         let mut statement = self.db.prepare_cached(
             "SELECT event, createdAt, attempts, _id, eventId, endpoint, payload, timestamp, \
-             source, session, chat, messageId \
+             source, session, chat, messageId, sent, sentBody \
              FROM webhooklogs WHERE _id > ? AND createdAt >= ? ORDER BY _id LIMIT ?",
         )?;
         let limit = i64::try_from(max).unwrap_or(i64::MAX);
@@ -212,10 +212,10 @@ impl Contents {
             && bytes < READ_BYTES
         {
             let payload: String = row.get(6)?;
-            bytes += payload.len();
+            bytes += payload.len() + results::sent_bytes(row, 13)?;
             found.push(LogRecord {
                 key: row.get(3)?,
-                results: records::results(row, &payload).ok(),
+                results: results::results(row, &payload).ok(),
             });
         }
         Ok(found)

@@ -147,7 +147,7 @@ mod tests {
             let insert = format!(
                 "INSERT INTO webhooklogs VALUES ('{at}', 'call', '{{}}', '{url}', 'success', 200, \
                  0, NULL, {at}, {at}, NULL, {at}, NULL, 'a', 'default', '[]', '', \
-                 NULL, NULL, NULL, NULL)"
+                 NULL, NULL, NULL, NULL, NULL, NULL)"
             );
             db.execute_batch(&insert).unwrap();
         };

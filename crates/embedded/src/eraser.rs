@@ -91,7 +91,8 @@ fn erase(db: &Connection, condition: &Condition) -> rusqlite::Result<u64> {
     db.execute_batch(SETTINGS)?;
     let Condition { text, values } = condition;
     let update = format!(
-        "UPDATE webhooklogs SET payload = ?, chat = NULL, messageId = NULL, attempts = \
+        "UPDATE webhooklogs SET payload = ?, chat = NULL, messageId = NULL, sent = NULL, \
+         sentBody = NULL, attempts = \
          (SELECT json_group_array(json_remove(value, '$.response')) FROM json_each(attempts)) \
          WHERE rowid IN (SELECT rowid FROM webhooklogs \
          WHERE {text} AND status <> 'retrying' LIMIT {BATCH})"

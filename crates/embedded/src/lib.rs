@@ -40,6 +40,7 @@ mod reassign;
 mod reclaim;
 mod records;
 mod request;
+mod results;
 mod retention;
 mod schema;
 mod shared_connection;

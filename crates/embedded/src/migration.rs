@@ -5,7 +5,7 @@
 //! rewritten. Version 2 lacks the columns for the origin of an event,
 //! versions 2 and 3 lack the columns for its key and for redeliveries, and versions 2 to 4
 //! lack the mark of bodies as they were sent and the columns for the context of requests and
-//! for automatic redrives.
+//! for automatic redrives. The log of versions 1 to 5 lacks the columns for what was sent.
 
 use std::collections::BTreeMap;
 
@@ -55,10 +55,10 @@ fn upgrade(db: &Connection, found: i64) -> rusqlite::Result<()> {
     if found == 2 || found == 3 {
         db.execute_batch(schema::KEY_AND_REDELIVERY_OF_MESSAGES)?;
     }
-    if found >= 2 {
+    if (2..5).contains(&found) {
         db.execute_batch(schema::COLUMNS_OF_VERSION_5)?;
     }
-    Ok(())
+    db.execute_batch(schema::SENT_OF_RECORDS)
 }
 
 /// Returns the schema version of the file; 0 for a new one.

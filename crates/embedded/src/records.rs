@@ -2,11 +2,9 @@
 //! fields from them.
 
 use rusqlite::{Connection, OptionalExtension, Row, params};
-use std::sync::Arc;
 use wahook_delivery_log::{parse_record_key, record_key};
 use wahook_domain::{
-    Attempt, AttemptResult, DeliveryRecord, EndpointName, EventBody, EventId, EventName, Origin,
-    Redaction, SourceName, UnixMillis,
+    AttemptResult, DeliveryRecord, EndpointName, EventId, EventName, Redaction, Sent, UnixMillis,
     json::{self, Node},
 };
 use wahook_queue::message::LoggedAttempt;
@@ -46,46 +44,6 @@ pub(crate) fn find(
         .optional()
 }
 
-/// Returns the results of a record, by attempt. The row starts with the columns of [`read`],
-/// then key, id and endpoint. The body contains only the parts of the event's body that the
-/// log stores; a log needs no more. The row ends with the columns of the origin.
-pub(crate) fn results(row: &Row<'_>, payload: &str) -> rusqlite::Result<Vec<AttemptResult>> {
-    let (id, endpoint, timestamp): (String, String, String) =
-        (row.get(4)?, row.get(5)?, row.get(7)?);
-    let id = EventId::parse(&id).map_err(|error| unreadable(4, error))?;
-    let endpoint = EndpointName::parse(&endpoint).map_err(|error| unreadable(5, error))?;
-    let record = read(row, &id, &endpoint)?;
-    let text = |text: &str| serde_json::to_string(text).map_err(|error| unreadable(7, error));
-    let (event, timestamp) = (text(record.event.as_str())?, text(&timestamp)?);
-    let body = format!(r#"{{"event":{event},"data":{payload},"timestamp":{timestamp}}}"#);
-    let body = EventBody::check(body.into()).map_err(|error| unreadable(6, error))?;
-    let origin = origin(row, 8)?;
-    let result = |attempt: &Attempt| AttemptResult {
-        event_id: id.clone(),
-        endpoint: endpoint.clone(),
-        event: record.event.clone(),
-        body: body.clone(),
-        accepted_at: record.created_at,
-        origin: origin.clone(),
-        attempt: attempt.clone(),
-    };
-    Ok(record.attempts().iter().map(result).collect())
-}
-
-/// Reads the origin of an event from the columns source, session, chat and messageId.
-fn origin(row: &Row<'_>, first: usize) -> rusqlite::Result<Option<Arc<Origin>>> {
-    let Some(source) = row.get::<_, Option<String>>(first)? else {
-        return Ok(None);
-    };
-    Ok(Some(Arc::new(Origin {
-        source: SourceName::parse(&source).map_err(|error| unreadable(first, error))?,
-        session: row.get(first + 1)?,
-        chat: row.get(first + 2)?,
-        message_id: row.get(first + 3)?,
-        received: None,
-    })))
-}
-
 /// Reads the key of a record; `None` if the row is not a delivery record.
 pub(crate) fn key(
     row: &Row<'_>,
@@ -116,8 +74,9 @@ fn insert(
     let mut statement = db.prepare_cached(
         "INSERT INTO webhooklogs (_id, event, payload, webhookUrl, status, statusCode, \
          retryCount, errorMessage, createdAt, updatedAt, lastRetryAt, completedAt, \
-         nextAttemptAt, eventId, endpoint, attempts, timestamp, source, session, chat, messageId) \
-         VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) \
+         nextAttemptAt, eventId, endpoint, attempts, timestamp, source, session, chat, messageId, \
+         sent, sentBody) \
+         VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) \
          ON CONFLICT (_id) DO NOTHING",
     )?;
     let body = LoggedBody::of(result);
@@ -126,6 +85,8 @@ fn insert(
     let payload = printed(redacted.as_ref().unwrap_or(&event.payload));
     let timestamp = timestamp(&event);
     let subject = event.subject(result.origin.as_deref());
+    // JSON stores every payload.
+    let sent = event.sent(result, false, redaction);
     let inserted = statement.execute(params![
         record_key(&record.event_id, &record.endpoint),
         record.event.as_str(),
@@ -148,6 +109,8 @@ fn insert(
         subject.session,
         subject.chat.as_deref(),
         subject.message_id.as_deref(),
+        sent.as_ref().map(Sent::to_json),
+        sent.as_ref().and_then(|sent| sent.body.as_deref()),
     ])?;
     Ok(inserted == 1)
 }
@@ -216,7 +179,7 @@ pub(crate) fn read(
     })
 }
 
-fn unreadable(
+pub(crate) fn unreadable(
     column: usize,
     error: impl Into<Box<dyn std::error::Error + Send + Sync>>,
 ) -> rusqlite::Error {

@@ -1,7 +1,7 @@
 //! Schema of the data file.
 
 /// Version of the schema. Files with a newer version are rejected.
-pub(crate) const VERSION: i64 = 5;
+pub(crate) const VERSION: i64 = 6;
 /// Oldest version of which the table `webhooklogs` is the same.
 pub(crate) const OLDEST_LOG_VERSION: i64 = 1;
 
@@ -60,11 +60,13 @@ pub(crate) const SCHEMA: &str = concat!(
         source TEXT,
         session TEXT,
         chat TEXT,
-        messageId TEXT
+        messageId TEXT,
+        sent TEXT,
+        sentBody BLOB
     );
     CREATE INDEX IF NOT EXISTS webhooklogs_by_status ON webhooklogs (status, createdAt);
     CREATE INDEX IF NOT EXISTS webhooklogs_by_event ON webhooklogs (event, createdAt);
-    PRAGMA user_version = 5;"
+    PRAGMA user_version = 6;"
 );
 
 /// Columns of messages that version 2 lacks.
@@ -78,6 +80,11 @@ pub(crate) const ORIGIN_OF_RECORDS: &str = "
     ALTER TABLE webhooklogs ADD COLUMN session TEXT;
     ALTER TABLE webhooklogs ADD COLUMN chat TEXT;
     ALTER TABLE webhooklogs ADD COLUMN messageId TEXT;";
+
+/// Columns of the log that versions 1 to 5 lack.
+pub(crate) const SENT_OF_RECORDS: &str = "
+    ALTER TABLE webhooklogs ADD COLUMN sent TEXT;
+    ALTER TABLE webhooklogs ADD COLUMN sentBody BLOB;";
 
 /// Columns of messages that versions 2 and 3 lack.
 pub(crate) const KEY_AND_REDELIVERY_OF_MESSAGES: &str = "

@@ -16,6 +16,7 @@ use wahook_sources::{LoggedBody, LoggedSubject};
 
 use crate::{
     payload::{self, Alteration, Form},
+    sent,
     writer::{ArrayKeys, Writer},
 };
 
@@ -54,6 +55,9 @@ pub(crate) fn of_result(
         for reason in &altered {
             words.text(keys.next(), reason.as_str());
         }
+    }
+    if let Some(sent) = event.sent(result, !altered.is_empty(), redaction) {
+        sent::write(&mut record, "sent", &sent, form);
     }
     drop(record);
     Document { bson, altered }

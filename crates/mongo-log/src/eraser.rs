@@ -83,14 +83,15 @@ impl MongoLog {
     }
 }
 
-/// Returns the update of an erased record. Chat and message become null: results that arrive
-/// later fill in what is missing.
+/// Returns the update of an erased record. Chat, message and body become null: results that
+/// arrive later fill in what is missing.
 fn erasure() -> Document {
     doc! {
         "$set": {
             "payload": { "erased": REDACTED },
             "chat": Bson::Null,
             "messageId": Bson::Null,
+            "sent": Bson::Null,
         },
         "$unset": { "attempts.$[].response": "", "payloadAltered": "" },
     }

@@ -7,7 +7,7 @@ use wahook_domain::{
     json::{self, Node, Text},
 };
 
-use crate::{find, survey};
+use crate::{find, sent, survey};
 
 /// Returns the projection of [`read`].
 pub(crate) fn projection() -> Document {
@@ -91,6 +91,7 @@ pub(crate) fn logged(
         timestamp: stored.get_str("timestamp").unwrap_or_default().to_owned(),
         payload: stored.get_document("payload").ok().map(json_text),
         payload_altered: altered.map(texts).unwrap_or_default(),
+        sent: sent::read(stored),
         attempts: record.attempts,
     }))
 }

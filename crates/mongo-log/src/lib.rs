@@ -33,6 +33,7 @@ mod operator_state;
 mod payload;
 mod read;
 mod search;
+mod sent;
 mod settings;
 mod summary;
 mod survey;

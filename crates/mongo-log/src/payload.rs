@@ -11,7 +11,7 @@ use crate::writer::{ArrayKeys, Writer};
 
 /// Largest stored payload. MongoDB accepts documents of up to 16 MiB; half a MiB is
 /// left for the rest of the record, whose attempts grow.
-const MAX_BYTES: usize = 15 * 1024 * 1024 + 512 * 1024;
+pub(crate) const MAX_BYTES: usize = 15 * 1024 * 1024 + 512 * 1024;
 
 // MongoDB supports 100 levels of nesting. The event's data has fewer, and the record
 // adds only a few, so no payload is too deep.

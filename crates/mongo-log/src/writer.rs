@@ -3,7 +3,7 @@
 
 use std::io::Write;
 
-use mongodb::bson::spec::ElementType;
+use mongodb::bson::spec::{BinarySubtype, ElementType};
 
 /// Writer of an object or array, which is completed on drop.
 pub(crate) struct Writer<'b> {
@@ -60,6 +60,19 @@ impl<'b> Writer<'b> {
         self.bytes.extend(length(value.len() + 1));
         self.bytes.extend(value.as_bytes());
         self.bytes.push(0);
+    }
+
+    /// Writes bytes of no particular type.
+    pub(crate) fn binary(&mut self, key: &str, value: &[u8]) {
+        self.key(ElementType::Binary, key);
+        self.bytes.extend(length(value.len()));
+        self.bytes.push(BinarySubtype::Generic.into());
+        self.bytes.extend(value);
+    }
+
+    /// Returns the length of everything that is written so far.
+    pub(crate) fn len(&self) -> usize {
+        self.bytes.len()
     }
 
     pub(crate) fn document(&mut self, key: &str) -> Writer<'_> {

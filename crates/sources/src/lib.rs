@@ -17,6 +17,7 @@ mod parts;
 mod posted;
 mod received;
 mod redact;
+mod sent;
 mod signature;
 mod webjs;
 

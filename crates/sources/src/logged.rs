@@ -25,6 +25,8 @@ pub struct LoggedEvent<'a> {
     pub payload: Node<'a>,
     /// Gateway's own time: a text, a number, or null.
     pub timestamp: Node<'a>,
+    /// True if an event in canonical form has members that are not among the parts.
+    pub(crate) has_more: bool,
 }
 
 /// Values that an event is searched by, in addition to its name.
@@ -95,6 +97,7 @@ impl<'a> LoggedBody<'a> {
                 LoggedEvent {
                     payload,
                     timestamp: timestamp.unwrap_or(Node::Null),
+                    has_more: false,
                 }
             }
             Form::Unreadable => canonical(Node::Null),
@@ -107,11 +110,14 @@ fn canonical(body: Node<'_>) -> LoggedEvent<'_> {
         return LoggedEvent {
             payload: Node::Null,
             timestamp: Node::Null,
+            has_more: false,
         };
     };
     LoggedEvent {
         payload: members.remove("data").unwrap_or(Node::Null),
         timestamp: members.remove("timestamp").unwrap_or(Node::Null),
+        // The name is left.
+        has_more: members.len() > 1,
     }
 }
 
@@ -125,6 +131,7 @@ mod tests {
         LoggedEvent {
             payload: json::parse(data.as_bytes()).unwrap(),
             timestamp: Node::Null,
+            has_more: false,
         }
     }
 

@@ -5,7 +5,7 @@ use mongodb::{
     bson::{Document, doc},
 };
 use wahook_delivery_log::DeliveryLog;
-use wahook_domain::{AttemptResult, UnixMillis};
+use wahook_domain::{AttemptResult, Original, UnixMillis};
 
 use crate::{
     results::{NOON, attempt, event_with, result},
@@ -26,6 +26,7 @@ async fn filled(database: &str) -> Log {
             AttemptResult {
                 accepted_at: UnixMillis::new(NOON + event * 1_000),
                 origin: None,
+                original: Original::Same,
                 ..result(&format!("e{event}"), &body, attempt)
             }
         })

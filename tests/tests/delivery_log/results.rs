@@ -5,7 +5,7 @@ use std::sync::Arc;
 use wahook_delivery_log::WriteReport;
 use wahook_domain::{
     Attempt, AttemptNumber, AttemptResult, EndpointName, EventBody, EventId, EventName, Ingest,
-    UnixMillis, Validation, ingest,
+    Original, UnixMillis, Validation, ingest,
 };
 
 /// 2024-10-01T12:00:00.000Z
@@ -50,6 +50,7 @@ pub(crate) fn result(id: &str, body: &EventBody, attempt: Attempt) -> AttemptRes
         body: body.clone(),
         accepted_at: UnixMillis::new(NOON),
         origin: None,
+        original: Original::Same,
         attempt,
     }
 }

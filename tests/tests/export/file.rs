@@ -9,7 +9,7 @@ use futures_util::future::join_all;
 use wahook_delivery_log::DeliveryLog;
 use wahook_domain::{
     Attempt, AttemptNumber, AttemptResult, EndpointName, EventBody, EventId, EventName,
-    EventPattern, OrderKey, QueuedEvent, RetryRule, UnixMillis, WaitStep,
+    EventPattern, OrderKey, Original, QueuedEvent, RetryRule, UnixMillis, WaitStep,
 };
 use wahook_embedded::Store;
 use wahook_queue::{ConsumerConnection, Outgoing, Publisher, Topology};
@@ -166,6 +166,7 @@ pub(crate) fn result(
         body: event.body.clone(),
         accepted_at: event.accepted_at,
         origin: None,
+        original: Original::Same,
         attempt: Attempt {
             queued_at: event.queued_at(),
             number: event.attempt,

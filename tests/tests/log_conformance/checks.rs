@@ -6,7 +6,7 @@ use bytes::Bytes;
 use serde_json::{Value, json};
 use wahook_domain::{
     Attempt, AttemptNumber, AttemptResult, DeliveryRecord, EndpointName, EventBody, EventId,
-    EventName, Status, UnixMillis,
+    EventName, Original, Status, UnixMillis,
 };
 
 use crate::logs::Readable;
@@ -23,6 +23,7 @@ fn result(id: &str, number: u32, error: Option<&str>, next: Option<i64>) -> Atte
         body: EventBody::check(Bytes::from_static(body)).unwrap(),
         accepted_at: UnixMillis::new(NOON),
         origin: None,
+        original: Original::Same,
         attempt: Attempt {
             queued_at: UnixMillis::new(NOON),
             number: AttemptNumber::new(number).unwrap(),

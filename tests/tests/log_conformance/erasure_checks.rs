@@ -10,6 +10,7 @@ use wahook_domain::{
 use crate::checks::{delivered, exhausted, failed, write};
 use crate::logs::Readable;
 use crate::search_checks::about_message;
+use crate::sent_checks::{as_received, logged};
 
 const CHAT: &str = "4915112345678@c.us";
 
@@ -80,13 +81,19 @@ pub(crate) async fn erased_records_keep_only_what_is_not_personal(log: &impl Rea
 
 pub(crate) async fn a_later_result_does_not_restore_an_erased_record(log: &impl Readable) {
     write(log, &[about_message(exhausted("evt-1", 1))]).await;
-    assert_eq!(erase_all(log).await, 1);
+    write(log, &[as_received(exhausted("evt-2", 1))]).await;
+    assert!(logged(log, "evt-2").await.sent.is_some());
+    assert_eq!(erase_all(log).await, 2);
     write(log, &[about_message(delivered("evt-1", 2))]).await;
+    write(log, &[as_received(delivered("evt-2", 2))]).await;
     let key = "evt-1/default";
     assert_eq!(log.field(key, "status").await, json!("success"));
     assert_eq!(log.field(key, "chat").await, Value::Null);
     let payload = log.field(key, "payload").await;
     assert!(is_redacted(&payload.to_string()), "{payload}");
+    let received = logged(log, "evt-2").await;
+    assert_eq!((received.sent, received.found.chat), (None, None));
+    assert!(is_redacted(&received.payload.unwrap()));
 }
 
 pub(crate) async fn a_record_is_erased_once_its_delivery_is_concluded(log: &impl Readable) {

@@ -10,6 +10,7 @@ mod logs;
 mod operator_checks;
 mod read_checks;
 mod search_checks;
+mod sent_checks;
 
 use std::process::ExitCode;
 
@@ -81,6 +82,10 @@ fn main() -> ExitCode {
         a_search_returns_the_deliveries_that_match_newest_first,
         pages_return_each_delivery_once_while_others_arrive,
         a_delivery_has_its_payload_and_attempts,
+    ];
+    on_both![sent_checks:
+        bytes_that_the_payload_does_not_give_back_are_stored,
+        bytes_of_events_with_values_to_redact_are_not_stored,
     ];
     on_both![figure_checks:
         a_summary_counts_by_hour_event_and_endpoint,

@@ -4,7 +4,9 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use wahook_domain::{Attempt, AttemptNumber, AttemptResult, EndpointName, QueuedEvent, UnixMillis};
+use wahook_domain::{
+    Attempt, AttemptNumber, AttemptResult, EndpointName, Original, QueuedEvent, UnixMillis,
+};
 use wahook_queue::{
     Declaration, EndpointQueues, Outgoing, PublishError, SubscriptionEnded, topology as names,
 };
@@ -318,6 +320,7 @@ pub(crate) async fn dead_letters_and_results_stay_until_they_are_taken(place: &m
         body: event.body.clone(),
         accepted_at: event.accepted_at,
         origin: None,
+        original: Original::Same,
         attempt: Attempt {
             queued_at: event.accepted_at,
             number: AttemptNumber::FIRST,

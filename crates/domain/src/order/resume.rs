@@ -99,7 +99,9 @@ mod tests {
     use bytes::Bytes;
 
     use super::*;
-    use crate::{AttemptNumber, AttemptResult, EndpointName, EventBody, EventId, EventName};
+    use crate::{
+        AttemptNumber, AttemptResult, EndpointName, EventBody, EventId, EventName, Original,
+    };
 
     fn number(number: u32) -> AttemptNumber {
         AttemptNumber::new(number).unwrap()
@@ -128,6 +130,7 @@ mod tests {
             body: event().body,
             accepted_at: event().accepted_at,
             origin: None,
+            original: Original::Same,
             attempt: Attempt {
                 queued_at: UnixMillis::new(*queued_at),
                 number: number(*attempt),

@@ -198,10 +198,10 @@ fn a_file_that_an_older_process_has_open_is_not_migrated() {
 fn a_newer_file_is_refused() {
     let copy = Copy::new("newer");
     let db = Connection::open(copy.path()).unwrap();
-    db.execute_batch("PRAGMA user_version = 6").unwrap();
+    db.execute_batch("PRAGMA user_version = 7").unwrap();
     drop(db);
     let refused = open::open(&copy.path()).map(drop).unwrap_err();
-    let text = "has schema version 6, but this wahook supports version 5";
+    let text = "has schema version 7, but this wahook supports version 6";
     assert!(refused.to_string().contains(text), "{refused}");
     assert!(EmbeddedReader::open(&copy.path()).is_err());
 }

@@ -9,7 +9,10 @@ use wahook_delivery_log::{
 use wahook_domain::{EndpointName, EventId, Status, UnixMillis};
 
 use super::RECENT;
-use crate::records::{self, key};
+use crate::{
+    records::{self, key},
+    results,
+};
 use query::wanted;
 
 /// Columns of [`found`].
@@ -83,12 +86,12 @@ pub(super) fn delivery(
     endpoint: &EndpointName,
 ) -> rusqlite::Result<Option<LoggedDelivery>> {
     let mut statement = db.prepare(concat!(
-        "SELECT event, createdAt, attempts, timestamp, payload, ",
+        "SELECT event, createdAt, attempts, timestamp, payload, sent, sentBody, ",
         found_columns!(),
         " FROM webhooklogs WHERE _id = ?"
     ))?;
     let read = |row: &Row<'_>| {
-        let Some(found) = found(row, 5)? else {
+        let Some(found) = found(row, 7)? else {
             return Ok(None);
         };
         Ok(Some(LoggedDelivery {
@@ -97,6 +100,7 @@ pub(super) fn delivery(
             payload: Some(row.get(4)?),
             // JSON stores every payload.
             payload_altered: Vec::new(),
+            sent: results::sent(row, 5)?,
             attempts: records::read(row, id, endpoint)?.attempts,
         }))
     };

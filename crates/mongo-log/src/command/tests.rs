@@ -1,12 +1,15 @@
 use std::sync::Arc;
 
-use wahook_domain::{Attempt, EndpointName, EventBody, EventId, EventName, UnixMillis};
+use wahook_domain::{
+    Attempt, EndpointName, EventBody, EventId, EventName, Omitted, Original, Sent, UnixMillis,
+};
 
 use super::*;
+use crate::sent;
 
 fn result(id: &str, number: u32, text: usize) -> AttemptResult {
     let text = "x".repeat(text);
-    let body = format!(r#"{{"event":"ping","data":{{"s":"{text}"}},"timestamp":1}}"#);
+    let body = format!(r#"{{"event":"ping","data":{{"s":"{text}"}},"timestamp":"1"}}"#);
     AttemptResult {
         event_id: EventId::parse(id).unwrap(),
         endpoint: EndpointName::default(),
@@ -14,6 +17,7 @@ fn result(id: &str, number: u32, text: usize) -> AttemptResult {
         body: EventBody::check(body.into()).unwrap(),
         accepted_at: UnixMillis::new(0),
         origin: None,
+        original: Original::Same,
         attempt: Attempt {
             queued_at: UnixMillis::new(1),
             number: AttemptNumber::new(number).unwrap(),
@@ -64,4 +68,27 @@ fn commands_stay_below_the_server_limit_and_contain_every_result() {
         sent += batch.statements.len();
     }
     assert_eq!(sent, results.len());
+}
+
+/// Returns what the record of an exact event of two such texts has of its body.
+fn sent_of(text: usize, form: Form) -> (Vec<u8>, Sent) {
+    let canonical = result("exact", 1, text);
+    let bytes = [b" ", canonical.body.as_bytes()].concat();
+    let exact = AttemptResult {
+        original: Original::Exact(EventBody::as_received(bytes.clone().into())),
+        ..canonical
+    };
+    let record = document::of_result(&exact, form, None).bson;
+    let record = RawDocumentBuf::from_bytes(record).unwrap();
+    (bytes, sent::read(&record).unwrap())
+}
+
+#[test]
+fn bytes_are_stored_if_the_record_stays_below_the_server_limit_with_them() {
+    let (bytes, sent) = sent_of(7 << 20, Form::AsSent);
+    assert_eq!(sent.body, Some(bytes.into()));
+    let (_, sent) = sent_of(8 << 20, Form::AsSent);
+    assert_eq!(sent, Sent::without_body(None, Omitted::TooLarge));
+    let (_, sent) = sent_of(1, Form::Omitted);
+    assert_eq!(sent, Sent::without_body(None, Omitted::Refused));
 }

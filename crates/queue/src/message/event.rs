@@ -203,7 +203,7 @@ pub(super) fn body_of(payload: Bytes, origin: Option<&Origin>) -> Result<EventBo
     EventBody::check(payload).map_err(no_event)
 }
 
-fn no_event(fault: BodyFault) -> Poison {
+pub(super) fn no_event(fault: BodyFault) -> Poison {
     Poison::Payload(fault.to_string())
 }
 

@@ -1,14 +1,21 @@
 //! Messages of `wahook.results`, where results wait while the log is
-//! unavailable. The payload is the event's body (so that the log's `payload` is
-//! complete), and a header has the attempt.
+//! unavailable. The payload is the body that messages of the event have (so that the log's
+//! `payload` is complete), and a header has the attempt.
 
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use std::{borrow::Cow, sync::Arc};
-use wahook_domain::{AttemptResult, EndpointName, EventId, EventName, Origin, UnixMillis};
+use wahook_domain::{
+    AttemptResult, EndpointName, EventBody, EventId, EventName, Origin, Original, UnixMillis,
+    canonical_body,
+};
 
 use super::{
-    attempt::QueuedAttempt, event::body_of, header, metadata::MessageMetadata, outgoing::Outgoing,
+    attempt::QueuedAttempt,
+    event::{body_of, no_event},
+    header,
+    metadata::MessageMetadata,
+    outgoing::Outgoing,
     poison::Poison,
 };
 use crate::topology;
@@ -40,13 +47,23 @@ impl Outgoing {
         };
         // Strings and numbers always have a JSON form.
         let json = serde_json::to_string(&wire).unwrap_or_default();
+        let exact = match &result.original {
+            Original::Exact(body) => Some(body),
+            Original::Same | Original::Lost(_) => None,
+        };
         let metadata = MessageMetadata {
             id: Some(result.event_id.clone()),
             result: Some(json),
+            is_exact: exact.is_some(),
             ..MessageMetadata::default()
         };
         let queue = topology::RESULTS_QUEUE.to_owned();
-        Self::new(String::new(), queue, metadata, result.body.bytes())
+        Self::new(
+            String::new(),
+            queue,
+            metadata,
+            exact.unwrap_or(&result.body).bytes(),
+        )
     }
 }
 
@@ -62,13 +79,21 @@ impl MessageMetadata {
         }
         let json = self.result.as_deref().ok_or(MALFORMED)?;
         let wire: Wire<'_> = serde_json::from_str(json).map_err(|_| MALFORMED)?;
+        let accepted_at = UnixMillis::new(wire.accepted_at);
+        let (body, original) = if self.is_exact {
+            let body = canonical_body(&payload, accepted_at).map_err(no_event)?;
+            (body, Original::Exact(EventBody::as_received(payload)))
+        } else {
+            (body_of(payload, wire.origin.as_deref())?, Original::Same)
+        };
         Ok(AttemptResult {
             event_id: EventId::parse(&wire.event_id).map_err(|_| MALFORMED)?,
             endpoint: EndpointName::parse(&wire.endpoint).map_err(|_| MALFORMED)?,
             event: EventName::parse(&wire.event).map_err(|_| MALFORMED)?,
-            body: body_of(payload, wire.origin.as_deref())?,
-            accepted_at: UnixMillis::new(wire.accepted_at),
+            body,
+            accepted_at,
             origin: wire.origin,
+            original,
             attempt: wire.attempt.read().ok_or(MALFORMED)?,
         })
     }
@@ -77,7 +102,7 @@ impl MessageMetadata {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use wahook_domain::{Attempt, AttemptNumber, EventBody};
+    use wahook_domain::{Attempt, AttemptNumber};
 
     fn result() -> AttemptResult {
         let body = br#"{"event":"call","data":{},"timestamp":"2024-10-01T12:00:00.000Z"}"#;
@@ -88,6 +113,7 @@ mod tests {
             body: EventBody::check(Bytes::from_static(body)).unwrap(),
             accepted_at: UnixMillis::new(1),
             origin: None,
+            original: Original::Same,
             attempt: Attempt {
                 queued_at: UnixMillis::new(1),
                 number: AttemptNumber::FIRST.next(),
@@ -108,6 +134,20 @@ mod tests {
         assert_eq!(outgoing.address(), ("", "wahook.results"));
         let read = outgoing.metadata.decode_result(outgoing.payload).unwrap();
         assert_eq!(read, result());
+    }
+
+    #[test]
+    fn a_spilled_result_keeps_the_bytes_that_the_gateway_sent() {
+        let sent = br#"{ "event": "call", "timestamp": "2024-10-01T12:00:00.000Z" }"#;
+        let sent = EventBody::as_received(Bytes::from_static(sent));
+        let exact = AttemptResult {
+            original: Original::Exact(sent.clone()),
+            ..result()
+        };
+        let outgoing = Outgoing::result(&exact);
+        assert_eq!(outgoing.payload, sent.bytes());
+        let read = outgoing.metadata.decode_result(outgoing.payload).unwrap();
+        assert_eq!(read, exact);
     }
 
     #[test]

@@ -117,6 +117,7 @@ pub(crate) fn decode_result(
 ) -> Result<AttemptResult, Poison> {
     let metadata = MessageMetadata {
         result: header_text(properties, header::RESULT),
+        is_exact: is_marked(properties, header::EXACT),
         defect: check_version(properties).err(),
         ..MessageMetadata::default()
     };

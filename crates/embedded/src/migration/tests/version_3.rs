@@ -1,6 +1,6 @@
 //! Migration of `tests/data/wahook-v3.db`, which a program of version 3 wrote.
 
-use wahook_domain::{OrderKey, Propagated};
+use wahook_domain::{Omitted, OrderKey, Original, Propagated};
 
 use super::*;
 
@@ -92,4 +92,34 @@ fn messages_of_version_4_are_kept_and_have_canonical_bodies_and_new_ones_can_hav
     let db = open::open(&copy.path()).unwrap().db;
     messages::insert(&db, 100, "wahook.deliver.archive", &exact).unwrap();
     assert_eq!(messages::find(&db, 100).unwrap().unwrap().message, exact);
+}
+
+#[test]
+fn records_of_version_5_are_kept_and_those_of_sources_have_no_body() {
+    let copy = Copy::of(VERSION_3, "fifth");
+    let db = Connection::open(copy.path()).unwrap();
+    db.execute_batch(schema::KEY_AND_REDELIVERY_OF_MESSAGES)
+        .unwrap();
+    db.execute_batch(schema::COLUMNS_OF_VERSION_5).unwrap();
+    db.execute_batch("PRAGMA user_version = 5").unwrap();
+    let count = "SELECT count(*) FROM webhooklogs";
+    let before: i64 = db.query_row(count, [], |row| row.get(0)).unwrap();
+    drop(db);
+    assert_eq!(copy.all().each_ref().map(Vec::len), [3, 3]);
+    assert_eq!(copy.version(), schema::VERSION);
+    let records = Contents::open(&copy.path()).unwrap();
+    let records = records.records("", UnixMillis::new(0), 100).unwrap();
+    assert_eq!(i64::try_from(records.len()), Ok(before));
+    let results: Vec<_> = records
+        .into_iter()
+        .flat_map(|r| r.results.unwrap())
+        .collect();
+    assert!(results.iter().any(|result| result.origin.is_some()));
+    for result in results {
+        let expected = match result.origin {
+            Some(_) => Original::Lost(Omitted::NotKept),
+            None => Original::Same,
+        };
+        assert_eq!(result.original, expected);
+    }
 }
