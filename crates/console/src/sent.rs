@@ -8,6 +8,8 @@ use wahook_runtime::shell_text::quoted;
 
 /// `User-Agent` of every delivery.
 const USER_AGENT: &str = "WhatsApp-Web-API/2.0";
+/// Content type of events that are not in a gateway's own form.
+const JSON: &str = "application/json";
 /// Longest body within the command: systems limit an argument to 128 KiB.
 const INLINE_BYTES: usize = 32 << 10;
 
@@ -15,8 +17,10 @@ const INLINE_BYTES: usize = 32 << 10;
 /// settings.
 pub(crate) fn headers(logged: &LoggedDelivery) -> Vec<(&'static str, String)> {
     let found = &logged.found;
+    let received = logged.sent.as_ref().and_then(|sent| sent.received.as_ref());
+    let content_type = received.and_then(|form| form.content_type.as_deref());
     let mut headers = vec![
-        ("content-type", "application/json".to_owned()),
+        ("content-type", content_type.unwrap_or(JSON).to_owned()),
         ("user-agent", USER_AGENT.to_owned()),
         ("x-webhook-event", found.event.clone()),
         ("webhook-id", found.event_id.to_string()),
@@ -50,7 +54,7 @@ pub(crate) fn curl(
         let header = quoted(format!("{name}: {value}").as_bytes());
         let _infallible = write!(command, " -H {header}");
     }
-    let body = payload.map(|payload| body(logged, payload));
+    let body = payload.and_then(|payload| body(logged, payload));
     let data = match body.filter(|body| body.len() <= INLINE_BYTES) {
         Some(body) => format!(" --data-raw {}", quoted(body.as_bytes())),
         None => " --data-binary @body.json".to_owned(),
@@ -58,20 +62,28 @@ pub(crate) fn curl(
     command + &data
 }
 
-/// Returns the body of the request: what the gateway posted, or the event.
-fn body(logged: &LoggedDelivery, payload: &str) -> String {
+/// Returns the body of the request: what was sent, or the event; `None` if it is no text.
+fn body(logged: &LoggedDelivery, payload: &str) -> Option<String> {
     let found = &logged.found;
+    let sent = logged.sent.as_ref();
+    if let Some(Ok(body)) = sent.map(|sent| sent.body_of(Some(payload))) {
+        let text = String::from_utf8(body.into()).ok();
+        // An argument of a command cannot have a NUL.
+        return text.filter(|text| !text.contains('\0'));
+    }
     if found.source.is_some() {
-        return payload.to_owned();
+        return Some(payload.to_owned());
     }
     let (event, timestamp) = (json!(found.event), json!(logged.timestamp));
-    format!(r#"{{"event":{event},"data":{payload},"timestamp":{timestamp}}}"#)
+    let body = format!(r#"{{"event":{event},"data":{payload},"timestamp":{timestamp}}}"#);
+    Some(body)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::fake::logged;
+    use wahook_domain::{ReceivedForm, Sent};
 
     fn command(payload: Option<&str>) -> String {
         let logged = logged("evt-1", 1_000);
@@ -95,6 +107,32 @@ mod tests {
         let command = command(Some(r#"{"body":"it's $(rm) `x`"}"#));
         let body = r#"'{"event":"call","data":{"body":"it'\''s $(rm) `x`"},"#;
         assert!(command.contains(body), "{command}");
+    }
+
+    #[test]
+    fn bytes_that_were_sent_are_the_body_unless_they_are_no_text() {
+        for (body, expected) in [
+            (&b"a=it's"[..], r"--data-raw 'a=it'\''s'"),
+            (&b"a=\0"[..], "--data-binary @body.json"),
+            (&b"a=\xff"[..], "--data-binary @body.json"),
+        ] {
+            let mut logged = logged("evt-1", 1_000);
+            logged.sent = Some(Sent {
+                received: Some(ReceivedForm {
+                    content_type: Some("text/plain".to_owned()),
+                    headers: vec![("x-hub-signature-256".to_owned(), "00".to_owned())],
+                }),
+                omitted: None,
+                body: Some(body.into()),
+            });
+            let headers = headers(&logged);
+            assert_eq!(headers[0], ("content-type", "text/plain".to_owned()));
+            let command = curl(&logged, &headers, Some("{}"));
+            assert!(command.ends_with(expected), "{command}");
+            assert!(!command.contains("signature"), "{command}");
+            let hidden = curl(&logged, &headers, None);
+            assert!(hidden.ends_with("--data-binary @body.json"), "{hidden}");
+        }
     }
 
     #[test]

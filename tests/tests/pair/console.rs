@@ -11,6 +11,7 @@ use wahook_tests::pair::Pair;
 use wahook_tests::program::{Command, Program, ProgramName};
 use wahook_tests::receiver::{Answer, Receiver};
 
+use crate::sources;
 use crate::world::{Test, Tests};
 
 /// Events of a job that is killed.
@@ -21,6 +22,10 @@ pub(crate) fn add(tests: &mut Tests) {
     tests.add("console_finds_deliveries_and_redrives", deliveries);
     tests.add("console_needs_its_token", token);
     tests.add("data_of_a_number_is_erased", erased);
+    tests.add(
+        "events_of_a_gateway_are_sent_again_as_received_until_they_are_erased",
+        as_received,
+    );
     tests.add(
         "console_continues_the_job_of_a_killed_one",
         |test| async move {
@@ -108,6 +113,62 @@ async fn deliveries(test: Test) {
     .await;
 }
 
+async fn as_received(test: Test) {
+    let works = Arc::new(AtomicBool::new(false));
+    let switch = Arc::clone(&works);
+    let receiver = Receiver::answering(move |_| {
+        let works = switch.load(Ordering::Relaxed);
+        Answer::status(if works { 200 } else { 500 })
+    });
+    let settings = [("WEBHOOK_RETRY_ATTEMPTS", "0"), ("WEBHOOK_CIRCUIT", "off")];
+    let pair = test.pair(receiver.await, &settings).await;
+    let console = console(&pair).await;
+    let (_, id) = sources::post(&pair, "gowa", &sources::HEADERS, sources::MESSAGE).await;
+    let search = "deliveries?status=failed&source=gowa";
+    eventually(AT_LAST, "the failure", || async {
+        let found = get(&console, search).await;
+        (found["deliveries"].as_array()?.len() == 1).then_some(())
+    })
+    .await;
+    works.store(true, Ordering::Relaxed);
+    for order in [
+        json!({ "ids": [format!("{id}/default")] }),
+        json!({ "filter": { "source": "gowa", "since": "1h" } }),
+    ] {
+        pair.receiver.forget();
+        let started = post(&console, "redeliveries", &order).await;
+        assert_eq!(end_of(&console, &started).await["done"], 1);
+        let posts = pair.receiver.wait_for(1, AT_LAST).await;
+        sources::check(&posts[0]);
+        assert_eq!(posts[0].id(), Some(id.as_str()));
+        assert_eq!(posts[0].header("x-webhook-redelivery"), Some("true"));
+    }
+    eventually(AT_LAST, "all attempts in the log", || async {
+        let detail = get(&console, &format!("deliveries/{id}/default")).await;
+        (detail["attempts"].as_array()?.len() == 3).then_some(())
+    })
+    .await;
+    let person = json!({ "number": "15550001111" });
+    let erased = post(&console, "erasures", &person).await;
+    assert_eq!(erased["records"], 1, "{erased}");
+    pair.receiver.forget();
+    let started = post(&console, "redeliveries", &json!({ "ids": [id] })).await;
+    let job = end_of(&console, &started).await;
+    assert_eq!(job["failed"], 1, "{job}");
+    let error = job["error"].as_str().unwrap();
+    assert!(error.contains("redacted or erased"), "{job}");
+    assert_eq!(pair.receiver.count(), 0);
+}
+
+/// Waits for the end of a job, and returns it.
+async fn end_of(console: &Program, started: &Value) -> Value {
+    let path = format!("jobs/{}", started["job"].as_str().unwrap());
+    eventually(AT_LAST, "the end of the job", || async {
+        Some(get(console, &path).await).filter(|job| job["state"] != "running")
+    })
+    .await
+}
+
 /// Kills a console after this number of posts by its job.
 async fn killed(test: Test, path: &str, selected: Value, posts: usize) {
     let (receiver, works) = Receiver::switched().await;
@@ -137,11 +198,7 @@ async fn killed(test: Test, path: &str, selected: Value, posts: usize) {
         "killed too late"
     );
     let second = console(&pair).await;
-    let path = format!("jobs/{}", started["job"].as_str().unwrap());
-    let job = eventually(AT_LAST, "the end of the job", || async {
-        Some(get(&second, &path).await).filter(|job| job["state"] != "running")
-    })
-    .await;
+    let job = end_of(&second, &started).await;
     assert_eq!(job["state"], "done", "{job}");
     assert!(!is_counted || job["done"] == EVENTS, "{job}");
     eventually(AT_LAST, "all redeliveries", || async {

@@ -43,7 +43,7 @@ pub(crate) async fn post(
     (status, answer["id"].as_str().unwrap().to_owned())
 }
 
-fn check(post: &Post) {
+pub(crate) fn check(post: &Post) {
     assert_eq!(post.body, MESSAGE);
     assert!(post.verify(SECRET).is_valid(), "{}", post.verify(SECRET));
     for (name, value) in [
@@ -68,7 +68,7 @@ fn check_origin(record: &Document) {
     }
 }
 
-const HEADERS: [(&str, &str); 2] = [
+pub(crate) const HEADERS: [(&str, &str); 2] = [
     ("content-type", "application/json; charset=utf-8"),
     ("x-hub-signature-256", "sha256=00ff"),
 ];

@@ -1,10 +1,14 @@
 //! Redeliveries by the console within `wahook`.
 
+use std::fs;
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use serde_json::{Value, json};
 use wahook_tests::eventually::{AT_LAST, eventually};
-use wahook_tests::receiver::Receiver;
+use wahook_tests::exact_bodies::{SECRET, SENT, both_forms};
+use wahook_tests::http_client::http_client;
+use wahook_tests::receiver::{Post, Receiver};
 
 use crate::console::{Console, borrowed};
 use crate::system::System;
@@ -132,4 +136,94 @@ async fn redacted_values_are_delivered_and_not_logged_and_their_event_is_not_sen
     let error = job["error"].as_str().unwrap();
     assert!(error.contains("redacted or erased"), "{job}");
     assert_eq!(receiver.count(), 1);
+}
+
+/// Form of a gateway, with an escape and a NUL that no printer writes.
+const FORM: &str = "instanceName=shop1&jsonData=%7B%22type%22%3A%22QR%22%7D&%61=%00";
+const FORM_TYPE: &str = "application/x-www-form-urlencoded; charset=utf-8";
+const SOURCES: &str = "[[source]]\nname = \"wuzapi\"\nkind = \"wuzapi\"\n\
+    [[source]]\nname = \"shop\"\nkind = \"generic\"\ndeliver = \"documented\"\n";
+
+/// Posts a body, and returns the id of its event.
+async fn post(url: String, content_type: &str, body: &'static str) -> String {
+    let request = http_client().unwrap().post(url).body(body);
+    let answer = request.header("content-type", content_type).send().await;
+    let answer: Value = serde_json::from_slice(&answer.unwrap().bytes().await.unwrap()).unwrap();
+    answer["id"].as_str().unwrap().to_owned()
+}
+
+fn of<'a>(posts: &'a [Arc<Post>], id: &str) -> &'a Post {
+    posts.iter().find(|post| post.id() == Some(id)).unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn exact_bodies_and_events_of_sources_are_sent_again_with_their_bytes_to_any_endpoint() {
+    let (canonical, exact) = (Receiver::start().await, Receiver::start().await);
+    let (console, settings) = Console::new();
+    let mut system = System::with_endpoints(&canonical, &both_forms(&canonical, &exact));
+    let sources = system.path("sources.toml");
+    fs::write(&sources, SOURCES).unwrap();
+    let sources = ("WAHOOK_SOURCES".to_owned(), sources.display().to_string());
+    let listen = ("CONSOLE_LISTEN".to_owned(), settings[0].1.clone());
+    system.settings.extend([sources, listen]);
+    let _program = system.start().await;
+    let ids = [
+        post(
+            format!("{}/v1/events", system.events),
+            "application/json",
+            SENT,
+        )
+        .await,
+        post(format!("{}/v1/in/wuzapi", system.events), FORM_TYPE, FORM).await,
+        post(
+            format!("{}/v1/in/shop", system.events),
+            "application/json",
+            r#"{"event":"paid","chat":"c1","amount":2.50}"#,
+        )
+        .await,
+    ];
+    let first = [
+        canonical.wait_for(3, AT_LAST).await,
+        exact.wait_for(3, AT_LAST).await,
+    ];
+    assert_eq!(of(&first[1], &ids[0]).body, SENT.as_bytes());
+    assert_eq!(of(&first[1], &ids[1]).body, FORM.as_bytes());
+    for endpoint in ["canonical", "exact"] {
+        for id in &ids {
+            eventually(AT_LAST, "the delivery in the log", || async {
+                let delivery = console.get(&format!("deliveries/{id}/{endpoint}")).await;
+                (delivery["status"] == "success").then_some(())
+            })
+            .await;
+        }
+    }
+    let detail = console.get(&format!("deliveries/{}/exact", ids[1])).await;
+    assert_eq!(detail["headers"]["content-type"], FORM_TYPE, "{detail}");
+    let curl = detail["curl"].as_str().unwrap();
+    assert!(curl.contains(&format!("'{FORM}'")), "{curl}");
+
+    for (receiver, to, before) in [
+        (&canonical, "canonical", &first[0]),
+        (&exact, "exact", &first[1]),
+    ] {
+        receiver.forget();
+        // All from the records of the other endpoint.
+        let from = if to == "exact" { "canonical" } else { "exact" };
+        let from: Vec<_> = ids.iter().map(|id| format!("{id}/{from}")).collect();
+        let order = json!({ "ids": from, "endpoint": to });
+        let job = console
+            .end_of(&console.post("redeliveries", &order).await)
+            .await;
+        assert_eq!(job["done"], 3, "{job}");
+        let again = receiver.wait_for(3, AT_LAST).await;
+        for id in &ids {
+            let (again, before) = (of(&again, id), of(before, id));
+            assert_eq!(again.body, before.body);
+            assert!(again.verify(SECRET).is_valid(), "{}", again.verify(SECRET));
+            assert_eq!(again.header(HEADER), Some("true"));
+            for name in ["content-type", "x-webhook-source", "x-webhook-session"] {
+                assert_eq!(again.header(name), before.header(name), "{name}");
+            }
+        }
+    }
 }
