@@ -63,7 +63,16 @@ pub struct Browser {
 impl Browser {
     /// Starts a browser and opens `url`.
     pub async fn open(url: &str, screen: Screen) -> Self {
-        let browser = or_fail("a browser", Self::try_start(screen).await);
+        let browser = or_fail("a browser", Self::try_start(screen, &[]).await);
+        browser.go(url).await;
+        browser
+    }
+
+    /// Opens `url` in a browser for which `host` is a name of this machine.
+    pub async fn open_naming(host: &str, url: &str) -> Self {
+        let rule = format!("--host-resolver-rules=MAP {host} 127.0.0.1");
+        let started = Self::try_start(Screen::Desktop, &[&rule]).await;
+        let browser = or_fail("a browser", started);
         browser.go(url).await;
         browser
     }
@@ -199,7 +208,7 @@ impl Browser {
         send(&self.http, method, &url, body).await
     }
 
-    async fn try_start(screen: Screen) -> anyhow::Result<Self> {
+    async fn try_start(screen: Screen, more: &[&str]) -> anyhow::Result<Self> {
         let folder = RunFolder::temporary("browser")?;
         let log = folder.join("chromedriver.log");
         let errors = File::create(&log)?;
@@ -222,7 +231,7 @@ impl Browser {
             .no_proxy()
             .build()?;
         let url = format!("http://127.0.0.1:{port}/session");
-        let capabilities = capabilities(folder.path(), screen);
+        let capabilities = capabilities(folder.path(), screen, more);
         let started = send(&http, reqwest::Method::POST, &url, Some(capabilities)).await;
         let started = started.with_context(|| tail(&log, 5))?;
         let id = started.get("sessionId").and_then(Value::as_str);
@@ -237,7 +246,7 @@ impl Browser {
     }
 }
 
-fn capabilities(folder: &Path, screen: Screen) -> Value {
+fn capabilities(folder: &Path, screen: Screen, more: &[&str]) -> Value {
     let profile = format!("--user-data-dir={}", folder.join("profile").display());
     let mut arguments = vec![
         "--headless=new",
@@ -255,6 +264,7 @@ fn capabilities(folder: &Path, screen: Screen) -> Value {
         "--disable-sync",
         &profile,
     ];
+    arguments.extend(more);
     if matches!(screen, Screen::DarkDesktop) {
         arguments.push("--blink-settings=preferredColorScheme=0");
     }

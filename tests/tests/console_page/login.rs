@@ -5,7 +5,7 @@ use wahook_tests::browser::{Browser, Screen};
 
 use super::stage::{On, ROWS, Stage};
 
-const WRITE: &str = "write-token-of-the-tests";
+pub(crate) const WRITE: &str = "write-token-of-the-tests";
 const READ: &str = "read-token-of-the-tests-";
 
 pub(crate) async fn token_opens_the_page_and_readers_see_no_actions(on: On) {

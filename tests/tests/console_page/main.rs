@@ -3,6 +3,7 @@
 mod actions;
 mod detail;
 mod endpoints;
+mod forged;
 mod hostile;
 mod keyboard;
 mod large;
@@ -39,6 +40,10 @@ fn main() -> ExitCode {
     on_both![endpoints:
         a_pause_by_the_circuit_breaker_is_shown_with_its_error_and_probe,
         an_event_that_holds_its_key_is_given_up_after_a_confirmation,
+    ];
+    on_both![forged:
+        a_page_of_another_origin_can_neither_act_with_the_session_nor_read,
+        a_name_that_is_bound_to_this_machine_can_neither_act_nor_read,
     ];
     on_both![hostile:
         a_hostile_delivery_is_shown_and_never_executed,

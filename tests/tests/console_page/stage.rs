@@ -70,7 +70,11 @@ impl Stage {
         let file = folder.join("endpoints.toml");
         fs::write(&file, endpoints(&receiver.url(), fields)).unwrap();
         let endpoints = [("WEBHOOK_ENDPOINTS", file.display().to_string())];
-        let listen = format!("127.0.0.1:{}", free_port().unwrap());
+        let given = settings.iter().find(|(name, _)| *name == "CONSOLE_LISTEN");
+        let listen = match given {
+            Some((_, address)) => (*address).to_owned(),
+            None => format!("127.0.0.1:{}", free_port().unwrap()),
+        };
         let console = [("CONSOLE_LISTEN", listen.clone())];
         let (stored_in, programs) = match on.kind {
             Kind::DataFile => {
@@ -146,6 +150,13 @@ impl Stage {
             (ended == number).then_some(())
         })
         .await;
+    }
+
+    /// Returns the answer of `GET /api/v1/{path}` for a token.
+    pub(crate) async fn ask_as(&self, token: &str, path: &str) -> Value {
+        let url = self.url(&format!("/api/v1/{path}"));
+        let answer = self.http.get(url).bearer_auth(token).send().await.unwrap();
+        serde_json::from_slice(&answer.bytes().await.unwrap()).unwrap_or_default()
     }
 
     /// Returns the JSON answer of `GET /api/v1/{path}`.
