@@ -7,8 +7,8 @@
 
 The file holds the advisories of all crates in Cargo.lock, of any version, with the commit and the date of
 their source. The check prints the date, warns if it is over 30 days ago, and exits with status 1 if a locked
-version is affected. Advisories listed in deny.toml, [advisories] ignore, are skipped. Without the file
-nothing is checked, and a warning says so.
+version is affected, or if the file is missing. Advisories listed in deny.toml, [advisories] ignore, are
+skipped.
 """
 
 import datetime
@@ -40,8 +40,7 @@ def main(arguments):
 
 def check():
     if not FILE.exists():
-        say(f"WARNING: no advisories were checked: {FILE} does not exist; see 'advisories.py update'")
-        return
+        sys.exit(f"advisories: {FILE} does not exist, so nothing was checked; see 'advisories.py update'")
     pinned = tomllib.loads(FILE.read_text())
     rules = tomllib.loads((ROOT / "deny.toml").read_text())["advisories"].get("ignore", [])
     ignored = {rule if isinstance(rule, str) else rule["id"] for rule in rules}
