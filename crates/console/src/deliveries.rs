@@ -83,7 +83,7 @@ pub(crate) async fn list(
         (status = 200, description = "The delivery", body = Detail),
         (status = 400, description = "Invalid characters in the path", body = Problem, content_type = MEDIA_TYPE),
         (status = 404, description = "The log has no such delivery", body = Problem, content_type = MEDIA_TYPE),
-        (status = 503, description = "The log is unavailable", body = Problem, content_type = MEDIA_TYPE),
+        (status = 503, description = "The log is unavailable, or too many of these answers are being sent", body = Problem, content_type = MEDIA_TYPE),
         Reading,
     )
 )]

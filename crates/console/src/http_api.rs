@@ -1,6 +1,6 @@
 //! Routes of the console: its page, and the API below `/api/v1`.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use axum::{
     Router, middleware,
@@ -9,7 +9,10 @@ use axum::{
 use wahook_delivery_log::LogEraser;
 use wahook_operator_state::{SharedCircuitReports, SharedOperatorState};
 use wahook_queue::Publisher;
-use wahook_runtime::{Readiness, Shutdown, ops};
+use wahook_runtime::{
+    Readiness, Shutdown, ops,
+    slots::{Slots, limited},
+};
 
 use crate::{
     ConsoleSettings, dead_letters,
@@ -33,6 +36,10 @@ use crate::{
 
 /// Hint for unknown paths.
 const HINT: &str = "the page is at /, the API below /api/v1; see /api/v1/openapi.json";
+
+/// Answers with the content of a delivery at the same time, of about 15 MiB each.
+const LARGE_ANSWERS: usize = 4;
+const WAIT_FOR_ANSWER: Duration = Duration::from_secs(5);
 
 /// Parts that the handlers share.
 pub(crate) struct Parts {
@@ -110,9 +117,11 @@ fn for_users(parts: Parts, shows_payloads: bool) -> Router {
         log: parts.log.clone(),
         shows_payloads,
     };
+    let slots = Slots::new(LARGE_ANSWERS, WAIT_FOR_ANSWER);
+    let show = get(deliveries::show).layer(middleware::from_fn_with_state(slots, limited));
     Router::new()
         .route("/deliveries", get(deliveries::list))
-        .route("/deliveries/{id}/{endpoint}", get(deliveries::show))
+        .route("/deliveries/{id}/{endpoint}", show)
         .with_state(deliveries)
         .route(
             "/deliveries/{id}/{endpoint}/give-up",

@@ -146,15 +146,17 @@ impl Detail {
     /// receiver are in it.
     pub(crate) fn of(logged: LoggedDelivery, shows_payloads: bool) -> Self {
         let headers = sent::headers(&logged);
-        let payload = logged.payload.as_deref().filter(|_| shows_payloads);
-        let curl = sent::curl(&logged, &headers, payload);
+        let shown = logged.payload.as_deref().filter(|_| shows_payloads);
+        let curl = sent::curl(&logged, &headers, shown);
         let attempts = logged.attempts.iter();
         let mut altered = logged.payload_altered;
         if logged.payload.as_deref().is_some_and(is_redacted) {
             altered.push("redacted".to_owned());
         }
+        let payload = logged.payload.filter(|_| shows_payloads);
         Self {
-            payload: payload.and_then(|text| RawValue::from_string(text.to_owned()).ok()),
+            // Not copied: it may have 15 MiB.
+            payload: payload.and_then(|text| RawValue::from_string(text).ok()),
             payload_hidden: !shows_payloads,
             payload_altered: Some(altered).filter(|reasons| !reasons.is_empty()),
             attempts: attempts

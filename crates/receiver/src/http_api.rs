@@ -42,7 +42,7 @@
 //! A *rule* has `status` (200 to 599), `retry_after_s` (or null), `delay_ms` (0 to 600000)
 //! and `next` (number of requests, or null for all).
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use axum::{
     Json, Router,
@@ -60,6 +60,7 @@ use wahook_runtime::{
     Shutdown,
     guard::{self, Refused},
     problem::Problem,
+    slots::{Slots, limited},
 };
 
 use crate::{
@@ -67,10 +68,15 @@ use crate::{
     feed, page,
     search::{MAX_TEXT, Search},
     shape::{Detail, RuleShape, Update},
-    slots::{Slots, limited},
     state,
     webhook::Webhook,
 };
+
+/// Streams at the same time. A browser opens one for each page.
+const STREAMS: usize = 16;
+/// Other answers at the same time. The largest has about 14 MiB.
+const ANSWERS: usize = 8;
+const WAIT_FOR_ANSWER: Duration = Duration::from_secs(5);
 
 #[derive(Clone)]
 struct Shared {
@@ -93,8 +99,8 @@ pub(crate) fn router(state: Arc<state::State>, shutdown: Shutdown) -> Router {
         shutdown,
         searching: Arc::default(),
     };
-    let answers = middleware::from_fn_with_state(Slots::for_answers(), limited);
-    let streams = middleware::from_fn_with_state(Slots::for_streams(), limited);
+    let answers = middleware::from_fn_with_state(Slots::new(ANSWERS, WAIT_FOR_ANSWER), limited);
+    let streams = middleware::from_fn_with_state(Slots::new(STREAMS, Duration::ZERO), limited);
     let own = Router::new()
         .route("/api/deliveries", get(all).delete(clear))
         .route("/api/deliveries/{number}", get(one))

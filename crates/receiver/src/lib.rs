@@ -26,7 +26,6 @@ mod request;
 mod search;
 mod settings;
 mod shape;
-mod slots;
 mod state;
 pub mod verify;
 mod webhook;

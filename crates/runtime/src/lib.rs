@@ -18,6 +18,7 @@ pub mod program;
 pub mod settings;
 pub mod shell_text;
 pub mod shutdown;
+pub mod slots;
 pub mod telemetry;
 pub mod tls;
 pub mod tokens;

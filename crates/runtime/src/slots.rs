@@ -19,37 +19,26 @@ use tokio::{
     sync::{OwnedSemaphorePermit, Semaphore},
     time::timeout,
 };
-use wahook_runtime::problem::Problem;
+
+use crate::problem::Problem;
 
 /// Part of an answer that is passed to the connection at once. The connection buffers little more
 /// than that, so an unread answer keeps its slot.
 const PART: usize = 64 << 10;
 
-/// Streams at the same time. A browser opens one for each page.
-const STREAMS: usize = 16;
-/// Other answers at the same time. The largest has about 14 MiB.
-const ANSWERS: usize = 8;
-const WAIT_FOR_ANSWER: Duration = Duration::from_secs(5);
-
 /// Number of answers that clients may read at the same time. An answer has its slot until its last
 /// part is written, or until the client is gone.
 #[derive(Debug, Clone)]
-pub(crate) struct Slots {
+pub struct Slots {
     free: Arc<Semaphore>,
     /// Time to wait for a free slot.
     patience: Duration,
 }
 
 impl Slots {
-    pub(crate) fn for_streams() -> Self {
-        Self::new(STREAMS, Duration::ZERO)
-    }
-
-    pub(crate) fn for_answers() -> Self {
-        Self::new(ANSWERS, WAIT_FOR_ANSWER)
-    }
-
-    fn new(count: usize, patience: Duration) -> Self {
+    /// Creates `count` slots; a request waits for a free one at most for `patience`.
+    #[must_use]
+    pub fn new(count: usize, patience: Duration) -> Self {
         Self {
             free: Arc::new(Semaphore::new(count)),
             patience,
@@ -66,7 +55,7 @@ impl Slots {
 }
 
 /// Answers the request while it has a slot; 503 if there is none.
-pub(crate) async fn limited(State(slots): State<Slots>, request: Request, next: Next) -> Response {
+pub async fn limited(State(slots): State<Slots>, request: Request, next: Next) -> Response {
     let Some(slot) = slots.take().await else {
         return busy();
     };
@@ -81,7 +70,7 @@ pub(crate) async fn limited(State(slots): State<Slots>, request: Request, next: 
 
 fn busy() -> Response {
     let title = "Too many answers are being sent";
-    let hint = "close other pages of the receiver, or read their answers, and try again";
+    let hint = "close other pages, or read their answers, and try again";
     let problem = Problem::new(StatusCode::SERVICE_UNAVAILABLE, "busy", title, hint);
     let mut answer = problem.into_response();
     let headers = answer.headers_mut();
