@@ -22,6 +22,37 @@ pub(crate) fn add(tests: &mut Tests) {
         "events_before_the_first_consumer_are_answered_503",
         no_endpoint,
     );
+    tests.add(
+        "operations_port_of_a_consumer_refuses_foreign_hosts_and_pages",
+        foreign_hosts,
+    );
+}
+
+async fn foreign_hosts(test: Test) {
+    let pair = test.pair(Receiver::start().await, &[]).await;
+    let consumer = pair.take_consumer();
+    let http = http_client().unwrap();
+    let status = async |path: &str, headers: &[(&str, &str)]| {
+        let mut request = http.get(format!("{}{path}", consumer.base_url()));
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        request.send().await.unwrap().status()
+    };
+    for path in ["/metrics", "/readyz"] {
+        for foreign in [
+            ("host", "evil.example"),
+            ("host", "127.0.0.1.evil.example"),
+            ("origin", "http://evil.example"),
+            ("sec-fetch-site", "cross-site"),
+        ] {
+            let refused = status(path, &[foreign]).await;
+            assert_eq!(refused, StatusCode::FORBIDDEN, "{path} {foreign:?}");
+        }
+        for own in [&[][..], &[("host", "localhost:9090")]] {
+            assert_eq!(status(path, own).await, StatusCode::OK, "{path} {own:?}");
+        }
+    }
 }
 
 #[track_caller]

@@ -1,5 +1,6 @@
 //! Limits: inputs that would hang the page or the receiver, or fill its memory.
 
+use futures_util::future::join_all;
 use reqwest::{Response, StatusCode};
 use serde_json::json;
 use wahook_tests::browser::Browser;
@@ -9,6 +10,8 @@ use super::stage::{Delivery, Stage};
 
 /// Streams that the receiver sends at the same time.
 const STREAMS: usize = 16;
+/// Searches at the same time; they run one after the other.
+const SEARCHES: usize = 2;
 
 async fn show(page: &Browser, stage: &Stage, number: u64, body: Vec<u8>) {
     let delivery = Delivery::event("ready", "evt_1", &json!({})).body(body);
@@ -57,16 +60,36 @@ async fn widely_nested_json_is_drawn_in_parts() {
 }
 
 #[tokio::test]
-async fn search_takes_linear_time_for_any_text() {
+async fn search_takes_linear_time_for_any_text_and_blocks_no_other_request() {
     let stage = Stage::start().await;
-    let same = Delivery::event("ready", "evt_1", &json!({})).body(vec![b'a'; 15 << 20]);
-    assert_eq!(stage.send(&same).await.status(), StatusCode::OK);
-    // Each position of the body begins with 999 bytes of the text: a search that compares
-    // there takes minutes, and the client waits 10 s.
+    // Nearly all that the receiver keeps, 64 MiB.
+    for mebibytes in [15, 15, 15, 15, 3] {
+        let body = vec![b'a'; mebibytes << 20];
+        let same = Delivery::event("ready", "evt_1", &json!({})).body(body);
+        assert_eq!(stage.send(&same).await.status(), StatusCode::OK);
+    }
+    // Each position of a body begins with 999 bytes of the text: a search that compares there
+    // takes minutes, and the client waits one minute.
     let nowhere = format!("search?text={}b", "a".repeat(999));
-    assert_eq!(stage.ask(&nowhere).await, json!({ "numbers": [] }));
+    let searches = join_all((0..SEARCHES).map(async |_| {
+        assert_eq!(stage.ask(&nowhere).await, json!({ "numbers": [] }));
+    }));
+    let mut answered = 0;
+    let others = async {
+        loop {
+            let list = stage.ask("deliveries").await;
+            assert_eq!(list["deliveries"].as_array().unwrap().len(), 5);
+            answered += 1;
+        }
+    };
+    tokio::select! {
+        _ = searches => {}
+        () = others => {}
+    }
+    assert!(answered >= SEARCHES, "{answered} requests were answered");
     let everywhere = format!("search?text={}", "A".repeat(1_000));
-    assert_eq!(stage.ask(&everywhere).await, json!({ "numbers": [1] }));
+    let found = stage.ask(&everywhere).await;
+    assert_eq!(found["numbers"].as_array().unwrap().len(), 5);
     let longer = format!("search?text={}", "a".repeat(1_001));
     assert_eq!(stage.ask(&longer).await["status"], 400);
 }

@@ -5,6 +5,7 @@ mod authority;
 mod ending;
 mod heads;
 mod http2;
+mod interim;
 mod poison;
 mod reach;
 mod redirects;
@@ -26,6 +27,7 @@ fn main() -> ExitCode {
     redirects::add(&mut tests);
     tls::add(&mut tests);
     http2::add(&mut tests);
+    interim::add(&mut tests);
     poison::add(&mut tests);
     retry_after::add(&mut tests);
     // Most tests only wait. Those that wait for 30 s come first.
