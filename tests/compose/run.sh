@@ -109,6 +109,7 @@ check_secrets() {
   done <<'EXPECTED'
 producer amqp_url:400:10001 producer_token:400:10001
 consumer amqp_url:400:10001 mongodb_uri:400:10001 webhook_secret:400:10001
+console amqp_url:400:10001 console_token:400:10001 mongodb_uri:400:10001
 rabbitmq cluster.conf:400:999 erlang_cookie:400:999 wahook.conf:400:999
 mongo mongodb_keyfile:400:999 mongodb_password:400:999
 grafana grafana_password:400:472
