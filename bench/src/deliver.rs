@@ -181,6 +181,7 @@ impl Delivery {
                 next_attempt_at,
                 webhook_url: Arc::clone(&self.shown_url),
                 response: None,
+                other_event: false,
             },
         }
     }

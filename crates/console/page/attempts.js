@@ -12,7 +12,7 @@ export function attempts({ attempts: all, nextAttemptAt, webhookUrl }) {
 }
 
 function item(attempt, longest, usualUrl) {
-  const { number, startedAt, durationMs, statusCode, error, webhookUrl, response } = attempt;
+  const { number, startedAt, durationMs, statusCode, error, webhookUrl, response, otherEvent } = attempt;
   const isGood = statusCode >= 200 && statusCode < 300;
   const outcome = statusCode === null ? "no answer" : `answer ${statusCode}`;
   const bar = element("span", { class: "bar", "aria-hidden": "true" });
@@ -24,6 +24,7 @@ function item(attempt, longest, usualUrl) {
     bar,
   ];
   if (error) parts.push(element("p", { class: "bad" }, error));
+  if (otherEvent) parts.push(element("p", { class: "unsure" }, "sent another event with the same id, not the payload below"));
   if (webhookUrl !== usualUrl) parts.push(element("p", { class: "faint" }, `sent to ${webhookUrl}`));
   if (response) {
     parts.push(element("details", { class: "response" }, element("summary", {}, "answer of the receiver"), element("pre", { tabindex: "0" }, response)));

@@ -6,8 +6,11 @@ import { count } from "./words.js";
 
 const SEARCH_AFTER_MS = 150;
 
-export function payload({ payload: value, payloadHidden, payloadAltered }) {
+export function payload({ payload: value, payloadHidden, payloadAltered, attempts }) {
   const parts = element("div", { id: "payload" });
+  if (attempts.some(({ otherEvent }) => otherEvent)) {
+    parts.append(element("p", { class: "unsure" }, "Another event used the same id. The log has the payload of the first one only; attempts of the other are marked."));
+  }
   if (payloadHidden) {
     parts.append(element("p", { class: "faint" }, "Payloads are hidden (CONSOLE_PAYLOADS=off)."));
     return parts;

@@ -96,6 +96,7 @@ pub(crate) fn logged(id: &str, created_at: i64) -> LoggedDelivery {
         next_attempt_at: None,
         webhook_url: Arc::clone(&url),
         response: Some("secret of the receiver".into()),
+        other_event: false,
     };
     LoggedDelivery {
         found: FoundDelivery {

@@ -78,6 +78,7 @@ mod tests {
             error: None,
             accepted_at: wahook_domain::UnixMillis::new(0),
             ended_at: wahook_domain::UnixMillis::new(1),
+            other_event: false,
         };
         let failed = query("failed").matcher().unwrap();
         assert!(failed.matches(&ended("crm", false)));

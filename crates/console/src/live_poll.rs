@@ -83,6 +83,8 @@ fn ended_of(found: FoundDelivery, ended_at: UnixMillis) -> Ended {
         error: found.error_message,
         accepted_at: found.created_at,
         ended_at,
+        // Not part of what a search finds, nor of what the console shows of an end.
+        other_event: false,
     }
 }
 

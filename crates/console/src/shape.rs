@@ -78,6 +78,11 @@ pub(crate) struct AttemptShape {
     webhook_url: String,
     /// Start of the receiver's answer, for failed attempts
     response: Option<String>,
+    /// Only present, and true, if the attempt sent another event with the same id. `payload`,
+    /// `headers` and `curl` are not of that event
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    #[schema(required = false)]
+    other_event: bool,
 }
 
 impl From<FoundDelivery> for Delivery {
@@ -182,6 +187,7 @@ impl AttemptShape {
             next_attempt_at: attempt.next_attempt_at.map(UnixMillis::to_iso8601),
             webhook_url: attempt.webhook_url.to_string(),
             response: response.map(str::to_owned),
+            other_event: attempt.other_event,
         }
     }
 }

@@ -245,6 +245,7 @@ impl Deliverer {
             next_attempt_at,
             webhook_url: Arc::clone(&self.settings.shown_url),
             response: attempted.response,
+            other_event: false,
         };
         let result = self.result(event, attempt);
         self.recorder.record(result, attempted.expected).await;

@@ -25,6 +25,7 @@ impl Deliverer {
             next_attempt_at: None,
             webhook_url: Arc::clone(&self.settings.shown_url),
             response: None,
+            other_event: false,
         };
         let result = self.result(event, attempt);
         self.recorder.record(result, expected).await;

@@ -30,6 +30,8 @@ pub struct Ended {
     pub accepted_at: UnixMillis,
     /// Time at which the delivery ended.
     pub ended_at: UnixMillis,
+    /// True if another event used the same id and its attempts are in the record.
+    pub other_event: bool,
 }
 
 /// Filter for deliveries; an empty list matches all.

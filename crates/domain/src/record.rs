@@ -42,6 +42,9 @@ pub struct Attempt {
     /// Start of the response's body, for people who look for the cause of a failure. `None` for
     /// a success, an empty body, and in results of older versions.
     pub response: Option<Arc<str>>,
+    /// True if the attempt sent another event with the same id, whose payload the record does
+    /// not have. Set by the log.
+    pub other_event: bool,
 }
 
 impl Attempt {
@@ -106,7 +109,8 @@ impl Status {
 
 /// Delivery of one event to one endpoint.
 ///
-/// All results for one event id and endpoint have the same event name.
+/// A gateway can use one id for two events. The record then has the name and payload of the one
+/// that was recorded first, and marks the attempts of the other.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DeliveryRecord {
     pub event_id: EventId,
@@ -145,6 +149,15 @@ impl DeliveryRecord {
         }
         self.created_at = self.created_at.min(result.accepted_at);
         self.add(&result.attempt);
+    }
+
+    /// Returns true if the result may be of another event with the same id; their payloads
+    /// decide. All results of an event have the same time of acceptance.
+    #[must_use]
+    pub fn may_mix(&self, result: &AttemptResult) -> bool {
+        self.created_at != result.accepted_at
+            || self.event != result.event
+            || self.attempts.iter().any(|attempt| attempt.other_event)
     }
 
     /// Adds the attempts of another record of this delivery. A record of another
@@ -318,6 +331,7 @@ mod tests {
                 next_attempt_at: next_attempt_at.map(UnixMillis::new),
                 webhook_url: Arc::from("https://example.com/hook"),
                 response: None,
+                other_event: false,
             },
         }
     }

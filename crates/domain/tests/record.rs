@@ -49,6 +49,7 @@ fn results() -> impl Strategy<Value = AttemptResult> {
                 next_attempt_at: next_attempt_at.map(UnixMillis::new),
                 webhook_url: Arc::from(url),
                 response: None,
+                other_event: false,
             },
         }
     })

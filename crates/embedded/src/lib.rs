@@ -8,6 +8,7 @@
 //! Messages in delivery are leased in memory only. After a crash all messages in the file
 //! are delivered again, marked as redelivered.
 
+mod another_event;
 mod backlog;
 mod batch;
 mod census;
@@ -34,6 +35,7 @@ mod messages;
 mod migration;
 mod open;
 mod operator_state;
+mod payload;
 mod queues;
 mod reader;
 mod reassign;

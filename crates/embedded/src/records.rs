@@ -5,10 +5,15 @@ use rusqlite::{Connection, OptionalExtension, Row, params};
 use wahook_delivery_log::{parse_record_key, record_key};
 use wahook_domain::{
     AttemptResult, DeliveryRecord, EndpointName, EventId, EventName, Redaction, Sent, UnixMillis,
-    json::{self, Node},
+    json::Node,
 };
 use wahook_queue::message::LoggedAttempt;
 use wahook_sources::{LoggedBody, LoggedEvent};
+
+use crate::{
+    another_event,
+    payload::{logged_payload, printed},
+};
 
 /// Maximum number of records removed in one transaction, so that writers do not wait long.
 const REMOVE_BATCH: i64 = 500;
@@ -25,7 +30,13 @@ pub(crate) fn write(
         return Ok(());
     }
     if let Some(mut known) = find(db, &result.event_id, &result.endpoint)? {
-        known.merge(result);
+        if known.may_mix(result) && another_event::sent_by(db, &known, result, redaction)? {
+            let mut marked = result.clone();
+            marked.attempt.other_event = true;
+            known.merge(&marked);
+        } else {
+            known.merge(result);
+        }
         update(db, &known)?;
     }
     Ok(())
@@ -81,8 +92,7 @@ fn insert(
     )?;
     let body = LoggedBody::of(result);
     let event = body.parse();
-    let redacted = redaction.and_then(|rules| rules.redacted(&record.event, &event.payload));
-    let payload = printed(redacted.as_ref().unwrap_or(&event.payload));
+    let payload = logged_payload(&event, result, redaction);
     let timestamp = timestamp(&event);
     let subject = event.subject(result.origin.as_deref());
     // JSON stores every payload.
@@ -136,13 +146,6 @@ fn update(db: &Connection, record: &DeliveryRecord) -> rusqlite::Result<()> {
         record_key(&record.event_id, &record.endpoint),
     ])?;
     Ok(())
-}
-
-/// Returns a value as canonical JSON.
-fn printed(node: &Node<'_>) -> String {
-    let mut printed = Vec::new();
-    json::print(node, &mut printed);
-    String::from_utf8_lossy(&printed).into_owned()
 }
 
 /// Returns the event's timestamp as text, even if the gateway sent a number.

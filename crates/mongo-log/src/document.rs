@@ -95,6 +95,9 @@ fn attempt(to: &mut Writer<'_>, attempt: &Attempt) {
     if let Some(response) = &attempt.response {
         to.text("response", response);
     }
+    if attempt.other_event {
+        to.bool("otherEvent", true);
+    }
 }
 
 /// Returns the gateway's timestamp as text, even if the gateway sent a number.

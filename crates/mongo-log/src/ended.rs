@@ -186,8 +186,11 @@ fn pipeline(since: Option<UnixMillis>, filter: &EndedFilter) -> Vec<Document> {
         "fullDocument.attempts",
         "updateDescription",
     ];
+    let marks = doc! { "$ifNull": ["$fullDocument.attempts.otherEvent", []] };
+    let is_mixed = doc! { "$and": [{ "$isArray": marks.clone() }, { "$in": [true, marks] }] };
     vec![
         doc! { "$match": wanted },
+        doc! { "$set": { "fullDocument.otherEvent": is_mixed } },
         doc! { "$unset": unread.as_slice() },
     ]
 }
@@ -211,6 +214,7 @@ fn read(record: &RawDocument) -> Option<Ended> {
         error: text("errorMessage"),
         accepted_at: date("createdAt")?,
         ended_at: date("completedAt")?,
+        other_event: record.get_bool("otherEvent").unwrap_or_default(),
     })
 }
 

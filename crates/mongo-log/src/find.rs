@@ -112,11 +112,16 @@ fn read_attempt(stored: &RawDocument) -> Result<Attempt, Unreadable> {
         next_attempt_at: date(stored, "nextAttemptAt")?,
         webhook_url: Arc::from(text(stored, "webhookUrl")?.ok_or("webhookUrl is missing")?),
         response: text(stored, "response")?.map(Arc::from),
+        other_event: flag(stored, "otherEvent")?,
     })
 }
 
 fn text<'a>(stored: &'a RawDocument, name: &str) -> Result<Option<&'a str>, Unreadable> {
     read(stored, name, |value| value.as_str())
+}
+
+fn flag(stored: &RawDocument, name: &str) -> Result<bool, Unreadable> {
+    Ok(read(stored, name, |value| value.as_bool())?.unwrap_or_default())
 }
 
 fn integer(stored: &RawDocument, name: &str) -> Result<Option<i64>, Unreadable> {

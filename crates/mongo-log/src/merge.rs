@@ -3,7 +3,7 @@
 use std::sync::LazyLock;
 
 use mongodb::bson::{RawArrayBuf, RawDocumentBuf, rawdoc};
-use wahook_domain::DeliveryRecord;
+use wahook_domain::{DeliveryRecord, redaction::REDACTED};
 
 /// Constant aggregation pipeline of every `update`.
 ///
@@ -41,7 +41,7 @@ fn add_attempt() -> RawDocumentBuf {
     rawdoc! { "$set": {
         "createdAt": { "$min": ["$createdAt", "$$new.createdAt"] },
         "attempts": { "$let": {
-            "vars": { "added": { "$arrayElemAt": ["$$new.attempts", 0] } },
+            "vars": { "added": added_attempt() },
             "in": { "$concatArrays": [
                 attempts_that(rawdoc! { "$lt": ["$$attempt", "$$added"] }),
                 ["$$added"],
@@ -49,6 +49,31 @@ fn add_attempt() -> RawDocumentBuf {
             ] },
         } },
     } }
+}
+
+/// Returns the attempt to add. If it sent another event with the same id, it has a mark.
+fn added_attempt() -> RawDocumentBuf {
+    let attempt = rawdoc! { "$arrayElemAt": ["$$new.attempts", 0] };
+    let marked = rawdoc! { "$mergeObjects": [attempt.clone(), { "otherEvent": true }] };
+    rawdoc! { "$cond": [is_of_another_event(), marked, attempt] }
+}
+
+/// Compares payloads only if `DeliveryRecord::may_mix` of the domain is true. An erased record
+/// has no payload to compare.
+fn is_of_another_event() -> RawDocumentBuf {
+    let may_mix = rawdoc! { "$or": [
+        { "$ne": ["$createdAt", "$$new.createdAt"] },
+        { "$ne": ["$event", "$$new.event"] },
+        { "$in": [true, "$attempts.otherEvent"] },
+    ] };
+    let differs = rawdoc! { "$or": [
+        { "$ne": ["$event", "$$new.event"] },
+        { "$and": [
+            { "$ne": ["$payload", "$$new.payload"] },
+            { "$ne": ["$payload", { "erased": { "$literal": REDACTED } }] },
+        ] },
+    ] };
+    rawdoc! { "$and": [may_mix, differs] }
 }
 
 /// Removes attempts in the middle of very many, except successful ones.

@@ -32,7 +32,7 @@ pub(crate) async fn a_hostile_delivery_is_shown_and_never_executed(on: On) {
         "messageId": MARKUP, "attemptCount": 2, "payload": MARKUP, "payloadAltered": [MARKUP],
         "attempts": [{
             "number": 1, "startedAt": MARKUP, "durationMs": 1, "statusCode": 500, "error": MARKUP,
-            "nextAttemptAt": null, "webhookUrl": MARKUP, "response": MARKUP,
+            "nextAttemptAt": null, "webhookUrl": MARKUP, "response": MARKUP, "otherEvent": true,
         }],
         "headers": { MARKUP: MARKUP }, "curl": MARKUP,
     });
@@ -78,6 +78,10 @@ pub(crate) async fn a_hostile_delivery_is_shown_and_never_executed(on: On) {
     page.wait_text("#list li .event", MARKUP).await;
     page.press("j").await;
     page.wait_text("#attempts pre", MARKUP).await;
+    page.wait_text("#attempts", "sent another event with the same id")
+        .await;
+    page.wait_text("#payload", "Another event used the same id")
+        .await;
     page.wait_text("#headers", MARKUP).await;
     page.press("r").await;
     page.wait_text("dialog", MARKUP).await;

@@ -55,6 +55,7 @@ fn any_attempt() -> impl Strategy<Value = Attempt> {
                     next_attempt_at: next.map(|at| UnixMillis::new(NOON + at)),
                     webhook_url: Arc::from(url),
                     response: response.map(Arc::from),
+                    other_event: false,
                 }
             },
         )

@@ -39,6 +39,7 @@ pub(crate) fn attempt(number: u32, error: Option<&str>, next_attempt_at: Option<
         next_attempt_at: next_attempt_at.map(UnixMillis::new),
         webhook_url: Arc::from("https://example.test/hook"),
         response: None,
+        other_event: false,
     }
 }
 

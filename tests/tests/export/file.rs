@@ -177,6 +177,7 @@ pub(crate) fn result(
             next_attempt_at: next,
             webhook_url: Arc::from(URL),
             response: None,
+            other_event: false,
         },
     }
 }

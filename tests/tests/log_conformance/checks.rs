@@ -34,6 +34,7 @@ fn result(id: &str, number: u32, error: Option<&str>, next: Option<i64>) -> Atte
             next_attempt_at: next.map(|after| UnixMillis::new(NOON + after)),
             webhook_url: Arc::from("https://example.test/hook"),
             response: None,
+            other_event: false,
         },
     }
 }
@@ -60,7 +61,7 @@ pub(crate) fn redriven(mut result: AttemptResult) -> AttemptResult {
     result
 }
 
-async fn found(at: &impl Readable, id: &str) -> Option<DeliveryRecord> {
+pub(crate) async fn found(at: &impl Readable, id: &str) -> Option<DeliveryRecord> {
     let id = EventId::parse(id).unwrap();
     let found = at.log().find(&id, &EndpointName::default()).await;
     found.unwrap()

@@ -8,6 +8,7 @@ use wahook_delivery_log::{Ended, EndedFilter};
 use wahook_domain::{AttemptResult, DeliveryRecord, EventName, UnixMillis};
 use wahook_runtime::clock;
 
+use crate::another_event_checks::of_another_event;
 use crate::checks::{delivered, exhausted, failed, write};
 use crate::logs::Readable;
 use crate::read_checks::at_crm;
@@ -40,6 +41,7 @@ fn end_of(result: &AttemptResult) -> Ended {
         error: attempt.error.clone(),
         accepted_at: result.accepted_at,
         ended_at: attempt.ended_at(),
+        other_event: false,
     }
 }
 
@@ -71,6 +73,26 @@ pub(crate) async fn ended_deliveries_are_followed_once_each(at: &impl Readable) 
     let mut since = at.reader().follow(since, &filter).await.unwrap();
     let next = timeout(AT_LAST, since.next()).await.unwrap().unwrap();
     assert_eq!(next.event_id, "earlier");
+}
+
+pub(crate) async fn an_ended_delivery_of_two_events_says_so(at: &impl Readable) {
+    let queued = clock::now().minus(Duration::from_secs(10));
+    let filter = EndedFilter::default();
+    let mut ends = at.reader().follow(None, &filter).await.unwrap();
+    let first = moved(delivered("e1", 1), queued, clock::now());
+    write(at, std::slice::from_ref(&first)).await;
+    let next = timeout(AT_LAST, ends.next()).await.unwrap();
+    assert_eq!(next.unwrap(), end_of(&first));
+    let now = clock::now().plus(Duration::from_secs(1));
+    let other = moved(of_another_event(delivered("e1", 1)), now, now);
+    write(at, std::slice::from_ref(&other)).await;
+    let next = timeout(AT_LAST, ends.next()).await.unwrap();
+    let expected = Ended {
+        accepted_at: queued,
+        other_event: true,
+        ..end_of(&other)
+    };
+    assert_eq!(next.unwrap(), expected);
 }
 
 pub(crate) async fn a_filter_selects_the_ended_deliveries(at: &impl Readable) {

@@ -1,5 +1,6 @@
 //! Delivery log contract: the same tests for MongoDB and for the embedded store.
 
+mod another_event_checks;
 mod checks;
 mod circuit_checks;
 mod erasure_checks;
@@ -42,6 +43,10 @@ fn main() -> ExitCode {
         the_payload_equals_the_data_that_was_sent,
         preparing_the_log_again_changes_nothing,
     ];
+    on_both![another_event_checks:
+        attempts_of_another_event_with_the_same_id_are_marked,
+        values_that_the_log_does_not_keep_make_no_other_event,
+    ];
     on_both![read_checks:
         a_survey_returns_the_state_of_every_record_of_its_window,
         a_survey_returns_thousands_of_records_once_each,
@@ -54,6 +59,7 @@ fn main() -> ExitCode {
     on_both![follow_checks:
         ended_deliveries_are_followed_once_each,
         a_filter_selects_the_ended_deliveries,
+        an_ended_delivery_of_two_events_says_so,
     ];
     on_both![operator_checks:
         orders_change_the_state_of_their_endpoint,

@@ -331,6 +331,7 @@ pub(crate) async fn dead_letters_and_results_stay_until_they_are_taken(place: &m
             next_attempt_at: None,
             webhook_url: Arc::from("https://example.test/hook"),
             response: None,
+            other_event: false,
         },
     };
     place.publish(Outgoing::result(&result)).await.unwrap();

@@ -54,6 +54,9 @@ pub(super) fn as_text(ended: &Ended, paint: Paint) -> String {
         retries => remarks.push(format!("{retries} retries")),
     }
     remarks.extend(ended.error.as_deref().map(printable));
+    if ended.other_event {
+        remarks.push("another event used the same id".to_owned());
+    }
     if remarks.is_empty() {
         line
     } else {
@@ -75,6 +78,8 @@ struct Line<'a> {
     error_message: Option<&'a str>,
     created_at: String,
     webhook_url: &'a str,
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    other_event: bool,
 }
 
 pub(super) fn as_json(ended: &Ended) -> serde_json::Result<String> {
@@ -89,6 +94,7 @@ pub(super) fn as_json(ended: &Ended) -> serde_json::Result<String> {
         error_message: ended.error.as_deref(),
         created_at: ended.accepted_at.to_iso8601(),
         webhook_url: &ended.webhook_url,
+        other_event: ended.other_event,
     })
 }
 
@@ -117,6 +123,7 @@ mod tests {
             error: Some("answered 500".to_owned()),
             accepted_at: UnixMillis::new(1_727_784_000_000),
             ended_at: UnixMillis::new(1_727_784_035_250),
+            other_event: false,
         }
     }
 
@@ -137,6 +144,19 @@ mod tests {
             as_text(&delivered, Paint::new(false)),
             "2024-10-01T12:00:35.250Z  success 200  call                     default      evt-1"
         );
+    }
+
+    #[test]
+    fn record_of_two_events_says_so() {
+        let mixed = Ended {
+            other_event: true,
+            ..failed()
+        };
+        let line = as_text(&mixed, Paint::new(false));
+        let remark = "answered 500, another event used the same id";
+        assert!(line.ends_with(remark), "{line}");
+        let json = as_json(&mixed).unwrap();
+        assert!(json.ends_with(r#","otherEvent":true}"#), "{json}");
     }
 
     #[test]

@@ -139,6 +139,7 @@ mod tests {
                 status_code: Some(500),
                 error: Some("answered 500".to_owned()),
                 response: None,
+                other_event: false,
                 next_attempt_at: wait.map(|wait| UnixMillis::new(1_050 + wait)),
                 webhook_url: Arc::from("https://example.com/hook"),
             },

@@ -82,7 +82,7 @@ impl Following {
         self.reported = self.reported.split_off(&(from, String::new()));
         let mut statement = self.db.prepare_cached(
             "SELECT completedAt, _id, eventId, event, endpoint, webhookUrl, status, statusCode, \
-             retryCount, errorMessage, createdAt \
+             retryCount, errorMessage, createdAt, instr(attempts, '\"otherEvent\":true') \
              FROM webhooklogs WHERE completedAt >= ? ORDER BY completedAt",
         )?;
         let mut rows = statement.query(params![from])?;
@@ -124,5 +124,7 @@ fn read(row: &Row<'_>, ended_at: i64) -> rusqlite::Result<Ended> {
         error: row.get(9)?,
         accepted_at: UnixMillis::new(row.get(10)?),
         ended_at: UnixMillis::new(ended_at),
+        // Quotes within texts are escaped, so no text is taken for a mark.
+        other_event: row.get::<_, i64>(11)? > 0,
     })
 }

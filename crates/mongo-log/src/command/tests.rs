@@ -28,6 +28,7 @@ fn result(id: &str, number: u32, text: usize) -> AttemptResult {
             next_attempt_at: None,
             webhook_url: Arc::from("https://example.test/"),
             response: None,
+            other_event: false,
         },
     }
 }

@@ -22,6 +22,8 @@ macro_rules! stored_attempt {
             webhook_url: Cow<'a, str>,
             #[serde(default, skip_serializing_if = "Option::is_none")]
             response: Option<Cow<'a, str>>,
+            #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+            other_event: bool,
         }
 
         impl<'a> From<&'a Attempt> for $name<'a> {
@@ -36,6 +38,7 @@ macro_rules! stored_attempt {
                     next_attempt_at: attempt.next_attempt_at.map(UnixMillis::get),
                     webhook_url: Cow::Borrowed(&attempt.webhook_url),
                     response: attempt.response.as_deref().map(Cow::Borrowed),
+                    other_event: attempt.other_event,
                 }
             }
         }
@@ -54,6 +57,7 @@ macro_rules! stored_attempt {
                     next_attempt_at: self.next_attempt_at.map(UnixMillis::new),
                     webhook_url: Arc::from(self.webhook_url),
                     response: self.response.map(Arc::from),
+                    other_event: self.other_event,
                 })
             }
         }
@@ -86,6 +90,7 @@ mod tests {
             next_attempt_at: Some(UnixMillis::new(4)),
             webhook_url: "http://127.0.0.1/hook".into(),
             response: None,
+            other_event: false,
         }
     }
 
@@ -100,6 +105,18 @@ mod tests {
         assert!(logged.ends_with(member), "{logged}");
         let logged: LoggedAttempt<'_> = serde_json::from_str(&logged).unwrap();
         assert_eq!(logged.read(), Some(answered));
+    }
+
+    #[test]
+    fn mark_of_another_event_is_stored_where_it_is_set() {
+        let marked = Attempt {
+            other_event: true,
+            ..attempt()
+        };
+        let logged = serde_json::to_string(&LoggedAttempt::from(&marked)).unwrap();
+        assert!(logged.ends_with(r#","otherEvent":true}"#), "{logged}");
+        let logged: LoggedAttempt<'_> = serde_json::from_str(&logged).unwrap();
+        assert_eq!(logged.read(), Some(marked));
     }
 
     #[test]

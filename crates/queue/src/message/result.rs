@@ -124,6 +124,7 @@ mod tests {
                 next_attempt_at: Some(UnixMillis::new(4)),
                 webhook_url: "http://127.0.0.1/hook".into(),
                 response: None,
+                other_event: false,
             },
         }
     }

@@ -54,6 +54,17 @@ async fn delivery_has_the_names_of_the_log() {
 }
 
 #[tokio::test]
+async fn attempts_of_another_event_with_the_same_id_are_marked() {
+    let stage = Stage::open().await;
+    let mut mixed = logged("e1", 1_000);
+    mixed.attempts[1].other_event = true;
+    stage.log.add(mixed);
+    let detail = stage.get("/deliveries/e1/default").await.json;
+    assert_eq!(detail["attempts"][0].get("otherEvent"), None);
+    assert_eq!(detail["attempts"][1]["otherEvent"], true);
+}
+
+#[tokio::test]
 async fn payloads_can_be_hidden() {
     let stage = Stage::with(&[("CONSOLE_PAYLOADS", "off")]).await;
     stage.log.add(logged("e1", 1_000));
