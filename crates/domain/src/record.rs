@@ -200,13 +200,15 @@ impl DeliveryRecord {
     /// Returns true if this attempt of the event, or a later one of its round, is
     /// concluded. Its consequences are then durable, and a message that requests it
     /// again only has to be settled. So has every message of a delivered event, except a
-    /// redelivery.
+    /// redelivery. An event that was accepted at another time may be another one with the
+    /// same id: only its own attempts count.
     #[must_use]
     pub fn covers(&self, event: &QueuedEvent) -> bool {
         let concluded =
             |known: &Attempt| known.queued_at == event.queued_at() && known.number >= event.attempt;
+        let is_same = event.accepted_at == self.created_at;
         let is_delivered = self.status() == Status::Success && !event.is_redelivery;
-        is_delivered || self.attempts.iter().any(concluded)
+        (is_delivered && is_same) || self.attempts.iter().any(concluded)
     }
 
     /// Returns true if this record has everything of another record of this delivery.
@@ -368,6 +370,21 @@ mod tests {
         assert!(!twice.covers(&message(1, Some(20_000))), "another round");
         let delivered = record(&[failure(1, Some(6_000)), success(2)]);
         assert!(delivered.covers(&message(3, Some(20_000))));
+    }
+
+    #[test]
+    fn another_event_with_the_id_of_a_delivered_one_is_covered_only_by_its_own_attempts() {
+        let accepted_at = UnixMillis::new(700_000);
+        let other = QueuedEvent {
+            accepted_at,
+            ..message(1, None)
+        };
+        let mut record = record(&[success(1)]);
+        assert!(record.covers(&message(1, None)) && !record.covers(&other));
+        let mut result = success(1);
+        (result.accepted_at, result.attempt.queued_at) = (accepted_at, accepted_at);
+        record.merge(&result);
+        assert!(record.covers(&other) && record.covers(&message(1, None)));
     }
 
     #[test]
