@@ -132,7 +132,7 @@ impl Delivery {
             next_attempt_at = Some(ended_at.plus(step.duration()));
             let retry = Outgoing::retry(&event, &self.endpoint, step);
             black_box(Carried::write(retry)?);
-            self.metrics.retry_scheduled(step);
+            self.metrics.retry_scheduled(event.attempt, step);
         }
         if decision == Decision::Delivered {
             self.metrics.delivered(ended_at.since(event.queued_at()));

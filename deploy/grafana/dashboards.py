@@ -130,8 +130,8 @@ DELIVERY = dashboard(
                   "s", quantiles("wahook_delivery_end_to_end_seconds", ENDPOINT)),
         ]),
         ("Retries and dead letters", [
-            lines("Retries by delay", "Retries scheduled per second, by delay. Longer delays are later retries.",
-                  "ops", [(f"sum by (delay) (rate(wahook_retries_scheduled_total{{{ENDPOINT}}}{RATE})) > 0", "{{delay}} ms")], stacked=True),
+            lines("Retries by delay", "Retries scheduled per second, by delay in milliseconds. Longer delays are later retries; all after the third are \"more\".",
+                  "ops", [(f"sum by (delay) (rate(wahook_retries_scheduled_total{{{ENDPOINT}}}{RATE})) > 0", "{{delay}}")], stacked=True),
             lines("Waiting for a retry", "Events in the wait queues of all endpoints, one queue per delay.",
                   "short", [('max by (queue) (rabbitmq_detailed_queue_messages_ready{cluster=~"$cluster",queue=~"wahook\\\\.wait\\\\..+"}) > 0', "{{queue}}")], stacked=True),
             linked(lines("Dead letters", "Messages in wahook.dead, and dead letters added per minute by each endpoint.",

@@ -12,15 +12,18 @@ pub const ENDPOINTS: usize = 100;
 pub const MOST_SERIES: usize = 5_000;
 /// Events of each name in [`EVENTS`] that each endpoint receives.
 pub const EACH: usize = 2;
-/// The first is delivered at once, the second after two failures, the third never.
-pub const EVENTS: [&str; 3] = ["call", "message_ack", "group_join"];
+/// The first is delivered at once, the second after two failures, the third after ten, the fourth
+/// never.
+pub const EVENTS: [&str; 4] = ["call", "message_ack", "group_leave", "group_join"];
 const LATER: Duration = Duration::from_secs(120);
 
 /// Starts the receiver of all endpoints.
 pub async fn receiver() -> Receiver {
     Receiver::answering(|post| {
         Answer::status(match post.event() {
-            Some("message_ack") if post.attempt() <= Some(2) => 500,
+            // The fault of the event, so that no endpoint is paused.
+            Some("message_ack") if post.attempt() <= Some(2) => 400,
+            Some("group_leave") if post.attempt() <= Some(10) => 400,
             // Without a retry.
             Some("group_join") => 410,
             _ => 200,
@@ -36,7 +39,7 @@ pub fn file(receiver: &Receiver) -> String {
         let _ = writeln!(
             file,
             "[[endpoint]]\nname = \"webhook-{number}\"\nurl = \"{url}\"\n\
-             retry_attempts = 10\nretry_delay = 100"
+             retry_attempts = 10\nretry_delay = 10"
         );
         file
     })
@@ -45,7 +48,7 @@ pub fn file(receiver: &Receiver) -> String {
 /// Waits until each endpoint has received [`EACH`] of all events, and returns the number of
 /// series.
 pub async fn series_when_all_are_busy(metrics: impl AsyncFn() -> Metrics) -> usize {
-    let results = [("delivered", 2), ("dead_lettered", 1)];
+    let results = [("delivered", 3), ("dead_lettered", 1)];
     eventually(LATER, "every event at every endpoint", async || {
         let metrics = metrics().await;
         let are_counted = results.iter().all(|(result, names)| {

@@ -117,7 +117,7 @@ impl Deliverer {
                 Some((again, self.admission.until_next()))
             }
             Decision::RetryAfter(step) => {
-                self.metrics.retry_scheduled(step);
+                self.metrics.retry_scheduled(event.attempt, step);
                 Some((event.clone().next_attempt(), step.duration()))
             }
             Decision::Exhausted => None,
@@ -177,7 +177,7 @@ impl Deliverer {
                 let retry = Outgoing::retry(event, &self.name, step);
                 self.publisher.publish_until_confirmed(&retry).await;
                 failpoint::pass(Failpoint::RetryConfirmed);
-                self.metrics.retry_scheduled(step);
+                self.metrics.retry_scheduled(event.attempt, step);
                 Some(ended_at.plus(step.duration()))
             }
             Decision::Exhausted => {

@@ -15,10 +15,13 @@ use super::families::ConsumerFamilies;
 /// retries, the series of 100 endpoints would be tens of thousands.
 const FROM_START: [&str; 4] = ["delivered", "status_4xx", "status_5xx", "timeout"];
 
-/// Attempt numbers that the largest retry rule allows.
-const ATTEMPTS: [&str; 11] = ["1", "2", "3", "4", "5", "6", "7", "8", "9", "10", "11"];
-/// Label for higher numbers: the header of a message must not create series.
-const MORE_ATTEMPTS: &str = "more";
+/// Attempt numbers with series of their own. With those of ten retries, 100 endpoints would have
+/// more than 5,000 series.
+const ATTEMPTS: [&str; 3] = ["1", "2", "3"];
+/// Retries whose delays have series of their own: those of the default retry rule.
+const DELAYS: u32 = 3;
+/// Label for higher numbers, and for the delays of later retries.
+const MORE: &str = "more";
 
 /// Series of one endpoint. Clones share the counts.
 #[derive(Debug, Clone)]
@@ -138,9 +141,9 @@ impl EndpointMetrics {
         self.dead_lettered.inc();
     }
 
-    /// Records a scheduled retry.
-    pub fn retry_scheduled(&self, step: WaitStep) {
-        self.retries(step).inc();
+    /// Records a scheduled retry after a failed attempt with this number.
+    pub fn retry_scheduled(&self, failed: AttemptNumber, step: WaitStep) {
+        self.retries(failed, step).inc();
     }
 
     /// Records a probe of the paused endpoint.
@@ -169,13 +172,17 @@ impl EndpointMetrics {
         let number = index
             .and_then(|index| ATTEMPTS.get(index))
             .copied()
-            .unwrap_or(MORE_ATTEMPTS);
+            .unwrap_or(MORE);
         self.attempts
             .with_label_values(&[self.endpoint.as_str(), outcome, number])
     }
 
-    fn retries(&self, step: WaitStep) -> IntCounter {
-        let delay = step.millis().to_string();
+    fn retries(&self, failed: AttemptNumber, step: WaitStep) -> IntCounter {
+        let delay = if failed.get() <= DELAYS {
+            step.millis().to_string()
+        } else {
+            MORE.to_owned()
+        };
         self.retries_scheduled
             .with_label_values(&[self.endpoint.as_str(), delay.as_str()])
     }

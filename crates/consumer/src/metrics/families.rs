@@ -31,7 +31,7 @@ const LOG_LAG_SECONDS: &[f64] = &[
 families! {
     /// Families of the consumer and the delivery log.
     ConsumerFamilies {
-        /// Delivery attempts by outcome and number (1 is the first).
+        /// Delivery attempts by outcome and number: 1 is the first, more are all after the third.
         attempts: IntCounterVec = "wahook_attempts_total" ["endpoint", "outcome", "attempt"];
         /// Seconds per attempt, from the connect to the end of the response.
         attempt_duration: HistogramVec = "wahook_attempt_duration_seconds" ["endpoint"] in ATTEMPT_SECONDS;
@@ -42,7 +42,7 @@ families! {
         deliveries: IntCounterVec = "wahook_deliveries_total" ["endpoint", "result"];
         /// Seconds from the acceptance of an event to its successful delivery.
         end_to_end: HistogramVec = "wahook_delivery_end_to_end_seconds" ["endpoint"] in END_TO_END_SECONDS;
-        /// Scheduled retries by delay in milliseconds.
+        /// Scheduled retries by delay in milliseconds; more are all after the third.
         retries_scheduled: IntCounterVec = "wahook_retries_scheduled_total" ["endpoint", "delay"];
         /// Deliveries in flight.
         deliveries_in_flight: IntGaugeVec = "wahook_deliveries_in_flight" ["endpoint"];
@@ -62,6 +62,7 @@ families! {
         /// or too busy.
         put_back: IntCounterVec = "wahook_events_put_back_total" ["endpoint"];
         /// 1 if this consumer owns the lane, which it learns by the lane's first message; else 0.
+        /// Exists once it was 1, and so do the other gauges of a lane once they were above 0.
         lane_owned: IntGaugeVec = "wahook_lane_owned" ["endpoint", "lane"];
         /// Events in memory of a lane's owner: in flight, or waiting for others of their key.
         lane_events: IntGaugeVec = "wahook_lane_events" ["endpoint", "lane"];

@@ -1,7 +1,7 @@
 //! Metrics of one lane.
 
 use std::sync::{
-    Arc,
+    Arc, OnceLock,
     atomic::{AtomicBool, Ordering},
 };
 
@@ -13,12 +13,21 @@ use super::families::ConsumerFamilies;
 /// Series of one lane.
 #[derive(Debug, Clone)]
 pub struct LaneMetrics {
-    owned: IntGauge,
-    events: IntGauge,
-    blocked_keys: IntGauge,
-    held_keys: IntGauge,
+    owned: OncePositive,
+    events: OncePositive,
+    blocked_keys: OncePositive,
+    held_keys: OncePositive,
     parked_keys: WhilePositive,
     parked_events: WhilePositive,
+}
+
+/// Gauge that exists once it was above 0: in one process each endpoint has a lane, which most
+/// never use.
+#[derive(Debug, Clone)]
+struct OncePositive {
+    gauges: IntGaugeVec,
+    labels: [String; 2],
+    gauge: Arc<OnceLock<IntGauge>>,
 }
 
 /// Gauge that exists while it is above 0: most lanes never have parked events.
@@ -35,10 +44,10 @@ impl LaneMetrics {
         let lane = lane.to_string();
         let labels = [endpoint.as_str(), lane.as_str()];
         Self {
-            owned: families.lane_owned.with_label_values(&labels),
-            events: families.lane_events.with_label_values(&labels),
-            blocked_keys: families.lane_blocked_keys.with_label_values(&labels),
-            held_keys: families.lane_held_keys.with_label_values(&labels),
+            owned: OncePositive::new(&families.lane_owned, labels),
+            events: OncePositive::new(&families.lane_events, labels),
+            blocked_keys: OncePositive::new(&families.lane_blocked_keys, labels),
+            held_keys: OncePositive::new(&families.lane_held_keys, labels),
             parked_keys: WhilePositive::new(&families.lane_parked_keys, labels),
             parked_events: WhilePositive::new(&families.lane_parked_events, labels),
         }
@@ -46,7 +55,7 @@ impl LaneMetrics {
 
     /// Sets whether this consumer owns the lane.
     pub fn own(&self, is_owned: bool) {
-        self.owned.set(is_owned.into());
+        self.owned.set(i64::from(is_owned));
     }
 
     /// Sets the number of events in memory, of keys whose head waits for its next attempt,
@@ -61,6 +70,25 @@ impl LaneMetrics {
     /// Sets the number of parked events that are not in memory.
     pub fn parked_events(&self, events: u64) {
         self.parked_events.set(count(events));
+    }
+}
+
+impl OncePositive {
+    fn new(gauges: &IntGaugeVec, labels: [&str; 2]) -> Self {
+        Self {
+            gauges: gauges.clone(),
+            labels: labels.map(str::to_owned),
+            gauge: Arc::default(),
+        }
+    }
+
+    fn set(&self, value: i64) {
+        if value > 0 {
+            let create = || self.gauges.with_label_values(&self.labels);
+            self.gauge.get_or_init(create).set(value);
+        } else if let Some(gauge) = self.gauge.get() {
+            gauge.set(0);
+        }
     }
 }
 

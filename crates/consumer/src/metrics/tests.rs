@@ -143,6 +143,68 @@ fn series_of_a_hundred_endpoints_in_use_are_fewer_than_five_thousand() {
     assert!(series() < 5_000, "{}", series());
 }
 
+#[test]
+fn series_of_a_hundred_endpoints_that_used_all_ten_retries_are_fewer_than_five_thousand() {
+    let registry = Registry::new();
+    let metrics = ConsumerMetrics::new(&registry).unwrap();
+    let rule = RetryRule::new(10, 5000).unwrap();
+    for number in 0..100 {
+        let name = EndpointName::parse(&format!("endpoint-{number}")).unwrap();
+        let endpoint = metrics.endpoint(&name);
+        for failures in [0, 2, 10] {
+            fails_and_is_delivered(&endpoint, &rule, failures);
+        }
+    }
+    let text = render(&registry);
+    let series = text.lines().filter(|line| !line.starts_with('#')).count();
+    assert!(series < 5_000, "{series}");
+    for (label, count) in [
+        (
+            "wahook_attempts_total{attempt=\"3\",endpoint=\"endpoint-7\",outcome=\"status_5xx\"}",
+            1,
+        ),
+        (
+            "wahook_attempts_total{attempt=\"more\",endpoint=\"endpoint-7\",outcome=\"status_5xx\"}",
+            7,
+        ),
+        (
+            "wahook_attempts_total{attempt=\"more\",endpoint=\"endpoint-7\",outcome=\"delivered\"}",
+            1,
+        ),
+        (
+            "wahook_retries_scheduled_total{delay=\"20000\",endpoint=\"endpoint-7\"}",
+            1,
+        ),
+        (
+            "wahook_retries_scheduled_total{delay=\"more\",endpoint=\"endpoint-7\"}",
+            7,
+        ),
+    ] {
+        assert!(has(&registry, &format!("{label} {count}")), "{label}");
+    }
+}
+
+#[test]
+fn series_of_a_lane_exist_once_they_were_above_0() {
+    let registry = Registry::new();
+    let metrics = ConsumerMetrics::new(&registry).unwrap();
+    let lane = metrics.lane(&EndpointName::default(), 0);
+    let count = || render(&registry).matches("\nwahook_lane_").count();
+    lane.own(false);
+    lane.show(0, 0, 0, 0);
+    assert_eq!(count(), 0);
+    lane.own(true);
+    lane.show(2, 1, 0, 0);
+    assert_eq!(count(), 3);
+    lane.own(false);
+    lane.show(0, 0, 0, 0);
+    assert_eq!(count(), 3);
+    assert!(has(
+        &registry,
+        "wahook_lane_owned{endpoint=\"default\",lane=\"0\"} 0"
+    ));
+}
+
 /// Records an event that is delivered after this number of failures.
 fn fails_and_is_delivered(endpoint: &EndpointMetrics, rule: &RetryRule, failures: usize) {
     endpoint.first_begun(Duration::ZERO);
@@ -153,7 +215,7 @@ fn fails_and_is_delivered(endpoint: &EndpointMetrics, rule: &RetryRule, failures
             retry_after: None,
         };
         endpoint.attempted(&outcome, attempt, Duration::ZERO);
-        endpoint.retry_scheduled(*step);
+        endpoint.retry_scheduled(attempt, *step);
         attempt = attempt.next();
     }
     let delivered = Outcome::Delivered { status: 200 };
@@ -183,7 +245,7 @@ fn rare_counters_of_an_endpoint_exist_once_they_count() {
 fn high_attempt_numbers_share_one_series() {
     let registry = Registry::new();
     let endpoint = endpoint(&registry);
-    for number in [12, 13, u32::MAX] {
+    for number in [4, 5, u32::MAX] {
         let number = AttemptNumber::new(number).unwrap();
         endpoint.attempted(&Outcome::Delivered { status: 200 }, number, Duration::ZERO);
     }
@@ -220,7 +282,7 @@ fn deliveries_and_retries_are_counted_for_their_endpoint() {
     endpoint.dead_lettered();
     endpoint.first_begun(Duration::from_secs(61));
     let rule = RetryRule::new(3, 5000).unwrap();
-    endpoint.retry_scheduled(rule.wait_steps()[0]);
+    endpoint.retry_scheduled(AttemptNumber::FIRST, rule.wait_steps()[0]);
     for series in [
         "wahook_deliveries_total{endpoint=\"default\",result=\"delivered\"}",
         "wahook_deliveries_total{endpoint=\"default\",result=\"dead_lettered\"}",
