@@ -20,6 +20,7 @@ use tokio::time::{sleep, timeout};
 use crate::folder::{RunFolder, tail};
 use crate::guard::Guarded;
 use crate::or_fail;
+pub use installation::is_of_clusters;
 use node::{Identity, Node};
 pub use options::BrokerOptions;
 

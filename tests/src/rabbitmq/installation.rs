@@ -10,6 +10,12 @@ use anyhow::{Context, bail};
 /// `install.sh rabbitmq4`.
 const SELECTION: &str = "WAHOOK_TEST_RABBITMQ";
 
+/// Returns true if single nodes have the version of clusters, 4.3.
+#[must_use]
+pub fn is_of_clusters() -> bool {
+    env::var(SELECTION).as_deref() == Ok("4.3")
+}
+
 /// Folders of RabbitMQ's own scripts and applications. The scripts that Debian puts on the
 /// PATH require the system's user and folders, so they are not used.
 #[derive(Debug)]

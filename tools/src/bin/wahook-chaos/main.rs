@@ -4,6 +4,7 @@
 
 mod act;
 mod brokers;
+mod document;
 mod event;
 mod gateway;
 mod health;
@@ -18,13 +19,14 @@ mod until;
 
 use std::any::Any;
 use std::panic::AssertUnwindSafe;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context, anyhow, bail, ensure};
 use clap::Parser;
 use futures_util::FutureExt;
+use wahook_tests::rabbitmq;
 
 use act::{Act, Size};
 use brokers::Nodes;
@@ -59,8 +61,8 @@ struct Arguments {
     /// Events of 2,000 chats
     #[arg(long, default_value_t = 100_000, requires = "order")]
     events: usize,
-    /// Write the table to this file
-    #[arg(long, value_name = "FILE")]
+    /// Replace the part of the broker's version in this file
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["row", "short", "order"])]
     write: Option<PathBuf>,
 }
 
@@ -107,6 +109,8 @@ async fn run(arguments: &Arguments) -> anyhow::Result<()> {
         progress.says("starting RabbitMQ, MongoDB and the programs");
         let mut stage = Stage::set(nodes).await?;
         report.played_on(&stage).await?;
+        // A missing file or part fails before the rows.
+        written(arguments, &report)?;
         let mut before = None;
         for row in rows {
             progress.begins(row);
@@ -115,10 +119,9 @@ async fn run(arguments: &Arguments) -> anyhow::Result<()> {
             report.add(result);
         }
     }
-    let table = report.markdown();
-    println!("\n{table}");
-    if let Some(path) = &arguments.write {
-        std::fs::write(path, &table).with_context(|| path.display().to_string())?;
+    println!("\n{}", report.markdown());
+    if let Some((path, text)) = written(arguments, &report)? {
+        std::fs::write(path, text).with_context(|| path.display().to_string())?;
     }
     let bad = report.bad_rows();
     ensure!(
@@ -129,8 +132,25 @@ async fn run(arguments: &Arguments) -> anyhow::Result<()> {
     Ok(())
 }
 
+/// Returns the file of `--write`, and its text with the results so far.
+fn written<'a>(
+    arguments: &'a Arguments,
+    report: &Report,
+) -> anyhow::Result<Option<(&'a Path, String)>> {
+    let Some(path) = &arguments.write else {
+        return Ok(None);
+    };
+    let fill = || -> anyhow::Result<_> {
+        let text = std::fs::read_to_string(path)?;
+        document::with_part(&text, report.series(), &report.markdown())
+    };
+    let text = fill().with_context(|| path.display().to_string())?;
+    Ok(Some((path, text)))
+}
+
 /// Returns the rows to run. The first row on each broker always runs with others, as their
-/// baseline for health.
+/// baseline for health. Rows on three nodes, which are always of the newer broker, run with
+/// the other one only if they are named.
 fn chosen(names: &[String], size: Size) -> anyhow::Result<Vec<&'static Row>> {
     for name in names {
         if !rows::all().any(|row| row.name == name) {
@@ -139,7 +159,7 @@ fn chosen(names: &[String], size: Size) -> anyhow::Result<Vec<&'static Row>> {
     }
     let is_chosen = |row: &Row| {
         if names.is_empty() {
-            row.is_in(size)
+            row.is_in(size) && (row.nodes == Nodes::One || rabbitmq::is_of_clusters())
         } else {
             names.iter().any(|name| name == row.name)
         }

@@ -109,6 +109,8 @@ pub(crate) struct Report {
     size: Size,
     seed: u64,
     versions: String,
+    /// Version of the broker, without the last number: "RabbitMQ 4.3".
+    series: String,
     rows: Vec<Result>,
 }
 
@@ -118,15 +120,18 @@ impl Report {
             size,
             seed,
             versions: String::new(),
+            series: String::new(),
             rows: Vec::new(),
         }
     }
 
     /// Adds the versions of the servers of a stage. Clusters are always of the newer broker.
     pub(crate) async fn played_on(&mut self, stage: &Stage) -> anyhow::Result<()> {
-        let versions = versions(stage).await?;
+        let servers = stage.versions().await?;
+        let versions = versions(&servers)?;
         if self.versions.is_empty() {
             self.versions = versions;
+            self.series = series(&servers).to_owned();
         } else if self.versions != versions {
             let _infallible = write!(self.versions, " (three nodes: {versions})");
         }
@@ -142,24 +147,30 @@ impl Report {
         bad.map(|row| row.row.name).collect()
     }
 
+    /// Name of the part of the document that has the results of this broker.
+    pub(crate) fn series(&self) -> &str {
+        &self.series
+    }
+
     pub(crate) fn markdown(&self) -> String {
         let command = match self.size {
             Size::Short => "make chaos-short",
             Size::Long => "make chaos",
         };
         let mut text = format!(
-            "# Faults\n\n\
-             Results of `{command}` on {}. Each row injects one fault under load, with\n\
-             real servers and programs. Then an oracle compares the events that were answered 202 with the\n\
-             requests to the webhook, the dead letters and the log.\n\n\
+            "Results of `{command}` on {}, seed {}.\n\n\
              | fault | times | events | lost | never accepted | not in the log | damaged | duplicates | longest stall |\n\
              |---|---|---|---|---|---|---|---|---|\n",
-            self.versions
+            self.versions, self.seed
         );
         for row in &self.rows {
             let _infallible = writeln!(text, "| {} |", row.cells().join(" | "));
         }
-        text + EXPLAINED + &self.notes() + &format!("\nSeed {}.\n", self.seed)
+        let notes = self.notes();
+        if !notes.is_empty() {
+            text.push('\n');
+        }
+        text + &notes
     }
 
     /// Returns the notes of the rows, and their faults.
@@ -174,25 +185,29 @@ impl Report {
     }
 }
 
-const EXPLAINED: &str = "
-**Lost**: accepted, but at the end neither answered 2xx by the webhook nor, if the webhook always rejects the event, dead-lettered.
-**Never accepted**: delivered or dead-lettered, although no request for it was answered 202.
-**Not in the log**: no record in the final state with every attempt that the webhook received.
-**Damaged**: a body that differs from the accepted bytes, a signature that does not verify, or a dead letter that is not persistent.
-**Duplicates**: requests and dead letters beyond those of a run without faults; each has the same `webhook-id`.
-**Longest stall**: longest time between two requests to the webhook, for any event.
-
-After each row the system must be as healthy as after the first: ready, no message stuck in a queue, no additional connections or channels, and the memory of each program within 20 %, or 8 MiB.
-
-";
-
-async fn versions(stage: &Stage) -> anyhow::Result<String> {
+fn versions(servers: &str) -> anyhow::Result<String> {
     let kernel = std::fs::read_to_string("/proc/sys/kernel/osrelease")?;
     let cores = std::thread::available_parallelism()?;
     Ok(format!(
-        "wahook {}, {}, Linux {}, {cores} cores",
+        "wahook {}, {servers}, Linux {}, {cores} cores",
         env!("CARGO_PKG_VERSION"),
-        stage.versions().await?,
         kernel.trim(),
     ))
+}
+
+/// Returns the first name and its version without the last number.
+fn series(servers: &str) -> &str {
+    let broker = servers.split(',').next().unwrap_or_default();
+    broker.rsplit_once('.').map_or(broker, |(series, _)| series)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn series_is_the_version_of_the_broker_without_its_last_number() {
+        assert_eq!(series("RabbitMQ 4.3.6, MongoDB 6.0.5"), "RabbitMQ 4.3");
+        assert_eq!(series("RabbitMQ 3.10.8, MongoDB 6.0.5"), "RabbitMQ 3.10");
+    }
 }
