@@ -40,6 +40,7 @@ pub mod rate_limited;
 pub mod raw_http;
 pub mod raw_receiver;
 pub mod receiver;
+pub mod replica_set;
 pub mod retried_trace;
 pub mod small_disk;
 /// Document generator, shared with the tests of the domain crate.

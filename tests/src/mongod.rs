@@ -1,38 +1,35 @@
 //! Private MongoDB process that a test can kill, freeze and restart.
 
+mod launch;
+
+use std::fs;
 use std::os::unix::fs::PermissionsExt;
-use std::path::PathBuf;
-use std::process::Stdio;
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
-use std::{env, fs};
+use std::time::Duration;
 
-use anyhow::{Context, bail};
+use anyhow::Context;
+use mongodb::Client;
 use mongodb::bson::{Document, doc};
-use mongodb::options::ClientOptions;
-use mongodb::{Client, Database};
 use nix::sys::signal::Signal;
-use tokio::time::sleep;
 
-use crate::folder::{RunFolder, tail};
+use crate::folder::RunFolder;
 use crate::guard::Guarded;
+use crate::or_fail;
 use crate::ports::free_port;
 use crate::small_disk::SmallDisk;
-use crate::{or_fail, workspace};
+use launch::{KEY_FILE, Role, launch, uri};
+pub(crate) use launch::{SET, admin, is_primary};
 
-const READY_WITHIN: Duration = Duration::from_secs(300);
-/// File whose presence makes the server require logins.
-const KEY_FILE: &str = "key";
 const STOPPED_WITHIN: Duration = Duration::from_secs(120);
-/// Error code of a repeated initiation of the replica set.
-const ALREADY_INITIALIZED: i32 = 23;
 
-/// mongod that runs, or was killed and can be restarted: a replica set of one.
+/// mongod that runs, or was killed and can be restarted: a replica set of one, or a member of a
+/// [`ReplicaSet`](crate::replica_set::ReplicaSet).
 #[derive(Debug)]
 pub struct Mongod {
     /// `None` between a kill or stop and the restart.
     process: Mutex<Option<Guarded>>,
     port: u16,
+    role: Role,
     /// User and password that the server requires, if any.
     login: Option<&'static str>,
     /// Separate disk for the data, if any.
@@ -53,7 +50,7 @@ impl Mongod {
         let started = async {
             let folder = RunFolder::temporary("mongod")?;
             let disk = SmallDisk::mount(&folder.join("data"), megabytes).await?;
-            Self::start_in(folder, Some(disk)).await
+            Self::start_in(folder, Some(disk), Role::Alone).await
         };
         or_fail("mongod did not start", started.await)
     }
@@ -86,19 +83,28 @@ impl Mongod {
 
     /// Starts a server in `folder` with the data in it.
     pub async fn try_start(folder: RunFolder) -> anyhow::Result<Self> {
-        Self::start_in(folder, None).await
+        Self::start_in(folder, None, Role::Alone).await
     }
 
-    async fn start_in(folder: RunFolder, disk: Option<SmallDisk>) -> anyhow::Result<Self> {
+    pub(crate) async fn try_start_member() -> anyhow::Result<Self> {
+        Self::start_in(RunFolder::temporary("mongod")?, None, Role::Member).await
+    }
+
+    async fn start_in(
+        folder: RunFolder,
+        disk: Option<SmallDisk>,
+        role: Role,
+    ) -> anyhow::Result<Self> {
         let mut tries_left = 3;
         loop {
             tries_left -= 1;
             let port = free_port()?;
-            match launch(&folder, disk.as_ref(), port).await {
+            match launch(&folder, disk.as_ref(), port, role).await {
                 Ok(process) => {
                     return Ok(Self {
                         process: Mutex::new(Some(process)),
                         port,
+                        role,
                         login: None,
                         disk,
                         folder,
@@ -143,7 +149,8 @@ impl Mongod {
         or_fail("stop of mongod", self.try_stop().await);
     }
 
-    /// Restarts the server on the same port with the same data; returns when it is primary.
+    /// Restarts the server on the same port with the same data; returns when it is primary, or
+    /// when a member answers.
     pub async fn restart(&self) {
         or_fail("restart of mongod", self.try_restart().await);
     }
@@ -174,7 +181,7 @@ impl Mongod {
 
     pub async fn try_restart(&self) -> anyhow::Result<()> {
         self.try_stop().await?;
-        let process = launch(&self.folder, self.disk.as_ref(), self.port).await?;
+        let process = launch(&self.folder, self.disk.as_ref(), self.port, self.role).await?;
         *self.process() = Some(process);
         Ok(())
     }
@@ -198,118 +205,5 @@ impl Mongod {
 
     fn process(&self) -> MutexGuard<'_, Option<Guarded>> {
         self.process.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-fn uri(port: u16) -> String {
-    format!("mongodb://127.0.0.1:{port}/?directConnection=true")
-}
-
-/// Returns `MONGOD_BIN`, or the executable that `deploy/local/install.sh` downloads.
-fn executable() -> anyhow::Result<PathBuf> {
-    let fetched = workspace().join(".local/mongod/bin/mongod");
-    let path = env::var_os("MONGOD_BIN").map_or(fetched, PathBuf::from);
-    if !path.is_file() {
-        bail!(
-            "{} is missing; deploy/local/install.sh downloads it",
-            path.display()
-        );
-    }
-    Ok(path)
-}
-
-async fn launch(
-    folder: &RunFolder,
-    disk: Option<&SmallDisk>,
-    port: u16,
-) -> anyhow::Result<Guarded> {
-    let data = folder.join("data");
-    let key = folder.join(KEY_FILE);
-    let is_secured = key.exists();
-    let log = folder.join("mongod.log");
-    fs::create_dir_all(&data)?;
-    let mut command = disk.map(SmallDisk::enter).unwrap_or_default();
-    command.push(executable()?.into_os_string());
-    let program = command.remove(0);
-    let process = Guarded::spawn(program, |arguments| {
-        arguments
-            .args(command)
-            .args(["--bind_ip", "127.0.0.1", "--replSet", "rs0"])
-            .args(["--port", &port.to_string()])
-            .args(["--wiredTigerCacheSizeGB", "0.25", "--oplogSize", "128"])
-            .args(["--setParameter", "diagnosticDataCollectionEnabled=false"])
-            .args(["--nounixsocket", "--logappend"])
-            .args(is_secured.then_some("--keyFile"))
-            .args(is_secured.then_some(&key))
-            .arg("--dbpath")
-            .arg(&data)
-            .arg("--logpath")
-            .arg(&log)
-            .stdout(Stdio::null())
-            .stderr(Stdio::null());
-    })?;
-    let ready = tokio::select! {
-        ready = become_primary(port, is_secured) => ready,
-        status = process.wait() => Err(anyhow::anyhow!("mongod ended with {}", status?)),
-    };
-    ready.with_context(|| format!("its last output:\n{}", tail(&log, 5)))?;
-    Ok(process)
-}
-
-/// Makes the server the only member of its replica set, unless it `is_member`, and waits until it
-/// is primary.
-async fn become_primary(port: u16, mut is_member: bool) -> anyhow::Result<()> {
-    let mut options = ClientOptions::parse(uri(port)).await?;
-    options.server_selection_timeout = Some(Duration::from_secs(1));
-    let admin = Client::with_options(options)?.database("admin");
-    let host = format!("127.0.0.1:{port}");
-    let end = Instant::now() + READY_WITHIN;
-    loop {
-        if !is_member {
-            is_member = join_replica_set(&admin, &host).await.is_ok();
-        } else if is_primary(&admin).await {
-            return Ok(());
-        }
-        if Instant::now() > end {
-            bail!("not the primary within {READY_WITHIN:?}");
-        }
-        sleep(Duration::from_millis(20)).await;
-    }
-}
-
-async fn join_replica_set(admin: &Database, host: &str) -> mongodb::error::Result<()> {
-    let mut set = doc! { "_id": "rs0", "members": [{ "_id": 0, "host": host }] };
-    match admin
-        .run_command(doc! { "replSetInitiate": set.clone() })
-        .await
-    {
-        Ok(_) => return Ok(()),
-        Err(error) if error_code(&error) == Some(ALREADY_INITIALIZED) => {}
-        Err(error) => return Err(error),
-    }
-    // The data is from an earlier run, possibly on another port.
-    let known = admin.run_command(doc! { "replSetGetConfig": 1 }).await?;
-    if known.to_string().contains(&format!("\"{host}\"")) {
-        return Ok(());
-    }
-    let version = known
-        .get_document("config")
-        .and_then(|config| config.get_i32("version"));
-    set.insert("version", version.unwrap_or(1).saturating_add(1));
-    set.insert("protocolVersion", 1);
-    let reconfigure = doc! { "replSetReconfig": set, "force": true };
-    admin.run_command(reconfigure).await?;
-    Ok(())
-}
-
-async fn is_primary(admin: &Database) -> bool {
-    let hello: Result<Document, _> = admin.run_command(doc! { "hello": 1 }).await;
-    hello.is_ok_and(|hello| hello.get_bool("isWritablePrimary").unwrap_or(false))
-}
-
-fn error_code(error: &mongodb::error::Error) -> Option<i32> {
-    match error.kind.as_ref() {
-        mongodb::error::ErrorKind::Command(command) => Some(command.code),
-        _ => None,
     }
 }

@@ -4,6 +4,7 @@
 mod forgotten;
 mod late_answers;
 mod oracle;
+mod replica_set;
 mod spool;
 mod timeouts;
 mod users;

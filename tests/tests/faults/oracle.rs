@@ -7,10 +7,21 @@ use futures_util::TryStreamExt;
 use mongodb::bson::{Document, doc};
 use wahook_tests::eventually::eventually;
 use wahook_tests::pair::{Pair, SECRET, Servers};
+use wahook_tests::rabbitmq::RabbitMq;
 
 /// Asserts that every accepted id has reached the receiver, and that every post is signed.
 pub(crate) async fn assert_all_arrived(
     servers: &Servers,
+    pair: &Pair,
+    accepted: &BTreeSet<String>,
+    deadline: Duration,
+) {
+    assert_all_arrived_from(&servers.rabbitmq, pair, accepted, deadline).await;
+}
+
+/// Asserts the same of events in the queues of this broker.
+pub(crate) async fn assert_all_arrived_from(
+    rabbitmq: &RabbitMq,
     pair: &Pair,
     accepted: &BTreeSet<String>,
     deadline: Duration,
@@ -40,7 +51,7 @@ pub(crate) async fn assert_all_arrived(
         // Printed first: the calls below can fail too.
         eprintln!("lost: {missing:#?}");
         eprintln!("consumer metrics: {}", state_of(pair).await);
-        let depths = servers.rabbitmq.queue_depths().await;
+        let depths = rabbitmq.queue_depths().await;
         eprintln!("ready and unacknowledged: {depths:#?}");
         panic!(
             "{} of {} accepted events are lost",

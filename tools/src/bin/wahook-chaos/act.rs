@@ -2,18 +2,18 @@
 
 mod evidence;
 
+use std::any::Any;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
-use anyhow::{Context, bail};
+use anyhow::Context;
 use mongodb::Collection;
 use mongodb::bson::{Document, doc};
-use wahook_tests::mongod::Mongod;
-use wahook_tests::program::Program;
 use wahook_tests::random::Random;
 
 use crate::gateway::{Answers, Gateway, Rate};
 use crate::health;
+use crate::other_log::OtherLog;
 use crate::script::{Plan, Script};
 use crate::stage::{RETRIES, Stage};
 use crate::until::until;
@@ -53,7 +53,7 @@ pub(crate) struct Act<'a> {
     next_number: u64,
     answers: Answers,
     /// Log of this row, if not the default log.
-    other_log: Option<(Arc<Mongod>, Collection<Document>)>,
+    other_log: Option<OtherLog>,
 }
 
 impl<'a> Act<'a> {
@@ -203,17 +203,22 @@ impl<'a> Act<'a> {
 
     fn log(&self) -> &Collection<Document> {
         match &self.other_log {
-            Some((_, log)) => log,
+            Some(other) => &other.records,
             None => self.stage.log(),
         }
     }
 
-    /// Moves the log of this row to another server, which runs as long as the row.
-    pub(crate) async fn log_on(&mut self, mongod: Mongod) -> Arc<Mongod> {
-        let log = self.stage.log_on(&mongod).await;
-        let mongod = Arc::new(mongod);
-        self.other_log = Some((Arc::clone(&mongod), log));
-        mongod
+    /// Moves the log of this row to other servers, which run as long as the row.
+    pub(crate) async fn log_on<S: Any + Send + Sync>(
+        &mut self,
+        servers: S,
+        uri: String,
+    ) -> anyhow::Result<Arc<S>> {
+        let servers = Arc::new(servers);
+        self.stage.only_consumer(&[("MONGODB_URI", &uri)]).await;
+        let records = self.stage.log_on(&uri).await?;
+        self.other_log = Some(OtherLog::new(uri, records, &servers));
+        Ok(servers)
     }
 
     /// Removes dead letters and log records of this row.
@@ -233,17 +238,4 @@ async fn count_ended(log: &Collection<Document>, is_redriven: bool) -> anyhow::R
     Ok(log
         .count_documents(doc! { "status": { "$in": ended } })
         .await?)
-}
-
-/// Waits until the failpoint of a program has killed it.
-pub(crate) async fn killed_by_itself(program: &Program) -> anyhow::Result<()> {
-    use std::os::unix::process::ExitStatusExt;
-    let status = program.wait_exit(Duration::from_secs(30)).await;
-    if status.signal() != Some(9) {
-        bail!(
-            "exited with {status} instead of at its failpoint: {}",
-            program.stderr_so_far()
-        );
-    }
-    Ok(())
 }

@@ -11,6 +11,7 @@ mod health;
 mod oracle;
 mod order;
 mod ordered;
+mod other_log;
 mod report;
 mod rows;
 mod script;
@@ -70,7 +71,7 @@ fn main() -> ExitCode {
     let arguments = Arguments::parse();
     if arguments.list {
         for row in rows::all() {
-            println!("{:<16} {}", row.name, row.fault);
+            println!("{:<24} {}", row.name, row.fault);
         }
         return ExitCode::SUCCESS;
     }

@@ -15,6 +15,7 @@ mod failpoints;
 mod log;
 mod network;
 mod redrive;
+mod replica_set;
 mod spool;
 mod webhook;
 
@@ -73,7 +74,7 @@ impl Row {
 
 /// All rows, in execution order.
 pub(crate) fn all() -> impl Iterator<Item = &'static Row> + Clone {
-    SINGLE.iter().chain(cluster::ROWS)
+    SINGLE.iter().chain(replica_set::ROWS).chain(cluster::ROWS)
 }
 
 /// Rows on one node, in execution order. The first one is the baseline for all others.

@@ -117,13 +117,10 @@ impl Stage {
         &self.log
     }
 
-    /// Returns the delivery log on another server.
-    pub(crate) async fn log_on(&self, mongod: &Mongod) -> Collection<Document> {
-        mongod
-            .client()
-            .await
-            .database(DATABASE)
-            .collection("webhooklogs")
+    /// Returns the delivery log on other servers.
+    pub(crate) async fn log_on(&self, uri: &str) -> anyhow::Result<Collection<Document>> {
+        let client = mongodb::Client::with_uri_str(uri).await?;
+        Ok(client.database(DATABASE).collection("webhooklogs"))
     }
 
     pub(crate) fn producer_url(&self) -> String {

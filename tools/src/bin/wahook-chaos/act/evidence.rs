@@ -47,7 +47,7 @@ impl Act<'_> {
             .map(|n| event::id(self.row, *n) + "\n");
         fs::write(&file, ids.collect::<String>())?;
         let file = file.to_str().context("the folder's name")?;
-        let mongod = self.other_log.as_ref().map(|(mongod, _)| mongod.uri());
+        let mongod = self.other_log.as_ref().map(|other| other.uri.clone());
         let arguments = ["reconcile", "--accepted", file];
         self.stage.command_on(mongod, &arguments).await.map(|_| ())
     }

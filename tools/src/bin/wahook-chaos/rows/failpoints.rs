@@ -1,9 +1,12 @@
 //! A program is killed at an exact point, restarted, and killed there again.
 
-use anyhow::ensure;
-use wahook_failpoint::Failpoint;
+use std::time::Duration;
 
-use crate::act::{Act, killed_by_itself};
+use anyhow::{bail, ensure};
+use wahook_failpoint::Failpoint;
+use wahook_tests::program::Program;
+
+use crate::act::Act;
 use crate::gateway::Rate;
 use crate::script::Script;
 use crate::until::until;
@@ -116,4 +119,17 @@ async fn kill_consumers(
 
 fn at(act: &mut Act<'_>, place: Failpoint, passages: usize) -> String {
     format!("{}@{}", place.as_str(), act.random.within(1, passages))
+}
+
+/// Waits until the failpoint of a program has killed it.
+async fn killed_by_itself(program: &Program) -> anyhow::Result<()> {
+    use std::os::unix::process::ExitStatusExt;
+    let status = program.wait_exit(Duration::from_secs(30)).await;
+    if status.signal() != Some(9) {
+        bail!(
+            "exited with {status} instead of at its failpoint: {}",
+            program.stderr_so_far()
+        );
+    }
+    Ok(())
 }

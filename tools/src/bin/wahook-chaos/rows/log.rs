@@ -44,12 +44,9 @@ async fn delivered_meanwhile(act: &mut Act<'_>) -> anyhow::Result<()> {
 }
 
 pub(super) async fn disk_full(act: &mut Act<'_>) -> anyhow::Result<()> {
-    let mongod = act
-        .log_on(Mongod::start_on_small_disk(DISK_MEGABYTES).await)
-        .await;
-    act.stage
-        .only_consumer(&[("MONGODB_URI", &mongod.uri())])
-        .await;
+    let mongod = Mongod::start_on_small_disk(DISK_MEGABYTES).await;
+    let uri = mongod.uri();
+    let mongod = act.log_on(mongod, uri).await?;
     act.send(Rate::STEADY)?;
     act.more_accepted(500).await?;
     mongod.disk().fill()?;
