@@ -15,9 +15,9 @@ use super::families::ConsumerFamilies;
 /// retries, the series of 100 endpoints would be tens of thousands.
 const FROM_START: [&str; 4] = ["delivered", "status_4xx", "status_5xx", "timeout"];
 
-/// Attempt numbers with series of their own. With those of ten retries, 100 endpoints would have
-/// more than 5,000 series.
-const ATTEMPTS: [&str; 3] = ["1", "2", "3"];
+/// Attempt numbers with series of their own: those of the default retry rule. With those of ten
+/// retries, 100 endpoints would have more than 5,000 series.
+const ATTEMPTS: [&str; 4] = ["1", "2", "3", "4"];
 /// Retries whose delays have series of their own: those of the default retry rule.
 const DELAYS: u32 = 3;
 /// Label for higher numbers, and for the delays of later retries.

@@ -31,7 +31,7 @@ const LOG_LAG_SECONDS: &[f64] = &[
 families! {
     /// Families of the consumer and the delivery log.
     ConsumerFamilies {
-        /// Delivery attempts by outcome and number: 1 is the first, more are all after the third.
+        /// Delivery attempts by outcome and number: 1 is the first, more are all after the fourth.
         attempts: IntCounterVec = "wahook_attempts_total" ["endpoint", "outcome", "attempt"];
         /// Seconds per attempt, from the connect to the end of the response.
         attempt_duration: HistogramVec = "wahook_attempt_duration_seconds" ["endpoint"] in ATTEMPT_SECONDS;
