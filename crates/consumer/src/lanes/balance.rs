@@ -17,6 +17,9 @@ const SURPLUS_POLLS: u32 = 4;
 /// Pause after a lane that was given up came back: not every counted consumer competes for
 /// the lanes, such as one with other settings during an update.
 const REST: Duration = Duration::from_secs(10);
+/// Time within which such a lane comes back. Later, another consumer has had it and has given
+/// it up or died.
+const BACK_WITHIN: Duration = Duration::from_secs(1);
 
 /// Lanes of one endpoint that this consumer owns.
 #[derive(Default)]
@@ -30,8 +33,10 @@ struct State {
     owned: BTreeMap<usize, Arc<Notify>>,
     /// Polls in succession that have found a surplus.
     surplus_polls: u32,
-    /// Lanes that were given up.
-    given_up: BTreeSet<usize>,
+    /// Owned lanes that must be given up.
+    releasing: BTreeSet<usize>,
+    /// Lanes that were given up, with the end of their ownership.
+    given_up: BTreeMap<usize, Instant>,
     /// Time until which no lane is given up.
     rest_until: Option<Instant>,
 }
@@ -48,7 +53,8 @@ impl Balance {
     pub(super) fn own(self: &Arc<Self>, lane: usize) -> Owned {
         let release = Arc::new(Notify::new());
         let mut state = self.state();
-        if state.given_up.remove(&lane) {
+        let given_up = state.given_up.remove(&lane);
+        if given_up.is_some_and(|at| at.elapsed() < BACK_WITHIN) {
             // No other consumer has taken it.
             state.rest_until = Some(Instant::now() + REST);
         }
@@ -78,7 +84,7 @@ impl Balance {
         let last = state.owned.range(..lanes).next_back();
         if let Some((lane, release)) = last.map(|(lane, release)| (*lane, Arc::clone(release))) {
             release.notify_one();
-            state.given_up.insert(lane);
+            state.releasing.insert(lane);
         }
     }
 
@@ -107,7 +113,11 @@ impl Owned {
 
 impl Drop for Owned {
     fn drop(&mut self) {
-        self.balance.state().owned.remove(&self.lane);
+        let mut state = self.balance.state();
+        state.owned.remove(&self.lane);
+        if state.releasing.remove(&self.lane) {
+            state.given_up.insert(self.lane, Instant::now());
+        }
     }
 }
 
@@ -130,6 +140,21 @@ mod tests {
             balance.poll(2, 2);
         }
         assert_eq!(released(&owned), [0; 0]);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn lane_that_comes_back_from_another_consumer_is_given_up_again() {
+        let balance = Arc::new(Balance::default());
+        let mut owned: Vec<_> = [0, 1].map(|lane| balance.own(lane)).into();
+        for _ in 0..SURPLUS_POLLS {
+            balance.poll(2, 2);
+        }
+        assert_eq!(released(&owned), [1]);
+        owned.pop();
+        tokio::time::advance(BACK_WITHIN).await;
+        owned.push(balance.own(1));
+        balance.poll(2, 2);
+        assert_eq!(released(&owned), [1]);
     }
 
     #[test]
