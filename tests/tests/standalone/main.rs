@@ -1,6 +1,7 @@
 //! `wahook`: the whole system in one process, and its data file.
 
 mod auto_redrive;
+mod connections;
 mod console;
 mod console_jobs;
 mod console_redelivery;
@@ -25,6 +26,7 @@ mod migration;
 mod operators;
 mod order;
 mod origin_filters;
+mod paused;
 mod poison;
 mod reconcile;
 mod refusals;

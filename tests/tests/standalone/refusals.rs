@@ -10,9 +10,9 @@ use wahook_tests::receiver::{Answer, Receiver};
 
 use crate::system::System;
 
-const DEAD: &str = "SELECT count(*) FROM messages WHERE queue = 'wahook.dead'";
+pub(crate) const DEAD: &str = "SELECT count(*) FROM messages WHERE queue = 'wahook.dead'";
 
-async fn batch(system: &System, event: &str, count: usize) {
+pub(crate) async fn batch(system: &System, event: &str, count: usize) {
     let lines: Vec<_> = (0..count)
         .map(|n| json!({"event": event, "data": {"n": n}}).to_string())
         .collect();
