@@ -22,6 +22,10 @@ pub(crate) fn add(tests: &mut Tests) {
     }
     tests.add("the_webhook_gets_the_canonical_bytes", canonical_bytes);
     tests.add("changed_values_are_named_in_the_answer", changed_values);
+    tests.add(
+        "changed_values_are_refused_by_strict_validation",
+        refused_changes,
+    );
     tests.add("both_secrets_sign_during_a_rotation", rotation);
     tests.add("deliveries_without_a_secret_are_unsigned", unsigned);
     tests.add("an_idempotency_key_becomes_the_event_id", idempotency_key);
@@ -108,6 +112,29 @@ async fn changed_values(test: Test) {
         body["data"],
         json!({"id": 9_007_199_254_740_992_u64, "n": null, "a": 2})
     );
+}
+
+async fn refused_changes(test: Test) {
+    let strict = [("PRODUCER_VALIDATION", "strict")];
+    let pair = test.pair(Receiver::start().await, &strict).await;
+    let data =
+        r#""id":"8F2A","from":"1@c.us","timestamp":1727784011,"isVideo":false,"isGroup":false"#;
+    let call = |more: &str| format!(r#"{{"event":"call","data":{{{data}{more}}}}}"#);
+    for (more, pointer) in [
+        (r#","n":9007199254740993"#, "/data/n"),
+        (r#","n":1e999"#, "/data/n"),
+        (r#","isVideo":false"#, "/data/isVideo"),
+    ] {
+        let answer = pair.post_with(&[], call(more)).await;
+        assert_eq!(answer.status.as_u16(), 422, "{more}");
+        let errors = answer.json()["errors"].clone();
+        assert_eq!(errors[0]["pointer"], pointer, "{errors}");
+    }
+    let exact = call(r#","n":9007199254740992"#);
+    let id = pair.post_with(&[], exact).await.accepted_id();
+    let posts = pair.receiver.wait_for(1, AT_LAST).await;
+    assert_eq!(posts[0].id(), Some(id.as_str()));
+    assert_eq!(pair.receiver.count(), 1);
 }
 
 async fn rotation(test: Test) {

@@ -42,9 +42,14 @@ impl Authority {
 }
 
 pub(crate) fn self_signed(params: &CertificateParams) -> ServerConfig {
+    self_signed_with_pem(params).0
+}
+
+/// Returns a TLS server configuration and its certificate as PEM.
+pub(crate) fn self_signed_with_pem(params: &CertificateParams) -> (ServerConfig, String) {
     let key = KeyPair::generate().unwrap();
     let certificate = params.self_signed(&key).unwrap();
-    config(certificate.der(), &key)
+    (config(certificate.der(), &key), certificate.pem())
 }
 
 /// Returns parameters of a certificate that is valid for `host` only.

@@ -8,13 +8,14 @@ use hyper::Response;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
-use rcgen::date_time_ymd;
+use rcgen::{BasicConstraints, IsCa, date_time_ymd};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio_rustls::TlsAcceptor;
+use wahook_tests::folder::RunFolder;
 use wahook_tests::world::{Test, Tests};
 
-use crate::authority::{Authority, acceptor, certificate_for, self_signed};
+use crate::authority::{Authority, acceptor, certificate_for, self_signed, self_signed_with_pem};
 use crate::ending::{Ending, IN_TIME, assert_counts, assert_ends, pair_to};
 
 pub(crate) fn add(tests: &mut Tests) {
@@ -31,6 +32,10 @@ pub(crate) fn add(tests: &mut Tests) {
         other_host,
     );
     tests.add("a_self_signed_certificate_is_reported", own_signature);
+    tests.add(
+        "a_self_signed_certificate_that_ssl_cert_file_names_is_accepted",
+        trusted_itself,
+    );
     tests.add("a_server_with_tls_1_0_only_is_reported", tls_1_0);
     tests.add("a_handshake_failure_alert_is_reported", alert);
     tests.add("a_server_without_tls_is_reported", plain);
@@ -73,10 +78,15 @@ async fn serve(listener: TcpListener, first: First, good: TlsAcceptor) {
             tokio::spawn(say(stream, bytes));
         }
     }
+    accept(listener, good).await;
+}
+
+/// Answers 200 to every request.
+async fn accept(listener: TcpListener, acceptor: TlsAcceptor) {
     while let Ok((stream, _)) = listener.accept().await {
-        let good = good.clone();
+        let acceptor = acceptor.clone();
         tokio::spawn(async move {
-            let stream = good.accept(stream).await.unwrap();
+            let stream = acceptor.accept(stream).await.unwrap();
             let answer =
                 service_fn(async |_| Ok::<_, Infallible>(Response::new(Empty::<Bytes>::new())));
             let _closed = http1::Builder::new()
@@ -136,6 +146,23 @@ async fn other_host(test: Test) {
         ending,
     )
     .await;
+}
+
+/// The certificate of `openssl req -x509`, which says that it is an authority.
+async fn trusted_itself(test: Test) {
+    let mut certificate = certificate_for("127.0.0.1");
+    certificate.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    let (config, pem) = self_signed_with_pem(&certificate);
+    let folder = RunFolder::temporary("self-signed").unwrap();
+    let file = folder.join("server.pem");
+    std::fs::write(&file, pem).unwrap();
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("https://{}/webhook", listener.local_addr().unwrap());
+    let server = tokio::spawn(accept(listener, acceptor(config)));
+    let file = file.display().to_string();
+    let pair = pair_to(&test, &url, &[("SSL_CERT_FILE", &file)]).await;
+    assert_ends(&pair, "test", &Ending::delivered(200)).await;
+    server.abort();
 }
 
 async fn own_signature(test: Test) {
