@@ -1,4 +1,4 @@
-//! Endpoints that answer 429, and the spread of retries.
+//! Endpoints that answer 429 or late, and the spread of retries.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
@@ -16,6 +16,11 @@ pub(crate) fn add(tests: &mut Tests) {
         slowed,
     );
     tests.add("a_requested_wait_holds_deliveries_and_probes", held);
+    tests.add("retries_of_many_events_are_spread_and_never_early", spread);
+    tests.add(
+        "an_answer_that_arrives_during_a_freeze_is_no_timeout",
+        frozen,
+    );
 }
 
 async fn slowed(test: Test) {
@@ -83,4 +88,52 @@ async fn held(test: Test) {
     assert!(gap >= Duration::from_secs(12), "{gap:?}");
     assert!(posts.iter().all(|post| post.attempt() == Some(1)));
     assert_eq!(several.depth("wahook.dead").await, 0);
+}
+
+async fn spread(test: Test) {
+    let receiver = Receiver::answering(|post| {
+        let is_first = post.attempt() == Some(1);
+        Answer::status(if is_first { 400 } else { 200 })
+    });
+    let receiver = receiver.await;
+    let endpoints = format!(
+        "[[endpoint]]\nname = \"crm\"\nurl = \"{}\"\nretry_delay = 5000\n",
+        receiver.url()
+    );
+    let several = Several::start(&test, 1, &endpoints).await;
+    several.batch("message_ack", 100).await;
+    let posts = receiver.wait_for(200, Duration::from_secs(60)).await;
+    let mut waits = Vec::new();
+    for post in posts.iter().filter(|post| post.attempt() == Some(2)) {
+        let first = posts.iter().find(|first| first.id() == post.id()).unwrap();
+        waits.push(post.arrived - first.arrived);
+    }
+    waits.sort();
+    // The answer of the first attempt takes part of the time between the arrivals.
+    assert!(waits[0] >= Duration::from_millis(4_990), "{:?}", waits[0]);
+    let spread = waits[99] - waits[0];
+    assert!(spread >= Duration::from_millis(300), "{spread:?}");
+}
+
+/// The answers arrive during the freeze, and the time limits end in it. The broker waits longer.
+async fn frozen(test: Test) {
+    const EVENTS: usize = 20;
+    let receiver = Receiver::answering(|_| Answer::status(200).after(Duration::from_secs(1))).await;
+    let endpoints = format!(
+        "[[endpoint]]\nname = \"crm\"\nurl = \"{}\"\ntimeout = 4000\n",
+        receiver.url()
+    );
+    let several = Several::start(&test, 1, &endpoints).await;
+    several.batch("message_ack", EVENTS).await;
+    receiver.wait_for(EVENTS, AT_LAST).await;
+    several.consumers[0].freeze();
+    tokio::time::sleep(Duration::from_secs(7)).await;
+    several.consumers[0].thaw();
+    let once = mongodb::bson::doc! { "status": "success", "attempts": { "$size": 1 } };
+    eventually(AT_LAST, "all events delivered by one attempt", async || {
+        let delivered = several.log().count_documents(once.clone()).await.ok()?;
+        (delivered == EVENTS as u64).then_some(())
+    })
+    .await;
+    assert_eq!(receiver.count(), EVENTS);
 }
