@@ -1,4 +1,4 @@
-//! Links and anchors of all documents resolve, every page is reachable, lengths are within limits.
+//! Links of all documents resolve, anchors are unique, every page is reachable, lengths are within limits.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::{fs, path::Path, path::PathBuf};
@@ -13,6 +13,8 @@ type Pages = BTreeMap<PathBuf, Page>;
 struct Page {
     lines: usize,
     anchors: BTreeSet<String>,
+    /// Line and anchor of each heading whose anchor an earlier one has.
+    repeated: Vec<(usize, String)>,
     links: Vec<(usize, String)>,
 }
 
@@ -30,6 +32,13 @@ fn links_resolve_files_are_reachable_and_lengths_are_within_limits() {
     }
     let (mut faults, mut targets) = (Vec::new(), BTreeMap::<_, Vec<_>>::new());
     for (file, page) in &pages {
+        // Each release in the changelog has the same headings.
+        if file != Path::new("CHANGELOG.md") {
+            let repeated = page.repeated.iter();
+            faults.extend(repeated.map(|(line, anchor)| {
+                format!("{}:{line}: second heading #{anchor}", file.display())
+            }));
+        }
         for (line, target) in &page.links {
             match resolve(&root, &pages, file, target) {
                 Ok(to) => targets.entry(file.clone()).or_default().push(to),
@@ -142,6 +151,9 @@ fn parse(text: &str) -> Page {
             let heading = line.trim_start_matches('#');
             if heading.len() < line.len() && heading.starts_with(' ') {
                 let slug = slug(heading);
+                if page.anchors.contains(&slug) {
+                    page.repeated.push((number, slug.clone()));
+                }
                 let mut repeats = (1..).map(|repeat| format!("{slug}-{repeat}"));
                 let mut anchor = slug.clone();
                 while !page.anchors.insert(anchor) {
@@ -200,4 +212,5 @@ fn slug_follows_githubs_rule_and_code_has_no_links() {
     let page = parse("# A\n```\n[x](y)\n# B\n```\n## A\n`[x](z)` [`t`](u \"v\")\n");
     assert_eq!((page.lines, page.links), (7, vec![(7, "u".to_owned())]));
     assert_eq!(page.anchors, ["a", "a-1"].map(str::to_owned).into());
+    assert_eq!(page.repeated, [(6, "a".to_owned())]);
 }
