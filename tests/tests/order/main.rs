@@ -1,12 +1,14 @@
 //! Order per chat with RabbitMQ: several consumers, failing receivers, and consumers that stop,
-//! are killed or freeze.
+//! are killed or freeze; and events whose delivery panics.
 
 mod held;
 mod keys;
 mod lanes;
 mod owners;
+mod panicking;
 mod parked;
 mod poison;
+mod unordered_poison;
 
 use std::process::ExitCode;
 
@@ -20,5 +22,6 @@ fn main() -> ExitCode {
     held::add(&mut tests);
     parked::add(&mut tests);
     poison::add(&mut tests);
+    unordered_poison::add(&mut tests);
     tests.run(3)
 }

@@ -3,22 +3,17 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
-use wahook_consumer::{Backends, Consumer, DeliverySettings};
-use wahook_delivery_log::{DeliveryLog, LogFuture, WriteReport};
-use wahook_domain::{AttemptResult, DeliveryRecord, EndpointName, EventId};
-use wahook_mongo_log::{LogSettings, MongoLog};
-use wahook_queue::{Broker, BrokerUri};
-use wahook_runtime::{Settings, Shutdown};
+use wahook_runtime::Shutdown;
 use wahook_tests::amqp_wire::AmqpWire;
-use wahook_tests::chats::{Chats, event_of};
+use wahook_tests::chats::Chats;
 use wahook_tests::eventually::{AT_LAST, eventually};
-use wahook_tests::pair::{Place, SECRET};
 use wahook_tests::receiver::{Answer, Post, Receiver};
 use wahook_tests::world::{Test, Tests};
 
+use crate::panicking::{POISON, consumer, is_poison};
+
 /// Panics before the event ends without an attempt.
 const MOST_PANICS: usize = 3;
-const POISON: &str = "3-0";
 const SETTINGS: [(&str, &str); 2] = [("WEBHOOK_ORDER", "chat"), ("WEBHOOK_LANES", "1")];
 const CHATS: Chats = Chats {
     chats: 8,
@@ -35,71 +30,6 @@ pub(crate) fn add(tests: &mut Tests) {
         "an_event_that_panics_wherever_it_is_processed_is_rejected",
         |test| poisoned(test, usize::MAX),
     );
-}
-
-/// Log whose look-up of one event panics some times.
-struct PanickingLog {
-    log: Arc<MongoLog>,
-    panics: usize,
-    made: Arc<AtomicUsize>,
-}
-
-impl DeliveryLog for PanickingLog {
-    fn write<'a>(&'a self, results: &'a [AttemptResult]) -> LogFuture<'a, WriteReport> {
-        self.log.write(results)
-    }
-
-    fn find<'a>(
-        &'a self,
-        id: &'a EventId,
-        endpoint: &'a EndpointName,
-    ) -> LogFuture<'a, Option<DeliveryRecord>> {
-        if id.as_str() == POISON && self.made.load(Ordering::Relaxed) < self.panics {
-            self.made.fetch_add(1, Ordering::Relaxed);
-            panic!("the delivery of {POISON} panics, as the test requires");
-        }
-        self.log.find(id, endpoint)
-    }
-
-    fn prepare(&self, retention_days: Option<u32>) -> LogFuture<'_, ()> {
-        self.log.prepare(retention_days)
-    }
-
-    fn ping(&self) -> LogFuture<'_, ()> {
-        DeliveryLog::ping(&*self.log)
-    }
-}
-
-/// Returns a consumer in this process, whose log panics.
-async fn consumer(place: &Place, url: &str, panics: usize, made: &Arc<AtomicUsize>) -> Consumer {
-    let own = [
-        ("WEBHOOK_URL", url),
-        ("WEBHOOK_SECRET", SECRET),
-        ("CONSUMER_LISTEN", "127.0.0.1:0"),
-        ("MONGODB_URI", place.mongodb_uri.as_str()),
-        ("MONGODB_DATABASE", place.database.as_str()),
-    ];
-    let mut settings = Settings::from_pairs(own.into_iter().chain(SETTINGS));
-    let delivery = DeliverySettings::read(&mut settings).unwrap();
-    let log = LogSettings::read(&mut settings).unwrap();
-    let log = Arc::new(log.connect().await.unwrap());
-    let broker: BrokerUri = place.amqp_url.parse().unwrap();
-    let backends = Backends {
-        broker: Broker::from(broker),
-        operator: log.clone(),
-        circuits: log.clone(),
-        history: None,
-        log: Arc::new(PanickingLog {
-            log,
-            panics,
-            made: Arc::clone(made),
-        }),
-    };
-    Consumer::new(backends, delivery).unwrap()
-}
-
-fn is_poison(post: &Post) -> bool {
-    event_of(post) == (3, 0)
 }
 
 async fn poisoned(test: Test, panics: usize) {
@@ -123,7 +53,7 @@ async fn poisoned(test: Test, panics: usize) {
 
     let made = Arc::new(AtomicUsize::new(0));
     let url = pair.receiver.url();
-    let consumer = consumer(pair.place(), &url, panics, &made).await;
+    let consumer = consumer(pair.place(), &url, &SETTINGS, panics, &made).await;
     let (shutdown, trigger) = Shutdown::manual();
     let running = tokio::spawn(consumer.run(shutdown));
     let dead = eventually(AT_LAST, "the dead letter", || async {

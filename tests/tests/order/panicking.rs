@@ -1,0 +1,88 @@
+//! Consumer in the process of the test, whose delivery of one event panics.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use wahook_consumer::{Backends, Consumer, DeliverySettings};
+use wahook_delivery_log::{DeliveryLog, LogFuture, WriteReport};
+use wahook_domain::{AttemptResult, DeliveryRecord, EndpointName, EventId};
+use wahook_mongo_log::{LogSettings, MongoLog};
+use wahook_queue::{Broker, BrokerUri};
+use wahook_runtime::Settings;
+use wahook_tests::chats::event_of;
+use wahook_tests::pair::{Place, SECRET};
+use wahook_tests::receiver::Post;
+
+/// Id of the event, the first one of chat 3.
+pub(crate) const POISON: &str = "3-0";
+
+pub(crate) fn is_poison(post: &Post) -> bool {
+    event_of(post) == (3, 0)
+}
+
+/// Log whose look-up of one event panics some times.
+struct PanickingLog {
+    log: Arc<MongoLog>,
+    panics: usize,
+    made: Arc<AtomicUsize>,
+}
+
+impl DeliveryLog for PanickingLog {
+    fn write<'a>(&'a self, results: &'a [AttemptResult]) -> LogFuture<'a, WriteReport> {
+        self.log.write(results)
+    }
+
+    fn find<'a>(
+        &'a self,
+        id: &'a EventId,
+        endpoint: &'a EndpointName,
+    ) -> LogFuture<'a, Option<DeliveryRecord>> {
+        if id.as_str() == POISON && self.made.load(Ordering::Relaxed) < self.panics {
+            self.made.fetch_add(1, Ordering::Relaxed);
+            panic!("the delivery of {POISON} panics, as the test requires");
+        }
+        self.log.find(id, endpoint)
+    }
+
+    fn prepare(&self, retention_days: Option<u32>) -> LogFuture<'_, ()> {
+        self.log.prepare(retention_days)
+    }
+
+    fn ping(&self) -> LogFuture<'_, ()> {
+        DeliveryLog::ping(&*self.log)
+    }
+}
+
+/// Returns a consumer in this process, whose log panics `panics` times and counts them in `made`.
+pub(crate) async fn consumer(
+    place: &Place,
+    url: &str,
+    settings: &[(&str, &str)],
+    panics: usize,
+    made: &Arc<AtomicUsize>,
+) -> Consumer {
+    let own = [
+        ("WEBHOOK_URL", url),
+        ("WEBHOOK_SECRET", SECRET),
+        ("CONSUMER_LISTEN", "127.0.0.1:0"),
+        ("MONGODB_URI", place.mongodb_uri.as_str()),
+        ("MONGODB_DATABASE", place.database.as_str()),
+    ];
+    let mut settings = Settings::from_pairs(own.into_iter().chain(settings.iter().copied()));
+    let delivery = DeliverySettings::read(&mut settings).unwrap();
+    let log = LogSettings::read(&mut settings).unwrap();
+    let log = Arc::new(log.connect().await.unwrap());
+    let broker: BrokerUri = place.amqp_url.parse().unwrap();
+    let backends = Backends {
+        broker: Broker::from(broker),
+        operator: log.clone(),
+        circuits: log.clone(),
+        history: None,
+        log: Arc::new(PanickingLog {
+            log,
+            panics,
+            made: Arc::clone(made),
+        }),
+    };
+    Consumer::new(backends, delivery).unwrap()
+}
