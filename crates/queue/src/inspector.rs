@@ -1,8 +1,10 @@
 //! Inspection of queues: their depth and their messages.
 //!
 //! RabbitMQ's messages can be read only by taking them; they are requeued when
-//! the look ends, and each look counts as a delivery. A data file is read
-//! without taking anything.
+//! the look ends. Before RabbitMQ 4.3 each look counts as a delivery
+//! (`x-delivery-count`). 4.3 counts it apart (`x-acquired-count`, which nothing
+//! limits), unless the look is cut off by the end of its connection. A data file
+//! is read without taking anything.
 
 use std::{collections::BTreeSet, sync::Arc};
 
@@ -191,7 +193,8 @@ impl Seen {
         }
     }
 
-    /// Returns the number of earlier deliveries, to which each look adds one.
+    /// Returns the number of earlier deliveries that count towards the delivery limit. Before
+    /// RabbitMQ 4.3 each look adds one.
     #[must_use]
     pub fn deliveries(&self) -> u64 {
         match &self.0 {

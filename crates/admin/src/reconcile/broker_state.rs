@@ -10,8 +10,9 @@ use wahook_queue::{
 
 use super::classify::{DeadLetterInfo, Facts, LogStatus};
 
-/// An inspection stops at a message with this many deliveries. A work queue dead-letters
-/// a message after 100 deliveries, and each inspection is one of them.
+/// An inspection stops at a message with this many deliveries. A work queue dead-letters a message
+/// after 100 deliveries. Each inspection is one of them before RabbitMQ 4.3; on 4.3 only one that
+/// is cut off.
 const MAX_DELIVERIES: u64 = 50;
 
 /// Dead letters, results and queued messages by event and endpoint: about 200 bytes for
