@@ -82,6 +82,20 @@ impl Cluster {
         Ok(())
     }
 
+    /// Lets a stopped node join again without its data, as a new member of every queue. The steps
+    /// are those of docs/deployment.md.
+    pub async fn join_empty(&self, index: usize) -> anyhow::Result<()> {
+        let node = self.node(index)?;
+        let mut others = self.nodes.iter().filter(|other| other.is_running());
+        let other = others.next().context("no node runs")?;
+        let name = node.node_name();
+        node.remove_data()?;
+        other.ctl(&["forget_cluster_node", name]).await?;
+        node.try_restart().await?;
+        other.queues(&["grow", name, "all"]).await?;
+        self.wait_whole().await
+    }
+
     /// Cuts a node off from the others. Its clients stay connected.
     pub async fn cut_off(&self, index: usize) -> anyhow::Result<()> {
         let cut = "erlang:set_cookie(Peer, 'cut off'), erlang:disconnect_node(Peer)";

@@ -125,7 +125,12 @@ impl RabbitMq {
 
     /// Runs `rabbitmqctl` and returns its output. Takes about 1 s.
     pub async fn ctl(&self, arguments: &[&str]) -> anyhow::Result<String> {
-        let mut command = Command::new(self.node.installation.rabbitmqctl());
+        self.run("rabbitmqctl", arguments).await
+    }
+
+    /// Runs a command-line tool and returns its output.
+    async fn run(&self, tool: &str, arguments: &[&str]) -> anyhow::Result<String> {
+        let mut command = Command::new(self.node.installation.script(tool));
         self.node.environment(&mut command);
         command
             .args(["--quiet", "--timeout", "30"])
@@ -134,7 +139,7 @@ impl RabbitMq {
         let output = tokio::task::spawn_blocking(move || command.output()).await??;
         if !output.status.success() {
             bail!(
-                "rabbitmqctl {}: {}{}",
+                "{tool} {}: {}{}",
                 arguments.join(" "),
                 String::from_utf8_lossy(&output.stdout),
                 String::from_utf8_lossy(&output.stderr)

@@ -72,12 +72,8 @@ impl Installation {
         })
     }
 
-    pub(super) fn rabbitmqctl(&self) -> PathBuf {
-        self.scripts.join("rabbitmqctl")
-    }
-
-    pub(super) fn rabbitmq_server(&self) -> PathBuf {
-        self.scripts.join("rabbitmq-server")
+    pub(super) fn script(&self, name: &str) -> PathBuf {
+        self.scripts.join(name)
     }
 
     pub(super) fn epmd(&self) -> PathBuf {

@@ -46,6 +46,16 @@ impl RabbitMq {
         Ok(members.collect())
     }
 
+    /// Removes the data of a stopped node.
+    pub(crate) fn remove_data(&self) -> anyhow::Result<()> {
+        fs::remove_dir_all(self.node.data_folder()).context("the data of a node")
+    }
+
+    /// Runs `rabbitmq-queues` and returns its output.
+    pub(crate) async fn queues(&self, arguments: &[&str]) -> anyhow::Result<String> {
+        self.run("rabbitmq-queues", arguments).await
+    }
+
     /// Name of the node, `wahook-…@localhost`.
     pub(crate) fn node_name(&self) -> &str {
         &self.node.name

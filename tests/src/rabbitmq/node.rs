@@ -128,7 +128,7 @@ impl Node {
     pub(super) fn spawn_beam(&self) -> anyhow::Result<Guarded> {
         let output = fs::File::create(self.output_file())?;
         let errors = output.try_clone()?;
-        let server = self.installation.rabbitmq_server();
+        let server = self.installation.script("rabbitmq-server");
         Ok(Guarded::spawn(server, |command| {
             self.environment(command);
             command
@@ -137,6 +137,10 @@ impl Node {
                 .stdout(output)
                 .stderr(errors);
         })?)
+    }
+
+    pub(super) fn data_folder(&self) -> PathBuf {
+        self.folder.join("data")
     }
 
     pub(super) fn output_file(&self) -> PathBuf {
@@ -163,7 +167,7 @@ impl Node {
             .env("RABBITMQ_ENABLED_PLUGINS_FILE", folder("enabled_plugins"))
             .env("RABBITMQ_PLUGINS_DIR", &self.plugins_folder)
             .env("RABBITMQ_PLUGINS_EXPAND_DIR", folder("expanded"))
-            .env("RABBITMQ_MNESIA_BASE", folder("data"))
+            .env("RABBITMQ_MNESIA_BASE", self.data_folder())
             .env("RABBITMQ_LOG_BASE", folder("log"))
             .env("RABBITMQ_LOGS", folder("log/broker"))
             .env("RABBITMQ_PID_FILE", folder("pid"))

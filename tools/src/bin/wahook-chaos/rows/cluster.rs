@@ -46,6 +46,12 @@ pub(super) const ROWS: &[Row] = &[
         play!(parted),
     )
     .not_short(),
+    Row::cluster(
+        "cluster-rejoins-empty",
+        "three nodes, the leader of the work queue loses its data and joins again",
+        play!(rejoins_empty),
+    )
+    .not_short(),
 ];
 
 async fn no_fault(act: &mut Act<'_>) -> anyhow::Result<()> {
@@ -145,6 +151,17 @@ async fn parted(act: &mut Act<'_>) -> anyhow::Result<()> {
     let meanwhile = act.gateway()?.accepted() - before;
     act.note = format!("{meanwhile} events accepted during the cut");
     act.stage.brokers.cluster()?.heal(leader).await?;
+    act.more_accepted(500).await
+}
+
+async fn rejoins_empty(act: &mut Act<'_>) -> anyhow::Result<()> {
+    send(act).await?;
+    let leader = leader_of_work_queue(act).await?;
+    let node = act.stage.brokers.cluster()?.node(leader)?;
+    node.try_stop().await?;
+    act.kills += 1;
+    act.more_accepted(500).await?;
+    act.stage.brokers.cluster()?.join_empty(leader).await?;
     act.more_accepted(500).await
 }
 
