@@ -5,6 +5,7 @@ mod forgotten;
 mod late_answers;
 mod oracle;
 mod replica_set;
+mod returns;
 mod spool;
 mod timeouts;
 mod users;
