@@ -2,6 +2,7 @@
 //! scenarios run at the same time, with the default settings. `make field` builds the programs
 //! for it; [Field faults](../../../docs/reliability/field.md) has the figures of a run.
 
+mod closing;
 mod finding;
 mod refusals;
 mod slow;
@@ -38,11 +39,14 @@ fn main() -> ExitCode {
 #[tokio::main]
 async fn run(arguments: &Arguments) -> anyhow::Result<bool> {
     let lasting = Duration::from_secs(60) * arguments.minutes;
-    let findings: [Finding; 4] = tokio::try_join!(
+    let findings: [Finding; 7] = tokio::try_join!(
         refusals::one_in_ten_taken(lasting),
         refusals::good_after_refused(),
         slow::batch(),
         slow::steady(),
+        closing::soon_after_each_answer(0),
+        closing::soon_after_each_answer(2),
+        closing::soon_after_each_answer(20),
     )?
     .into();
     println!("| scenario | result | expected |\n|---|---|---|");

@@ -29,14 +29,23 @@ impl Stage {
         script: impl Fn(&Post) -> Answer + Send + Sync + 'static,
     ) -> anyhow::Result<Self> {
         let receiver = Receiver::answering(script).await;
+        let url = receiver.url();
+        Self::with(receiver, &url).await
+    }
+
+    /// Starts the program with another receiver at this URL.
+    pub(crate) async fn start_at(url: &str) -> anyhow::Result<Self> {
+        Self::with(Receiver::start().await, url).await
+    }
+
+    async fn with(receiver: Receiver, url: &str) -> anyhow::Result<Self> {
         let folder = RunFolder::temporary("field")?;
         let data = folder.join("wahook.db").display().to_string();
         let listen = format!("127.0.0.1:{}", free_port()?);
-        let url = receiver.url();
         let settings = [
             ("WAHOOK_DATA", data.as_str()),
             ("CONSUMER_LISTEN", listen.as_str()),
-            ("WEBHOOK_URL", url.as_str()),
+            ("WEBHOOK_URL", url),
         ];
         let program = Program::standalone(&settings).await;
         program.wait_ready(READY_WITHIN).await;
@@ -86,6 +95,38 @@ impl Stage {
             }
         };
         timeout(limit, waiting).await.is_ok()
+    }
+
+    /// Waits until this many events are delivered, for `limit` at most.
+    pub(crate) async fn wait_delivered(
+        &self,
+        events: usize,
+        limit: Duration,
+    ) -> anyhow::Result<()> {
+        let end = Instant::now() + limit;
+        let delivered = [("result", "delivered")];
+        while Instant::now() < end {
+            let metrics = self.metrics().await?;
+            if metrics.sum_where("wahook_deliveries_total", &delivered) >= events as f64 {
+                break;
+            }
+            sleep(Duration::from_millis(100)).await;
+        }
+        Ok(())
+    }
+
+    /// Returns the number of events that the first attempt delivered.
+    pub(crate) async fn delivered_at_first(&self) -> anyhow::Result<f64> {
+        let first = [("attempt", "1"), ("outcome", "delivered")];
+        Ok(self
+            .metrics()
+            .await?
+            .sum_where("wahook_attempts_total", &first))
+    }
+
+    /// Returns the number of all attempts.
+    pub(crate) async fn attempts(&self) -> anyhow::Result<f64> {
+        Ok(self.metrics().await?.sum("wahook_attempts_total"))
     }
 
     /// Returns the number of dead letters so far.
