@@ -38,7 +38,7 @@ use crate::{
 const HINT: &str = "the page is at /, the API below /api/v1; see /api/v1/openapi.json";
 
 /// Answers with the content of a delivery at the same time, of about 15 MiB each.
-const LARGE_ANSWERS: usize = 4;
+const LARGE_ANSWERS: usize = 2;
 const WAIT_FOR_ANSWER: Duration = Duration::from_secs(5);
 
 /// Parts that the handlers share.
