@@ -1,5 +1,7 @@
 //! Metadata of a message as AMQP properties, and back.
 
+mod read;
+
 use bytes::Bytes;
 use lapin::{
     BasicProperties,
@@ -12,6 +14,9 @@ use wahook_domain::{
 };
 
 use crate::message::{DeadLetter, Death, MessageMetadata, Parked, Poison, WIRE_VERSION, header};
+
+pub(crate) use read::header;
+use read::{EventHeaders, mark, number, text, time};
 
 const PERSISTENT: u8 = 2;
 
@@ -117,8 +122,8 @@ pub(crate) fn decode_result(
 ) -> Result<AttemptResult, Poison> {
     let metadata = MessageMetadata {
         result: header_text(properties, header::RESULT),
-        is_exact: is_marked(properties, header::EXACT),
-        defect: check_version(properties).err(),
+        is_exact: header(properties, header::EXACT).and_then(mark) == Some(true),
+        defect: check_version(header(properties, header::VERSION)).err(),
         ..MessageMetadata::default()
     };
     metadata.decode_result(payload)
@@ -141,8 +146,8 @@ fn decode(properties: &BasicProperties) -> MessageMetadata {
     MessageMetadata {
         endpoint: endpoint.and_then(|name| EndpointName::parse(&name).ok()),
         reason: header_text(properties, header::REASON),
-        is_outage: mark(properties, header::OUTAGE),
-        dead_at: time(properties, header::DEAD),
+        is_outage: header(properties, header::OUTAGE).and_then(mark),
+        dead_at: header(properties, header::DEAD).and_then(time),
         death: last_death(properties),
         result: header_text(properties, header::RESULT),
         ..event_metadata(properties)
@@ -152,46 +157,49 @@ fn decode(properties: &BasicProperties) -> MessageMetadata {
 /// Returns the part of the metadata that an event has.
 fn event_metadata(properties: &BasicProperties) -> MessageMetadata {
     let (id, event) = (properties.message_id(), properties.kind());
-    let attempt = number(properties, header::ATTEMPT).and_then(|number| u32::try_from(number).ok());
-    let redriven_at = time(properties, header::REDRIVEN);
-    let origin = header_str(properties, header::ORIGIN);
+    let found = EventHeaders::of(properties);
+    let attempt = found.attempt.and_then(number);
+    let attempt = attempt.and_then(|number| u32::try_from(number).ok());
+    let redriven_at = found.redriven.and_then(time);
+    let origin = found.origin.and_then(text);
     let origin = origin.and_then(Origin::from_json).map(Arc::new);
     // A malformed key is none: the order of an event is worth less than the event.
-    let key = header_str(properties, header::KEY).and_then(|key| OrderKey::parse(key).ok());
-    let is_malformed = |is_missing: bool, name| is_missing && header(properties, name).is_some();
+    let key = found.key.and_then(text);
+    let key = key.and_then(|key| OrderKey::parse(key).ok());
     let malformed = [
-        (redriven_at.is_none(), header::REDRIVEN),
-        (origin.is_none(), header::ORIGIN),
+        (found.redriven, redriven_at.is_none(), header::REDRIVEN),
+        (found.origin, origin.is_none(), header::ORIGIN),
     ]
     .into_iter()
-    .find_map(|(is_missing, name)| is_malformed(is_missing, name).then_some(Poison::Missing(name)));
+    .find_map(|(value, is_missing, name)| {
+        (value.is_some() && is_missing).then_some(Poison::Missing(name))
+    });
+    let is_marked = |value: Option<&AMQPValue>| value.and_then(mark) == Some(true);
+    let owned = |value: Option<&AMQPValue>| value.and_then(text).map(str::to_owned);
+    let auto_redrives = found.auto_redrives.and_then(number);
     MessageMetadata {
         id: id.as_ref().and_then(|id| EventId::parse(id.as_str()).ok()),
         event: event
             .as_ref()
             .and_then(|name| EventName::parse(name.as_str()).ok()),
         attempt: attempt.and_then(AttemptNumber::new),
-        accepted_at: time(properties, header::FIRST_PUBLISHED),
+        accepted_at: found.first_published.and_then(time),
         redriven_at,
-        is_exact: is_marked(properties, header::EXACT),
-        traceparent: header_text(properties, header::TRACEPARENT),
-        propagated: Propagated::of(
-            header_text(properties, header::TRACESTATE),
-            header_text(properties, header::BAGGAGE),
-        ),
+        is_exact: is_marked(found.exact),
+        traceparent: owned(found.traceparent),
+        propagated: Propagated::of(owned(found.tracestate), owned(found.baggage)),
         origin,
         key,
-        is_redelivery: is_marked(properties, header::REDELIVERY),
-        auto_redrives: number(properties, header::AUTO_REDRIVES)
-            .map_or(0, |count| u8::try_from(count).unwrap_or(u8::MAX)),
-        defect: check_version(properties).err().or(malformed),
+        is_redelivery: is_marked(found.redelivery),
+        auto_redrives: auto_redrives.map_or(0, |count| u8::try_from(count).unwrap_or(u8::MAX)),
+        defect: check_version(found.version).err().or(malformed),
         ..MessageMetadata::default()
     }
 }
 
 /// Returns the state of a message in a lane or a parking slot.
 pub(crate) fn parked(properties: &BasicProperties) -> Option<Parked> {
-    Parked::parse(header_str(properties, header::PARKED)?)
+    Parked::parse(text(header(properties, header::PARKED)?)?)
 }
 
 /// Returns the token of a marker; `None` for any other message.
@@ -203,8 +211,8 @@ pub(crate) fn marker(properties: &BasicProperties) -> Option<EventId> {
     EventId::parse(properties.message_id().as_ref()?.as_str()).ok()
 }
 
-fn check_version(properties: &BasicProperties) -> Result<(), Poison> {
-    match number(properties, header::VERSION) {
+fn check_version(version: Option<&AMQPValue>) -> Result<(), Poison> {
+    match version.and_then(number) {
         Some(WIRE_VERSION) => Ok(()),
         Some(other) => Err(Poison::Version(other)),
         None => Err(Poison::Missing(header::VERSION)),
@@ -234,50 +242,8 @@ fn last_death(properties: &BasicProperties) -> Option<Death> {
     })
 }
 
-fn is_marked(properties: &BasicProperties, name: &str) -> bool {
-    mark(properties, name) == Some(true)
-}
-
-fn mark(properties: &BasicProperties, name: &str) -> Option<bool> {
-    match header(properties, name)? {
-        AMQPValue::Boolean(mark) => Some(*mark),
-        _ => None,
-    }
-}
-
 fn header_text(properties: &BasicProperties, name: &str) -> Option<String> {
-    header_str(properties, name).map(str::to_owned)
-}
-
-fn header_str<'a>(properties: &'a BasicProperties, name: &str) -> Option<&'a str> {
-    match header(properties, name)? {
-        AMQPValue::LongString(text) => std::str::from_utf8(text.as_bytes()).ok(),
-        AMQPValue::ShortString(text) => Some(text.as_str()),
-        _ => None,
-    }
-}
-
-fn time(properties: &BasicProperties, name: &str) -> Option<UnixMillis> {
-    number(properties, name).map(UnixMillis::new)
-}
-
-/// Reads an integer of any width: other clients choose other types.
-fn number(properties: &BasicProperties, name: &str) -> Option<i64> {
-    match header(properties, name)? {
-        AMQPValue::LongLongInt(n) => Some(*n),
-        AMQPValue::LongInt(n) => Some((*n).into()),
-        AMQPValue::LongUInt(n) => Some((*n).into()),
-        AMQPValue::ShortInt(n) => Some((*n).into()),
-        AMQPValue::ShortUInt(n) => Some((*n).into()),
-        AMQPValue::ShortShortInt(n) => Some((*n).into()),
-        AMQPValue::ShortShortUInt(n) => Some((*n).into()),
-        _ => None,
-    }
-}
-
-/// Returns the value of a header.
-pub(crate) fn header<'a>(properties: &'a BasicProperties, name: &str) -> Option<&'a AMQPValue> {
-    properties.headers().as_ref()?.inner().get(name)
+    header(properties, name).and_then(text).map(str::to_owned)
 }
 
 #[cfg(test)]
