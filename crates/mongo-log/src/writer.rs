@@ -16,7 +16,7 @@ impl<'b> Writer<'b> {
     pub(crate) fn begin(bytes: &'b mut Vec<u8>) -> Self {
         let start = bytes.len();
         // Placeholder for the length, which is written on drop.
-        bytes.extend([0; 4]);
+        bytes.extend_from_slice(&[0; 4]);
         Self { bytes, start }
     }
 
@@ -31,12 +31,12 @@ impl<'b> Writer<'b> {
 
     pub(crate) fn double(&mut self, key: &str, value: f64) {
         self.key(ElementType::Double, key);
-        self.bytes.extend(value.to_le_bytes());
+        self.bytes.extend_from_slice(&value.to_le_bytes());
     }
 
     pub(crate) fn int(&mut self, key: &str, value: i32) {
         self.key(ElementType::Int32, key);
-        self.bytes.extend(value.to_le_bytes());
+        self.bytes.extend_from_slice(&value.to_le_bytes());
     }
 
     /// Writes an `int` if the value fits, else a `long`: shells and other languages
@@ -46,19 +46,19 @@ impl<'b> Writer<'b> {
             return self.int(key, value);
         }
         self.key(ElementType::Int64, key);
-        self.bytes.extend(value.to_le_bytes());
+        self.bytes.extend_from_slice(&value.to_le_bytes());
     }
 
     /// Writes a date in milliseconds since 1970.
     pub(crate) fn date(&mut self, key: &str, millis: i64) {
         self.key(ElementType::DateTime, key);
-        self.bytes.extend(millis.to_le_bytes());
+        self.bytes.extend_from_slice(&millis.to_le_bytes());
     }
 
     pub(crate) fn text(&mut self, key: &str, value: &str) {
         self.key(ElementType::String, key);
-        self.bytes.extend(length(value.len() + 1));
-        self.bytes.extend(value.as_bytes());
+        self.bytes.extend_from_slice(&length(value.len() + 1));
+        self.bytes.extend_from_slice(value.as_bytes());
         self.bytes.push(0);
     }
 
@@ -100,20 +100,20 @@ impl<'b> Writer<'b> {
     /// Copies an encoded document.
     pub(crate) fn encoded(&mut self, key: &str, document: &[u8]) {
         self.key(ElementType::EmbeddedDocument, key);
-        self.bytes.extend(document);
+        self.bytes.extend_from_slice(document);
     }
 
     /// Copies an encoded array.
     pub(crate) fn encoded_array(&mut self, key: &str, array: &[u8]) {
         self.key(ElementType::Array, key);
-        self.bytes.extend(array);
+        self.bytes.extend_from_slice(array);
     }
 
     /// Writes type and key. The key must not contain NUL, which would end it.
     fn key(&mut self, kind: ElementType, key: &str) {
         debug_assert!(!key.contains('\0'));
         self.bytes.push(kind as u8);
-        self.bytes.extend(key.as_bytes());
+        self.bytes.extend_from_slice(key.as_bytes());
         self.bytes.push(0);
     }
 }
