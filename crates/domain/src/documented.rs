@@ -84,47 +84,70 @@ const fn documented(event: KnownEvent) -> &'static [Member] {
 
 /// Adds a fault for each documented member that is missing or has another type.
 pub(crate) fn check(event: KnownEvent, data: &Object<'_>, faults: &mut Vec<Fault>) {
-    let mut check = Check {
-        pointer: "/data".to_owned(),
-        faults,
+    let place = Place {
+        within: None,
+        name: "data",
     };
-    check.members(documented(event), data);
+    Check { faults }.members(documented(event), data, &place);
+}
+
+/// Place of a member. Its pointer is written for a fault only.
+struct Place<'a> {
+    within: Option<&'a Place<'a>>,
+    name: &'a str,
+}
+
+impl Place<'_> {
+    /// Returns the JSON pointer. No documented name has a character that a pointer or JSON must
+    /// escape.
+    fn pointer(&self) -> String {
+        let within = self.within.map_or_else(String::new, Place::pointer);
+        within + "/" + self.name
+    }
 }
 
 struct Check<'a> {
-    /// JSON pointer to the current member. No documented name has a character
-    /// that a pointer or JSON must escape.
-    pointer: String,
     faults: &'a mut Vec<Fault>,
 }
 
 impl Check<'_> {
-    fn members(&mut self, expected: &[Member], found: &Object<'_>) {
+    fn members(&mut self, expected: &[Member], found: &Object<'_>, within: &Place<'_>) {
         for (name, shape) in expected {
-            self.within(name, |check| match found.by_form(name) {
-                Some(node) => check.shape(*shape, node),
-                None => check.fault("is missing".to_owned()),
-            });
+            let place = Place {
+                within: Some(within),
+                name,
+            };
+            match found.by_form(name) {
+                Some(node) => self.shape(*shape, node, &place),
+                None => self.fault(&place, "is missing".to_owned()),
+            }
         }
     }
 
-    fn shape(&mut self, shape: Shape, node: &Node<'_>) {
+    fn shape(&mut self, shape: Shape, node: &Node<'_>, place: &Place<'_>) {
         let expected = match (shape, node) {
             (Shape::Text, Node::Text(_))
             | (Shape::Number, Node::Number(_))
             | (Shape::Bool, Node::Bool(_)) => return,
-            (Shape::Members(members), Node::Object(found)) => return self.members(members, found),
+            (Shape::Members(members), Node::Object(found)) => {
+                return self.members(members, found, place);
+            }
             (Shape::Texts, Node::Array(items)) => {
-                for (place, item) in items.iter().enumerate() {
+                for (index, item) in items.iter().enumerate() {
                     if !matches!(item, Node::Text(_)) {
-                        self.within(&place.to_string(), |check| check.shape(Shape::Text, item));
+                        let item_place = Place {
+                            within: Some(place),
+                            name: &index.to_string(),
+                        };
+                        self.shape(Shape::Text, item, &item_place);
                     }
                 }
                 return;
             }
             (Shape::Whole(least, most), Node::Number(number)) => {
                 if !(f64::from(least)..=f64::from(most)).contains(number) || number.fract() != 0.0 {
-                    self.fault(format!("must be a whole number from {least} to {most}"));
+                    let message = format!("must be a whole number from {least} to {most}");
+                    self.fault(place, message);
                 }
                 return;
             }
@@ -134,20 +157,12 @@ impl Check<'_> {
             (Shape::Bool, _) => "a boolean",
             (Shape::Members(_), _) => "an object",
         };
-        self.fault(format!("must be {expected}, is {}", node.kind()));
+        self.fault(place, format!("must be {expected}, is {}", node.kind()));
     }
 
-    fn within(&mut self, name: &str, check: impl FnOnce(&mut Self)) {
-        let outside = self.pointer.len();
-        self.pointer.push('/');
-        self.pointer.push_str(name);
-        check(self);
-        self.pointer.truncate(outside);
-    }
-
-    fn fault(&mut self, message: String) {
+    fn fault(&mut self, place: &Place<'_>, message: String) {
         if self.faults.len() < MAX_FAULTS {
-            self.faults.push(Fault::new(self.pointer.clone(), message));
+            self.faults.push(Fault::new(place.pointer(), message));
         }
     }
 }
