@@ -5,7 +5,7 @@ use wahook_domain::{EndpointName, EventId};
 /// Returns the key of a record.
 #[must_use]
 pub fn record_key(id: &EventId, endpoint: &EndpointName) -> String {
-    format!("{id}/{endpoint}")
+    [id.as_str(), "/", endpoint.as_str()].concat()
 }
 
 /// Parses the key of a record; `None` if it is not that of a delivery.

@@ -112,7 +112,9 @@ pub struct InvalidKey;
 
 impl From<Uuid> for EventId {
     fn from(uuid: Uuid) -> Self {
-        Self(uuid.to_string().into())
+        let mut buffer = Uuid::encode_buffer();
+        let text: &str = uuid.hyphenated().encode_lower(&mut buffer);
+        Self(text.into())
     }
 }
 

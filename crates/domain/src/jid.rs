@@ -9,7 +9,7 @@ const CONTACTS: &str = "c.us";
 /// `15550001111@c.us`, and so does a bare number. Groups, channels and `@lid` keep their server.
 #[must_use]
 pub fn documented(jid: &str) -> String {
-    parts(jid).map_or_else(String::new, |(user, server)| format!("{user}@{server}"))
+    parts(jid).map_or_else(String::new, |(user, server)| [user, "@", server].concat())
 }
 
 /// Returns user and server of a JID in the documented form; `None` if it has no user.

@@ -66,7 +66,7 @@ pub(crate) fn exchange_of(name: &EventName) -> &'static str {
 /// Returns the work queue of an endpoint.
 #[must_use]
 pub fn work_queue(endpoint: &EndpointName) -> String {
-    format!("{WORK_QUEUE}{endpoint}")
+    [WORK_QUEUE, endpoint.as_str()].concat()
 }
 
 /// Returns the queue of an endpoint's lane, from 0. The number of lanes is part of
@@ -156,7 +156,7 @@ pub(super) fn event_exchange(event: &EventName) -> String {
 /// `step`.
 #[must_use]
 pub fn wait_queue(step: WaitStep) -> String {
-    format!("{WAIT_QUEUE}{}", step.millis())
+    [WAIT_QUEUE, &step.millis().to_string()].concat()
 }
 
 /// Returns true if messages wait for a retry in this queue.

@@ -11,7 +11,7 @@ use wahook_domain::{EventName, EventPattern, filter::WORD_ENDS};
 /// Returns the routing key of events of this name, of at most 127 bytes; AMQP
 /// allows 255.
 pub(crate) fn routing_key(name: &EventName) -> String {
-    words(name.as_str()).join(".")
+    words(name.as_str())
 }
 
 /// Returns the binding key of a queue for the events of a pattern.
@@ -20,26 +20,23 @@ pub(crate) fn binding_key(pattern: &EventPattern) -> String {
         EventPattern::Every => "#".to_owned(),
         EventPattern::Exactly(name) => routing_key(name),
         // A match ends here or goes on with more words.
-        EventPattern::StartingWith(start) => format!("{}.#", words(start).join(".")),
+        EventPattern::StartingWith(start) => words(start) + ".#",
     }
 }
 
-fn words(name: &str) -> Vec<&str> {
-    name.split_inclusive(WORD_ENDS)
-        .flat_map(|piece| match piece.strip_suffix(WORD_ENDS) {
-            Some(word) => [word, end_of(piece)],
-            None => [piece, ""],
-        })
-        .filter(|word| !word.is_empty())
-        .collect()
-}
-
-fn end_of(piece: &str) -> &str {
-    match piece.char_indices().last() {
-        Some((_, '.')) => ",",
-        Some((at, _)) => piece.get(at..).unwrap_or_default(),
-        None => "",
+/// Returns the words of a name with dots between them.
+fn words(name: &str) -> String {
+    let mut key = String::with_capacity(2 * name.len());
+    let mut is_after_end = false;
+    for character in name.chars() {
+        let is_end = WORD_ENDS.contains(&character);
+        if (is_end || is_after_end) && !key.is_empty() {
+            key.push('.');
+        }
+        key.push(if character == '.' { ',' } else { character });
+        is_after_end = is_end;
     }
+    key
 }
 
 #[cfg(test)]
