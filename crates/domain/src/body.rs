@@ -28,14 +28,15 @@ impl EventBody {
         let Node::Object(members) = json::parse_outline(&bytes)? else {
             return Err(BodyFault::NotAnObject);
         };
-        if !matches!(members.get("event"), Some(Node::Text(_))) {
+        // These names have no character to escape.
+        if !matches!(members.by_form("event"), Some(Node::Text(_))) {
             return Err(BodyFault::Member("event", "a string"));
         }
-        if !matches!(members.get("data"), Some(Node::Object(_))) {
+        if !matches!(members.by_form("data"), Some(Node::Object(_))) {
             return Err(BodyFault::Member("data", "an object"));
         }
         if !matches!(
-            members.get("timestamp"),
+            members.by_form("timestamp"),
             Some(Node::Text(_) | Node::Number(_))
         ) {
             return Err(BodyFault::Member("timestamp", "a string or a number"));

@@ -78,6 +78,9 @@ pub(super) fn escape(plain: &str) -> Cow<'_, str> {
 /// true if there were any.
 pub(super) fn unescape(form: &str) -> (Cow<'_, str>, bool) {
     let bytes = form.as_bytes();
+    if plain_length(bytes) == bytes.len() {
+        return (Cow::Borrowed(form), false);
+    }
     let mut plain = String::new();
     let mut held_surrogates = false;
     let mut at = 0;
