@@ -33,10 +33,12 @@ impl Format {
         };
         let text = value.to_str().unwrap_or_default();
         let essence = text.split(';').next().unwrap_or_default().trim();
-        match essence.to_ascii_lowercase().as_str() {
-            "application/json" => Ok(Self::Json),
-            NDJSON => Ok(Self::Ndjson),
-            _ => Err(Problem::unsupported_media_type()),
+        if essence.eq_ignore_ascii_case("application/json") {
+            Ok(Self::Json)
+        } else if essence.eq_ignore_ascii_case(NDJSON) {
+            Ok(Self::Ndjson)
+        } else {
+            Err(Problem::unsupported_media_type())
         }
     }
 }

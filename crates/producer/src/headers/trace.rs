@@ -2,8 +2,10 @@
 
 use std::sync::Arc;
 
-use axum::http::HeaderMap;
+use axum::http::{HeaderMap, HeaderName};
 use wahook_domain::Propagated;
+
+const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
 
 const ZEROS: &str = "00000000000000000000000000000000";
 /// Longest key or value of a member of `tracestate`, in characters.
@@ -11,15 +13,15 @@ const MOST_OF_STATE: usize = 256;
 
 /// Limits of a list that is passed on, and the rule of its members.
 struct List {
-    name: &'static str,
+    name: HeaderName,
     members: usize,
     bytes: usize,
     is_member: fn(&str) -> bool,
 }
 
 /// Limits of W3C Trace Context.
-const TRACESTATE: List = List {
-    name: "tracestate",
+static TRACESTATE: List = List {
+    name: HeaderName::from_static("tracestate"),
     members: 32,
     bytes: 512,
     is_member: is_state,
@@ -27,8 +29,8 @@ const TRACESTATE: List = List {
 
 /// Fewer bytes than the 8,192 of W3C Baggage: common servers limit all headers of a request
 /// to that, and properties of a message must fit into one frame of 16 KiB.
-const BAGGAGE: List = List {
-    name: "baggage",
+static BAGGAGE: List = List {
+    name: HeaderName::from_static("baggage"),
     members: 64,
     bytes: 2_048,
     is_member: is_baggage,
@@ -37,7 +39,7 @@ const BAGGAGE: List = List {
 /// Returns the request's trace, if it is one of W3C Trace Context: version, trace id,
 /// parent id and flags in lowercase hexadecimal digits, the ids not all zero.
 pub(super) fn traceparent(headers: &HeaderMap) -> Option<String> {
-    let value = headers.get("traceparent")?.to_str().ok()?;
+    let value = headers.get(TRACEPARENT)?.to_str().ok()?;
     let is_hex = |b: u8| matches!(b, b'0'..=b'9' | b'a'..=b'f');
     let mut parts = value.split('-');
     for (length, must_not_be) in [(2, "ff"), (32, ZEROS), (16, ZEROS), (2, "")] {
@@ -62,7 +64,7 @@ impl List {
     fn read(&self, headers: &HeaderMap) -> Option<String> {
         let mut list = String::new();
         let mut count = 0;
-        for line in headers.get_all(self.name) {
+        for line in headers.get_all(&self.name) {
             let members = line.to_str().ok()?.split(',').map(str::trim);
             for member in members.filter(|member| !member.is_empty()) {
                 if !list.is_empty() {
@@ -121,25 +123,20 @@ fn is_value(text: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use axum::http::{HeaderName, HeaderValue};
+    use axum::http::HeaderValue;
 
     use super::*;
 
     fn trace(value: &str) -> Option<String> {
         let value = HeaderValue::from_str(value).unwrap();
-        traceparent(
-            &[(HeaderName::from_static("traceparent"), value)]
-                .into_iter()
-                .collect(),
-        )
+        traceparent(&[(TRACEPARENT, value)].into_iter().collect())
     }
 
     fn read(list: &List, lines: &[&str]) -> Option<String> {
-        let name = HeaderName::from_static(list.name);
         let lines = lines
             .iter()
             .map(|line| HeaderValue::from_str(line).unwrap());
-        list.read(&lines.map(|line| (name.clone(), line)).collect())
+        list.read(&lines.map(|line| (list.name.clone(), line)).collect())
     }
 
     #[test]
@@ -195,13 +192,13 @@ mod tests {
 
     #[test]
     fn a_list_beyond_its_limits_is_dropped() {
-        for (list, longest_member) in [(TRACESTATE, 258), (BAGGAGE, 2_048)] {
+        for (list, longest_member) in [(&TRACESTATE, 258), (&BAGGAGE, 2_048)] {
             let of = |count: usize| vec!["a=1"; count].join(",");
-            assert_eq!(read(&list, &[&of(list.members)]), Some(of(list.members)));
-            assert_eq!(read(&list, &[&of(list.members + 1)]), None);
+            assert_eq!(read(list, &[&of(list.members)]), Some(of(list.members)));
+            assert_eq!(read(list, &[&of(list.members + 1)]), None);
             let member = |length: usize| format!("a={}", "v".repeat(length - 2));
-            assert!(read(&list, &[&member(longest_member)]).is_some());
-            assert_eq!(read(&list, &[&member(longest_member + 1)]), None);
+            assert!(read(list, &[&member(longest_member)]).is_some());
+            assert_eq!(read(list, &[&member(longest_member + 1)]), None);
         }
         let (half, rest) = (
             format!("a={}", "v".repeat(254)),
