@@ -1,7 +1,7 @@
 //! Publisher with confirms, to RabbitMQ or to a queue within this process.
 
 use backoff::backoff::Backoff;
-use std::time::Duration;
+use std::{pin::pin, time::Duration};
 use tokio::{
     sync::watch,
     time::{sleep, timeout},
@@ -81,12 +81,13 @@ impl Publisher {
         if self.link.borrow().blocked.is_some() {
             return Err(PublishError::Blocked);
         }
-        let step = async {
+        // Pinned, because `timeout` would copy a future of some KiB.
+        let step = pin!(async {
             match &self.backend {
                 Backend::RabbitMq(remote) => remote.publish(message).await,
                 Backend::Local(queue) => local::publish(queue, message).await,
             }
-        };
+        });
         timeout(self.deadline, step)
             .await
             .unwrap_or(Err(PublishError::TimedOut))
