@@ -19,7 +19,6 @@ use crate::receiver::{Answer, Post, Receiver};
 pub struct BlockedChat {
     /// Events of chat 0.
     pub many: usize,
-    /// Other chats.
     pub others: usize,
     /// Events of each other chat.
     pub each: usize,

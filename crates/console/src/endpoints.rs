@@ -93,7 +93,6 @@ pub(crate) async fn list(State(state): State<Endpoints>) -> Result<Json<Endpoint
 }
 
 impl Endpoints {
-    /// Reads all endpoints.
     pub(crate) async fn read(&self) -> Result<Vec<EndpointShape>, Failure> {
         let now = clock::now();
         let (recent, summary, states, circuits) = tokio::join!(

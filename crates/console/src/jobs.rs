@@ -17,7 +17,6 @@ pub(crate) struct Jobs {
     added: Notify,
 }
 
-/// Kind of a job.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
 #[schema(as = JobKind)]

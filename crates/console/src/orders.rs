@@ -24,7 +24,6 @@ use crate::{
     refusals::Acting,
 };
 
-/// Order to pause.
 #[derive(Debug, Default, Deserialize, ToSchema)]
 #[serde(default, deny_unknown_fields)]
 pub(crate) struct PauseOrder {

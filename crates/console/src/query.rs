@@ -98,7 +98,6 @@ pub(crate) fn list_query(
 }
 
 impl DeliveryQuery {
-    /// Returns the filter.
     pub(crate) fn filter(self, now: UnixMillis) -> Result<SearchFilter, InvalidQuery> {
         let moment = |name, text: Option<String>| -> Result<_, InvalidQuery> {
             let moment: Option<Moment> = parsed(name, text)?;

@@ -58,7 +58,6 @@ pub(crate) struct Target {
 }
 
 impl RedeliveryOrder {
-    /// Returns the selection.
     pub(crate) fn selection(self, now: UnixMillis) -> Result<Selection, Failure> {
         match (self.ids, self.filter) {
             (Some(ids), None) if (1..=MOST_IDS).contains(&ids.len()) => {

@@ -81,7 +81,6 @@ const CONSOLE_USER_HEADER: Setting = Setting {
         [Console](console.md#single-sign-on)",
 };
 
-/// Settings of the console.
 #[derive(Debug)]
 pub struct ConsoleSettings {
     /// `CONSOLE_LISTEN`

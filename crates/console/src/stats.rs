@@ -71,7 +71,6 @@ pub(crate) struct EndpointNumbers {
     hours: Vec<HourNumbers>,
 }
 
-/// Numbers of an hour.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct HourNumbers {
     /// Start of the hour

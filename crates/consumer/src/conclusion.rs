@@ -29,7 +29,6 @@ pub(crate) struct Attempted {
     pub(crate) spans: Option<Box<Processing>>,
 }
 
-/// Assessment of an attempt.
 struct Assessment {
     decision: Decision,
     signal: HealthSignal,

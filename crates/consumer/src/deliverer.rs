@@ -31,7 +31,6 @@ pub(crate) struct Deliverer {
     pub(crate) log: SharedLog,
     /// Skips the look-up while the log is unavailable.
     pub(crate) log_health: LogHealth,
-    /// Metrics of this endpoint.
     pub(crate) metrics: EndpointMetrics,
     /// Metrics of all endpoints together.
     pub(crate) totals: ConsumerMetrics,

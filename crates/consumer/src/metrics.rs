@@ -34,7 +34,6 @@ pub struct ConsumerMetrics {
     pub stranded_messages: IntGaugeVec,
     /// Connections to RabbitMQ, with the publishing one.
     pub broker: BrokerMetrics,
-    /// Consuming connection.
     pub consume: ConnectionMetrics,
     families: ConsumerFamilies,
 }

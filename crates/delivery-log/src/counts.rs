@@ -7,7 +7,6 @@ pub enum CountBy {
     Event,
     /// By delivery status.
     Status,
-    /// By endpoint.
     Endpoint,
 }
 

@@ -10,7 +10,6 @@ use crate::LogUnavailable;
 /// Delivery that ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Ended {
-    /// Id of the event.
     pub event_id: String,
     /// Name of the event.
     pub event: String,

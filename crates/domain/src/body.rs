@@ -145,7 +145,6 @@ impl fmt::Debug for EventBody {
 /// Reason why bytes are not an event's body.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum BodyFault {
-    /// Not JSON.
     #[error("not JSON: {0}")]
     NotJson(#[from] JsonFault),
     /// JSON, but not an object.

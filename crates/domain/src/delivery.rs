@@ -39,7 +39,6 @@ impl AttemptNumber {
         self.get() - 1
     }
 
-    /// Returns the next number.
     #[must_use]
     pub const fn next(self) -> Self {
         Self(self.0.saturating_add(1))

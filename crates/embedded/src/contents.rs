@@ -22,10 +22,8 @@ pub struct Contents {
     _lock: FileLock,
 }
 
-/// Table of messages.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum MessageTable {
-    /// Messages in queues.
     Queued,
     /// Messages that enter their queue at a due time.
     Waiting,
@@ -52,10 +50,8 @@ pub struct FoundMessage {
     pub message: Stored,
 }
 
-/// Record of the log.
 #[derive(Debug)]
 pub struct LogRecord {
-    /// Key of the record.
     pub key: String,
     /// Results by attempt; `None` if the record is unreadable.
     pub results: Option<Vec<AttemptResult>>,

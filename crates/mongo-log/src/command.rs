@@ -23,7 +23,6 @@ const UPDATE_OVERHEAD: usize = 256;
 /// Bytes of a command in addition to its statements, array keys included.
 const COMMAND_OVERHEAD: usize = 4096;
 
-/// Kind of write.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum WriteKind {
     /// Inserts a new record.

@@ -25,7 +25,6 @@ pub(crate) enum Form {
     /// Without `$` at the start and `.` inside keys, which servers before 5.0
     /// reject; both are replaced by their full-width equivalents.
     PlainKeys,
-    /// Omitted.
     Omitted,
 }
 

@@ -11,7 +11,6 @@ pub type SharedCircuitReports = Arc<dyn CircuitReports>;
 /// Pause of an endpoint by the circuit breaker of one consumer.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CircuitPause {
-    /// Name of the endpoint.
     pub endpoint: EndpointName,
     pub since: UnixMillis,
     /// Time of the next probe.

@@ -9,7 +9,6 @@ use crate::PauseReason;
 /// What operators have set for an endpoint.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct EndpointState {
-    /// Name of the endpoint.
     pub endpoint: EndpointName,
     /// Pause in effect, if there is one.
     pub pause: Option<Pause>,

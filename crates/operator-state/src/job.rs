@@ -35,7 +35,6 @@ pub struct Job {
     pub end: Option<JobEnd>,
 }
 
-/// Progress of a job.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Progress {
     pub done: u64,
@@ -44,7 +43,6 @@ pub struct Progress {
     pub notes: String,
 }
 
-/// End of a job.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct JobEnd {
     pub at: UnixMillis,
@@ -115,7 +113,6 @@ pub enum Next {
     Continue,
     /// Leave the job to the next claim.
     Release,
-    /// End the job.
     End(JobEnd),
 }
 

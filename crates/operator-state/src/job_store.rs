@@ -19,7 +19,6 @@ pub trait JobStore: JobWork {
     /// Returns all jobs, newest first.
     fn jobs(&self) -> LogFuture<'_, Vec<Job>>;
 
-    /// Returns a job.
     fn job<'a>(&'a self, id: &'a str) -> LogFuture<'a, Option<Job>>;
 
     /// Requests an early end of a job. Returns the job; unchanged if it has ended.

@@ -8,7 +8,6 @@ use crate::{Action, EndpointState, Pause, PauseReason};
 /// Order of an operator for an endpoint.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Order {
-    /// Name of the endpoint.
     pub endpoint: EndpointName,
     /// Request of the operator.
     pub request: Request,
@@ -31,15 +30,9 @@ pub enum Request {
     /// Probe the endpoint at once, if its circuit breaker has paused it.
     Probe,
     /// Make a dead letter of an event that waits for a retry and blocks its key.
-    GiveUp {
-        /// Id of the event.
-        event: EventId,
-    },
+    GiveUp { event: EventId },
     /// Remove an order to give up, which is in effect or without an object.
-    ForgetGiveUp {
-        /// Id of the event.
-        event: EventId,
-    },
+    ForgetGiveUp { event: EventId },
 }
 
 impl Request {

@@ -39,7 +39,6 @@ pub(crate) fn is_true(node: &Node<'_>, path: &[&str]) -> bool {
     matches!(at(node, path), Some(Node::Bool(true)))
 }
 
-/// Creates an object.
 pub(crate) fn object<'a, const N: usize>(members: [(&'static str, Node<'a>); N]) -> Node<'a> {
     let members = members.into_iter();
     let members: Object<'a> = members
@@ -48,7 +47,6 @@ pub(crate) fn object<'a, const N: usize>(members: [(&'static str, Node<'a>); N])
     Node::Object(members)
 }
 
-/// Creates a text.
 pub(crate) fn owned(text: impl Into<String>) -> Node<'static> {
     Node::Text(Text::owned(&text.into()))
 }

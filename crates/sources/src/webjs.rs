@@ -8,7 +8,6 @@ use crate::{
     member::{get, is_true, object, owned, text},
 };
 
-/// Id of a message.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct MessageId {
     pub from_me: bool,

@@ -108,7 +108,6 @@ const OTEL_SDK_DISABLED: Setting = Setting {
     meaning: "`true`: no traces, whatever the other settings are",
 };
 
-/// Settings of traces.
 #[derive(Debug, Default)]
 pub struct TraceSettings {
     /// `None` if traces are off.

@@ -3,7 +3,6 @@
 use std::num::NonZeroU32;
 use wahook_domain::EndpointName;
 
-/// Options of a redrive.
 pub(super) struct RedriveOptions {
     pub(super) dry_run: bool,
     /// Destination of all dead letters, instead of the endpoint of each.

@@ -66,7 +66,6 @@ impl Person {
         Self { chats, subject }
     }
 
-    /// Returns the chats.
     #[must_use]
     pub fn chats(&self) -> &Chats {
         &self.chats

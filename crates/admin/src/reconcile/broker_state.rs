@@ -58,7 +58,6 @@ impl<T> ById<T> {
 }
 
 impl BrokerState {
-    /// Reads the dead letters.
     pub(super) async fn read_dead_letters(
         &mut self,
         inspector: &Inspector,

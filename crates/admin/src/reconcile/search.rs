@@ -26,7 +26,6 @@ use records::{LOOK_UP_BATCH, into_parts, take_record};
 /// its wait queue.
 const DUE_MARGIN: Duration = Duration::from_secs(1);
 
-/// Options of a search.
 #[derive(Debug)]
 pub(super) struct SearchOptions {
     /// Endpoints to check; all if empty.

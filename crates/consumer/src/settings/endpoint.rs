@@ -26,7 +26,6 @@ use super::{
 };
 use crate::tls::TlsSettings;
 
-/// Settings of one endpoint.
 #[derive(Debug, Clone, PartialEq)]
 pub struct EndpointSettings {
     /// Name in queues, log and metrics.

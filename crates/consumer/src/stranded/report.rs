@@ -29,7 +29,6 @@ impl Stranded {
         Self(found)
     }
 
-    /// Returns the endpoints.
     pub(super) fn endpoints(&self) -> BTreeSet<EndpointName> {
         self.0.iter().map(|(name, _)| name.clone()).collect()
     }

@@ -16,7 +16,6 @@ const UNITS: [(&str, u32); 5] = [
 ];
 
 impl RetryRule {
-    /// Form of a schedule.
     pub const SCHEDULE_FORM: &str = "1 to 10 delays of 1ms to 7d, such as 5s,10s,20s,5m,30m,2h,8h";
 }
 

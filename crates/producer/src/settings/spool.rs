@@ -10,7 +10,6 @@ use wahook_runtime::{
 
 use super::LARGEST_EVENT;
 
-/// Settings of the spool.
 pub const SPOOL_SETTINGS: &[Setting] = &[PRODUCER_SPOOL, PRODUCER_SPOOL_MAX_BYTES];
 
 /// Path of the spool.
@@ -41,7 +40,6 @@ const PRODUCER_SPOOL_MAX_BYTES: Setting = Setting {
         for its write-ahead log",
 };
 
-/// Settings of the spool.
 #[derive(Debug)]
 pub struct SpoolSettings {
     /// `PRODUCER_SPOOL`

@@ -96,7 +96,6 @@ impl Sources {
         sources.get(&name).cloned()
     }
 
-    /// Replaces all sources.
     pub(crate) fn replace(&self, sources: Vec<Source>) {
         *self.0.write().unwrap_or_else(PoisonError::into_inner) = by_name(sources);
     }

@@ -14,7 +14,6 @@ use super::{parked::Parked, poison::Poison};
 /// `None`; decoding fails if it is required.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct MessageMetadata {
-    /// Id of the event.
     pub id: Option<EventId>,
     /// Name of the event; `None` for a result.
     pub event: Option<EventName>,

@@ -29,7 +29,6 @@ impl Outgoing {
         (&self.exchange, &self.routing_key)
     }
 
-    /// Returns the metadata.
     #[must_use]
     pub fn metadata(&self) -> &MessageMetadata {
         &self.metadata

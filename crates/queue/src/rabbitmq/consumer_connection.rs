@@ -55,7 +55,6 @@ impl RemoteConnection {
         RemoteSubscription::begin(channel, queue, prefetch, Role::Shared, closing).await
     }
 
-    /// Subscribes to a lane.
     pub(crate) async fn subscribe_lane(&self, queue: &str) -> Result<RemoteLane, ConnectError> {
         let closing = Closing::of_connection(self.closing.subscribe());
         RemoteLane::begin(&self.connection, queue, closing).await

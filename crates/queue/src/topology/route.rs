@@ -11,7 +11,6 @@ pub struct QueueRules {
     pub wait_ms: Option<i64>,
     /// Requeues of a message above which it is dead-lettered.
     pub delivery_limit: Option<i64>,
-    /// Queue for dead letters.
     pub dead_letters: Option<&'static str>,
 }
 

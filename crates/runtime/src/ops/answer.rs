@@ -19,7 +19,6 @@ use super::{
     served::Peer,
 };
 
-/// Service of one connection.
 pub(super) struct ConnectionService<'a> {
     pub(super) router: TowerToHyperService<Router>,
     pub(super) peer: SocketAddr,

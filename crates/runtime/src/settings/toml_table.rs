@@ -6,7 +6,6 @@ use toml::{
     de::{DeTable, DeValue},
 };
 
-/// Fault in a file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FileFault {
     /// Line number, from 1.
@@ -21,7 +20,6 @@ impl fmt::Display for FileFault {
     }
 }
 
-/// Faults of one file.
 #[derive(Debug)]
 struct Faults<'t> {
     text: &'t str,

@@ -21,7 +21,6 @@ pub(crate) fn contact(node: &Node<'_>, path: &[&str]) -> Option<String> {
     Some(format!("{user}@{server}"))
 }
 
-/// Id of a message.
 #[derive(Debug)]
 pub(crate) struct MessageId {
     pub serialized: String,

@@ -137,7 +137,6 @@ impl<'a> Act<'a> {
         Ok(())
     }
 
-    /// Stops sending.
     pub(crate) async fn stop_sending(&mut self) -> anyhow::Result<()> {
         if let Some(gateway) = self.gateway.take() {
             let answers = gateway.stop().await?;
