@@ -36,13 +36,14 @@ pub(crate) async fn soon_after_each_answer(pause: u64) -> anyhow::Result<Finding
         accepted.extend(sent.into_values().map(|at| (event.clone(), at)));
     }
     stage.wait_delivered(EVENTS, GIVEN_UP_AFTER).await?;
-    let arrivals = arrivals.lock().unwrap_or_else(PoisonError::into_inner);
-    let latencies = accepted.iter().filter_map(|(event, at)| {
-        let arrival = arrivals.get(event)?;
-        Some(arrival.saturating_duration_since(*at))
-    });
-    let latest = latencies.max().unwrap_or(Duration::MAX);
-    drop(arrivals);
+    let latest = {
+        let arrivals = arrivals.lock().unwrap_or_else(PoisonError::into_inner);
+        let latencies = accepted.iter().filter_map(|(event, at)| {
+            let arrival = arrivals.get(event)?;
+            Some(arrival.saturating_duration_since(*at))
+        });
+        latencies.max().unwrap_or(Duration::MAX)
+    };
     let (first, all) = (stage.delivered_at_first().await?, stage.attempts().await?);
     let events = EVENTS as f64;
     Ok(Finding {
