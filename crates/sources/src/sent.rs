@@ -102,6 +102,7 @@ mod tests {
                 next_attempt_at: None,
                 webhook_url: "http://127.0.0.1/".into(),
                 response: None,
+                other_event: false,
             },
         }
     }

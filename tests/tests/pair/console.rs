@@ -114,14 +114,9 @@ async fn deliveries(test: Test) {
 }
 
 async fn as_received(test: Test) {
-    let works = Arc::new(AtomicBool::new(false));
-    let switch = Arc::clone(&works);
-    let receiver = Receiver::answering(move |_| {
-        let works = switch.load(Ordering::Relaxed);
-        Answer::status(if works { 200 } else { 500 })
-    });
+    let (receiver, works) = Receiver::switched().await;
     let settings = [("WEBHOOK_RETRY_ATTEMPTS", "0"), ("WEBHOOK_CIRCUIT", "off")];
-    let pair = test.pair(receiver.await, &settings).await;
+    let pair = test.pair(receiver, &settings).await;
     let console = console(&pair).await;
     let (_, id) = sources::post(&pair, "gowa", &sources::HEADERS, sources::MESSAGE).await;
     let search = "deliveries?status=failed&source=gowa";
