@@ -392,7 +392,7 @@ impl Model {
         let owner = &mut self.owner;
         // The attempts of some events take long.
         let is_running = owner.events.running(&key).is_some();
-        let takes_long = |head: &Item| is_running && head.event % 2 == 0;
+        let takes_long = |head: &Item| is_running && head.event.is_multiple_of(2);
         let is_stuck = owner.events.is_stuck(&key, self.prefetch / 4, takes_long);
         if owner.parking.place(&key).is_some() || !is_stuck {
             return;
