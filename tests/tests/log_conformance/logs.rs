@@ -114,6 +114,7 @@ impl Readable for InMongo {
 fn json(value: &Bson) -> Value {
     match value {
         Bson::DateTime(date) => date.timestamp_millis().into(),
+        Bson::Boolean(is) => (*is).into(),
         Bson::Int32(number) => (*number).into(),
         Bson::Int64(number) => (*number).into(),
         Bson::Double(number) => (*number).into(),
@@ -174,7 +175,9 @@ impl Readable for InSqlite {
         use rusqlite::types::Value as Sql;
         let query = format!("SELECT {name} FROM webhooklogs WHERE _id = '{key}'");
         match self.select(&query) {
-            Sql::Text(text) if name == "payload" => serde_json::from_str(&text).unwrap(),
+            Sql::Text(text) if matches!(name, "payload" | "attempts") => {
+                serde_json::from_str(&text).unwrap()
+            }
             Sql::Text(text) => text.into(),
             Sql::Integer(number) => number.into(),
             _ => Value::Null,

@@ -321,7 +321,7 @@ async fn removed_message(test: Test) {
 
 async fn removed_retry(test: Test) {
     let receiver = Receiver::answering(by_name).await;
-    let settings = [("WEBHOOK_RETRY_SCHEDULE", "4s,5m")];
+    let settings = [("WEBHOOK_RETRY_SCHEDULE", "15s,5m")];
     let pair = test.pair(receiver, &settings).await;
     let long = settled(&pair, "qr", 2, "retrying").await;
     for id in &long {
@@ -335,8 +335,8 @@ async fn removed_retry(test: Test) {
     assert_eq!(findings(&printed), expected.collect());
 
     let short = settled(&pair, "qr", 1, "retrying").await;
-    assert_eq!(purge(&pair, "wahook.wait.4000").await, 1);
-    let (status, printed) = reconcile(&pair, Some(&short), &["--grace", "4s"]).await;
+    assert_eq!(purge(&pair, "wahook.wait.15000").await, 1);
+    let (status, printed) = reconcile(&pair, Some(&short), &["--grace", "15s"]).await;
     assert_eq!(status, Some(1));
     let expected = BTreeSet::from([("retry-missing", short[0].as_str())]);
     assert_eq!(findings(&printed), expected);
