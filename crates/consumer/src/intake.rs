@@ -54,11 +54,10 @@ impl Intake {
     }
 
     /// Returns true if another number of messages fits, so that the subscription is to be
-    /// replaced; false once it is cancelled or has ended.
+    /// replaced; false once it is cancelled.
     pub(crate) fn is_outdated(&self) -> bool {
         let now = self.memory.prefetch(self.prefetch.by_rate);
-        let has_ended = self.is_cancelled || self.ended.is_some();
-        !has_ended && (now != self.prefetch || !self.dropped.is_empty())
+        !self.is_cancelled && (now != self.prefetch || !self.dropped.is_empty())
     }
 
     /// Waits for the next message. `None` stands for one that did not fit, for which the
@@ -114,30 +113,15 @@ impl Intake {
         if self.is_cancelled {
             return;
         }
-        let answered = {
+        {
             let mut cancelled = pin!(self.subscription.cancel());
             tokio::select! {
-                answered = &mut cancelled => answered,
-                // Never ends.
-                () = self.receive() => return,
-            }
-        };
-        self.cancelled(answered);
-    }
-
-    /// Requeues the messages without bodies once the broker sends no more. Before, it could
-    /// send them to this subscription again, and each return counts as one of their deliveries.
-    /// Without an answer the subscription ends, and the messages stay unsettled.
-    fn cancelled(&mut self, answered: Result<(), SubscriptionEnded>) {
-        match answered {
-            Ok(()) => {
-                self.is_cancelled = true;
-                self.dropped.drain(..).for_each(requeue);
-            }
-            Err(ended) => {
-                self.ended.get_or_insert(ended);
+                () = &mut cancelled => {}
+                () = self.receive() => {}
             }
         }
+        self.is_cancelled = true;
+        self.dropped.drain(..).for_each(requeue);
     }
 
     /// Returns the message if its bytes fit. With a prefetch of one message, all fit.

@@ -37,10 +37,7 @@ impl Subscription {
 
     /// Stops the broker from sending more. Messages already sent are still
     /// delivered and can be settled. The future does not borrow the subscription.
-    ///
-    /// # Errors
-    /// If the broker does not answer in time: it may go on sending.
-    pub fn cancel(&self) -> impl Future<Output = Result<(), SubscriptionEnded>> + Send + use<> {
+    pub fn cancel(&self) -> impl Future<Output = ()> + Send + use<> {
         let remote = match &self.0 {
             Backend::RabbitMq(remote) => Some(remote.cancel()),
             Backend::Local(local) => {
@@ -50,9 +47,8 @@ impl Subscription {
         };
         async move {
             if let Some(cancelled) = remote {
-                cancelled.await?;
+                cancelled.await;
             }
-            Ok(())
         }
     }
 }

@@ -183,27 +183,3 @@ async fn batch_ends_at_its_limit_or_at_a_message_that_does_not_fit() {
         None
     );
 }
-
-#[tokio::test]
-async fn messages_are_not_requeued_while_the_broker_may_go_on_sending() {
-    let (store, memory) = (Store::new(), memory());
-    let mut intake = intake(&store, &memory, 10).await;
-    for (tag, bytes) in [(1, 60), (2, 60)] {
-        store.deliver(tag, bytes);
-    }
-    let first = intake.next().await.unwrap().unwrap();
-    assert!(intake.next().await.unwrap().is_none());
-    // Stands for a cancel without an answer.
-    intake.cancelled(Err(SubscriptionEnded::Forgotten {
-        queue: String::new(),
-        ready: 1,
-    }));
-    assert!(!intake.is_outdated() && !intake.is_cancelled());
-    store.deliver(3, 60);
-    intake.receive().now_or_never();
-    let ended = intake.next().await;
-    assert!(matches!(ended, Err(SubscriptionEnded::Forgotten { .. })));
-    assert_eq!(store.settled(), []);
-    first.receipt.ack().await.unwrap();
-    assert_eq!(store.settled(), [(1, Settlement::Ack)]);
-}

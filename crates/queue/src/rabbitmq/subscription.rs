@@ -15,7 +15,7 @@ use super::{
     ack_batcher::SettledMessage,
     acks::{BatchedLease, Closing, write_acks},
     connection,
-    deadline::{TimedOut, with_deadline},
+    deadline::with_deadline,
     delivered::Delivered,
     error::{BrokerError, ConnectError},
 };
@@ -68,9 +68,6 @@ pub enum SubscriptionEnded {
     /// The connection or channel is closed.
     #[error("{0}")]
     Broken(#[from] BrokerError),
-    /// The broker did not answer the cancel: it may go on sending.
-    #[error("the subscription was not cancelled: {0}")]
-    NotCancelled(#[from] TimedOut),
 }
 
 impl SubscriptionEnded {
@@ -81,7 +78,6 @@ impl SubscriptionEnded {
         match self {
             Self::Cancelled | Self::Forgotten { .. } => true,
             Self::Broken(error) => error.is_of_channel(),
-            Self::NotCancelled(_) => false,
         }
     }
 }
@@ -141,13 +137,12 @@ impl RemoteSubscription {
 
     /// Stops the broker from sending more. The future does not borrow the subscription, so
     /// that messages can be received meanwhile.
-    pub(crate) fn cancel(&self) -> impl Future<Output = Result<(), TimedOut>> + Send + use<> {
+    pub(crate) fn cancel(&self) -> impl Future<Output = ()> + Send + use<> {
         let (channel, tag) = (Arc::clone(&self.channel), self.consumer.tag());
         async move {
             let cancel = channel.basic_cancel(tag, BasicCancelOptions::default());
-            // An error other than that of the deadline is the end of the channel, after which
-            // nothing is sent.
-            with_deadline(cancel).await.map(drop)
+            // Fails if the connection is closed, which ends the subscription.
+            let _ = with_deadline(cancel).await;
         }
     }
 
