@@ -17,7 +17,7 @@ const END_TO_END_SECONDS: &[f64] = &[0.05, 0.5, 5.0, 60.0, 180.0];
 
 /// Milliseconds while consumers keep up; hours after an outage of all of them. The alert
 /// `WahookQueueAge` compares with 60 s.
-const QUEUE_WAIT_SECONDS: &[f64] = &[0.025, 0.5, 5.0, 60.0, 3600.0];
+const QUEUE_WAIT_SECONDS: &[f64] = &[0.025, 0.5, 5.0, 60.0, 300.0, 3600.0];
 
 const LOG_WRITE_SECONDS: &[f64] = &[
     0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0,

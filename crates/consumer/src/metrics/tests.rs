@@ -287,7 +287,7 @@ fn deliveries_and_retries_are_counted_for_their_endpoint() {
         "wahook_deliveries_total{endpoint=\"default\",result=\"delivered\"}",
         "wahook_deliveries_total{endpoint=\"default\",result=\"dead_lettered\"}",
         "wahook_delivery_end_to_end_seconds_bucket{endpoint=\"default\",le=\"60\"}",
-        "wahook_queue_wait_seconds_bucket{endpoint=\"default\",le=\"3600\"}",
+        "wahook_queue_wait_seconds_bucket{endpoint=\"default\",le=\"300\"}",
         "wahook_retries_scheduled_total{delay=\"5000\",endpoint=\"default\"}",
     ] {
         assert!(has(&registry, &format!("{series} 1")), "{series}");
