@@ -48,21 +48,23 @@ fn end_of(result: &AttemptResult) -> Ended {
 pub(crate) async fn ended_deliveries_are_followed_once_each(at: &impl Readable) {
     let queued = clock::now().minus(Duration::from_secs(10));
     let earlier = queued.plus(Duration::from_secs(1));
-    let ends_now = |result| moved(result, queued, clock::now());
+    // Ends of one record in the same millisecond are one end, and the clock can step back.
+    let end = |number: u64| clock::now().plus(Duration::from_secs(10 * number));
+    let ends_at = |number, result| moved(result, queued, end(number));
     write(at, &[moved(delivered("earlier", 1), queued, earlier)]).await;
     let filter = EndedFilter::default();
     let mut from_now = at.reader().follow(None, &filter).await.unwrap();
-    let first = [ends_now(failed("e1", 1)), ends_now(delivered("e2", 1))];
+    let first = [ends_at(1, failed("e1", 1)), ends_at(1, delivered("e2", 1))];
     write(at, &first).await;
     let next = timeout(AT_LAST, from_now.next()).await.unwrap();
     assert_eq!(next.unwrap(), end_of(&first[1]));
     // A repeated result is not another end, but a redriven delivery ends again.
     write(at, &first[1..]).await;
-    let failure = ends_now(exhausted("e1", 2));
+    let failure = ends_at(2, exhausted("e1", 2));
     write(at, std::slice::from_ref(&failure)).await;
     let next = timeout(AT_LAST, from_now.next()).await.unwrap();
     assert_eq!(next.unwrap(), end_of(&failure));
-    let again = clock::now();
+    let again = end(3);
     let mut redriven = moved(exhausted("e1", 1), again, again);
     redriven.accepted_at = queued;
     write(at, std::slice::from_ref(&redriven)).await;
