@@ -12,8 +12,8 @@ use wahook_queue::{
 };
 
 use crate::{
+    bounded_subscription::BoundedSubscription,
     deliverer::{AttemptKind, Deliverer},
-    intake::Intake,
     session_error::SessionError,
     worker::Worker,
 };
@@ -56,15 +56,18 @@ impl Worker {
                 admission.subscribed();
             }
             let memory = Arc::clone(&admission.memory);
-            let mut intake = Intake::new(subscription, memory, prefetch);
+            let mut subscription = BoundedSubscription::new(subscription, memory, prefetch);
             let since = Instant::now();
-            match self.deliver_all(&mut intake, deliveries, changes).await? {
+            match self
+                .deliver_all(&mut subscription, deliveries, changes)
+                .await?
+            {
                 Stopped::Ended(waiting) => {
-                    return self.put_back_rest(intake, waiting, deliveries).await;
+                    return self.put_back_rest(subscription, waiting, deliveries).await;
                 }
                 Stopped::Lost => {
                     // RabbitMQ 4.3 keeps a consumer that it has cancelled, and would send to it again.
-                    intake.cancel().await;
+                    subscription.cancel().await;
                     if since.elapsed() < RESUBSCRIBE_PAUSE {
                         sleep(RESUBSCRIBE_PAUSE).await;
                     }
@@ -105,15 +108,18 @@ impl Worker {
     /// its last message.
     async fn deliver_all(
         &self,
-        intake: &mut Intake,
+        subscription: &mut BoundedSubscription,
         deliveries: &TaskTracker,
         changes: &mut watch::Receiver<Arc<Deliverer>>,
     ) -> Result<Stopped, SessionError> {
         loop {
-            match self.start_deliveries(intake, deliveries, changes).await {
-                Ok(Stopped::Resized) => intake.cancel().await,
+            match self
+                .start_deliveries(subscription, deliveries, changes)
+                .await
+            {
+                Ok(Stopped::Resized) => subscription.cancel().await,
                 Ok(stopped) => return Ok(stopped),
-                Err(SubscriptionEnded::Cancelled) if intake.is_cancelled() => {
+                Err(SubscriptionEnded::Cancelled) if subscription.is_cancelled() => {
                     return Ok(Stopped::Resized);
                 }
                 Err(error @ SubscriptionEnded::Forgotten { .. }) => {
@@ -134,7 +140,7 @@ impl Worker {
     /// is paused or needs another prefetch.
     async fn start_deliveries(
         &self,
-        intake: &mut Intake,
+        subscription: &mut BoundedSubscription,
         deliveries: &TaskTracker,
         changes: &mut watch::Receiver<Arc<Deliverer>>,
     ) -> Result<Stopped, SubscriptionEnded> {
@@ -142,17 +148,17 @@ impl Worker {
             let endpoint = Arc::clone(&changes.borrow_and_update());
             let admission = &endpoint.admission;
             if !endpoint.settings.enabled
-                || admission.prefetch().by_rate != intake.prefetch().by_rate
+                || admission.prefetch().by_rate != subscription.prefetch().by_rate
                 || admission.is_paused()
             {
                 return Ok(Stopped::Ended(None));
             }
-            if intake.is_outdated() {
+            if subscription.is_outdated() {
                 return Ok(Stopped::Resized);
             }
             let received = tokio::select! {
                 // Dropping this future loses no message.
-                received = intake.next() => received?,
+                received = subscription.next() => received?,
                 () = admission.until_paused() => continue,
                 _ = changes.changed() => continue,
             };
@@ -165,12 +171,12 @@ impl Worker {
             }
             // After the message, so that lanes have the permits while there is none.
             let started = async {
-                let permit = permit(&endpoint, intake, changes).await?;
+                let permit = permit(&endpoint, subscription, changes).await?;
                 let started = tokio::select! {
                     // Usually at once, and then without a look at the subscription.
                     biased;
                     started = admission.start() => started?,
-                    () = intake.receive() => return None,
+                    () = subscription.receive() => return None,
                 };
                 Some((permit, started))
             };
@@ -191,7 +197,7 @@ impl Worker {
     /// Cancels the subscription and republishes the messages that were not started.
     async fn put_back_rest(
         &self,
-        mut intake: Intake,
+        mut subscription: BoundedSubscription,
         waiting: Option<Box<Received>>,
         deliveries: &TaskTracker,
     ) -> Result<(), SessionError> {
@@ -199,10 +205,10 @@ impl Worker {
         waiting
             .into_iter()
             .for_each(|received| settle_unattempted(&current, *received, deliveries));
-        intake.cancel().await;
+        subscription.cancel().await;
         let republish_rest = async {
             loop {
-                match intake.next().await {
+                match subscription.next().await {
                     Ok(received) => received
                         .into_iter()
                         .for_each(|received| settle_unattempted(&current, received, deliveries)),
@@ -222,7 +228,7 @@ impl Worker {
 /// paused or changed before.
 async fn permit(
     endpoint: &Deliverer,
-    intake: &mut Intake,
+    subscription: &mut BoundedSubscription,
     changes: &mut watch::Receiver<Arc<Deliverer>>,
 ) -> Option<OwnedSemaphorePermit> {
     let admission = &endpoint.admission;
@@ -233,7 +239,7 @@ async fn permit(
         permit = admission.permit() => permit,
         () = admission.until_paused() => None,
         _ = changes.changed() => None,
-        () = intake.receive() => None,
+        () = subscription.receive() => None,
     }
 }
 

@@ -7,7 +7,7 @@ use wahook_failpoint::{self as failpoint, Failpoint};
 use wahook_queue::{ConsumerConnection, Received, SubscriptionEnded, topology};
 
 use crate::{
-    intake::Intake,
+    bounded_subscription::BoundedSubscription,
     log_health::LogHealth,
     memory::MemoryShare,
     metrics::ConsumerMetrics,
@@ -35,29 +35,29 @@ pub(crate) async fn drain(
         let subscription = connection
             .subscribe(topology::RESULTS_QUEUE, prefetch.messages())
             .await?;
-        let intake = Intake::new(subscription, Arc::clone(&memory), prefetch);
-        drain_while_up(intake, &*log, &health, &metrics).await?;
+        let subscription = BoundedSubscription::new(subscription, Arc::clone(&memory), prefetch);
+        drain_while_up(subscription, &*log, &health, &metrics).await?;
     }
 }
 
 /// Returns `Ok` when the log is unavailable or a new subscription is needed. The
 /// subscription's channel is closed with it, so the broker keeps unwritten results.
 async fn drain_while_up(
-    mut intake: Intake,
+    mut subscription: BoundedSubscription,
     log: &dyn DeliveryLog,
     health: &LogHealth,
     metrics: &ConsumerMetrics,
 ) -> Result<(), SubscriptionEnded> {
-    while !intake.is_outdated() {
+    while !subscription.is_outdated() {
         let batch = tokio::select! {
-            batch = intake.next_batch(MAX_BATCH.into()) => batch,
+            batch = subscription.next_batch(MAX_BATCH.into()) => batch,
             () = health.down() => return Ok(()),
         };
         let batch = match batch {
             Ok(batch) => batch,
             Err(error) if error.spares_connection() => {
                 tracing::warn!(%error, "subscription ended, resubscribing");
-                drop(intake);
+                drop(subscription);
                 sleep(RESUBSCRIBE_PAUSE).await;
                 return Ok(());
             }
@@ -66,7 +66,7 @@ async fn drain_while_up(
         let moved = tokio::select! {
             moved = move_to_log(batch, log, metrics) => moved,
             // Never ends: their bytes are counted on arrival.
-            () = intake.receive() => false,
+            () = subscription.receive() => false,
         };
         if !moved {
             health.set(false);
@@ -74,7 +74,7 @@ async fn drain_while_up(
         }
     }
     // Other messages follow until then, and their bytes are counted.
-    intake.cancel().await;
+    subscription.cancel().await;
     Ok(())
 }
 

@@ -3,6 +3,7 @@
 
 mod admission;
 mod batching;
+mod bounded_subscription;
 mod circuit_reporter;
 mod client;
 mod conclusion;
@@ -15,7 +16,6 @@ mod distributed;
 mod drainer;
 mod endpoint_set;
 mod failure;
-mod intake;
 mod known_states;
 mod lanes;
 mod log_health;

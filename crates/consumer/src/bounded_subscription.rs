@@ -1,4 +1,4 @@
-//! Intake: receives the messages of a subscription at once, so that their bytes are counted and
+//! Subscription whose messages are received at once, so that their bytes are counted and
 //! bounded before a permit is free. Messages in the buffers of the client library have no bound
 //! but their number.
 
@@ -11,7 +11,7 @@ use crate::memory::{MemoryShare, Prefetch};
 
 /// Messages of one subscription within the queue's share of the memory. The bodies of others
 /// are dropped on arrival, and the messages are requeued once the broker sends no more.
-pub(crate) struct Intake {
+pub(crate) struct BoundedSubscription {
     subscription: Subscription,
     memory: Arc<MemoryShare>,
     prefetch: Prefetch,
@@ -25,7 +25,7 @@ pub(crate) struct Intake {
     is_cancelled: bool,
 }
 
-impl Intake {
+impl BoundedSubscription {
     pub(crate) fn new(
         subscription: Subscription,
         memory: Arc<MemoryShare>,
@@ -153,7 +153,7 @@ impl Intake {
     }
 }
 
-impl Drop for Intake {
+impl Drop for BoundedSubscription {
     /// Leaves messages that were not started: a dropped receipt would count their delivery.
     fn drop(&mut self) {
         let waiting = self.waiting.drain(..).map(|received| received.receipt);

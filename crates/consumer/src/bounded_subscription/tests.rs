@@ -67,7 +67,11 @@ impl Store {
 }
 
 /// Subscribes with a share of 100 bytes.
-async fn intake(store: &Arc<Store>, memory: &Arc<MemoryShare>, by_rate: u16) -> Intake {
+async fn subscription(
+    store: &Arc<Store>,
+    memory: &Arc<MemoryShare>,
+    by_rate: u16,
+) -> BoundedSubscription {
     memory.set_bytes(100);
     let store: Arc<dyn LocalQueue> = Arc::<Store>::clone(store);
     let broker = Broker::Local(store);
@@ -76,7 +80,7 @@ async fn intake(store: &Arc<Store>, memory: &Arc<MemoryShare>, by_rate: u16) -> 
     let connection = connection.unwrap();
     let prefetch = memory.prefetch(by_rate);
     let subscription = connection.subscribe("queue", prefetch.messages()).await;
-    Intake::new(subscription.unwrap(), Arc::clone(memory), prefetch)
+    BoundedSubscription::new(subscription.unwrap(), Arc::clone(memory), prefetch)
 }
 
 fn memory() -> Arc<MemoryShare> {
@@ -86,23 +90,23 @@ fn memory() -> Arc<MemoryShare> {
 #[tokio::test]
 async fn message_above_the_share_is_requeued_after_the_cancel_only() {
     let (store, memory) = (Store::new(), memory());
-    let mut intake = intake(&store, &memory, 10).await;
+    let mut subscription = subscription(&store, &memory, 10).await;
     for (tag, bytes) in [(1, 60), (2, 60), (3, 30)] {
         store.deliver(tag, bytes);
     }
-    let first = intake.next().await.unwrap().unwrap();
-    assert!(!intake.is_outdated());
-    assert!(intake.next().await.unwrap().is_none());
+    let first = subscription.next().await.unwrap().unwrap();
+    assert!(!subscription.is_outdated());
+    assert!(subscription.next().await.unwrap().is_none());
     assert_eq!(memory.prefetch(10).messages(), 1);
-    assert!(intake.is_outdated());
-    let third = intake.next().await.unwrap().unwrap();
+    assert!(subscription.is_outdated());
+    let third = subscription.next().await.unwrap().unwrap();
     assert_eq!((first.bytes(), third.bytes()), (60, 30));
     assert!(store.settled().is_empty());
     store.deliver(4, 20);
-    intake.cancel().await;
-    assert!(intake.is_cancelled() && !intake.is_outdated());
+    subscription.cancel().await;
+    assert!(subscription.is_cancelled() && !subscription.is_outdated());
     let end = loop {
-        match intake.next().await {
+        match subscription.next().await {
             Ok(received) => assert!(received.is_none()),
             Err(end) => break end,
         }
@@ -121,20 +125,20 @@ async fn message_above_the_share_is_requeued_after_the_cancel_only() {
 #[tokio::test]
 async fn messages_are_counted_on_arrival_and_until_their_bodies_are_dropped() {
     let (store, memory) = (Store::new(), memory());
-    let mut intake = intake(&store, &memory, 10).await;
+    let mut subscription = subscription(&store, &memory, 10).await;
     for tag in 1..=3 {
         store.deliver(tag, 40);
     }
     // No permit is free for the first one.
-    assert!(intake.receive().now_or_never().is_none());
+    assert!(subscription.receive().now_or_never().is_none());
     assert_eq!(memory.prefetch(10).messages(), 2);
-    let Ok(Some(first)) = intake.next().await else {
+    let Ok(Some(first)) = subscription.next().await else {
         panic!("the first message fits")
     };
     assert!(memory.until_fitting().now_or_never().is_none());
     drop(first);
     assert!(memory.until_fitting().now_or_never().is_none());
-    drop(intake);
+    drop(subscription);
     memory.until_fitting().await;
 }
 
@@ -146,18 +150,18 @@ async fn single_messages_fit_and_small_ones_raise_the_prefetch() {
     let mut recent = RecentSize::default();
     recent.record(300);
     memory.lower(recent, full);
-    let mut intake = intake(&store, &memory, 10).await;
-    assert_eq!(intake.prefetch().messages(), 1);
+    let mut subscription = subscription(&store, &memory, 10).await;
+    assert_eq!(subscription.prefetch().messages(), 1);
     for tag in 1..=2 {
         store.deliver(tag, 300);
     }
-    let _in_flight = intake.next().await.unwrap().unwrap();
-    assert!(intake.next().await.unwrap().is_some());
-    assert!(!intake.is_outdated());
+    let _in_flight = subscription.next().await.unwrap().unwrap();
+    assert!(subscription.next().await.unwrap().is_some());
+    assert!(!subscription.is_outdated());
     let mut small = 0;
     while memory.prefetch(10) != full {
         store.deliver(3, 1);
-        assert!(intake.next().await.unwrap().is_some());
+        assert!(subscription.next().await.unwrap().is_some());
         small += 1;
         assert!(small < 20);
     }
@@ -166,20 +170,24 @@ async fn single_messages_fit_and_small_ones_raise_the_prefetch() {
 #[tokio::test]
 async fn batch_ends_at_its_limit_or_at_a_message_that_does_not_fit() {
     let (store, memory) = (Store::new(), memory());
-    let mut intake = intake(&store, &memory, 10).await;
+    let mut subscription = subscription(&store, &memory, 10).await;
     for (tag, bytes) in [(1, 10), (2, 10), (3, 10), (4, 95), (5, 10)] {
         store.deliver(tag, bytes);
     }
-    assert_eq!(intake.next_batch(2).await.unwrap().len(), 2);
-    let batch = intake.next_batch(9).await.unwrap();
-    let rest = intake.next_batch(9).await.unwrap();
+    assert_eq!(subscription.next_batch(2).await.unwrap().len(), 2);
+    let batch = subscription.next_batch(9).await.unwrap();
+    let rest = subscription.next_batch(9).await.unwrap();
     assert_eq!((batch.len(), rest.len()), (1, 1));
     drop((batch, rest));
     let settled = store.settled();
     assert!(!settled.contains(&(4, Settlement::Requeue)), "{settled:?}");
-    intake.cancel().await;
+    subscription.cancel().await;
     assert_eq!(
-        intake.next_batch(9).await.ok().map(|batch| batch.len()),
+        subscription
+            .next_batch(9)
+            .await
+            .ok()
+            .map(|batch| batch.len()),
         None
     );
 }
