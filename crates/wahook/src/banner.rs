@@ -21,11 +21,11 @@ pub(crate) fn print(banner: &str) {
 
 /// Returns the addresses, and the command that sends a first event.
 pub(crate) fn of(settings: &StandaloneSettings, console: Option<&Console>) -> String {
-    let events = reachable(settings.intake.listen.socket());
+    let events = reachable(settings.producer.listen.socket());
     let operators = reachable(settings.delivery.listen.socket());
     let webhooks: Vec<_> = settings.delivery.endpoints.list.iter().collect();
     let webhooks: Vec<_> = webhooks.iter().map(|e| e.shown_url.to_string()).collect();
-    let token = if settings.intake.tokens.is_empty() {
+    let token = if settings.producer.tokens.is_empty() {
         ""
     } else {
         " -H \"authorization: Bearer ${PRODUCER_TOKEN%%,*}\""

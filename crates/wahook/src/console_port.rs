@@ -25,8 +25,8 @@ pub(crate) fn leave_to_others(settings: &mut StandaloneSettings) -> Option<Conso
 fn user_of(port: u16, settings: &StandaloneSettings) -> Option<String> {
     let receiver = settings.receiver.as_ref();
     let listeners = [
-        ("PRODUCER_LISTEN", Some(settings.intake.listen)),
-        ("PRODUCER_METRICS_LISTEN", settings.intake.metrics_listen),
+        ("PRODUCER_LISTEN", Some(settings.producer.listen)),
+        ("PRODUCER_METRICS_LISTEN", settings.producer.metrics_listen),
         ("CONSUMER_LISTEN", Some(settings.delivery.listen)),
         (
             "RECEIVER_ADDRESS",

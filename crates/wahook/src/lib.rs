@@ -76,8 +76,8 @@ async fn run_parts(mut settings: StandaloneSettings, shutdown: Shutdown) -> anyh
     };
     let data = settings.data;
     let earlier = Arc::new(LoggedEvents::open(&data)?);
-    let intake = settings.intake;
-    let producing = wahook_producer::run_over(store.broker(), earlier, intake, shutdown.clone());
+    let producer = settings.producer;
+    let producing = wahook_producer::run_over(store.broker(), earlier, producer, shutdown.clone());
     let broker = store.broker();
     let consuming = async {
         let consumer = Consumer::new(backends, settings.delivery)?;

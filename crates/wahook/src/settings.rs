@@ -80,7 +80,7 @@ pub struct StandaloneSettings {
     /// Path of the data file (`WAHOOK_DATA`).
     pub data: PathBuf,
     /// Settings of the producer.
-    pub intake: EventServiceSettings,
+    pub producer: EventServiceSettings,
     /// Settings of the consumer.
     pub delivery: DeliverySettings,
     /// Settings of the console; `None` if it is off.
@@ -101,16 +101,16 @@ impl StandaloneSettings {
         }
         let receiver = (!has_webhook(settings)).then(|| Self::read_receiver(settings));
         SpoolSettings::refuse(settings);
-        let intake = EventServiceSettings::read(settings);
+        let producer = EventServiceSettings::read(settings);
         let delivery = DeliverySettings::read(settings);
         let console = ConsoleSettings::read_optional(settings);
         let traces = TraceSettings::read(settings);
-        let (mut intake, delivery) = (intake?, delivery?);
+        let (mut producer, delivery) = (producer?, delivery?);
         let mut endpoints = delivery.endpoints.list.iter();
-        intake.keep_exact |= endpoints.any(|endpoint| endpoint.body == BodyForm::Exact);
+        producer.keep_exact |= endpoints.any(|endpoint| endpoint.body == BodyForm::Exact);
         Some(Self {
             data: data?,
-            intake,
+            producer,
             delivery,
             console: console?,
             receiver: receiver.flatten(),
@@ -190,7 +190,7 @@ mod tests {
     fn webhook_url_is_sufficient_without_broker_and_database() {
         let settings = read(&[("WEBHOOK_URL", "https://example.com/hook")]).unwrap();
         assert_eq!(settings.data, PathBuf::from("wahook.db"));
-        assert_eq!(settings.intake.listen.to_string(), "127.0.0.1:8080");
+        assert_eq!(settings.producer.listen.to_string(), "127.0.0.1:8080");
         assert_eq!(settings.delivery.listen.to_string(), "127.0.0.1:9091");
     }
 
@@ -207,7 +207,7 @@ mod tests {
     #[test]
     fn bodies_are_kept_as_sent_if_an_endpoint_receives_them_or_the_setting_says_so() {
         let url = ("WEBHOOK_URL", "https://example.com/hook");
-        let keeps = |pairs: &[_]| read(pairs).unwrap().intake.keep_exact;
+        let keeps = |pairs: &[_]| read(pairs).unwrap().producer.keep_exact;
         assert!(!keeps(&[url]));
         assert!(keeps(&[url, ("WEBHOOK_BODY", "exact")]));
         assert!(keeps(&[url, ("PRODUCER_KEEP_EXACT", "true")]));
