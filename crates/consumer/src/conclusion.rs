@@ -82,7 +82,7 @@ impl Deliverer {
         let retry = self.retry_in_lane(event, &assessment);
         let counts = assessment.counts;
         if retry.is_none() && assessment.decision != Decision::Delivered {
-            self.bury(event, &assessment).await;
+            self.dead_letter(event, &assessment).await;
         }
         let next_attempt_at = retry
             .as_ref()
@@ -180,14 +180,14 @@ impl Deliverer {
                 Some(ended_at.plus(step.duration()))
             }
             Decision::Exhausted => {
-                self.bury(event, assessment).await;
+                self.dead_letter(event, assessment).await;
                 None
             }
         }
     }
 
     /// Publishes the dead letter of an exhausted event.
-    async fn bury(&self, event: &QueuedEvent, assessment: &Assessment) {
+    async fn dead_letter(&self, event: &QueuedEvent, assessment: &Assessment) {
         let reason = assessment.error.as_deref().unwrap_or_default();
         let is_outage = assessment.signal.is_outage();
         self.publish_dead_letter(event, reason, is_outage, assessment.ended_at)
