@@ -14,7 +14,7 @@ use bytes::Bytes;
 use prometheus::Registry;
 use reqwest::{StatusCode, header::HeaderMap};
 use wahook_consumer::{
-    judge,
+    classify,
     metrics::{ConsumerMetrics, EndpointMetrics},
     put_headers,
 };
@@ -104,7 +104,7 @@ impl Delivery {
             self.metrics.first_begun(NOW.since(event.queued_at()));
         }
         black_box(self.request(&event));
-        let outcome = judge(answer.status, &answer.headers, NOW);
+        let outcome = classify(answer.status, &answer.headers, NOW);
         drop(in_flight);
         self.metrics.attempted(&outcome, event.attempt, TOOK);
         self.conclude(event, &outcome)

@@ -173,7 +173,7 @@ impl EndpointClient {
             None => return Outcome::TimedOut { limit }.into(),
         };
         let answer = &exchanged.answer;
-        let mut outcome = judge(answer.status(), answer.headers(), now);
+        let mut outcome = classify(answer.status(), answer.headers(), now);
         if let Outcome::Redirected { fault, .. } = &mut outcome {
             *fault = exchanged.fault;
         }
@@ -257,7 +257,7 @@ impl EndpointClient {
 
 /// Returns the outcome of a response from its status and headers. `now` is the reference
 /// for a date in `Retry-After`.
-pub fn judge(status: StatusCode, headers: &HeaderMap, now: UnixMillis) -> Outcome {
+pub fn classify(status: StatusCode, headers: &HeaderMap, now: UnixMillis) -> Outcome {
     let text = |name| {
         let value: &HeaderValue = headers.get(name)?;
         Some(String::from_utf8_lossy(value.as_bytes()))

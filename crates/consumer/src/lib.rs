@@ -42,7 +42,7 @@ mod traced;
 mod unattempted;
 mod worker;
 
-pub use client::{judge, put_headers};
+pub use client::{classify, put_headers};
 pub use consumer::{Backends, Consumer};
 #[cfg(feature = "mongodb")]
 pub use distributed::{ConsumerSettings, connect};

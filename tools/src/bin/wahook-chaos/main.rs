@@ -207,7 +207,7 @@ async fn play(
         Ok(fault) => fault,
         Err(error) => Some(format!("{error:#}")),
     };
-    let mut result = RowResult::of(row, &act, oracle::judge(&act.evidence().await?));
+    let mut result = RowResult::of(row, &act, oracle::classify(&act.evidence().await?));
     let of_row = played.err().map(|error| format!("{error:#}"));
     result.faults.extend(of_row.into_iter().chain(of_order));
     if let Err(missed) = act.verify().await {

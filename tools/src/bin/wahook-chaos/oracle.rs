@@ -70,7 +70,7 @@ pub(crate) struct Verdict {
     pub(crate) longest_stall: Duration,
 }
 
-pub(crate) fn judge(evidence: &Evidence) -> Verdict {
+pub(crate) fn classify(evidence: &Evidence) -> Verdict {
     let mut verdict = Verdict {
         events: evidence.accepted.len(),
         ..Verdict::default()
@@ -211,7 +211,7 @@ mod tests {
 
     #[test]
     fn expected_results_are_good() {
-        let verdict = judge(&all_is_well());
+        let verdict = classify(&all_is_well());
         assert!(verdict.is_good(), "{verdict}");
         assert_eq!((verdict.events, verdict.duplicates), (2, 0));
     }
@@ -220,21 +220,21 @@ mod tests {
     fn event_without_a_post_is_lost() {
         let mut evidence = all_is_well();
         evidence.posts.remove(0);
-        assert!(judge(&evidence).lost.contains("a"));
+        assert!(classify(&evidence).lost.contains("a"));
     }
 
     #[test]
     fn event_without_a_successful_post_is_lost() {
         let mut evidence = all_is_well();
         evidence.posts[0].succeeded = false;
-        assert!(judge(&evidence).lost.contains("a"));
+        assert!(classify(&evidence).lost.contains("a"));
     }
 
     #[test]
     fn exhausted_event_without_a_dead_letter_is_lost() {
         let mut evidence = all_is_well();
         evidence.letters.clear();
-        assert!(judge(&evidence).lost.contains("b"));
+        assert!(classify(&evidence).lost.contains("b"));
     }
 
     #[test]
@@ -242,7 +242,7 @@ mod tests {
         let mut evidence = all_is_well();
         evidence.posts.push(post("c", 1, true));
         evidence.letters.push(letter("d"));
-        let uninvited = judge(&evidence).uninvited;
+        let uninvited = classify(&evidence).uninvited;
         assert_eq!(uninvited.into_iter().collect::<Vec<_>>(), ["c", "d"]);
     }
 
@@ -256,7 +256,7 @@ mod tests {
         for fault in faults {
             let mut evidence = all_is_well();
             fault(&mut evidence);
-            assert!(judge(&evidence).unlogged.contains("b"));
+            assert!(classify(&evidence).unlogged.contains("b"));
         }
     }
 
@@ -270,7 +270,7 @@ mod tests {
         ] {
             let mut evidence = all_is_well();
             fault(&mut evidence.posts[0]);
-            assert!(judge(&evidence).damaged.contains("a"));
+            assert!(classify(&evidence).damaged.contains("a"));
         }
     }
 
@@ -278,7 +278,7 @@ mod tests {
     fn non_persistent_dead_letter_is_damage() {
         let mut evidence = all_is_well();
         evidence.letters[0].is_persistent = false;
-        assert!(judge(&evidence).damaged.contains("b"));
+        assert!(classify(&evidence).damaged.contains("b"));
     }
 
     #[test]
@@ -286,7 +286,7 @@ mod tests {
         let mut evidence = all_is_well();
         evidence.posts.push(post("a", 1, true));
         evidence.letters.push(letter("b"));
-        let verdict = judge(&evidence);
+        let verdict = classify(&evidence);
         assert!(verdict.is_good(), "{verdict}");
         assert_eq!(verdict.duplicates, 2);
     }
@@ -296,6 +296,6 @@ mod tests {
         let mut evidence = all_is_well();
         evidence.posts[1].at = Duration::from_secs(3);
         evidence.posts[2].at = Duration::from_secs(4);
-        assert_eq!(judge(&evidence).longest_stall, Duration::from_secs(3));
+        assert_eq!(classify(&evidence).longest_stall, Duration::from_secs(3));
     }
 }
