@@ -1,11 +1,11 @@
-//! Bounded history of requests, and evidence from it about new ones.
+//! Bounded history of requests, and what it tells about new ones.
 
 use std::{collections::VecDeque, sync::Arc, time::Duration};
 
 use crate::{
     answer::Answer,
     request::{Claims, Request},
-    verify::{Evidence, Verdict},
+    verify::{EarlierRequests, Verdict},
 };
 
 /// Maximum number of requests kept.
@@ -48,10 +48,10 @@ pub(crate) struct History {
 }
 
 impl History {
-    /// Returns the evidence from earlier requests about this one.
-    pub(crate) fn evidence(&self, claims: &Claims, body: &[u8]) -> Evidence {
+    /// Returns what earlier requests tell about this one.
+    pub(crate) fn earlier(&self, claims: &Claims, body: &[u8]) -> EarlierRequests {
         let verified = || self.entries.iter().filter(|entry| entry.verdict.is_valid());
-        Evidence {
+        EarlierRequests {
             secret_has_verified: verified().next().is_some(),
             same_id_had_another_body: claims.id.is_some()
                 && verified().any(|entry| {
@@ -251,13 +251,16 @@ mod tests {
     fn verified_requests_are_evidence() {
         let mut history = History::default();
         add(&mut history, "a", 0, b"1".to_vec(), Check::NoSecret);
-        assert_eq!(history.evidence(&claims("a"), b"2"), Evidence::default());
+        assert_eq!(
+            history.earlier(&claims("a"), b"2"),
+            EarlierRequests::default()
+        );
         add(&mut history, "a", 0, b"1".to_vec(), Check::Valid);
         let flags = |id, body: &[u8]| {
-            let evidence = history.evidence(&claims(id), body);
+            let earlier = history.earlier(&claims(id), body);
             (
-                evidence.secret_has_verified,
-                evidence.same_id_had_another_body,
+                earlier.secret_has_verified,
+                earlier.same_id_had_another_body,
             )
         };
         assert_eq!(flags("a", b"2"), (true, true));

@@ -13,7 +13,7 @@ use crate::{
     history::{AnswerState, Entry, History},
     request::{Claims, Request},
     shape::{Detail, RuleShape, Summary, Update},
-    verify::{Evidence, Keys, Verdict, verify},
+    verify::{EarlierRequests, Keys, Verdict, verify},
 };
 
 /// Callback for every request, called after it is recorded.
@@ -62,9 +62,9 @@ impl State {
     /// for incomplete requests.
     pub(crate) fn receive(&self, request: Request, answer: Option<Answer>) -> (u64, Answer) {
         let claims = request.claims();
-        let evidence = self.lock().history.evidence(&claims, &request.body);
+        let earlier = self.lock().history.earlier(&claims, &request.body);
         // Outside the lock, because hashing a large body takes a while.
-        let verdict = self.verify(&request, evidence);
+        let verdict = self.verify(&request, earlier);
         let request = Arc::new(request);
         let (number, answer) = self.record(&request, &claims, &verdict, answer);
         if let Some(listener) = &self.listener {
@@ -138,13 +138,13 @@ impl State {
         self.step.subscribe()
     }
 
-    fn verify(&self, request: &Request, evidence: Evidence) -> Verdict {
+    fn verify(&self, request: &Request, earlier: EarlierRequests) -> Verdict {
         verify(
             &request.headers,
             &request.body,
             self.keys.as_ref(),
             request.arrived,
-            evidence,
+            earlier,
         )
     }
 

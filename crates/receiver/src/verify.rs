@@ -44,9 +44,9 @@ impl Verdict {
     }
 }
 
-/// Evidence from earlier requests about one that does not verify.
+/// Facts from earlier requests about one that does not verify.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Evidence {
+pub struct EarlierRequests {
     /// Another attempt with the same id verified, with another body.
     pub same_id_had_another_body: bool,
     /// A request has verified with this secret.
@@ -60,7 +60,7 @@ pub fn verify(
     body: &[u8],
     keys: Option<&Keys>,
     arrived: UnixMillis,
-    evidence: Evidence,
+    earlier: EarlierRequests,
 ) -> Verdict {
     let plain = body_signature::check(headers, body, keys);
     let standard = standard_webhooks::check(headers, body, keys, arrived);
@@ -71,7 +71,7 @@ pub fn verify(
         Fault::Wrong(Cause::Unknown) if one_proves_the_body && keys.is_some() => {
             Fault::Wrong(Cause::HeadersAltered)
         }
-        Fault::Wrong(Cause::Unknown) => Fault::Wrong(cause::by_evidence(body, evidence)),
+        Fault::Wrong(Cause::Unknown) => Fault::Wrong(cause::by_earlier_requests(body, earlier)),
         fault => fault,
     };
     let result = |checked: Result<Check, Fault>| {

@@ -2,7 +2,7 @@
 
 use wahook_domain::json;
 
-use super::{Cause, Evidence, Keys, keys::hmac};
+use super::{Cause, EarlierRequests, Keys, keys::hmac};
 
 /// Limit for bodies to search: each of about a dozen changes hashes the whole body.
 pub(super) const SEARCHED_BYTES: usize = 1 << 20;
@@ -61,14 +61,14 @@ pub(super) fn common(
 }
 
 /// Returns the most probable cause if no trial matches.
-pub(super) fn by_evidence(body: &[u8], evidence: Evidence) -> Cause {
-    if evidence.same_id_had_another_body {
+pub(super) fn by_earlier_requests(body: &[u8], earlier: EarlierRequests) -> Cause {
+    if earlier.same_id_had_another_body {
         return Cause::BodyDiffers;
     }
     if canonical(body).is_none_or(|printed| printed != body) {
         return Cause::BodyNotCanonical;
     }
-    if evidence.secret_has_verified {
+    if earlier.secret_has_verified {
         return Cause::SecretOrBody;
     }
     Cause::OtherSecret

@@ -48,19 +48,13 @@ impl Request {
         self.headers.insert(name, value.parse().unwrap());
     }
 
-    fn verified(&self, secret: &str, evidence: Evidence) -> Verdict {
-        verify(
-            &self.headers,
-            &self.body,
-            Some(&keys(secret)),
-            NOW,
-            evidence,
-        )
+    fn verified(&self, secret: &str, earlier: EarlierRequests) -> Verdict {
+        verify(&self.headers, &self.body, Some(&keys(secret)), NOW, earlier)
     }
 
     /// Returns the codes of both checks.
     fn codes(&self) -> [&'static str; 2] {
-        codes(&self.verified(SECRET, Evidence::default()))
+        codes(&self.verified(SECRET, EarlierRequests::default()))
     }
 }
 
@@ -77,7 +71,7 @@ fn request_signed_as_documented_is_valid() {
     assert_eq!(by_secret(SECRET).codes(), ["valid", "valid"]);
     assert!(
         by_secret(SECRET)
-            .verified(SECRET, Evidence::default())
+            .verified(SECRET, EarlierRequests::default())
             .is_valid()
     );
     // RFC 4231, test case 2, and the example of Standard Webhooks.
@@ -86,7 +80,11 @@ fn request_signed_as_documented_is_valid() {
         "x-webhook-signature",
         "5bdcc146bf60754e6a042426089575c75a003f089d2739839dec58b964ec3843",
     );
-    assert!(request.verified("Jefe", Evidence::default()).is_valid());
+    assert!(
+        request
+            .verified("Jefe", EarlierRequests::default())
+            .is_valid()
+    );
     let mut specified = by_secret(SECRET);
     specified.set("webhook-id", "msg_p5jXN8AQM9LWM0D4loKWxJek");
     specified.set("webhook-timestamp", "1614265330");
@@ -101,7 +99,7 @@ fn request_signed_as_documented_is_valid() {
         body,
         Some(&keys(ENCODED)),
         then,
-        Evidence::default(),
+        EarlierRequests::default(),
     );
     assert_eq!(verdict.standard_webhooks, Check::Valid);
 }
@@ -110,9 +108,13 @@ fn request_signed_as_documented_is_valid() {
 fn encoded_secret_is_text_for_one_header_and_bytes_for_the_other() {
     let bytes = BASE64_STANDARD.decode(&ENCODED[6..]).unwrap();
     let right = signed(ENCODED.as_bytes(), &bytes, BODY);
-    assert!(right.verified(ENCODED, Evidence::default()).is_valid());
+    assert!(
+        right
+            .verified(ENCODED, EarlierRequests::default())
+            .is_valid()
+    );
     let swapped = signed(&bytes, ENCODED.as_bytes(), BODY);
-    let verdict = swapped.verified(ENCODED, Evidence::default());
+    let verdict = swapped.verified(ENCODED, EarlierRequests::default());
     assert_eq!(codes(&verdict), ["secret-decoded", "secret-as-text"]);
 }
 
@@ -135,7 +137,7 @@ fn missing_headers_are_detected_without_a_secret() {
             &request.body,
             None,
             NOW,
-            Evidence::default(),
+            EarlierRequests::default(),
         )
     };
     assert_eq!(codes(&verdict(&request)), ["no-secret", "no-secret"]);
@@ -156,7 +158,7 @@ fn malformed_header_is_distinguished_from_a_wrong_one() {
         let mut request = by_secret(SECRET);
         request.set("x-webhook-signature", &value);
         assert_eq!(request.codes(), ["malformed", "valid"]);
-        let verdict = request.verified(SECRET, Evidence::default());
+        let verdict = request.verified(SECRET, EarlierRequests::default());
         let Check::Invalid(fault) = verdict.body_signature else {
             panic!("{value} is not valid");
         };
@@ -183,7 +185,7 @@ fn timestamp_may_be_five_minutes_off_and_not_a_second_more() {
             BODY,
             Some(&keys(SECRET)),
             arrived,
-            Evidence::default(),
+            EarlierRequests::default(),
         );
         (codes(&verdict), verdict)
     };
@@ -262,9 +264,9 @@ fn changed_header_is_recognised_if_the_other_signature_is_right() {
 fn other_secret_is_reported_until_a_request_has_verified() {
     let other = by_secret("another secret");
     assert_eq!(other.codes(), ["other-secret", "other-secret"]);
-    let known = Evidence {
+    let known = EarlierRequests {
         secret_has_verified: true,
-        ..Evidence::default()
+        ..EarlierRequests::default()
     };
     let verdict = other.verified(SECRET, known);
     assert_eq!(codes(&verdict), ["secret-or-body", "secret-or-body"]);
@@ -274,15 +276,15 @@ fn other_secret_is_reported_until_a_request_has_verified() {
 fn changed_body_is_recognised_by_its_form_or_by_another_attempt() {
     let mut request = by_secret(SECRET);
     request.body = br#"{"event":"call","data":{},"timestamp":"2024-10-01T12:00:00.000Z"}"#.to_vec();
-    let evidence = Evidence {
+    let earlier = EarlierRequests {
         same_id_had_another_body: true,
         secret_has_verified: true,
     };
-    let verdict = request.verified(SECRET, evidence);
+    let verdict = request.verified(SECRET, earlier);
     let differs = Check::Invalid(Fault::Wrong(Cause::BodyDiffers));
     assert_eq!(verdict.body_signature, differs);
     request.body = br#"{ "event": "call" "#.to_vec();
-    let verdict = request.verified(SECRET, Evidence::default());
+    let verdict = request.verified(SECRET, EarlierRequests::default());
     let broken = Check::Invalid(Fault::Wrong(Cause::BodyNotCanonical));
     assert_eq!(verdict.standard_webhooks, broken);
 }
