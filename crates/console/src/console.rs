@@ -14,7 +14,7 @@ use wahook_runtime::{
 use crate::{
     Backends, ConsoleSettings,
     give_ups::GiveUps,
-    http_api::{self, Parts},
+    http_api::{self, AppState},
     job_runner::JobRunner,
     jobs::Jobs,
     letter_job::LetterWork,
@@ -80,7 +80,7 @@ impl Console {
             },
             shutdown: shutdown.clone(),
         };
-        let parts = Parts {
+        let state = AppState {
             log: log.clone(),
             queues,
             operator: backends.operator,
@@ -94,7 +94,7 @@ impl Console {
         };
         Ok(Self {
             listener,
-            served: Served::from(http_api::router(settings, parts)).with_peers(),
+            served: Served::from(http_api::router(settings, state)).with_peers(),
             live,
             runner,
             reader: backends.reader,

@@ -41,8 +41,8 @@ const HINT: &str = "the page is at /, the API below /api/v1; see /api/v1/openapi
 const LARGE_ANSWERS: usize = 2;
 const WAIT_FOR_ANSWER: Duration = Duration::from_secs(5);
 
-/// Parts that the handlers share.
-pub(crate) struct Parts {
+/// State that the handlers share.
+pub(crate) struct AppState {
     pub(crate) log: Log,
     pub(crate) queues: Arc<Queues>,
     pub(crate) operator: SharedOperatorState,
@@ -56,20 +56,20 @@ pub(crate) struct Parts {
 }
 
 /// Returns the routes of the page and of the API.
-pub(crate) fn router(settings: ConsoleSettings, parts: Parts) -> Router {
+pub(crate) fn router(settings: ConsoleSettings, state: AppState) -> Router {
     let guard = settings.guard();
     let gate = Arc::new(Gate::new(guard, settings.credentials, settings.user_header));
     let sessions = Sessions {
         gate: Arc::clone(&gate),
         shows_payloads: settings.shows_payloads,
     };
-    let health = ops::health_router(parts.readiness.clone());
+    let health = ops::health_router(state.readiness.clone());
     let user = middleware::from_fn_with_state(Arc::clone(&gate), gate::admit_user);
     let own_page = middleware::from_fn_with_state(Arc::clone(&gate), gate::admit_own_page);
     let login = get(session::get)
         .post(session::post)
         .delete(session::delete);
-    let api = for_users(parts, settings.shows_payloads)
+    let api = for_users(state, settings.shows_payloads)
         .layer(user)
         .merge(Router::new().route("/session", login).with_state(sessions))
         .route("/openapi.json", get(openapi::get))
@@ -81,40 +81,40 @@ pub(crate) fn router(settings: ConsoleSettings, parts: Parts) -> Router {
 }
 
 /// Returns the routes that need a session or a token.
-fn for_users(parts: Parts, shows_payloads: bool) -> Router {
-    let jobs = parts.jobs;
+fn for_users(state: AppState, shows_payloads: bool) -> Router {
+    let jobs = state.jobs;
     let endpoints = Endpoints {
-        log: parts.log.clone(),
-        queues: Arc::clone(&parts.queues),
-        operator: Arc::clone(&parts.operator),
-        circuits: parts.circuits,
+        log: state.log.clone(),
+        queues: Arc::clone(&state.queues),
+        operator: Arc::clone(&state.operator),
+        circuits: state.circuits,
     };
     let letter_jobs = LetterJobs {
-        queues: Arc::clone(&parts.queues),
+        queues: Arc::clone(&state.queues),
         jobs: Arc::clone(&jobs),
-        operator: Arc::clone(&parts.operator),
+        operator: Arc::clone(&state.operator),
     };
-    let give_ups = (parts.log.clone(), Arc::clone(&jobs));
+    let give_ups = (state.log.clone(), Arc::clone(&jobs));
     let redeliveries = Redeliveries {
         endpoints: endpoints.clone(),
         jobs: Arc::clone(&jobs),
     };
     let jobs = JobsState {
         jobs,
-        operator: Arc::clone(&parts.operator),
+        operator: Arc::clone(&state.operator),
     };
     let erasures = Erasures {
-        eraser: parts.eraser,
-        queues: Arc::clone(&parts.queues),
-        operator: Arc::clone(&parts.operator),
-        shutdown: parts.shutdown,
+        eraser: state.eraser,
+        queues: Arc::clone(&state.queues),
+        operator: Arc::clone(&state.operator),
+        shutdown: state.shutdown,
     };
     let test_events = TestEvents {
-        publisher: parts.publisher,
-        operator: parts.operator,
+        publisher: state.publisher,
+        operator: state.operator,
     };
     let deliveries = Deliveries {
-        log: parts.log.clone(),
+        log: state.log.clone(),
         shows_payloads,
     };
     let slots = Slots::new(LARGE_ANSWERS, WAIT_FOR_ANSWER);
@@ -127,8 +127,8 @@ fn for_users(parts: Parts, shows_payloads: bool) -> Router {
             "/deliveries/{id}/{endpoint}/give-up",
             post(give_ups::post).with_state(give_ups),
         )
-        .route("/stats", get(stats::get).with_state(parts.log))
-        .route("/events/live", get(live::get).with_state(parts.live))
+        .route("/stats", get(stats::get).with_state(state.log))
+        .route("/events/live", get(live::get).with_state(state.live))
         .route(
             "/test-event",
             post(test_event::post).with_state(test_events),
@@ -139,7 +139,7 @@ fn for_users(parts: Parts, shows_payloads: bool) -> Router {
         )
         .route("/erasures", post(erasures::post).with_state(erasures))
         .merge(of_endpoints(endpoints))
-        .merge(of_letters(parts.queues, letter_jobs))
+        .merge(of_letters(state.queues, letter_jobs))
         .merge(of_jobs(jobs))
 }
 

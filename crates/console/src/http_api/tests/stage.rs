@@ -25,7 +25,7 @@ use crate::{
     ConsoleSettings,
     fake::FakeLog,
     give_ups::GiveUps,
-    http_api::{Parts, router},
+    http_api::{AppState, router},
     job_runner::JobRunner,
     jobs::Jobs,
     letter_job::LetterWork,
@@ -110,7 +110,7 @@ impl Stage {
             },
             shutdown: shutdown.clone(),
         };
-        let parts = Parts {
+        let app = AppState {
             log: Log::new(log.clone()),
             queues,
             operator: Arc::clone(&operator),
@@ -125,7 +125,7 @@ impl Stage {
         let mut settings = Settings::from_pairs(settings.iter().copied());
         let settings = ConsoleSettings::read(&mut settings).unwrap();
         Self {
-            router: router(settings, parts),
+            router: router(settings, app),
             log,
             operator,
             publisher,
