@@ -169,7 +169,7 @@ impl Deliverer {
             Decision::Delivered => None,
             Decision::RetryAfter(_) | Decision::Exhausted if !assessment.counts => {
                 let next_attempt_at = ended_at.plus(self.admission.until_next());
-                self.put_back(&event.clone().in_new_round(ended_at)).await;
+                self.republish(&event.clone().in_new_round(ended_at)).await;
                 Some(next_attempt_at)
             }
             Decision::RetryAfter(step) => {

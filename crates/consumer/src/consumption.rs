@@ -63,7 +63,7 @@ impl Worker {
                 .await?
             {
                 Stopped::Ended(waiting) => {
-                    return self.put_back_rest(subscription, waiting, deliveries).await;
+                    return self.republish_rest(subscription, waiting, deliveries).await;
                 }
                 Stopped::Lost => {
                     // RabbitMQ 4.3 keeps a consumer that it has cancelled, and would send to it again.
@@ -195,7 +195,7 @@ impl Worker {
     }
 
     /// Cancels the subscription and republishes the messages that were not started.
-    async fn put_back_rest(
+    async fn republish_rest(
         &self,
         mut subscription: BoundedSubscription,
         waiting: Option<Box<Received>>,

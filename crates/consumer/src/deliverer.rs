@@ -77,15 +77,15 @@ impl Deliverer {
     /// Publishes the event to its queue again and acknowledges the message, without a
     /// counted attempt.
     pub(crate) async fn republish_event(&self, event: &QueuedEvent, receipt: Receipt) {
-        self.put_back(event).await;
+        self.republish(event).await;
         log_ack_failure(receipt.ack().await);
     }
 
     /// Publishes the event to its queue again, and counts it.
-    pub(crate) async fn put_back(&self, event: &QueuedEvent) {
+    pub(crate) async fn republish(&self, event: &QueuedEvent) {
         let again = Outgoing::republish(event, &self.name);
         self.publisher.publish_until_confirmed(&again).await;
-        self.metrics.put_back();
+        self.metrics.republished();
     }
 }
 

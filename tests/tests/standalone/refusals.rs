@@ -87,8 +87,8 @@ async fn a_rate_limited_endpoint_receives_every_event_at_its_first_attempt() {
     // A busy machine may stay below the limit. Events that wait while the endpoint is slowed
     // down are put back without an attempt.
     let refused = posts.len() - 200;
-    let put_back = metrics.sum("wahook_events_put_back_total");
-    assert!(put_back >= refused as f64, "{put_back} of {refused}");
+    let republished = metrics.sum("wahook_events_put_back_total");
+    assert!(republished >= refused as f64, "{republished} of {refused}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

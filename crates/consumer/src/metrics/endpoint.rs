@@ -42,7 +42,7 @@ pub struct EndpointMetrics {
     attempt_seconds: LateHistogram,
     filtered: IntCounterVec,
     probes: IntCounterVec,
-    put_back: IntCounterVec,
+    republished: IntCounterVec,
     queue_wait_seconds: LateHistogram,
     delivered: IntCounter,
     dead_lettered: IntCounter,
@@ -105,7 +105,7 @@ impl EndpointMetrics {
             attempts: families.attempts.clone(),
             filtered: families.filtered.clone(),
             probes: families.probes.clone(),
-            put_back: families.put_back.clone(),
+            republished: families.republished.clone(),
             attempt_seconds: LateHistogram::new(&families.attempt_duration),
             queue_wait_seconds: LateHistogram::new(&families.queue_wait),
             delivered: result("delivered"),
@@ -154,9 +154,9 @@ impl EndpointMetrics {
     }
 
     /// Records an event that is requeued without a counted attempt.
-    pub fn put_back(&self) {
+    pub fn republished(&self) {
         let labels = [self.endpoint.as_str()];
-        self.put_back.with_label_values(&labels).inc();
+        self.republished.with_label_values(&labels).inc();
     }
 
     /// Records an event that the endpoint's filter drops.

@@ -60,7 +60,7 @@ families! {
         probes: IntCounterVec = "wahook_probes_total" ["endpoint", "result"];
         /// Events requeued without a counted attempt because their endpoint is paused, not enabled
         /// or too busy.
-        put_back: IntCounterVec = "wahook_events_put_back_total" ["endpoint"];
+        republished: IntCounterVec = "wahook_events_put_back_total" ["endpoint"];
         /// 1 if this consumer owns the lane, which it learns by the lane's first message; else 0.
         /// Exists once it was 1, and so do the other gauges of a lane once they were above 0.
         lane_owned: IntGaugeVec = "wahook_lane_owned" ["endpoint", "lane"];

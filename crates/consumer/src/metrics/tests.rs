@@ -136,7 +136,7 @@ fn series_of_a_hundred_endpoints_in_use_are_fewer_than_five_thousand() {
         fails_and_is_delivered(endpoint, &rule, 2);
         endpoint.dead_lettered();
         // A pause.
-        endpoint.put_back();
+        endpoint.republished();
         endpoint.probed(false);
         endpoint.probed(true);
     }
@@ -229,7 +229,7 @@ fn rare_counters_of_an_endpoint_exist_once_they_count() {
     let endpoint = endpoint(&registry);
     endpoint.probed(true);
     endpoint.probed(false);
-    endpoint.put_back();
+    endpoint.republished();
     endpoint.filtered();
     for series in [
         "wahook_probes_total{endpoint=\"default\",result=\"delivered\"}",
