@@ -43,9 +43,6 @@ pub mod receiver;
 pub mod replica_set;
 pub mod retried_trace;
 pub mod small_disk;
-/// Document generator, shared with the tests of the domain crate.
-#[path = "../../crates/domain/tests/spelled/mod.rs"]
-pub mod spelled;
 pub mod stored_log;
 pub mod tcp_proxy;
 pub mod world;

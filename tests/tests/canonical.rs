@@ -8,8 +8,8 @@ use base64::engine::general_purpose::STANDARD;
 use proptest::collection::vec;
 use proptest::prelude::*;
 use wahook_domain::json::{self, JsonFaultKind};
+use wahook_hostile::spelled::{key, spelled_json};
 use wahook_tests::generated::{drawn, how_many, seed};
-use wahook_tests::spelled::{key, spelled_json};
 
 /// Depth limit above the depth of every text here; the limit of events is `json::MAX_DEPTH`.
 const DEEP: u8 = u8::MAX;

@@ -5,14 +5,12 @@
     reason = "clippy's exemption for tests does not cover shared functions"
 )]
 
-mod spelled;
-
 use proptest::{collection::vec, prelude::*};
-use spelled::{key, spelled_json, spelled_string};
 use wahook_domain::{
     EventBody, EventId, Ingest, UnixMillis, Validation, ingest,
     json::{self, JsonFaultKind, Node},
 };
+use wahook_hostile::spelled::{key, spelled_json, spelled_string};
 
 /// Deeper than any case; `ingest` itself stops at `json::MAX_DEPTH`.
 const DEEP: u8 = u8::MAX;

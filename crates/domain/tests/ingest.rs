@@ -4,14 +4,12 @@
     reason = "clippy's exemption for tests does not cover shared functions"
 )]
 
-mod spelled;
-
 use proptest::{collection::vec, option, prelude::*};
-use spelled::{key, spelled_json};
 use wahook_domain::{
     AcceptedEvent, EventBody, EventId, EventName, Fault, Ingest, Rejection, UnixMillis, Validation,
     ingest, json, samples,
 };
+use wahook_hostile::spelled::{key, spelled_json};
 use wahook_hostile::{cases, damaged};
 
 fn ingested(raw: &[u8], validation: Validation) -> Result<AcceptedEvent, Rejection> {

@@ -3,6 +3,8 @@
 //! The tests are property tests named `hostile`, next to each parser of foreign bytes. `make test` runs a few
 //! hundred cases of each, `make fuzz` many times as many.
 
+pub mod spelled;
+
 use std::{borrow::Cow, env};
 
 use proptest::{

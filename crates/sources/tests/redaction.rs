@@ -5,12 +5,9 @@
     reason = "clippy's exemption for tests does not cover shared functions"
 )]
 
-#[path = "../../domain/tests/spelled/mod.rs"]
-mod spelled;
-
 use proptest::{collection::vec, prelude::*};
-use spelled::spelled_json;
 use wahook_domain::json::{self, Node, Text};
+use wahook_hostile::spelled::spelled_json;
 use wahook_sources::{Pointer, redact, redact_form};
 
 fn printed(node: &Node<'_>) -> String {

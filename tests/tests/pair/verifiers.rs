@@ -6,12 +6,12 @@ use std::time::Duration;
 
 use proptest::collection::vec;
 use proptest::prelude::Strategy;
+use wahook_hostile::spelled::{key, spelled_json};
 use wahook_tests::foreign::ForeignReceiver;
 use wahook_tests::foreign::Language::{self, Node, Python};
 use wahook_tests::generated::{drawn, seed};
 use wahook_tests::pair::{Pair, SECRET};
 use wahook_tests::receiver::Receiver;
-use wahook_tests::spelled::{key, spelled_json};
 
 use crate::batches::{NDJSON, lines};
 use crate::world::{Test, Tests};

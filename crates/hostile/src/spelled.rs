@@ -1,11 +1,6 @@
 //! Generators of valid JSON that no printer writes: odd spacing, odd spellings,
 //! repeated keys.
 
-#![allow(
-    unreachable_pub,
-    reason = "the end-to-end tests also include this module and use all of it"
-)]
-
 use proptest::{collection::vec, prelude::*};
 
 /// A string in one of its many spellings, quotes included.
