@@ -35,7 +35,7 @@ mod wire;
 
 pub(crate) use acks::{BatchedLease, DirectLease};
 pub(crate) use consumer_connection::{RemoteConnection, RemoteObserver};
-pub(crate) use delivered::Delivered;
+pub(crate) use delivered::{Delivered, Properties};
 pub(crate) use endpoint_queues::RemoteEndpointQueues;
 pub use error::{BrokerError, ConnectError};
 pub use inspector::RemoteLookError;

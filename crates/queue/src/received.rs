@@ -1,13 +1,12 @@
 //! Received messages and their settlement.
 
 use bytes::Bytes;
-use lapin::BasicProperties;
 use wahook_domain::{AttemptResult, EventId, QueuedEvent};
 
 use crate::{
     local::{self, Lease},
     message::{DeadLetter, MessageMetadata, Parked, Poison},
-    rabbitmq::{BatchedLease, Delivered, DirectLease, properties},
+    rabbitmq::{BatchedLease, Delivered, DirectLease, Properties, properties},
     settlement::Settlement,
 };
 
@@ -24,7 +23,7 @@ pub struct Received {
 
 /// Metadata in the form of its store; decoded once, for its purpose.
 enum Metadata {
-    Amqp(BasicProperties),
+    Amqp(Properties),
     Local(MessageMetadata),
 }
 

@@ -1,7 +1,10 @@
 //! Message that the broker delivered.
 
 use bytes::Bytes;
-use lapin::{Acker, BasicProperties, message::Delivery};
+use lapin::{Acker, message::Delivery};
+
+/// Metadata of a message as the broker sends it.
+pub(crate) use lapin::BasicProperties as Properties;
 
 /// Unused capacity of a payload above which it is released. lapin doubles the capacity while
 /// frames arrive.
@@ -9,7 +12,7 @@ const SPARE_BYTES: usize = 64 << 10;
 
 /// Delivered message; the lease settles it.
 pub(crate) struct Delivered<L> {
-    pub(crate) properties: BasicProperties,
+    pub(crate) properties: Properties,
     pub(crate) payload: Bytes,
     pub(crate) redelivered: bool,
     pub(crate) lease: L,
