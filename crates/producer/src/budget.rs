@@ -149,7 +149,7 @@ mod tests {
     }
 
     #[test]
-    fn what_never_fits_is_distinguished_from_what_does_not_fit_now() {
+    fn large_answer_that_never_fits_is_distinguished_from_one_that_does_not_fit_now() {
         let budget = Budget::new(100);
         let _held = budget.reserve(60).unwrap();
         assert_eq!(
