@@ -1,7 +1,7 @@
 //! Consumer in the process of the test, whose delivery of one event panics.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use wahook_consumer::{Backends, Consumer, DeliverySettings};
 use wahook_delivery_log::{DeliveryLog, LogFuture, WriteReport};
@@ -9,9 +9,11 @@ use wahook_domain::{AttemptResult, DeliveryRecord, EndpointName, EventId};
 use wahook_mongo_log::{LogSettings, MongoLog};
 use wahook_queue::{Broker, BrokerUri};
 use wahook_runtime::Settings;
-use wahook_tests::chats::event_of;
-use wahook_tests::pair::{Place, SECRET};
-use wahook_tests::receiver::Post;
+use wahook_tests::chats::{Chats, event_of};
+use wahook_tests::eventually::AT_LAST;
+use wahook_tests::pair::{Pair, Place, SECRET};
+use wahook_tests::receiver::{Answer, Post, Receiver};
+use wahook_tests::world::Test;
 
 /// Id of the event, the first one of chat 3.
 pub(crate) const POISON: &str = "3-0";
@@ -51,6 +53,29 @@ impl DeliveryLog for PanickingLog {
     fn ping(&self) -> LogFuture<'_, ()> {
         DeliveryLog::ping(&*self.log)
     }
+}
+
+/// Returns servers with events in their queues whose first attempts are in flight, one of each
+/// chat, without a consumer: the next one finds them redelivered, and only then looks an event
+/// up in the log.
+pub(crate) async fn orphaned(test: &Test, settings: &[(&str, &str)], chats: Chats) -> Pair {
+    let is_silent = Arc::new(AtomicBool::new(true));
+    let silent = Arc::clone(&is_silent);
+    let receiver = Receiver::answering(move |_| match silent.load(Ordering::Relaxed) {
+        true => Answer::silence(),
+        false => Answer::status(200),
+    });
+    let pair = test.pair(receiver.await, settings).await;
+    chats.post(&pair.producer.base_url()).await;
+    let all_begun = |posts: &[Arc<Post>]| posts.len() == chats.chats;
+    let begun = pair
+        .receiver
+        .wait_until("the first attempts", AT_LAST, all_begun);
+    begun.await;
+    pair.take_consumer().kill9().await;
+    is_silent.store(false, Ordering::Relaxed);
+    pair.receiver.forget();
+    pair
 }
 
 /// Returns a consumer in this process, whose log panics `panics` times and counts them in `made`.

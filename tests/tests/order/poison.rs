@@ -1,16 +1,15 @@
 //! Events whose delivery panics: dead letters after a few panics, without others.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use wahook_runtime::Shutdown;
 use wahook_tests::amqp_wire::AmqpWire;
 use wahook_tests::chats::Chats;
 use wahook_tests::eventually::{AT_LAST, eventually};
-use wahook_tests::receiver::{Answer, Post, Receiver};
 use wahook_tests::world::{Test, Tests};
 
-use crate::panicking::{POISON, consumer, is_poison};
+use crate::panicking::{POISON, consumer, is_poison, orphaned};
 
 /// Panics before the event ends without an attempt.
 const MOST_PANICS: usize = 3;
@@ -33,24 +32,7 @@ pub(crate) fn add(tests: &mut Tests) {
 }
 
 async fn poisoned(test: Test, panics: usize) {
-    // While the first consumer runs, the first event of each chat stays in flight.
-    let is_silent = Arc::new(AtomicBool::new(true));
-    let silent = Arc::clone(&is_silent);
-    let receiver = Receiver::answering(move |_| match silent.load(Ordering::Relaxed) {
-        true => Answer::silence(),
-        false => Answer::status(200),
-    });
-    let pair = test.pair(receiver.await, &SETTINGS).await;
-    CHATS.post(&pair.producer.base_url()).await;
-    let all_begun = |posts: &[Arc<Post>]| posts.len() == CHATS.chats;
-    let begun = pair
-        .receiver
-        .wait_until("the first events", AT_LAST, all_begun);
-    begun.await;
-    pair.take_consumer().kill9().await;
-    is_silent.store(false, Ordering::Relaxed);
-    pair.receiver.forget();
-
+    let pair = orphaned(&test, &SETTINGS, CHATS).await;
     let made = Arc::new(AtomicUsize::new(0));
     let url = pair.receiver.url();
     let consumer = consumer(pair.place(), &url, &SETTINGS, panics, &made).await;

@@ -2,7 +2,7 @@
 //! delivery limit of its queue, without others.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use lapin::options::BasicGetOptions;
 use lapin::types::AMQPValue;
@@ -10,10 +10,9 @@ use lapin::{Connection, ConnectionProperties};
 use wahook_runtime::Shutdown;
 use wahook_tests::chats::Chats;
 use wahook_tests::eventually::{AT_LAST, eventually};
-use wahook_tests::receiver::{Answer, Post, Receiver};
 use wahook_tests::world::{Test, Tests};
 
-use crate::panicking::{POISON, consumer, is_poison};
+use crate::panicking::{POISON, consumer, is_poison, orphaned};
 
 /// Returns of a message that its work queue allows. The next one makes it a dead letter.
 const DELIVERY_LIMIT: usize = 100;
@@ -31,24 +30,7 @@ pub(crate) fn add(tests: &mut Tests) {
 }
 
 async fn poisoned(test: Test) {
-    // A consumer looks an event up in the log only if it was delivered before.
-    let is_silent = Arc::new(AtomicBool::new(true));
-    let silent = Arc::clone(&is_silent);
-    let receiver = Receiver::answering(move |_| match silent.load(Ordering::Relaxed) {
-        true => Answer::silence(),
-        false => Answer::status(200),
-    });
-    let pair = test.pair(receiver.await, &[]).await;
-    CHATS.post(&pair.producer.base_url()).await;
-    let all_begun = |posts: &[Arc<Post>]| posts.len() == CHATS.chats;
-    let begun = pair
-        .receiver
-        .wait_until("the first attempts", AT_LAST, all_begun);
-    begun.await;
-    pair.take_consumer().kill9().await;
-    is_silent.store(false, Ordering::Relaxed);
-    pair.receiver.forget();
-
+    let pair = orphaned(&test, &[], CHATS).await;
     let made = Arc::new(AtomicUsize::new(0));
     let url = pair.receiver.url();
     let consumer = consumer(pair.place(), &url, &[], usize::MAX, &made).await;
