@@ -42,6 +42,7 @@ pub mod raw_receiver;
 pub mod receiver;
 pub mod replica_set;
 pub mod retried_trace;
+pub mod retry_waits;
 pub mod small_disk;
 pub mod stored_log;
 pub mod tcp_proxy;

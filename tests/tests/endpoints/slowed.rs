@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use wahook_tests::eventually::{AT_LAST, eventually};
 use wahook_tests::rate_limited::rate_limited;
 use wahook_tests::receiver::{Answer, Receiver};
+use wahook_tests::retry_waits::{assert_spread, refusing_first_attempts};
 
 use crate::several::{Several, total};
 use crate::world::{Test, Tests};
@@ -91,11 +92,7 @@ async fn held(test: Test) {
 }
 
 async fn spread(test: Test) {
-    let receiver = Receiver::answering(|post| {
-        let is_first = post.attempt() == Some(1);
-        Answer::status(if is_first { 400 } else { 200 })
-    });
-    let receiver = receiver.await;
+    let receiver = refusing_first_attempts().await;
     let endpoints = format!(
         "[[endpoint]]\nname = \"crm\"\nurl = \"{}\"\nretry_delay = 5000\n",
         receiver.url()
@@ -103,16 +100,7 @@ async fn spread(test: Test) {
     let several = Several::start(&test, 1, &endpoints).await;
     several.batch("message_ack", 100).await;
     let posts = receiver.wait_for(200, Duration::from_secs(60)).await;
-    let mut waits = Vec::new();
-    for post in posts.iter().filter(|post| post.attempt() == Some(2)) {
-        let first = posts.iter().find(|first| first.id() == post.id()).unwrap();
-        waits.push(post.arrived - first.arrived);
-    }
-    waits.sort();
-    // The answer of the first attempt takes part of the time between the arrivals.
-    assert!(waits[0] >= Duration::from_millis(4_990), "{:?}", waits[0]);
-    let spread = waits[99] - waits[0];
-    assert!(spread >= Duration::from_millis(300), "{spread:?}");
+    assert_spread(&posts, Duration::from_secs(5));
 }
 
 /// The answers arrive during the freeze, and the time limits end in it. The broker waits longer.
