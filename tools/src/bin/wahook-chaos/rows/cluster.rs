@@ -42,7 +42,7 @@ pub(super) const ROWS: &[Row] = &[
     .not_short(),
     Row::cluster(
         "cluster-parted",
-        "three nodes, the leader of the work queue cut off from the others for 75 s",
+        "three nodes, the leader of the work queue cut off from the others for 90 s",
         play!(parted),
     )
     .not_short(),
@@ -147,7 +147,7 @@ async fn parted(act: &mut Act<'_>) -> anyhow::Result<()> {
     act.stage.brokers.cluster()?.cut_off(leader).await?;
     act.kills += 1;
     let before = act.gateway()?.accepted();
-    sleep(Duration::from_secs(75)).await;
+    sleep(Duration::from_secs(90)).await;
     let meanwhile = act.gateway()?.accepted() - before;
     act.note = format!("{meanwhile} events accepted during the cut");
     act.stage.brokers.cluster()?.heal(leader).await?;
