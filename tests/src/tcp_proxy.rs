@@ -24,6 +24,9 @@ pub enum Network {
     Cut,
     /// Resets all connections and refuses new ones.
     Reset,
+    /// Resets all connections to the server and refuses new ones. Those to the client stay open,
+    /// and forward nothing.
+    ServerReset,
 }
 
 /// Running proxy; stops on drop.
@@ -77,7 +80,7 @@ async fn serve(listener: TcpListener, target: SocketAddr, network: watch::Receiv
 }
 
 /// Forwards in both directions until either side ends or the network is down.
-async fn connect(mut client: TcpStream, target: SocketAddr, network: watch::Receiver<Network>) {
+async fn connect(mut client: TcpStream, target: SocketAddr, mut network: watch::Receiver<Network>) {
     if is_down(*network.borrow()) {
         return;
     }
@@ -85,18 +88,26 @@ async fn connect(mut client: TcpStream, target: SocketAddr, network: watch::Rece
         return;
     };
     let _latency_only = (client.set_nodelay(true), server.set_nodelay(true));
-    let is_reset = {
+    let down = {
         let (from_client, to_client) = client.split();
         let (from_server, to_server) = server.split();
         tokio::select! {
-            () = forward(from_client, to_server, network.clone()) => false,
-            () = forward(from_server, to_client, network.clone()) => false,
-            is_reset = down(network) => is_reset,
+            () = forward(from_client, to_server, network.clone()) => return,
+            () = forward(from_server, to_client, network.clone()) => return,
+            down = down(network.clone()) => down,
         }
     };
-    if is_reset {
-        // With zero linger, dropping a socket resets the connection.
-        let _gone_already = (client.set_zero_linger(), server.set_zero_linger());
+    // With zero linger, dropping a socket resets the connection.
+    match down {
+        Some(Network::Reset) => {
+            let _gone_already = (client.set_zero_linger(), server.set_zero_linger());
+        }
+        Some(Network::ServerReset) => {
+            let _gone_already = server.set_zero_linger();
+            drop(server);
+            let _proxy_gone = network.wait_for(|network| !is_down(*network)).await;
+        }
+        _ => {}
     }
 }
 
@@ -123,12 +134,15 @@ async fn forward(
     }
 }
 
-/// Waits until the network is down; returns true for a reset.
-async fn down(mut network: watch::Receiver<Network>) -> bool {
+/// Waits until the network is down and returns its state; `None` if the proxy has stopped.
+async fn down(mut network: watch::Receiver<Network>) -> Option<Network> {
     let down = network.wait_for(|network| is_down(*network)).await;
-    down.is_ok_and(|network| *network == Network::Reset)
+    down.ok().map(|network| *network)
 }
 
 fn is_down(network: Network) -> bool {
-    matches!(network, Network::Cut | Network::Reset)
+    matches!(
+        network,
+        Network::Cut | Network::Reset | Network::ServerReset
+    )
 }

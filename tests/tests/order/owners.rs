@@ -10,6 +10,7 @@ use wahook_tests::eventually::{AT_LAST, eventually};
 use wahook_tests::pair::Pair;
 use wahook_tests::program::Program;
 use wahook_tests::receiver::{Answer, Post, Receiver};
+use wahook_tests::tcp_proxy::{Network, TcpProxy};
 use wahook_tests::world::{Test, Tests};
 
 const SETTINGS: [(&str, &str); 4] = [
@@ -34,6 +35,10 @@ pub(crate) fn add(tests: &mut Tests) {
         stopped,
     );
     tests.add("frozen_owner_of_lanes_posts_nothing_late", frozen);
+    tests.add(
+        "owner_of_lanes_that_only_the_broker_has_lost_posts_nothing_late",
+        cut_off,
+    );
     tests.add("order_is_kept_over_a_pause_of_the_endpoint", paused);
 }
 
@@ -113,8 +118,42 @@ async fn frozen(test: Test) {
     owner.thaw();
     posting.await.unwrap();
     assert_order(&pair).await;
-    // Of what it held, only the request of a chat that was being written when it froze may reach
-    // the receiver after a later event of the chat.
+    assert_nothing_late(&pair);
+}
+
+/// The broker closes its side of the owner's connection. The owner does not notice it before its
+/// heartbeats time out.
+async fn cut_off(test: Test) {
+    let pair = test
+        .pair(Receiver::answering(answer).await, &SETTINGS)
+        .await;
+    let direct = &pair.place().amqp_url;
+    let port: u16 = direct
+        .split(['/', ':'])
+        .find_map(|part| part.parse().ok())
+        .unwrap();
+    let network = TcpProxy::to(port).await;
+    let proxied = direct.replace(&format!(":{port}"), &format!(":{}", network.port()));
+    pair.take_consumer().kill9().await;
+    pair.add_consumer_with(&[("AMQP_URL", &proxied)]).await;
+    let url = pair.producer.base_url();
+    let posting = tokio::spawn(async move { CHATS.post(&url).await });
+    wait_for_more(&pair, 300).await;
+    // It owns all lanes; the next consumer waits for them.
+    let owner = pair.take_consumer();
+    pair.add_consumer().await;
+    network.set(Network::ServerReset);
+    wait_for_more(&pair, 900).await;
+    network.set(Network::Works);
+    posting.await.unwrap();
+    assert_order(&pair).await;
+    assert_nothing_late(&pair);
+    assert!(owner.is_running());
+}
+
+/// Of what a lost owner held, only the request of a chat that was being written may reach the
+/// receiver after a later event of the chat.
+fn assert_nothing_late(pair: &Pair) {
     let mut last = BTreeMap::new();
     let mut late = BTreeMap::<_, usize>::new();
     for post in pair
