@@ -11,11 +11,14 @@ use crate::gateway::Rate;
 use crate::script::Script;
 use crate::until::until;
 
-/// Low, so that a killed consumer leaves few unacked messages and makes progress between two
-/// kills: the broker dead-letters a message after 100 deliveries.
+/// Low, so that a killed consumer leaves few unacked messages.
 const CONCURRENCY: usize = 8;
 /// Prefetched messages at this concurrency; see `prefetch` in `consumer/src/endpoint_set.rs`.
 const PREFETCHED: usize = 8 * CONCURRENCY;
+/// One of so many kills comes after more passages than messages are prefetched, so that some of
+/// them were acked: the broker dead-letters a message after 100 deliveries, and on a busy machine
+/// a consumer may be killed each time before the log has answered.
+const SURE_PROGRESS: u32 = 8;
 
 pub(super) async fn producer_published(act: &mut Act<'_>) -> anyhow::Result<()> {
     kill_producers(act, Failpoint::Published).await
@@ -84,7 +87,7 @@ async fn kill_producers(act: &mut Act<'_>, place: Failpoint) -> anyhow::Result<(
     act.duplicates_per_kill = 2 * Rate::STEADY.senders as u64;
     act.send(Rate::STEADY)?;
     for _ in 0..kills(act) {
-        let failpoint = at(act, place, 40);
+        let failpoint = at(act, place, 0, 40);
         let settings = [("WAHOOK_FAILPOINT", failpoint.as_str())];
         let producer = act.stage.launch_producer(&settings).await;
         killed_by_itself(&producer).await?;
@@ -103,8 +106,14 @@ async fn kill_consumers(
     act.duplicates_per_kill = 2 * PREFETCHED as u64;
     let concurrency = CONCURRENCY.to_string();
     act.stage.stop_consumers().await;
-    for _ in 0..kills(act) {
-        let failpoint = at(act, place, passages);
+    for kill in 0..kills(act) {
+        let first = match place {
+            // Passed once for each batch.
+            Failpoint::Writing | Failpoint::Drained => 0,
+            _ if kill % SURE_PROGRESS != SURE_PROGRESS - 1 => 0,
+            _ => PREFETCHED,
+        };
+        let failpoint = at(act, place, first, passages);
         let settings = [
             ("WAHOOK_FAILPOINT", failpoint.as_str()),
             ("WEBHOOK_CONCURRENCY", concurrency.as_str()),
@@ -117,14 +126,16 @@ async fn kill_consumers(
     act.stage.restore().await
 }
 
-fn at(act: &mut Act<'_>, place: Failpoint, passages: usize) -> String {
-    format!("{}@{}", place.as_str(), act.random.within(1, passages))
+/// Draws one of so many passages that follow the first ones.
+fn at(act: &mut Act<'_>, place: Failpoint, first: usize, passages: usize) -> String {
+    let passage = first + act.random.within(1, passages);
+    format!("{}@{passage}", place.as_str())
 }
 
 /// Waits until the failpoint of a program has killed it.
 async fn killed_by_itself(program: &Program) -> anyhow::Result<()> {
     use std::os::unix::process::ExitStatusExt;
-    let status = program.wait_exit(Duration::from_secs(30)).await;
+    let status = program.wait_exit(Duration::from_secs(60)).await;
     if status.signal() != Some(9) {
         bail!(
             "exited with {status} instead of at its failpoint: {}",
