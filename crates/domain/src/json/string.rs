@@ -81,7 +81,7 @@ pub(super) fn unescape(form: &str) -> (Cow<'_, str>, bool) {
     if plain_length(bytes) == bytes.len() {
         return (Cow::Borrowed(form), false);
     }
-    let mut plain = String::new();
+    let mut plain = String::with_capacity(form.len());
     let mut held_surrogates = false;
     let mut at = 0;
     while let Some(run) = slice(form, at, form.len()).find('\\') {
@@ -106,9 +106,36 @@ pub(super) fn unescape(form: &str) -> (Cow<'_, str>, bool) {
     (Cow::Owned(plain), held_surrogates)
 }
 
+/// Bytes that are searched by words: most strings end within them.
+const SHORT: usize = 32;
+
 /// Returns the number of bytes before the first quote, backslash or control
 /// character.
 fn plain_length(bytes: &[u8]) -> usize {
+    let Some((short, long)) = bytes.split_at_checked(SHORT) else {
+        return short_plain_length(bytes);
+    };
+    let length = short_plain_length(short);
+    if length < SHORT {
+        return length;
+    }
+    let (blocks, _) = long.as_chunks::<64>();
+    let plain = blocks.iter().take_while(|block| is_plain(block)).count();
+    let searched = SHORT + 64 * plain;
+    searched + short_plain_length(bytes.get(searched..).unwrap_or_default())
+}
+
+/// Returns true if no byte is a quote, a backslash or a control character. Without branches, so
+/// that compilers use vector instructions.
+fn is_plain(block: &[u8; 64]) -> bool {
+    let special = block.iter().fold(0, |found, byte| {
+        found | u8::from(*byte < b' ') | u8::from(*byte == b'"') | u8::from(*byte == b'\\')
+    });
+    special == 0
+}
+
+/// Returns the same as [`plain_length`], by words of eight bytes.
+fn short_plain_length(bytes: &[u8]) -> usize {
     let (words, rest) = bytes.as_chunks::<8>();
     for (before, word) in words.iter().enumerate() {
         let special = first_special(*word);
@@ -311,10 +338,13 @@ mod tests {
 
     #[test]
     fn a_special_byte_is_found_at_every_distance() {
-        for length in 0..40 {
-            let text = "x".repeat(length);
+        for length in 0..300 {
+            let text = "é".repeat(length / 2) + if length % 2 == 0 { "" } else { "x" };
             assert_eq!(plain_length(text.as_bytes()), length);
-            assert_eq!(plain_length(format!("{text}\"{text}\n").as_bytes()), length);
+            for special in ['"', '\\', '\n', '\0', '\u{1f}'] {
+                let longer = format!("{text}{special}{text}\"{}", "x".repeat(100));
+                assert_eq!(plain_length(longer.as_bytes()), length, "{special:?}");
+            }
         }
     }
 }
