@@ -13,12 +13,18 @@ pub(crate) fn logged_payload(
     redaction: Option<&Redaction>,
 ) -> String {
     let redacted = redaction.and_then(|rules| rules.redacted(&result.event, &event.payload));
-    printed(redacted.as_ref().unwrap_or(&event.payload))
+    let payload = redacted.as_ref().unwrap_or(&event.payload);
+    printed_in(payload, Vec::with_capacity(result.body.len()))
 }
 
 /// Returns a value as canonical JSON.
 pub(crate) fn printed(node: &Node<'_>) -> String {
-    let mut printed = Vec::new();
+    printed_in(node, Vec::new())
+}
+
+/// Returns a value as canonical JSON, in this empty buffer.
+fn printed_in(node: &Node<'_>, mut printed: Vec<u8>) -> String {
     json::print(node, &mut printed);
-    String::from_utf8_lossy(&printed).into_owned()
+    // Cannot fail: the parts of a value are texts.
+    String::from_utf8(printed).unwrap_or_default()
 }
