@@ -11,7 +11,7 @@
 //! like any other: it is rejected, and the broker, which has the original,
 //! dead-letters it unchanged.
 
-use bytes::{Buf, BufMut, BytesMut};
+use bytes::{Buf, BufMut};
 use lapin::protocol::basic::parse_properties;
 
 const METHOD: u8 = 1;
@@ -50,31 +50,100 @@ pub(crate) fn longest_frame(frame_max: Option<u32>) -> usize {
     agreed.min(MAX_FRAME) as usize
 }
 
-/// Takes the first frame off `received`, in a form that lapin can parse; `None`
-/// while it is incomplete.
-pub(crate) fn next_frame(received: &mut BytesMut, longest: usize) -> Option<BytesMut> {
-    let kind = *received.first()?;
-    if !matches!(kind, METHOD | HEADER | BODY | HEARTBEAT) {
-        // Not AMQP, or another version: lapin reports it best.
-        return Some(received.split());
+/// Check of the broker's stream, frame by frame, in place.
+///
+/// The bytes of bodies pass as they arrive. They are nearly all bytes, and are never changed:
+/// a copy until their frame is complete would double their cost.
+pub(crate) struct FrameCheck {
+    longest: usize,
+    /// Bytes of the current body, or heartbeat, that have not arrived yet.
+    left_of_body: usize,
+}
+
+/// Place of checked bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Checked {
+    /// Bytes from the start on that lapin can parse.
+    pub(crate) readable: usize,
+    /// Start of an incomplete frame, up to the end: to be passed again, before the bytes that
+    /// follow.
+    pub(crate) incomplete: usize,
+}
+
+impl FrameCheck {
+    /// `longest` is that of [`longest_frame`].
+    pub(crate) fn new(longest: usize) -> Self {
+        Self {
+            longest,
+            left_of_body: 0,
+        }
     }
-    let length = received.get(3..PREFIX)?.get_u32() as usize;
-    let whole = PREFIX + length + 1;
-    if received.len() < whole {
-        return None;
+
+    /// Makes received bytes readable, in place.
+    pub(crate) fn check(&mut self, received: &mut [u8]) -> Checked {
+        let (mut from, mut to) = (0, 0);
+        while let Some(step) = self.step(received.get_mut(from..).unwrap_or_default()) {
+            let end = from + step.readable;
+            // Only a replaced frame is shorter than before, and makes a gap.
+            if from > to {
+                received.copy_within(from..end, to);
+            }
+            to += step.readable;
+            from += step.incomplete;
+        }
+        Checked {
+            readable: to,
+            incomplete: from,
+        }
     }
-    let mut frame = received.split_to(whole);
-    if kind == HEADER && !is_readable(&frame, longest) {
-        tracing::warn!(
-            bytes = length,
-            "message properties cannot be parsed; continuing without them"
-        );
-        return Some(without_properties(&frame));
+
+    /// Makes the first frame readable, or what has arrived of a body. Returns its new length, and
+    /// the start of the next frame; `None` if it is incomplete.
+    fn step(&mut self, received: &mut [u8]) -> Option<Checked> {
+        if self.left_of_body > 0 {
+            return self.pass_body(received);
+        }
+        let kind = *received.first()?;
+        if !matches!(kind, METHOD | HEADER | BODY | HEARTBEAT) {
+            // Not AMQP, or another version: lapin reports it best.
+            return Some(unchanged(received.len()));
+        }
+        let length = received.get(3..PREFIX)?.get_u32() as usize;
+        let whole = PREFIX + length + 1;
+        if matches!(kind, BODY | HEARTBEAT) {
+            self.left_of_body = whole;
+            return self.pass_body(received);
+        }
+        let frame = received.get_mut(..whole)?;
+        if kind == HEADER && !is_readable(frame, self.longest) {
+            tracing::warn!(
+                bytes = length,
+                "message properties cannot be parsed; continuing without them"
+            );
+            return Some(Checked {
+                readable: remove_properties(frame),
+                incomplete: whole,
+            });
+        }
+        if kind == METHOD && frame.get(PREFIX..PREFIX + 4) == Some(&DELIVER) {
+            sanitize_routing(frame.get_mut(PREFIX + 4..).unwrap_or_default());
+        }
+        Some(unchanged(whole))
     }
-    if kind == METHOD && frame.get(PREFIX..PREFIX + 4) == Some(&DELIVER) {
-        sanitize_routing(frame.get_mut(PREFIX + 4..).unwrap_or_default());
+
+    fn pass_body(&mut self, received: &[u8]) -> Option<Checked> {
+        let passed = self.left_of_body.min(received.len());
+        self.left_of_body -= passed;
+        (passed > 0).then_some(unchanged(passed))
     }
-    Some(frame)
+}
+
+/// Returns the place of bytes that lapin can parse as they are.
+fn unchanged(bytes: usize) -> Checked {
+    Checked {
+        readable: bytes,
+        incomplete: bytes,
+    }
 }
 
 fn is_readable(frame: &[u8], longest: usize) -> bool {
@@ -147,18 +216,19 @@ fn take<'b>(rest: &mut &'b [u8], length: usize) -> Option<&'b [u8]> {
     rest.split_off(..length)
 }
 
-/// Returns the same header without properties.
-fn without_properties(frame: &[u8]) -> BytesMut {
-    let mut bare = BytesMut::from(frame.get(..3).unwrap_or_default());
+/// Removes the properties of a header, and returns its length without them. A header that is
+/// too short for that stays as it is: lapin reports it.
+fn remove_properties(frame: &mut [u8]) -> usize {
+    const LENGTH: usize = PREFIX + BARE_LENGTH as usize + 1;
+    let whole = frame.len();
+    let Some(mut bare) = frame.get_mut(3..LENGTH) else {
+        return whole;
+    };
     bare.put_u32(BARE_LENGTH);
-    bare.extend(
-        frame
-            .get(PREFIX..PREFIX + HEADER_PREFIX)
-            .unwrap_or_default(),
-    );
-    bare.put_u16(NO_FLAGS);
-    bare.put_u8(END);
-    bare
+    let mut after = bare.get_mut(HEADER_PREFIX..).unwrap_or_default();
+    after.put_u16(NO_FLAGS);
+    after.put_u8(END);
+    LENGTH
 }
 
 /// Replaces odd bytes in the exchange and routing key by `?`. wahook does not

@@ -6,7 +6,6 @@ use async_rs::{
     traits::Reactor,
     util::{RuntimeParts, SocketAddrs},
 };
-use bytes::{Buf, BytesMut};
 use futures_util::{
     Stream,
     io::{AsyncRead, AsyncWrite},
@@ -17,6 +16,7 @@ use lapin::{
     uri::{AMQPScheme, AMQPUri},
 };
 use std::{
+    collections::VecDeque,
     io::{self, Read, Write},
     net::SocketAddr,
     pin::Pin,
@@ -26,10 +26,13 @@ use std::{
 };
 use tokio::{sync::oneshot, time::timeout};
 
-use super::readable;
+use super::readable::{self, FrameCheck};
 
-/// Size of a read, in bytes.
+/// Size of a read into a buffer of our own, in bytes.
 const CHUNK: usize = 64 * 1024;
+/// Space in the caller's buffer from which bytes are read directly into it. lapin's ring of some
+/// MiB has less only near its end.
+const SPACE: usize = 16 * 1024;
 
 /// Connects to one address as lapin does, with readable frames. `transport_limit` is for
 /// TCP and TLS.
@@ -171,16 +174,15 @@ impl Reactor for ReadableTcp {
     }
 }
 
-/// Stream that passes on the broker's bytes in complete, readable frames.
+/// Stream that passes on the broker's bytes in readable frames.
 struct ReadableStream<S> {
     inner: S,
     abandoned: Abandoned,
-    longest_frame: usize,
-    chunk: Box<[u8]>,
+    check: FrameCheck,
     /// Start of an incomplete frame.
-    received: BytesMut,
-    /// Complete frames that are not read yet.
-    readable: BytesMut,
+    incomplete: Vec<u8>,
+    /// Bytes that did not fit into the caller's buffer.
+    ready: VecDeque<u8>,
 }
 
 impl<S> ReadableStream<S> {
@@ -188,11 +190,35 @@ impl<S> ReadableStream<S> {
         Self {
             inner,
             abandoned,
-            longest_frame,
-            chunk: vec![0; CHUNK].into(),
-            received: BytesMut::new(),
-            readable: BytesMut::new(),
+            check: FrameCheck::new(longest_frame),
+            incomplete: Vec::new(),
+            ready: VecDeque::new(),
         }
+    }
+}
+
+impl<S: AsyncRead + Unpin> ReadableStream<S> {
+    /// Reads and checks bytes in this buffer, which is longer than the incomplete frame. Returns
+    /// the number of bytes that are readable; `None` at the end of the stream. An incomplete frame
+    /// is then discarded.
+    fn poll_checked(
+        &mut self,
+        context: &mut Context<'_>,
+        buffer: &mut [u8],
+    ) -> Poll<io::Result<Option<usize>>> {
+        let held = self.incomplete.len();
+        let (start, rest) = buffer.split_at_mut(held);
+        let read = ready!(Pin::new(&mut self.inner).poll_read(context, rest))?;
+        if read == 0 {
+            return Poll::Ready(Ok(None));
+        }
+        start.copy_from_slice(&self.incomplete);
+        let received = buffer.get_mut(..held + read).unwrap_or_default();
+        let checked = self.check.check(received);
+        self.incomplete.clear();
+        let incomplete = received.get(checked.incomplete..).unwrap_or_default();
+        self.incomplete.extend_from_slice(incomplete);
+        Poll::Ready(Ok(Some(checked.readable)))
     }
 }
 
@@ -206,23 +232,24 @@ impl<S: AsyncRead + Unpin> AsyncRead for ReadableStream<S> {
         if Pin::new(&mut this.abandoned).poll(context).is_ready() {
             return Poll::Ready(Err(abandoned_error()));
         }
-        while this.readable.is_empty() {
-            let inner = Pin::new(&mut this.inner);
-            let read = ready!(inner.poll_read(context, &mut this.chunk))?;
-            if read == 0 {
-                // End of the stream; an incomplete frame is discarded.
+        while this.ready.is_empty() {
+            let held = this.incomplete.len();
+            if into.len() >= held + SPACE {
+                match ready!(this.poll_checked(context, into))? {
+                    Some(0) => continue,
+                    read => return Poll::Ready(Ok(read.unwrap_or_default())),
+                }
+            }
+            let mut chunk = vec![0; held + CHUNK];
+            let Some(read) = ready!(this.poll_checked(context, &mut chunk))? else {
                 return Poll::Ready(Ok(0));
-            }
-            this.received
-                .extend(this.chunk.get(..read).unwrap_or_default());
-            while let Some(frame) = readable::next_frame(&mut this.received, this.longest_frame) {
-                this.readable.unsplit(frame);
-            }
+            };
+            chunk.truncate(read);
+            this.ready = chunk.into();
         }
-        let length = into.len().min(this.readable.len());
-        this.readable
-            .copy_to_slice(into.get_mut(..length).unwrap_or_default());
-        Poll::Ready(Ok(length))
+        // Cannot fail: both are in memory.
+        let read = Read::read(&mut this.ready, into);
+        Poll::Ready(read)
     }
 }
 
@@ -255,7 +282,60 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for ReadableStream<S> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use futures_util::{FutureExt, io::AsyncReadExt as _};
     use tokio::{io::AsyncReadExt, net::TcpListener, time::timeout};
+
+    /// Stream of these parts.
+    struct Parts(VecDeque<Vec<u8>>);
+
+    impl AsyncRead for Parts {
+        fn poll_read(
+            mut self: Pin<&mut Self>,
+            _: &mut Context<'_>,
+            into: &mut [u8],
+        ) -> Poll<io::Result<usize>> {
+            let Some(mut part) = self.0.pop_front() else {
+                return Poll::Ready(Ok(0));
+            };
+            let rest = part.split_off(part.len().min(into.len()));
+            into[..part.len()].copy_from_slice(&part);
+            if !rest.is_empty() {
+                self.0.push_front(rest);
+            }
+            Poll::Ready(Ok(part.len()))
+        }
+    }
+
+    #[test]
+    fn frames_pass_into_buffers_of_every_size() {
+        let frame = |kind: u8, payload: &[u8]| {
+            let length = u32::try_from(payload.len()).unwrap().to_be_bytes();
+            [&[kind, 0, 1], length.as_slice(), payload, &[0xce]].concat()
+        };
+        let (method, body) = (frame(1, b"0123"), frame(3, &[b'x'; 20_000]));
+        let prefix: [u8; 12] = [0, 60, 0, 0, 0, 0, 0, 0, 0, 0, 1, 2];
+        let header = |properties: &[u8]| frame(2, &[&prefix, properties].concat());
+        let sent = [&*method, &header(b"\x00\x80\x02\xffa"), &body].concat();
+        let shown = [&*method, &header(&[0, 0]), &body].concat();
+        for part in [1, 7, 1_000, 30_000, usize::MAX] {
+            for buffer in [&[5][..], &[SPACE], &[1 << 20], &[10, 1 << 20, SPACE + 3]] {
+                let parts = sent.repeat(3);
+                let parts = parts.chunks(part.min(parts.len())).map(<[u8]>::to_vec);
+                let (inner, abandoned) = (Parts(parts.collect()), Abandoned(None));
+                let mut stream = ReadableStream::new(inner, abandoned, 0x8000);
+                let (mut read, mut into) = (Vec::new(), vec![0; 1 << 20]);
+                for space in buffer.iter().cycle() {
+                    let next = stream.read(&mut into[..*space]).now_or_never();
+                    let length = next.unwrap().unwrap();
+                    if length == 0 {
+                        break;
+                    }
+                    read.extend_from_slice(&into[..length]);
+                }
+                assert!(read == shown.repeat(3), "{part} {buffer:?}");
+            }
+        }
+    }
 
     #[tokio::test(flavor = "multi_thread")]
     async fn an_abandoned_attempt_leaves_no_connection() {
