@@ -1,8 +1,9 @@
 //! Builds the MongoDB commands that write results.
 
 use mongodb::bson::{self, RawDocumentBuf};
+use std::{collections::BTreeSet, mem};
 use wahook_delivery_log::record_key;
-use wahook_domain::{AttemptNumber, AttemptResult, Redaction};
+use wahook_domain::{AttemptNumber, AttemptResult, Original, Redaction};
 
 use crate::{
     connection::{ANSWER_LIMIT, COLLECTION},
@@ -17,13 +18,17 @@ use crate::{
 /// single record with the largest payload stays below it.
 const COMMAND_BYTES: usize = 8 * 1024 * 1024;
 
-/// Bytes of an `update` statement in addition to its record and the pipeline.
+/// Approximate bytes of a record in addition to its bodies.
+const RECORD_OVERHEAD: usize = 1024;
+
+/// Approximate bytes of an `update` statement in addition to its record and the pipeline.
 const UPDATE_OVERHEAD: usize = 256;
 
-/// Bytes of a command in addition to its statements, array keys included.
+/// Approximate bytes of a command in addition to its statements.
 const COMMAND_OVERHEAD: usize = 4096;
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// Kind of a write. Inserts come first, so that a merge of the same call finds its record.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum WriteKind {
     /// Inserts a new record.
     Insert,
@@ -32,13 +37,15 @@ pub(crate) enum WriteKind {
 }
 
 /// Write of a single result, as part of a command.
-#[derive(Debug)]
+#[derive(Debug, Clone, Copy)]
 pub(crate) struct Statement<'a> {
     pub(crate) result: &'a AttemptResult,
     pub(crate) kind: WriteKind,
     form: Form,
     redaction: Option<&'a Redaction>,
-    record: document::Document,
+    /// True if the stored payload differs from the received one. Known once the statement is
+    /// part of a command.
+    pub(crate) is_altered: bool,
 }
 
 impl<'a> Statement<'a> {
@@ -49,28 +56,13 @@ impl<'a> Statement<'a> {
         } else {
             WriteKind::Merge
         };
-        Self::formed(result, kind, Form::AsSent, redaction)
-    }
-
-    fn formed(
-        result: &'a AttemptResult,
-        kind: WriteKind,
-        form: Form,
-        redaction: Option<&'a Redaction>,
-    ) -> Self {
-        let record = document::of_result(result, form, redaction);
         Self {
             result,
             kind,
-            form,
+            form: Form::AsSent,
             redaction,
-            record,
+            is_altered: false,
         }
-    }
-
-    /// Returns true if the stored payload differs from the received one.
-    pub(crate) fn is_altered(&self) -> bool {
-        !self.record.altered.is_empty()
     }
 
     /// Returns the statement to send after a fault, or `None` if all forms were tried.
@@ -85,22 +77,58 @@ impl<'a> Statement<'a> {
     }
 
     fn in_simpler_form(self) -> Option<Self> {
-        let formed = |form| Self::formed(self.result, self.kind, form, self.redaction);
         if self.form == Form::AsSent {
-            let plain = formed(Form::PlainKeys);
-            if plain.record.altered.contains(&Alteration::ReservedKey) {
+            let plain = Self {
+                form: Form::PlainKeys,
+                ..self
+            };
+            let mut bytes = Vec::new();
+            let altered = plain.write_record(&mut Writer::begin(&mut bytes));
+            if altered.contains(&Alteration::ReservedKey) {
                 return Some(plain);
             }
         }
-        (self.form != Form::Omitted).then(|| formed(Form::Omitted))
+        let omitted = Self {
+            form: Form::Omitted,
+            ..self
+        };
+        (self.form != Form::Omitted).then_some(omitted)
     }
 
-    fn bytes(&self) -> usize {
-        let record = self.record.bson.len();
+    /// Returns the approximate size of the statement.
+    fn expected_bytes(&self) -> usize {
+        let exact = match &self.result.original {
+            Original::Exact(body) => body.len(),
+            Original::Same | Original::Lost(_) => 0,
+        };
+        let record = self.result.body.len() + exact + RECORD_OVERHEAD;
         match self.kind {
             WriteKind::Insert => record,
             WriteKind::Merge => record + MERGE.as_bytes().len() + UPDATE_OVERHEAD,
         }
+    }
+
+    /// Writes the statement as an item of its command's list.
+    fn write(&self, list: &mut Writer<'_>, key: &str) -> BTreeSet<Alteration> {
+        let mut item = list.document(key);
+        match self.kind {
+            WriteKind::Insert => self.write_record(&mut item),
+            WriteKind::Merge => self.write_merge(&mut item),
+        }
+    }
+
+    /// Passes the record in `c`, whose values the server never evaluates as expressions.
+    fn write_merge(&self, update: &mut Writer<'_>) -> BTreeSet<Alteration> {
+        let id = record_key(&self.result.event_id, &self.result.endpoint);
+        update.document("q").text("_id", &id);
+        update.encoded_array("u", MERGE.as_bytes());
+        let altered = self.write_record(&mut update.document("c").document("new"));
+        update.bool("upsert", true);
+        altered
+    }
+
+    fn write_record(&self, record: &mut Writer<'_>) -> BTreeSet<Alteration> {
+        document::write(record, self.result, self.form, self.redaction)
     }
 }
 
@@ -110,87 +138,114 @@ impl<'a> Statement<'a> {
 /// # Errors
 /// If the output is not valid BSON, which would be a bug.
 pub fn commands(results: &[AttemptResult]) -> Result<Vec<RawDocumentBuf>, bson::error::Error> {
-    let statements = results
-        .iter()
-        .map(|result| Statement::new(result, None))
-        .collect();
-    batches(statements).iter().map(Batch::command).collect()
+    let statements = results.iter().map(|result| Statement::new(result, None));
+    let mut statements: Vec<_> = statements.collect();
+    let mut left = in_order(&mut statements);
+    let mut commands = Vec::new();
+    while let Some(next) = next_command(&mut left) {
+        commands.push(next?.command);
+    }
+    Ok(commands)
 }
 
-/// Statements of one command.
+/// Command, with its statements.
 #[derive(Debug)]
-pub(crate) struct Batch<'a> {
-    pub(crate) statements: Vec<Statement<'a>>,
+pub(crate) struct Batch<'s, 'a> {
+    pub(crate) command: RawDocumentBuf,
+    pub(crate) statements: &'s mut [Statement<'a>],
+}
+
+/// Returns the statements in the order in which they are written.
+pub(crate) fn in_order<'s, 'a>(statements: &'s mut [Statement<'a>]) -> &'s mut [Statement<'a>] {
+    // Stable, so that statements of the same kind keep their order.
+    statements.sort_by_key(|statement| statement.kind);
+    statements
+}
+
+/// Builds the next command, and takes its statements off `left`; `None` if there are none.
+pub(crate) fn next_command<'s, 'a>(
+    left: &mut &'s mut [Statement<'a>],
+) -> Option<Result<Batch<'s, 'a>, bson::error::Error>> {
+    let kind = left.first()?.kind;
+    Some(command(kind, left).map(|(command, count)| {
+        let (statements, rest) = mem::take(left).split_at_mut(count);
+        *left = rest;
+        Batch {
+            command,
+            statements,
+        }
+    }))
+}
+
+/// Builds a command of the first statements, as many as are of this kind and fit, at least 1.
+/// Returns their number as well.
+///
+/// The records are written where the command needs them: a copy of each would cost as much as
+/// what the driver does with it.
+fn command(
     kind: WriteKind,
-    bytes: usize,
-}
-
-/// Groups statements into commands by kind of write, each within the server's size limit.
-pub(crate) fn batches(statements: Vec<Statement<'_>>) -> Vec<Batch<'_>> {
-    let (inserts, merges): (Vec<_>, Vec<_>) = statements
-        .into_iter()
-        .partition(|statement| statement.kind == WriteKind::Insert);
-    let mut batches: Vec<Batch<'_>> = Vec::new();
-    // Inserts first, so that a merge of the same call finds its record.
-    for statement in inserts.into_iter().chain(merges) {
-        let bytes = statement.bytes();
-        match batches.last_mut() {
-            Some(batch) if batch.kind == statement.kind && batch.bytes + bytes <= COMMAND_BYTES => {
-                batch.bytes += bytes;
-                batch.statements.push(statement);
+    statements: &mut [Statement<'_>],
+) -> Result<(RawDocumentBuf, usize), bson::error::Error> {
+    let (name, list) = match kind {
+        WriteKind::Insert => ("insert", "documents"),
+        WriteKind::Merge => ("update", "updates"),
+    };
+    let mut bytes = Vec::with_capacity(expected_bytes(kind, statements));
+    let mut count = 0;
+    let mut command = Writer::begin(&mut bytes);
+    command.text(name, COLLECTION);
+    {
+        let (mut list, mut keys) = (command.array(list), ArrayKeys::default());
+        for statement in statements {
+            let room = COMMAND_BYTES.saturating_sub(list.len());
+            let room = if count == 0 { usize::MAX } else { room };
+            if statement.kind != kind || statement.expected_bytes() > room {
+                break;
             }
-            _ => batches.push(Batch {
-                kind: statement.kind,
-                bytes,
-                statements: vec![statement],
-            }),
+            let mut altered = BTreeSet::new();
+            let write = |list: &mut Writer<'_>| altered = statement.write(list, keys.next());
+            if !list.try_write(room, write) {
+                break;
+            }
+            statement.is_altered = !altered.is_empty();
+            count += 1;
         }
     }
-    batches
+    // Unordered, so that a rejected statement does not block the others.
+    command.bool("ordered", false);
+    {
+        let mut write_concern = command.document("writeConcern");
+        write_concern.text("w", "majority");
+        write_concern.bool("j", true);
+        let limit = ANSWER_LIMIT.as_millis().try_into().unwrap_or(i64::MAX);
+        write_concern.integer("wtimeout", limit);
+    }
+    drop(command);
+    Ok((RawDocumentBuf::from_bytes(bytes)?, count))
 }
 
-impl Batch<'_> {
-    /// Builds the command, with a journaled majority write concern.
-    /// Unordered, so that a rejected statement does not block the others.
-    pub(crate) fn command(&self) -> Result<RawDocumentBuf, bson::error::Error> {
-        let (name, list) = match self.kind {
-            WriteKind::Insert => ("insert", "documents"),
-            WriteKind::Merge => ("update", "updates"),
+/// Returns the approximate size of the command of these statements.
+fn expected_bytes(kind: WriteKind, statements: &[Statement<'_>]) -> usize {
+    let mut bytes = 0;
+    for statement in statements {
+        let more = statement.expected_bytes();
+        if statement.kind != kind || (bytes > 0 && bytes + more > COMMAND_BYTES) {
+            break;
+        }
+        bytes += more;
+    }
+    bytes + COMMAND_OVERHEAD
+}
+
+impl Batch<'_, '_> {
+    /// Builds the command again, with the same statements.
+    pub(crate) fn command_again(&mut self) -> Result<RawDocumentBuf, bson::error::Error> {
+        let Some(first) = self.statements.first() else {
+            return Ok(RawDocumentBuf::new());
         };
-        let mut bytes = Vec::with_capacity(self.bytes + COMMAND_OVERHEAD);
-        let mut command = Writer::begin(&mut bytes);
-        command.text(name, COLLECTION);
-        {
-            let (mut statements, mut keys) = (command.array(list), ArrayKeys::default());
-            for statement in &self.statements {
-                let record = &statement.record.bson;
-                match self.kind {
-                    WriteKind::Insert => statements.encoded(keys.next(), record),
-                    WriteKind::Merge => merge(&mut statements.document(keys.next()), statement),
-                }
-            }
-        }
-        command.bool("ordered", false);
-        {
-            let mut write_concern = command.document("writeConcern");
-            write_concern.text("w", "majority");
-            write_concern.bool("j", true);
-            let limit = ANSWER_LIMIT.as_millis().try_into().unwrap_or(i64::MAX);
-            write_concern.integer("wtimeout", limit);
-        }
-        drop(command);
-        RawDocumentBuf::from_bytes(bytes)
+        let (command, _) = command(first.kind, self.statements)?;
+        Ok(command)
     }
-}
-
-/// Passes the record in `c`, whose values the server never evaluates as expressions.
-fn merge(update: &mut Writer<'_>, statement: &Statement<'_>) {
-    let result = statement.result;
-    let id = record_key(&result.event_id, &result.endpoint);
-    update.document("q").text("_id", &id);
-    update.encoded_array("u", MERGE.as_bytes());
-    update.document("c").encoded("new", &statement.record.bson);
-    update.bool("upsert", true);
 }
 
 #[cfg(test)]

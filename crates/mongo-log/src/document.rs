@@ -20,36 +20,25 @@ use crate::{
     writer::{ArrayKeys, Writer},
 };
 
-/// Approximate bytes of a record in addition to its payload.
-const RECORD_OVERHEAD: usize = 1024;
-
-/// Record of a single result.
-#[derive(Debug)]
-pub(crate) struct Document {
-    pub(crate) bson: Vec<u8>,
-    pub(crate) altered: BTreeSet<Alteration>,
-}
-
-/// Builds the record of a single result, with its payload in the given form and without the
-/// values that the log does not keep.
-pub(crate) fn of_result(
+/// Writes the record of a single result, with its payload in the given form and without the
+/// values that the log does not keep. Returns the alterations of the payload.
+pub(crate) fn write(
+    record: &mut Writer<'_>,
     result: &AttemptResult,
     form: Form,
     redaction: Option<&Redaction>,
-) -> Document {
-    let mut bson = Vec::with_capacity(result.body.len() + RECORD_OVERHEAD);
-    let mut record = Writer::begin(&mut bson);
+) -> BTreeSet<Alteration> {
     let body = LoggedBody::of(result);
     let event = body.parse();
-    derived(&mut record, &DeliveryRecord::first(result));
+    derived(record, &DeliveryRecord::first(result));
     attempt(&mut record.array("attempts").document("0"), &result.attempt);
     record.text("timestamp", &timestamp(&event.timestamp));
     let subject = event.subject(result.origin.as_deref());
-    write_subject(&mut record, &subject);
+    write_subject(record, &subject);
     let redacted = redaction.and_then(|rules| rules.redacted(&result.event, &event.payload));
     let payload = redacted.as_ref().unwrap_or(&event.payload);
     // Last, because it is the longest part and may be missing.
-    let altered = payload::write(&mut record, "payload", payload, form);
+    let altered = payload::write(record, "payload", payload, form);
     if !altered.is_empty() {
         let (mut words, mut keys) = (record.array("payloadAltered"), ArrayKeys::default());
         for reason in &altered {
@@ -57,10 +46,9 @@ pub(crate) fn of_result(
         }
     }
     if let Some(sent) = event.sent(result, !altered.is_empty(), redaction) {
-        sent::write(&mut record, "sent", &sent, form);
+        sent::write(record, "sent", &sent, form);
     }
-    drop(record);
-    Document { bson, altered }
+    altered
 }
 
 /// Writes the fields that are derived from the attempts.

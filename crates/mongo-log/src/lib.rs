@@ -9,7 +9,7 @@
 //!
 //! Steps of a write:
 //!
-//! 1. `document` builds a record from each single result.
+//! 1. `document` writes a record of each single result into its command (`command`).
 //! 2. First attempts are *inserted*: nearly every delivery succeeds at once, and
 //!    an insert costs the server a ninth of an update.
 //! 3. Results with an existing record are *merged* by an `update` with a constant

@@ -3,7 +3,7 @@
 use std::mem;
 
 use mongodb::{
-    bson::Document,
+    bson::{self, Document, RawDocumentBuf},
     error::{Error as ServerError, ErrorKind},
 };
 use wahook_delivery_log::{DeliveryLog, LogFuture, LogUnavailable, WriteReport};
@@ -11,7 +11,7 @@ use wahook_domain::{AttemptResult, DeliveryRecord, EndpointName, EventId};
 
 use crate::{
     MongoLog,
-    command::{Batch, Statement, batches},
+    command::{Batch, Statement, in_order, next_command},
     connection::{server_error, unavailable, within_limit},
     find,
     verdict::{self, Fault},
@@ -45,7 +45,8 @@ impl DeliveryLog for MongoLog {
 }
 
 impl MongoLog {
-    /// Sends a command per 8 MiB and kind of write; see the crate's documentation.
+    /// Sends a command per 8 MiB and kind of write; see the crate's documentation. Each is
+    /// built when it is its turn, so that only one of them is in memory.
     async fn write_all(&self, results: &[AttemptResult]) -> Result<WriteReport, LogUnavailable> {
         let mut report = WriteReport::default();
         let redaction = self.redaction.as_deref();
@@ -53,9 +54,12 @@ impl MongoLog {
         let statements = statements.map(|result| Statement::new(result, redaction));
         let mut pending: Vec<_> = statements.collect();
         for _ in 0..ROUNDS {
-            for batch in batches(mem::take(&mut pending)) {
-                let reply = self.send(&batch).await?;
-                apply_reply(batch, &reply, &mut report, &mut pending)?;
+            let mut statements = mem::take(&mut pending);
+            let mut left = in_order(&mut statements);
+            while let Some(next) = next_command(&mut left) {
+                let mut batch = next.map_err(invalid)?;
+                let reply = self.send(&mut batch).await?;
+                apply_reply(batch.statements, &reply, &mut report, &mut pending)?;
             }
             if pending.is_empty() {
                 return Ok(report);
@@ -69,35 +73,42 @@ impl MongoLog {
 
     /// Sends a command, and once more if the connection breaks (a primary stepped
     /// down, a load balancer closed an idle socket). Safe because writes are idempotent.
-    async fn send(&self, batch: &Batch<'_>) -> Result<Document, LogUnavailable> {
-        match self.send_once(batch).await {
+    ///
+    /// The command is built again for that. The driver takes ownership and makes its own
+    /// copies; keeping one for a retry would cost one more copy per batch.
+    async fn send(&self, batch: &mut Batch<'_, '_>) -> Result<Document, LogUnavailable> {
+        let command = mem::take(&mut batch.command);
+        match self.send_once(command).await {
             Err(error) if server_error(&error).is_some_and(is_broken_connection) => {
-                self.send_once(batch).await
+                let again = batch.command_again().map_err(invalid)?;
+                self.send_once(again).await
             }
             answer => answer,
         }
     }
 
-    /// Builds the command (about 100 KB) for each try. The driver takes ownership and
-    /// makes its own copies; keeping one for a retry would cost one more copy per batch.
-    async fn send_once(&self, batch: &Batch<'_>) -> Result<Document, LogUnavailable> {
-        let command = batch.command().map_err(|error| unavailable(error.into()))?;
+    async fn send_once(&self, command: RawDocumentBuf) -> Result<Document, LogUnavailable> {
         within_limit(self.database.run_raw_command(command)).await
     }
 }
 
+/// Returns the error of a command that is not valid BSON.
+fn invalid(error: bson::error::Error) -> LogUnavailable {
+    unavailable(error.into())
+}
+
 /// Counts finished statements and collects those to send again.
 fn apply_reply<'a>(
-    batch: Batch<'a>,
+    sent: &[Statement<'a>],
     reply: &Document,
     report: &mut WriteReport,
     retries: &mut Vec<Statement<'a>>,
 ) -> Result<(), LogUnavailable> {
-    let faults = verdict::read(reply, batch.statements.len())?;
-    for (index, statement) in batch.statements.into_iter().enumerate() {
+    let faults = verdict::read(reply, sent.len())?;
+    for (index, statement) in sent.iter().enumerate() {
         let Some(fault) = faults.get(&index) else {
             report.written += 1;
-            report.altered += usize::from(statement.is_altered());
+            report.altered += usize::from(statement.is_altered);
             continue;
         };
         let result = statement.result;

@@ -70,9 +70,9 @@ impl<'b> Writer<'b> {
         self.bytes.extend(value);
     }
 
-    /// Returns the length of everything that is written so far.
+    /// Returns the length of this object or array so far.
     pub(crate) fn len(&self) -> usize {
-        self.bytes.len()
+        self.bytes.len() - self.start
     }
 
     pub(crate) fn document(&mut self, key: &str) -> Writer<'_> {
@@ -95,12 +95,6 @@ impl<'b> Writer<'b> {
             self.bytes.truncate(before);
         }
         fits
-    }
-
-    /// Copies an encoded document.
-    pub(crate) fn encoded(&mut self, key: &str, document: &[u8]) {
-        self.key(ElementType::EmbeddedDocument, key);
-        self.bytes.extend_from_slice(document);
     }
 
     /// Copies an encoded array.

@@ -40,12 +40,20 @@ fn statements(results: &[AttemptResult]) -> Vec<Statement<'_>> {
         .collect()
 }
 
+fn batches<'s, 'a>(statements: &'s mut [Statement<'a>]) -> Vec<Batch<'s, 'a>> {
+    let mut left = in_order(statements);
+    std::iter::from_fn(|| next_command(&mut left))
+        .map(Result::unwrap)
+        .collect()
+}
+
 #[test]
 fn every_command_requests_a_journaled_majority_write() {
-    let results = [result("a", 1, 0), result("b", 2, 0)];
-    let batches = batches(statements(&results));
+    let results = [result("b", 2, 0), result("a", 1, 0)];
+    let mut statements = statements(&results);
+    let batches = batches(&mut statements);
     let names = batches.iter().map(|batch| {
-        let command = batch.command().unwrap();
+        let command = &batch.command;
         let concern = command.get_document("writeConcern").unwrap();
         assert_eq!(concern.get_str("w").unwrap(), "majority");
         assert!(concern.get_bool("j").unwrap());
@@ -61,14 +69,41 @@ fn commands_stay_below_the_server_limit_and_contain_every_result() {
     let long = 15 << 20;
     let mut results = vec![result("long", 1, long), result("long", 2, long)];
     results.extend((0..7_000).map(|event| result(&format!("e{event}"), event % 3 + 1, 900)));
-    let batches = batches(statements(&results));
+    let mut statements = statements(&results);
+    let batches = batches(&mut statements);
     assert!((5..9).contains(&batches.len()), "{}", batches.len());
     let mut sent = 0;
-    for batch in &batches {
-        assert!(batch.command().unwrap().as_bytes().len() < 16 << 20);
-        sent += batch.statements.len();
+    for mut batch in batches {
+        assert!(batch.command.as_bytes().len() < 16 << 20);
+        assert_eq!(batch.command_again().unwrap(), batch.command);
+        let list = batch.command.iter().nth(1).unwrap().unwrap().1;
+        let listed = list.as_array().unwrap().into_iter().count();
+        assert_eq!(listed, batch.statements.len());
+        sent += listed;
     }
     assert_eq!(sent, results.len());
+}
+
+#[test]
+fn records_that_are_longer_than_expected_are_left_to_the_next_command() {
+    // Two bytes of JSON each, about 14 of BSON.
+    let numbers = vec!["1"; 500_000].join(",");
+    let body = format!(r#"{{"event":"ping","data":{{"n":[{numbers}]}},"timestamp":"1"}}"#);
+    let body = EventBody::check(body.into()).unwrap();
+    let results = ["a", "b", "c"].map(|id| AttemptResult {
+        body: body.clone(),
+        ..result(id, 1, 0)
+    });
+    let mut statements = statements(&results);
+    let batches = batches(&mut statements);
+    let ids = batches.iter().map(|batch| {
+        let [statement] = &*batch.statements else {
+            panic!("{} statements", batch.statements.len());
+        };
+        assert!(batch.command.as_bytes().len() < 8 << 20);
+        statement.result.event_id.as_str()
+    });
+    assert_eq!(ids.collect::<Vec<_>>(), ["a", "b", "c"]);
 }
 
 /// Returns what the record of an exact event of two such texts has of its body.
@@ -79,7 +114,8 @@ fn sent_of(text: usize, form: Form) -> (Vec<u8>, Sent) {
         original: Original::Exact(EventBody::as_received(bytes.clone().into())),
         ..canonical
     };
-    let record = document::of_result(&exact, form, None).bson;
+    let mut record = Vec::new();
+    document::write(&mut Writer::begin(&mut record), &exact, form, None);
     let record = RawDocumentBuf::from_bytes(record).unwrap();
     (bytes, sent::read(&record).unwrap())
 }
