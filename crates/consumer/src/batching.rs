@@ -49,37 +49,58 @@ impl Drop for PendingResult {
     }
 }
 
-/// Fills `batch` with up to `most` entries to be written together. Returns false, and
-/// no entries, once every sender is dropped.
+/// Size at which a batch is complete.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct FullBatch {
+    pub(crate) entries: usize,
+    /// Bytes of bodies. The last entry may exceed them.
+    pub(crate) bytes: usize,
+}
+
+/// Fills `batch` with entries to be written together, until it is full. `bytes` returns the size
+/// of an entry. Returns false, and no entries, once every sender is dropped.
 pub(crate) async fn gather<T>(
     entries: &mut mpsc::Receiver<T>,
     batch: &mut Vec<T>,
-    most: usize,
+    full: FullBatch,
+    bytes: fn(&T) -> usize,
     pending: &PendingResults,
 ) -> bool {
-    if entries.recv_many(batch, most).await == 0 {
+    let Some(first) = entries.recv().await else {
         return false;
-    }
+    };
+    let mut left = full.bytes.saturating_sub(bytes(&first));
+    batch.push(first);
     let end = Instant::now() + LIMIT;
-    while batch.len() < most && pending.any() && Instant::now() < end {
-        sleep(POLL_INTERVAL).await;
-        while batch.len() < most {
-            let Ok(entry) = entries.try_recv() else { break };
+    loop {
+        while batch.len() < full.entries
+            && left > 0
+            && let Ok(entry) = entries.try_recv()
+        {
+            left = left.saturating_sub(bytes(&entry));
             batch.push(entry);
         }
+        let is_full = batch.len() >= full.entries || left == 0;
+        if is_full || !pending.any() || Instant::now() >= end {
+            return true;
+        }
+        sleep(POLL_INTERVAL).await;
     }
-    true
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    const MOST: usize = 4;
+    const FULL: FullBatch = FullBatch {
+        entries: 4,
+        bytes: 100,
+    };
 
-    async fn gathered(entries: &mut mpsc::Receiver<u32>, pending: &PendingResults) -> Vec<u32> {
+    /// The entries are their sizes.
+    async fn gathered(entries: &mut mpsc::Receiver<usize>, pending: &PendingResults) -> Vec<usize> {
         let mut batch = Vec::new();
-        gather(entries, &mut batch, MOST, pending).await;
+        gather(entries, &mut batch, FULL, |bytes| *bytes, pending).await;
         batch
     }
 
@@ -136,5 +157,21 @@ mod tests {
         drop(sender);
         assert_eq!(gathered(&mut entries, &pending).await, [4]);
         assert!(gathered(&mut entries, &pending).await.is_empty());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_batch_of_large_entries_is_written_at_once_when_its_bytes_are_reached() {
+        let (sender, mut entries) = mpsc::channel(8);
+        let pending = PendingResults::default();
+        let _long = pending.expect();
+        for bytes in [60, 30, 30, 500, 100, 1] {
+            sender.send(bytes).await.unwrap();
+        }
+        let start = Instant::now();
+        assert_eq!(gathered(&mut entries, &pending).await, [60, 30, 30]);
+        assert_eq!(gathered(&mut entries, &pending).await, [500]);
+        assert_eq!(gathered(&mut entries, &pending).await, [100]);
+        assert_eq!(start.elapsed(), Duration::ZERO);
+        assert_eq!(gathered(&mut entries, &pending).await, [1]);
     }
 }

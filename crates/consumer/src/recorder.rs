@@ -3,32 +3,36 @@
 //! the log to recover.
 //!
 //! The next batch is gathered while others are written; [`crate::batching`] decides
-//! when it is complete.
+//! when it is complete. Large events are written in small batches, and the largest one after
+//! the other: the log copies them several times.
 
 use backoff::{ExponentialBackoff, backoff::Backoff};
 use futures_util::future::{join, join_all};
 use std::time::Duration;
 use tokio::{
-    sync::{Mutex, mpsc, oneshot},
+    sync::{Mutex, MutexGuard, mpsc, oneshot},
     task::JoinHandle,
     time::{Instant, sleep, timeout_at},
 };
 use wahook_delivery_log::{DeliveryLog, SharedLog};
-use wahook_domain::{AttemptResult, UnixMillis};
+use wahook_domain::{AttemptResult, Original, UnixMillis};
 use wahook_failpoint::{self as failpoint, Failpoint};
 use wahook_queue::{Outgoing, Publisher};
 use wahook_runtime::clock;
 
 use crate::{
-    batching::{PendingResult, PendingResults, gather},
+    batching::{FullBatch, PendingResult, PendingResults, gather},
     log_health::LogHealth,
     metrics::ConsumerMetrics,
 };
 
 /// Maximum number of results in one batch.
 pub(crate) const MAX_BATCH: u16 = 256;
-/// Maximum bytes of events in one write: the log copies them several times.
-const MAX_WRITE_BYTES: usize = 8 << 20;
+/// Bytes of events at which a write is complete. Copies of this size stay in the processor's
+/// caches, and in memory that the allocator keeps.
+const WRITE_BYTES: usize = 2 << 20;
+/// Bytes of events above which a write is made alone.
+const LARGE_WRITE_BYTES: usize = 2 * WRITE_BYTES;
 /// Time limit for a write to the log. After it the results go to the broker.
 pub(crate) const LOG_LIMIT: Duration = Duration::from_secs(2);
 
@@ -55,6 +59,7 @@ impl Recorder {
         let (entries, receiver) = mpsc::channel(4 * usize::from(MAX_BATCH));
         let pending = PendingResults::default();
         let writer = Writer {
+            large: Mutex::default(),
             pending: pending.clone(),
             log,
             publisher,
@@ -85,6 +90,8 @@ impl Recorder {
 }
 
 struct Writer {
+    /// Held during a large write.
+    large: Mutex<()>,
     pending: PendingResults,
     log: SharedLog,
     publisher: Publisher,
@@ -121,22 +128,45 @@ impl Writer {
         batch: &mut Vec<Entry>,
     ) -> bool {
         let mut entries = entries.lock().await;
-        let is_any = gather(&mut entries, batch, MAX_BATCH.into(), &self.pending).await;
+        let full = FullBatch {
+            entries: MAX_BATCH.into(),
+            bytes: WRITE_BYTES,
+        };
+        let bytes = |entry: &Entry| bytes(&entry.result);
+        let is_any = gather(&mut entries, batch, full, bytes, &self.pending).await;
         let pending = entries.len().try_into().unwrap_or(i64::MAX);
         self.metrics.log_results_pending.set(pending);
         is_any
     }
 
     async fn make_durable(&self, results: &[AttemptResult]) {
-        if self.health.is_up() {
-            if write(&*self.log, results, &self.metrics).await {
-                self.metrics.log_results.direct.inc_by(results.len() as u64);
-                self.observe_lag(results);
-                return;
-            }
-            self.health.set(false);
+        if self.write_to_log(results).await {
+            self.metrics.log_results.direct.inc_by(results.len() as u64);
+            self.observe_lag(results);
+            return;
         }
         self.spill(results).await;
+    }
+
+    /// Writes a batch while the log is up. Returns true if it is durable.
+    async fn write_to_log(&self, results: &[AttemptResult]) -> bool {
+        let _turn = self.large_turn(results).await;
+        if !self.health.is_up() {
+            return false;
+        }
+        let is_written = write(&*self.log, results, &self.metrics).await;
+        if !is_written {
+            self.health.set(false);
+        }
+        is_written
+    }
+
+    /// Waits until no other large write is made, before a large one.
+    async fn large_turn(&self, results: &[AttemptResult]) -> Option<MutexGuard<'_, ()>> {
+        if results.iter().map(bytes).sum::<usize>() <= LARGE_WRITE_BYTES {
+            return None;
+        }
+        Some(self.large.lock().await)
     }
 
     /// Publishes results to the broker, retrying until the broker or the log accepts
@@ -187,7 +217,7 @@ fn ended_at(result: &AttemptResult) -> UnixMillis {
     attempt.started_at.plus(took)
 }
 
-/// Writes a batch, in parts of at most [`MAX_WRITE_BYTES`]. Returns true if the batch is
+/// Writes a batch, in parts that end at [`WRITE_BYTES`]. Returns true if the batch is
 /// durable.
 pub(crate) async fn write(
     log: &dyn DeliveryLog,
@@ -195,7 +225,7 @@ pub(crate) async fn write(
     metrics: &ConsumerMetrics,
 ) -> bool {
     while !results.is_empty() {
-        let (part, rest) = results.split_at(fitting(results));
+        let (part, rest) = results.split_at(first_part(results));
         if !write_part(log, part, metrics).await {
             return false;
         }
@@ -204,14 +234,24 @@ pub(crate) async fn write(
     true
 }
 
-/// Returns the number of results that fit into one write, at least 1.
-fn fitting(results: &[AttemptResult]) -> usize {
-    let mut bytes = 0;
-    let fitting = results.iter().take_while(|result| {
-        bytes += result.body.len();
-        bytes <= MAX_WRITE_BYTES
+/// Returns the number of results of the first write, at least 1.
+fn first_part(results: &[AttemptResult]) -> usize {
+    let mut left = WRITE_BYTES;
+    let part = results.iter().take_while(|result| {
+        let is_open = left > 0;
+        left = left.saturating_sub(bytes(result));
+        is_open
     });
-    fitting.count().max(1)
+    part.count()
+}
+
+/// Returns the bytes of a result's bodies.
+fn bytes(result: &AttemptResult) -> usize {
+    let exact = match &result.original {
+        Original::Exact(body) => body.len(),
+        Original::Same | Original::Lost(_) => 0,
+    };
+    result.body.len() + exact
 }
 
 /// Writes a part of a batch, with retries until [`LOG_LIMIT`].
@@ -263,3 +303,6 @@ pub(crate) fn log_backoff() -> ExponentialBackoff {
         ..ExponentialBackoff::default()
     }
 }
+
+#[cfg(test)]
+mod tests;
