@@ -3,7 +3,6 @@
 
 mod at_rest;
 mod comparison;
-mod event;
 mod figures;
 mod lab;
 mod load;
@@ -23,6 +22,7 @@ use std::process::ExitCode;
 use anyhow::{Context, bail};
 use clap::Parser;
 use indicatif::{ProgressBar, ProgressStyle};
+use wahook_tests::timed_event as event;
 
 use lab::{Lab, Subject};
 use row::Row;

@@ -19,6 +19,7 @@ pub mod browser;
 pub mod chats;
 pub mod cluster;
 pub mod collector;
+pub mod document;
 pub mod eventually;
 pub mod exact_bodies;
 pub mod folder;
@@ -46,6 +47,7 @@ pub mod retry_waits;
 pub mod small_disk;
 pub mod stored_log;
 pub mod tcp_proxy;
+pub mod timed_event;
 pub mod world;
 
 use std::env;

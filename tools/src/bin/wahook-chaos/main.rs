@@ -4,7 +4,6 @@
 
 mod act;
 mod brokers;
-mod document;
 mod event;
 mod gateway;
 mod health;
@@ -27,7 +26,7 @@ use std::time::{Instant, SystemTime, UNIX_EPOCH};
 use anyhow::{Context, anyhow, bail, ensure};
 use clap::Parser;
 use futures_util::FutureExt;
-use wahook_tests::rabbitmq;
+use wahook_tests::{document, rabbitmq};
 
 use act::{Act, Size};
 use brokers::Nodes;

@@ -6,7 +6,7 @@ const BEGIN: &str = "<!-- generated: ";
 const END: &str = "<!-- end -->";
 
 /// Returns the document with new content in the part of this name. The rest stays as it is.
-pub(crate) fn with_part(document: &str, name: &str, content: &str) -> anyhow::Result<String> {
+pub fn with_part(document: &str, name: &str, content: &str) -> anyhow::Result<String> {
     let begin = format!("{BEGIN}{name} -->");
     let (before, after) = document
         .split_once(&begin)

@@ -1,23 +1,23 @@
-//! Events of the benchmarks: a gateway's message with a number and the time of sending, padded
-//! to the requested size.
+//! Events for measurements: a gateway's message with a number and the time of sending, padded to
+//! the requested size.
 
 use std::time::Duration;
 
 /// Number and send time of an event.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Sent {
-    pub(crate) number: u64,
+pub struct Sent {
+    pub number: u64,
     /// Time since the epoch of the run.
-    pub(crate) at: Duration,
+    pub at: Duration,
 }
 
 const HEAD: &str = r#"{"event":"message_create","data":{"n":"#;
 
 /// Number of chats that the events belong to, in turn.
-const CHATS: u64 = 2_000;
+pub const CHATS: u64 = 2_000;
 
 /// Returns a body of `bytes` bytes, or longer if the fixed parts need more.
-pub(crate) fn body(sent: Sent, bytes: usize) -> String {
+pub fn body(sent: Sent, bytes: usize) -> String {
     let Sent { number, at } = sent;
     let nanos = at.as_nanos();
     let chat = number % CHATS;
@@ -31,8 +31,8 @@ pub(crate) fn body(sent: Sent, bytes: usize) -> String {
     body + end
 }
 
-/// Reads the number and the time only: the sink must cost less than the programs under test.
-pub(crate) fn parse(body: &[u8]) -> Option<Sent> {
+/// Reads the number and the time only: the webhook must cost less than the programs under test.
+pub fn parse(body: &[u8]) -> Option<Sent> {
     let rest = body.strip_prefix(HEAD.as_bytes())?;
     let (number, rest) = digits(rest)?;
     let (nanos, _) = digits(rest.strip_prefix(br#","sent":"#)?)?;
