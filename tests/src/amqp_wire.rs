@@ -25,6 +25,8 @@ const OPENED: (u16, u16) = (10, 41);
 const CHANNEL_OPENED: (u16, u16) = (20, 11);
 const CONFIRMS_SELECTED: (u16, u16) = (85, 11);
 const CONFIRMED: (u16, u16) = (BASIC, 80);
+const DECLARE: (u16, u16) = (50, 10);
+const DECLARED: (u16, u16) = (50, 11);
 const GOT: (u16, u16) = (BASIC, 71);
 const GOT_NONE: (u16, u16) = (BASIC, 72);
 
@@ -128,6 +130,19 @@ impl AmqpWire {
             body.extend(self.frame(BODY).await?);
         }
         Ok(Some(WireMessage { properties, body }))
+    }
+
+    /// Returns the number of ready messages of a queue; fails if it does not exist.
+    pub async fn depth(&mut self, queue: &str) -> anyhow::Result<u64> {
+        const PASSIVE: u8 = 1;
+        let (name, no_arguments) = (short(queue.as_bytes())?, table([]));
+        self.call(1, DECLARE, &[&[0, 0], &name, &[PASSIVE], &no_arguments])
+            .await?;
+        let declared = self.expect(DECLARED).await;
+        let declared = declared.with_context(|| queue.to_owned())?;
+        // The name, the number of messages, and that of consumers.
+        let messages = declared.get(name.len()..name.len() + 4);
+        Ok(number(messages.context("truncated Queue.Declare-Ok")?))
     }
 
     async fn call(

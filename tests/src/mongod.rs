@@ -5,9 +5,9 @@ mod launch;
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use anyhow::Context;
+use anyhow::{Context, ensure};
 use mongodb::Client;
 use mongodb::bson::{Document, doc};
 use nix::sys::signal::Signal;
@@ -183,6 +183,25 @@ impl Mongod {
         self.try_stop().await?;
         let process = launch(&self.folder, self.disk.as_ref(), self.port, self.role).await?;
         *self.process() = Some(process);
+        Ok(())
+    }
+
+    /// Makes the only member of a set give up its office for `seconds`, so that it refuses writes;
+    /// returns when it is primary again.
+    pub async fn try_step_down(&self, seconds: u32) -> anyhow::Result<()> {
+        let admin = admin(self.port).await?;
+        let command = doc! {
+            "replSetStepDown": seconds, "secondaryCatchUpPeriodSecs": 0, "force": true,
+        };
+        admin.run_command(command).await?;
+        let end = Instant::now() + STOPPED_WITHIN;
+        while !is_primary(&admin).await {
+            ensure!(
+                Instant::now() < end,
+                "not primary within {STOPPED_WITHIN:?}"
+            );
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
         Ok(())
     }
 

@@ -14,6 +14,7 @@ use mongodb::bson::{Document, doc};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
+use wahook_tests::amqp_wire::AmqpWire;
 use wahook_tests::eventually::{AT_LAST, eventually};
 use wahook_tests::folder::RunFolder;
 use wahook_tests::guard::Guarded;
@@ -57,6 +58,9 @@ async fn a_killed_broker_keeps_its_persistent_message_after_a_restart() {
     let confirm = first.basic_publish("".into(), "durable".into(), options, BODY, persistent);
     assert!(confirm.await.unwrap().await.unwrap().is_ack());
     ready_messages(&rabbitmq, (1, 0)).await;
+    let mut wire = AmqpWire::connect(&rabbitmq.amqp_url()).await.unwrap();
+    assert_eq!(wire.depth("durable").await.unwrap(), 1);
+    assert!(wire.depth("missing").await.is_err());
     let url = rabbitmq.amqp_url();
 
     rabbitmq.kill9().await;
@@ -150,6 +154,23 @@ async fn a_killed_mongod_is_primary_with_its_journaled_write_after_a_restart() {
     let after = notes(mongod.client().await);
     assert!(after.find_one(doc! { "_id": 1 }).await.unwrap().is_some());
     after.insert_one(doc! { "_id": 2 }).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_mongod_that_steps_down_refuses_writes_until_it_is_primary_again() {
+    let mongod = Mongod::start().await;
+    let database = mongod.client().await.database("trial");
+    let notes = database.collection::<Document>("notes");
+    let insert = || async { notes.insert_one(doc! {}).await };
+    insert().await.unwrap();
+
+    let refused = eventually(AT_LAST, "a refused write", || async {
+        insert().await.err()
+    });
+    let (stepped_down, _) = tokio::join!(mongod.try_step_down(2), refused);
+
+    stepped_down.unwrap();
+    insert().await.unwrap();
 }
 
 /// Parent process of the next test, which starts it with the variable and kills it. Does
