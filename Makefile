@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help run crashes field hostile-soak receiver picture-receiver picture-console manifests reference test test-broker run-broker-suites test-deploy test-compose chaos chaos-short chaos-order chaos-programs debug-programs bench bench-micro instructions instructions-renew instructions-program fuzz fuzz-parsers lint language circles dependencies fmt purity build install
+.PHONY: help run crashes field hostile-soak receiver picture-receiver picture-console manifests reference test test-broker run-broker-suites test-deploy test-compose chaos chaos-short chaos-order chaos-programs debug-programs soak bench bench-micro instructions instructions-renew instructions-program fuzz fuzz-parsers lint language circles dependencies fmt purity build install
 
 CARGO ?= cargo
 TARGET_DIR := $(or $(CARGO_TARGET_DIR),target)
@@ -14,6 +14,9 @@ FIXED_CASES := PROPTEST_RNG_SEED=1
 FUZZ_FACTOR ?= 50
 # Nodes of the broker of `chaos-order`, 1 or 3.
 NODES ?= 1
+# Length of `soak`, and its events per second (default: half of what the machine delivers).
+SOAK_MINUTES ?= 120
+SOAK_RATE ?=
 ON_BROKER := WAHOOK_TEST_RABBITMQ=$(RABBITMQ)
 ON_PROGRAMS := WAHOOK_TEST_PROGRAMS=$(abspath $(TARGET_DIR))/debug
 # With MongoDB support of `wahook`, which `cargo run` omits.
@@ -90,6 +93,11 @@ chaos-order: chaos-programs ## Deliver 100,000 ordered events while consumers an
 # Built with failpoints, separate from the release build.
 chaos-programs: install debug-programs
 	$(CARGO) build --profile chaos --bins $(PROGRAMS) --features wahook-producer/failpoints,wahook-consumer/failpoints
+
+soak: install ## Run at half load for two hours with failures, reloads and reconnects (SOAK_MINUTES=20 for less)
+	$(CARGO) build --release --bins $(PROGRAMS) --package wahook-tools
+	$(ON_BROKER) WAHOOK_TEST_PROGRAMS=$(TARGET_DIR)/release $(TARGET_DIR)/release/wahook-soak --minutes $(SOAK_MINUTES) \
+	  $(addprefix --rate ,$(SOAK_RATE)) --samples $(TARGET_DIR)/soak.csv --write docs/performance
 
 bench: install ## Measure the programs against the floor; writes docs/performance/benchmarks.md
 	$(CARGO) build --release --bins $(PROGRAMS) --package wahook-bench

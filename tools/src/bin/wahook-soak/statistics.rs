@@ -1,0 +1,55 @@
+//! Robust statistics of short series.
+
+/// Returns the value that `permille` thousandths of the values do not exceed; `None` without
+/// values.
+pub(crate) fn quantile(values: &[f64], permille: usize) -> Option<f64> {
+    let mut sorted = values.to_vec();
+    sorted.sort_unstable_by(f64::total_cmp);
+    let place = (sorted.len() * permille).div_ceil(1_000);
+    sorted.get(place.saturating_sub(1)).copied()
+}
+
+/// Returns the median; `None` without values.
+pub(crate) fn median(values: &[f64]) -> Option<f64> {
+    quantile(values, 500)
+}
+
+/// Returns the slope of a line through the points by Theil and Sen: the median of the slopes of
+/// all pairs. A quarter of the points may be outliers. `None` with fewer than two points.
+pub(crate) fn slope(points: &[(f64, f64)]) -> Option<f64> {
+    let mut slopes = Vec::new();
+    for (index, (x, y)) in points.iter().enumerate() {
+        let later = points.iter().skip(index + 1);
+        slopes.extend(later.map(|(later_x, later_y)| (later_y - y) / (later_x - x)));
+    }
+    slopes.retain(|slope| slope.is_finite());
+    median(&slopes)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn quantile_is_not_exceeded_by_the_given_share() {
+        let values: Vec<f64> = (1..=1_000).rev().map(f64::from).collect();
+        assert_eq!(quantile(&values, 990), Some(990.0));
+        assert_eq!(median(&values), Some(500.0));
+        assert_eq!(median(&[3.0, 1.0, 2.0]), Some(2.0));
+        assert_eq!(quantile(&[], 500), None);
+    }
+
+    #[test]
+    fn slope_ignores_a_quarter_of_outliers() {
+        let points: Vec<_> = (0..40)
+            .map(|n| {
+                let x = f64::from(n);
+                let y = if n % 4 == 1 { 1e6 } else { 5.0 + 0.5 * x };
+                (x, y)
+            })
+            .collect();
+        assert!((slope(&points).unwrap() - 0.5).abs() < 0.05, "{points:?}");
+        assert_eq!(slope(&points[..1]), None);
+        assert_eq!(slope(&[(1.0, 2.0), (1.0, 3.0)]), None);
+    }
+}
