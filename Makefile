@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help run crashes field hostile-soak receiver picture-receiver picture-console manifests reference test test-broker run-broker-suites test-deploy test-compose chaos chaos-short chaos-order chaos-programs debug-programs soak bench bench-micro instructions instructions-renew instructions-program fuzz fuzz-parsers lint language circles dependencies fmt purity build install
+.PHONY: help run crashes field hostile-soak receiver picture-receiver picture-console manifests reference test test-broker run-broker-suites test-deploy test-compose chaos chaos-short chaos-order chaos-lanes chaos-programs debug-programs soak bench bench-micro instructions instructions-renew instructions-program fuzz fuzz-parsers lint language circles dependencies fmt purity build install
 
 CARGO ?= cargo
 TARGET_DIR := $(or $(CARGO_TARGET_DIR),target)
@@ -12,7 +12,7 @@ RABBITMQ ?= 4.3
 FIXED_CASES := PROPTEST_RNG_SEED=1
 # Cases of the fuzz tests, as a multiple of those in `make test`.
 FUZZ_FACTOR ?= 50
-# Nodes of the broker of `chaos-order`, 1 or 3.
+# Nodes of the broker of `chaos-order` and `chaos-lanes`, 1 or 3.
 NODES ?= 1
 # Length of `soak`, and its events per second (default: half of what the machine delivers).
 SOAK_MINUTES ?= 120
@@ -89,6 +89,9 @@ chaos-short: chaos-programs ## Run the short form of the fault matrix (8 minutes
 
 chaos-order: chaos-programs ## Deliver 100,000 ordered events while consumers and brokers are killed (NODES=3 for a cluster)
 	$(ON_BROKER) WAHOOK_TEST_PROGRAMS=$(TARGET_DIR)/chaos $(TARGET_DIR)/debug/wahook-chaos --order --nodes $(NODES)
+
+chaos-lanes: chaos-programs ## Measure takeover, balance and blocked chats of lanes, and cut owners off (8 minutes; NODES=3 parts a cluster)
+	$(ON_BROKER) WAHOOK_TEST_PROGRAMS=$(TARGET_DIR)/chaos $(TARGET_DIR)/debug/wahook-chaos --lanes --nodes $(NODES) --write docs/reliability/faults.md
 
 # Built with failpoints, separate from the release build.
 chaos-programs: install debug-programs

@@ -1,12 +1,21 @@
 //! Document with the results of earlier runs, one part for each version of the broker.
 
+use std::path::Path;
+
 use anyhow::Context;
 
 const BEGIN: &str = "<!-- generated: ";
 const END: &str = "<!-- end -->";
 
+/// Reads a document, and returns it with new content in the part of this name.
+pub fn filled(path: &Path, name: &str, content: &str) -> anyhow::Result<String> {
+    let text = std::fs::read_to_string(path).map_err(anyhow::Error::from);
+    let filled = text.and_then(|text| with_part(&text, name, content));
+    filled.with_context(|| path.display().to_string())
+}
+
 /// Returns the document with new content in the part of this name. The rest stays as it is.
-pub fn with_part(document: &str, name: &str, content: &str) -> anyhow::Result<String> {
+fn with_part(document: &str, name: &str, content: &str) -> anyhow::Result<String> {
     let begin = format!("{BEGIN}{name} -->");
     let (before, after) = document
         .split_once(&begin)

@@ -7,6 +7,7 @@ mod brokers;
 mod event;
 mod gateway;
 mod health;
+mod lanes;
 mod oracle;
 mod order;
 mod ordered;
@@ -53,14 +54,21 @@ struct Arguments {
     #[arg(long)]
     seed: Option<u64>,
     /// Instead of the rows, run many ordered chats while consumers and brokers are killed
-    #[arg(long)]
+    #[arg(long, group = "instead")]
     order: bool,
+    /// Instead of the rows, measure takeover, balance and blocked chats of lanes, and cut owners
+    /// off; on three nodes a partition
+    #[arg(long, group = "instead", conflicts_with_all = ["row", "short"])]
+    lanes: bool,
     /// Nodes of the broker
-    #[arg(long, default_value = "1", requires = "order", value_parser = ["1", "3"])]
+    #[arg(long, default_value = "1", requires = "instead", value_parser = ["1", "3"])]
     nodes: String,
     /// Events of 2,000 chats
     #[arg(long, default_value_t = 100_000, requires = "order")]
     events: usize,
+    /// Owners of lanes to kill
+    #[arg(long, default_value_t = 12, requires = "lanes", value_parser = clap::value_parser!(u16).range(1..=1_000))]
+    kills: u16,
     /// Replace the part of the broker's version in this file
     #[arg(long, value_name = "FILE", conflicts_with_all = ["row", "short", "order"])]
     write: Option<PathBuf>,
@@ -91,12 +99,16 @@ async fn run(arguments: &Arguments) -> anyhow::Result<()> {
         Size::Long
     };
     let seed = arguments.seed.unwrap_or_else(any_seed);
+    let nodes = match arguments.nodes.as_str() {
+        "3" => Nodes::Three,
+        _ => Nodes::One,
+    };
     if arguments.order {
-        let nodes = match arguments.nodes.as_str() {
-            "3" => Nodes::Three,
-            _ => Nodes::One,
-        };
         return order::run(nodes, arguments.events, seed).await;
+    }
+    if arguments.lanes {
+        let file = arguments.write.as_deref();
+        return lanes::run(nodes, arguments.kills.into(), seed, file).await;
     }
     let chosen = chosen(&arguments.row, size)?;
     let progress = Progress::of(chosen.len());
@@ -140,11 +152,7 @@ fn written<'a>(
     let Some(path) = &arguments.write else {
         return Ok(None);
     };
-    let fill = || -> anyhow::Result<_> {
-        let text = std::fs::read_to_string(path)?;
-        document::with_part(&text, report.series(), &report.markdown())
-    };
-    let text = fill().with_context(|| path.display().to_string())?;
+    let text = document::filled(path, report.series(), &report.markdown())?;
     Ok(Some((path, text)))
 }
 

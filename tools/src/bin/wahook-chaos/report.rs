@@ -185,7 +185,8 @@ impl Report {
     }
 }
 
-fn versions(servers: &str) -> anyhow::Result<String> {
+/// Returns the versions of wahook, the servers and the machine.
+pub(crate) fn versions(servers: &str) -> anyhow::Result<String> {
     let kernel = std::fs::read_to_string("/proc/sys/kernel/osrelease")?;
     let cores = std::thread::available_parallelism()?;
     Ok(format!(
@@ -196,7 +197,7 @@ fn versions(servers: &str) -> anyhow::Result<String> {
 }
 
 /// Returns the first name and its version without the last number.
-fn series(servers: &str) -> &str {
+pub(crate) fn series(servers: &str) -> &str {
     let broker = servers.split(',').next().unwrap_or_default();
     broker.rsplit_once('.').map_or(broker, |(series, _)| series)
 }

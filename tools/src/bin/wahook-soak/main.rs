@@ -59,12 +59,12 @@ struct Arguments {
     note: Option<String>,
     /// Judge the samples of an earlier run instead, and draw them into FILE.svg
     #[arg(long, value_name = "FILE", conflicts_with_all = ["minutes", "rate", "write"])]
-    judge: Option<PathBuf>,
+    classify: Option<PathBuf>,
 }
 
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
-    let done = match &arguments.judge {
+    let done = match &arguments.classify {
         Some(path) => judge_earlier(path),
         None => soak(&arguments),
     };
@@ -85,7 +85,7 @@ async fn soak(arguments: &Arguments) -> anyhow::Result<()> {
     }
     let mut recording = Recording::create(&arguments.samples)?;
     let run = run::run(arguments.minutes, arguments.rate, &mut recording).await?;
-    let findings = verdict::judge(&run.samples, run.rate);
+    let findings = verdict::classify(&run.samples, run.rate);
     let note = arguments.note.as_deref();
     let note = note.map_or_else(String::new, |note| format!(" {note}"));
     let text = report::markdown(&run, &findings, &machine()?, &note);
@@ -104,7 +104,7 @@ fn judge_earlier(path: &Path) -> anyhow::Result<()> {
         .iter()
         .filter_map(|sample| sample.get("accepted_per_second"))
         .collect();
-    let findings = verdict::judge(&samples, median(&rates).unwrap_or_default());
+    let findings = verdict::classify(&samples, median(&rates).unwrap_or_default());
     println!("{}", report::table(&findings));
     let mut plot = path.as_os_str().to_owned();
     plot.push(".svg");
@@ -118,8 +118,7 @@ fn judge_earlier(path: &Path) -> anyhow::Result<()> {
 /// Returns the path of the page, and its text with these results.
 fn page(folder: &Path, results: &str) -> anyhow::Result<(PathBuf, String)> {
     let path = folder.join("soak.md");
-    let fill = || document::with_part(&fs::read_to_string(&path)?, PART, results);
-    let text = fill().with_context(|| path.display().to_string())?;
+    let text = document::filled(&path, PART, results)?;
     Ok((path, text))
 }
 

@@ -113,7 +113,7 @@ mod tests {
     use crate::outcome::Outcome;
     use crate::samples::Sample;
     use crate::schedule::Span;
-    use crate::verdict::judge;
+    use crate::verdict::classify;
 
     fn run() -> Run {
         let sample = |n: u32| Sample {
@@ -148,7 +148,7 @@ mod tests {
     #[test]
     fn report_has_the_counts_and_a_row_for_each_measure() {
         let run = run();
-        let findings = judge(&run.samples, run.rate);
+        let findings = classify(&run.samples, run.rate);
         let text = markdown(&run, &findings, "2 cores", " Alone on the machine.");
         for part in [
             "Run of 10 minutes at 1000 events/s, half of the 2000 that",
@@ -168,7 +168,7 @@ mod tests {
     #[test]
     fn faults_name_what_is_lost_and_what_is_not_flat() {
         let run = run();
-        let faults = faults(&run, &judge(&run.samples, run.rate));
+        let faults = faults(&run, &classify(&run.samples, run.rate));
         assert_eq!(faults[0], "1 events lost at ordered");
         let is_named = |part: &str| faults.iter().any(|fault| fault.starts_with(part));
         assert!(is_named("memory of the consumer is not flat"), "{faults:?}");

@@ -97,7 +97,7 @@ impl fmt::Display for Finding {
 }
 
 /// Judges all measures of a run with this number of events a second.
-pub(crate) fn judge(samples: &[Sample], rate: f64) -> Vec<Finding> {
+pub(crate) fn classify(samples: &[Sample], rate: f64) -> Vec<Finding> {
     let findings = RULES.iter();
     findings
         .map(|rule| Finding::of(rule, samples, rate))
@@ -123,7 +123,7 @@ mod tests {
     }
 
     fn finding(samples: &[Sample], column: &str) -> Finding {
-        let mut findings = judge(samples, 1_000.0).into_iter();
+        let mut findings = classify(samples, 1_000.0).into_iter();
         findings
             .find(|finding| finding.rule.column == column)
             .unwrap()
