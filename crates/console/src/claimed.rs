@@ -30,6 +30,8 @@ pub(crate) struct Claimed {
     store: SharedJobStore,
     shutdown: Shutdown,
     progress: Mutex<Progress>,
+    /// One report at a time, so that none replaces a later one.
+    reporting: tokio::sync::Mutex<()>,
     is_cancelled: AtomicBool,
     is_lost: AtomicBool,
 }
@@ -43,6 +45,7 @@ impl Claimed {
     ) -> Self {
         Self {
             progress: Mutex::new(claimed.job.progress.clone()),
+            reporting: tokio::sync::Mutex::default(),
             is_cancelled: AtomicBool::new(claimed.job.is_cancelled),
             is_lost: AtomicBool::new(false),
             job: claimed.job,
@@ -110,20 +113,26 @@ impl Claimed {
             if self.is_lost.load(Ordering::Relaxed) {
                 continue;
             }
-            match self.report(Next::Continue).await {
-                Ok(Hold::Held) => {}
-                Ok(Hold::Cancelled) => self.is_cancelled.store(true, Ordering::Relaxed),
-                Ok(Hold::Lost) => self.is_lost.store(true, Ordering::Relaxed),
-                Err(error) => {
-                    let job = &self.job.id;
-                    tracing::warn!(job, %error, "console: job interrupted; it is resumed when the log is available");
-                    self.is_lost.store(true, Ordering::Relaxed);
-                }
+            self.store_progress().await;
+        }
+    }
+
+    /// Stores the progress. If that fails, the job is stopped.
+    pub(crate) async fn store_progress(&self) {
+        match self.report(Next::Continue).await {
+            Ok(Hold::Held) => {}
+            Ok(Hold::Cancelled) => self.is_cancelled.store(true, Ordering::Relaxed),
+            Ok(Hold::Lost) => self.is_lost.store(true, Ordering::Relaxed),
+            Err(error) => {
+                let job = &self.job.id;
+                tracing::warn!(job, %error, "console: job interrupted; it is resumed when the log is available");
+                self.is_lost.store(true, Ordering::Relaxed);
             }
         }
     }
 
     async fn report(&self, next: Next) -> Result<Hold, LogUnavailable> {
+        let _reporting = self.reporting.lock().await;
         let report = JobReport {
             job: self.job.id.clone(),
             claim: self.claim.clone(),

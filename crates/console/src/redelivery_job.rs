@@ -1,18 +1,19 @@
 //! Job that sends deliveries again, in the order of their acceptance, at a limited rate.
+//!
+//! A claim sends in windows. Before each of them, the store has the number of those sent before,
+//! and the end of the window. So a killed claim leaves at most one window in doubt. What earlier
+//! claims have left in doubt is sent in windows of one: a further kill repeats at most one of it.
 
-use std::{
-    collections::{BTreeMap, VecDeque},
-    num::NonZeroU32,
-    sync::Arc,
-};
+mod tally;
+
+use std::{collections::VecDeque, num::NonZeroU32, sync::Arc};
 
 use anyhow::Context;
 use serde::{Deserialize, Serialize};
-use tokio::task::{JoinError, JoinHandle};
+use tokio::task::JoinHandle;
 use wahook_admin::dead::sweep::pace;
 use wahook_delivery_log::LoggedDelivery;
 use wahook_domain::{EndpointName, EventId};
-use wahook_operator_state::Progress;
 use wahook_queue::{Outgoing, PublishError, Publisher, StoredQueues};
 use wahook_runtime::clock;
 
@@ -23,9 +24,12 @@ use crate::{
     redelivery_order::{Id, Target},
     resend::{Unsent, event_of},
 };
+use tally::{Sent, Tally};
 
 /// Redeliveries in flight. Each reads the log, which has to answer others meanwhile.
 const MAX_IN_FLIGHT: usize = 4;
+/// Deliveries of a window: those of a second, but at most these.
+const MAX_WINDOW: u64 = 100;
 
 /// Order of a job, in the store.
 #[derive(Debug, Serialize, Deserialize)]
@@ -53,19 +57,6 @@ struct Resending {
     earlier: Option<Arc<EarlierClaims>>,
 }
 
-/// Redelivery that the broker has, or the reason why it was not sent.
-type Sent = Result<(), Unsent>;
-
-/// Numbers of redeliveries, in their order: all up to their sum are done or failed.
-#[derive(Default)]
-struct Tally {
-    done: u64,
-    failed: u64,
-    unsent: BTreeMap<Unsent, u64>,
-    /// Error by which the next would fail too.
-    broken: Option<anyhow::Error>,
-}
-
 impl Resender {
     /// Sends the deliveries again that the job has not reached, until it is stopped.
     pub(crate) async fn run(&self, claimed: &Claimed) -> anyhow::Result<()> {
@@ -78,9 +69,22 @@ impl Resender {
         };
         let mut tally = Tally::from(&claimed.job.progress);
         let (mut pace, mut in_flight) = (pace(order.rate), VecDeque::new());
+        let most = u64::from(order.rate.get()).min(MAX_WINDOW);
         let mut items = VecDeque::new();
         let mut position = tally.position();
+        let (mut window_end, begun_before) = (position, tally.begun());
         while tally.broken.is_none() && !claimed.is_stopped() {
+            if position >= window_end {
+                for sent in in_flight.drain(..) {
+                    tally.count(sent.await);
+                }
+                let window = if position < begun_before { 1 } else { most };
+                window_end = position.saturating_add(window);
+                tally.begin(window_end);
+                claimed.set_progress(tally.progress());
+                claimed.store_progress().await;
+                continue;
+            }
             if items.is_empty() {
                 items.extend(claimed.items(position).await?);
             }
@@ -90,7 +94,7 @@ impl Resender {
             pace.tick().await;
             in_flight.push_back(tokio::spawn(resending.clone().resend(item)));
             position = position.saturating_add(1);
-            while let Some(sent) = next_ended(&mut in_flight, MAX_IN_FLIGHT) {
+            while let Some(sent) = next_ended(&mut in_flight) {
                 tally.count(sent.await);
             }
             claimed.set_progress(tally.progress());
@@ -113,8 +117,8 @@ impl Resender {
 }
 
 /// Takes the oldest redelivery if it has ended, or if there are too many.
-fn next_ended<T>(in_flight: &mut VecDeque<JoinHandle<T>>, most: usize) -> Option<JoinHandle<T>> {
-    let is_full = in_flight.len() >= most;
+fn next_ended<T>(in_flight: &mut VecDeque<JoinHandle<T>>) -> Option<JoinHandle<T>> {
+    let is_full = in_flight.len() >= MAX_IN_FLIGHT;
     let oldest = in_flight.front()?;
     (is_full || oldest.is_finished()).then(|| in_flight.pop_front())?
 }
@@ -158,70 +162,5 @@ impl Resending {
     }
 }
 
-impl From<&Progress> for Tally {
-    fn from(progress: &Progress) -> Self {
-        Self {
-            done: progress.done,
-            failed: progress.failed,
-            unsent: serde_json::from_str(&progress.notes).unwrap_or_default(),
-            broken: None,
-        }
-    }
-}
-
-impl Tally {
-    /// Counts the next redelivery. After an error none counts: their order would be broken.
-    fn count(&mut self, ended: Result<anyhow::Result<Sent>, JoinError>) {
-        if self.broken.is_some() {
-            return;
-        }
-        match ended {
-            Ok(Ok(Ok(()))) => self.done = self.done.saturating_add(1),
-            Ok(Ok(Err(unsent))) => {
-                self.failed = self.failed.saturating_add(1);
-                let all = self.unsent.entry(unsent).or_default();
-                *all = all.saturating_add(1);
-            }
-            Ok(Err(error)) => self.broken = Some(error),
-            Err(error) => self.broken = Some(error.into()),
-        }
-    }
-
-    const fn position(&self) -> u64 {
-        self.done.saturating_add(self.failed)
-    }
-
-    fn progress(&self) -> Progress {
-        Progress {
-            done: self.done,
-            failed: self.failed,
-            // Numbers by name always have a JSON form.
-            notes: serde_json::to_string(&self.unsent).unwrap_or_default(),
-        }
-    }
-
-    /// Returns the reasons, with their numbers.
-    fn text(&self) -> String {
-        let reasons = self.unsent.iter();
-        let reasons = reasons.map(|(unsent, number)| format!("{number} not sent: {unsent}"));
-        reasons.collect::<Vec<_>>().join("; ")
-    }
-}
-
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn progress_is_read_back_and_stops_at_the_first_error() {
-        let mut tally = Tally::default();
-        tally.count(Ok(Ok(Ok(()))));
-        tally.count(Ok(Ok(Err(Unsent::NotLogged))));
-        tally.count(Ok(Err(anyhow::anyhow!("no connection"))));
-        tally.count(Ok(Ok(Ok(()))));
-        let again = Tally::from(&tally.progress());
-        assert_eq!((again.done, again.failed, again.position()), (1, 1, 2));
-        assert_eq!(again.text(), tally.text());
-        assert!(again.text().starts_with("1 not sent: "), "{}", again.text());
-    }
-}
+mod tests;

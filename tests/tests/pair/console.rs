@@ -1,5 +1,6 @@
 //! `wahook-console` on RabbitMQ and MongoDB.
 
+use std::collections::BTreeMap;
 use std::sync::atomic::Ordering;
 
 use serde_json::{Value, json};
@@ -32,6 +33,10 @@ pub(crate) fn add(tests: &mut Tests) {
             let selected = json!({ "filter": { "status": "failed", "since": "1h" }, "rate": 100 });
             killed(test, "redeliveries", selected, EVENTS / 2).await;
         },
+    );
+    tests.add(
+        "console_that_is_killed_again_queues_one_event_a_third_time_at_most",
+        killed_again,
     );
     tests.add(
         "console_continues_the_redrive_of_a_killed_one",
@@ -205,6 +210,79 @@ async fn killed(test: Test, path: &str, selected: Value, posts: usize) {
     for id in &ids {
         assert!(pair.receiver.posts_of(id).len() <= 2, "{id}");
     }
+}
+
+/// Kills two consoles at their work, while no consumer attempts.
+async fn killed_again(test: Test) {
+    const FAILURES: u64 = 40;
+    let (receiver, works) = Receiver::switched().await;
+    let settings = [("WEBHOOK_RETRY_ATTEMPTS", "0"), ("WEBHOOK_CIRCUIT", "off")];
+    let pair = test.pair(receiver, &settings).await;
+    let first = console(&pair).await;
+    for _ in 0..FAILURES {
+        let posted = pair.post(&json!({ "event": "call", "data": {} })).await;
+        posted.accepted_id();
+    }
+    let selected = json!({ "filter": { "status": "failed", "since": "1h" }, "rate": 10 });
+    let mut counting = selected.clone();
+    counting["dryRun"] = json!(true);
+    eventually(AT_LAST, "the failures", || async {
+        let counted = post(&first, "redeliveries", &counting).await;
+        (counted["count"] == FAILURES).then_some(())
+    })
+    .await;
+    let consumer = pair.take_consumer();
+    consumer.terminate();
+    assert!(consumer.wait_exit(AT_LAST).await.success());
+    pair.receiver.forget();
+    works.store(true, Ordering::Relaxed);
+    let started = post(&first, "redeliveries", &selected).await;
+    let sent = queued(&first, 9).await;
+    first.kill9().await;
+    end_leases(&pair).await;
+    let second = console(&pair).await;
+    queued(&second, sent + 3).await;
+    second.kill9().await;
+    end_leases(&pair).await;
+    let third = console(&pair).await;
+    let job = end_of(&third, &started).await;
+    assert_eq!(job["done"], FAILURES, "{job}");
+
+    let sent = queued(&third, FAILURES).await;
+    pair.add_consumer().await;
+    let sent = usize::try_from(sent).unwrap();
+    let posts = pair.receiver.wait_for(sent, AT_LAST).await;
+    let mut times = BTreeMap::new();
+    for post in &posts {
+        *times.entry(post.id().unwrap().to_owned()).or_insert(0) += 1;
+    }
+    assert_eq!(times.len() as u64, FAILURES);
+    let beyond: usize = times
+        .values()
+        .map(|times: &usize| times.saturating_sub(2))
+        .sum();
+    assert!(beyond <= 1, "{times:?}");
+}
+
+/// Waits until this number of events is queued, and returns their number.
+async fn queued(console: &Program, least: u64) -> u64 {
+    eventually(AT_LAST, "the queued events", || async {
+        let endpoints = get(console, "endpoints").await;
+        let queued = endpoints["endpoints"][0]["queued"].as_u64()?;
+        (queued >= least).then_some(queued)
+    })
+    .await
+}
+
+/// Ends the leases of killed consoles, for which another one would wait 20 s.
+async fn end_leases(pair: &Pair) {
+    let jobs = pair.log().client().database(&pair.place().database);
+    let jobs = jobs.collection::<mongodb::bson::Document>("wahookjobs");
+    let ended = mongodb::bson::DateTime::from_millis(0);
+    let ended = mongodb::bson::doc! { "$set": { "claimedUntil": ended } };
+    jobs.update_many(mongodb::bson::doc! {}, ended)
+        .await
+        .unwrap();
 }
 
 async fn erased(test: Test) {

@@ -50,6 +50,49 @@ async fn delivered_redeliveries_of_a_killed_program_are_not_repeated() {
     check("redelivery", order, Resumed::AfterTheDeliveries).await;
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn redeliveries_are_queued_once_however_often_the_program_is_killed() {
+    let (receiver, works) = Receiver::switched().await;
+    let (console, settings) = Console::new();
+    let system = System::new(&receiver, &borrowed(&settings));
+    let mut program = system.start().await;
+    let mut ids = Vec::new();
+    for _ in 0..EVENTS {
+        ids.push(system.ended("call", "failed").await);
+    }
+    receiver.forget();
+    works.store(true, Ordering::Relaxed);
+    console.post("endpoints/default/pause", &json!({})).await;
+    eventually(AT_LAST, "the pause", || async {
+        let log = program.stderr_so_far();
+        log.contains("endpoint paused by an operator").then_some(())
+    })
+    .await;
+    let order = json!({ "ids": ids, "rate": 5 });
+    let started = console.post("redeliveries", &order).await;
+    let queued = "SELECT count(*) FROM messages WHERE queue = 'wahook.deliver.default'";
+    for least in [4, 6, 8] {
+        eventually(AT_LAST, "events in the queue", || async {
+            (system.count(queued) >= least).then_some(())
+        })
+        .await;
+        program.kill9().await;
+        // Another claim would wait for the end of the lease, 20 s.
+        let end = "UPDATE wahookjobs SET claimedUntil = 0";
+        system.data().execute(end, []).unwrap();
+        program = system.start().await;
+    }
+    let job = console.end_of(&started).await;
+    assert_eq!(job["done"], EVENTS, "{job}");
+    let all = i64::try_from(EVENTS).unwrap();
+    assert_eq!(system.count(queued), all);
+    console.post("endpoints/default/resume", &json!({})).await;
+    await_empty_queue(&system).await;
+    for id in &ids {
+        assert_eq!(receiver.posts_of(id).len(), 1, "{id}");
+    }
+}
+
 async fn check(kind: &str, order: &str, resumed: Resumed) {
     let works = Arc::new(AtomicBool::new(false));
     let switch = Arc::clone(&works);
