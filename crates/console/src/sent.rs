@@ -62,7 +62,8 @@ pub(crate) fn curl(
     command + &data
 }
 
-/// Returns the body of the request: what was sent, or the event; `None` if it is no text.
+/// Returns the body of the request: what was sent, or the event; `None` if it is no text, or too
+/// long in any case.
 fn body(logged: &LoggedDelivery, payload: &str) -> Option<String> {
     let found = &logged.found;
     let sent = logged.sent.as_ref();
@@ -70,6 +71,10 @@ fn body(logged: &LoggedDelivery, payload: &str) -> Option<String> {
         let text = String::from_utf8(body.into()).ok();
         // An argument of a command cannot have a NUL.
         return text.filter(|text| !text.contains('\0'));
+    }
+    // A copy of a large payload is not made in vain.
+    if payload.len() > INLINE_BYTES {
+        return None;
     }
     if found.source.is_some() {
         return Some(payload.to_owned());
