@@ -29,6 +29,7 @@ pub mod guard;
 pub mod http_client;
 pub mod hundred_endpoints;
 pub mod load;
+pub mod memory_limit;
 pub mod mongod;
 pub mod output;
 pub mod pair;

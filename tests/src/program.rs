@@ -4,6 +4,7 @@ mod command;
 mod executable;
 mod metrics;
 
+use std::ffi::OsString;
 use std::io::Write;
 use std::process::{ExitStatus, Stdio};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -18,6 +19,7 @@ use crate::eventually::eventually;
 use crate::folder::RunFolder;
 use crate::guard::Guarded;
 use crate::http_client::http_client;
+use crate::memory_limit::MemoryLimit;
 use crate::small_disk::SmallDisk;
 use crate::{or_fail, output};
 pub use command::{Command, Ran};
@@ -80,9 +82,26 @@ impl Program {
         Self::listening_on(ProgramName::Producer, disk, settings).await
     }
 
+    /// Starts a program within a memory limit; returns when it listens, ready or not.
+    pub async fn limited(
+        name: ProgramName,
+        limit: &MemoryLimit,
+        settings: &[(&str, &str)],
+    ) -> Self {
+        Self::listening_by(name, limit.enter(), settings).await
+    }
+
     async fn listening_on(name: ProgramName, disk: &SmallDisk, settings: &[(&str, &str)]) -> Self {
-        let launched = try_launch(name, Some(disk), settings).await;
-        let program = or_fail(name, launched);
+        Self::listening_by(name, disk.enter(), settings).await
+    }
+
+    /// Starts a program by a command prefix.
+    async fn listening_by(
+        name: ProgramName,
+        prefix: Vec<OsString>,
+        settings: &[(&str, &str)],
+    ) -> Self {
+        let program = or_fail(name, try_launch(name, prefix, settings).await);
         let listening = program.wait_listening().await;
         or_fail(name, listening.with_context(|| program.stderr_so_far()));
         program
@@ -90,14 +109,11 @@ impl Program {
 
     /// Starts a program without waiting, for tests of its refusal to start.
     pub async fn launch(name: ProgramName, settings: &[(&str, &str)]) -> Self {
-        or_fail(name, try_launch(name, None, settings).await)
+        or_fail(name, try_launch(name, Vec::new(), settings).await)
     }
 
     async fn listening(name: ProgramName, settings: &[(&str, &str)]) -> Self {
-        let program = Self::launch(name, settings).await;
-        let listening = program.wait_listening().await;
-        or_fail(name, listening.with_context(|| program.stderr_so_far()));
-        program
+        Self::listening_by(name, Vec::new(), settings).await
     }
 
     async fn wait_listening(&self) -> anyhow::Result<()> {
@@ -231,12 +247,11 @@ impl Program {
 
 async fn try_launch(
     name: ProgramName,
-    disk: Option<&SmallDisk>,
+    mut line: Vec<OsString>,
     settings: &[(&str, &str)],
 ) -> anyhow::Result<Program> {
     let executable = tokio::task::spawn_blocking(move || name.executable()).await??;
     let folder = RunFolder::temporary(name.as_str())?;
-    let mut line: Vec<_> = disk.map(SmallDisk::enter).unwrap_or_default();
     line.push(executable.into_os_string());
     let (first, rest) = line.split_first().context("no program")?;
     let mut process = Guarded::spawn(first, |command| {

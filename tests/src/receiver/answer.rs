@@ -10,7 +10,7 @@ use http_body_util::{BodyExt, StreamBody};
 use hyper::Response;
 use hyper::body::Frame;
 use hyper::header::{CONTENT_LENGTH, HeaderName, HeaderValue};
-use tokio::time::sleep;
+use tokio::{sync::watch, time::sleep};
 
 pub(super) type AnswerBody = BoxBody<Bytes, io::Error>;
 
@@ -20,6 +20,8 @@ pub struct Answer {
     headers: Vec<(String, String)>,
     body: Bytes,
     delay: Duration,
+    /// Ends the delay once it is true.
+    released: watch::Receiver<bool>,
     ending: Ending,
 }
 
@@ -43,6 +45,8 @@ impl Answer {
             headers: Vec::new(),
             body: Bytes::new(),
             delay: Duration::ZERO,
+            // Without a sender, it never changes.
+            released: watch::channel(false).1,
             ending: Ending::Complete,
         }
     }
@@ -91,6 +95,13 @@ impl Answer {
         self
     }
 
+    /// Waits only until `released` is true.
+    #[must_use]
+    pub fn until(mut self, released: watch::Receiver<bool>) -> Self {
+        self.released = released;
+        self
+    }
+
     fn ending(ending: Ending) -> Self {
         Self {
             ending,
@@ -98,8 +109,11 @@ impl Answer {
         }
     }
 
-    pub(super) async fn into_response(self) -> io::Result<Response<AnswerBody>> {
-        sleep(self.delay).await;
+    pub(super) async fn into_response(mut self) -> io::Result<Response<AnswerBody>> {
+        tokio::select! {
+            () = sleep(self.delay) => {}
+            Ok(_) = self.released.wait_for(|released| *released) => {}
+        }
         match self.ending {
             Ending::Closed => return Err(io::Error::other("closed on purpose")),
             Ending::Silent => return std::future::pending().await,

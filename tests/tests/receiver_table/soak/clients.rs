@@ -2,6 +2,7 @@
 
 use std::io::Write;
 use std::net::{Ipv4Addr, SocketAddr};
+use std::sync::LazyLock;
 use std::time::Duration;
 
 use flate2::{Compression, write::GzEncoder};
@@ -16,16 +17,15 @@ const PAUSE: Duration = Duration::from_millis(500);
 const PAUSE_OF_LARGE: Duration = Duration::from_secs(3);
 /// Time for which a slow client keeps a connection.
 const KEPT: Duration = Duration::from_secs(20);
-const IDLE: usize = 2_048;
 const LARGE: usize = 14 << 20;
 
-/// Starts all clients; they repeat their attempts until they are aborted.
-pub(super) fn start_all(server: SocketAddr) -> JoinSet<()> {
+/// Starts all clients, some of them idle; they repeat their attempts until they are aborted.
+pub(super) fn start_all(server: SocketAddr, idle_clients: usize) -> JoinSet<()> {
     let mut clients = JoinSet::new();
     for frames in [rapid_reset(), continuation(), settings(), pings()] {
         clients.spawn(repeat(PAUSE, move || http2_flood(server, frames.clone())));
     }
-    for number in 0..IDLE {
+    for number in 0..idle_clients {
         clients.spawn(repeat(PAUSE, move || idle(server, number)));
     }
     for _ in 0..32 {
@@ -34,9 +34,8 @@ pub(super) fn start_all(server: SocketAddr) -> JoinSet<()> {
     for _ in 0..12 {
         clients.spawn(repeat(PAUSE, move || slow_reader(server)));
     }
-    let bomb = gzip_bomb();
     clients.spawn(repeat(PAUSE_OF_LARGE, move || {
-        say(server, request(&["content-encoding: gzip"], &bomb))
+        say(server, request(&["content-encoding: gzip"], gzip_bomb()))
     }));
     for json in [many_values(), deep()] {
         clients.spawn(repeat(PAUSE_OF_LARGE, move || {
@@ -141,13 +140,16 @@ fn request(lines: &[&str], body: &[u8]) -> Vec<u8> {
     request
 }
 
-/// 200 MiB of blanks in 200 KB.
-fn gzip_bomb() -> Vec<u8> {
-    let mut encoder = GzEncoder::new(Vec::new(), Compression::default());
-    for _ in 0..200 {
-        encoder.write_all(&vec![b' '; 1 << 20]).unwrap();
-    }
-    encoder.finish().unwrap()
+/// 200 MiB of blanks in 1 MB. Compressed once: without optimisation it takes seconds.
+pub(super) fn gzip_bomb() -> &'static [u8] {
+    static BOMB: LazyLock<Vec<u8>> = LazyLock::new(|| {
+        let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
+        for _ in 0..200 {
+            encoder.write_all(&vec![b' '; 1 << 20]).unwrap();
+        }
+        encoder.finish().unwrap()
+    });
+    &BOMB
 }
 
 /// Array of small values, whose parse tree takes far more memory than its text.

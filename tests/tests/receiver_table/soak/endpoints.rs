@@ -1,18 +1,16 @@
 //! Hostile endpoints.
 
-use std::io::Write;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use flate2::{Compression, write::GzEncoder};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 use tokio::time::sleep;
 use tokio_rustls::TlsAcceptor;
 
-use super::clients::{continuation, frame, pings, settings};
+use super::clients::{self, continuation, frame, pings, settings};
 use crate::authority::{Authority, acceptor, certificate_for};
 
 /// Time for which an endpoint without an answer keeps a connection.
@@ -23,8 +21,14 @@ pub(super) struct HostileEndpoint {
     pub(super) name: &'static str,
     pub(super) url: String,
     /// Number of connections with a request.
-    pub(super) requests: Arc<AtomicUsize>,
+    requests: Arc<AtomicUsize>,
     server: JoinHandle<()>,
+}
+
+impl HostileEndpoint {
+    pub(super) fn requests(&self) -> usize {
+        self.requests.load(Ordering::Relaxed)
+    }
 }
 
 impl Drop for HostileEndpoint {
@@ -152,11 +156,7 @@ async fn answer(
 
 /// Answer that claims to be small, and is large when it is inflated.
 fn gzip_bomb() -> Reply {
-    let mut encoder = GzEncoder::new(Vec::new(), Compression::default());
-    for _ in 0..100 {
-        encoder.write_all(&vec![b' '; 1 << 20]).unwrap();
-    }
-    let body = encoder.finish().unwrap();
+    let body = clients::gzip_bomb();
     let length = body.len();
     let head =
         format!("HTTP/1.1 500 No\r\ncontent-encoding: gzip\r\ncontent-length: {length}\r\n\r\n");
