@@ -21,6 +21,10 @@ const REST: Duration = Duration::from_secs(10);
 /// it up or died.
 const BACK_WITHIN: Duration = Duration::from_secs(1);
 
+/// Time for which a new owner keeps a lane: the lease of the former owner, for which its events
+/// wait, and the start of their attempts. Given up earlier, they would wait once more.
+const KEPT_FOR: Duration = Duration::from_secs(2);
+
 /// Lanes of one endpoint that this consumer owns.
 #[derive(Default)]
 pub(super) struct Balance {
@@ -29,8 +33,8 @@ pub(super) struct Balance {
 
 #[derive(Default)]
 struct State {
-    /// Owned lanes by number, each with the signal to give it up.
-    owned: BTreeMap<usize, Arc<Notify>>,
+    /// Owned lanes by number.
+    owned: BTreeMap<usize, OwnedLane>,
     /// Polls in succession that have found a surplus.
     surplus_polls: u32,
     /// Owned lanes that must be given up.
@@ -39,6 +43,12 @@ struct State {
     given_up: BTreeMap<usize, Instant>,
     /// Time until which no lane is given up.
     rest_until: Option<Instant>,
+}
+
+struct OwnedLane {
+    since: Instant,
+    /// Signal to give it up.
+    release: Arc<Notify>,
 }
 
 /// Ownership of a lane, from its first message until this is dropped.
@@ -58,7 +68,11 @@ impl Balance {
             // No other consumer has taken it.
             state.rest_until = Some(Instant::now() + REST);
         }
-        state.owned.insert(lane, Arc::clone(&release));
+        let owned = OwnedLane {
+            since: Instant::now(),
+            release: Arc::clone(&release),
+        };
+        state.owned.insert(lane, owned);
         drop(state);
         Owned {
             balance: Arc::clone(self),
@@ -81,9 +95,11 @@ impl Balance {
         if state.surplus_polls < SURPLUS_POLLS || is_resting {
             return;
         }
-        let last = state.owned.range(..lanes).next_back();
-        if let Some((lane, release)) = last.map(|(lane, release)| (*lane, Arc::clone(release))) {
-            release.notify_one();
+        let mut owned = state.owned.range(..lanes);
+        let last = owned.rfind(|(_, owned)| owned.since.elapsed() >= KEPT_FOR);
+        if let Some((lane, owned)) = last {
+            let lane = *lane;
+            owned.release.notify_one();
             state.releasing.insert(lane);
         }
     }
@@ -125,11 +141,13 @@ impl Drop for Owned {
 mod tests {
     use super::*;
     use futures_util::FutureExt;
+    use tokio::time::advance;
 
-    #[test]
-    fn lane_that_comes_back_is_kept_for_a_while_and_earlier_lanes_do_not_count() {
+    #[tokio::test(start_paused = true)]
+    async fn lane_that_comes_back_is_kept_for_a_while_and_earlier_lanes_do_not_count() {
         let balance = Arc::new(Balance::default());
         let mut owned: Vec<_> = [0, 1, 64, 65].map(|lane| balance.own(lane)).into();
+        advance(KEPT_FOR).await;
         for _ in 0..SURPLUS_POLLS {
             balance.poll(2, 2);
         }
@@ -146,13 +164,15 @@ mod tests {
     async fn lane_that_comes_back_from_another_consumer_is_given_up_again() {
         let balance = Arc::new(Balance::default());
         let mut owned: Vec<_> = [0, 1].map(|lane| balance.own(lane)).into();
+        advance(KEPT_FOR).await;
         for _ in 0..SURPLUS_POLLS {
             balance.poll(2, 2);
         }
         assert_eq!(released(&owned), [1]);
         owned.pop();
-        tokio::time::advance(BACK_WITHIN).await;
+        advance(BACK_WITHIN).await;
         owned.push(balance.own(1));
+        advance(KEPT_FOR).await;
         balance.poll(2, 2);
         assert_eq!(released(&owned), [1]);
     }
@@ -169,10 +189,11 @@ mod tests {
         owned.iter().filter(must).map(|lane| lane.lane).collect()
     }
 
-    #[test]
-    fn surplus_is_given_up_one_lane_after_another_once_some_polls_have_found_it() {
+    #[tokio::test(start_paused = true)]
+    async fn surplus_is_given_up_one_lane_after_another_once_some_polls_have_found_it() {
         let balance = Arc::new(Balance::default());
         let mut owned: Vec<_> = (0..12).map(|lane| balance.own(lane)).collect();
+        advance(KEPT_FOR).await;
         for _ in 1..SURPLUS_POLLS {
             balance.poll(12, 3);
             assert_eq!(released(&owned), [0; 0]);
@@ -184,6 +205,22 @@ mod tests {
         }
         balance.poll(12, 3);
         assert_eq!(released(&owned), [0; 0]);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn new_lane_is_given_up_only_once_its_redelivered_events_have_started() {
+        let balance = Arc::new(Balance::default());
+        let mut owned: Vec<_> = [0, 1].map(|lane| balance.own(lane)).into();
+        advance(KEPT_FOR).await;
+        owned.extend([2, 3].map(|lane| balance.own(lane)));
+        for _ in 0..SURPLUS_POLLS {
+            balance.poll(4, 2);
+        }
+        assert_eq!(released(&owned), [1]);
+        owned.remove(1);
+        advance(KEPT_FOR).await;
+        balance.poll(4, 2);
+        assert_eq!(released(&owned), [3]);
     }
 
     #[test]
