@@ -16,7 +16,7 @@ const OF_KIND: usize = 60;
 pub(super) enum Kind {
     /// Events all the time: consumers learn of their lanes by them.
     Steady,
-    /// One event for each kill, posted just after it: its lane holds no other of its chat.
+    /// One event for each kill, posted once its process has ended: its lane holds no other of its chat.
     Idle,
     /// One event for each kill, whose attempt lasts beyond it.
     Slow,

@@ -29,7 +29,7 @@ const SETTINGS: [(&str, &str); 5] = [
 const CHATS: usize = 48;
 /// Pause of a chat after each event. With the time until the answer and the retries, a chat
 /// posts about as fast as it is delivered, so that owners hold some of its events.
-const PAUSE: Duration = Duration::from_millis(100);
+const PAUSE: Duration = Duration::from_millis(150);
 const ANSWERED_AFTER: Duration = Duration::from_millis(100);
 const BEFORE: Duration = Duration::from_secs(10);
 const PARTED_FOR: Duration = Duration::from_secs(90);

@@ -129,10 +129,9 @@ impl Takeovers {
             lanes.contains(&lane_of(event.0)) && is_in_time
         };
         let in_flight: Vec<_> = slow.iter().copied().filter(interrupted).collect();
-        // The signal is sent before the first request.
-        let (http, url) = (self.http.clone(), url_of(&self.pair));
-        let ((), posted) = tokio::join!(owner.kill9(), post_each(&http, &url, Kind::Idle, kill));
-        self.posted.extend(posted);
+        // What the broker sends to a process that is about to end was in flight as well.
+        owner.kill9().await;
+        self.post_each(Kind::Idle, kill).await;
         let since = balanced(&self.pair, CONSUMERS - 1).await?;
         self.times.after_a_kill.push(since - killed);
         let mut slowest = Duration::ZERO;
