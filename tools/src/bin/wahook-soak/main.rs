@@ -59,12 +59,12 @@ struct Arguments {
     note: Option<String>,
     /// Judge the samples of an earlier run instead, and draw them into FILE.svg
     #[arg(long, value_name = "FILE", conflicts_with_all = ["minutes", "rate", "write"])]
-    classify: Option<PathBuf>,
+    judge: Option<PathBuf>,
 }
 
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
-    let done = match &arguments.classify {
+    let done = match &arguments.judge {
         Some(path) => judge_earlier(path),
         None => soak(&arguments),
     };
