@@ -17,14 +17,9 @@ use tokio::{
     time::{Instant, sleep_until},
 };
 use wahook_domain::{Change, EndpointName, EventId, HealthSignal, Recorded, Start};
-use wahook_queue::topology;
 use wahook_runtime::CheckHandle;
 
-use crate::{
-    memory::{MemoryShare, Prefetch},
-    metrics::EndpointMetrics,
-    settings::EndpointSettings,
-};
+use crate::{metrics::EndpointMetrics, settings::EndpointSettings};
 use check::EndpointCheck;
 use circuit_note::CircuitNote;
 use pauses::PauseState;
@@ -41,8 +36,6 @@ pub(crate) struct Admission {
     /// Origin of the times in `state`.
     start: Instant,
     state: Mutex<State>,
-    /// Memory of the messages of its work queue.
-    pub(crate) memory: Arc<MemoryShare>,
     pauses: PauseState,
     circuit_note: CircuitNote,
     /// Events that operators have given up, each with its operator.
@@ -78,7 +71,6 @@ impl Admission {
             name: settings.name.clone(),
             start: Instant::now(),
             state: Mutex::new(State::new(settings)),
-            memory: Arc::new(MemoryShare::of(topology::work_queue(&settings.name))),
             pauses: PauseState::default(),
             circuit_note: CircuitNote::default(),
             give_ups: watch::Sender::default(),
@@ -198,10 +190,10 @@ impl Admission {
         self.pauses.until(|pauses| !pauses.is_probed()).await;
     }
 
-    /// Returns the limits of the number of unacked messages.
-    pub(crate) fn prefetch(&self) -> Prefetch {
-        let by_rate = self.state().prefetch();
-        self.memory.prefetch(by_rate)
+    /// Returns the maximum number of unacked messages of all queues, by the rate at which they are
+    /// processed.
+    pub(crate) fn prefetch(&self) -> u16 {
+        self.state().prefetch()
     }
 
     /// Waits for a permit; the request holds it. `None` never occurs: no semaphore is closed.

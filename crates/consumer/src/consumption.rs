@@ -1,4 +1,4 @@
-//! Consumption of an endpoint's work queue while the endpoint is not paused.
+//! Consumption of a work queue of an endpoint while the endpoint is not paused.
 
 use futures_util::FutureExt;
 use std::{mem, sync::Arc, time::Duration};
@@ -7,14 +7,13 @@ use tokio::{
     time::{Instant, sleep, timeout},
 };
 use tokio_util::task::TaskTracker;
-use wahook_queue::{
-    ConnectError, ConsumerConnection, Received, Subscription, SubscriptionEnded, topology,
-};
+use wahook_queue::{ConnectError, ConsumerConnection, Received, Subscription, SubscriptionEnded};
 
 use crate::{
     bounded_subscription::BoundedSubscription,
     deliverer::{AttemptKind, Deliverer},
     session_error::SessionError,
+    work_queue::WorkQueue,
     worker::Worker,
 };
 
@@ -39,6 +38,7 @@ impl Worker {
     /// another number of large messages follows the last message of the one before.
     pub(crate) async fn consume(
         &self,
+        queue: &WorkQueue,
         endpoint: &Arc<Deliverer>,
         connection: &ConsumerConnection,
         deliveries: &TaskTracker,
@@ -47,23 +47,23 @@ impl Worker {
         let admission = &endpoint.admission;
         let mut is_first = true;
         loop {
-            let prefetch = admission.prefetch();
-            let subscribed = self.subscribe(endpoint, connection, prefetch.messages());
+            let prefetch = queue.prefetch(endpoint);
+            let subscribed = self.subscribe(queue, endpoint, connection, prefetch.messages());
             let Some(subscription) = subscribed.await? else {
                 return Ok(());
             };
             if mem::take(&mut is_first) {
                 admission.subscribed();
             }
-            let memory = Arc::clone(&admission.memory);
+            let memory = Arc::clone(&queue.memory);
             let mut subscription = BoundedSubscription::new(subscription, memory, prefetch);
             let since = Instant::now();
-            match self
-                .deliver_all(&mut subscription, deliveries, changes)
-                .await?
-            {
+            let stopped = self.deliver_all(queue, &mut subscription, deliveries, changes);
+            match stopped.await? {
                 Stopped::Ended(waiting) => {
-                    return self.republish_rest(subscription, waiting, deliveries).await;
+                    return self
+                        .republish_rest(queue, subscription, waiting, deliveries)
+                        .await;
                 }
                 Stopped::Lost => {
                     // RabbitMQ 4.3 keeps a consumer that it has cancelled, and would send to it again.
@@ -74,7 +74,7 @@ impl Worker {
                     return Ok(());
                 }
                 Stopped::Resized => tokio::select! {
-                    () = admission.memory.until_fitting() => {}
+                    () = queue.memory.until_fitting() => {}
                     () = admission.until_paused() => return Ok(()),
                     _ = changes.changed() => return Ok(()),
                 },
@@ -82,16 +82,16 @@ impl Worker {
         }
     }
 
-    /// Subscribes to the work queue. Returns `None`, after a pause, if only this queue cannot
+    /// Subscribes to the queue. Returns `None`, after a pause, if only this queue cannot
     /// be consumed.
     async fn subscribe(
         &self,
+        queue: &WorkQueue,
         endpoint: &Deliverer,
         connection: &ConsumerConnection,
         prefetch: u16,
     ) -> Result<Option<Subscription>, SessionError> {
-        let queue = topology::work_queue(self.name());
-        match connection.subscribe(&queue, prefetch).await {
+        match connection.subscribe(&queue.name, prefetch).await {
             Ok(subscription) => Ok(Some(subscription)),
             // Affects this endpoint only: the others keep their subscriptions.
             Err(error @ ConnectError::NoSubscription { .. }) => {
@@ -108,13 +108,14 @@ impl Worker {
     /// its last message.
     async fn deliver_all(
         &self,
+        queue: &WorkQueue,
         subscription: &mut BoundedSubscription,
         deliveries: &TaskTracker,
         changes: &mut watch::Receiver<Arc<Deliverer>>,
     ) -> Result<Stopped, SessionError> {
         loop {
             match self
-                .start_deliveries(subscription, deliveries, changes)
+                .start_deliveries(queue, subscription, deliveries, changes)
                 .await
             {
                 Ok(Stopped::Resized) => subscription.cancel().await,
@@ -140,6 +141,7 @@ impl Worker {
     /// is paused or needs another prefetch.
     async fn start_deliveries(
         &self,
+        queue: &WorkQueue,
         subscription: &mut BoundedSubscription,
         deliveries: &TaskTracker,
         changes: &mut watch::Receiver<Arc<Deliverer>>,
@@ -148,7 +150,7 @@ impl Worker {
             let endpoint = Arc::clone(&changes.borrow_and_update());
             let admission = &endpoint.admission;
             if !endpoint.settings.enabled
-                || admission.prefetch().by_rate != subscription.prefetch().by_rate
+                || queue.by_rate(&endpoint) != subscription.prefetch().by_rate
                 || admission.is_paused()
             {
                 return Ok(Stopped::Ended(None));
@@ -197,6 +199,7 @@ impl Worker {
     /// Cancels the subscription and republishes the messages that were not started.
     async fn republish_rest(
         &self,
+        queue: &WorkQueue,
         mut subscription: BoundedSubscription,
         waiting: Option<Box<Received>>,
         deliveries: &TaskTracker,
@@ -217,7 +220,7 @@ impl Worker {
                 }
             }
         };
-        let queue = topology::work_queue(self.name());
+        let queue = queue.name.clone();
         timeout(CANCEL_LIMIT, republish_rest)
             .await
             .unwrap_or_else(|_| Err(SessionError::NotCancelled { queue }))

@@ -6,7 +6,7 @@ use anyhow::Context;
 use std::{collections::BTreeSet, sync::Arc};
 use tokio::sync::watch;
 use wahook_delivery_log::SharedLog;
-use wahook_domain::{EndpointName, EventPattern, LaneCount, Reach, Recoveries, WaitStep};
+use wahook_domain::{EndpointName, EventPattern, LaneCount, Lanes, Reach, Recoveries, WaitStep};
 use wahook_queue::{Publisher, Topology};
 use wahook_runtime::Readiness;
 
@@ -95,14 +95,16 @@ impl EndpointManager {
     /// Fails if a client can't be built.
     pub(crate) fn replace(&mut self, mut list: Vec<EndpointSettings>) -> anyhow::Result<()> {
         if self.parts.is_local {
-            let lanes = list
-                .iter_mut()
-                .filter_map(|settings| settings.lanes.as_mut());
-            lanes.for_each(|lanes| lanes.count = LaneCount::ONE);
+            for settings in &mut list {
+                settings.shared_lanes = LaneCount::ONE;
+                if let Some(lanes) = &mut settings.lanes {
+                    lanes.count = LaneCount::ONE;
+                }
+            }
         }
         let removed = |known: &&EndpointSettings| list.iter().all(|new| new.name != known.name);
         let removed: Vec<_> = self.known.iter().filter(removed).cloned().collect();
-        let left = removed.iter().map(|e| (&e.name, e.lane_count()));
+        let left = removed.iter().map(|e| (&e.name, e.division()));
         let waits = removed.iter().flat_map(|e| e.retry_rule.wait_steps());
         let next = {
             let endpoints = self.endpoints.borrow();
@@ -144,14 +146,17 @@ impl EndpointManager {
         }
     }
 
-    /// Divides the memory among the queues.
+    /// Divides the memory among the endpoints and the queue of results.
     fn share_memory(&self, members: &[EndpointHandle]) {
         let share = self.parts.memory.share(members.len());
         self.parts.results_memory.set_bytes(share);
+        let mut queues = 0;
         for member in members {
-            member.endpoint.admission.memory.set_bytes(share);
+            let lanes = member.endpoint.settings.shared_lanes;
+            member.worker.set_memory(share, lanes);
+            queues += usize::from(lanes.get());
         }
-        self.parts.memory.warn_above_limit(members.len());
+        self.parts.memory.warn_above_limit(members.len(), queues);
     }
 
     fn member(
@@ -274,13 +279,13 @@ impl EndpointSet {
 /// their queues without bindings, for the messages in them; `waits` are their delays.
 pub fn topology<'a>(
     list: &'a [EndpointSettings],
-    left: impl IntoIterator<Item = (&'a EndpointName, Option<LaneCount>)>,
+    left: impl IntoIterator<Item = (&'a EndpointName, Option<Lanes>)>,
     waits: impl IntoIterator<Item = WaitStep>,
 ) -> Topology {
     let nothing: &[EventPattern] = &[];
     let wanted = list
         .iter()
-        .map(|e| (&e.name, e.events.as_slice(), e.lane_count()));
+        .map(|e| (&e.name, e.events.as_slice(), e.division()));
     let left = left.into_iter().map(|(name, lanes)| (name, nothing, lanes));
     let steps = list.iter().flat_map(|e| e.retry_rule.wait_steps());
     let steps: BTreeSet<WaitStep> = steps.chain(waits).collect();

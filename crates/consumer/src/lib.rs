@@ -40,6 +40,7 @@ mod tls;
 mod tls_failure;
 mod traced;
 mod unattempted;
+mod work_queue;
 mod worker;
 
 pub use client::{classify, put_headers};

@@ -6,7 +6,7 @@ use std::{collections::BTreeSet, convert::Infallible, sync::Arc, time::Duration}
 use tokio::{sync::watch, task::JoinSet, time::sleep};
 use tokio_util::task::TaskTracker;
 use wahook_delivery_log::SharedLog;
-use wahook_domain::EndpointName;
+use wahook_domain::{EndpointName, Lanes};
 use wahook_queue::{Broker, ConsumerConnection, LinkState, Topology, reconnect_backoff, topology};
 use wahook_runtime::shutdown::Shutdown;
 
@@ -19,10 +19,21 @@ use crate::{
     metrics::ConsumerMetrics,
     session_error::SessionError,
     stranded,
+    worker::Worker,
 };
 
 /// Pause after the endpoints could not be registered.
 const TAKE_OVER_PAUSE: Duration = Duration::from_secs(5);
+
+/// Tasks of a session.
+#[derive(Default)]
+struct Tasks {
+    running: JoinSet<Result<Infallible, SessionError>>,
+    /// Endpoints that are served.
+    endpoints: BTreeSet<EndpointName>,
+    /// Queues of these endpoints that are served, without ordered lanes.
+    queues: BTreeSet<String>,
+}
 
 /// State shared by all sessions.
 pub(crate) struct Sessions {
@@ -95,16 +106,15 @@ impl Sessions {
         mut endpoints: watch::Receiver<EndpointSet>,
         shutdown: &Shutdown,
     ) -> Result<(), SessionError> {
-        let mut tasks = JoinSet::new();
-        let mut started = BTreeSet::new();
+        let mut tasks = Tasks::default();
         let mut has_lanes = self.take_over_lanes(connection, &endpoints).await?;
-        tasks.spawn(self.drain(Arc::clone(connection)));
-        self.start_workers(&endpoints, connection, &mut tasks, &mut started);
+        tasks.running.spawn(self.drain(Arc::clone(connection)));
+        self.start_workers(&endpoints, connection, &mut tasks);
         self.link.send_modify(LinkState::connected);
         tracing::info!(broker = %self.broker, host = connection.server(), "consumer connected");
         loop {
             tokio::select! {
-                Some(ended) = tasks.join_next() => {
+                Some(ended) = tasks.running.join_next() => {
                     let Err(error) = ended?;
                     return Err(error);
                 }
@@ -112,15 +122,21 @@ impl Sessions {
                     let topology = endpoints.borrow_and_update().topology.clone();
                     connection.declare(&topology).await?;
                     has_lanes = self.take_over_lanes(connection, &endpoints).await?;
-                    self.start_workers(&endpoints, connection, &mut tasks, &mut started);
+                    self.start_workers(&endpoints, connection, &mut tasks);
                 }
                 () = sleep(TAKE_OVER_PAUSE), if !has_lanes => {
                     has_lanes = self.take_over_lanes(connection, &endpoints).await?;
+                    for EndpointHandle { worker, .. } in &endpoints.borrow().members {
+                        // The topology of others may not be declared yet.
+                        if tasks.endpoints.contains(worker.name()) {
+                            self.start_queues(worker, connection, &mut tasks);
+                        }
+                    }
                 }
                 () = shutdown.soft() => break,
             }
         }
-        tasks.shutdown().await;
+        tasks.running.shutdown().await;
         self.finish(shutdown).await;
         Ok(())
     }
@@ -147,10 +163,13 @@ impl Sessions {
             let (name, patterns) = (&other.endpoint, &other.patterns);
             let earlier = Topology::earlier_lanes(name, patterns, lanes, &needed);
             connection.declare(&earlier).await?;
-            let queues = topology::lane_queues(name, lanes);
             let mut of_endpoint = workers.iter().filter(|worker| worker.name() == name);
-            if let Some(worker) = of_endpoint.next() {
-                worker.serve_earlier_lanes(queues.collect());
+            match (of_endpoint.next(), lanes) {
+                (Some(worker), Lanes::Ordered(lanes)) => {
+                    worker.serve_earlier_lanes(topology::lane_queues(name, lanes).collect());
+                }
+                (Some(worker), Lanes::Shared(lanes)) => worker.serve_shared(lanes),
+                (None, _) => {}
             }
         }
         Ok(true)
@@ -162,22 +181,36 @@ impl Sessions {
         &self,
         endpoints: &watch::Receiver<EndpointSet>,
         connection: &Arc<ConsumerConnection>,
-        tasks: &mut JoinSet<Result<Infallible, SessionError>>,
-        started: &mut BTreeSet<EndpointName>,
+        tasks: &mut Tasks,
     ) {
         for EndpointHandle { worker, endpoint } in &endpoints.borrow().members {
             worker.replace_deliverer(endpoint);
-            if started.insert(worker.name().clone()) {
-                let (connection, deliveries) = (Arc::clone(connection), self.deliveries.clone());
+            if tasks.endpoints.insert(worker.name().clone()) {
                 let lanes = LaneWorker {
                     endpoint: worker.deliverers(),
                     earlier: worker.earlier_lanes(),
-                    connection: Arc::clone(&connection),
-                    deliveries: deliveries.clone(),
+                    connection: Arc::clone(connection),
+                    deliveries: self.deliveries.clone(),
                 };
-                tasks.spawn(lanes.work());
+                tasks.running.spawn(lanes.work());
+            }
+            self.start_queues(worker, connection, tasks);
+        }
+    }
+
+    /// Serves those queues of an endpoint that are not served yet.
+    fn start_queues(
+        &self,
+        worker: &Arc<Worker>,
+        connection: &Arc<ConsumerConnection>,
+        tasks: &mut Tasks,
+    ) {
+        for queue in worker.queues() {
+            if tasks.queues.insert(queue.name.clone()) {
+                let (connection, deliveries) = (Arc::clone(connection), self.deliveries.clone());
                 let worker = Arc::clone(worker);
-                tasks.spawn(async move { worker.work(&connection, &deliveries).await });
+                let work = async move { worker.work(&queue, &connection, &deliveries).await };
+                tasks.running.spawn(work);
             }
         }
     }

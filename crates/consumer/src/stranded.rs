@@ -12,7 +12,7 @@ use tokio::{
     time::{sleep, timeout},
 };
 use wahook_delivery_log::LogReader;
-use wahook_domain::{EndpointName, LaneCount};
+use wahook_domain::{EndpointName, LaneCount, Lanes};
 use wahook_queue::{Broker, Declaration, EndpointQueues, LinkState, LookError};
 use wahook_runtime::Readiness;
 
@@ -99,7 +99,7 @@ fn local_lanes(declared: BTreeSet<Declaration>) -> Vec<Declaration> {
     let unordered = unordered.filter(|endpoint| endpoint.lanes.is_none());
     unordered
         .map(|endpoint| Declaration {
-            lanes: Some(LaneCount::ONE),
+            lanes: Some(Lanes::Ordered(LaneCount::ONE)),
             ..endpoint
         })
         .collect()
@@ -122,7 +122,7 @@ fn declarations(endpoints: &EndpointSet) -> BTreeSet<Declaration> {
     let members = endpoints.members.iter();
     let declared = members.map(|EndpointHandle { endpoint, .. }| Declaration {
         endpoint: endpoint.name.clone(),
-        lanes: endpoint.settings.lane_count(),
+        lanes: endpoint.settings.division(),
         patterns: endpoint.settings.events.clone(),
     });
     declared.collect()

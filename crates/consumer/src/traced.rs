@@ -1,6 +1,6 @@
 //! Spans of a delivery, if traces are on.
 
-use wahook_domain::{Decision, LaneCount, QueuedEvent};
+use wahook_domain::{Decision, Lanes, QueuedEvent};
 use wahook_queue::topology;
 use wahook_traces::{Processing, Tracer, Webhook};
 
@@ -20,12 +20,17 @@ impl Deliverer {
 
     /// Returns the queue of an event: a lane, or the work queue.
     fn queue_of(&self, event: &QueuedEvent) -> String {
-        let lane = |count: LaneCount| {
-            let lane = count.lane_of(self.lane_key(event).bucket());
-            self.lanes.get(usize::from(lane)).cloned()
-        };
-        let lane = self.settings.lane_count().and_then(lane);
-        lane.unwrap_or_else(|| topology::work_queue(&self.name))
+        let lane_of = |lanes: Lanes| lanes.count().lane_of(self.lane_key(event).bucket());
+        match self.settings.division() {
+            Some(lanes @ Lanes::Ordered(count)) => {
+                topology::lane_queue(&self.name, count, lane_of(lanes))
+            }
+            // Retries and redriven events are in the work queue.
+            Some(lanes @ Lanes::Shared(count)) if event.is_untried() => {
+                topology::shared_queue(&self.name, count, lane_of(lanes))
+            }
+            Some(Lanes::Shared(_)) | None => topology::work_queue(&self.name),
+        }
     }
 }
 

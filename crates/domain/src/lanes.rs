@@ -41,6 +41,25 @@ impl LaneCount {
     }
 }
 
+/// Queues among which the events of an endpoint are divided, by the buckets of their keys.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Lanes {
+    /// Each has one owner at a time, which keeps the order of each key.
+    Ordered(LaneCount),
+    /// All consumers share each of them, without an order. The first one is the work queue.
+    Shared(LaneCount),
+}
+
+impl Lanes {
+    /// Returns the number of lanes.
+    #[must_use]
+    pub const fn count(self) -> LaneCount {
+        match self {
+            Self::Ordered(count) | Self::Shared(count) => count,
+        }
+    }
+}
+
 impl FromStr for LaneCount {
     type Err = InvalidLaneCount;
 

@@ -3,19 +3,22 @@
 
 use std::{fmt, str::FromStr};
 
-use wahook_domain::{EndpointName, EventPattern, LaneCount};
+use wahook_domain::{EndpointName, EventPattern, InvalidLaneCount, LaneCount, Lanes};
 
 /// Endpoint with its lanes and event patterns. The text form is the name, `lanes=N` if
-/// it has lanes, and the patterns, with spaces between.
+/// it has ordered lanes or `shared=N` if it has shared ones, and the patterns, with spaces
+/// between.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Declaration {
     pub endpoint: EndpointName,
-    pub lanes: Option<LaneCount>,
+    pub lanes: Option<Lanes>,
     pub patterns: Vec<EventPattern>,
 }
 
-/// Start of the word with the number of lanes; no event pattern has it.
-const LANES: &str = "lanes=";
+/// Word before the number of ordered lanes. An equals sign follows, which no event pattern has.
+const ORDERED: &str = "lanes";
+/// Word before the number of shared lanes.
+const SHARED: &str = "shared";
 
 /// Text that is no declaration.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -29,8 +32,7 @@ impl FromStr for Declaration {
         let mut words = text.split(' ').peekable();
         let endpoint = words.next().ok_or(InvalidDeclaration)?;
         let endpoint = EndpointName::parse(endpoint).map_err(|_| InvalidDeclaration)?;
-        let lanes = words.peek().and_then(|word| word.strip_prefix(LANES));
-        let lanes = lanes.map(LaneCount::from_str).transpose();
+        let lanes = words.peek().and_then(|word| lanes_of(word)).transpose();
         let lanes = lanes.map_err(|_| InvalidDeclaration)?;
         if lanes.is_some() {
             words.next();
@@ -48,13 +50,26 @@ impl FromStr for Declaration {
 impl fmt::Display for Declaration {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}", self.endpoint)?;
-        if let Some(lanes) = self.lanes {
-            write!(f, " {LANES}{lanes}")?;
+        match self.lanes {
+            Some(Lanes::Ordered(count)) => write!(f, " {ORDERED}={count}")?,
+            Some(Lanes::Shared(count)) => write!(f, " {SHARED}={count}")?,
+            None => {}
         }
         for pattern in &self.patterns {
             write!(f, " {pattern}")?;
         }
         Ok(())
+    }
+}
+
+/// Reads a word with a number of lanes; `None` for any other word.
+fn lanes_of(word: &str) -> Option<Result<Lanes, InvalidLaneCount>> {
+    let (kind, count) = word.split_once('=')?;
+    let count = LaneCount::from_str(count);
+    match kind {
+        ORDERED => Some(count.map(Lanes::Ordered)),
+        SHARED => Some(count.map(Lanes::Shared)),
+        _ => None,
     }
 }
 
@@ -67,6 +82,7 @@ mod tests {
         for text in [
             "crm message_* call",
             "crm lanes=4 *",
+            "crm shared=4 *",
             "default *",
             "removed",
         ] {
@@ -80,6 +96,8 @@ mod tests {
             "crm mess*",
             "crm lanes=0 *",
             "crm * lanes=2",
+            "crm shared=65 *",
+            "crm lane=2 *",
             "{\"endpoint\":1}",
         ] {
             assert_eq!(text.parse::<Declaration>(), Err(InvalidDeclaration));

@@ -9,7 +9,7 @@ use std::{
     sync::Arc,
 };
 
-use wahook_domain::{EndpointName, EventPattern, LaneCount, UnixMillis};
+use wahook_domain::{EndpointName, EventPattern, Lanes, UnixMillis};
 
 use crate::{
     broker::Broker,
@@ -19,7 +19,7 @@ use crate::{
     inspector::{LookError, StoreUnreadable},
     local::{self, QueueCensus, Reassignment, SharedQueue},
     rabbitmq::RemoteEndpointQueues,
-    topology::{endpoint_of, is_lane, ordered_queues, work_queue},
+    topology::{endpoint_of, is_lane, queues_of_lanes, work_queue},
 };
 
 /// Access to the work queues of endpoints.
@@ -46,7 +46,7 @@ pub struct EndpointQueue {
     /// True if the process that has the store open, or had it last, serves the
     /// endpoint; `None` on RabbitMQ, where only settings say so.
     pub is_served: Option<bool>,
-    /// True if the endpoint has or had an order, so that it has lanes. A store has a lane for
+    /// True if the endpoint has or had an order, so that it has ordered lanes. A store has a lane for
     /// each endpoint: true there while the lane holds messages.
     pub is_ordered: bool,
 }
@@ -120,7 +120,7 @@ impl EndpointQueues {
         &self,
         endpoint: &EndpointName,
         patterns: &[EventPattern],
-        lanes: Option<LaneCount>,
+        lanes: Option<Lanes>,
     ) -> Result<(), LookError> {
         match &self.0 {
             Backend::RabbitMq(remote) => Ok(remote.unbind(endpoint, patterns, lanes).await?),
@@ -164,7 +164,10 @@ fn queues_of<'a>(
     let lanes = declared
         .into_iter()
         .filter(|(name, _)| names.contains(*name))
-        .flat_map(|(name, lanes)| ordered_queues(name, lanes).map(move |queue| (name, queue)));
+        .flat_map(|(name, lanes)| {
+            let queues = queues_of_lanes(name, lanes).into_iter();
+            queues.map(move |queue| (name, queue))
+        });
     let work = names.iter().map(|name| (name, work_queue(name)));
     work.chain(lanes.collect::<Vec<_>>())
 }

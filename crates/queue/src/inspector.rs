@@ -8,7 +8,7 @@
 
 use std::{collections::BTreeSet, sync::Arc};
 
-use wahook_domain::{AttemptResult, EndpointName, EventId, LaneCount};
+use wahook_domain::{AttemptResult, EndpointName, EventId, LaneCount, Lanes};
 
 use crate::{
     depth::Depth,
@@ -16,7 +16,7 @@ use crate::{
     rabbitmq::{
         BrokerUri, RemoteEndpointQueues, RemoteInspector, RemoteLook, RemoteLookError, RemoteSeen,
     },
-    topology::{is_lane, ordered_queues, work_queue},
+    topology::{is_lane, queues_of_lanes, work_queue},
 };
 
 /// Queues of a data file. A trait, because the embedded store depends on this
@@ -51,8 +51,8 @@ pub enum LookError {
 /// Access to queues for inspection.
 pub struct Inspector {
     backend: Backend,
-    /// Numbers of lanes that consumers have declared.
-    lanes: BTreeSet<(EndpointName, LaneCount)>,
+    /// Lanes that consumers have declared.
+    lanes: BTreeSet<(EndpointName, Lanes)>,
 }
 
 enum Backend {
@@ -87,13 +87,13 @@ impl Inspector {
     /// Returns the queues that an endpoint has or had: its work queue, and its lanes.
     pub fn queues_of(&self, endpoint: &EndpointName) -> Vec<String> {
         let declared = self.lanes.iter().filter(|(name, _)| name == endpoint);
-        let mut lanes: BTreeSet<LaneCount> = declared.map(|(_, lanes)| *lanes).collect();
+        let mut lanes: BTreeSet<Lanes> = declared.map(|(_, lanes)| *lanes).collect();
         if matches!(self.backend, Backend::Local(_)) {
             // A store declares nothing, and has one lane.
-            lanes.insert(LaneCount::ONE);
+            lanes.insert(Lanes::Ordered(LaneCount::ONE));
         }
         let lanes = lanes.into_iter();
-        let lanes = lanes.flat_map(|lanes| ordered_queues(endpoint, lanes));
+        let lanes = lanes.flat_map(|lanes| queues_of_lanes(endpoint, lanes));
         [work_queue(endpoint)].into_iter().chain(lanes).collect()
     }
 
@@ -113,8 +113,8 @@ impl Inspector {
         Ok(sum)
     }
 
-    /// Returns true if messages of the queue can be read. A look at a lane of RabbitMQ
-    /// would own the lane, and change what its next owner receives.
+    /// Returns true if messages of the queue can be read. A look at an ordered lane of
+    /// RabbitMQ would own the lane, and change what its next owner receives.
     #[must_use]
     pub fn is_readable(&self, queue: &str) -> bool {
         matches!(self.backend, Backend::Local(_)) || !is_lane(queue)

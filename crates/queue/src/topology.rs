@@ -19,8 +19,8 @@ pub(crate) use model::{Argument, Binding, Exchange, Kind, Queue, Target};
 pub(crate) use names::{AUTO_REDRIVE_QUEUE, KEYED_EXCHANGE, LANES, exchange_of};
 pub use names::{
     DEAD_QUEUE, ENDPOINTS_QUEUE, EVENTS_EXCHANGE, FILTERS_EXCHANGE, RESULTS_QUEUE, SPOOL_QUEUE,
-    UNWANTED, endpoint_of, is_lane, is_wait_queue, lane_queue, lane_queues, ordered_queues,
-    slot_queues, wait_queue, work_queue,
+    UNWANTED, endpoint_of, further_queues, is_lane, is_wait_queue, lane_queue, lane_queues,
+    queues_of_lanes, shared_queue, slot_queues, wait_queue, work_queue,
 };
 pub use route::QueueRules;
 pub(crate) use routing::routing_key;

@@ -1,5 +1,5 @@
 //! Order per chat with RabbitMQ: several consumers, failing receivers, and consumers that stop,
-//! are killed or freeze; and events whose delivery panics.
+//! are killed or freeze; events whose delivery panics; and lanes without an order.
 
 mod held;
 mod keys;
@@ -8,6 +8,7 @@ mod owners;
 mod panicking;
 mod parked;
 mod poison;
+mod shared;
 mod unordered_poison;
 
 use std::process::ExitCode;
@@ -22,6 +23,7 @@ fn main() -> ExitCode {
     held::add(&mut tests);
     parked::add(&mut tests);
     poison::add(&mut tests);
+    shared::add(&mut tests);
     unordered_poison::add(&mut tests);
     tests.run(3)
 }

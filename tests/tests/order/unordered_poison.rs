@@ -25,15 +25,20 @@ const CHATS: Chats = Chats {
 pub(crate) fn add(tests: &mut Tests) {
     tests.add(
         "an_event_without_order_that_always_panics_is_a_dead_letter_after_the_delivery_limit",
-        poisoned,
+        |test| poisoned(test, "1", "wahook.deliver.default"),
+    );
+    tests.add(
+        "an_event_in_a_lane_without_order_that_always_panics_is_a_dead_letter_after_the_delivery_limit",
+        |test| poisoned(test, "16", "wahook.deliver.16."),
     );
 }
 
-async fn poisoned(test: Test) {
-    let pair = orphaned(&test, &[], CHATS).await;
+async fn poisoned(test: Test, lanes: &'static str, queue: &'static str) {
+    let settings = [("WEBHOOK_LANES", lanes)];
+    let pair = orphaned(&test, &settings, CHATS).await;
     let made = Arc::new(AtomicUsize::new(0));
     let url = pair.receiver.url();
-    let consumer = consumer(pair.place(), &url, &[], usize::MAX, &made).await;
+    let consumer = consumer(pair.place(), &url, &settings, usize::MAX, &made).await;
     let (shutdown, trigger) = Shutdown::manual();
     let running = tokio::spawn(consumer.run(shutdown));
     let properties = ConnectionProperties::default();
@@ -51,6 +56,14 @@ async fn poisoned(test: Test) {
     assert_eq!(
         reason,
         Some(&AMQPValue::LongString("delivery_limit".into()))
+    );
+    let from = headers.inner().get("x-first-death-queue");
+    let from = from
+        .and_then(AMQPValue::as_long_string)
+        .map(ToString::to_string);
+    assert!(
+        from.as_ref().is_some_and(|from| from.starts_with(queue)),
+        "{from:?}"
     );
     // The kill of the first consumer was a return too.
     assert_eq!(made.load(Ordering::Relaxed), DELIVERY_LIMIT);

@@ -29,6 +29,10 @@ const ONE_QUICK_RETRY: [(&str, &str); 2] = [
 
 pub(crate) fn add(tests: &mut Tests) {
     tests.add("events_in_every_state_are_accounted_for", everywhere);
+    tests.add(
+        "events_in_lanes_without_an_order_are_accounted_for",
+        in_lanes,
+    );
     tests.add("events_under_load_are_accounted_for", under_load);
     tests.add("a_deleted_record_is_reported", deleted_record);
     tests.add("a_removed_dead_letter_is_reported", removed_dead_letter);
@@ -187,6 +191,40 @@ async fn everywhere(test: Test) {
         let delivered = |record: &Document| record.get_str("status").ok() == Some("success");
         pair.wait_record(id, AT_LAST, delivered).await;
     }
+}
+
+async fn in_lanes(test: Test) {
+    let receiver = Receiver::answering(by_name).await;
+    let pair = test.pair(receiver, &[("WEBHOOK_LANES", "3")]).await;
+    let mut ids = settled(&pair, "call", 1, "success").await;
+    stop_consumer(&pair).await;
+    for key in 0..24 {
+        let key = key.to_string();
+        let headers = [
+            ("content-type", "application/json"),
+            ("x-webhook-key", key.as_str()),
+        ];
+        let posted = pair.post_with(&headers, r#"{"event":"call"}"#).await;
+        ids.push(posted.accepted_id());
+    }
+    for accepted in [None, Some(ids.as_slice())] {
+        let (status, printed) = reconcile(&pair, accepted, &[]).await;
+        assert_eq!(
+            (status, total(&printed)),
+            (Some(0), [1, 0, 0, 24]),
+            "{printed}"
+        );
+    }
+    let purged = purge(&pair, "wahook.deliver.3.1.default").await;
+    assert!(purged > 0);
+    let (status, printed) = reconcile(&pair, Some(&ids), &[]).await;
+    assert_eq!(status, Some(1));
+    let findings = findings(&printed);
+    assert_eq!(findings.len(), purged as usize, "{printed}");
+    assert!(
+        findings.iter().all(|(kind, _)| *kind == "lost"),
+        "{printed}"
+    );
 }
 
 async fn paused(test: Test) {

@@ -13,7 +13,7 @@ use wahook_queue::{
 };
 use wahook_tests::eventually::{AT_LAST, eventually};
 
-use crate::place::{Place, endpoint, event, lanes, take};
+use crate::place::{Place, endpoint, event, lanes, ordered, take};
 
 pub(crate) async fn an_event_enters_the_lane_of_its_key_and_each_other_queue_once(
     place: &mut Place,
@@ -117,7 +117,7 @@ pub(crate) async fn a_running_publisher_learns_about_lanes_and_keeps_to_keys(pla
 
 pub(crate) async fn an_event_that_no_endpoint_wants_is_unwanted_by_key_too(place: &mut Place) {
     let patterns = ["message_*".parse().unwrap()];
-    let (crm, four) = (endpoint("crm"), LaneCount::new(4));
+    let (crm, four) = (endpoint("crm"), ordered(4));
     let topology = wahook_queue::Topology::deliveries([(&crm, patterns.as_slice(), four)], &[]);
     let connection = place.connect(&topology).await;
     for name in ["call", "order.made"] {
@@ -155,7 +155,7 @@ pub(crate) async fn lanes_of_a_removed_endpoint_are_counted_emptied_and_unbound(
         .unwrap();
     let declared = BTreeSet::from(["crm lanes=2 *".parse().unwrap()]);
     let known = queues.register(&declared).await.unwrap();
-    let (crm, two) = (endpoint("crm"), LaneCount::new(2));
+    let (crm, two) = (endpoint("crm"), ordered(2));
     let of_crm = BTreeSet::from([crm.clone()]);
     eventually(AT_LAST, "all events", || async {
         let census = queues.census(&of_crm, &known).await.unwrap();
@@ -176,7 +176,7 @@ pub(crate) async fn lanes_of_a_removed_endpoint_are_counted_emptied_and_unbound(
         .await
         .unwrap();
     let mut taken = BTreeMap::new();
-    for queue in names::lane_queues(&crm, two.unwrap()) {
+    for queue in names::lane_queues(&crm, two.unwrap().count()) {
         let broker = place.broker();
         let mut messages = QueueMessages::open(&broker, "lanes", &queue).await.unwrap();
         while let Some(received) = messages.next().await.unwrap() {

@@ -5,8 +5,8 @@ use std::{sync::Arc, time::Duration};
 use bytes::Bytes;
 use tokio::time::timeout;
 use wahook_domain::{
-    AttemptNumber, EndpointName, EventBody, EventId, EventName, EventPattern, LaneCount, OrderKey,
-    Origin, Propagated, QueuedEvent, RetryRule, UnixMillis, WaitStep, canonical_body,
+    AttemptNumber, EndpointName, EventBody, EventId, EventName, EventPattern, LaneCount, Lanes,
+    OrderKey, Origin, Propagated, QueuedEvent, RetryRule, UnixMillis, WaitStep, canonical_body,
 };
 use wahook_embedded::Store;
 use wahook_queue::{
@@ -121,12 +121,17 @@ pub(crate) fn lanes(endpoints: &[(&str, Option<u8>)]) -> Topology {
     let every = ["*".parse().unwrap()];
     let endpoints = endpoints
         .iter()
-        .map(|(name, lanes)| (endpoint(name), lanes.and_then(LaneCount::new)));
+        .map(|(name, lanes)| (endpoint(name), lanes.and_then(ordered)));
     let endpoints: Vec<_> = endpoints.collect();
     let wanted = endpoints
         .iter()
         .map(|(name, lanes)| (name, every.as_slice(), *lanes));
     Topology::deliveries(wanted, &[])
+}
+
+/// Returns ordered lanes of this number.
+pub(crate) fn ordered(lanes: u8) -> Option<Lanes> {
+    LaneCount::new(lanes).map(Lanes::Ordered)
 }
 
 /// Topology of one endpoint that receives every event.

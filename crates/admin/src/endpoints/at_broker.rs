@@ -10,7 +10,7 @@ use tokio::task::JoinSet;
 use wahook_delivery_log::{LogReader, Surveyed};
 use wahook_domain::{EndpointName, EventId, QueuedEvent};
 use wahook_queue::{
-    Broker, Outgoing, Publisher, QueueMessages, QueueMessagesError, Receipt, topology::is_lane,
+    Broker, Outgoing, Publisher, QueueMessages, QueueMessagesError, Receipt, topology::work_queue,
 };
 use wahook_runtime::{Shutdown, clock};
 
@@ -50,7 +50,7 @@ impl Run<'_> {
         shutdown: &Shutdown,
     ) -> anyhow::Result<()> {
         let mut messages = match QueueMessages::open(&self.broker, CONNECTION, queue).await {
-            Err(QueueMessagesError::NoQueue(_)) if is_lane(queue) => return Ok(()),
+            Err(QueueMessagesError::NoQueue(_)) if queue != work_queue(self.old) => return Ok(()),
             opened => opened?,
         };
         let moved = match publishing::connect(self.broker.clone(), CONNECTION).await {

@@ -1,10 +1,10 @@
 //! State of all endpoints, and the reasons for which one can't be emptied or filled.
 
 use std::collections::{BTreeMap, BTreeSet};
-use wahook_domain::{EndpointName, EventName, EventPattern, KnownEvent, LaneCount};
+use wahook_domain::{EndpointName, EventName, EventPattern, KnownEvent, LaneCount, Lanes};
 use wahook_queue::{
     EndpointQueue, EndpointQueues, LookError,
-    topology::{ordered_queues, work_queue},
+    topology::{queues_of_lanes, work_queue},
 };
 
 /// State of all endpoints that are configured or known.
@@ -14,8 +14,8 @@ pub(super) struct Survey {
     pub(super) queues: BTreeMap<EndpointName, EndpointQueue>,
     /// Patterns that consumers have declared.
     declared: BTreeMap<EndpointName, BTreeSet<EventPattern>>,
-    /// Numbers of lanes that consumers have declared.
-    lanes: BTreeMap<EndpointName, BTreeSet<LaneCount>>,
+    /// Lanes that consumers have declared.
+    lanes: BTreeMap<EndpointName, BTreeSet<Lanes>>,
     /// Endpoints of the settings; `None` for a data file.
     configured: Option<BTreeSet<EndpointName>>,
 }
@@ -72,17 +72,18 @@ impl Survey {
         })
     }
 
-    /// Returns the numbers of lanes that the endpoint has or had.
-    pub(super) fn lanes(&self, endpoint: &EndpointName) -> BTreeSet<LaneCount> {
+    /// Returns the lanes that the endpoint has or had.
+    pub(super) fn lanes(&self, endpoint: &EndpointName) -> BTreeSet<Lanes> {
         let declared = self.lanes.get(endpoint).into_iter().flatten().copied();
         // A data file has one lane and no declarations.
-        declared.chain([LaneCount::ONE]).collect()
+        let of_file = Lanes::Ordered(LaneCount::ONE);
+        declared.chain([of_file]).collect()
     }
 
     /// Returns the queues that the endpoint has or had.
     pub(super) fn queues(&self, endpoint: &EndpointName) -> Vec<String> {
         let lanes = self.lanes(endpoint).into_iter();
-        let lanes = lanes.flat_map(|lanes| ordered_queues(endpoint, lanes));
+        let lanes = lanes.flat_map(|lanes| queues_of_lanes(endpoint, lanes));
         [work_queue(endpoint)].into_iter().chain(lanes).collect()
     }
 

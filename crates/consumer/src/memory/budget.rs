@@ -7,7 +7,7 @@ use wahook_runtime::memory_limit;
 /// written to the log.
 const BASE_BYTES: u64 = 192 << 20;
 
-/// Memory for the events of all queues: one per endpoint, and that of results.
+/// Memory for the events of all queues: those of endpoints, and that of results.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct MemoryBudget {
     /// `CONSUMER_MEMORY_BUDGET_BYTES`
@@ -25,14 +25,15 @@ impl MemoryBudget {
         }
     }
 
-    /// Returns the share of each queue.
+    /// Returns the share of each endpoint, and of the queue of results.
     pub(crate) fn share(self, endpoints: usize) -> usize {
         self.bytes / (endpoints + 1)
     }
 
-    /// Logs a warning if large events can exceed the memory limit.
-    pub(crate) fn warn_above_limit(self, endpoints: usize) {
-        if let Some((needed, limit)) = self.excess(endpoints) {
+    /// Logs a warning if large events can exceed the memory limit. The endpoints have this number
+    /// of queues together.
+    pub(crate) fn warn_above_limit(self, endpoints: usize, queues: usize) {
+        if let Some((needed, limit)) = self.excess(queues) {
             tracing::warn!(
                 needed,
                 limit,
@@ -44,8 +45,8 @@ impl MemoryBudget {
 
     /// Returns the bytes that the largest events can need, and the limit that is below them.
     /// An event is in memory twice while its retry is published.
-    fn excess(self, endpoints: usize) -> Option<(u64, u64)> {
-        let largest = (endpoints + 1).saturating_mul(LARGEST_EVENT);
+    fn excess(self, queues: usize) -> Option<(u64, u64)> {
+        let largest = (queues + 1).saturating_mul(LARGEST_EVENT);
         let events = self.bytes.max(largest);
         let needed = BASE_BYTES.saturating_add(2 * events as u64);
         let limit = self.limit.filter(|limit| *limit < needed)?;
@@ -60,8 +61,8 @@ mod tests {
     const MIB: usize = 1 << 20;
 
     #[test]
-    fn large_events_exceed_a_limit_below_twice_the_budget_and_twice_an_event_of_each_endpoint() {
-        for (budget, endpoints, limit, exceeds) in [
+    fn large_events_exceed_a_limit_below_twice_the_budget_and_twice_an_event_of_each_queue() {
+        for (budget, queues, limit, exceeds) in [
             (256, 1, Some(768), false),
             (256, 18, Some(768), false),
             (256, 19, Some(768), true),
@@ -73,8 +74,8 @@ mod tests {
                 bytes: budget * MIB,
                 limit: limit.map(|limit| limit << 20),
             };
-            let excess = budget.excess(endpoints);
-            assert_eq!(excess.is_some(), exceeds, "{budget:?} {endpoints}");
+            let excess = budget.excess(queues);
+            assert_eq!(excess.is_some(), exceeds, "{budget:?} {queues}");
         }
     }
 

@@ -207,9 +207,10 @@ pub(super) const WEBHOOK_LANES: Setting = Setting {
     },
     default: DefaultValue::Number(LANES as u64),
     example: "4",
-    help: "queues among which the chats are divided, if WEBHOOK_ORDER is chat",
-    meaning: "queues among which the chats are divided if `WEBHOOK_ORDER` is `chat`; each is \
-        served by one consumer at a time. `wahook` has one",
+    help: "queues among which the chats are divided; without WEBHOOK_ORDER the default is 1",
+    meaning: "queues among which the chats are divided. If `WEBHOOK_ORDER` is `chat`, each is \
+        served by one consumer at a time. Without an order the default is 1, see \
+        [Lanes without an order](endpoints.md#lanes-without-an-order). `wahook` has one",
 };
 
 /// Values of `on_exhausted`.

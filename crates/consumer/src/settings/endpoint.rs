@@ -5,7 +5,7 @@ use reqwest::{Url, header::HeaderMap};
 use std::{fmt, str::FromStr, sync::Arc, time::Duration};
 use wahook_domain::{
     AutoRedrive, BodyForm, CircuitRule, EndpointName, EventPattern, InvalidSecret, LaneCount,
-    OriginFilter, RateLimit, Reach, RetryRule, Secret, Signer,
+    Lanes, OriginFilter, RateLimit, Reach, RetryRule, Secret, Signer,
 };
 use wahook_queue::topology;
 use wahook_runtime::{
@@ -68,6 +68,8 @@ pub struct EndpointSettings {
     pub headers: HeaderMap,
     /// Lanes of an endpoint that receives events in order.
     pub lanes: Option<LaneSettings>,
+    /// Number of queues that all consumers share, if the events have no order; else 1.
+    pub shared_lanes: LaneCount,
     /// If false, events wait in the queue.
     pub enabled: bool,
     /// Circuit breaker rule; without one the endpoint is never paused.
@@ -129,9 +131,13 @@ impl fmt::Display for SignatureSecret {
 }
 
 impl EndpointSettings {
-    /// Returns the number of lanes; `None` without order.
-    pub(crate) fn lane_count(&self) -> Option<LaneCount> {
-        self.lanes.map(|lanes| lanes.count)
+    /// Returns the queues among which the events are divided; `None` with one queue.
+    pub(crate) fn division(&self) -> Option<Lanes> {
+        match self.lanes {
+            Some(lanes) => Some(Lanes::Ordered(lanes.count)),
+            None if self.shared_lanes == LaneCount::ONE => None,
+            None => Some(Lanes::Shared(self.shared_lanes)),
+        }
     }
 
     /// Returns the rule of the retries in lanes.
@@ -142,10 +148,10 @@ impl EndpointSettings {
         }
     }
 
-    /// Returns the queues of the lanes; none without order.
+    /// Returns the queues of the ordered lanes; none without order.
     pub(crate) fn lane_queues(&self) -> Vec<String> {
-        let queues = |count| topology::lane_queues(&self.name, count).collect();
-        self.lane_count().map(queues).unwrap_or_default()
+        let queues = |lanes: LaneSettings| topology::lane_queues(&self.name, lanes.count).collect();
+        self.lanes.map(queues).unwrap_or_default()
     }
 
     /// Returns true if servers need a certificate that the system trusts.
@@ -168,7 +174,7 @@ impl EndpointSettings {
         let rate_limit = settings.value(&WEBHOOK_RATE_LIMIT);
         let body = settings.value(&WEBHOOK_BODY);
         let follow_redirects = settings.flag(&WEBHOOK_FOLLOW_REDIRECTS);
-        let lanes = order::read(settings, retry_rule);
+        let division = order::read(settings, retry_rule);
         let timeout = shared::read_timeout(settings);
         let concurrency = settings.value(&WEBHOOK_CONCURRENCY);
         let target = target?;
@@ -192,7 +198,8 @@ impl EndpointSettings {
             concurrency: concurrency?,
             rate_limit,
             headers: target.login.into_iter().collect(),
-            lanes,
+            lanes: division.lanes,
+            shared_lanes: division.shared,
             enabled: true,
             circuit: circuit.then(CircuitRule::default),
         })

@@ -84,7 +84,7 @@ impl EndpointsFile {
             value.as_str()?.parse().ok()
         });
         let follow_redirects = table.flag("follow_redirects", false);
-        let lanes = order::read_from(table, retry_rule);
+        let division = order::read_from(table, retry_rule);
         let mut headers = read_headers(table);
         let tls = read_tls(table, self.folder());
         let enabled = table.flag("enabled", true);
@@ -122,7 +122,8 @@ impl EndpointsFile {
             concurrency,
             rate_limit,
             headers,
-            lanes,
+            lanes: division.lanes,
+            shared_lanes: division.shared,
             enabled,
             circuit,
         })

@@ -8,6 +8,23 @@ use super::declared::{
     EXHAUSTED, LANES, ORDERS, WEBHOOK_LANES, WEBHOOK_ON_EXHAUSTED, WEBHOOK_ORDER,
 };
 
+/// Queues among which the events of an endpoint are divided.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Division {
+    /// Lanes of an endpoint that receives events in order.
+    pub(super) lanes: Option<LaneSettings>,
+    /// Number of queues of any other endpoint.
+    pub(super) shared: LaneCount,
+}
+
+impl Division {
+    /// One queue, without an order.
+    const NONE: Self = Self {
+        lanes: None,
+        shared: LaneCount::ONE,
+    };
+}
+
 /// Lanes of an endpoint that receives events in order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct LaneSettings {
@@ -75,7 +92,12 @@ impl fmt::Display for Choice {
 }
 
 /// Reads the lanes of the single endpoint.
-pub(super) fn read(settings: &mut Settings, rule: Option<RetryRule>) -> Option<LaneSettings> {
+pub(super) fn read(settings: &mut Settings, rule: Option<RetryRule>) -> Division {
+    try_read(settings, rule).unwrap_or(Division::NONE)
+}
+
+/// Returns `None` after a fault.
+fn try_read(settings: &mut Settings, rule: Option<RetryRule>) -> Option<Division> {
     let order: Choice = settings.value(&WEBHOOK_ORDER)?;
     let count: LaneCount = settings.value(&WEBHOOK_LANES)?;
     let on_exhausted: OnExhausted = settings.value(&WEBHOOK_ON_EXHAUSTED)?;
@@ -83,16 +105,13 @@ pub(super) fn read(settings: &mut Settings, rule: Option<RetryRule>) -> Option<L
     if let Err(problem) = check_hold(on_exhausted, order, rule) {
         settings.fault(&WEBHOOK_ON_EXHAUSTED, problem);
     }
-    lanes(order, given, on_exhausted)
+    divide(order, given, on_exhausted)
         .map_err(|problem| settings.fault(&WEBHOOK_LANES, problem))
-        .ok()?
+        .ok()
 }
 
 /// Reads the lanes from the endpoints file.
-pub(super) fn read_from(
-    table: &mut Table<'_, '_>,
-    rule: Option<RetryRule>,
-) -> Option<LaneSettings> {
+pub(super) fn read_from(table: &mut Table<'_, '_>, rule: Option<RetryRule>) -> Division {
     let order = table
         .read("order", ORDERS, |value| value.as_str()?.parse().ok())
         .unwrap_or(Choice(None));
@@ -107,12 +126,11 @@ pub(super) fn read_from(
     let place = table.place_of("lanes");
     let count = table.whole("lanes", LANES, 1..=LaneCount::MAX.get());
     let given = place.as_ref().and_then(|_| LaneCount::new(count));
-    lanes(order, given, on_exhausted)
-        .map_err(|problem| {
-            let place = place.unwrap_or_else(|| table.place.clone());
-            table.fault(&place, format_args!("lanes {problem}"));
-        })
-        .ok()?
+    divide(order, given, on_exhausted).unwrap_or_else(|problem| {
+        let place = place.unwrap_or_else(|| table.place.clone());
+        table.fault(&place, format_args!("lanes {problem}"));
+        Division::NONE
+    })
 }
 
 /// Refuses to hold events without an order, or without a delay between the attempts. The rule
@@ -134,27 +152,34 @@ fn check_hold(
 }
 
 /// Combines the settings.
-fn lanes(
+fn divide(
     Choice(order): Choice,
     given: Option<LaneCount>,
     on_exhausted: OnExhausted,
-) -> Result<Option<LaneSettings>, &'static str> {
+) -> Result<Division, &'static str> {
+    let Some(order) = order else {
+        return Ok(Division {
+            lanes: None,
+            shared: given.unwrap_or(LaneCount::ONE),
+        });
+    };
     let count = match (order, given) {
-        (None, None) => return Ok(None),
-        (None, Some(_)) => return Err("is set without an order: set order to chat or session"),
-        (Some(Order::Session), None | Some(LaneCount::ONE)) => LaneCount::ONE,
-        (Some(Order::Session), Some(_)) => {
+        (Order::Session, None | Some(LaneCount::ONE)) => LaneCount::ONE,
+        (Order::Session, Some(_)) => {
             return Err(
                 "must be 1 if the order is session: events are divided among lanes by their chat",
             );
         }
-        (Some(Order::Chat), given) => given.or(LaneCount::new(LANES)).unwrap_or(LaneCount::ONE),
+        (Order::Chat, given) => given.or(LaneCount::new(LANES)).unwrap_or(LaneCount::ONE),
     };
-    Ok(order.map(|order| LaneSettings {
-        order,
-        count,
-        on_exhausted,
-    }))
+    Ok(Division {
+        lanes: Some(LaneSettings {
+            order,
+            count,
+            on_exhausted,
+        }),
+        ..Division::NONE
+    })
 }
 
 #[cfg(test)]
@@ -162,17 +187,20 @@ mod tests {
     use super::*;
 
     #[test]
-    fn order_by_chat_has_four_lanes_by_default_and_order_by_session_one() {
+    fn order_by_chat_has_four_lanes_by_default_order_by_session_one_and_no_order_one_queue() {
         let of = |order: &str, lanes: Option<u8>| {
             let given = lanes.map(|lanes| LaneCount::new(lanes).unwrap());
-            super::lanes(order.parse().unwrap(), given, OnExhausted::Continue)
-                .map(|lanes| lanes.map(|lanes| (lanes.order, lanes.count.get())))
+            let divided = divide(order.parse().unwrap(), given, OnExhausted::Continue).ok()?;
+            let lanes = divided.lanes.map(|lanes| (lanes.order, lanes.count.get()));
+            Some((lanes, divided.shared.get()))
         };
-        assert_eq!(of("none", None), Ok(None));
-        assert_eq!(of("chat", None), Ok(Some((Order::Chat, 4))));
-        assert_eq!(of("chat", Some(12)), Ok(Some((Order::Chat, 12))));
-        assert_eq!(of("session", None), Ok(Some((Order::Session, 1))));
-        assert!(of("session", Some(2)).is_err() && of("none", Some(2)).is_err());
+        assert_eq!(of("none", None), Some((None, 1)));
+        assert_eq!(of("none", Some(1)), Some((None, 1)));
+        assert_eq!(of("none", Some(3)), Some((None, 3)));
+        assert_eq!(of("chat", None), Some((Some((Order::Chat, 4)), 1)));
+        assert_eq!(of("chat", Some(12)), Some((Some((Order::Chat, 12)), 1)));
+        assert_eq!(of("session", None), Some((Some((Order::Session, 1)), 1)));
+        assert_eq!(of("session", Some(2)), None);
     }
 
     #[test]

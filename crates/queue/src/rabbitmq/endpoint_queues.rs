@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use wahook_domain::{EndpointName, EventPattern, LaneCount};
+use wahook_domain::{EndpointName, EventPattern, Lanes};
 
 use super::{
     connection,
@@ -39,7 +39,7 @@ impl RemoteEndpointQueues {
         &self,
         endpoint: &EndpointName,
         patterns: &[EventPattern],
-        lanes: Option<LaneCount>,
+        lanes: Option<Lanes>,
     ) -> Result<(), RemoteLookError> {
         let unbound = Topology::unbound(endpoint, patterns, lanes);
         Ok(connection::declare(self.0.connection(), &unbound).await?)

@@ -61,6 +61,12 @@ pub enum ConnectError {
 }
 
 impl ConnectError {
+    /// Returns true if a queue does not exist. The connection and its other channels continue.
+    #[must_use]
+    pub fn is_missing_queue(&self) -> bool {
+        matches!(self, Self::Broker(BrokerError(error)) if is_not_found(error))
+    }
+
     /// Sums up the failures of all servers, by their names.
     pub(super) fn of_servers(mut failures: Vec<(String, Self)>) -> Self {
         match failures.pop() {

@@ -1,12 +1,12 @@
 //! Queues and bindings of one endpoint.
 
-use wahook_domain::{EndpointName, EventName, EventPattern, KnownEvent, LaneCount};
+use wahook_domain::{EndpointName, EventName, EventPattern, KnownEvent, Lanes};
 
 use super::{
     model::{Argument, Kind, NO_DELIVERY_LIMIT, Queue, Target, Topology, dead_letters_to},
     names::{
-        DEAD_QUEUE, EVENTS_EXCHANGE, FILTERS_EXCHANGE, KNOWN_EXCHANGE, filter_exchange, lane_queue,
-        ordered_queues, work_queue,
+        DEAD_QUEUE, EVENTS_EXCHANGE, FILTERS_EXCHANGE, KNOWN_EXCHANGE, filter_exchange,
+        further_queues, lane_queue, ordered_queues, work_queue,
     },
     routing::{binding_key, routing_key},
 };
@@ -23,30 +23,35 @@ pub const LANE_PREFETCH: u16 = 256;
 
 impl Topology {
     /// Adds the queues of an endpoint, and the bindings for its patterns. An
-    /// endpoint with lanes keeps its work queue, without bindings, for events that
+    /// endpoint with ordered lanes keeps its work queue, without bindings, for events that
     /// were queued before, and for redriven ones.
     pub(super) fn add_endpoint(
         &mut self,
         endpoint: &EndpointName,
         patterns: &[EventPattern],
-        lanes: Option<LaneCount>,
+        lanes: Option<Lanes>,
     ) {
-        let mut arguments = dead_letters_to(Some(DEAD_QUEUE));
-        arguments.push(("x-delivery-limit", Argument::Number(DELIVERY_LIMIT)));
         let name = work_queue(endpoint);
-        self.queues.push(Queue {
-            name: name.clone(),
-            arguments,
-        });
+        self.queues.push(shared(name.clone()));
         let filter = filter_exchange(endpoint);
         self.add_exchange(filter.clone(), Kind::Fanout, None);
         for pattern in patterns {
             let wanted = Target::Exchange(filter.clone());
             self.bind(FILTERS_EXCHANGE, wanted, binding_key(pattern));
         }
-        let Some(lanes) = lanes else {
-            self.bind_plain(&name, patterns);
-            return;
+        let lanes = match lanes {
+            Some(Lanes::Ordered(lanes)) => lanes,
+            Some(Lanes::Shared(lanes)) => {
+                self.queues
+                    .extend(further_queues(endpoint, lanes).map(shared));
+                // Producers that do not publish by key reach the work queue.
+                self.bind_plain(&name, patterns);
+                return;
+            }
+            None => {
+                self.bind_plain(&name, patterns);
+                return;
+            }
         };
         for name in ordered_queues(endpoint, lanes) {
             self.queues.push(lane(name));
@@ -78,7 +83,14 @@ pub(super) fn known_events(patterns: &[EventPattern]) -> impl Iterator<Item = Ev
     known.filter(|event| patterns.iter().any(|pattern| pattern.takes(event)))
 }
 
-/// Returns the queue of a lane or of a parking slot. Each takeover counts as a delivery of all unacked
+/// Returns a work queue, or a further queue of shared lanes.
+fn shared(name: String) -> Queue {
+    let mut arguments = dead_letters_to(Some(DEAD_QUEUE));
+    arguments.push(("x-delivery-limit", Argument::Number(DELIVERY_LIMIT)));
+    Queue { name, arguments }
+}
+
+/// Returns the queue of an ordered lane or of a parking slot. Each takeover counts as a delivery of all unacked
 /// messages, so the limit is unreachable: the owner decides when an event was tried
 /// too often.
 fn lane(name: String) -> Queue {

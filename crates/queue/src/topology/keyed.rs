@@ -10,12 +10,15 @@
 //! | `wahook.event.<event>` | fanout | queues of endpoints without lanes, and single lanes |
 //! | `wahook.keyed.events` | topic, alternate of the first | `*.<pattern>` to queues without lanes, `BB.<pattern>` to lanes |
 
-use wahook_domain::{EndpointName, EventName, EventPattern, LaneCount, order::BUCKETS};
+use wahook_domain::{EndpointName, EventName, EventPattern, LaneCount, Lanes, order::BUCKETS};
 
 use super::{
     endpoint::known_events,
     model::{Argument, Kind, Queue, Target, Topology},
-    names::{KEYED_EVENTS_EXCHANGE, KEYED_EXCHANGE, LANES, event_exchange, lane_queue, work_queue},
+    names::{
+        KEYED_EVENTS_EXCHANGE, KEYED_EXCHANGE, LANES, event_exchange, lane_queue, queue_of_bucket,
+        work_queue,
+    },
     routing::{binding_key, routing_key},
 };
 
@@ -29,13 +32,13 @@ enum Entrance {
     /// One queue, for all keys.
     Queue(String),
     /// Each lane, for its keys.
-    Lanes(LaneCount),
+    Lanes(Lanes),
 }
 
 impl Topology {
     /// Returns the routing by key of all endpoints.
     pub(super) fn by_key<'a>(
-        endpoints: impl IntoIterator<Item = (&'a EndpointName, &'a [EventPattern], Option<LaneCount>)>,
+        endpoints: impl IntoIterator<Item = (&'a EndpointName, &'a [EventPattern], Option<Lanes>)>,
     ) -> Self {
         let mut topology = Self::default();
         topology.add_exchange(KEYED_EVENTS_EXCHANGE.to_owned(), Kind::Topic, None);
@@ -57,18 +60,39 @@ impl Topology {
         &mut self,
         endpoint: &EndpointName,
         patterns: &[EventPattern],
-        lanes: Option<LaneCount>,
+        lanes: Option<Lanes>,
     ) {
+        let one_queue = Entrance::Queue(work_queue(endpoint));
         let entrance = match lanes {
-            None => Entrance::Queue(work_queue(endpoint)),
-            Some(LaneCount::ONE) => Entrance::Queue(lane_queue(endpoint, LaneCount::ONE, 0)),
+            None | Some(Lanes::Shared(LaneCount::ONE)) => {
+                self.bind_entrance(endpoint, patterns, &one_queue);
+                return;
+            }
+            Some(Lanes::Ordered(LaneCount::ONE)) => {
+                Entrance::Queue(lane_queue(endpoint, LaneCount::ONE, 0))
+            }
             Some(lanes) => Entrance::Lanes(lanes),
         };
+        self.bind_entrance(endpoint, patterns, &entrance);
+        // The endpoint may have had no lanes before. Other endpoints need the exchanges.
+        let mut before = Self::default();
+        before.bind_entrance(endpoint, patterns, &one_queue);
+        let of_queue = before.bindings.into_iter();
+        let of_queue = of_queue.filter(|binding| matches!(binding.to, Target::Queue(_)));
+        self.obsolete.extend(of_queue);
+    }
+
+    fn bind_entrance(
+        &mut self,
+        endpoint: &EndpointName,
+        patterns: &[EventPattern],
+        entrance: &Entrance,
+    ) {
         for pattern in patterns {
-            self.bind_pattern(endpoint, &binding_key(pattern), &entrance);
+            self.bind_pattern(endpoint, &binding_key(pattern), entrance);
         }
         for event in known_events(patterns) {
-            self.bind_event(endpoint, &event, &entrance);
+            self.bind_event(endpoint, &event, entrance);
         }
     }
 
@@ -80,7 +104,7 @@ impl Topology {
             }
             Entrance::Lanes(lanes) => {
                 for bucket in 0..BUCKETS {
-                    let lane = lane_queue(endpoint, *lanes, lanes.lane_of(bucket));
+                    let lane = queue_of_bucket(endpoint, *lanes, bucket);
                     let key = keyed(bucket, key);
                     self.bind(KEYED_EVENTS_EXCHANGE, Target::Queue(lane), key);
                 }
@@ -98,7 +122,7 @@ impl Topology {
             }
             Entrance::Lanes(lanes) => {
                 for bucket in 0..BUCKETS {
-                    let lane = lane_queue(endpoint, *lanes, lanes.lane_of(bucket));
+                    let lane = queue_of_bucket(endpoint, *lanes, bucket);
                     self.bind(KEYED_EXCHANGE, Target::Queue(lane), keyed(bucket, &key));
                 }
             }

@@ -1,6 +1,6 @@
 //! Exchanges, queues and bindings as data.
 
-use wahook_domain::{EndpointName, EventPattern, LaneCount, WaitStep};
+use wahook_domain::{EndpointName, EventPattern, LaneCount, Lanes, WaitStep};
 
 use super::names::{
     DEAD_QUEUE, ENDPOINTS_QUEUE, EVENTS_EXCHANGE, FILTERS_EXCHANGE, KNOWN_EXCHANGE, LANES,
@@ -96,7 +96,7 @@ impl Topology {
     /// event patterns, a wait queue for each step, dead letters and results.
     #[must_use]
     pub fn deliveries<'a>(
-        endpoints: impl IntoIterator<Item = (&'a EndpointName, &'a [EventPattern], Option<LaneCount>)>,
+        endpoints: impl IntoIterator<Item = (&'a EndpointName, &'a [EventPattern], Option<Lanes>)>,
         wait_steps: &[WaitStep],
     ) -> Self {
         let mut topology = Self::events();
@@ -121,7 +121,7 @@ impl Topology {
         topology.keyed = Some(Box::new(Keyed {
             is_needed: endpoints
                 .iter()
-                .any(|(_, _, lanes)| *lanes > Some(LaneCount::ONE)),
+                .any(|(_, _, lanes)| lanes.is_some_and(|lanes| lanes.count() > LaneCount::ONE)),
             topology: Self::by_key(endpoints),
         }));
         topology.queues.push(Queue {

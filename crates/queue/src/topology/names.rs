@@ -1,6 +1,6 @@
 //! Names of exchanges and queues.
 
-use wahook_domain::{EndpointName, EventName, LaneCount, WaitStep};
+use wahook_domain::{EndpointName, EventName, LaneCount, Lanes, WaitStep};
 
 /// Topic exchange of all events; the routing key is made of the event's name.
 pub const EVENTS_EXCHANGE: &str = "wahook.events";
@@ -45,7 +45,7 @@ pub(crate) const LANES: &str = "wahook.lanes";
 
 /// Prefix of the name of every wait queue.
 const WAIT_QUEUE: &str = "wahook.wait.";
-/// Prefix of the name of every work queue.
+/// Prefix of the name of every work queue, and of the further queues of shared lanes.
 const WORK_QUEUE: &str = "wahook.deliver.";
 /// Prefix of the name of every lane.
 const LANE_QUEUE: &str = "wahook.lane.";
@@ -69,16 +69,53 @@ pub fn work_queue(endpoint: &EndpointName) -> String {
     [WORK_QUEUE, endpoint.as_str()].concat()
 }
 
-/// Returns the queue of an endpoint's lane, from 0. The number of lanes is part of
+/// Returns the queue of an endpoint's ordered lane, from 0. The number of lanes is part of
 /// the name: another number has other queues, because its lanes have other keys.
 #[must_use]
 pub fn lane_queue(endpoint: &EndpointName, lanes: LaneCount, lane: u8) -> String {
     format!("{LANE_QUEUE}{lanes}.{lane}.{endpoint}")
 }
 
-/// Returns the queues of all lanes of an endpoint.
+/// Returns the queues of all ordered lanes of an endpoint.
 pub fn lane_queues(endpoint: &EndpointName, lanes: LaneCount) -> impl Iterator<Item = String> + '_ {
     (0..lanes.get()).map(move |lane| lane_queue(endpoint, lanes, lane))
+}
+
+/// Returns the queue of a lane that all consumers share, from 0. The first one is the work
+/// queue, which receives retries and redriven events as well.
+#[must_use]
+pub fn shared_queue(endpoint: &EndpointName, lanes: LaneCount, lane: u8) -> String {
+    match lane {
+        0 => work_queue(endpoint),
+        _ => format!("{WORK_QUEUE}{lanes}.{lane}.{endpoint}"),
+    }
+}
+
+/// Returns the queues of all shared lanes of an endpoint except its work queue.
+pub fn further_queues(
+    endpoint: &EndpointName,
+    lanes: LaneCount,
+) -> impl Iterator<Item = String> + '_ {
+    (1..lanes.get()).map(move |lane| shared_queue(endpoint, lanes, lane))
+}
+
+/// Returns the queue of the lane for the keys in a bucket.
+pub(super) fn queue_of_bucket(endpoint: &EndpointName, lanes: Lanes, bucket: u8) -> String {
+    let lane = lanes.count().lane_of(bucket);
+    match lanes {
+        Lanes::Ordered(count) => lane_queue(endpoint, count, lane),
+        Lanes::Shared(count) => shared_queue(endpoint, count, lane),
+    }
+}
+
+/// Returns the queues that an endpoint has for its lanes besides its work queue, those of
+/// parking slots included.
+#[must_use]
+pub fn queues_of_lanes(endpoint: &EndpointName, lanes: Lanes) -> Vec<String> {
+    match lanes {
+        Lanes::Ordered(count) => ordered_queues(endpoint, count).collect(),
+        Lanes::Shared(count) => further_queues(endpoint, count).collect(),
+    }
 }
 
 /// Returns the queues of a lane's parking slots; none for any other queue.
@@ -91,8 +128,8 @@ pub fn slot_queues(lane: &str) -> Vec<String> {
     lane_parts(lane).map(slots_of).unwrap_or_default()
 }
 
-/// Returns the queues of all lanes of an endpoint, each followed by its parking slots.
-pub fn ordered_queues(
+/// Returns the queues of all ordered lanes of an endpoint, each followed by its parking slots.
+pub(super) fn ordered_queues(
     endpoint: &EndpointName,
     lanes: LaneCount,
 ) -> impl Iterator<Item = String> + '_ {
@@ -102,18 +139,20 @@ pub fn ordered_queues(
     })
 }
 
-/// Returns the endpoint of a work queue, of a lane or of a parking slot; `None` for any
-/// other queue.
+/// Returns the endpoint of a work queue, of a lane of any kind or of a parking slot; `None` for
+/// any other queue.
 #[must_use]
 pub fn endpoint_of(queue: &str) -> Option<EndpointName> {
     let name = match queue.strip_prefix(WORK_QUEUE) {
-        Some(name) => name,
+        // An endpoint's name has no dot.
+        Some(name) if !name.contains('.') => name,
+        Some(name) => parts_of(name).filter(|(_, lane, _)| *lane > 0)?.2,
         None => lane_parts(queue).or_else(|| slot_parts(queue))?.2,
     };
     EndpointName::parse(name).ok()
 }
 
-/// Returns true if the queue is a lane, of any number of lanes, or a parking slot: it has a
+/// Returns true if the queue is an ordered lane, of any number of lanes, or a parking slot: it has a
 /// single active consumer.
 #[must_use]
 pub fn is_lane(queue: &str) -> bool {
@@ -166,48 +205,4 @@ pub fn is_wait_queue(queue: &str) -> bool {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn endpoint_is_read_from_the_names_of_its_work_queue_and_lanes() {
-        let crm = EndpointName::parse("crm").unwrap();
-        let lanes = LaneCount::new(4).unwrap();
-        let queues: Vec<_> = lane_queues(&crm, lanes).collect();
-        assert_eq!(queues.len(), 4);
-        assert_eq!(queues[3], "wahook.lane.4.3.crm");
-        for queue in queues.iter().chain([&work_queue(&crm)]) {
-            assert_eq!(endpoint_of(queue), Some(crm.clone()), "{queue}");
-        }
-        assert!(is_lane(&queues[0]) && !is_lane(&work_queue(&crm)));
-        let slots = slot_queues(&queues[3]);
-        assert_eq!(
-            (slots.len(), slots[1].as_str()),
-            (4, "wahook.park.4.3.1.crm")
-        );
-        assert!(slots.iter().all(|slot| is_lane(slot)));
-        assert!(
-            slots
-                .iter()
-                .all(|slot| endpoint_of(slot) == Some(crm.clone()))
-        );
-        assert!(slot_queues(&slots[0]).is_empty() && slot_queues(&work_queue(&crm)).is_empty());
-        assert_eq!(
-            ordered_queues(&crm, lanes).nth(5).as_ref(),
-            Some(&queues[1])
-        );
-        for other in [
-            "wahook.dead",
-            "wahook.lanes",
-            "wahook.lane.4.4.crm",
-            "wahook.lane.65.1.crm",
-            "wahook.lane.crm",
-            "wahook.park.4.3.4.crm",
-            "wahook.park.4.4.0.crm",
-            "wahook.park.4.3.crm",
-        ] {
-            assert_eq!(endpoint_of(other), None, "{other}");
-            assert!(!is_lane(other), "{other}");
-        }
-    }
-}
+mod tests;

@@ -2,11 +2,11 @@
 
 use std::{collections::HashSet, mem};
 
-use wahook_domain::{EndpointName, EventPattern, LaneCount};
+use wahook_domain::{EndpointName, EventPattern, Lanes};
 
 use super::{
     model::{Binding, Keyed, Target, Topology},
-    names::{endpoint_of, is_lane},
+    names::{endpoint_of, work_queue},
 };
 
 impl Topology {
@@ -16,7 +16,7 @@ impl Topology {
     pub fn unbound(
         endpoint: &EndpointName,
         patterns: &[EventPattern],
-        lanes: Option<LaneCount>,
+        lanes: Option<Lanes>,
     ) -> Self {
         let mut bound = Self::default();
         bound.add_endpoint(endpoint, patterns, lanes);
@@ -27,7 +27,7 @@ impl Topology {
         );
         let keyed = Keyed {
             topology: Self {
-                obsolete: of_queues.collect(),
+                obsolete: of_queues.chain(by_key.obsolete).collect(),
                 ..Self::default()
             },
             is_needed: false,
@@ -45,14 +45,15 @@ impl Topology {
     pub fn earlier_lanes(
         endpoint: &EndpointName,
         patterns: &[EventPattern],
-        lanes: LaneCount,
+        lanes: Lanes,
         needed: &Self,
     ) -> Self {
         let mut bound = Self::default();
         bound.add_endpoint(endpoint, patterns, Some(lanes));
         let mut earlier = Self::unbound(endpoint, patterns, Some(lanes));
         earlier.queues = bound.queues;
-        earlier.queues.retain(|queue| is_lane(&queue.name));
+        let work = work_queue(endpoint);
+        earlier.queues.retain(|queue| queue.name != work);
         earlier.keep(needed);
         if let (Some(keyed), Some(needed)) = (&mut earlier.keyed, &needed.keyed) {
             keyed.topology.keep(&needed.topology);

@@ -1,7 +1,7 @@
 use super::*;
 use std::fs;
 use wahook_domain::{
-    AutoRedrive, CircuitRule, EventPattern, Reach, RedriveRate, RetryRule, Secret,
+    AutoRedrive, CircuitRule, EventPattern, LaneCount, Lanes, Reach, RedriveRate, RetryRule, Secret,
 };
 
 use super::super::{
@@ -215,6 +215,22 @@ headers = { authorization = "Bearer hunter2" }
 }
 
 #[test]
+fn endpoint_without_order_has_one_queue_or_the_given_number_of_shared_lanes() {
+    let of = |more: &str| {
+        let file = format!("[[endpoint]]\nname = \"crm\"\nurl = \"https://crm.example\"\n{more}");
+        parse(&file).unwrap()[0].division()
+    };
+    let four = LaneCount::new(4).unwrap();
+    assert_eq!(of(""), None);
+    assert_eq!(of("lanes = 1"), None);
+    assert_eq!(of("lanes = 4"), Some(Lanes::Shared(four)));
+    assert_eq!(
+        of("lanes = 4\norder = \"chat\""),
+        Some(Lanes::Ordered(four))
+    );
+}
+
+#[test]
 fn endpoint_without_order_or_retries_holds_no_events() {
     let of = |more: &str| {
         parse(&format!(
@@ -226,6 +242,10 @@ fn endpoint_without_order_or_retries_holds_no_events() {
     assert_eq!(lanes.on_exhausted, OnExhausted::Hold);
     for (more, expected) in [
         ("", "on_exhausted is hold, but the endpoint has no order"),
+        (
+            "lanes = 4",
+            "on_exhausted is hold, but the endpoint has no order",
+        ),
         (
             "order = \"chat\"\nretry_attempts = 0",
             "on_exhausted is hold, but there are no retries",

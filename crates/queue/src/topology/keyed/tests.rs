@@ -5,7 +5,7 @@ fn of(endpoints: &[(&str, &str, Option<u8>)]) -> Topology {
         .iter()
         .map(|(name, patterns, lanes)| {
             let patterns = patterns.split(' ').map(|text| text.parse().unwrap());
-            let lanes = lanes.and_then(LaneCount::new);
+            let lanes = lanes.and_then(LaneCount::new).map(Lanes::Ordered);
             let name = EndpointName::parse(name).unwrap();
             (name, patterns.collect::<Vec<EventPattern>>(), lanes)
         })
@@ -119,7 +119,11 @@ fn an_unbound_endpoint_receives_no_events_by_key_and_others_do() {
     let patterns = ["*".parse().unwrap()];
     let topology = of(&[("crm", "*", Some(2)), ("plain", "*", None)]);
     for (endpoint, lanes, left) in [
-        (&crm, LaneCount::new(2), ["wahook.deliver.plain"; 2]),
+        (
+            &crm,
+            LaneCount::new(2).map(Lanes::Ordered),
+            ["wahook.deliver.plain"; 2],
+        ),
         (&plain, None, ["wahook.lane.2.1.crm"; 2]),
     ] {
         let mut known = topology.keyed.clone().unwrap().topology;
@@ -127,6 +131,83 @@ fn an_unbound_endpoint_receives_no_events_by_key_and_others_do() {
         known.absorb(&unbound.keyed.unwrap().topology);
         for (event, left) in ["message_ack", "order.made"].iter().zip(left) {
             assert_eq!(known.route(KEYED_EXCHANGE, &keyed_key(1, event)), [left]);
+        }
+    }
+}
+
+fn shared(lanes: u8) -> Topology {
+    let crm = EndpointName::parse("crm").unwrap();
+    let patterns = ["*".parse().unwrap()];
+    let lanes = LaneCount::new(lanes).map(Lanes::Shared);
+    Topology::deliveries([(&crm, patterns.as_slice(), lanes)], &[])
+}
+
+#[test]
+fn an_event_reaches_one_of_the_shared_lanes_and_without_a_key_the_work_queue() {
+    let topology = shared(3);
+    for event in ["message_ack", "order.made"] {
+        for bucket in 0..BUCKETS {
+            let expected = match bucket % 3 {
+                0 => "wahook.deliver.crm".to_owned(),
+                lane => format!("wahook.deliver.3.{lane}.crm"),
+            };
+            assert_eq!(by_key(&topology, bucket, event), [expected], "{event}");
+        }
+    }
+    for (exchange, event) in [("wahook.known", "call"), ("wahook.events", "order.made")] {
+        assert_eq!(
+            topology.route(exchange, &key(event)),
+            ["wahook.deliver.crm"]
+        );
+    }
+    assert!(topology.keyed.unwrap().is_needed && !shared(1).keyed.unwrap().is_needed);
+}
+
+/// Each topology is declared by a consumer that knows the earlier ones only by their registered
+/// declarations.
+#[test]
+fn an_event_enters_one_queue_after_any_change_of_lanes_and_restart() {
+    let crm = EndpointName::parse("crm").unwrap();
+    let patterns: [EventPattern; 2] = ["*", "message_*"].map(|text| text.parse().unwrap());
+    let of = |lanes| Topology::deliveries([(&crm, patterns.as_slice(), lanes)], &[]);
+    let four = LaneCount::new(4).unwrap();
+    let all = [
+        None,
+        Some(Lanes::Shared(four)),
+        Some(Lanes::Ordered(four)),
+        Some(Lanes::Ordered(LaneCount::ONE)),
+        Some(Lanes::Shared(LaneCount::MAX)),
+    ];
+    for (before, after) in all
+        .iter()
+        .flat_map(|before| all.map(|after| (before, after)))
+    {
+        let needed = of(after);
+        let mut known = Topology::events();
+        let mut keyed = Topology::default();
+        let mut declare = |topology: &Topology| {
+            known.absorb(topology);
+            keyed.absorb(&topology.keyed.as_ref().unwrap().topology);
+        };
+        declare(&of(*before));
+        declare(&needed);
+        if let Some(before) = before
+            && Some(*before) != after
+        {
+            let earlier = Topology::earlier_lanes(&crm, &patterns, *before, &needed);
+            declare(&earlier);
+        }
+        for (exchange, event) in [("wahook.known", "message_ack"), ("wahook.events", "a.b")] {
+            let queues = known.route(exchange, &key(event));
+            assert_eq!(queues.len(), 1, "{before:?} {after:?} {queues:?}");
+            for bucket in 0..BUCKETS {
+                let queues = keyed.route(KEYED_EXCHANGE, &keyed_key(bucket, event));
+                let expected = match after {
+                    None => work_queue(&crm),
+                    Some(lanes) => queue_of_bucket(&crm, lanes, bucket),
+                };
+                assert_eq!(queues, [expected], "{before:?} {after:?}");
+            }
         }
     }
 }

@@ -122,7 +122,7 @@ fn the_producer_declares_no_queue() {
 fn with_lanes(lanes: u8) -> Topology {
     let endpoint = EndpointName::parse("crm").unwrap();
     let patterns: Vec<_> = ["ready", "my_*"].map(|text| text.parse().unwrap()).into();
-    let lanes = LaneCount::new(lanes);
+    let lanes = LaneCount::new(lanes).map(Lanes::Ordered);
     Topology::deliveries([(&endpoint, patterns.as_slice(), lanes)], &[])
 }
 
@@ -172,9 +172,10 @@ fn the_first_lane_is_bound_as_a_work_queue_is_and_the_work_queue_no_longer() {
 fn earlier_lanes_keep_their_queues_and_lose_only_bindings_that_are_not_needed() {
     let endpoint = EndpointName::parse("crm").unwrap();
     let patterns: Vec<_> = ["ready", "my_*"].map(|text| text.parse().unwrap()).into();
-    for lanes in [None, LaneCount::new(2)] {
+    let one = Lanes::Ordered(LaneCount::ONE);
+    for lanes in [None, LaneCount::new(2).map(Lanes::Ordered)] {
         let needed = Topology::deliveries([(&endpoint, patterns.as_slice(), lanes)], &[]);
-        let earlier = Topology::earlier_lanes(&endpoint, &patterns, LaneCount::ONE, &needed);
+        let earlier = Topology::earlier_lanes(&endpoint, &patterns, one, &needed);
         let names: Vec<_> = earlier.queues.iter().map(|queue| &queue.name).collect();
         assert_eq!((names.len(), names[0].as_str()), (5, "wahook.lane.1.0.crm"));
         assert_eq!(names[4], "wahook.park.1.0.3.crm");
@@ -191,4 +192,24 @@ fn first_topology_replaces_none_and_keeps_the_routing_by_key() {
     let topology = with_lanes(3);
     assert!(topology.keyed.is_some());
     assert_eq!(topology.clone().replacing(&Topology::default()), topology);
+}
+
+#[test]
+fn a_shared_lane_is_a_work_queue_and_keeps_its_messages_without_it() {
+    let endpoint = EndpointName::parse("crm").unwrap();
+    let patterns = [EventPattern::Every];
+    let of = |lanes| Topology::deliveries([(&endpoint, patterns.as_slice(), lanes)], &[]);
+    let lanes = Lanes::Shared(LaneCount::new(3).unwrap());
+    let shared = of(Some(lanes));
+    let arguments = |name: &str| {
+        let queue = shared.queues.iter().find(|queue| queue.name == name);
+        &queue.unwrap().arguments
+    };
+    let further = ["wahook.deliver.3.1.crm", "wahook.deliver.3.2.crm"];
+    for name in further {
+        assert_eq!(arguments(name), arguments("wahook.deliver.crm"), "{name}");
+    }
+    let earlier = Topology::earlier_lanes(&endpoint, &patterns, lanes, &of(None));
+    let kept: Vec<_> = earlier.queues.iter().map(|queue| &queue.name).collect();
+    assert_eq!(kept, further);
 }
