@@ -20,7 +20,7 @@ SPACE = f'{CLUSTER},namespace=~"$namespace"'
 CHOSEN = f'{SPACE},job=~"$job",instance=~"$instance"'
 ENDPOINT = f'{CHOSEN},endpoint=~"$endpoint"'
 # The work queues of the selected endpoints.
-WORK = f'{CLUSTER},queue=~"wahook\\\\.(deliver|lane\\\\.\\\\d+\\\\.\\\\d+|park\\\\.\\\\d+\\\\.\\\\d+\\\\.\\\\d+)\\\\.($endpoint)"'
+WORK = f'{CLUSTER},queue=~"wahook\\\\.(deliver(?:\\\\.\\\\d+\\\\.\\\\d+)?|lane\\\\.\\\\d+\\\\.\\\\d+|park\\\\.\\\\d+\\\\.\\\\d+\\\\.\\\\d+)\\\\.($endpoint)"'
 RANGE, RATE = "[$__range]", "[$__rate_interval]"
 # Green from 99.9 %, red below 99 %.
 OBJECTIVE = ["red", (0.99, "orange"), (0.999, "green")]
@@ -56,7 +56,7 @@ ANNOTATIONS = [
 
 # Messages that wait for each selected endpoint.
 READY = f"""sum by (endpoint) (label_replace(max by (queue) (rabbitmq_detailed_queue_messages_ready{{{WORK}}}),
-    "endpoint", "$1", "queue", "wahook\\\\.(?:deliver|lane\\\\.\\\\d+\\\\.\\\\d+|park\\\\.\\\\d+\\\\.\\\\d+\\\\.\\\\d+)\\\\.(.+)"))"""
+    "endpoint", "$1", "queue", "wahook\\\\.(?:deliver(?:\\\\.\\\\d+\\\\.\\\\d+)?|lane\\\\.\\\\d+\\\\.\\\\d+|park\\\\.\\\\d+\\\\.\\\\d+\\\\.\\\\d+)\\\\.(.+)"))"""
 ENDPOINTS = table(
     "Endpoints", "State of each endpoint. Its name leads to its failed deliveries of the selected time range, in the console. Time to drain: until the queue is empty at the present rate of deliveries, without new events.",
     "endpoint", [
