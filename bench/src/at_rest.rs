@@ -8,6 +8,7 @@ use wahook_tests::process;
 
 use crate::figures::ONE_PROCESS;
 use crate::lab::{Lab, Subject};
+use crate::queues::Queues;
 use crate::sink::{Behaviour, Sink};
 
 /// Figures of one program once it is ready.
@@ -45,7 +46,7 @@ pub(crate) async fn all(lab: &Lab) -> anyhow::Result<Vec<AtRest>> {
     drop(producer);
 
     let started = Instant::now();
-    let consumer = lab.drain(Subject::Wahook, &sink, 128, None).await?;
+    let consumer = lab.drain(Subject::Wahook, &sink, 128, Queues::One).await?;
     consumer.wait_ready().await;
     all.push(AtRest::of("consumer", started, consumer.pid())?);
     consumer.stop().await?;

@@ -10,7 +10,7 @@ pub(crate) struct Comparison {
     to: &'static str,
 }
 
-pub(crate) const COMPARISONS: [Comparison; 7] = [
+pub(crate) const COMPARISONS: [Comparison; 9] = [
     Comparison {
         what: "batches to single events",
         this: "ingest-batch",
@@ -35,6 +35,16 @@ pub(crate) const COMPARISONS: [Comparison; 7] = [
         what: "order per chat to no order, end to end",
         this: "ordered",
         to: "end-to-end",
+    },
+    Comparison {
+        what: "4 lanes to one queue, end to end",
+        this: "lanes",
+        to: "end-to-end",
+    },
+    Comparison {
+        what: "4 lanes to one queue, drain",
+        this: "lanes-drain",
+        to: "drain",
     },
     Comparison {
         what: "with the search index to without, end to end",

@@ -14,6 +14,7 @@ use wahook_tests::pair::{Place, SECRET, Servers};
 use wahook_tests::ports::free_port;
 use wahook_tests::program::Program;
 
+use crate::queues::Queues;
 use crate::sink::{Behaviour, Sink};
 
 pub(crate) const DATABASE: &str = "wahook-bench";
@@ -113,11 +114,16 @@ impl Lab {
         // The memory limit of the tests is too low for a million queued events.
         let limit = ["set_vm_memory_high_watermark", "absolute", BROKER_MEMORY];
         lab.servers.rabbitmq.ctl(&limit).await?;
-        let sink = Sink::start(Behaviour::default(), Instant::now()).await?;
-        let drain = lab.drain(Subject::Wahook, &sink, 1, None).await?;
-        drain.wait_ready().await;
-        drain.stop().await?;
+        lab.declare(Queues::One).await?;
         Ok(lab)
+    }
+
+    /// Declares all queues, with those of the endpoint.
+    pub(crate) async fn declare(&self, queues: Queues) -> anyhow::Result<()> {
+        let sink = Sink::start(Behaviour::default(), Instant::now()).await?;
+        let drain = self.drain(Subject::Wahook, &sink, 1, queues).await?;
+        drain.wait_ready().await;
+        drain.stop().await
     }
 
     pub(crate) async fn ingest(&self, subject: Subject) -> anyhow::Result<Ingest> {
@@ -146,7 +152,7 @@ impl Lab {
         subject: Subject,
         sink: &Sink,
         concurrency: u16,
-        lanes: Option<u8>,
+        queues: Queues,
     ) -> anyhow::Result<Drain> {
         let (url, concurrency) = (sink.url(), concurrency.to_string());
         if subject == Subject::Floor {
@@ -165,10 +171,13 @@ impl Lab {
             // Log lines of failed attempts would distort the measurement.
             ("RUST_LOG", "warn,wahook_runtime=info"),
         ];
-        let lanes = lanes.map(|lanes| lanes.to_string());
-        if let Some(lanes) = &lanes {
-            settings.extend([("WEBHOOK_ORDER", "chat"), ("WEBHOOK_LANES", lanes)]);
-        }
+        let (order, lanes) = match queues {
+            Queues::One => ("none", 1),
+            Queues::Ordered(lanes) => ("chat", lanes),
+            Queues::Shared(lanes) => ("none", lanes),
+        };
+        let lanes = lanes.to_string();
+        settings.extend([("WEBHOOK_ORDER", order), ("WEBHOOK_LANES", &lanes)]);
         let consumer = Program::consumer(&settings).await;
         Ok(Drain(Process::Wahook(consumer)))
     }

@@ -8,6 +8,7 @@ mod lab;
 mod load;
 mod meter;
 mod model;
+mod queues;
 mod row;
 mod run;
 mod scenarios;

@@ -9,6 +9,7 @@ use crate::figures::{Figures, ONE_PROCESS};
 use crate::lab::{Lab, Subject};
 use crate::load::{self, Load, Shape};
 use crate::meter::Meter;
+use crate::queues::Queues;
 use crate::sink::{Behaviour, Sink};
 
 /// Parameters of a drain or end-to-end run.
@@ -19,8 +20,7 @@ pub(crate) struct Draining {
     pub(crate) behaviour: Behaviour,
     pub(crate) events: u64,
     pub(crate) bytes: usize,
-    /// Lanes of the endpoint with order per chat; none without order.
-    pub(crate) lanes: Option<u8>,
+    pub(crate) queues: Queues,
     /// True for a log without the search index of the console.
     pub(crate) unindexed: bool,
 }
@@ -56,9 +56,12 @@ pub(crate) async fn drain(
         behaviour,
         events,
         bytes,
-        lanes,
+        queues,
         unindexed: _,
     } = draining;
+    if !matches!(queues, Queues::One) {
+        lab.declare(queues).await?;
+    }
     let epoch = Instant::now();
     let sink = Sink::start(behaviour, epoch).await?;
     {
@@ -75,7 +78,7 @@ pub(crate) async fn drain(
     let mut processes = Vec::new();
     let meter = Meter::start(&lab.servers, &[])?;
     for _ in 0..consumers {
-        let drain = lab.drain(subject, &sink, concurrency, lanes).await?;
+        let drain = lab.drain(subject, &sink, concurrency, queues).await?;
         processes.push(("consumer", drain.pid()));
         drains.push(drain);
     }
@@ -98,13 +101,13 @@ pub(crate) async fn end_to_end(
         behaviour,
         events,
         bytes,
-        lanes,
+        queues,
         unindexed,
         ..
     } = draining;
     let epoch = Instant::now();
     let sink = Sink::start(behaviour, epoch).await?;
-    let drain = lab.drain(subject, &sink, concurrency, lanes).await?;
+    let drain = lab.drain(subject, &sink, concurrency, queues).await?;
     if unindexed {
         let log = StoredIn::MongoDb(lab.place());
         log.remove_search_index().await?;
@@ -169,7 +172,7 @@ pub(crate) async fn latency(
 ) -> anyhow::Result<Figures> {
     let epoch = Instant::now();
     let sink = Sink::start(behaviour, epoch).await?;
-    let drain = lab.drain(subject, &sink, 128, None).await?;
+    let drain = lab.drain(subject, &sink, 128, Queues::One).await?;
     let ingest = lab.ingest(subject).await?;
     let events = u64::from(per_second * seconds);
     let load = Load {

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use super::{Kind, Scenario};
 use crate::load::Shape;
+use crate::queues::Queues;
 use crate::run::Draining;
 use crate::search::Store;
 use crate::sink::Behaviour;
@@ -31,8 +32,14 @@ const USUAL: Draining = Draining {
     behaviour: INSTANT,
     events: 50_000,
     bytes: 400,
-    lanes: None,
+    queues: Queues::One,
     unindexed: false,
+};
+
+/// Four queues of one endpoint, without an order.
+const FOUR_LANES: Draining = Draining {
+    queues: Queues::Shared(4),
+    ..USUAL
 };
 
 pub(crate) const ALL: &[Scenario] = &[
@@ -218,14 +225,23 @@ pub(crate) const ALL: &[Scenario] = &[
             Kind::Latency(FAILING),
         )
     },
-    // Last, because producers route all later events by their keys. The events of 2,000 chats.
+    // These are last, because producers route all later events by their keys. The events of 2,000
+    // chats.
+    Scenario {
+        only_wahook: true,
+        ..both("lanes", "end to end, 4 lanes", Kind::EndToEnd(FOUR_LANES))
+    },
+    Scenario {
+        only_wahook: true,
+        ..both("lanes-drain", "drain, 4 lanes", Kind::Drain(FOUR_LANES))
+    },
     Scenario {
         only_wahook: true,
         ..both(
             "ordered",
             "end to end, order per chat, 8 lanes",
             Kind::EndToEnd(Draining {
-                lanes: Some(8),
+                queues: Queues::Ordered(8),
                 ..USUAL
             }),
         )
