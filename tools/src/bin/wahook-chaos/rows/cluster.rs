@@ -20,8 +20,7 @@ pub(super) const ROWS: &[Row] = &[
         "cluster-each",
         "three nodes, each killed in turn",
         play!(each_killed),
-    )
-    .not_short(),
+    ),
     Row::cluster(
         "cluster-two",
         "three nodes, two killed at once",
