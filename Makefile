@@ -12,7 +12,7 @@ RABBITMQ ?= 4.3
 FIXED_CASES := PROPTEST_RNG_SEED=1
 # Cases of the fuzz tests, as a multiple of those in `make test`.
 FUZZ_FACTOR ?= 50
-# Nodes of the broker of `chaos-order` and `chaos-lanes`, 1 or 3.
+# Nodes of the broker of `chaos-order` and `chaos-lanes`, 1 or 3; `chaos-order` without a broker: 0.
 NODES ?= 1
 # Length of `soak`, and its events per second (default: half of what the machine delivers).
 SOAK_MINUTES ?= 120
@@ -87,8 +87,8 @@ chaos: chaos-programs ## Run the fault matrix under load and count lost events (
 chaos-short: chaos-programs ## Run the short form of the fault matrix (10 minutes)
 	$(ON_BROKER) WAHOOK_TEST_PROGRAMS=$(TARGET_DIR)/chaos $(TARGET_DIR)/debug/wahook-chaos --short
 
-chaos-order: chaos-programs ## Deliver 100,000 ordered events while consumers and brokers are killed (NODES=3 for a cluster)
-	$(ON_BROKER) WAHOOK_TEST_PROGRAMS=$(TARGET_DIR)/chaos $(TARGET_DIR)/debug/wahook-chaos --order --nodes $(NODES)
+chaos-order: chaos-programs ## Deliver 100,000 ordered events while consumers and brokers are killed (NODES=3: a cluster; NODES=0: one process)
+	$(ON_BROKER) WAHOOK_TEST_PROGRAMS=$(TARGET_DIR)/chaos $(TARGET_DIR)/debug/wahook-chaos --order $(if $(filter 0,$(NODES)),--one-process,--nodes $(NODES))
 
 chaos-lanes: chaos-programs ## Measure takeover, balance and blocked chats of lanes, and cut owners off (8 minutes; NODES=3 parts a cluster)
 	$(ON_BROKER) WAHOOK_TEST_PROGRAMS=$(TARGET_DIR)/chaos $(TARGET_DIR)/debug/wahook-chaos --lanes --nodes $(NODES) --write docs/reliability/faults.md

@@ -45,6 +45,22 @@ impl StoredIn {
         }
     }
 
+    /// Returns the number of records of failed deliveries.
+    pub async fn count_failed(&self) -> anyhow::Result<u64> {
+        match self {
+            Self::DataFile(data) => {
+                let db = Connection::open(data)?;
+                db.busy_timeout(LOCKED_FOR)?;
+                let count = "SELECT count(*) FROM webhooklogs WHERE status = 'failed'";
+                Ok(db.query_row(count, [], |row| row.get::<_, u32>(0))?.into())
+            }
+            Self::MongoDb(place) => {
+                let log = collection(place).await?;
+                Ok(log.count_documents(doc! { "status": "failed" }).await?)
+            }
+        }
+    }
+
     /// Removes what only searches of the console need, once the programs have created it.
     pub async fn remove_search_index(&self) -> anyhow::Result<()> {
         match self {

@@ -56,6 +56,9 @@ struct Arguments {
     /// Instead of the rows, run many ordered chats while consumers and brokers are killed
     #[arg(long, group = "instead")]
     order: bool,
+    /// Run the ordered chats through one process on its data file, which is killed
+    #[arg(long, requires = "order", conflicts_with = "nodes")]
+    one_process: bool,
     /// Instead of the rows, measure takeover, balance and blocked chats of lanes, and cut owners
     /// off; on three nodes a partition
     #[arg(long, group = "instead", conflicts_with_all = ["row", "short"])]
@@ -104,7 +107,12 @@ async fn run(arguments: &Arguments) -> anyhow::Result<()> {
         _ => Nodes::One,
     };
     if arguments.order {
-        return order::run(nodes, arguments.events, seed).await;
+        let kind = if arguments.one_process {
+            order::Kind::OneProcess
+        } else {
+            order::Kind::Programs(nodes)
+        };
+        return order::run(kind, arguments.events, seed).await;
     }
     if arguments.lanes {
         let file = arguments.write.as_deref();
