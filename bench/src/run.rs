@@ -12,6 +12,9 @@ use crate::meter::Meter;
 use crate::queues::Queues;
 use crate::sink::{Behaviour, Sink};
 
+/// Connections of the load generator.
+pub(crate) const CONNECTIONS: usize = 64;
+
 /// Parameters of a drain or end-to-end run.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Draining {
@@ -21,6 +24,17 @@ pub(crate) struct Draining {
     pub(crate) events: u64,
     pub(crate) bytes: usize,
     pub(crate) queues: Queues,
+    /// True for a log without the search index of the console.
+    pub(crate) unindexed: bool,
+}
+
+/// Parameters of a run of the single process.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct OneProcess {
+    pub(crate) connections: usize,
+    pub(crate) behaviour: Behaviour,
+    pub(crate) events: u64,
+    pub(crate) bytes: usize,
     /// True for a log without the search index of the console.
     pub(crate) unindexed: bool,
 }
@@ -72,7 +86,7 @@ pub(crate) async fn drain(
             events,
             bytes,
         };
-        load::closed_loop(load, Shape::Single, 64).await?;
+        load::closed_loop(load, Shape::Single, CONNECTIONS).await?;
     }
     let mut drains = Vec::new();
     let mut processes = Vec::new();
@@ -120,45 +134,42 @@ pub(crate) async fn end_to_end(
         bytes,
     };
     let pids = [("producer", ingest.pid()), ("consumer", drain.pid())];
-    let figures = all_the_way(lab, load, &sink, &pids).await?;
+    let figures = all_the_way(lab, load, CONNECTIONS, &sink, &pids).await?;
     drain.stop().await?;
     Ok(figures)
 }
 
-/// Sends events through the single process to the webhook; `unindexed` without the search index
-/// of the console.
-pub(crate) async fn one_process(
-    lab: &Lab,
-    events: u64,
-    unindexed: bool,
-) -> anyhow::Result<Figures> {
+/// Sends events through the single process to the webhook.
+pub(crate) async fn one_process(lab: &Lab, run: OneProcess) -> anyhow::Result<Figures> {
     let epoch = Instant::now();
-    let sink = Sink::start(Behaviour::default(), epoch).await?;
+    let sink = Sink::start(run.behaviour, epoch).await?;
     let folder = RunFolder::temporary("bench")?;
     let data = folder.join("wahook.db");
     let process = lab.one_process(&sink, &data).await?;
-    if unindexed {
+    if run.unindexed {
         StoredIn::DataFile(data).remove_search_index().await?;
     }
     let load = Load {
         to: process.address,
         epoch,
-        events,
-        bytes: 400,
+        events: run.events,
+        bytes: run.bytes,
     };
-    all_the_way(lab, load, &sink, &[(ONE_PROCESS, process.pid())]).await
+    let pids = [(ONE_PROCESS, process.pid())];
+    all_the_way(lab, load, run.connections, &sink, &pids).await
 }
 
 /// Measures from the first send to the last arrival.
 async fn all_the_way(
     lab: &Lab,
     load: Load,
+    connections: usize,
     sink: &Sink,
     programs: &[(&'static str, u32)],
 ) -> anyhow::Result<Figures> {
     let meter = Meter::start(&lab.servers, programs)?;
     let start = Instant::now();
-    load::closed_loop(load, Shape::Single, 64).await?;
+    load::closed_loop(load, Shape::Single, connections).await?;
     sink.wait_for(load.events).await?;
     meter.read(load.events, sink.last().saturating_duration_since(start))
 }

@@ -7,7 +7,7 @@ use futures_util::future::{BoxFuture, FutureExt};
 use crate::figures::Figures;
 use crate::lab::{Lab, Subject};
 use crate::load::Shape;
-use crate::run::{self, Draining};
+use crate::run::{self, Draining, OneProcess};
 use crate::search::{self, Store};
 use crate::sink::Behaviour;
 pub(crate) use list::ALL;
@@ -18,7 +18,7 @@ pub(crate) struct Scale(pub(crate) u32);
 
 impl Scale {
     fn of(self, events: u64) -> u64 {
-        (events * u64::from(self.0) / 100).max(100)
+        (events * u64::from(self.0) / 100).max(events.min(100))
     }
 }
 
@@ -51,10 +51,7 @@ enum Kind {
     },
     Drain(Draining),
     EndToEnd(Draining),
-    OneProcess {
-        events: u64,
-        unindexed: bool,
-    },
+    OneProcess(OneProcess),
     /// Searches of the console.
     Search(Store),
     Latency(Behaviour),
@@ -92,8 +89,9 @@ impl Scenario {
             } => run::ingest(lab, subject, (shape, connections), scale.of(events)).boxed(),
             Kind::Drain(draining) => run::drain(lab, subject, scaled(draining)).boxed(),
             Kind::EndToEnd(draining) => run::end_to_end(lab, subject, scaled(draining)).boxed(),
-            Kind::OneProcess { events, unindexed } => {
-                run::one_process(lab, scale.of(events), unindexed).boxed()
+            Kind::OneProcess(run) => {
+                let events = scale.of(run.events);
+                run::one_process(lab, OneProcess { events, ..run }).boxed()
             }
             Kind::Search(store) => search::measure(lab, store).boxed(),
             Kind::Latency(behaviour) => {

@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::{Kind, Scenario};
 use crate::load::Shape;
 use crate::queues::Queues;
-use crate::run::Draining;
+use crate::run::{CONNECTIONS, Draining, OneProcess};
 use crate::search::Store;
 use crate::sink::Behaviour;
 
@@ -33,6 +33,15 @@ const USUAL: Draining = Draining {
     events: 50_000,
     bytes: 400,
     queues: Queues::One,
+    unindexed: false,
+};
+
+/// The same, through the single process.
+const USUAL_ONE_PROCESS: OneProcess = OneProcess {
+    connections: CONNECTIONS,
+    behaviour: INSTANT,
+    events: 50_000,
+    bytes: 400,
     unindexed: false,
 };
 
@@ -167,10 +176,7 @@ pub(crate) const ALL: &[Scenario] = &[
         ..both(
             "one-process",
             "end to end, single process on its file",
-            Kind::OneProcess {
-                events: 50_000,
-                unindexed: false,
-            },
+            Kind::OneProcess(USUAL_ONE_PROCESS),
         )
     },
     Scenario {
@@ -189,10 +195,26 @@ pub(crate) const ALL: &[Scenario] = &[
         ..both(
             "one-process-unindexed",
             "end to end, single process, without the search index",
-            Kind::OneProcess {
-                events: 50_000,
+            Kind::OneProcess(OneProcess {
                 unindexed: true,
-            },
+                ..USUAL_ONE_PROCESS
+            }),
+        )
+    },
+    // Checks the peak of memory: a gateway that posts media, one after the other.
+    Scenario {
+        only_wahook: true,
+        once: true,
+        ..both(
+            "one-process-10m",
+            "single process, 40 of 10 MB, 1 s webhook",
+            Kind::OneProcess(OneProcess {
+                connections: 1,
+                behaviour: slow(1_000),
+                events: 40,
+                bytes: 10_000_000,
+                unindexed: false,
+            }),
         )
     },
     Scenario {
