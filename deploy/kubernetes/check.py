@@ -109,7 +109,7 @@ def deployment_faults(document, settings):
     if budget and limit and mebibytes(limit) < 2 * int(budget) / 2**20:
         yield f"has a memory limit of {limit}, but needs twice PRODUCER_MEMORY_BUDGET_BYTES={budget}"
     # docs/deployment.md, "Memory of a consumer": the default budget, and 192 MiB for everything else.
-    budget = int(environment.get("CONSUMER_MEMORY_BUDGET_BYTES", 256 * 2**20)) / 2**20
+    budget = int(environment.get("CONSUMER_MEMORY_BUDGET_BYTES", 64 * 2**20)) / 2**20
     if limit and container["name"] == "consumer" and mebibytes(limit) < 192 + 2 * budget:
         yield f"has a memory limit of {limit}, but needs 192 MiB and twice CONSUMER_MEMORY_BUDGET_BYTES"
     mounted = {item["path"] for secret in secrets(pod, "secrets") for item in secret["items"]}

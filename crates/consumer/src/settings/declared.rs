@@ -245,8 +245,8 @@ pub(super) const CONSUMER_MEMORY_BUDGET_BYTES: Setting = Setting {
         max: 64 << 30,
         unit: "bytes",
     },
-    default: DefaultValue::Number(256 << 20),
-    example: "268435456",
+    default: DefaultValue::Number(64 << 20),
+    example: "67108864",
     help: "memory for prefetched events, all endpoints together",
     meaning: "memory for the events that are prefetched and in flight, all endpoints without an order \
         together; each has an equal share, and one event always fits, see [Memory of a \
