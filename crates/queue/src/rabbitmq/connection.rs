@@ -1,11 +1,12 @@
 //! Connections to the broker, with a deadline for each step.
 
+use futures_util::StreamExt;
 use lapin::{
     Channel, Connection, ConnectionProperties,
     options::QueueDeclareOptions,
     types::{AMQPValue, FieldTable},
 };
-use std::time::Duration;
+use std::{pin::pin, time::Duration};
 use tokio::time::timeout;
 
 use super::{
@@ -143,6 +144,14 @@ pub(crate) async fn close(connection: &Connection) {
     if let Ok(Err(error)) = timeout(CLOSE_LIMIT, connection.close(200, "bye".into())).await {
         tracing::debug!(%error, "the broker connection was already closed");
     }
+}
+
+/// Waits until the connection is lost.
+pub(crate) async fn until_lost(connection: &Connection) {
+    // Created before the state is read, so that no loss is missed.
+    let mut events = pin!(connection.events_listener());
+    // An error changes the state before its event.
+    while connection.status().connected() && events.next().await.is_some() {}
 }
 
 /// Opens a channel.

@@ -103,11 +103,17 @@ impl RemoteConnection {
         })
     }
 
-    /// Writes pending acks, then closes the connection; the broker redelivers
-    /// unacked messages.
+    /// Writes pending acks, unless the connection is lost, then closes it; the broker
+    /// redelivers unacked messages.
     pub(crate) async fn close(&self) {
         self.closing.send_replace(true);
-        let _ = timeout(WRITE_LIMIT, self.closing.closed()).await;
+        tokio::select! {
+            written = timeout(WRITE_LIMIT, self.closing.closed()) => if written.is_err() {
+                tracing::warn!("acks not written within {WRITE_LIMIT:?}, closing the connection");
+            },
+            // No ack can reach the broker, and lapin may never answer one.
+            () = connection::until_lost(&self.connection) => {}
+        }
         connection::close(&self.connection).await;
     }
 }

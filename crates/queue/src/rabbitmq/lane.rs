@@ -96,11 +96,15 @@ impl Drop for RemoteLane {
 impl OpenLane {
     async fn give_up(self) {
         self.giving_up.send_replace(true);
-        let _ = timeout(WRITE_LIMIT, self.giving_up.closed()).await;
-        if let Some(subscription) = &self.subscription {
-            // Fails if the connection is closed, which returns the messages too.
-            let _ = with_deadline(subscription.close_channel()).await;
+        let Some(subscription) = &self.subscription else {
+            return;
+        };
+        // No ack can be written on a closed channel.
+        if subscription.is_open() {
+            let _ = timeout(WRITE_LIMIT, self.giving_up.closed()).await;
         }
+        // Fails if the connection is closed, which returns the messages too.
+        let _ = with_deadline(subscription.close_channel()).await;
     }
 }
 
