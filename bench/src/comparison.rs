@@ -1,7 +1,9 @@
 //! Ratios of the rates of two scenarios.
 
+use wahook_tests::statistics::median;
+
 use crate::lab::Subject;
-use crate::row::{Row, median};
+use crate::row::Row;
 
 /// Two scenarios whose rates are compared.
 pub(crate) struct Comparison {

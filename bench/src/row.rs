@@ -3,6 +3,8 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use wahook_tests::statistics::{median, sorted};
+
 use crate::figures::{Figures, ONE_PROCESS};
 use crate::lab::Subject;
 use crate::scenarios::Scenario;
@@ -69,11 +71,8 @@ impl Row {
     fn ratios(&self) -> Vec<f64> {
         let of = |subject| self.runs.get(&subject).into_iter().flatten();
         let pairs = of(Subject::Wahook).zip(of(Subject::Floor));
-        let mut ratios: Vec<f64> = pairs
-            .map(|(ours, floor)| ours.per_second / floor.per_second)
-            .collect();
-        ratios.sort_by(f64::total_cmp);
-        ratios
+        let ratios = pairs.map(|(ours, floor)| ours.per_second / floor.per_second);
+        sorted(ratios.collect::<Vec<_>>())
     }
 
     /// Returns the median CPU times: producer + consumer / broker / mongod, or one figure.
@@ -114,20 +113,9 @@ impl Row {
     }
 
     pub(crate) fn values(&self, subject: Subject, value: impl Fn(&Figures) -> f64) -> Vec<f64> {
-        let mut values: Vec<f64> = self
-            .runs
-            .get(&subject)
-            .into_iter()
-            .flatten()
-            .map(value)
-            .collect();
-        values.sort_by(f64::total_cmp);
-        values
+        let runs = self.runs.get(&subject).into_iter().flatten();
+        sorted(runs.map(value).collect::<Vec<_>>())
     }
-}
-
-pub(crate) fn median(sorted: &[f64]) -> Option<f64> {
-    sorted.get(sorted.len() / 2).copied()
 }
 
 fn spread(sorted: &[f64], decimals: usize) -> String {

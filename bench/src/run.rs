@@ -1,8 +1,9 @@
 //! Runs of each kind and their figures.
 
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use wahook_tests::folder::RunFolder;
+use wahook_tests::statistics::quantile;
 use wahook_tests::stored_log::StoredIn;
 
 use crate::figures::{Figures, ONE_PROCESS};
@@ -200,29 +201,8 @@ pub(crate) async fn latency(
     sink.wait_for(events).await?;
     let mut figures = meter.read(events, took)?;
     let sorted = sink.latencies();
-    figures.latency = Some([500, 990, 999].map(|permille| quantile(&sorted, permille)));
+    let quantile = |permille| quantile(&sorted, permille).unwrap_or_default();
+    figures.latency = Some([500, 990, 999].map(quantile));
     drain.stop().await?;
     Ok(figures)
-}
-
-pub(crate) fn quantile(sorted: &[Duration], permille: usize) -> Duration {
-    let place = (sorted.len() * permille).div_ceil(1_000);
-    sorted
-        .get(place.saturating_sub(1))
-        .copied()
-        .unwrap_or_default()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn quantile_is_not_exceeded_by_the_given_share() {
-        let sorted: Vec<_> = (1..=1_000).map(Duration::from_millis).collect();
-        assert_eq!(quantile(&sorted, 500), Duration::from_millis(500));
-        assert_eq!(quantile(&sorted, 999), Duration::from_millis(999));
-        assert_eq!(quantile(&sorted[..3], 990), Duration::from_millis(3));
-        assert_eq!(quantile(&[], 500), Duration::ZERO);
-    }
 }

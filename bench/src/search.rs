@@ -9,11 +9,11 @@ use wahook_tests::http_client::http_client;
 use wahook_tests::ports::free_port;
 use wahook_tests::program::Program;
 use wahook_tests::receiver::{Answer, Receiver};
+use wahook_tests::statistics::quantile;
 use wahook_tests::stored_log::{DELIVERIES, OF_ONE_CHAT, StoredIn, Templates};
 
 use crate::figures::Figures;
 use crate::lab::Lab;
-use crate::run::quantile;
 
 /// Requests of each search.
 const REQUESTS: u32 = 200;
@@ -159,7 +159,7 @@ impl Stage {
             ensure!(found.contains("filled-"), "nothing was found for {query}");
         }
         times.sort_unstable();
-        Ok([500, 990].map(|permille| quantile(&times, permille)))
+        Ok([500, 990].map(|permille| quantile(&times, permille).unwrap_or_default()))
     }
 
     async fn get(&self, query: &str) -> anyhow::Result<String> {

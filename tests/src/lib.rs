@@ -46,6 +46,7 @@ pub mod replica_set;
 pub mod retried_trace;
 pub mod retry_waits;
 pub mod small_disk;
+pub mod statistics;
 pub mod stored_log;
 pub mod tcp_proxy;
 pub mod timed_event;

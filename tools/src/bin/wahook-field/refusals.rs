@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use tokio::time::{MissedTickBehavior, interval};
 use wahook_tests::receiver::Answer;
+use wahook_tests::statistics::quantile;
 
 use crate::finding::Finding;
 use crate::stage::Stage;
@@ -39,8 +40,7 @@ pub(crate) async fn one_in_ten_taken(lasting: Duration) -> anyhow::Result<Findin
         })
         .await;
     let latencies = latencies(&stage, &sent);
-    let percentile = latencies.len().saturating_sub(1) * 99 / 100;
-    let p99 = latencies.get(percentile).copied().unwrap_or(Duration::MAX);
+    let p99 = quantile(&latencies, 990).unwrap_or(Duration::MAX);
     let longest = latencies.last().copied().unwrap_or(Duration::MAX);
     let pauses = stage.pauses().await?;
     Ok(Finding {

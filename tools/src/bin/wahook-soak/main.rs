@@ -17,8 +17,8 @@ mod run;
 mod sampler;
 mod samples;
 mod schedule;
+mod slope;
 mod stage;
-mod statistics;
 mod verdict;
 
 use std::fs;
@@ -28,10 +28,10 @@ use std::process::ExitCode;
 use anyhow::{Context, ensure};
 use clap::Parser;
 use wahook_tests::document;
+use wahook_tests::statistics::{median, sorted};
 
 use run::Run;
 use samples::{Recording, Sample};
-use statistics::median;
 
 /// Part of the page that a run replaces.
 const PART: &str = "soak";
@@ -104,7 +104,7 @@ fn judge_earlier(path: &Path) -> anyhow::Result<()> {
         .iter()
         .filter_map(|sample| sample.get("accepted_per_second"))
         .collect();
-    let findings = verdict::classify(&samples, median(&rates).unwrap_or_default());
+    let findings = verdict::classify(&samples, median(&sorted(rates)).unwrap_or_default());
     println!("{}", report::table(&findings));
     let mut plot = path.as_os_str().to_owned();
     plot.push(".svg");

@@ -6,13 +6,13 @@ use std::time::{Duration, Instant};
 use tokio::time::timeout;
 use wahook_tests::amqp_wire::AmqpWire;
 use wahook_tests::process;
+use wahook_tests::statistics::{quantile, sorted};
 
 use crate::arrivals::Endpoint;
 use crate::endpoints::{lanes, wait_queues, work_queue};
 use crate::load::Load;
 use crate::samples::Sample;
 use crate::stage::Stage;
-use crate::statistics::quantile;
 
 /// Time limit for the depths of the queues.
 const ANSWERED_WITHIN: Duration = Duration::from_secs(5);
@@ -177,7 +177,7 @@ fn events(stage: &Stage, load: &Load, values: &mut Values) {
         };
         let (count, latencies) = {
             let mut ledger = stage.arrivals.ledger(endpoint);
-            (ledger.delivered(), ledger.take_latencies())
+            (ledger.delivered(), sorted(ledger.take_latencies()))
         };
         values.insert(delivered, count as f64);
         // An event may be delivered before its acceptance is answered.

@@ -2,9 +2,11 @@
 
 use std::fmt;
 
+use wahook_tests::statistics::{median, sorted};
+
 use crate::rules::{Bound, RULES, Rule};
 use crate::samples::Sample;
-use crate::statistics::{median, slope};
+use crate::slope::slope;
 
 /// Longest warm-up in seconds; that of a shorter run is a sixth of it.
 const WARM_UP: u32 = 600;
@@ -49,7 +51,8 @@ impl Finding {
             .collect();
         let values: Vec<f64> = points.iter().map(|(_, value)| *value).collect();
         let third = values.len() / 3;
-        let of_third = |third: Option<&[f64]>| third.and_then(median).unwrap_or_default();
+        let of_third =
+            |third: Option<&[f64]>| median(&sorted(third.unwrap_or_default())).unwrap_or_default();
         let first = of_third(values.get(..third));
         let length = match points.as_slice() {
             [(begin, _), .., (end, _)] => end - begin,

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use wahook_tests::statistics::quantile;
+
 /// Bound of the times of a figure.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Bound {
@@ -40,8 +42,8 @@ impl Figure {
     pub(super) fn exceeded(&self) -> Option<String> {
         let (time, most) = match self.bound {
             _ if self.times.is_empty() => return Some(format!("{}: no times", self.what)),
-            Bound::All(most) => (self.percentile(100), most),
-            Bound::P99(most) => (self.percentile(99), most),
+            Bound::All(most) => (self.quantile(1_000), most),
+            Bound::P99(most) => (self.quantile(990), most),
             Bound::Open => return None,
         };
         (time > most).then(|| format!("{}: {time:.3?}, more than {most:?}", self.what))
@@ -57,17 +59,14 @@ impl Figure {
             "| {} | {} | {} | {} | {} | {bound} |\n",
             self.what,
             self.times.len(),
-            seconds(self.percentile(50)),
-            seconds(self.percentile(99)),
-            seconds(self.percentile(100)),
+            seconds(self.quantile(500)),
+            seconds(self.quantile(990)),
+            seconds(self.quantile(1_000)),
         )
     }
 
-    /// Returns the smallest time that is not exceeded by this percentage of the times.
-    fn percentile(&self, percent: usize) -> Duration {
-        let rank = (self.times.len() * percent).div_ceil(100);
-        let time = self.times.get(rank.saturating_sub(1));
-        time.copied().unwrap_or_default()
+    fn quantile(&self, permille: usize) -> Duration {
+        quantile(&self.times, permille).unwrap_or_default()
     }
 }
 

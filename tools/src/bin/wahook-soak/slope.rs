@@ -1,18 +1,6 @@
-//! Robust statistics of short series.
+//! Slope of a short series.
 
-/// Returns the value that `permille` thousandths of the values do not exceed; `None` without
-/// values.
-pub(crate) fn quantile(values: &[f64], permille: usize) -> Option<f64> {
-    let mut sorted = values.to_vec();
-    sorted.sort_unstable_by(f64::total_cmp);
-    let place = (sorted.len() * permille).div_ceil(1_000);
-    sorted.get(place.saturating_sub(1)).copied()
-}
-
-/// Returns the median; `None` without values.
-pub(crate) fn median(values: &[f64]) -> Option<f64> {
-    quantile(values, 500)
-}
+use wahook_tests::statistics::{median, sorted};
 
 /// Returns the slope of a line through the points by Theil and Sen: the median of the slopes of
 /// all pairs. A quarter of the points may be outliers. `None` with fewer than two points.
@@ -23,21 +11,12 @@ pub(crate) fn slope(points: &[(f64, f64)]) -> Option<f64> {
         slopes.extend(later.map(|(later_x, later_y)| (later_y - y) / (later_x - x)));
     }
     slopes.retain(|slope| slope.is_finite());
-    median(&slopes)
+    median(&sorted(slopes))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn quantile_is_not_exceeded_by_the_given_share() {
-        let values: Vec<f64> = (1..=1_000).rev().map(f64::from).collect();
-        assert_eq!(quantile(&values, 990), Some(990.0));
-        assert_eq!(median(&values), Some(500.0));
-        assert_eq!(median(&[3.0, 1.0, 2.0]), Some(2.0));
-        assert_eq!(quantile(&[], 500), None);
-    }
 
     #[test]
     fn slope_ignores_a_quarter_of_outliers() {
