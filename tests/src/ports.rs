@@ -1,4 +1,4 @@
-//! Free ports for servers.
+//! Ports of servers: free ones, and those of addresses.
 
 use std::fs::{self, File, TryLockError};
 use std::net::{Ipv4Addr, TcpListener};
@@ -7,7 +7,10 @@ use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 use std::{env, io};
 
+use anyhow::Context;
 use nix::unistd::Uid;
+
+use crate::or_fail;
 
 /// Range below the ephemeral ports of Linux (32768 and up): a restarted server must find its
 /// port still free, and a client that keeps connecting to an ephemeral port can get that port
@@ -42,6 +45,15 @@ pub fn free_port() -> io::Result<u16> {
             None => reserved.push(reserve(&lock_folder()?)?),
         }
     }
+}
+
+/// Returns the port of an address with one host: `scheme://user:password@host:port/path`.
+pub fn port_of(url: &str) -> u16 {
+    let port = url.split_once("://").and_then(|(_, rest)| {
+        let authority = rest.split('/').next()?;
+        authority.rsplit_once(':')?.1.parse().ok()
+    });
+    or_fail(url, port.context("no port in the address"))
 }
 
 /// Locks the first block that nobody holds, by a file in `folder`.
@@ -92,6 +104,17 @@ mod tests {
 
         drop(first);
         assert_eq!(reserve(folder.path()).unwrap().left, freed);
+    }
+
+    #[test]
+    fn port_of_an_address_is_found_next_to_other_numbers() {
+        for (url, port) in [
+            ("amqp://guest:1234@127.0.0.1:5672/%2f", 5672),
+            ("mongodb://127.0.0.1:27017/?timeout=1:2", 27_017),
+            ("amqp://host:1", 1),
+        ] {
+            assert_eq!(port_of(url), port, "{url}");
+        }
     }
 
     #[test]

@@ -11,6 +11,7 @@ use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::sleep;
 
 use crate::or_fail;
+use crate::ports::port_of;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Network {
@@ -50,6 +51,15 @@ impl TcpProxy {
             network,
             task: tokio::spawn(serve(listener, target, seen)),
         }
+    }
+
+    /// Starts a proxy to the local server of this address. Returns it with the address that leads
+    /// through it.
+    pub async fn to_server_of(url: &str) -> (Self, String) {
+        let port = port_of(url);
+        let proxy = Self::to(port).await;
+        let through = url.replace(&format!(":{port}"), &format!(":{}", proxy.port));
+        (proxy, through)
     }
 
     pub fn port(&self) -> u16 {

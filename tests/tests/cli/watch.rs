@@ -102,15 +102,7 @@ async fn shown(test: Test) {
 async fn followed_on(test: Test) {
     let pair = mixed(&test).await;
     let place = pair.place();
-    let port = place
-        .mongodb_uri
-        .split([':', '/'])
-        .find_map(|part| part.parse().ok());
-    let port: u16 = port.expect("the URI names a port");
-    let proxy = TcpProxy::to(port).await;
-    let uri = place
-        .mongodb_uri
-        .replace(&port.to_string(), &proxy.port().to_string());
+    let (proxy, uri) = TcpProxy::to_server_of(&place.mongodb_uri).await;
     let first = ended(&pair, "group_join", "success").await;
     let arguments = ["tail", "--json", "--since", "1m", "--limit", "2"];
     let settings = [

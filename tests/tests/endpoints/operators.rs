@@ -159,12 +159,8 @@ async fn lasting(test: Test) {
     let consumer = several.consumers.remove(0);
     consumer.terminate();
     assert!(consumer.wait_exit(AT_LAST).await.success());
-    let direct = several.place.mongodb_uri.clone();
-    let port = direct.split([':', '/']).find_map(|part| part.parse().ok());
-    let port: u16 = port.unwrap();
-    let proxy = TcpProxy::to(port).await;
-    let own = format!(":{}/", proxy.port());
-    several.place.mongodb_uri = direct.replace(&format!(":{port}/"), &own);
+    let (proxy, proxied) = TcpProxy::to_server_of(&several.place.mongodb_uri).await;
+    several.place.mongodb_uri = proxied;
     let file = crm(&receiver, "");
     let consumer = several.another("started.toml", &file).await;
     several.consumers.push(consumer);

@@ -214,12 +214,7 @@ async fn broken_connection(test: Test) {
     const EVENTS: usize = 1_000;
     let receiver = Receiver::start().await;
     let (several, _consumer) = rename(&test, &receiver, EVENTS).await;
-    let url = several.place.amqp_url.as_str();
-    let address = url.split_once('@').unwrap().1;
-    let address = address.split_once('/').unwrap().0;
-    let (_, port) = address.rsplit_once(':').unwrap();
-    let network = TcpProxy::to(port.parse().unwrap()).await;
-    let through_proxy = url.replace(&format!(":{port}"), &format!(":{}", network.port()));
+    let (network, through_proxy) = TcpProxy::to_server_of(&several.place.amqp_url).await;
     let moving = start_at(
         &several,
         &through_proxy,

@@ -127,13 +127,7 @@ async fn cut_off(test: Test) {
     let pair = test
         .pair(Receiver::answering(answer).await, &SETTINGS)
         .await;
-    let direct = &pair.place().amqp_url;
-    let port: u16 = direct
-        .split(['/', ':'])
-        .find_map(|part| part.parse().ok())
-        .unwrap();
-    let network = TcpProxy::to(port).await;
-    let proxied = direct.replace(&format!(":{port}"), &format!(":{}", network.port()));
+    let (network, proxied) = TcpProxy::to_server_of(&pair.place().amqp_url).await;
     pair.take_consumer().kill9().await;
     pair.add_consumer_with(&[("AMQP_URL", &proxied)]).await;
     let url = pair.producer.base_url();

@@ -5,11 +5,12 @@ use std::time::Duration;
 use tokio::net::TcpListener;
 use wahook_tests::eventually::{AT_LAST, eventually};
 use wahook_tests::pair::{Pair, Place};
+use wahook_tests::ports::port_of;
 use wahook_tests::program::{Command, Program, ProgramName};
 use wahook_tests::receiver::Receiver;
 use wahook_tests::tcp_proxy::{Network, TcpProxy};
 
-use crate::outage::{event, port_of};
+use crate::outage::event;
 use crate::world::{Test, Tests};
 
 pub(crate) fn add(tests: &mut Tests) {

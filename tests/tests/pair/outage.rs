@@ -39,12 +39,7 @@ impl Outage {
         receiver: Receiver,
         settings: &[(&str, &str)],
     ) -> Self {
-        let place = test.place();
-        let port = port_of(&place.amqp_url);
-        let network = TcpProxy::to(port).await;
-        let amqp_url = place
-            .amqp_url
-            .replace(&format!(":{port}/"), &format!(":{}/", network.port()));
+        let (network, amqp_url) = TcpProxy::to_server_of(&test.place().amqp_url).await;
         let pair = test.pair(receiver, settings).await;
         let mut outage = Self {
             pair,
@@ -127,12 +122,6 @@ impl Outage {
         })
         .await
     }
-}
-
-pub(crate) fn port_of(amqp_url: &str) -> u16 {
-    let address = amqp_url.rsplit('@').next().unwrap();
-    let port = address.split(['/', ':']).nth(1).unwrap();
-    port.parse().unwrap()
 }
 
 pub(crate) fn event(n: u32) -> Value {

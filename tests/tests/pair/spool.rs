@@ -12,7 +12,7 @@ use wahook_tests::program::Program;
 use wahook_tests::receiver::Receiver;
 use wahook_tests::tcp_proxy::{Network, TcpProxy};
 
-use crate::outage::{LEAST_BYTES, Outage, event, port_of};
+use crate::outage::{LEAST_BYTES, Outage, event};
 use crate::world::{Test, Tests};
 
 pub(crate) fn add(tests: &mut Tests) {
@@ -137,11 +137,7 @@ async fn no_queue(test: Test) {
     let place = test.place();
     let folder = RunFolder::temporary("spool-early").unwrap();
     let path = folder.join("spool.db");
-    let network = TcpProxy::to(port_of(&place.amqp_url)).await;
-    let port = port_of(&place.amqp_url);
-    let amqp_url = place
-        .amqp_url
-        .replace(&format!(":{port}/"), &format!(":{}/", network.port()));
+    let (network, amqp_url) = TcpProxy::to_server_of(&place.amqp_url).await;
     network.set(Network::Cut);
     let producer = Program::producer(&[
         ("AMQP_URL", &amqp_url),

@@ -121,11 +121,8 @@ pub(crate) async fn a_lost_connection_hands_its_lane_over_in_order(place: &mut P
     let (topology, lane) = (lanes(&[("crm", Some(1))]), lane(1, 0));
     let connection = place.connect(&topology).await;
     publish(&place.publisher().await, 0..600).await;
-    let url = place.amqp_url();
-    let (before, path) = url.rsplit_once('/').unwrap();
-    let (user, port) = before.rsplit_once(':').unwrap();
-    let network = TcpProxy::to(port.parse().unwrap()).await;
-    let uri: BrokerUri = format!("{user}:{}/{path}", network.port()).parse().unwrap();
+    let (network, url) = TcpProxy::to_server_of(place.amqp_url()).await;
+    let uri: BrokerUri = url.parse().unwrap();
     let mut first = 0;
     for fault in [Network::Reset, Network::Cut] {
         network.set(Network::Works);

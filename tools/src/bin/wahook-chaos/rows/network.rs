@@ -13,8 +13,8 @@ const DUPLICATES_PER_CUT: u64 = 400;
 
 pub(super) async fn broken(act: &mut Act<'_>) -> anyhow::Result<()> {
     act.duplicates_per_kill = DUPLICATES_PER_CUT;
-    let proxy = TcpProxy::to(act.stage.brokers.node()?.port()).await;
-    let through = format!("amqp://guest:guest@127.0.0.1:{}/%2f", proxy.port());
+    let direct = act.stage.brokers.node()?.amqp_url();
+    let (proxy, through) = TcpProxy::to_server_of(&direct).await;
     act.stage.only_consumer(&[("AMQP_URL", &through)]).await;
     act.send(Rate::STEADY)?;
     act.more_posts(500).await?;
