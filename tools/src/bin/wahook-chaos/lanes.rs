@@ -5,6 +5,7 @@ mod arrivals;
 mod blocked;
 mod changes;
 mod cut_off;
+mod endpoint;
 mod figures;
 mod kind;
 mod load;

@@ -11,7 +11,8 @@ use tokio::time::sleep;
 use wahook_tests::http_client::http_client;
 use wahook_tests::program::Metrics;
 
-use super::ownership::{LANES, metrics_at, owned};
+use super::endpoint::LANES;
+use super::ownership::{metrics_at, owned};
 
 /// Parking slots of a lane.
 const SLOTS: usize = 4;

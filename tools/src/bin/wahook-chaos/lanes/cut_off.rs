@@ -9,29 +9,17 @@ use wahook_tests::random::Random;
 use wahook_tests::tcp_proxy::{Network, TcpProxy};
 
 use super::arrivals::Arrivals;
+use super::endpoint::{self, AFTERWARDS, ANSWERED_AFTER, CONSUMERS, PAUSE};
 use super::load::{Load, url_of};
 use super::outcome::{Bounds, Outcome};
 use super::ownership::{balanced, idle, return_consumer, take_consumer};
 
-const CONSUMERS: usize = 3;
 /// Attempts in flight of a consumer.
 const CONCURRENCY: usize = 64;
-const SETTINGS: [(&str, &str); 5] = [
-    ("WEBHOOK_ORDER", "chat"),
-    ("WEBHOOK_LANES", "12"),
-    ("WEBHOOK_CONCURRENCY", "64"),
-    ("WEBHOOK_RETRY_DELAY", "200"),
-    ("WEBHOOK_CIRCUIT", "off"),
-];
 const CHATS: usize = 60;
-/// Pause of a chat after each event.
-const PAUSE: Duration = Duration::from_millis(150);
-const ANSWERED_AFTER: Duration = Duration::from_millis(100);
 const FROZEN_FOR: Duration = Duration::from_secs(60);
 /// Time in which the reset connection is refused.
 const RESET_FOR: Duration = Duration::from_secs(30);
-/// Load after a fault.
-const AFTERWARDS: Duration = Duration::from_secs(10);
 /// Repeats that an owner may cause: of events that were in flight when its lease ended, and of
 /// each chat the one request that was being written.
 const BOUNDS: Bounds = Bounds {
@@ -62,8 +50,7 @@ pub(super) async fn frozen(servers: &Servers, seed: u64) -> anyhow::Result<Outco
 
 /// Resets the connections of an owner on the broker's side. The owner gets no notice.
 pub(super) async fn reset(servers: &Servers) -> anyhow::Result<Outcome> {
-    let proxy = TcpProxy::to(servers.rabbitmq.port()).await;
-    let url = format!("amqp://guest:guest@127.0.0.1:{}/%2f", proxy.port());
+    let (proxy, url) = TcpProxy::to_server_of(&servers.rabbitmq.amqp_url()).await;
     let run = CutOff::start(servers, &[("AMQP_URL", url.as_str())]).await?;
     println!("the connections of an owner are reset on the broker's side");
     proxy.set(Network::ServerReset);
@@ -78,7 +65,9 @@ impl CutOff {
     async fn start(servers: &Servers, settings: &[(&str, &str)]) -> anyhow::Result<Self> {
         let arrivals = Arrivals::default();
         let receiver = arrivals.receiver(fails_once, |_| ANSWERED_AFTER).await;
-        let pair = servers.pair(receiver, &SETTINGS).await;
+        let concurrency = CONCURRENCY.to_string();
+        let settings_of_all = endpoint::failing(&concurrency, "200");
+        let pair = servers.pair(receiver, &settings_of_all).await;
         for _ in 2..CONSUMERS {
             pair.add_consumer().await;
         }

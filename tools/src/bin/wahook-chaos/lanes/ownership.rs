@@ -11,10 +11,9 @@ use wahook_tests::http_client::http_client;
 use wahook_tests::pair::Pair;
 use wahook_tests::program::{Metrics, Program};
 
+use super::endpoint::LANES;
 use crate::until::until;
 
-/// Lanes of the endpoint, in all parts but one.
-pub(super) const LANES: u8 = 12;
 /// Time limit for the balance, beyond its bound.
 const BALANCED_WITHIN: Duration = Duration::from_secs(60);
 /// Time for which a balance must last.

@@ -15,26 +15,14 @@ use wahook_tests::random::Random;
 
 use super::arrivals::Arrivals;
 use super::changes::{Changes, Watch};
+use super::endpoint::{self, AFTERWARDS, ANSWERED_AFTER, PAUSE};
 use super::load::{Load, url_of};
 use super::outcome::{Bounds, Outcome};
 use super::ownership::{balanced, idle, owned_by_each, take_consumer, urls_of};
 
-const SETTINGS: [(&str, &str); 5] = [
-    ("WEBHOOK_ORDER", "chat"),
-    ("WEBHOOK_LANES", "12"),
-    ("WEBHOOK_CONCURRENCY", "64"),
-    ("WEBHOOK_RETRY_DELAY", "300"),
-    ("WEBHOOK_CIRCUIT", "off"),
-];
 const CHATS: usize = 48;
-/// Pause of a chat after each event. With the time until the answer and the retries, a chat
-/// posts about as fast as it is delivered, so that owners hold some of its events.
-const PAUSE: Duration = Duration::from_millis(150);
-const ANSWERED_AFTER: Duration = Duration::from_millis(100);
 const BEFORE: Duration = Duration::from_secs(10);
 const PARTED_FOR: Duration = Duration::from_secs(90);
-/// Load after the lanes are balanced again.
-const AFTERWARDS: Duration = Duration::from_secs(10);
 
 /// Cuts a node off for 90 s.
 pub(super) async fn measure(
@@ -96,7 +84,7 @@ async fn start(cluster: &Cluster, mongod: &Mongod, arrivals: &Arrivals) -> anyho
         mongodb_uri: mongod.uri(),
         database: "wahook-parted".to_owned(),
     };
-    let pair = Pair::start(place, receiver, &SETTINGS).await;
+    let pair = Pair::start(place, receiver, &endpoint::failing("64", "300")).await;
     // It knows all nodes too.
     let first = take_consumer(&pair, 0);
     for node in cluster.nodes() {

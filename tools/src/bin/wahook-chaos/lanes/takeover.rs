@@ -12,6 +12,7 @@ use wahook_tests::program::Program;
 use wahook_tests::random::Random;
 
 use super::arrivals::Arrivals;
+use super::endpoint::{self, CONSUMERS};
 use super::figures::{Bound, Figure};
 use super::kind::{Kind, events, post_each};
 use super::load::{Event, Load, Posted, url_of};
@@ -19,14 +20,8 @@ use super::outcome::{Bounds, Outcome};
 use super::ownership::{balanced, idle, lane_of, owned, take_consumer};
 use crate::until::until;
 
-const CONSUMERS: usize = 3;
 /// Attempts in flight of a consumer.
 const CONCURRENCY: usize = 128;
-const SETTINGS: [(&str, &str); 3] = [
-    ("WEBHOOK_ORDER", "chat"),
-    ("WEBHOOK_LANES", "12"),
-    ("WEBHOOK_CONCURRENCY", "128"),
-];
 /// Consumers that are stopped in order.
 const STOPS: usize = 4;
 /// Pause of a steady chat after each event.
@@ -70,8 +65,10 @@ pub(super) async fn measure(
         }
     };
     let receiver = arrivals.receiver(|_| false, answered_after).await;
+    let concurrency = CONCURRENCY.to_string();
+    let settings = endpoint::settings(&concurrency);
     let mut run = Takeovers {
-        pair: servers.pair(receiver, &SETTINGS).await,
+        pair: servers.pair(receiver, &settings).await,
         http: http_client()?,
         arrivals,
         random: Random::seeded(seed),
