@@ -2,8 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 use wahook_domain::{
-    Attempt, AttemptResult, Decision, HealthSignal, Original, Outcome, QueuedEvent, RetryRule,
-    UnixMillis,
+    Attempt, AttemptResult, Decision, HealthSignal, Outcome, QueuedEvent, RetryRule, UnixMillis,
 };
 use wahook_failpoint::{self as failpoint, Failpoint};
 use wahook_queue::{Outgoing, Receipt};
@@ -211,16 +210,7 @@ impl Deliverer {
 
     /// Returns the result of an attempt, or of the end without one.
     pub(crate) fn result(&self, event: &QueuedEvent, attempt: Attempt) -> AttemptResult {
-        AttemptResult {
-            event_id: event.id.clone(),
-            endpoint: self.name.clone(),
-            event: event.name.clone(),
-            body: event.body.clone(),
-            accepted_at: event.accepted_at,
-            origin: event.origin.clone(),
-            original: event.exact.clone().map_or(Original::Same, Original::Exact),
-            attempt,
-        }
+        AttemptResult::of(event, self.name.clone(), attempt)
     }
 
     /// Records the result of an attempt, and waits until that is durable.
@@ -234,17 +224,14 @@ impl Deliverer {
         if assessment.counts {
             self.log_outcome(event, &attempted, &assessment);
         }
+        let url = Arc::clone(&self.settings.shown_url);
         let attempt = Attempt {
-            queued_at: event.queued_at(),
-            number: event.attempt,
-            started_at: attempted.started_at,
             duration_ms: attempted.took.as_millis().try_into().unwrap_or(i64::MAX),
             status_code: attempted.outcome.status_code(),
             error: assessment.error,
             next_attempt_at,
-            webhook_url: Arc::clone(&self.settings.shown_url),
             response: attempted.response,
-            other_event: false,
+            ..Attempt::begun(event, attempted.started_at, url)
         };
         let result = self.result(event, attempt);
         self.recorder.record(result, attempted.expected).await;

@@ -15,17 +15,10 @@ impl Deliverer {
         let now = clock::now();
         let expected = self.recorder.expect();
         self.publish_dead_letter(event, reason, false, now).await;
+        let url = Arc::clone(&self.settings.shown_url);
         let attempt = Attempt {
-            queued_at: event.queued_at(),
-            number: event.attempt,
-            started_at: now,
-            duration_ms: 0,
-            status_code: None,
             error: Some(reason.to_owned()),
-            next_attempt_at: None,
-            webhook_url: Arc::clone(&self.settings.shown_url),
-            response: None,
-            other_event: false,
+            ..Attempt::begun(event, now, url)
         };
         let result = self.result(event, attempt);
         self.recorder.record(result, expected).await;

@@ -48,6 +48,24 @@ pub struct Attempt {
 }
 
 impl Attempt {
+    /// Creates the attempt of an event that begins at this time, to this URL: without an answer, an
+    /// error or a next attempt.
+    #[must_use]
+    pub fn begun(event: &QueuedEvent, started_at: UnixMillis, webhook_url: Arc<str>) -> Self {
+        Self {
+            queued_at: event.queued_at(),
+            number: event.attempt,
+            started_at,
+            duration_ms: 0,
+            status_code: None,
+            error: None,
+            next_attempt_at: None,
+            webhook_url,
+            response: None,
+            other_event: false,
+        }
+    }
+
     /// Returns true if the attempt delivered the event.
     #[must_use]
     pub const fn is_success(&self) -> bool {
@@ -75,6 +93,23 @@ pub struct AttemptResult {
     /// Body that endpoints receive, if it is another one.
     pub original: Original,
     pub attempt: Attempt,
+}
+
+impl AttemptResult {
+    /// Creates the result of an attempt of an event at an endpoint.
+    #[must_use]
+    pub fn of(event: &QueuedEvent, endpoint: EndpointName, attempt: Attempt) -> Self {
+        Self {
+            event_id: event.id.clone(),
+            endpoint,
+            event: event.name.clone(),
+            body: event.body.clone(),
+            accepted_at: event.accepted_at,
+            origin: event.origin.clone(),
+            original: event.exact.clone().map_or(Original::Same, Original::Exact),
+            attempt,
+        }
+    }
 }
 
 /// Status of a delivery.

@@ -73,7 +73,7 @@ mod tests {
 
     use bytes::Bytes;
     use wahook_domain::{
-        Attempt, AttemptNumber, EndpointName, EventBody, EventId, EventName, Origin, ReceivedForm,
+        Attempt, EndpointName, EventBody, EventId, EventName, Origin, QueuedEvent, ReceivedForm,
         SourceName, UnixMillis,
     };
 
@@ -83,28 +83,12 @@ mod tests {
     const DOCUMENTED: &str = r#"{"event":"call","data":{"a":1},"timestamp":"now"}"#;
 
     fn result(body: &'static str) -> AttemptResult {
+        let (id, name) = (EventId::parse("evt-1"), EventName::parse("call"));
+        let body = EventBody::as_received(Bytes::from_static(body.as_bytes()));
         let time = UnixMillis::new(1);
-        AttemptResult {
-            event_id: EventId::parse("evt-1").unwrap(),
-            endpoint: EndpointName::default(),
-            event: EventName::parse("call").unwrap(),
-            body: EventBody::as_received(Bytes::from_static(body.as_bytes())),
-            accepted_at: time,
-            origin: None,
-            original: Original::Same,
-            attempt: Attempt {
-                queued_at: time,
-                number: AttemptNumber::FIRST,
-                started_at: time,
-                duration_ms: 1,
-                status_code: Some(200),
-                error: None,
-                next_attempt_at: None,
-                webhook_url: "http://127.0.0.1/".into(),
-                response: None,
-                other_event: false,
-            },
-        }
+        let event = QueuedEvent::new(id.unwrap(), name.unwrap(), body, time);
+        let attempt = Attempt::begun(&event, time, "http://127.0.0.1/".into());
+        AttemptResult::of(&event, EndpointName::default(), attempt)
     }
 
     fn of_source(body: &'static str, received: Option<ReceivedForm>) -> AttemptResult {

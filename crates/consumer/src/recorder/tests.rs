@@ -2,7 +2,7 @@ use super::*;
 use std::sync::Mutex;
 use wahook_delivery_log::{LogFuture, WriteReport};
 use wahook_domain::{
-    Attempt, AttemptNumber, DeliveryRecord, EndpointName, EventBody, EventId, EventName,
+    Attempt, DeliveryRecord, EndpointName, EventBody, EventId, EventName, QueuedEvent,
 };
 
 const MIB: usize = 1 << 20;
@@ -38,28 +38,14 @@ impl DeliveryLog for Sizes {
 /// Returns a result with bodies of these sizes; the second is that of exact bytes.
 fn result(canonical: usize, exact: usize) -> AttemptResult {
     let body = |bytes| EventBody::as_received(vec![b'x'; bytes].into());
+    let (id, name) = (EventId::parse("evt-1"), EventName::parse("ping"));
     let time = UnixMillis::new(1);
-    AttemptResult {
-        event_id: EventId::parse("evt-1").unwrap(),
-        endpoint: EndpointName::default(),
-        event: EventName::parse("ping").unwrap(),
-        body: body(canonical),
-        accepted_at: time,
-        origin: None,
-        original: Original::Exact(body(exact)),
-        attempt: Attempt {
-            queued_at: time,
-            number: AttemptNumber::FIRST,
-            started_at: time,
-            duration_ms: 1,
-            status_code: Some(200),
-            error: None,
-            next_attempt_at: None,
-            webhook_url: "http://127.0.0.1/".into(),
-            response: None,
-            other_event: false,
-        },
-    }
+    let event = QueuedEvent {
+        exact: Some(body(exact)),
+        ..QueuedEvent::new(id.unwrap(), name.unwrap(), body(canonical), time)
+    };
+    let attempt = Attempt::begun(&event, time, "http://127.0.0.1/".into());
+    AttemptResult::of(&event, EndpointName::default(), attempt)
 }
 
 #[tokio::test]
