@@ -6,6 +6,7 @@
 
 mod checked_text;
 mod documented;
+mod stored_json;
 
 pub mod admission;
 pub mod auto_redrive;

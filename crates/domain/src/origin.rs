@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use crate::checked_text::checked_text;
+use crate::{checked_text::checked_text, stored_json::stored_json};
 
 /// Name of a source: a gateway that posts events in its own form.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -48,20 +48,7 @@ pub struct ReceivedForm {
     pub headers: Vec<(String, String)>,
 }
 
-impl Origin {
-    /// Returns the origin as JSON, the form in which stores keep it.
-    #[must_use]
-    pub fn to_json(&self) -> String {
-        // Strings always have a JSON form.
-        serde_json::to_string(self).unwrap_or_default()
-    }
-
-    /// Reads what [`Origin::to_json`] has written; `None` if it is damaged.
-    #[must_use]
-    pub fn from_json(text: &str) -> Option<Self> {
-        serde_json::from_str(text).ok()
-    }
-}
+stored_json!(Origin);
 
 #[cfg(test)]
 mod tests {

@@ -7,6 +7,7 @@ use crate::{
     body::{BodyFault, EventBody},
     canonical::canonical_body,
     origin::{Origin, ReceivedForm},
+    stored_json::stored_json,
     time::UnixMillis,
 };
 
@@ -32,10 +33,13 @@ pub struct Sent {
     /// Reason why the log has no body.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub omitted: Option<Omitted>,
-    /// Body; `None` if it was omitted, or if it is the payload as canonical JSON.
+    /// Body; `None` if it was omitted, or if it is the payload as canonical JSON. No part of the
+    /// JSON form.
     #[serde(skip)]
     pub body: Option<Bytes>,
 }
+
+stored_json!(Sent);
 
 /// Reason why the log does not store a body.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -95,19 +99,6 @@ impl Sent {
                 .ok_or(Omitted::Refused),
             (None, None) => Err(Omitted::NotKept),
         }
-    }
-
-    /// Returns everything but the body as JSON.
-    #[must_use]
-    pub fn to_json(&self) -> String {
-        // Strings always have a JSON form.
-        serde_json::to_string(self).unwrap_or_default()
-    }
-
-    /// Reads what [`Sent::to_json`] has written; `None` if it is damaged.
-    #[must_use]
-    pub fn from_json(text: &str) -> Option<Self> {
-        serde_json::from_str(text).ok()
     }
 }
 
