@@ -29,8 +29,8 @@ pub(crate) fn write(
     if insert(db, &record, result, redaction)? {
         return Ok(());
     }
-    if let Some(mut known) = find(db, &result.event_id, &result.endpoint)? {
-        if known.may_mix(result) && another_event::sent_by(db, &known, result, redaction)? {
+    if let Some((mut known, is_other)) = find_known(db, result, redaction)? {
+        if is_other {
             let mut marked = result.clone();
             marked.attempt.other_event = true;
             known.merge(&marked);
@@ -53,6 +53,26 @@ pub(crate) fn find(
     statement
         .query_row([record_key(id, endpoint)], |row| read(row, id, endpoint))
         .optional()
+}
+
+/// Returns the record that a result belongs to, and true if it is of another event.
+fn find_known(
+    db: &Connection,
+    result: &AttemptResult,
+    redaction: Option<&Redaction>,
+) -> rusqlite::Result<Option<(DeliveryRecord, bool)>> {
+    let (id, endpoint) = (&result.event_id, &result.endpoint);
+    let mut statement = db.prepare_cached(
+        "SELECT event, createdAt, attempts, payload FROM webhooklogs WHERE _id = ?",
+    )?;
+    let known = statement.query_row([record_key(id, endpoint)], |row| {
+        let known = read(row, id, endpoint)?;
+        let payload = row.get_ref(3)?.as_str()?;
+        let is_other =
+            known.may_mix(result) && another_event::sent_by(&known, payload, result, redaction);
+        Ok((known, is_other))
+    });
+    known.optional()
 }
 
 /// Reads the key of a record; `None` if the row is not a delivery record.
