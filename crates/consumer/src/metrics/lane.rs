@@ -13,30 +13,30 @@ use super::families::ConsumerFamilies;
 /// Series of one lane.
 #[derive(Debug, Clone)]
 pub struct LaneMetrics {
-    owned: OncePositive,
-    events: OncePositive,
-    blocked_keys: OncePositive,
-    held_keys: OncePositive,
-    parked_keys: WhilePositive,
-    parked_events: WhilePositive,
+    owned: LaneGauge,
+    events: LaneGauge,
+    blocked_keys: LaneGauge,
+    held_keys: LaneGauge,
+    parked_keys: LaneGauge,
+    parked_events: LaneGauge,
 }
 
-/// Gauge that exists once it was above 0: in one process each endpoint has a lane, which most
-/// never use.
+/// Gauge of a lane that does not exist before it is above 0.
 #[derive(Debug, Clone)]
-struct OncePositive {
+struct LaneGauge {
     gauges: IntGaugeVec,
     labels: [String; 2],
-    gauge: Arc<OnceLock<IntGauge>>,
+    existence: Existence,
 }
 
-/// Gauge that exists while it is above 0: most lanes never have parked events.
+/// Time in which a gauge exists.
 #[derive(Debug, Clone)]
-struct WhilePositive {
-    gauges: IntGaugeVec,
-    labels: [String; 2],
-    /// False once it was removed: a removal locks the whole family.
-    may_exist: Arc<AtomicBool>,
+enum Existence {
+    /// Once it was above 0: in one process each endpoint has a lane, which most never use.
+    OncePositive(Arc<OnceLock<IntGauge>>),
+    /// While it is above 0: most lanes never have parked events. False once it was removed: a
+    /// removal locks the whole family.
+    WhilePositive(Arc<AtomicBool>),
 }
 
 impl LaneMetrics {
@@ -44,12 +44,12 @@ impl LaneMetrics {
         let lane = lane.to_string();
         let labels = [endpoint.as_str(), lane.as_str()];
         Self {
-            owned: OncePositive::new(&families.lane_owned, labels),
-            events: OncePositive::new(&families.lane_events, labels),
-            blocked_keys: OncePositive::new(&families.lane_blocked_keys, labels),
-            held_keys: OncePositive::new(&families.lane_held_keys, labels),
-            parked_keys: WhilePositive::new(&families.lane_parked_keys, labels),
-            parked_events: WhilePositive::new(&families.lane_parked_events, labels),
+            owned: LaneGauge::once_positive(&families.lane_owned, labels),
+            events: LaneGauge::once_positive(&families.lane_events, labels),
+            blocked_keys: LaneGauge::once_positive(&families.lane_blocked_keys, labels),
+            held_keys: LaneGauge::once_positive(&families.lane_held_keys, labels),
+            parked_keys: LaneGauge::while_positive(&families.lane_parked_keys, labels),
+            parked_events: LaneGauge::while_positive(&families.lane_parked_events, labels),
         }
     }
 
@@ -73,42 +73,50 @@ impl LaneMetrics {
     }
 }
 
-impl OncePositive {
-    fn new(gauges: &IntGaugeVec, labels: [&str; 2]) -> Self {
+impl LaneGauge {
+    fn once_positive(gauges: &IntGaugeVec, labels: [&str; 2]) -> Self {
+        Self::new(gauges, labels, Existence::OncePositive(Arc::default()))
+    }
+
+    fn while_positive(gauges: &IntGaugeVec, labels: [&str; 2]) -> Self {
+        // One may be left of an earlier owner.
+        let may_exist = Arc::new(AtomicBool::new(true));
+        Self::new(gauges, labels, Existence::WhilePositive(may_exist))
+    }
+
+    fn new(gauges: &IntGaugeVec, labels: [&str; 2], existence: Existence) -> Self {
         Self {
             gauges: gauges.clone(),
             labels: labels.map(str::to_owned),
-            gauge: Arc::default(),
+            existence,
         }
     }
 
     fn set(&self, value: i64) {
-        if value > 0 {
-            let create = || self.gauges.with_label_values(&self.labels);
-            self.gauge.get_or_init(create).set(value);
-        } else if let Some(gauge) = self.gauge.get() {
-            gauge.set(0);
+        match &self.existence {
+            Existence::OncePositive(gauge) if value > 0 => {
+                gauge.get_or_init(|| self.created()).set(value);
+            }
+            Existence::OncePositive(gauge) => {
+                if let Some(gauge) = gauge.get() {
+                    gauge.set(0);
+                }
+            }
+            Existence::WhilePositive(may_exist) if value > 0 => {
+                may_exist.store(true, Ordering::Relaxed);
+                self.created().set(value);
+            }
+            Existence::WhilePositive(may_exist) => {
+                if may_exist.swap(false, Ordering::Relaxed) {
+                    // Fails if it does not exist.
+                    let _ = self.gauges.remove_label_values(&self.labels);
+                }
+            }
         }
     }
-}
 
-impl WhilePositive {
-    fn new(gauges: &IntGaugeVec, labels: [&str; 2]) -> Self {
-        Self {
-            gauges: gauges.clone(),
-            labels: labels.map(str::to_owned),
-            may_exist: Arc::new(AtomicBool::new(true)),
-        }
-    }
-
-    fn set(&self, value: i64) {
-        if value > 0 {
-            self.may_exist.store(true, Ordering::Relaxed);
-            self.gauges.with_label_values(&self.labels).set(value);
-        } else if self.may_exist.swap(false, Ordering::Relaxed) {
-            // Fails if it does not exist.
-            let _ = self.gauges.remove_label_values(&self.labels);
-        }
+    fn created(&self) -> IntGauge {
+        self.gauges.with_label_values(&self.labels)
     }
 }
 
