@@ -32,16 +32,16 @@ struct Inputs {
 
 /// `docs/performance/scaling.md` names the source of each value.
 const INPUTS: Inputs = Inputs {
-    producer: 29.0,
-    broker_in: 52.0,
+    producer: 30.0,
+    broker_in: 43.0,
     consumer: 34.0,
-    broker_out: 13.0,
-    log: 20.0,
+    broker_out: 19.0,
+    log: 28.0,
     follower: 0.5,
     busy: 0.7,
     attempts: 1.05,
-    queue_in: 28_000.0,
-    queue_out: 45_000.0,
+    queue_in: 62_000.0,
+    queue_out: 32_000.0,
     primary: 20_000.0,
     bytes: 900.0,
     passes: 4.0,
