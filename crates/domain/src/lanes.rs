@@ -1,5 +1,9 @@
 //! Lanes: queues of one endpoint, among which the buckets of keys are divided.
 
+mod balance;
+
+pub use balance::LaneBalance;
+
 use std::{fmt, num::NonZeroU8, str::FromStr};
 
 use crate::order::BUCKETS;

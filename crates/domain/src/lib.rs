@@ -65,7 +65,7 @@ pub use filter::{EventPattern, InvalidEventPattern};
 pub use health::HealthSignal;
 pub use id::{ContentHash, EventId, InvalidEventId, InvalidKey};
 pub use jid::{ChatId, InvalidChatId};
-pub use lanes::{InvalidLaneCount, LaneCount, Lanes};
+pub use lanes::{InvalidLaneCount, LaneBalance, LaneCount, Lanes};
 pub use link::LinkState;
 pub use order::{
     InvalidOrderKey, InvalidSentKey, Order, OrderKey, Parking, Place, Resume, Sequencer,
