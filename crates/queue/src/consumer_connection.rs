@@ -26,7 +26,7 @@ enum Backend {
 }
 
 impl ConsumerConnection {
-    /// Connects once, under a deadline, and declares `topology`.
+    /// Connects once, with a deadline for each step, and declares `topology`.
     pub async fn connect(
         broker: &Broker,
         name: &str,

@@ -10,8 +10,8 @@ use std::{pin::pin, time::Duration};
 use tokio::time::timeout;
 
 use super::{
-    deadline::{STEP_LIMIT, TimedOut, with_deadline},
-    error::{ConnectError, is_locked, is_not_found, is_other_topology},
+    deadline::{STEP_LIMIT, with_deadline},
+    error::{ConnectError, is_locked, is_not_found},
     servers::{self, Found, Server},
     uri::BrokerUri,
     wire,
@@ -21,10 +21,6 @@ use crate::topology::{LANES, Topology};
 /// Time limit for closing a connection; the broker cleans up by itself in any
 /// case.
 const CLOSE_LIMIT: Duration = Duration::from_secs(2);
-
-/// Time for each declaration of a topology, in addition to that of a step: the broker makes one
-/// after another, and a hundred endpoints have a thousand bindings.
-const PER_DECLARATION: Duration = Duration::from_millis(50);
 
 /// Time limit for TCP and TLS while other servers can be tried.
 const NEXT_SERVER_AFTER: Duration = Duration::from_secs(3);
@@ -38,8 +34,8 @@ pub(crate) struct Connected {
     pub(super) has_others: bool,
 }
 
-/// Connects to one of the servers and declares the topology on a separate channel, within
-/// one deadline for each server, and then its routing by key.
+/// Connects to one of the servers and declares the topology on a separate channel, and then its
+/// routing by key.
 pub(crate) async fn connect(
     uri: &BrokerUri,
     name: &str,
@@ -126,16 +122,9 @@ async fn has_queue(connection: &Connection, queue: &str) -> Result<bool, Connect
 }
 
 async fn declare_on(connection: &Connection, topology: &Topology) -> Result<(), ConnectError> {
-    let declarations = u32::try_from(topology.count()).unwrap_or(u32::MAX);
-    let limit = STEP_LIMIT + PER_DECLARATION.saturating_mul(declarations);
-    let declare = async {
-        let channel = connection.create_channel().await?;
-        topology.declare(&channel).await.map_err(explain)?;
-        channel.close(200, "declared".into()).await?;
-        Ok(())
-    };
-    let declared = timeout(limit, declare).await;
-    declared.unwrap_or_else(|_| Err(TimedOut.into()))
+    let channel = channel(connection).await?;
+    topology.declare(&channel).await?;
+    Ok(with_deadline(channel.close(200, "declared".into())).await??)
 }
 
 /// Closes the connection. lapin panics if a connection outlives its runtime, so
@@ -208,12 +197,4 @@ pub(super) async fn queue_step<T>(
     Err(ConnectError::NoSubscription {
         queue: queue.to_owned(),
     })
-}
-
-fn explain(error: lapin::Error) -> ConnectError {
-    if is_other_topology(&error) {
-        ConnectError::OtherTopology(error.into())
-    } else {
-        error.into()
-    }
 }

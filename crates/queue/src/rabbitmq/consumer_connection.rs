@@ -25,7 +25,7 @@ pub(crate) struct RemoteConnection {
 }
 
 impl RemoteConnection {
-    /// Connects once, under a deadline, and declares `topology`.
+    /// Connects once, with a deadline for each step, and declares `topology`.
     pub(crate) async fn connect(
         uri: &BrokerUri,
         name: &str,

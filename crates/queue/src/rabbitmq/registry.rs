@@ -41,7 +41,7 @@ pub(super) async fn register(
             queue => queue?,
         };
     } else {
-        with_deadline(Topology::declarations().declare(&channel)).await??;
+        Topology::declarations().declare(&channel).await?;
     }
     let mut known = take_all(&channel).await?;
     let missing: Vec<_> = declared.difference(&known).cloned().collect();
