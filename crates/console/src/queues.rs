@@ -14,7 +14,8 @@ use tokio::{
 };
 use wahook_domain::EndpointName;
 use wahook_queue::{
-    Broker, EndpointQueue, EndpointQueues, Inspector, LookError, StoredQueues, topology::DEAD_QUEUE,
+    AbsentQueues, Broker, EndpointQueue, EndpointQueues, Inspector, LookError, StoredQueues,
+    topology::DEAD_QUEUE,
 };
 
 use crate::{failure::Failure, letter::Letter};
@@ -33,10 +34,17 @@ pub(crate) struct Queues {
     broker: Broker,
     /// Queues of a data file, which are read without taking messages.
     stored: Option<Arc<dyn StoredQueues>>,
-    /// Connection for depths; kept while it works.
-    depths: Mutex<Option<EndpointQueues>>,
+    depths: Mutex<Counted>,
     /// Held while dead letters are taken: nobody else would see them.
     dead_letters: Arc<Mutex<()>>,
+}
+
+/// Queues of endpoints, of which the depths are read.
+#[derive(Default)]
+struct Counted {
+    /// Kept while it works.
+    connection: Option<EndpointQueues>,
+    absent: AbsentQueues,
 }
 
 /// Depths of the endpoints' queues.
@@ -71,15 +79,16 @@ impl Queues {
     /// Returns the depths of the queues of `names` and of all endpoints that are known to the
     /// broker; `None` if it is unavailable.
     pub(crate) async fn depths(&self, names: BTreeSet<EndpointName>) -> Option<Depths> {
-        let mut kept = self.depths.lock().await;
-        let read = timeout(DEPTHS_WITHIN, read_depths(&self.broker, &mut kept, names)).await;
+        let mut counted = self.depths.lock().await;
+        let read = read_depths(&self.broker, &mut counted, names);
+        let read = timeout(DEPTHS_WITHIN, read).await;
         match read {
             Ok(Ok(depths)) => return Some(depths),
             Ok(Err(error)) => tracing::warn!(%error, "console: depths of queues are unknown"),
             Err(_) => tracing::warn!("console: the broker did not return the depths of queues"),
         }
         // A broken connection is not used again.
-        *kept = None;
+        counted.connection = None;
         None
     }
 
@@ -113,17 +122,18 @@ impl Queues {
 
 async fn read_depths(
     broker: &Broker,
-    kept: &mut Option<EndpointQueues>,
+    counted: &mut Counted,
     mut names: BTreeSet<EndpointName>,
 ) -> Result<Depths, LookError> {
-    let queues = match kept.take() {
+    let queues = match counted.connection.take() {
         Some(queues) => queues,
         None => EndpointQueues::open(broker, NAME).await?,
     };
     let registered = queues.register(&BTreeSet::new()).await?;
     names.extend(registered.iter().map(|declared| declared.endpoint.clone()));
-    let depths = queues.census(&names, &registered).await?;
-    *kept = Some(queues);
+    let absent = &mut counted.absent;
+    let depths = queues.census(&names, &registered, absent).await?;
+    counted.connection = Some(queues);
     Ok(depths)
 }
 

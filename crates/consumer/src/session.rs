@@ -7,7 +7,9 @@ use tokio::{sync::watch, task::JoinSet, time::sleep};
 use tokio_util::task::TaskTracker;
 use wahook_delivery_log::SharedLog;
 use wahook_domain::{EndpointName, Lanes};
-use wahook_queue::{Broker, ConsumerConnection, LinkState, Topology, reconnect_backoff, topology};
+use wahook_queue::{
+    Broker, ConsumerConnection, Declaration, LinkState, Topology, reconnect_backoff, topology,
+};
 use wahook_runtime::shutdown::Shutdown;
 
 use crate::{
@@ -107,7 +109,7 @@ impl Sessions {
         shutdown: &Shutdown,
     ) -> Result<(), SessionError> {
         let mut tasks = Tasks::default();
-        let mut has_lanes = self.take_over_lanes(connection, &endpoints).await?;
+        let mut has_lanes = self.register(connection, &endpoints, shutdown).await?;
         tasks.running.spawn(self.drain(Arc::clone(connection)));
         self.start_workers(&endpoints, connection, &mut tasks);
         self.link.send_modify(LinkState::connected);
@@ -121,11 +123,11 @@ impl Sessions {
                 Ok(()) = endpoints.changed() => {
                     let topology = endpoints.borrow_and_update().topology.clone();
                     connection.declare(&topology).await?;
-                    has_lanes = self.take_over_lanes(connection, &endpoints).await?;
+                    has_lanes = self.register(connection, &endpoints, shutdown).await?;
                     self.start_workers(&endpoints, connection, &mut tasks);
                 }
-                () = sleep(TAKE_OVER_PAUSE), if !has_lanes => {
-                    has_lanes = self.take_over_lanes(connection, &endpoints).await?;
+                others = self.register_later(), if !has_lanes => {
+                    has_lanes = self.take_over_lanes(connection, &endpoints, others).await?;
                     for EndpointHandle { worker, .. } in &endpoints.borrow().members {
                         // The topology of others may not be declared yet.
                         if tasks.endpoints.contains(worker.name()) {
@@ -141,14 +143,36 @@ impl Sessions {
         Ok(())
     }
 
-    /// Registers the endpoints, and serves the lanes that they had with other settings: no more
-    /// events enter them. Returns false if those are not known yet.
+    /// Registers the endpoints, and serves the lanes that they had with other settings. Returns
+    /// false if those are not known yet.
+    async fn register(
+        &self,
+        connection: &ConsumerConnection,
+        endpoints: &watch::Receiver<EndpointSet>,
+        shutdown: &Shutdown,
+    ) -> Result<bool, SessionError> {
+        let others = tokio::select! {
+            others = stranded::register(&self.broker, endpoints) => others,
+            () = shutdown.soft() => None,
+        };
+        self.take_over_lanes(connection, endpoints, others).await
+    }
+
+    /// Registers the endpoints after a pause.
+    async fn register_later(&self) -> Option<Vec<Declaration>> {
+        sleep(TAKE_OVER_PAUSE).await;
+        stranded::register(&self.broker, &self.endpoints).await
+    }
+
+    /// Serves the lanes that the endpoints had with other settings: no more events enter them.
+    /// Returns false if those are not known yet.
     async fn take_over_lanes(
         &self,
         connection: &ConsumerConnection,
         endpoints: &watch::Receiver<EndpointSet>,
+        others: Option<Vec<Declaration>>,
     ) -> Result<bool, SessionError> {
-        let Some(others) = stranded::register(&self.broker, endpoints).await else {
+        let Some(others) = others else {
             return Ok(false);
         };
         let (needed, workers) = {

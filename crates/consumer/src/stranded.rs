@@ -13,7 +13,7 @@ use tokio::{
 };
 use wahook_delivery_log::LogReader;
 use wahook_domain::{EndpointName, LaneCount, Lanes};
-use wahook_queue::{Broker, Declaration, EndpointQueues, LinkState, LookError};
+use wahook_queue::{AbsentQueues, Broker, Declaration, EndpointQueues, LinkState, LookError};
 use wahook_runtime::Readiness;
 
 use report::{ADVICE, Stranded};
@@ -22,9 +22,10 @@ use crate::endpoint_set::{EndpointHandle, EndpointSet};
 
 /// Interval of the checks, which also follow each reload.
 const CHECK_EVERY: Duration = Duration::from_secs(60);
-/// Time limit for registering the endpoints. Under an alarm of the broker it takes longer;
+/// Time limit for registering the endpoints, for a busy broker: while an endpoint is not registered,
+/// nobody else finds the events in its lanes. Under an alarm of the broker it takes longer;
 /// deliveries do not wait for that.
-const REGISTER_LIMIT: Duration = Duration::from_secs(2);
+const REGISTER_LIMIT: Duration = Duration::from_secs(10);
 /// Name of the connection in the broker's listings.
 const CONNECTION: &str = "wahook-consumer endpoints";
 /// Name of the check in `/readyz`; it never fails.
@@ -43,13 +44,14 @@ pub(crate) struct Watched {
 /// Checks at the start, after each reload and once a minute, until the endpoints end.
 pub(crate) async fn watch(mut watched: Watched) {
     let mut reported = BTreeSet::new();
+    let mut absent = AbsentQueues::default();
     let mut failing = false;
     loop {
         if watched.link.wait_for(|link| link.up).await.is_err() {
             return;
         }
         let declared = declarations(&watched.endpoints.borrow_and_update());
-        match watched.find(&declared).await {
+        match watched.find(&declared, &mut absent).await {
             Ok(stranded) => {
                 failing = false;
                 watched.report(&stranded, &mut reported);
@@ -129,9 +131,13 @@ fn declarations(endpoints: &EndpointSet) -> BTreeSet<Declaration> {
 }
 
 impl Watched {
-    async fn find(&mut self, declared: &BTreeSet<Declaration>) -> Result<Stranded, LookError> {
+    async fn find(
+        &mut self,
+        declared: &BTreeSet<Declaration>,
+        absent: &mut AbsentQueues,
+    ) -> Result<Stranded, LookError> {
         let queues = EndpointQueues::open(&self.broker, CONNECTION).await?;
-        let found = self.find_in(&queues, declared).await;
+        let found = self.find_in(&queues, declared, absent).await;
         queues.close().await;
         found
     }
@@ -140,6 +146,7 @@ impl Watched {
         &mut self,
         queues: &EndpointQueues,
         declared: &BTreeSet<Declaration>,
+        absent: &mut AbsentQueues,
     ) -> Result<Stranded, LookError> {
         let known = queues.register(declared).await?;
         let served: BTreeSet<_> = declared.iter().map(|d| &d.endpoint).collect();
@@ -149,7 +156,7 @@ impl Watched {
         names.insert(EndpointName::default());
         names.extend(self.former_endpoints().await);
         names.retain(|name| !served.contains(name));
-        let census = queues.census(&names, &known).await?;
+        let census = queues.census(&names, &known, absent).await?;
         let unregistered = census.keys().filter(|name| !registered.contains(name));
         let unregistered = unregistered.map(|name| Declaration {
             endpoint: name.clone(),

@@ -26,8 +26,9 @@ use crate::{
 /// Pause after a probe found the queue empty.
 const EMPTY_PAUSE: Duration = Duration::from_secs(1);
 
-/// Pause after a queue was missing that the settings do not need.
-const MISSING_PAUSE: Duration = Duration::from_secs(60);
+/// Pause after a queue was missing that the settings do not need. RabbitMQ logs an error for each
+/// look, and only a consumer with earlier settings declares the queue again.
+const MISSING_PAUSE: Duration = Duration::from_secs(60 * 60);
 
 /// Delivers one endpoint's events. The endpoint's settings may change at any time.
 pub(crate) struct Worker {

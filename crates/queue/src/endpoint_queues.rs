@@ -9,9 +9,11 @@ use std::{
     sync::Arc,
 };
 
+use tokio::time::Instant;
 use wahook_domain::{EndpointName, EventPattern, Lanes, UnixMillis};
 
 use crate::{
+    absent_queues::AbsentQueues,
     broker::Broker,
     declaration::Declaration,
     depth::Depth,
@@ -83,17 +85,24 @@ impl EndpointQueues {
     }
 
     /// Returns the endpoints that have a queue: on RabbitMQ those of `names`, with the
-    /// lanes that `known` declares, in a store all.
+    /// lanes that `known` declares, in a store all. Queues of `absent` are not looked for
+    /// unless they may exist now, and those that are not found are added to it.
     pub async fn census(
         &self,
         names: &BTreeSet<EndpointName>,
         known: &BTreeSet<Declaration>,
+        absent: &mut AbsentQueues,
     ) -> Result<BTreeMap<EndpointName, EndpointQueue>, LookError> {
         let mut found = BTreeMap::new();
         match &self.0 {
             Backend::RabbitMq(remote) => {
+                absent.forget_outdated(known, Instant::now());
                 for (name, queue) in queues_of(names, known) {
+                    if absent.contains(&queue) {
+                        continue;
+                    }
                     let Some(depth) = remote.depth(&queue).await? else {
+                        absent.add(queue);
                         continue;
                     };
                     let queue_of = EndpointQueue {

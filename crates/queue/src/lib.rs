@@ -5,6 +5,7 @@
 //! [`local`] are the two backends. The types at the top level, such as
 //! [`Publisher`] and [`ConsumerConnection`], are thin handles to either backend.
 
+mod absent_queues;
 mod broker;
 mod consumer_connection;
 mod dead_letters;
@@ -27,6 +28,7 @@ mod settlement;
 mod subscription;
 pub mod topology;
 
+pub use absent_queues::AbsentQueues;
 pub use broker::Broker;
 pub use consumer_connection::{ConsumerConnection, Observer};
 pub use dead_letters::DeadLetters;

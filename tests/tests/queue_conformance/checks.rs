@@ -8,7 +8,8 @@ use wahook_domain::{
     Attempt, AttemptNumber, AttemptResult, EndpointName, Original, QueuedEvent, UnixMillis,
 };
 use wahook_queue::{
-    Declaration, EndpointQueues, Outgoing, PublishError, SubscriptionEnded, topology as names,
+    AbsentQueues, Declaration, EndpointQueues, Outgoing, PublishError, SubscriptionEnded,
+    topology as names,
 };
 use wahook_tests::eventually::{AT_LAST, eventually};
 
@@ -372,7 +373,10 @@ pub(crate) async fn a_removed_endpoint_is_found_with_its_messages_and_receives_n
     let mut known: BTreeSet<_> = registered.into_iter().map(|d| d.endpoint).collect();
     known.insert(new.clone());
     let census = eventually(AT_LAST, "the new endpoint", || async {
-        let census = queues.census(&known, &BTreeSet::new()).await.unwrap();
+        let census = queues
+            .census(&known, &BTreeSet::new(), &mut AbsentQueues::default())
+            .await
+            .unwrap();
         census.contains_key(&new).then_some(census)
     })
     .await;
@@ -391,7 +395,10 @@ pub(crate) async fn a_removed_endpoint_is_found_with_its_messages_and_receives_n
     assert_eq!(of_old.event().unwrap(), made);
     of_old.receipt.ack().await.unwrap();
     eventually(AT_LAST, "an empty queue", || async {
-        let census = queues.census(&known, &BTreeSet::new()).await.unwrap();
+        let census = queues
+            .census(&known, &BTreeSet::new(), &mut AbsentQueues::default())
+            .await
+            .unwrap();
         let left = census.get(&old).map_or(0, |queue| queue.messages());
         (left == 0).then_some(())
     })

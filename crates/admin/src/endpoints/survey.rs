@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use wahook_domain::{EndpointName, EventName, EventPattern, KnownEvent, LaneCount, Lanes};
 use wahook_queue::{
-    EndpointQueue, EndpointQueues, LookError,
+    AbsentQueues, EndpointQueue, EndpointQueues, LookError,
     topology::{queues_of_lanes, work_queue},
 };
 
@@ -64,8 +64,9 @@ impl Survey {
         names.insert(EndpointName::default());
         names.extend(declared.keys().cloned());
         names.extend(configured.iter().flatten().cloned());
+        let absent = &mut AbsentQueues::default();
         Ok(Self {
-            queues: queues.census(&names, &known).await?,
+            queues: queues.census(&names, &known, absent).await?,
             declared,
             lanes,
             configured,
@@ -73,11 +74,12 @@ impl Survey {
     }
 
     /// Returns the lanes that the endpoint has or had.
-    pub(super) fn lanes(&self, endpoint: &EndpointName) -> BTreeSet<Lanes> {
+    fn lanes(&self, endpoint: &EndpointName) -> BTreeSet<Lanes> {
         let declared = self.lanes.get(endpoint).into_iter().flatten().copied();
         // A data file has one lane and no declarations.
-        let of_file = Lanes::Ordered(LaneCount::ONE);
-        declared.chain([of_file]).collect()
+        let is_file = self.configured.is_none();
+        let of_file = is_file.then_some(Lanes::Ordered(LaneCount::ONE));
+        declared.chain(of_file).collect()
     }
 
     /// Returns the queues that the endpoint has or had.
@@ -104,15 +106,24 @@ impl Survey {
         self.queues.keys().chain(configured).collect()
     }
 
-    /// Returns the patterns by which events may be routed to the endpoint: those that were
-    /// declared, and those of known events and of all events, for an endpoint that an earlier
-    /// version declared.
-    pub(super) fn patterns(&self, endpoint: &EndpointName) -> Vec<EventPattern> {
+    /// Returns the lanes and patterns by which events may be routed to the endpoint. Without lanes
+    /// these are also the patterns of known events and of all events, for an endpoint that an
+    /// earlier version declared. Such a version has no lanes.
+    pub(super) fn routes(
+        &self,
+        endpoint: &EndpointName,
+    ) -> Vec<(Option<Lanes>, Vec<EventPattern>)> {
+        let declared = self.declared.get(endpoint).into_iter().flatten();
+        let declared: BTreeSet<_> = declared.cloned().collect();
         let known = KnownEvent::ALL.map(EventName::from).into_iter();
-        let mut patterns: BTreeSet<_> = known.map(EventPattern::Exactly).collect();
-        patterns.insert(EventPattern::Every);
-        patterns.extend(self.declared.get(endpoint).into_iter().flatten().cloned());
-        patterns.into_iter().collect()
+        let mut any: BTreeSet<_> = known.map(EventPattern::Exactly).collect();
+        any.insert(EventPattern::Every);
+        any.extend(declared.iter().cloned());
+        let declared: Vec<_> = declared.into_iter().collect();
+        let lanes = self.lanes(endpoint).into_iter();
+        let lanes = lanes.map(|lanes| (Some(lanes), declared.clone()));
+        let without = (None, any.into_iter().collect());
+        [without].into_iter().chain(lanes).collect()
     }
 
     /// Checks that no process delivers the endpoint's events.
@@ -205,14 +216,22 @@ mod tests {
     }
 
     #[test]
-    fn bindings_of_declared_patterns_and_of_every_event_are_removed() {
+    fn bindings_of_declared_patterns_and_without_lanes_of_every_event_are_removed() {
         let old = name("old");
         let declared: EventPattern = "order.*".parse().unwrap();
+        let three = Lanes::Shared(LaneCount::new(3).unwrap());
         let survey = Survey {
             declared: [(old.clone(), BTreeSet::from([declared.clone()]))].into(),
+            lanes: [(old.clone(), BTreeSet::from([three]))].into(),
+            configured: Some(BTreeSet::new()),
             ..Survey::default()
         };
-        let patterns = survey.patterns(&old);
-        assert!(patterns.contains(&declared) && patterns.contains(&EventPattern::Every));
+        let routes = survey.routes(&old);
+        let [(None, any), (Some(lanes), of_lanes)] = routes.as_slice() else {
+            panic!("{routes:?}");
+        };
+        assert!(any.contains(&declared) && any.contains(&EventPattern::Every));
+        assert_eq!((*lanes, of_lanes), (three, &vec![declared]));
+        assert_eq!(survey.queues(&old).len(), 3);
     }
 }

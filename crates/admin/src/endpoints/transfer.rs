@@ -131,9 +131,7 @@ impl Transfer<'_> {
             }
             _ => None,
         };
-        let patterns = survey.patterns(&self.old);
-        let lanes = survey.lanes(&self.old).into_iter().map(Some);
-        for lanes in [None].into_iter().chain(lanes) {
+        for (lanes, patterns) in survey.routes(&self.old) {
             let unbind = self.queues.unbind(&self.old, &patterns, lanes);
             unbind.await.context("removing the bindings")?;
         }

@@ -18,7 +18,7 @@ use uuid::Uuid;
 use wahook_domain::{EndpointName, EventPattern, QueuedEvent};
 use wahook_embedded::{EmbeddedEraser, EmbeddedInspector, EmbeddedOperatorState, Store};
 use wahook_operator_state::{SharedJobStore, SharedOperatorState};
-use wahook_queue::{Broker, EndpointQueues, Publisher, StoredQueues, Topology};
+use wahook_queue::{AbsentQueues, Broker, EndpointQueues, Publisher, StoredQueues, Topology};
 use wahook_runtime::{Readiness, Settings, Shutdown, Trigger};
 
 use crate::{
@@ -221,7 +221,7 @@ async fn until_declared(broker: &Broker, endpoint: &EndpointName) {
     let none = BTreeSet::new();
     let declared = async {
         while !queues
-            .census(&none, &BTreeSet::new())
+            .census(&none, &BTreeSet::new(), &mut AbsentQueues::default())
             .await
             .unwrap()
             .contains_key(endpoint)
