@@ -11,7 +11,7 @@ use mongodb::bson::{Document, doc};
 use reqwest::StatusCode;
 use serde_json::Value;
 
-use crate::eventually::eventually;
+use crate::eventually::{AT_LAST, eventually};
 use crate::http_client::http_client;
 use crate::mongod::Mongod;
 use crate::or_fail;
@@ -21,8 +21,6 @@ use crate::receiver::Receiver;
 
 /// Webhook secret of every test.
 pub const SECRET: &str = "a secret that only the tests know";
-
-const READY_WITHIN: Duration = Duration::from_secs(120);
 
 /// Servers of a producer and its consumers.
 #[derive(Debug)]
@@ -63,7 +61,7 @@ impl Servers {
             ("WEBHOOK_ENDPOINTS", &file),
         ])
         .await;
-        consumer.wait_ready(READY_WITHIN).await;
+        consumer.wait_ready(AT_LAST).await;
         consumer
     }
 }
@@ -141,9 +139,9 @@ impl Pair {
     pub async fn start(place: Place, receiver: Receiver, settings: &[(&str, &str)]) -> Self {
         let settings: Vec<_> = settings.iter().map(owned).collect();
         let consumer = launch_consumer(&place, &receiver, &settings).await;
-        consumer.wait_ready(READY_WITHIN).await;
+        consumer.wait_ready(AT_LAST).await;
         let producer = launch_producer(&place, &settings).await;
-        producer.wait_ready(READY_WITHIN).await;
+        producer.wait_ready(AT_LAST).await;
         let client = mongodb::Client::with_uri_str(&place.mongodb_uri).await;
         let client = or_fail("a client for the log", client.map_err(Into::into));
         let log = client.database(&place.database).collection("webhooklogs");
@@ -170,7 +168,7 @@ impl Pair {
         let usual = self.settings.iter().cloned();
         let settings: Vec<_> = usual.chain(settings.iter().map(owned)).collect();
         let consumer = launch_consumer(&self.place, &self.receiver, &settings).await;
-        consumer.wait_ready(READY_WITHIN).await;
+        consumer.wait_ready(AT_LAST).await;
         self.consumers
             .lock()
             .unwrap_or_else(PoisonError::into_inner)

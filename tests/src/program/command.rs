@@ -1,18 +1,15 @@
 //! Command lines of the programs.
 
 use std::process::ExitStatus;
-use std::time::Duration;
 use std::{env, fs};
 
 use nix::sys::signal::Signal;
 
 use super::ProgramName;
+use crate::eventually::AT_LAST;
 use crate::folder::RunFolder;
 use crate::guard::Guarded;
 use crate::or_fail;
-
-/// Generous limit for the run time of a command.
-const ENDS_WITHIN: Duration = Duration::from_secs(60);
 
 #[derive(Debug)]
 pub struct Command {
@@ -56,7 +53,7 @@ impl Command {
 
     /// Waits until the command has ended.
     pub async fn finish(self) -> Ran {
-        let status = or_fail("a command", self.process.wait_within(ENDS_WITHIN).await);
+        let status = or_fail("a command", self.process.wait_within(AT_LAST).await);
         Ran {
             status,
             stdout: self.stdout_so_far(),

@@ -84,6 +84,21 @@ fn answer(post: &Post) -> Answer {
 
 /// Returns the number of messages in each lane that no consumer holds.
 async fn depths(pair: &Pair) -> Vec<u32> {
+    depths_of(pair, &LANES).await.unwrap()
+}
+
+/// Waits until the endpoint is registered with its lanes. After a consumer that ends before,
+/// nothing knows them.
+async fn registered(pair: &Pair) {
+    eventually(AT_LAST, "a registered endpoint", || async {
+        let depths = depths_of(pair, &["wahook.endpoints"]).await?;
+        (depths != [0]).then_some(())
+    })
+    .await;
+}
+
+/// Returns the number of messages in each queue that no consumer holds; `None` if one is missing.
+async fn depths_of(pair: &Pair, queues: &[&str]) -> Option<Vec<u32>> {
     let properties = ConnectionProperties::default();
     let connection = Connection::connect(&pair.place().amqp_url, properties).await;
     let connection = connection.unwrap();
@@ -93,12 +108,15 @@ async fn depths(pair: &Pair) -> Vec<u32> {
         ..QueueDeclareOptions::default()
     };
     let mut depths = Vec::new();
-    for lane in LANES {
-        let declared = channel.queue_declare(lane.into(), passive, FieldTable::default());
-        depths.push(declared.await.unwrap().message_count());
+    for queue in queues {
+        let declared = channel.queue_declare((*queue).into(), passive, FieldTable::default());
+        let Ok(declared) = declared.await else {
+            break;
+        };
+        depths.push(declared.message_count());
     }
     connection.close(200, "read".into()).await.unwrap();
-    depths
+    (depths.len() == queues.len()).then_some(depths)
 }
 
 /// Waits until the lanes are empty: RabbitMQ counts a message until its ack is replicated.
@@ -271,6 +289,7 @@ impl Replaced {
     /// Queues events in three lanes, and starts a consumer with the endpoint `other` instead.
     async fn start(test: &Test) -> Self {
         let pair = test.pair(Receiver::start().await, &SETTINGS).await;
+        registered(&pair).await;
         stop(pair.take_consumer()).await;
         CHATS.post(&pair.producer.base_url()).await;
         let depths = depths(&pair).await;
