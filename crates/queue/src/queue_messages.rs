@@ -91,6 +91,16 @@ impl QueueMessages {
         }
     }
 
+    /// Waits until the broker has processed the acks. RabbitMQ drops those that a channel has not passed
+    /// to its queue when it is closed.
+    pub async fn flush(&self) -> Result<(), QueueMessagesError> {
+        match &self.backend {
+            Backend::RabbitMq(remote) => remote.flush().await,
+            // The acks of a lane are written as few, when it is closed.
+            Backend::Lane(..) | Backend::Local(..) => Ok(()),
+        }
+    }
+
     /// Closes the connection; the broker requeues what was not settled.
     pub async fn close(self) {
         match self.backend {

@@ -63,8 +63,10 @@ impl Run<'_> {
             }
             Err(error) => Err(error),
         };
+        let flushed = messages.flush().await;
         messages.close().await;
-        moved
+        moved?;
+        Ok(flushed?)
     }
 
     async fn batches(

@@ -86,6 +86,20 @@ impl RemoteMessages {
         Ok(got.map(|got| Delivered::new(got.delivery, |acker| DirectLease::new(acker, None))))
     }
 
+    /// Waits until the queue has processed all acks.
+    ///
+    /// A channel passes 32 acks to a quorum queue, and the others together once the first ones are
+    /// processed. The queue answers a get after all that it was passed before. So the first get follows
+    /// the first acks, and the second one all others; one more, because the channel reads the results in
+    /// between.
+    pub(crate) async fn flush(&self) -> Result<(), QueueMessagesError> {
+        for _ in 0..3 {
+            // A message that it takes returns with the close.
+            drop(self.next().await?);
+        }
+        Ok(())
+    }
+
     /// Subscribes to the queue, which is a lane: the broker lets no message of a lane be
     /// taken without a subscription.
     pub(crate) async fn subscribe_lane(&self) -> Result<RemoteLane, ConnectError> {
