@@ -79,12 +79,16 @@ impl System {
 
     /// Sends an event and returns its id.
     pub(crate) async fn send_event(&self, event: &Value) -> String {
-        let request = http_client()
-            .unwrap()
-            .post(format!("{}/v1/events", self.events))
-            .header("content-type", "application/json")
-            .body(event.to_string());
-        let answer = request.send().await.unwrap().bytes().await.unwrap();
+        let http = http_client().unwrap();
+        let url = format!("{}/v1/events", self.events);
+        // Refused until the endpoints are declared, shortly after the start.
+        let answer = eventually(AT_LAST, "an accepted event", || async {
+            let request = http.post(&url).header("content-type", "application/json");
+            let answer = request.body(event.to_string()).send().await.unwrap();
+            let answer = answer.error_for_status().ok()?;
+            Some(answer.bytes().await.unwrap())
+        })
+        .await;
         let answer: Value = serde_json::from_slice(&answer).unwrap();
         answer["id"].as_str().unwrap().to_owned()
     }
