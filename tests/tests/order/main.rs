@@ -1,6 +1,7 @@
 //! Order per chat with RabbitMQ: several consumers, failing receivers, and consumers that stop,
 //! are killed or freeze; events whose delivery panics; and lanes without an order.
 
+mod circuit;
 mod held;
 mod keys;
 mod lanes;

@@ -8,10 +8,11 @@ use std::time::Duration;
 use wahook_tests::chats::{Chats, event_of, fails_once};
 use wahook_tests::eventually::{AT_LAST, eventually};
 use wahook_tests::pair::Pair;
-use wahook_tests::program::Program;
 use wahook_tests::receiver::{Answer, Post, Receiver};
 use wahook_tests::tcp_proxy::{Network, TcpProxy};
 use wahook_tests::world::{Test, Tests};
+
+use crate::circuit::until_paused;
 
 const SETTINGS: [(&str, &str); 4] = [
     ("WEBHOOK_ORDER", "chat"),
@@ -188,12 +189,7 @@ async fn paused(test: Test) {
     let posting = tokio::spawn(async move { CHATS.post(&url).await });
     wait_for_more(&pair, 300).await;
     is_down.store(true, Ordering::Relaxed);
-    eventually(AT_LAST, "a pause", || async {
-        let consumers = pair.consumers.lock().unwrap();
-        let is_paused = |consumer: &Program| consumer.stderr_so_far().contains("endpoint paused");
-        consumers.iter().any(is_paused).then_some(())
-    })
-    .await;
+    until_paused(&pair).await;
     posting.await.unwrap();
     is_down.store(false, Ordering::Relaxed);
     let order = || CHATS.order(&taken.lock().unwrap(), |_| false);

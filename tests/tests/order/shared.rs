@@ -19,6 +19,8 @@ use wahook_tests::program::{Command, Program, ProgramName, Ran};
 use wahook_tests::receiver::{Answer, Post, Receiver};
 use wahook_tests::world::{Test, Tests};
 
+use crate::circuit::until_paused;
+
 /// Three lanes, and retries that are due soon.
 const SETTINGS: [(&str, &str); 3] = [
     ("WEBHOOK_LANES", "3"),
@@ -182,10 +184,7 @@ async fn killed(test: Test) {
     }
     posting.await.unwrap();
     all_taken(&pair, CHATS).await;
-    eventually(AT_LAST, "empty lanes", || async {
-        (depths(&pair).await == [0; 3]).then_some(())
-    })
-    .await;
+    emptied(&pair).await;
 }
 
 async fn paused(test: Test) {
@@ -203,12 +202,7 @@ async fn paused(test: Test) {
     let posting = tokio::spawn(async move { CHATS.post(&url).await });
     pair.receiver.wait_for(300, AT_LAST).await;
     is_down.store(true, Ordering::Relaxed);
-    eventually(AT_LAST, "a pause", || async {
-        let consumers = pair.consumers.lock().unwrap();
-        let is_paused = |consumer: &Program| consumer.stderr_so_far().contains("endpoint paused");
-        consumers.iter().any(is_paused).then_some(())
-    })
-    .await;
+    until_paused(&pair).await;
     posting.await.unwrap();
     is_down.store(false, Ordering::Relaxed);
     let delivered = mongodb::bson::doc! {"status": "success"};
