@@ -54,6 +54,12 @@ impl DeadLetters {
         Ok(received.map(|received| (received.dead_letter(), received.receipt)))
     }
 
+    /// Waits until the broker has processed the acks. RabbitMQ drops those that a channel has not passed
+    /// to its queue when it is closed.
+    pub async fn flush(&self) -> Result<(), QueueMessagesError> {
+        self.0.flush().await
+    }
+
     /// Closes the connection; the broker requeues what was not settled.
     pub async fn close(self) {
         self.0.close().await;

@@ -61,10 +61,14 @@ pub enum Action {
 }
 
 impl Action {
+    fn removes(&self) -> bool {
+        !matches!(self, Self::DryRedrive { .. } | Self::DryDiscard)
+    }
+
     /// Returns the summary of an action that has not begun.
     #[must_use]
     pub fn report(&self) -> Report {
-        let is_dry = matches!(self, Self::DryRedrive { .. } | Self::DryDiscard);
+        let is_dry = !self.removes();
         match self {
             Self::Redrive { .. } | Self::AutoRedrive { .. } | Self::DryRedrive { .. } => {
                 Report::of_redrive(is_dry)
@@ -78,7 +82,7 @@ impl Sweep<'_> {
     /// Applies the action; `report` has the numbers, also after an error.
     ///
     /// # Errors
-    /// If the dead letters can't be read.
+    /// If the dead letters can't be read, or may not be removed.
     pub async fn run(self, letters: &mut DeadLetters, report: &mut Report) -> anyhow::Result<()> {
         let mut pace = self.rate.map(pace);
         let mut in_flight = JoinSet::new();
@@ -116,7 +120,12 @@ impl Sweep<'_> {
             (self.on_progress)(report);
         }
         report.interrupted = (self.is_stopped)();
-        read.context("the remaining dead letters are still in wahook.dead; repeat the command")
+        read.context("the remaining dead letters are still in wahook.dead; repeat the command")?;
+        if self.action.removes() && report.done > 0 {
+            let flushed = letters.flush().await;
+            flushed.context("some of these dead letters may still be in wahook.dead")?;
+        }
+        Ok(())
     }
 }
 
