@@ -41,7 +41,7 @@ use stage::Stage;
 #[derive(Debug, Parser)]
 #[command(name = "wahook-chaos", version)]
 struct Arguments {
-    /// Run the short form, as continuous integration does (under 8 minutes)
+    /// Run the short form, as continuous integration does (10 minutes)
     #[arg(long)]
     short: bool,
     /// Run only this row (may be repeated)
