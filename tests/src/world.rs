@@ -107,14 +107,27 @@ impl World {
 impl Test {
     /// Returns the virtual host and the database of this test.
     pub fn place(&self) -> Place {
-        let vhost = self.world.vhosts.get(&self.name);
-        let vhost = or_fail(&self.name, vhost.context("has no virtual host"));
+        let vhost = self.vhost();
         let amqp_url = self.world.servers.rabbitmq.amqp_url();
         Place {
             amqp_url: amqp_url.replace("/%2f", &format!("/{vhost}")),
             mongodb_uri: self.world.servers.mongod.uri(),
-            database: vhost.clone(),
+            database: vhost.to_owned(),
         }
+    }
+
+    fn vhost(&self) -> &str {
+        let vhost = self.world.vhosts.get(&self.name).map(String::as_str);
+        or_fail(&self.name, vhost.context("has no virtual host"))
+    }
+
+    /// Returns what a command such as `list_queues` of `rabbitmqctl` prints for the virtual host of
+    /// this test, as JSON.
+    pub async fn list(&self, command: &str, columns: &[&str]) -> String {
+        let vhost = self.vhost();
+        let options = [command, "--vhost", vhost, "--formatter=json"];
+        let arguments = [&options, columns].concat();
+        or_fail(command, self.world.servers.rabbitmq.ctl(&arguments).await)
     }
 
     /// Starts a producer and a consumer for this test.

@@ -2,13 +2,14 @@
 //! A lost connection is replaced by a new session.
 
 use backoff::backoff::Backoff;
-use std::{collections::BTreeSet, convert::Infallible, sync::Arc, time::Duration};
+use std::{collections::BTreeSet, convert::Infallible, pin::pin, sync::Arc, time::Duration};
 use tokio::{sync::watch, task::JoinSet, time::sleep};
 use tokio_util::task::TaskTracker;
 use wahook_delivery_log::SharedLog;
 use wahook_domain::{EndpointName, Lanes};
 use wahook_queue::{
-    Broker, ConsumerConnection, Declaration, LinkState, Topology, reconnect_backoff, topology,
+    Broker, ConnectError, ConsumerConnection, Declaration, LinkState, Topology, reconnect_backoff,
+    topology,
 };
 use wahook_runtime::shutdown::Shutdown;
 
@@ -37,6 +38,14 @@ struct Tasks {
     queues: BTreeSet<String>,
 }
 
+/// Connection of a session.
+struct Connected {
+    connection: Arc<ConsumerConnection>,
+    topology: Topology,
+    /// False if bindings may be missing.
+    is_declared: bool,
+}
+
 /// State shared by all sessions.
 pub(crate) struct Sessions {
     pub(crate) broker: Broker,
@@ -58,13 +67,25 @@ pub(crate) struct Sessions {
     pub(crate) deliveries: TaskTracker,
 }
 
+impl Connected {
+    /// Declares what may be missing.
+    async fn complete(&self) -> Result<(), ConnectError> {
+        if self.is_declared {
+            return Ok(());
+        }
+        self.connection.declare(&self.topology).await
+    }
+}
+
 impl Sessions {
     /// Runs one session after another until the soft stop, then lets the
     /// deliveries in flight finish (until the hard stop).
     pub(crate) async fn run(&self, shutdown: &Shutdown) {
         let mut backoff = reconnect_backoff();
+        let mut declared = None;
         while !shutdown.is_soft() {
-            let Err(error) = self.run_session(shutdown, &mut backoff).await else {
+            let session = self.run_session(shutdown, &mut backoff, &mut declared);
+            let Err(error) = session.await else {
                 break;
             };
             self.link.send_modify(|link| link.lost(error.to_string()));
@@ -80,53 +101,83 @@ impl Sessions {
             .send_modify(|link| link.lost("stopped".to_owned()));
     }
 
-    /// Runs one session. Returns the error that ended it, or `Ok` after a stop.
+    /// Runs one session. Returns the error that ended it, or `Ok` after a stop. `declared` is
+    /// the topology that the broker had during the last session.
     async fn run_session(
         &self,
         shutdown: &Shutdown,
         backoff: &mut impl Backoff,
+        declared: &mut Option<Topology>,
     ) -> Result<(), SessionError> {
         let mut endpoints = self.endpoints.clone();
         let topology = endpoints.borrow_and_update().topology.clone();
-        let connection = tokio::select! {
-            connected = ConsumerConnection::connect(&self.broker, &self.name, &topology) => {
-                Arc::new(connected?)
-            }
+        let is_known = declared.take().as_ref() == Some(&topology);
+        let connected = tokio::select! {
+            connected = self.connect(topology, is_known) => connected?,
             () = shutdown.soft() => return Ok(()),
         };
         backoff.reset();
-        let ended = self.work(&connection, endpoints, shutdown).await;
-        connection.close().await;
+        let ended = self.work(&connected, endpoints, shutdown, declared).await;
+        connected.connection.close().await;
         ended
+    }
+
+    /// Connects and declares the topology. The bindings of lanes can take seconds, so those that
+    /// an earlier session has declared are left for later if their queues still exist.
+    async fn connect(&self, topology: Topology, is_known: bool) -> Result<Connected, ConnectError> {
+        let needed = if is_known {
+            &Topology::default()
+        } else {
+            &topology
+        };
+        let connection = ConsumerConnection::connect(&self.broker, &self.name, needed).await?;
+        let is_declared = !is_known || !connection.has_queues(&topology).await?;
+        if is_known && is_declared {
+            connection.declare(&topology).await?;
+        }
+        Ok(Connected {
+            connection: Arc::new(connection),
+            topology,
+            is_declared,
+        })
     }
 
     /// Consumes until the connection breaks or the stop begins. Messages can still be
     /// acknowledged while deliveries finish.
     async fn work(
         &self,
-        connection: &Arc<ConsumerConnection>,
+        connected: &Connected,
         mut endpoints: watch::Receiver<EndpointSet>,
         shutdown: &Shutdown,
+        declared: &mut Option<Topology>,
     ) -> Result<(), SessionError> {
+        let connection = &connected.connection;
         let mut tasks = Tasks::default();
-        let mut has_lanes = self.register(connection, &endpoints, shutdown).await?;
+        let mut has_lanes =
+            connected.is_declared && self.register(connection, &endpoints, shutdown).await?;
         tasks.running.spawn(self.drain(Arc::clone(connection)));
         self.start_workers(&endpoints, connection, &mut tasks);
         self.link.send_modify(LinkState::connected);
         tracing::info!(broker = %self.broker, host = connection.server(), "consumer connected");
+        let mut completed = pin!(connected.complete());
         loop {
             tokio::select! {
                 Some(ended) = tasks.running.join_next() => {
                     let Err(error) = ended?;
                     return Err(error);
                 }
-                Ok(()) = endpoints.changed() => {
+                completed = &mut completed, if declared.is_none() => {
+                    completed?;
+                    *declared = Some(connected.topology.clone());
+                }
+                Ok(()) = endpoints.changed(), if declared.is_some() => {
                     let topology = endpoints.borrow_and_update().topology.clone();
                     connection.declare(&topology).await?;
+                    *declared = Some(topology);
                     has_lanes = self.register(connection, &endpoints, shutdown).await?;
                     self.start_workers(&endpoints, connection, &mut tasks);
                 }
-                others = self.register_later(), if !has_lanes => {
+                others = self.register_later(), if !has_lanes && declared.is_some() => {
                     has_lanes = self.take_over_lanes(connection, &endpoints, others).await?;
                     for EndpointHandle { worker, .. } in &endpoints.borrow().members {
                         // The topology of others may not be declared yet.

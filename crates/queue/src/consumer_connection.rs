@@ -91,6 +91,14 @@ impl ConsumerConnection {
         matches!(self.0, Backend::RabbitMq(_))
     }
 
+    /// Returns true if all queues of a topology exist at a broker outside this process.
+    pub async fn has_queues(&self, topology: &Topology) -> Result<bool, ConnectError> {
+        match &self.0 {
+            Backend::RabbitMq(remote) => remote.has_queues(topology).await,
+            Backend::Local(_) => Ok(false),
+        }
+    }
+
     /// Declares a changed topology and removes its obsolete bindings.
     pub async fn declare(&self, topology: &Topology) -> Result<(), ConnectError> {
         match &self.0 {

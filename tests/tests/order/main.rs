@@ -1,5 +1,5 @@
 //! Order per chat with RabbitMQ: several consumers, failing receivers, and consumers that stop,
-//! are killed or freeze; events whose delivery panics; and lanes without an order.
+//! are killed, freeze or reconnect; events whose delivery panics; and lanes without an order.
 
 mod circuit;
 mod held;
@@ -9,6 +9,7 @@ mod owners;
 mod panicking;
 mod parked;
 mod poison;
+mod reconnected;
 mod shared;
 mod unordered_poison;
 
@@ -24,6 +25,7 @@ fn main() -> ExitCode {
     held::add(&mut tests);
     parked::add(&mut tests);
     poison::add(&mut tests);
+    reconnected::add(&mut tests);
     shared::add(&mut tests);
     unordered_poison::add(&mut tests);
     tests.run(3)

@@ -101,24 +101,28 @@ async fn declare_keyed(connection: &Connection, topology: &Topology) -> Result<(
     let Some(keyed) = &topology.keyed else {
         return Ok(());
     };
-    if keyed.is_needed || has_queue(connection, LANES).await? {
+    if keyed.is_needed || has_queues(connection, &[LANES]).await? {
         declare_on(connection, &keyed.topology).await?;
     }
     Ok(())
 }
 
-/// Returns true if a queue exists.
-async fn has_queue(connection: &Connection, queue: &str) -> Result<bool, ConnectError> {
+/// Returns true if all these queues exist.
+pub(crate) async fn has_queues(
+    connection: &Connection,
+    queues: &[&str],
+) -> Result<bool, ConnectError> {
     // The broker closes a channel that names a missing queue.
     let channel = channel(connection).await?;
-    match with_deadline(declare_passive(&channel, queue)).await? {
-        Ok(_) => {
-            with_deadline(channel.close(200, "seen".into())).await??;
-            Ok(true)
+    for queue in queues {
+        match with_deadline(declare_passive(&channel, queue)).await? {
+            Ok(_) => {}
+            Err(error) if is_not_found(&error) => return Ok(false),
+            Err(error) => return Err(error.into()),
         }
-        Err(error) if is_not_found(&error) => Ok(false),
-        Err(error) => Err(error.into()),
     }
+    with_deadline(channel.close(200, "seen".into())).await??;
+    Ok(true)
 }
 
 async fn declare_on(connection: &Connection, topology: &Topology) -> Result<(), ConnectError> {

@@ -65,6 +65,12 @@ impl RemoteConnection {
         connection::declare(&self.connection, topology).await
     }
 
+    /// Returns true if all queues of a topology exist.
+    pub(crate) async fn has_queues(&self, topology: &Topology) -> Result<bool, ConnectError> {
+        let queues = topology.queues.iter().map(|queue| queue.name.as_str());
+        connection::has_queues(&self.connection, &queues.collect::<Vec<_>>()).await
+    }
+
     /// Takes one message without a subscription; `None` if the queue is empty.
     pub(crate) async fn take_one(
         &self,
