@@ -1,5 +1,8 @@
 //! Creates the indexes for queries of users and of the console, and for the retention of
 //! records.
+//!
+//! Records expire by an ascending index of their own. In a descending one, the server reads all
+//! entries that it has removed in the last five minutes again for each ten records.
 
 use std::time::Duration;
 
@@ -50,10 +53,11 @@ impl MongoLog {
     /// If the server is unavailable.
     pub(crate) async fn lifetime(&self) -> Result<Option<Duration>, LogUnavailable> {
         self.ping().await?;
-        let by_age = Index::by_age(None);
         let indexes = self.existing_indexes().await.map_err(unavailable)?;
-        let found = indexes.iter().find(|index| index.key == by_age.key);
-        let seconds = found.and_then(|index| u64::try_from(index.lifetime?).ok());
+        let lifetimes = indexes.iter().filter(|index| index.is_by_age());
+        // Until a program of this version has started, the descending index has the lifetime.
+        let shortest = lifetimes.filter_map(|index| index.lifetime).min();
+        let seconds = shortest.and_then(|seconds| u64::try_from(seconds).ok());
         Ok(seconds.map(Duration::from_secs))
     }
 
@@ -92,7 +96,7 @@ impl MongoLog {
             (Err(error), _) if has_code(&error, INDEX_NOT_FOUND) => Ok(()),
             (Err(error), Step::Expire { name, lifetime }) if is_refused(&error) => {
                 run(removal(&name)).await?;
-                run(Index::by_age(Some(lifetime)).creation()).await?;
+                run(Index::expiry(lifetime).creation()).await?;
                 Ok(())
             }
             (outcome, _) => outcome.map(drop),
@@ -119,10 +123,14 @@ enum Step {
     Expire { name: String, lifetime: i64 },
 }
 
-/// Returns the steps from the existing to the required indexes. The same index on
-/// `createdAt` sorts and expires, because the server allows only one on this key.
+/// Returns the steps from the existing to the required indexes.
 fn plan(existing: &[Index], lifetime: Option<i64>) -> Vec<Step> {
     let mut steps = Vec::new();
+    let expires = |index: &&Index| index.key == ascending() && index.lifetime.is_some();
+    if lifetime.is_none() {
+        let unneeded = existing.iter().filter(expires);
+        steps.extend(unneeded.map(|index| Step::Drop(index.name.clone())));
+    }
     for required in Index::required(lifetime) {
         let found = existing.iter().find(|index| index.key == required.key);
         match (found, required.lifetime) {
@@ -132,7 +140,8 @@ fn plan(existing: &[Index], lifetime: Option<i64>) -> Vec<Step> {
                 name: found.name.clone(),
                 lifetime,
             }),
-            // A lifetime can be changed in place, but not removed.
+            // A lifetime can be changed in place, but not removed. Earlier versions gave one to the
+            // descending index.
             (Some(found), None) => {
                 steps.push(Step::Drop(found.name.clone()));
                 steps.push(Step::Create(required));
@@ -143,29 +152,47 @@ fn plan(existing: &[Index], lifetime: Option<i64>) -> Vec<Step> {
 }
 
 impl Index {
-    fn required(lifetime: Option<i64>) -> [Self; 5] {
+    /// Returns the required indexes. That of the retention is first, so that records expire while
+    /// others are built.
+    fn required(lifetime: Option<i64>) -> Vec<Self> {
         let by = |field: &str, is_partial| Self {
             name: format!("{field}_1_createdAt_-1"),
             key: vec![(field.to_owned(), 1), ("createdAt".to_owned(), -1)],
             lifetime: None,
             is_partial,
         };
-        [
-            Self::by_age(lifetime),
+        let mut required: Vec<_> = lifetime.map(Self::expiry).into_iter().collect();
+        required.extend([
+            Self::newest_first(),
             by("status", false),
             by("event", false),
             by("chat", true),
             by("messageId", true),
-        ]
+        ]);
+        required
     }
 
-    fn by_age(lifetime: Option<i64>) -> Self {
+    fn newest_first() -> Self {
         Self {
             name: "createdAt_-1".to_owned(),
             key: vec![("createdAt".to_owned(), -1)],
-            lifetime,
+            lifetime: None,
             is_partial: false,
         }
+    }
+
+    fn expiry(lifetime: i64) -> Self {
+        Self {
+            name: "createdAt_1".to_owned(),
+            key: ascending(),
+            lifetime: Some(lifetime),
+            is_partial: false,
+        }
+    }
+
+    /// Returns true if the server may remove records by this index.
+    fn is_by_age(&self) -> bool {
+        matches!(self.key.as_slice(), [(field, _)] if field == "createdAt")
     }
 
     /// Returns `None` for an index with a direction that is not an integer, such as `text`.
@@ -204,6 +231,11 @@ impl Index {
             "writeConcern": { "w": "majority" },
         }
     }
+}
+
+/// Returns the key of the index by which records expire.
+fn ascending() -> Vec<(String, i32)> {
+    vec![("createdAt".to_owned(), 1)]
 }
 
 fn removal(name: &str) -> Document {
@@ -245,26 +277,57 @@ mod tests {
     fn empty_collection_gets_all_indexes_and_a_second_start_none() {
         for lifetime in [None, Some(DAY_SECONDS)] {
             let required = Index::required(lifetime);
-            let create = required.clone().map(Step::Create);
+            let create: Vec<_> = required.iter().cloned().map(Step::Create).collect();
             assert_eq!(plan(&[], lifetime), create);
             assert_eq!(plan(&required, lifetime), []);
         }
     }
 
     #[test]
-    fn lifetime_of_the_age_index_follows_the_setting() {
-        let with = |lifetime| Index::required(lifetime).map(|index| named("users_index", index));
+    fn lifetime_of_the_ascending_index_follows_the_setting() {
+        let with = |lifetime| {
+            let required = Index::required(lifetime).into_iter();
+            let renamed = required.map(|index| named("users_index", index));
+            renamed.collect::<Vec<_>>()
+        };
         let expire = |lifetime| Step::Expire {
             name: "users_index".to_owned(),
             lifetime,
         };
-        assert_eq!(plan(&with(None), Some(60)), [expire(60)]);
+        let create = Step::Create(Index::expiry(60));
+        assert_eq!(plan(&with(None), Some(60)), [create]);
         assert_eq!(plan(&with(Some(60)), Some(120)), [expire(120)]);
+        let drop = Step::Drop("users_index".to_owned());
+        assert_eq!(plan(&with(Some(60)), None), [drop]);
+    }
+
+    #[test]
+    fn lifetime_of_an_earlier_version_moves_to_the_ascending_index() {
+        let mut earlier = Index::required(None);
+        earlier[0].lifetime = Some(60);
         let without = [
-            Step::Drop("users_index".to_owned()),
-            Step::Create(Index::by_age(None)),
+            Step::Drop("createdAt_-1".to_owned()),
+            Step::Create(Index::newest_first()),
         ];
-        assert_eq!(plan(&with(Some(60)), None), without);
+        assert_eq!(plan(&earlier, None), without);
+        let mut moved = vec![Step::Create(Index::expiry(60))];
+        moved.extend(without);
+        assert_eq!(plan(&earlier, Some(60)), moved);
+    }
+
+    #[test]
+    fn ascending_index_of_users_gets_the_lifetime_and_is_kept_without_one() {
+        let mut theirs = Index::required(None);
+        theirs.push(Index {
+            lifetime: None,
+            ..Index::expiry(60)
+        });
+        assert_eq!(plan(&theirs, None), []);
+        let expire = Step::Expire {
+            name: "createdAt_1".to_owned(),
+            lifetime: 60,
+        };
+        assert_eq!(plan(&theirs, Some(60)), [expire]);
     }
 
     #[test]

@@ -1,9 +1,9 @@
 //! Indexes and retention.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use mongodb::bson::{Document, doc};
-use wahook_delivery_log::DeliveryLog;
+use wahook_delivery_log::{DeliveryLog, LogReader};
 
 use crate::{
     results::{delivered, event_with, written},
@@ -34,12 +34,15 @@ impl Log {
 fn expected(lifetime: Option<i64>) -> Vec<(String, Option<i64>)> {
     let mut indexes = vec![
         (doc! { "_id": 1 }.to_string(), None),
-        (doc! { "createdAt": -1 }.to_string(), lifetime),
+        (doc! { "createdAt": -1 }.to_string(), None),
         (doc! { "status": 1, "createdAt": -1 }.to_string(), None),
         (doc! { "event": 1, "createdAt": -1 }.to_string(), None),
         (doc! { "chat": 1, "createdAt": -1 }.to_string(), None),
         (doc! { "messageId": 1, "createdAt": -1 }.to_string(), None),
     ];
+    if lifetime.is_some() {
+        indexes.push((doc! { "createdAt": 1 }.to_string(), lifetime));
+    }
     indexes.sort();
     indexes
 }
@@ -84,6 +87,25 @@ async fn existing_indexes_of_users_are_reused() {
         .filter_map(|(_, lifetime)| lifetime)
         .collect();
     assert_eq!(lifetimes, [30 * DAY]);
+}
+
+/// Version 0.1 gave the descending index a lifetime.
+#[tokio::test]
+async fn lifetime_of_an_earlier_version_moves_to_the_ascending_index() {
+    let log = Log::named("moved").await;
+    let index =
+        doc! { "key": { "createdAt": -1 }, "name": "createdAt_-1", "expireAfterSeconds": 30 * DAY };
+    let create = doc! { "createIndexes": "webhooklogs", "indexes": [index] };
+    for days in [Some(30), Some(7), None] {
+        let earlier = log.database.run_command(create.clone()).await;
+        earlier.unwrap();
+        let lifetime = log.log.lifetime().await.unwrap();
+        assert_eq!(lifetime, Some(Duration::from_hours(30 * 24)));
+        log.log.prepare(days).await.unwrap();
+        let lifetime = days.map(|days| i64::from(days) * DAY);
+        assert_eq!(log.indexes().await, expected(lifetime), "{days:?}");
+        log.collection().drop_indexes().await.unwrap();
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

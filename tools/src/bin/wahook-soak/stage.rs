@@ -161,7 +161,7 @@ impl Stage {
 
     /// Makes MongoDB remove records after minutes instead of days.
     async fn shorten_log(&self) -> anyhow::Result<()> {
-        let index = doc! { "name": "createdAt_-1", "expireAfterSeconds": LOG_LIFETIME };
+        let index = doc! { "name": "createdAt_1", "expireAfterSeconds": LOG_LIFETIME };
         let database = self.servers.mongod.client().await.database(DATABASE);
         let command = doc! { "collMod": "webhooklogs", "index": index };
         let end = Instant::now() + AT_LAST;
