@@ -28,6 +28,7 @@ pub mod generated;
 pub mod guard;
 pub mod http_client;
 pub mod hundred_endpoints;
+pub mod image;
 pub mod load;
 pub mod memory_limit;
 pub mod mongod;

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 use wahook_tests::eventually::{AT_LAST, eventually};
+use wahook_tests::image::allocator;
 use wahook_tests::process::memory;
 use wahook_tests::receiver::{Answer, Receiver};
 
@@ -81,8 +82,12 @@ async fn large_events(test: Test) {
         let url = counting.receiver.url();
         format!("[[endpoint]]\nname = \"{name}\"\nurl = \"{url}\"\nconcurrency = {CONCURRENCY}\n")
     });
-    let budget = BUDGET.to_string();
-    let settings = [("CONSUMER_MEMORY_BUDGET_BYTES", budget.as_str())];
+    let mut settings = allocator("consumer").unwrap();
+    settings.push(("CONSUMER_MEMORY_BUDGET_BYTES", BUDGET.to_string()));
+    let settings: Vec<_> = settings
+        .iter()
+        .map(|(name, value)| (*name, value.as_str()))
+        .collect();
     let endpoints = endpoints.concat();
     let mut several = Several::start_with(&test, 1, &endpoints, &settings).await;
     let stopped = several.consumers.remove(0);

@@ -6,6 +6,7 @@ use std::net::SocketAddr;
 
 use wahook_tests::eventually::AT_LAST;
 use wahook_tests::folder::RunFolder;
+use wahook_tests::image::allocator;
 use wahook_tests::memory_limit::MemoryLimit;
 use wahook_tests::pair::Place;
 use wahook_tests::ports::free_port;
@@ -44,7 +45,7 @@ impl Stage {
             ("MONGODB_DATABASE", place.database.clone()),
         ];
         let broker_and_log = [&[broker.clone()][..], &log].concat();
-        let of_consumer = [&broker_and_log, settings].concat();
+        let of_consumer = [&broker_and_log, settings, &allocator("consumer").unwrap()].concat();
         let programs = vec![
             start(
                 "consumer",
@@ -64,7 +65,7 @@ impl Stage {
                 "console",
                 &["console.yaml"],
                 ProgramName::Console,
-                &[&broker_and_log[..], &[arenas_of_image()]].concat(),
+                &[broker_and_log, allocator("console").unwrap()].concat(),
             )
             .await,
         ];
@@ -139,16 +140,6 @@ async fn start(
         program,
         limit,
     }
-}
-
-/// Returns the limit of glibc's arenas that the image of the console sets.
-fn arenas_of_image() -> (&'static str, String) {
-    let file = fs::read_to_string(workspace().join("deploy/docker/Dockerfile")).unwrap();
-    let (_, rest) = file.split_once("MALLOC_ARENA_MAX=").unwrap();
-    (
-        "MALLOC_ARENA_MAX",
-        rest.chars().take_while(char::is_ascii_digit).collect(),
-    )
 }
 
 /// Returns the memory limit of a shipped manifest in KiB.
