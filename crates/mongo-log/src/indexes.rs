@@ -1,8 +1,9 @@
 //! Creates the indexes for queries of users and of the console, and for the retention of
 //! records.
 //!
-//! Records expire by an ascending index of their own. In a descending one, the server reads all
-//! entries that it has removed in the last five minutes again for each ten records.
+//! Records expire by an ascending index of their own. By a descending one, a removal costs more
+//! the more records were removed in the last minutes, probably because the server reads their
+//! entries again.
 
 use std::time::Duration;
 
