@@ -111,11 +111,12 @@ impl Sessions {
     ) -> Result<(), SessionError> {
         let mut endpoints = self.endpoints.clone();
         let topology = endpoints.borrow_and_update().topology.clone();
-        let is_known = declared.take().as_ref() == Some(&topology);
+        let is_known = declared.as_ref() == Some(&topology);
         let connected = tokio::select! {
             connected = self.connect(topology, is_known) => connected?,
             () = shutdown.soft() => return Ok(()),
         };
+        *declared = None;
         backoff.reset();
         let ended = self.work(&connected, endpoints, shutdown, declared).await;
         connected.connection.close().await;
