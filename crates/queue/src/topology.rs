@@ -16,7 +16,9 @@ pub use endpoint::LANE_PREFETCH;
 pub(crate) use keyed::keyed;
 pub use model::Topology;
 pub(crate) use model::{Argument, Binding, Exchange, Kind, Queue, Target};
-pub(crate) use names::{AUTO_REDRIVE_QUEUE, KEYED_EXCHANGE, LANES, exchange_of};
+pub(crate) use names::{
+    AUTO_REDRIVE_QUEUE, ENDPOINTS_LOCK_QUEUE, KEYED_EXCHANGE, LANES, exchange_of,
+};
 pub use names::{
     DEAD_QUEUE, ENDPOINTS_QUEUE, EVENTS_EXCHANGE, FILTERS_EXCHANGE, RESULTS_QUEUE, SPOOL_QUEUE,
     UNWANTED, endpoint_of, further_queues, is_lane, is_wait_queue, lane_queue, lane_queues,

@@ -164,8 +164,11 @@ pub(crate) async fn declare_passive(channel: &Channel, queue: &str) -> lapin::Re
 }
 
 /// Declares a queue that exists as long as the connection and that no other one can use.
-/// Returns false if another connection has it.
-pub(crate) async fn lock(connection: &Connection, queue: &str) -> Result<bool, ConnectError> {
+/// Returns a channel that can delete it earlier; `None` if another connection has the queue.
+pub(crate) async fn lock(
+    connection: &Connection,
+    queue: &str,
+) -> Result<Option<Channel>, ConnectError> {
     let channel = channel(connection).await?;
     let exclusive = QueueDeclareOptions {
         exclusive: true,
@@ -179,8 +182,8 @@ pub(crate) async fn lock(connection: &Connection, queue: &str) -> Result<bool, C
     );
     let declared = channel.queue_declare(queue.into(), exclusive, arguments);
     match with_deadline(declared).await? {
-        Ok(_) => Ok(true),
-        Err(error) if is_locked(&error) => Ok(false),
+        Ok(_) => Ok(Some(channel)),
+        Err(error) if is_locked(&error) => Ok(None),
         Err(error) => Err(error.into()),
     }
 }

@@ -7,6 +7,8 @@ use super::{
     refusal::{self, protocol_error},
 };
 
+const ACCESS_REFUSED: u16 = 403;
+
 /// Error of a connection or a channel.
 #[derive(Debug, thiserror::Error)]
 #[error("{}", refusal::text(.0))]
@@ -65,6 +67,12 @@ impl ConnectError {
     #[must_use]
     pub fn is_missing_queue(&self) -> bool {
         matches!(self, Self::Broker(BrokerError(error)) if is_not_found(error))
+    }
+
+    /// Returns true if the user lacks a permission. The connection and its other channels
+    /// continue.
+    pub(super) fn is_refused(&self) -> bool {
+        matches!(self, Self::Broker(BrokerError(error)) if has_id(error, ACCESS_REFUSED))
     }
 
     /// Sums up the failures of all servers, by their names.

@@ -56,6 +56,15 @@ pub enum RemoteLookError {
     /// The broker did not answer.
     #[error(transparent)]
     TimedOut(#[from] TimedOut),
+    /// Another program reads the endpoints' declarations, or has lost its connection just now.
+    #[error(
+        "other programs have been reading the queue of endpoints for {} s; try again in a minute",
+        waited.as_secs()
+    )]
+    RegistryLocked {
+        /// Time limit of the wait.
+        waited: Duration,
+    },
     /// The broker refused to store an endpoint's declaration.
     #[error("the broker did not accept a message for the queue of endpoints")]
     NotRegistered,

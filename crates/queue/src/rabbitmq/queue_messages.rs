@@ -110,7 +110,8 @@ impl RemoteMessages {
     /// Takes an exclusive queue as a lock until the connection closes. Returns false if
     /// another connection has it.
     pub(crate) async fn lock(&self, queue: &str) -> Result<bool, ConnectError> {
-        connection::lock(&self.connection, queue).await
+        let locked = connection::lock(&self.connection, queue).await?;
+        Ok(locked.is_some())
     }
 
     /// Closes the connection; the broker requeues what was not settled.

@@ -2,15 +2,21 @@
 //! `wahook.endpoints`, each with a name and its event patterns.
 //!
 //! Reading takes all messages and requeues them; repeated ones are removed. Two
-//! readers at once see a part each, so an endpoint may be registered twice, and
-//! is never lost.
+//! readers at once would see a part each, so one waits for the other. A user without the
+//! permission for the lock does not wait, nor does a program of an earlier version: an
+//! endpoint may then be registered twice, and is never lost.
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, time::Duration};
 
+use futures_util::FutureExt;
 use lapin::{
     BasicProperties, Channel, Confirmation, Connection,
-    options::{BasicAckOptions, BasicGetOptions, BasicPublishOptions, ConfirmSelectOptions},
+    options::{
+        BasicAckOptions, BasicGetOptions, BasicPublishOptions, ConfirmSelectOptions,
+        QueueDeleteOptions,
+    },
 };
+use tokio::time::{sleep, timeout};
 
 use super::{
     connection,
@@ -20,12 +26,52 @@ use super::{
 };
 use crate::{
     declaration::Declaration,
-    topology::{ENDPOINTS_QUEUE, Topology},
+    topology::{ENDPOINTS_LOCK_QUEUE, ENDPOINTS_QUEUE, Topology},
 };
 
 /// Messages that one read takes at most.
 const MAX_MESSAGES: usize = 10_000;
 const PERSISTENT: u8 = 2;
+/// Time limit for other readers.
+const LOCK_LIMIT: Duration = Duration::from_secs(30);
+/// Pause before the next attempt to lock.
+const LOCK_PAUSE: Duration = Duration::from_millis(200);
+
+/// Lock of the registry, until it is dropped.
+struct Lock(Channel);
+
+impl Lock {
+    /// Waits until no other program reads the registry. Returns `None` without the permission.
+    async fn wait(connection: &Connection) -> Result<Option<Self>, RemoteLookError> {
+        let locked = async {
+            loop {
+                match connection::lock(connection, ENDPOINTS_LOCK_QUEUE).await {
+                    Ok(Some(channel)) => return Ok(Some(Self(channel))),
+                    Ok(None) => sleep(LOCK_PAUSE).await,
+                    Err(error) if error.is_refused() => {
+                        tracing::debug!(%error, "endpoints are read without a lock");
+                        return Ok(None);
+                    }
+                    Err(error) => return Err(error.into()),
+                }
+            }
+        };
+        let locked = timeout(LOCK_LIMIT, locked).await;
+        locked.unwrap_or(Err(RemoteLookError::RegistryLocked { waited: LOCK_LIMIT }))
+    }
+}
+
+impl Drop for Lock {
+    fn drop(&mut self) {
+        let options = QueueDeleteOptions {
+            nowait: true,
+            ..QueueDeleteOptions::default()
+        };
+        let deleted = self.0.queue_delete(ENDPOINTS_LOCK_QUEUE.into(), options);
+        // The first poll sends it. If the connection is lost, the broker deletes the queue.
+        let _ = deleted.now_or_never();
+    }
+}
 
 /// Adds the declarations that are missing, and returns all. Without any, nothing
 /// is declared at the broker.
@@ -33,6 +79,7 @@ pub(super) async fn register(
     connection: &Connection,
     declared: &BTreeSet<Declaration>,
 ) -> Result<BTreeSet<Declaration>, RemoteLookError> {
+    let _lock = Lock::wait(connection).await?;
     let channel = connection::channel(connection).await?;
     if declared.is_empty() {
         let queue = connection::declare_passive(&channel, ENDPOINTS_QUEUE);

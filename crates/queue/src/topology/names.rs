@@ -32,6 +32,8 @@ pub(super) const SPOOL_REJECTED: &str = "wahook.spool.rejected";
 /// Queue of endpoint declarations: consumers look there for endpoints that are
 /// no longer in their settings, because AMQP cannot list queues.
 pub const ENDPOINTS_QUEUE: &str = "wahook.endpoints";
+/// Exclusive queue of the program that reads [`ENDPOINTS_QUEUE`]: the others wait.
+pub(crate) const ENDPOINTS_LOCK_QUEUE: &str = "wahook.endpoints-lock";
 
 /// Direct exchange of events by the bucket of their key and their name, for endpoints
 /// with several lanes; any other event goes on to [`KEYED_EVENTS_EXCHANGE`].
