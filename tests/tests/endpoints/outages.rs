@@ -134,7 +134,7 @@ async fn exhausted(test: Test) {
     let off = [("WEBHOOK_CIRCUIT", "off")];
     let several = Several::start_with(&test, 1, &endpoints, &off).await;
     several.batch("message_ack", 100).await;
-    receiver.wait_for(400, Duration::from_secs(30)).await;
+    receiver.wait_for(400, AT_LAST).await;
     eventually(AT_LAST, "100 records with status failed", async || {
         (several.statuses("crm").await == [("failed".to_owned(), 100)].into()).then_some(())
     })
@@ -174,7 +174,7 @@ async fn many_probes(test: Test) {
     assert!(dead < 3, "{dead} dead letters");
     let receiver = Receiver::start_on(address).await;
     let waited = 20 - dead as usize;
-    receiver.wait_for(waited, Duration::from_secs(30)).await;
+    receiver.wait_for(waited, AT_LAST).await;
     let is_empty = async || (several.depth("wahook.deliver.crm").await == 0).then_some(());
     eventually(AT_LAST, "an empty queue", is_empty).await;
     assert_eq!(several.depth("wahook.dead").await, dead);

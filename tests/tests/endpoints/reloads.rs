@@ -2,7 +2,6 @@
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
 
 use serde_json::json;
 use wahook_tests::eventually::{AT_LAST, eventually};
@@ -259,7 +258,7 @@ async fn invalid_file(test: Test) {
         assert!(stderr.contains(expected), "{expected} is not in:\n{stderr}");
     }
     several.accepted("test").await;
-    receiver.wait_for(1, Duration::from_secs(5)).await;
+    receiver.wait_for(1, AT_LAST).await;
     let (_, answer) = several.post(&json!({"event": "test"})).await;
     assert!(answer.get("endpoints").is_none());
 }

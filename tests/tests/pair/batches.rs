@@ -1,10 +1,10 @@
 //! Batches: each line has its own answer, and an invalid line does not affect the others.
 
 use std::collections::BTreeSet;
-use std::time::Duration;
 
 use reqwest::StatusCode;
 use serde_json::Value;
+use wahook_tests::eventually::AT_LAST;
 use wahook_tests::receiver::Receiver;
 
 use crate::world::{Test, Tests};
@@ -34,7 +34,7 @@ async fn in_order(test: Test) {
         .map(|l| l["id"].as_str().unwrap().to_owned())
         .collect();
     assert_eq!(ids.len(), 500);
-    let posts = pair.receiver.wait_for(500, Duration::from_secs(20)).await;
+    let posts = pair.receiver.wait_for(500, AT_LAST).await;
     for (n, id) in ids.iter().enumerate() {
         let post = posts.iter().find(|post| post.id() == Some(id)).unwrap();
         let body: Value = serde_json::from_slice(&post.body).unwrap();
@@ -58,7 +58,7 @@ async fn bad_line(test: Test) {
     assert_eq!(statuses, [202, 400, 422, 202]);
     assert_eq!(lines[1]["type"], "urn:wahook:problem:not-json");
     assert_eq!(lines[2]["errors"][0]["pointer"], "/event");
-    let posts = pair.receiver.wait_for(2, Duration::from_secs(5)).await;
+    let posts = pair.receiver.wait_for(2, AT_LAST).await;
     let arrived: BTreeSet<_> = posts.iter().filter_map(|post| post.id()).collect();
     let accepted = BTreeSet::from([
         lines[0]["id"].as_str().unwrap(),

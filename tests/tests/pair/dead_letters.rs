@@ -6,7 +6,7 @@ use lapin::options::BasicGetOptions;
 use lapin::types::AMQPValue;
 use lapin::{Channel, Connection, ConnectionProperties};
 use serde_json::json;
-use wahook_tests::eventually::eventually;
+use wahook_tests::eventually::{AT_LAST, eventually};
 use wahook_tests::pair::Pair;
 use wahook_tests::receiver::{Answer, Receiver};
 
@@ -50,9 +50,7 @@ async fn exhausted(test: Test) {
         .await
         .accepted_id();
     let is_failed = |r: &mongodb::bson::Document| r.get_str("status").ok() == Some("failed");
-    let record = pair
-        .wait_record(&id, Duration::from_secs(10), is_failed)
-        .await;
+    let record = pair.wait_record(&id, AT_LAST, is_failed).await;
     assert_eq!(record.get_i32("retryCount").ok(), Some(3));
     assert_eq!(record.get_str("errorMessage").ok(), Some("answered 500"));
     assert_eq!(

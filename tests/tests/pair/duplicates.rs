@@ -1,7 +1,5 @@
 //! Repeated events are answered 200 and not published again.
 
-use std::time::Duration;
-
 use futures_util::future::join_all;
 use reqwest::StatusCode;
 use serde_json::{Value, json};
@@ -96,7 +94,7 @@ async fn at_once(test: Test) {
 async fn after_failure(test: Test) {
     // No consumer has declared its queue yet: the broker accepts no event.
     let producer = Program::producer(&[("AMQP_URL", &test.place().amqp_url)]).await;
-    producer.wait_ready(Duration::from_secs(20)).await;
+    producer.wait_ready(AT_LAST).await;
     let http = wahook_tests::http_client::http_client().unwrap();
     let post = || async {
         let url = format!("{}/v1/events", producer.base_url());

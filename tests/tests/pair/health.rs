@@ -1,7 +1,6 @@
 //! Command `health`: reports the health of a running program by its exit status.
 
-use std::time::Duration;
-
+use wahook_tests::eventually::AT_LAST;
 use wahook_tests::program::{Command, ProgramName, Ran};
 use wahook_tests::receiver::Receiver;
 
@@ -67,5 +66,5 @@ async fn no_broker(_: Test) {
         ready.stderr
     );
     producer.terminate();
-    producer.wait_exit(Duration::from_secs(10)).await;
+    producer.wait_exit(AT_LAST).await;
 }

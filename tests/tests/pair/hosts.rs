@@ -1,7 +1,5 @@
 //! Several hosts in `AMQP_URL`, one of which is dead or dies.
 
-use std::time::Duration;
-
 use tokio::net::TcpListener;
 use wahook_tests::eventually::{AT_LAST, eventually};
 use wahook_tests::pair::{Pair, Place};
@@ -124,7 +122,7 @@ async fn malformed(_: Test) {
         ),
     ] {
         let program = Program::launch(ProgramName::Producer, &[("AMQP_URL", url)]).await;
-        let status = program.wait_exit(Duration::from_secs(10)).await;
+        let status = program.wait_exit(AT_LAST).await;
         assert_eq!(status.code(), Some(2));
         let stderr = program.stderr_so_far();
         assert!(stderr.contains(shown), "{stderr}");

@@ -1,10 +1,10 @@
 //! Log read with the mongoose model and the queries of users.
 
 use std::io::Read;
-use std::time::Duration;
 
 use mongodb::bson::Document;
 use serde_json::{Value, json};
+use wahook_tests::eventually::AT_LAST;
 use wahook_tests::foreign::Language;
 use wahook_tests::pair::Place;
 use wahook_tests::receiver::{Answer, Post, Receiver};
@@ -39,7 +39,7 @@ async fn mongoose(test: Test) {
         let event = json!({"event": event, "data": {"body": "Hello!", "n": {"a.b": [1, null]}}});
         let id = pair.post(&event).await.accepted_id();
         let ended = |r: &Document| r.get_str("status").is_ok_and(|found| found == status);
-        pair.wait_record(&id, Duration::from_secs(10), ended).await;
+        pair.wait_record(&id, AT_LAST, ended).await;
     }
     let found = read(pair.place()).await;
     for (model, faults) in [("withId", json!([])), ("asUsersHaveIt", json!(["_id"]))] {
@@ -103,7 +103,7 @@ async fn read(place: &Place) -> Value {
         let mut output = String::new();
         stdout.read_to_string(&mut output).map(|_| output)
     });
-    let status = process.wait_within(Duration::from_secs(30)).await.unwrap();
+    let status = process.wait_within(AT_LAST).await.unwrap();
     assert!(status.success());
     serde_json::from_str(&output.await.unwrap().unwrap()).unwrap()
 }

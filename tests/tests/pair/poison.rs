@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use serde_json::json;
 use wahook_tests::amqp_wire::{AmqpWire, Properties, WireMessage, long_string, table};
-use wahook_tests::eventually::eventually;
+use wahook_tests::eventually::{AT_LAST, eventually};
 use wahook_tests::pair::Pair;
 use wahook_tests::receiver::{Answer, Receiver};
 
@@ -185,10 +185,7 @@ async fn dead_letter(pair: &Pair, name: &str) -> WireMessage {
 
 /// Asserts that each event arrives once, and nothing else.
 async fn only_these_arrive(pair: &Pair, ids: &BTreeSet<String>) {
-    let posts = pair
-        .receiver
-        .wait_for(ids.len(), Duration::from_secs(5))
-        .await;
+    let posts = pair.receiver.wait_for(ids.len(), AT_LAST).await;
     let arrived: Vec<_> = posts.iter().filter_map(|post| post.id()).collect();
     assert_eq!(arrived.len(), ids.len(), "{arrived:?}");
     assert!(

@@ -1,9 +1,8 @@
 //! Requests that the producer refuses, and its answers.
 
-use std::time::Duration;
-
 use reqwest::StatusCode;
 use serde_json::json;
+use wahook_tests::eventually::AT_LAST;
 use wahook_tests::http_client::http_client;
 use wahook_tests::pair::Answered;
 use wahook_tests::program::Program;
@@ -140,7 +139,7 @@ async fn problem_documents(test: Test) {
     );
 
     pair.post(&json!({"event": "test"})).await.accepted_id();
-    let posts = pair.receiver.wait_for(1, Duration::from_secs(5)).await;
+    let posts = pair.receiver.wait_for(1, AT_LAST).await;
     assert_eq!(posts.len(), 1, "refused events are not delivered");
     let refused = pair.producer.metrics().await;
     for reason in [
@@ -191,7 +190,7 @@ async fn validation(test: Test) {
 
 async fn no_endpoint(test: Test) {
     let producer = Program::producer(&[("AMQP_URL", &test.place().amqp_url)]).await;
-    producer.wait_ready(Duration::from_secs(20)).await;
+    producer.wait_ready(AT_LAST).await;
     let url = format!("{}/v1/events", producer.base_url());
     let request = http_client().unwrap().post(url).body(r#"{"event":"test"}"#);
     let request = request.header("content-type", "application/json");

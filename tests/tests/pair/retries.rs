@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use mongodb::bson::{Bson, Document};
 use serde_json::json;
+use wahook_tests::eventually::AT_LAST;
 use wahook_tests::pair::SECRET;
 use wahook_tests::receiver::{Answer, Post, Receiver};
 
@@ -47,14 +48,12 @@ async fn schedule(test: Test) {
         .await
         .accepted_id();
     for retries in 0..3 {
-        let record = pair
-            .wait_record(&id, Duration::from_secs(25), is_retrying(retries))
-            .await;
+        let record = pair.wait_record(&id, AT_LAST, is_retrying(retries)).await;
         assert_eq!(record.get("statusCode"), Some(&Bson::Int32(500)));
         assert_eq!(record.get_str("errorMessage").ok(), Some("answered 500"));
         assert!(record.get_datetime("nextAttemptAt").is_ok());
     }
-    let posts = pair.receiver.wait_for(4, Duration::from_secs(25)).await;
+    let posts = pair.receiver.wait_for(4, AT_LAST).await;
     for (pair, wait) in posts.windows(2).zip([5, 10, 20]) {
         let gap = pair[1].arrived - pair[0].arrived;
         let wait = Duration::from_secs(wait);
@@ -72,9 +71,7 @@ async fn schedule(test: Test) {
         assert_eq!(post.body, posts[0].body);
     }
     let is_success = |record: &Document| record.get_str("status").ok() == Some("success");
-    let record = pair
-        .wait_record(&id, Duration::from_secs(5), is_success)
-        .await;
+    let record = pair.wait_record(&id, AT_LAST, is_success).await;
     assert_eq!(record.get_i32("retryCount").ok(), Some(3));
     assert_eq!(record.get("statusCode"), Some(&Bson::Int32(200)));
     assert_eq!(record.get("errorMessage"), Some(&Bson::Null));
@@ -94,9 +91,7 @@ async fn no_retries(test: Test) {
         )
         .await;
     let id = pair.post(&json!({"event": "test"})).await.accepted_id();
-    let record = pair
-        .wait_record(&id, Duration::from_secs(5), |_| true)
-        .await;
+    let record = pair.wait_record(&id, AT_LAST, |_| true).await;
     assert_eq!(record.get_str("status").ok(), Some("failed"));
     assert_eq!(record.get_i32("retryCount").ok(), Some(0));
     assert_eq!(pair.receiver.posts().len(), 1);
@@ -110,9 +105,7 @@ async fn too_slow(test: Test) {
     });
     let pair = test.pair(slow.await, &settings).await;
     let id = pair.post(&json!({"event": "silent"})).await.accepted_id();
-    let record = pair
-        .wait_record(&id, Duration::from_secs(5), |_| true)
-        .await;
+    let record = pair.wait_record(&id, AT_LAST, |_| true).await;
     assert_eq!(record.get_str("status").ok(), Some("failed"));
     assert_eq!(
         record.get_str("errorMessage").ok(),
@@ -121,9 +114,7 @@ async fn too_slow(test: Test) {
     assert_eq!(record.get("statusCode"), Some(&Bson::Null));
     // The status decides, without the rest of the body.
     let id = pair.post(&json!({"event": "stalled"})).await.accepted_id();
-    let record = pair
-        .wait_record(&id, Duration::from_secs(5), |_| true)
-        .await;
+    let record = pair.wait_record(&id, AT_LAST, |_| true).await;
     assert_eq!(record.get_str("status").ok(), Some("success"));
     assert_eq!(record.get("statusCode"), Some(&Bson::Int32(200)));
 }
@@ -136,9 +127,7 @@ async fn redirect(test: Test) {
         .pair(away.await, &[("WEBHOOK_RETRY_ATTEMPTS", "0")])
         .await;
     let id = pair.post(&json!({"event": "test"})).await.accepted_id();
-    let record = pair
-        .wait_record(&id, Duration::from_secs(5), |_| true)
-        .await;
+    let record = pair.wait_record(&id, AT_LAST, |_| true).await;
     assert_eq!(record.get_str("status").ok(), Some("failed"));
     assert_eq!(record.get("statusCode"), Some(&Bson::Int32(307)));
     assert!(
@@ -159,17 +148,13 @@ async fn retry_after(test: Test) {
     let settings = [("WEBHOOK_RETRY_ATTEMPTS", "0")];
     let pair = test.pair(Receiver::answering(busy).await, &settings).await;
     let id = pair.post(&json!({"event": "test"})).await.accepted_id();
-    let record = pair
-        .wait_record(&id, Duration::from_secs(5), is_retrying(0))
-        .await;
+    let record = pair.wait_record(&id, AT_LAST, is_retrying(0)).await;
     assert_eq!(record.get("statusCode"), Some(&Bson::Int32(429)));
-    let posts = pair.receiver.wait_for(2, Duration::from_secs(20)).await;
+    let posts = pair.receiver.wait_for(2, AT_LAST).await;
     let gap = posts[1].arrived - posts[0].arrived;
     assert!(gap >= Duration::from_secs(7), "{gap:?}");
     assert_eq!(posts[1].attempt(), Some(1), "a 429 does not count");
     let is_success = |record: &Document| record.get_str("status").ok() == Some("success");
-    let record = pair
-        .wait_record(&id, Duration::from_secs(5), is_success)
-        .await;
+    let record = pair.wait_record(&id, AT_LAST, is_success).await;
     assert_eq!(record.get_array("attempts").unwrap().len(), 2);
 }

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use tokio::net::TcpListener;
+use wahook_tests::eventually::AT_LAST;
 use wahook_tests::program::{Program, ProgramName};
 
 use crate::world::{Test, Tests};
@@ -54,7 +55,7 @@ async fn faulty(_: Test) {
 
 async fn refuses(name: ProgramName, settings: &[(&str, &str)], named: &[&str]) {
     let program = Program::launch(name, settings).await;
-    let status = program.wait_exit(Duration::from_secs(5)).await;
+    let status = program.wait_exit(AT_LAST).await;
     assert_eq!(status.code(), Some(2));
     let stderr = program.stderr_so_far();
     for variable in named {

@@ -3,9 +3,13 @@
 use std::time::{Duration, Instant};
 
 use serde_json::json;
+use wahook_tests::eventually::AT_LAST;
 use wahook_tests::receiver::{Answer, Receiver};
 
 use crate::world::{Test, Tests};
+
+/// Delay of an answer for which a stop does not wait, less than the time limit of an attempt.
+const NOT_AWAITED: Duration = Duration::from_secs(25);
 
 pub(crate) fn add(tests: &mut Tests) {
     tests.add(
@@ -27,34 +31,31 @@ fn slow(delay: Duration) -> impl Future<Output = Receiver> {
 async fn soft(test: Test) {
     let pair = test.pair(slow(Duration::from_secs(2)).await, &[]).await;
     let id = pair.post(&json!({"event": "test"})).await.accepted_id();
-    pair.receiver.wait_for(1, Duration::from_secs(5)).await;
+    pair.receiver.wait_for(1, AT_LAST).await;
     let consumer = pair.take_consumer();
     consumer.terminate();
-    assert_eq!(
-        consumer.wait_exit(Duration::from_secs(10)).await.code(),
-        Some(0)
-    );
+    assert_eq!(consumer.wait_exit(AT_LAST).await.code(), Some(0));
     let record = pair.record(&id).await.unwrap();
     assert_eq!(record.get_str("status").ok(), Some("success"));
     // The message is acknowledged: another consumer does not get it.
     pair.add_consumer().await;
     let other = pair.post(&json!({"event": "test"})).await.accepted_id();
-    let posts = pair.receiver.wait_for(2, Duration::from_secs(5)).await;
+    let posts = pair.receiver.wait_for(2, AT_LAST).await;
     assert_eq!(posts[1].id(), Some(other.as_str()));
 }
 
 async fn hard(test: Test) {
-    let pair = test.pair(slow(Duration::from_secs(20)).await, &[]).await;
+    let pair = test.pair(slow(NOT_AWAITED).await, &[]).await;
     let id = pair.post(&json!({"event": "test"})).await.accepted_id();
-    pair.receiver.wait_for(1, Duration::from_secs(5)).await;
+    pair.receiver.wait_for(1, AT_LAST).await;
     let consumer = pair.take_consumer();
     let start = Instant::now();
     consumer.terminate();
     consumer.interrupt();
-    consumer.wait_exit(Duration::from_secs(10)).await;
-    assert!(start.elapsed() < Duration::from_secs(10));
+    consumer.wait_exit(AT_LAST).await;
+    assert!(start.elapsed() < NOT_AWAITED);
     pair.add_consumer().await;
-    let posts = pair.receiver.wait_for(2, Duration::from_secs(5)).await;
+    let posts = pair.receiver.wait_for(2, AT_LAST).await;
     assert_eq!(
         posts[1].id(),
         Some(id.as_str()),
@@ -64,28 +65,19 @@ async fn hard(test: Test) {
 
 async fn grace(test: Test) {
     let settings = [("SHUTDOWN_GRACE", "1")];
-    let pair = test
-        .pair(slow(Duration::from_secs(25)).await, &settings)
-        .await;
+    let pair = test.pair(slow(NOT_AWAITED).await, &settings).await;
     pair.post(&json!({"event": "test"})).await.accepted_id();
-    pair.receiver.wait_for(1, Duration::from_secs(5)).await;
+    pair.receiver.wait_for(1, AT_LAST).await;
     let consumer = pair.take_consumer();
+    let start = Instant::now();
     consumer.terminate();
-    assert_eq!(
-        consumer.wait_exit(Duration::from_secs(10)).await.code(),
-        Some(0)
-    );
+    assert_eq!(consumer.wait_exit(AT_LAST).await.code(), Some(0));
+    assert!(start.elapsed() < NOT_AWAITED);
 }
 
 async fn producer(test: Test) {
     let pair = test.pair(Receiver::start().await, &[]).await;
     pair.post(&json!({"event": "test"})).await.accepted_id();
     pair.producer.interrupt();
-    assert_eq!(
-        pair.producer
-            .wait_exit(Duration::from_secs(10))
-            .await
-            .code(),
-        Some(0)
-    );
+    assert_eq!(pair.producer.wait_exit(AT_LAST).await.code(), Some(0));
 }

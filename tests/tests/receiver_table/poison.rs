@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use futures_util::future::join_all;
 use serde_json::json;
-use wahook_tests::eventually::eventually;
+use wahook_tests::eventually::{AT_LAST, eventually};
 use wahook_tests::pair::Pair;
 use wahook_tests::raw_receiver::{RawReceiver, Step};
 use wahook_tests::world::{Test, Tests};
@@ -89,7 +89,7 @@ async fn unsolicited(test: Test) {
         for (name, _) in poisons() {
             assert_ends(&pair, name, &refused()).await;
             let said = receiver.requests(name);
-            eventually(Duration::from_secs(5), "all bytes written", || async {
+            eventually(AT_LAST, "all bytes written", || async {
                 (receiver.finished(name) == said).then_some(())
             })
             .await;
@@ -129,7 +129,7 @@ async fn early(test: Test) {
     let pair = pair_to(&test, &receiver.url(), &[]).await;
     for round in 1..=5 {
         post_large(&pair).await;
-        eventually(Duration::from_secs(5), "both answers written", || async {
+        eventually(AT_LAST, "both answers written", || async {
             (receiver.finished("large") == round).then_some(())
         })
         .await;
@@ -141,9 +141,7 @@ async fn early(test: Test) {
 async fn post_large(pair: &Pair) {
     let event = json!({"event": "large", "data": {"text": "a".repeat(900_000)}});
     let id = pair.post(&event).await.accepted_id();
-    let record = pair
-        .wait_record(&id, Duration::from_secs(10), |_| true)
-        .await;
+    let record = pair.wait_record(&id, AT_LAST, |_| true).await;
     assert_eq!(record.get_i32("statusCode").ok(), Some(500), "{record}");
 }
 

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use tokio::net::{TcpSocket, TcpStream};
 use tokio::time::timeout;
+use wahook_tests::eventually::AT_LAST;
 use wahook_tests::ports::free_port;
 use wahook_tests::program::{Program, ProgramName};
 use wahook_tests::raw_receiver::RawReceiver;
@@ -95,7 +96,7 @@ async fn blocked_literal(test: Test) {
         ("WEBHOOK_BLOCK_PRIVATE", "true"),
     ];
     let consumer = Program::launch(ProgramName::Consumer, &settings).await;
-    let status = consumer.wait_exit(Duration::from_secs(5)).await;
+    let status = consumer.wait_exit(AT_LAST).await;
     assert_eq!(status.code(), Some(2));
     let stderr = consumer.stderr_so_far();
     assert!(

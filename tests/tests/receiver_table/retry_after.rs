@@ -5,6 +5,7 @@ use std::time::{Duration, SystemTime};
 
 use mongodb::bson::Document;
 use serde_json::json;
+use wahook_tests::eventually::AT_LAST;
 use wahook_tests::raw_receiver::{RawReceiver, Step};
 use wahook_tests::world::{Test, Tests};
 
@@ -58,7 +59,7 @@ async fn respected(test: Test, answer: Step, wait: RangeInclusive<i64>) {
     let pair = pair_to(&test, &receiver.url(), &settings).await;
     let id = pair.post(&json!({"event": "busy"})).await.accepted_id();
     let first = |record: &Document| record.get_datetime("nextAttemptAt").is_ok();
-    let record = pair.wait_record(&id, Duration::from_secs(5), first).await;
+    let record = pair.wait_record(&id, AT_LAST, first).await;
     let millis = |key| record.get_datetime(key).unwrap().timestamp_millis();
     let waits = (millis("nextAttemptAt") - millis("updatedAt")) / 1_000;
     assert!(wait.contains(&waits), "{waits} s: {record}");

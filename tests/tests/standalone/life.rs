@@ -107,7 +107,7 @@ async fn without_a_webhook_an_event_is_on_the_page_with_valid_signatures() {
         .retain(|(name, _)| !name.starts_with("WEBHOOK_"));
     let program = system.start().await;
     let sent = post(&system, &json!({"event": "ready"})).await;
-    let shown = eventually(Duration::from_secs(1), "the event on the page", || async {
+    let shown = eventually(AT_LAST, "the event on the page", || async {
         let answer = http_client()
             .unwrap()
             .get(format!("http://{page}/_receiver/api/deliveries"));
