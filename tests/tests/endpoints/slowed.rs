@@ -84,7 +84,7 @@ async fn held(test: Test) {
         .wait_metrics("a pause", AT_LAST, |m| m.sum("wahook_circuit_open") == 1.0)
         .await;
     several.batch("message_ack", 20).await;
-    let posts = receiver.wait_for(22, AT_LAST).await;
+    let posts = receiver.wait_for(22, Duration::from_secs(60)).await;
     let gap = posts[1].arrived - posts[0].arrived;
     assert!(gap >= Duration::from_secs(12), "{gap:?}");
     assert!(posts.iter().all(|post| post.attempt() == Some(1)));
@@ -99,7 +99,7 @@ async fn spread(test: Test) {
     );
     let several = Several::start(&test, 1, &endpoints).await;
     several.batch("message_ack", 100).await;
-    let posts = receiver.wait_for(200, AT_LAST).await;
+    let posts = receiver.wait_for(200, Duration::from_secs(60)).await;
     assert_spread(&posts, Duration::from_secs(5));
 }
 

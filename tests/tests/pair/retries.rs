@@ -150,7 +150,7 @@ async fn retry_after(test: Test) {
     let id = pair.post(&json!({"event": "test"})).await.accepted_id();
     let record = pair.wait_record(&id, AT_LAST, is_retrying(0)).await;
     assert_eq!(record.get("statusCode"), Some(&Bson::Int32(429)));
-    let posts = pair.receiver.wait_for(2, AT_LAST).await;
+    let posts = pair.receiver.wait_for(2, Duration::from_secs(20)).await;
     let gap = posts[1].arrived - posts[0].arrived;
     assert!(gap >= Duration::from_secs(7), "{gap:?}");
     assert_eq!(posts[1].attempt(), Some(1), "a 429 does not count");

@@ -44,7 +44,7 @@ async fn a_requested_wait_holds_deliveries_and_probes() {
     batch(&system, "message_ack", 1).await;
     wait_metrics(&system, "a pause", is_paused).await;
     batch(&system, "message_ack", 20).await;
-    let posts = receiver.wait_for(22, AT_LAST).await;
+    let posts = receiver.wait_for(22, Duration::from_secs(60)).await;
     let gap = posts[1].arrived - posts[0].arrived;
     assert!(gap >= Duration::from_secs(12), "{gap:?}");
     assert!(posts.iter().all(|post| post.attempt() == Some(1)));
