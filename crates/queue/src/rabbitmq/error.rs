@@ -4,10 +4,8 @@ use lapin::protocol::AMQPErrorKind;
 
 use super::{
     deadline::{STEP_LIMIT, TimedOut},
-    refusal::{self, protocol_error},
+    refusal::{self, ACCESS_REFUSED, protocol_error},
 };
-
-const ACCESS_REFUSED: u16 = 403;
 
 /// Error of a connection or a channel.
 #[derive(Debug, thiserror::Error)]

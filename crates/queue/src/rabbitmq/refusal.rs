@@ -3,7 +3,7 @@
 use lapin::protocol::AMQPError;
 
 /// Code of a missing permission, and of a refused login.
-const ACCESS_REFUSED: u16 = 403;
+pub(super) const ACCESS_REFUSED: u16 = 403;
 /// Code of a virtual host that is missing, or that the user cannot enter.
 const NOT_ALLOWED: u16 = 530;
 
