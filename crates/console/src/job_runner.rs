@@ -32,10 +32,13 @@ pub(crate) struct JobRunner {
 
 impl JobRunner {
     /// Runs jobs until the shutdown. Those in work then are continued by the next console.
+    /// Without a connection to the broker a job would fail at once, so it waits for one.
     pub(crate) async fn run(self) {
         let (mut running, mut is_unavailable) = (JoinSet::new(), false);
+        let mut link = self.resender.publisher.link();
         while !self.shutdown.is_soft() {
-            if running.len() < MOST_AT_ONCE {
+            let is_connected = link.borrow_and_update().up;
+            if is_connected && running.len() < MOST_AT_ONCE {
                 let claim = Uuid::new_v4().to_string();
                 let claimed = self.jobs.claim(&claim).await;
                 if let Err(error) = &claimed
@@ -52,6 +55,7 @@ impl JobRunner {
             tokio::select! {
                 () = self.shutdown.soft() => {}
                 () = self.jobs.added(), if running.len() < MOST_AT_ONCE => {}
+                Ok(()) = link.changed() => {}
                 Some(_) = running.join_next() => {}
                 () = sleep(SEARCH_EACH) => {}
             }

@@ -11,6 +11,7 @@ use wahook_tests::http_client::http_client;
 use wahook_tests::pair::Pair;
 use wahook_tests::program::{Command, Program, ProgramName};
 use wahook_tests::receiver::{Answer, Receiver};
+use wahook_tests::tcp_proxy::{Network, TcpProxy};
 
 use crate::sources;
 use crate::world::{Test, Tests};
@@ -39,6 +40,10 @@ pub(crate) fn add(tests: &mut Tests) {
         killed_again,
     );
     tests.add(
+        "console_starts_a_job_when_the_broker_is_connected",
+        not_connected,
+    );
+    tests.add(
         "console_continues_the_redrive_of_a_killed_one",
         |test| async move {
             killed(test, "dead-letters/redrive", json!({ "filter": {} }), 1).await;
@@ -48,9 +53,13 @@ pub(crate) fn add(tests: &mut Tests) {
 
 /// Starts a console for the queues and the log of a pair.
 pub(crate) async fn console(pair: &Pair) -> Program {
+    console_at(pair, &pair.place().amqp_url).await
+}
+
+async fn console_at(pair: &Pair, amqp_url: &str) -> Program {
     let place = pair.place();
     let console = Program::console(&[
-        ("AMQP_URL", place.amqp_url.as_str()),
+        ("AMQP_URL", amqp_url),
         ("MONGODB_URI", place.mongodb_uri.as_str()),
         ("MONGODB_DATABASE", place.database.as_str()),
         ("CONSOLE_TOKEN", TOKEN),
@@ -262,6 +271,29 @@ async fn killed_again(test: Test) {
         .map(|times: &usize| times.saturating_sub(2))
         .sum();
     assert!(beyond <= 1, "{times:?}");
+}
+
+async fn not_connected(test: Test) {
+    let (receiver, works) = Receiver::switched().await;
+    let settings = [("WEBHOOK_RETRY_ATTEMPTS", "0"), ("WEBHOOK_CIRCUIT", "off")];
+    let pair = test.pair(receiver, &settings).await;
+    let (network, through_proxy) = TcpProxy::to_server_of(&pair.place().amqp_url).await;
+    network.set(Network::Cut);
+    let console = console_at(&pair, &through_proxy).await;
+    let posted = pair.post(&json!({ "event": "call", "data": {} })).await;
+    let id = posted.accepted_id();
+    eventually(AT_LAST, "the failure", || async {
+        let found = get(&console, "deliveries?status=failed").await;
+        (found["deliveries"].as_array()?.len() == 1).then_some(())
+    })
+    .await;
+    works.store(true, Ordering::Relaxed);
+    pair.receiver.forget();
+    let started = post(&console, "redeliveries", &json!({ "ids": [id] })).await;
+    network.set(Network::Works);
+    let job = end_of(&console, &started).await;
+    assert_eq!((&job["state"], &job["done"]), (&json!("done"), &json!(1)));
+    pair.receiver.wait_for(1, AT_LAST).await;
 }
 
 /// Waits until this number of events is queued, and returns their number.
