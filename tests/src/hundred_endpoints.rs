@@ -16,6 +16,8 @@ pub const EACH: usize = 2;
 /// never.
 pub const EVENTS: [&str; 4] = ["call", "message_ack", "group_leave", "group_join"];
 const LATER: Duration = Duration::from_secs(120);
+/// Exists for an endpoint that was too busy for a moment, which depends on the machine.
+const OF_A_BUSY_MACHINE: &str = "wahook_events_put_back_total";
 
 /// Starts the receiver of all endpoints.
 pub async fn receiver() -> Receiver {
@@ -46,7 +48,7 @@ pub fn file(receiver: &Receiver) -> String {
 }
 
 /// Waits until each endpoint has received [`EACH`] of all events, and returns the number of
-/// series.
+/// series that this makes on each machine.
 pub async fn series_when_all_are_busy(metrics: impl AsyncFn() -> Metrics) -> usize {
     let results = [("delivered", 3), ("dead_lettered", 1)];
     eventually(LATER, "every event at every endpoint", async || {
@@ -55,7 +57,10 @@ pub async fn series_when_all_are_busy(metrics: impl AsyncFn() -> Metrics) -> usi
             let counted = metrics.sum_where("wahook_deliveries_total", &[("result", result)]);
             counted == (ENDPOINTS * EACH * names) as f64
         });
-        are_counted.then(|| metrics.iter().count())
+        let series = metrics
+            .iter()
+            .filter(|(name, _)| !name.starts_with(OF_A_BUSY_MACHINE));
+        are_counted.then(|| series.count())
     })
     .await
 }
