@@ -5,6 +5,7 @@ mod keyed;
 mod lanes;
 mod parked;
 mod place;
+mod registry;
 
 use std::process::ExitCode;
 
@@ -55,6 +56,7 @@ fn main() -> ExitCode {
         };
     }
     on_rabbitmq![lanes: a_lost_connection_hands_its_lane_over_in_order];
+    on_rabbitmq![registry: readers_at_the_same_time_see_all_endpoints];
     on_rabbitmq![keyed:
         an_event_enters_the_lane_of_its_key_and_each_other_queue_once,
         a_running_publisher_learns_about_lanes_and_keeps_to_keys,

@@ -36,9 +36,13 @@ const PERSISTENT: u8 = 2;
 const LOCK_LIMIT: Duration = Duration::from_secs(30);
 /// Pause before the next attempt to lock.
 const LOCK_PAUSE: Duration = Duration::from_millis(200);
+/// Time limit for the broker to requeue what was read.
+const REQUEUE_LIMIT: Duration = Duration::from_secs(5);
+/// Pause before the next look at the queue.
+const REQUEUE_PAUSE: Duration = Duration::from_millis(20);
 
-/// Lock of the registry, until it is dropped.
-struct Lock(Channel);
+/// Lock of the registry, until it is released or dropped.
+struct Lock(Option<Channel>);
 
 impl Lock {
     /// Waits until no other program reads the registry. Returns `None` without the permission.
@@ -46,7 +50,7 @@ impl Lock {
         let locked = async {
             loop {
                 match connection::lock(connection, ENDPOINTS_LOCK_QUEUE).await {
-                    Ok(Some(channel)) => return Ok(Some(Self(channel))),
+                    Ok(Some(channel)) => return Ok(Some(Self(Some(channel)))),
                     Ok(None) => sleep(LOCK_PAUSE).await,
                     Err(error) if error.is_refused() => {
                         tracing::debug!(%error, "endpoints are read without a lock");
@@ -59,17 +63,34 @@ impl Lock {
         let locked = timeout(LOCK_LIMIT, locked).await;
         locked.unwrap_or(Err(RemoteLookError::RegistryLocked { waited: LOCK_LIMIT }))
     }
+
+    /// Deletes the queue, and waits until it is gone: if this connection took the lock again
+    /// before that, it would lose it.
+    async fn release(mut self) -> Result<(), RemoteLookError> {
+        if let Some(channel) = self.0.take() {
+            let deleted = channel.queue_delete(ENDPOINTS_LOCK_QUEUE.into(), Self::delete(false));
+            with_deadline(deleted).await??;
+            with_deadline(channel.close(200, "released".into())).await??;
+        }
+        Ok(())
+    }
+
+    fn delete(nowait: bool) -> QueueDeleteOptions {
+        QueueDeleteOptions {
+            nowait,
+            ..QueueDeleteOptions::default()
+        }
+    }
 }
 
 impl Drop for Lock {
+    /// Deletes the queue after a read that was cancelled.
     fn drop(&mut self) {
-        let options = QueueDeleteOptions {
-            nowait: true,
-            ..QueueDeleteOptions::default()
-        };
-        let deleted = self.0.queue_delete(ENDPOINTS_LOCK_QUEUE.into(), options);
-        // The first poll sends it. If the connection is lost, the broker deletes the queue.
-        let _ = deleted.now_or_never();
+        if let Some(channel) = &self.0 {
+            let deleted = channel.queue_delete(ENDPOINTS_LOCK_QUEUE.into(), Self::delete(true));
+            // The first poll sends it. If the connection is lost, the broker deletes the queue.
+            let _ = deleted.now_or_never();
+        }
     }
 }
 
@@ -79,7 +100,19 @@ pub(super) async fn register(
     connection: &Connection,
     declared: &BTreeSet<Declaration>,
 ) -> Result<BTreeSet<Declaration>, RemoteLookError> {
-    let _lock = Lock::wait(connection).await?;
+    let lock = Lock::wait(connection).await?;
+    let registered = read_and_add(connection, declared).await;
+    let released = match lock {
+        Some(lock) => lock.release().await,
+        None => Ok(()),
+    };
+    registered.and_then(|known| released.map(|()| known))
+}
+
+async fn read_and_add(
+    connection: &Connection,
+    declared: &BTreeSet<Declaration>,
+) -> Result<BTreeSet<Declaration>, RemoteLookError> {
     let channel = connection::channel(connection).await?;
     if declared.is_empty() {
         let queue = connection::declare_passive(&channel, ENDPOINTS_QUEUE);
@@ -100,6 +133,7 @@ pub(super) async fn register(
         known.insert(declaration);
     }
     with_deadline(channel.basic_nack(ALL_UNACKED, REQUEUE_ALL)).await??;
+    until_requeued(&channel, known.len()).await?;
     with_deadline(channel.close(200, "read".into())).await??;
     Ok(known)
 }
@@ -122,6 +156,21 @@ async fn take_all(channel: &Channel) -> Result<BTreeSet<Declaration>, RemoteLook
         }
     }
     Ok(known)
+}
+
+/// Waits until the queue has as many messages, for those that read next. A program that reads
+/// without the lock may hold some, so the wait is limited.
+async fn until_requeued(channel: &Channel, messages: usize) -> Result<(), RemoteLookError> {
+    let requeued = async {
+        loop {
+            let queue = connection::declare_passive(channel, ENDPOINTS_QUEUE).await?;
+            if usize::try_from(queue.message_count()).is_ok_and(|ready| ready >= messages) {
+                return Ok(());
+            }
+            sleep(REQUEUE_PAUSE).await;
+        }
+    };
+    timeout(REQUEUE_LIMIT, requeued).await.unwrap_or(Ok(()))
 }
 
 async fn publish(channel: &Channel, declaration: &Declaration) -> Result<(), RemoteLookError> {
