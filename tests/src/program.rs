@@ -15,7 +15,7 @@ use anyhow::{Context, bail};
 use nix::sys::signal::Signal;
 use tokio::sync::watch;
 
-use crate::eventually::eventually;
+use crate::eventually::{AT_LAST, eventually};
 use crate::folder::RunFolder;
 use crate::guard::Guarded;
 use crate::http_client::http_client;
@@ -184,6 +184,15 @@ impl Program {
         let rest_of_stderr = async { while base_url.changed().await.is_ok() {} };
         let _still_held = tokio::time::timeout(deadline, rest_of_stderr).await;
         or_fail(self.name, ended.with_context(|| self.stderr_so_far()))
+    }
+
+    /// Waits until the standard error has this text, and returns all of it. A program may log
+    /// something after it shows it in another way.
+    pub async fn wait_logged(&self, text: &str) -> String {
+        eventually(AT_LAST, &format!("{text:?} in the log"), || async {
+            Some(self.stderr_so_far()).filter(|log| log.contains(text))
+        })
+        .await
     }
 
     /// Returns the standard error so far.

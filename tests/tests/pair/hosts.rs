@@ -61,8 +61,7 @@ async fn dead_host(test: Test) {
         pair.receiver.wait_for(1, AT_LAST).await;
         let connected = format!("host=\"127.0.0.1:{port}\"");
         for program in [&pair.producer, &pair.take_consumer()] {
-            let stderr = program.stderr_so_far();
-            assert!(stderr.contains(&connected), "{stderr}");
+            let stderr = program.wait_logged(&connected).await;
             assert!(!stderr.contains("guest:guest"), "{stderr}");
         }
         let settings = [("AMQP_URL", place.amqp_url.as_str())];

@@ -65,7 +65,7 @@ async fn outage(test: Test) {
     ] {
         assert_eq!(metrics.get(name), Some(value), "{name}");
     }
-    let log = outage.pair.producer.stderr_so_far();
+    let log = outage.pair.producer.wait_logged("spool empty").await;
     for part in ["storing them in the spool", "spool empty"] {
         assert_eq!(log.matches(part).count(), 1, "{part} in {log}");
     }

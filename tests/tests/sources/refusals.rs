@@ -28,8 +28,7 @@ async fn unknown_source_is_answered_with_the_known_names() {
         assert!(detail.contains(kind), "{detail}");
     }
     assert!(detail.contains("WAHOOK_SOURCES"), "{detail}");
-    let log = stage.program.stderr_so_far();
-    assert!(log.contains("unknown_source"), "{log}");
+    stage.program.wait_logged("unknown_source").await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

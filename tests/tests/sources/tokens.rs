@@ -94,8 +94,7 @@ async fn each_gateway_gets_in_by_the_ways_that_it_can_configure() {
             assert!(matches!(status, 200 | 202), "{kind} {way:?}: {status}");
         }
     }
-    let log = stage.program.stderr_so_far();
-    assert!(log.contains("TRACE"), "the level is trace");
+    let log = stage.program.wait_logged("TRACE").await;
     let shown = log + &stage.metrics_text().await;
     for secret in [
         TOKEN,
@@ -125,7 +124,7 @@ async fn missing_and_wrong_tokens_are_refused_logged_and_counted() {
         let refused = refused.sum_where("wahook_source_events_refused_total", &labels);
         assert_eq!(refused, all.len() as f64, "{kind}");
     }
-    let log = stage.program.stderr_so_far();
+    let log = stage.program.wait_logged("request refused").await;
     let line = log.lines().find(|line| line.contains("request refused"));
     let line = line.unwrap_or_else(|| panic!("no line in {log}"));
     assert!(

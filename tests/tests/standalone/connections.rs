@@ -158,7 +158,7 @@ async fn deliveries_go_through_the_proxy_of_the_environment_or_around_it() {
     })
     .await;
     assert_eq!((proxy.count(), direct.count()), (1, 1));
-    let log = program.stderr_so_far();
+    let log = program.wait_logged("go through a proxy").await;
     let lines: Vec<_> = log
         .lines()
         .filter(|line| line.contains("go through a proxy"))

@@ -62,11 +62,7 @@ async fn pause_by_the_command_line_lasts_over_a_restart_and_a_retry_waits_in_the
     until_paused(&system, 1.0).await;
     system.send("test").await;
     assert_eq!((system.count(QUEUED), receiver.count()), (7, 1));
-    let stderr = program.stderr_so_far();
-    assert!(
-        stderr.contains("endpoint paused by an operator"),
-        "{stderr}"
-    );
+    program.wait_logged("endpoint paused by an operator").await;
     let listed = command(&system, &["list", "--json"]).await;
     let row: Value = serde_json::from_str(listed.printed().trim()).unwrap();
     assert_eq!(row["paused"]["reason"], "new version");

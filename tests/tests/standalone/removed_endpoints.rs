@@ -87,11 +87,9 @@ async fn events_of_a_renamed_endpoint_are_reported_listed_and_moved_once() {
         (system.metrics().await.sum_where(STRANDED, &old) == 6.0).then_some(())
     })
     .await;
-    let stderr = program.stderr_so_far();
-    assert!(
-        stderr.contains("for an endpoint that is not configured"),
-        "{stderr}"
-    );
+    program
+        .wait_logged("for an endpoint that is not configured")
+        .await;
     let listen = &system
         .settings
         .iter()

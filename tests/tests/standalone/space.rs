@@ -76,8 +76,7 @@ async fn a_clock_that_is_set_back_between_stop_and_start_delays_no_retry() {
     let program = system.start().await;
     let posts = receiver.wait_for(2, AT_LAST).await;
     assert_eq!(posts[1].attempt(), Some(2));
-    let log = program.stderr_so_far();
-    assert!(log.contains("clock was set back"), "{log}");
+    program.wait_logged("clock was set back").await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
