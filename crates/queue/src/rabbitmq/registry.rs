@@ -70,7 +70,6 @@ impl Lock {
         if let Some(channel) = self.0.take() {
             let deleted = channel.queue_delete(ENDPOINTS_LOCK_QUEUE.into(), Self::delete(false));
             with_deadline(deleted).await??;
-            with_deadline(channel.close(200, "released".into())).await??;
         }
         Ok(())
     }
@@ -106,7 +105,9 @@ pub(super) async fn register(
         Some(lock) => lock.release().await,
         None => Ok(()),
     };
-    registered.and_then(|known| released.map(|()| known))
+    let known = registered?;
+    released?;
+    Ok(known)
 }
 
 async fn read_and_add(
