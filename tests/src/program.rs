@@ -189,10 +189,17 @@ impl Program {
     /// Waits until the standard error has this text, and returns all of it. A program may log
     /// something after it shows it in another way.
     pub async fn wait_logged(&self, text: &str) -> String {
-        eventually(AT_LAST, &format!("{text:?} in the log"), || async {
-            Some(self.stderr_so_far()).filter(|log| log.contains(text))
-        })
-        .await
+        let end = Instant::now() + AT_LAST;
+        while Instant::now() < end {
+            let log = self.stderr_so_far();
+            if log.contains(text) {
+                return log;
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        let log = self.stderr_so_far();
+        let failure = anyhow::anyhow!("{text:?} is not logged within {AT_LAST:?}:\n{log}");
+        or_fail(self.name, Err(failure))
     }
 
     /// Returns the standard error so far.

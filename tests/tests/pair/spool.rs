@@ -5,7 +5,7 @@ use std::os::unix::fs::PermissionsExt;
 
 use reqwest::StatusCode;
 use serde_json::{Value, json};
-use wahook_tests::eventually::{AT_LAST, eventually};
+use wahook_tests::eventually::AT_LAST;
 use wahook_tests::folder::RunFolder;
 use wahook_tests::http_client::http_client;
 use wahook_tests::program::Program;
@@ -150,13 +150,7 @@ async fn no_queue(test: Test) {
     let answer = request.body(event(0).to_string()).send().await.unwrap();
     assert_eq!(answer.status(), 202);
     network.set(Network::Works);
-    eventually(AT_LAST, "a failed attempt", || async {
-        producer
-            .stderr_so_far()
-            .contains("no queue is bound")
-            .then_some(())
-    })
-    .await;
+    producer.wait_logged("no queue is bound").await;
     let pair = test.pair(Receiver::start().await, &[]).await;
     let posts = pair.receiver.wait_for(1, AT_LAST).await;
     assert_eq!(posts[0].event(), Some("message_create"));

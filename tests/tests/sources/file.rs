@@ -59,13 +59,10 @@ async fn hangup_applies_a_new_file_and_keeps_the_old_one_if_it_is_invalid() {
     assert_eq!(stage.post_json("third", "{}").await.status, 401);
 
     stage.reload(&(source("fourth", "") + "[[source]]\nname = \"Fifth\"\n"));
-    eventually(AT_LAST, "the faults", || async {
-        let log = stage.program.stderr_so_far();
-        log.contains("the previous ones stay in effect")
-            .then_some(())
-    })
-    .await;
-    let log = stage.program.stderr_so_far();
+    let log = stage
+        .program
+        .wait_logged("the previous ones stay in effect")
+        .await;
     assert!(log.lines().any(|line| line.contains("line 6:")), "{log}");
     assert_eq!(stage.post_json("fourth", "{}").await.status, 404);
     assert_eq!(stage.post_json("second", "{}").await.status, 202);

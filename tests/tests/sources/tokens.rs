@@ -126,7 +126,7 @@ async fn missing_and_wrong_tokens_are_refused_logged_and_counted() {
     }
     let log = stage.program.wait_logged("request refused").await;
     let line = log.lines().find(|line| line.contains("request refused"));
-    let line = line.unwrap_or_else(|| panic!("no line in {log}"));
+    let line = line.unwrap();
     assert!(
         line.contains("unauthorized") && line.contains("/v1/in/"),
         "{line}"

@@ -86,12 +86,9 @@ async fn dead_letters_of_an_outage_are_redriven_after_it_and_refused_ones_are_no
     }
     assert_eq!(receiver.posts_of(&refused).len(), 1);
     wait_for_redriven(&system, 5).await;
-    eventually(AT_LAST, "the line in the log", || async {
-        let log = program.stderr_so_far();
-        log.contains("dead letters redriven after the endpoint recovered")
-            .then_some(())
-    })
-    .await;
+    program
+        .wait_logged("dead letters redriven after the endpoint recovered")
+        .await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -176,11 +176,7 @@ async fn log_of_start(settings: &[(&str, &str)], endpoints: &str) -> String {
         .extend(more.map(|(name, value)| ((*name).to_owned(), (*value).to_owned())));
     let program = system.start().await;
     // Endpoints are logged before it.
-    eventually(AT_LAST, "the start of the consumer", || async {
-        let log = program.stderr_so_far();
-        log.contains("consumer connected").then_some(log)
-    })
-    .await
+    program.wait_logged("consumer connected").await
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

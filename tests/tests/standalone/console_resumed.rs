@@ -63,11 +63,7 @@ async fn redeliveries_are_queued_once_however_often_the_program_is_killed() {
     receiver.forget();
     works.store(true, Ordering::Relaxed);
     console.post("endpoints/default/pause", &json!({})).await;
-    eventually(AT_LAST, "the pause", || async {
-        let log = program.stderr_so_far();
-        log.contains("endpoint paused by an operator").then_some(())
-    })
-    .await;
+    program.wait_logged("endpoint paused by an operator").await;
     let order = json!({ "ids": ids, "rate": 5 });
     let started = console.post("redeliveries", &order).await;
     let queued = "SELECT count(*) FROM messages WHERE queue = 'wahook.deliver.default'";
