@@ -90,11 +90,7 @@ async fn events_of_a_renamed_endpoint_are_reported_listed_and_moved_once() {
     program
         .wait_logged("for an endpoint that is not configured")
         .await;
-    let listen = &system
-        .settings
-        .iter()
-        .find(|(name, _)| name == "CONSUMER_LISTEN");
-    let url = format!("http://{}/readyz", listen.unwrap().1);
+    let url = format!("{}/readyz", system.operators());
     let ready = http_client().unwrap().get(url).send().await.unwrap();
     assert_eq!(ready.status(), 200);
     let ready = ready.text().await.unwrap();

@@ -66,10 +66,26 @@ impl System {
         pairs.map(|(n, v)| (n.as_str(), v.as_str())).collect()
     }
 
+    /// Starts the program; returns when it accepts and delivers events.
     pub(crate) async fn start(&self) -> Program {
         let program = Program::standalone(&self.borrowed()).await;
         program.wait_ready(AT_LAST).await;
+        self.wait_consuming().await;
         program
+    }
+
+    /// Waits until the endpoints are declared: before that, events are refused. The consumer may
+    /// still not be ready, while an endpoint is paused.
+    async fn wait_consuming(&self) {
+        let url = format!("{}/readyz", self.operators());
+        let http = http_client().unwrap();
+        eventually(AT_LAST, "declared endpoints", || async {
+            let answer = http.get(&url).send().await.ok()?.bytes().await.ok()?;
+            let readiness: Value = serde_json::from_slice(&answer).ok()?;
+            let check = readiness.pointer("/checks/broker_consuming/ok")?;
+            (check == &json!(true)).then_some(())
+        })
+        .await;
     }
 
     /// Sends an event without data and returns its id.
@@ -106,14 +122,20 @@ impl System {
         id
     }
 
-    /// Returns the metrics of deliveries, which have another address than those of events.
-    pub(crate) async fn metrics(&self) -> Metrics {
+    /// URL of the consumer's server.
+    pub(crate) fn operators(&self) -> String {
         let mut settings = self.settings.iter();
         let (_, listen) = settings
             .find(|(name, _)| name == "CONSUMER_LISTEN")
             .unwrap();
+        format!("http://{listen}")
+    }
+
+    /// Returns the metrics of deliveries, which have another address than those of events.
+    pub(crate) async fn metrics(&self) -> Metrics {
         let http = http_client().unwrap();
-        let answer = http.get(format!("http://{listen}/metrics")).send().await;
+        let url = format!("{}/metrics", self.operators());
+        let answer = http.get(url).send().await;
         let text = answer.unwrap().bytes().await.unwrap();
         Metrics::parse(str::from_utf8(&text).unwrap()).unwrap()
     }
