@@ -2,14 +2,26 @@
 
 use crate::series::Series;
 
+/// Share by which the area below a curve may differ from its counter. The curve is an estimate:
+/// `rate` loses what a late scrape leaves out.
+const AREA_SHARE: f64 = 0.25;
+
+/// Share by which a number may differ from its counter: `increase` estimates what happened between
+/// the last scrape and the end of the range.
+const TOTAL_SHARE: f64 = 0.05;
+
 /// Condition on the values of a panel.
 #[derive(Debug, Clone)]
 pub(crate) enum Check {
     /// The number equals the first value, within a share of it.
     Equals(f64, f64),
-    /// The area below each of these curves (by label value) equals its number, within 5 % or 3.
+    /// The counters behind the number equal this one, and the number is near it.
+    Total(f64),
+    /// The counter behind each of these curves (by label value) equals its number, and the area
+    /// below the curve is near it.
     Areas(&'static str, Vec<(&'static str, f64)>),
-    /// The area below all curves together equals this number, within 5 % or 3.
+    /// The counters behind all curves together equal this number, and the area below the curves is
+    /// near it.
     Area(f64),
     /// All values are between the two limits.
     Between(f64, f64),
@@ -31,6 +43,7 @@ impl Check {
                 format!("= {} within {} %", short(*value), within * 100.0)
             }
             Self::Equals(value, _) => format!("= {}", short(*value)),
+            Self::Total(count) => format!("total: {count}"),
             Self::Areas(_, wanted) => {
                 let each = wanted.iter().map(|(name, count)| format!("{name} {count}"));
                 format!("areas: {}", each.collect::<Vec<_>>().join(", "))
@@ -72,16 +85,6 @@ impl Check {
             return Err("no value".to_owned());
         };
         let area = |of: &Series| of.values().sum::<f64>() * step;
-        let total = || queries.iter().flatten().map(area).sum::<f64>();
-        let near = |name: &str, is: f64, wanted: f64| {
-            let tolerance = f64::max(wanted * 0.05, 3.0);
-            let fault = format!("{name}: {} instead of {}", short(is), short(wanted));
-            if (is - wanted).abs() <= tolerance {
-                Ok(())
-            } else {
-                Err(fault)
-            }
-        };
         let within = |low: f64, high: f64| {
             let fault = format!("{} to {}", short(lowest), short(highest));
             if lowest >= low && highest <= high {
@@ -99,14 +102,14 @@ impl Check {
                     Err(format!("{highest} instead of {wanted}"))
                 }
             }
-            Self::Areas(label, wanted) => wanted.iter().try_for_each(|(name, count)| {
-                let curves = queries
-                    .iter()
-                    .flatten()
-                    .filter(|series| series.label(label) == *name);
-                near(name, curves.map(area).sum(), *count)
-            }),
-            Self::Area(count) => near("all", total(), *count),
+            Self::Total(_) => self.sums_hold(
+                queries,
+                |of| of.values().sum(),
+                |count| f64::max(count * TOTAL_SHARE, 5.0),
+            ),
+            Self::Areas(..) | Self::Area(_) => {
+                self.sums_hold(queries, area, |count| f64::max(count * AREA_SHARE, 5.0))
+            }
             Self::Between(low, high) => within(*low, *high),
             Self::Spans(low, high) => {
                 within(*low, *high)?;
@@ -139,6 +142,47 @@ impl Check {
                     Err(format!("highest {}", short(highest)))
                 }
             }
+        }
+    }
+
+    /// Returns whether the counters of the panel must have certain values.
+    pub(crate) fn is_of_counters(&self) -> bool {
+        matches!(self, Self::Total(_) | Self::Areas(..) | Self::Area(_))
+    }
+
+    /// Checks the counters of the panel at the end: its queries without `rate` and `increase`.
+    pub(crate) fn counters_hold(&self, queries: &[Vec<Series>]) -> Result<(), String> {
+        let value = |of: &Series| of.values().sum();
+        let held = self.sums_hold(queries, value, |_| 0.5);
+        held.map_err(|fault| format!("counter {fault}"))
+    }
+
+    /// Checks the sums of the series with each label value.
+    fn sums_hold(
+        &self,
+        queries: &[Vec<Series>],
+        measure: impl Fn(&Series) -> f64,
+        tolerance: impl Fn(f64) -> f64,
+    ) -> Result<(), String> {
+        let near = |name: &str, is_of: &dyn Fn(&Series) -> bool, wanted: f64| {
+            let series = queries.iter().flatten().filter(|series| is_of(series));
+            let is: f64 = series.map(&measure).sum();
+            if (is - wanted).abs() <= tolerance(wanted) {
+                Ok(())
+            } else {
+                Err(format!(
+                    "{name}: {} instead of {}",
+                    short(is),
+                    short(wanted)
+                ))
+            }
+        };
+        match self {
+            Self::Areas(label, wanted) => wanted.iter().try_for_each(|(name, count)| {
+                near(name, &|series| series.label(label) == *name, *count)
+            }),
+            Self::Total(count) | Self::Area(count) => near("all", &|_| true, *count),
+            _ => Ok(()),
         }
     }
 }
@@ -183,5 +227,51 @@ pub(crate) fn short(value: f64) -> String {
             .trim_end_matches('.')
             .to_owned(),
         _ => format!("{value:.4}").trim_end_matches('0').to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn curve(outcome: &str, values: &[f64]) -> Series {
+        Series {
+            labels: json!({ "outcome": outcome }),
+            points: (0_u32..)
+                .map(f64::from)
+                .zip(values.iter().copied())
+                .collect(),
+        }
+    }
+
+    #[test]
+    fn counter_is_exact_and_its_curve_an_estimate() {
+        let check = Check::Areas("outcome", vec![("delivered", 100.0)]);
+        let near = vec![vec![
+            curve("delivered", &[50.0, 40.0]),
+            curve("other", &[99.0]),
+        ]];
+        assert_eq!(check.holds(&near, 1.0), Ok(()));
+        let far = vec![vec![curve("delivered", &[50.0, 20.0])]];
+        assert!(check.holds(&far, 1.0).is_err());
+        let exact = vec![vec![curve("delivered", &[100.0]), curve("other", &[9.0])]];
+        assert_eq!(check.counters_hold(&exact), Ok(()));
+        let missing = vec![vec![curve("delivered", &[99.0])]];
+        assert_eq!(
+            check.counters_hold(&missing),
+            Err("counter delivered: 99 instead of 100".to_owned())
+        );
+    }
+
+    #[test]
+    fn total_is_the_sum_of_all_series() {
+        let check = Check::Total(100.0);
+        let all = vec![vec![curve("a", &[60.0]), curve("b", &[40.0])]];
+        assert_eq!(check.counters_hold(&all), Ok(()));
+        let near = vec![vec![curve("a", &[104.0])]];
+        assert_eq!(check.holds(&near, 1.0), Ok(()));
+        assert!(check.counters_hold(&near).is_err());
     }
 }

@@ -10,6 +10,7 @@ use crate::chapters::SOON;
 use crate::major::Major;
 use crate::prometheus::Prometheus;
 use crate::series::now;
+use crate::webhook::Count;
 
 /// Starts one of each version with these addresses of jobs, and waits until it has scraped them.
 pub(crate) async fn start(
@@ -34,11 +35,7 @@ pub(crate) async fn start(
 /// from a known state.
 async fn scraped(prometheus: &Prometheus) -> anyhow::Result<()> {
     eventually(SOON, "five targets are up", || async {
-        let up = prometheus
-            .instant("sum(up{job!=\"prometheus\"})", now())
-            .await
-            .ok()?;
-        let up: f64 = up.first()?.values().sum();
+        let up = value(prometheus, "sum(up{job!=\"prometheus\"})").await?;
         (up > 4.5).then_some(())
     })
     .await;
@@ -52,4 +49,27 @@ async fn scraped(prometheus: &Prometheus) -> anyhow::Result<()> {
         "rules that can't be evaluated: {faults:?}"
     );
     Ok(())
+}
+
+/// Waits until it has scraped the end of every delivery and every dead letter.
+pub(crate) async fn counted(prometheus: &Prometheus, count: &Count) {
+    let wanted = [
+        ("sum(wahook_deliveries_total)", count.delivered + count.dead),
+        (
+            "max(rabbitmq_detailed_queue_messages{queue=\"wahook.dead\"})",
+            count.dead,
+        ),
+    ];
+    for (query, wanted) in wanted {
+        eventually(SOON, query, || async {
+            let is = value(prometheus, query).await?;
+            ((is - wanted).abs() < 0.5).then_some(())
+        })
+        .await;
+    }
+}
+
+async fn value(prometheus: &Prometheus, query: &str) -> Option<f64> {
+    let answer = prometheus.instant(query, now()).await.ok()?;
+    Some(answer.first()?.values().sum())
 }

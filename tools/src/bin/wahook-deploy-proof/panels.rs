@@ -85,7 +85,11 @@ async fn check(asked: &Asked<'_>, findings: &mut Findings) -> anyhow::Result<()>
                 .push(format!("{title}: no data for {query}"));
         }
     }
-    let verdict = match check.holds(&answers, 1.0) {
+    let mut held = check.holds(&answers, 1.0);
+    if held.is_ok() && check.is_of_counters() {
+        held = check.counters_hold(&asked.counters(end).await?);
+    }
+    let verdict = match held {
         Ok(()) => "ok".to_owned(),
         Err(fault) => {
             findings
@@ -152,6 +156,26 @@ impl Asked<'_> {
         }
         Ok(answers)
     }
+
+    /// Returns the counters behind the panel at that time.
+    async fn counters(&self, end: f64) -> anyhow::Result<Vec<Vec<Series>>> {
+        let mut answers = Vec::new();
+        for query in queries(self.panel) {
+            let query = of_counters(query);
+            let query = self.variables.substitute(&query, 0.0);
+            answers.push(self.prometheus.instant(&query, end).await?);
+        }
+        Ok(answers)
+    }
+}
+
+/// Returns the query without the functions that estimate an increase.
+fn of_counters(query: &str) -> String {
+    ["rate(", "increase("]
+        .into_iter()
+        .fold(query.to_owned(), |query, name| query.replace(name, "("))
+        .replace("[$__rate_interval]", "")
+        .replace("[$__range]", "")
 }
 
 fn queries(panel: &Value) -> impl Iterator<Item = &str> {

@@ -11,6 +11,7 @@ use tokio::time::sleep;
 
 use crate::chapters::{CALM_TIME, FAILS, POISON, SOON, expected};
 use crate::gateway::{CALM, FAILING};
+use crate::observers;
 use crate::prometheus::Prometheus;
 use crate::series::now;
 use crate::stage::{Stage, whole};
@@ -49,6 +50,9 @@ pub(crate) async fn tell(deploy: &Path) -> anyhow::Result<Story> {
     sleep(Duration::from_secs(25)).await;
     stage.gateway.pace(0, CALM);
     let count = stage.settle().await;
+    for prometheus in &stage.observers {
+        observers::counted(prometheus, &count).await;
+    }
     // Time for two more scrapes.
     sleep(Duration::from_secs(3)).await;
     let (settled, accepted) = (now(), whole(stage.gateway.accepted()));
