@@ -84,7 +84,7 @@ field: debug-programs ## Run the long forms of field faults (10 minutes, little 
 chaos: chaos-programs ## Run the fault matrix under load and count lost events (half an hour)
 	$(ON_BROKER) WAHOOK_TEST_PROGRAMS=$(TARGET_DIR)/chaos $(TARGET_DIR)/debug/wahook-chaos --write docs/reliability/faults.md
 
-chaos-short: chaos-programs ## Run the short form of the fault matrix (10 minutes)
+chaos-short: chaos-programs ## Run the short form of the fault matrix (8 minutes)
 	$(ON_BROKER) WAHOOK_TEST_PROGRAMS=$(TARGET_DIR)/chaos $(TARGET_DIR)/debug/wahook-chaos --short
 
 chaos-order: chaos-programs ## Deliver 100,000 ordered events while consumers and brokers are killed (NODES=3: a cluster; NODES=0: one process)
