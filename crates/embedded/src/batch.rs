@@ -182,12 +182,12 @@ impl BatchWriter<'_> {
             // Not tried, so it does not count towards the delivery limit.
             Settlement::Requeue => Ok(match messages::find(self.db, seq)? {
                 Some(row) => Outcome::Requeued(queue, row.message),
-                None => Outcome::AlreadySettled,
+                // Removed by another process, or acked by an earlier change of the transaction.
+                None => Outcome::Removed(None),
             }),
             Settlement::Redeliver => {
                 let Some(deliveries) = messages::count_delivery(self.db, seq)? else {
-                    // Acked by an earlier change of the same transaction.
-                    return Ok(Outcome::AlreadySettled);
+                    return Ok(Outcome::Removed(None));
                 };
                 if self.exceeds_delivery_limit(&queue, deliveries) {
                     return self.dead_letter(seq, &queue, DeathReason::DeliveryLimit);

@@ -34,7 +34,11 @@ pub fn open_dead_letters(path: &Path) -> Result<Broker, OpenError> {
     link_sender.send_modify(LinkState::connected);
     let store = Arc::new_cyclic(|own| DeadLetterStore {
         own: own.clone(),
-        state: Mutex::new(State { db, cursor: 0 }),
+        state: Mutex::new(State {
+            db,
+            cursor: 0,
+            failure: None,
+        }),
         link,
         _link: link_sender,
     });
@@ -54,6 +58,8 @@ struct State {
     /// Last message that was read. Each message is read once, and stays in the file until
     /// it is acked.
     cursor: i64,
+    /// First failure that nobody has asked for.
+    failure: Option<String>,
 }
 
 impl LocalQueue for DeadLetterStore {
@@ -65,7 +71,7 @@ impl LocalQueue for DeadLetterStore {
                 let _ = confirm.send(match scheduled {
                     Ok(true) => Ok(()),
                     Ok(false) => Err(PublishError::Unroutable),
-                    Err(error) => Err(log_failure("redriven", &error)),
+                    Err(error) => Err(self.fail("redriven", &error)),
                 });
             }
             Command::Take(take) => {
@@ -76,27 +82,33 @@ impl LocalQueue for DeadLetterStore {
             Command::Depth(queue, answer) => {
                 let depth = messages::count(&self.state().db, &queue);
                 let _ = answer.send(depth.unwrap_or_else(|error| {
-                    log_failure("counted", &error);
+                    self.fail("counted", &error);
                     0
                 }));
             }
             Command::Settle(Tag(seq), Settlement::Ack) => {
-                if let Err(error) = messages::delete(&self.state().db, seq) {
-                    log_failure("removed", &error);
+                let removed = messages::delete(&self.state().db, seq);
+                if let Err(error) = removed {
+                    self.fail("removed", &error);
                 }
             }
-            Command::Census(answer) => match census::read(&self.state().db) {
-                Ok(census) => {
-                    let _ = answer.send(census);
+            Command::Failure(answer) => {
+                let _ = answer.send(self.state().failure.take());
+            }
+            Command::Census(answer) => {
+                let census = census::read(&self.state().db);
+                match census {
+                    Ok(census) => {
+                        let _ = answer.send(census);
+                    }
+                    Err(error) => {
+                        self.fail("counted", &error);
+                    }
                 }
-                Err(error) => {
-                    log_failure("counted", &error);
-                }
-            },
+            }
             Command::Reassign(reassignment, answer) => {
                 let moved = reassign::reassign(&self.state().db, &reassignment);
-                let _ =
-                    answer.send(moved.unwrap_or_else(|error| Err(log_failure("moved", &error))));
+                let _ = answer.send(moved.unwrap_or_else(|error| Err(self.fail("moved", &error))));
             }
             // Other settlements change nothing, because the message is still in the file;
             // the command `dead` does not subscribe.
@@ -120,10 +132,19 @@ impl DeadLetterStore {
                 Some(Delivered::new(next.message, true, Tag(next.seq), own))
             }
             Err(error) => {
-                log_failure("read", &error);
+                drop(state);
+                self.fail("read", &error);
                 None
             }
         }
+    }
+
+    /// Logs a failure and keeps the first one.
+    fn fail(&self, what: &str, error: &rusqlite::Error) -> PublishError {
+        tracing::error!(%error, "message could not be {what}");
+        let failure = format!("message could not be {what}: {error}");
+        self.state().failure.get_or_insert(failure);
+        PublishError::Refused
     }
 
     /// Ignores poisoning: the state is consistent after each step.
@@ -142,9 +163,4 @@ impl State {
         }
         Ok(is_declared)
     }
-}
-
-fn log_failure(what: &str, error: &rusqlite::Error) -> PublishError {
-    tracing::error!(%error, "message could not be {what}");
-    PublishError::Refused
 }

@@ -16,12 +16,13 @@ use std::{
 };
 
 use rusqlite::Connection;
-use tokio::sync::watch;
+use tokio::sync::{oneshot, watch};
 use wahook_delivery_log::LogUnavailable;
 use wahook_domain::UnixMillis;
 use wahook_queue::{
     LinkState, PublishError, Topology,
     local::{Command, SharedQueue, Tag},
+    topology::DEAD_QUEUE,
 };
 use wahook_runtime::clock;
 
@@ -51,6 +52,8 @@ pub(crate) struct Engine {
     last_seq_at_open: i64,
     /// Settlements that could not be written yet.
     postponed: Vec<Change>,
+    /// Requests for depths, to answer after the changes that came before them.
+    depths: Vec<(String, oneshot::Sender<u32>)>,
     retention_days: Option<u32>,
     removed_at: Instant,
     /// Error of the last transaction, if it failed.
@@ -92,6 +95,7 @@ impl Engine {
             next_seq: last + 1,
             last_seq_at_open: last,
             postponed: Vec::new(),
+            depths: Vec::new(),
             retention_days: None,
             removed_at: Instant::now(),
             write_error: None,
@@ -110,6 +114,7 @@ impl Engine {
             let now = self.now();
             let result = self.write(changes, now);
             self.record_write_error(result.err());
+            self.answer_depths();
             if self.write_error.is_none()
                 && let Err(error) = self.refill(now)
             {
@@ -148,6 +153,21 @@ impl Engine {
             };
         }
         false
+    }
+
+    fn answer_depths(&mut self) {
+        for (queue, answer) in std::mem::take(&mut self.depths) {
+            if queue == DEAD_QUEUE {
+                self.queues.reread_dead_letters();
+            }
+            let depth = messages::count(&self.db, &queue).unwrap_or_else(|error| {
+                self.record_read_error(&error);
+                0
+            });
+            let leased = self.queues.leased_count(&queue);
+            // The receiver of a reply may be gone.
+            let _ = answer.send(depth.saturating_sub(leased));
+        }
     }
 
     /// Returns the time until the next message is due, at most [`TICK`].
@@ -223,18 +243,15 @@ impl Engine {
                 let count = self.queues.subscribers(&queue);
                 let _ = answer.send(count.try_into().unwrap_or(u32::MAX));
             }
-            Command::Depth(queue, answer) => {
-                let depth = messages::count(&self.db, &queue).unwrap_or_else(|error| {
-                    self.record_read_error(&error);
-                    0
-                });
-                let leased = self.queues.leased_count(&queue);
-                let _ = answer.send(depth.saturating_sub(leased));
-            }
+            Command::Depth(queue, answer) => self.depths.push((queue, answer)),
             // If the receiver is gone, dropping the messages requeues them.
             Command::Take(take) => {
                 let taken = self.take(&take.queue, take.messages, take.bytes);
                 let _ = take.answer.send(taken);
+            }
+            // The engine repeats writes, and reports faults by its link.
+            Command::Failure(answer) => {
+                let _ = answer.send(None);
             }
             // Answered without the engine.
             Command::Census(_) => {}

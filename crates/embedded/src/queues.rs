@@ -210,14 +210,20 @@ impl Queues {
         }
     }
 
+    /// Reads the dead letters from the first one again: another process may have removed some, or
+    /// made dead letters of older messages.
+    pub(crate) fn reread_dead_letters(&mut self) {
+        if let Some(queue) = self.by_name.get_mut(DEAD_QUEUE) {
+            *queue = Queue::default();
+        }
+    }
+
     /// Puts a message at the head of its queue. Dead letters stay in the file only: another
     /// process may remove them there.
     pub(crate) fn requeued(&mut self, name: &str, seq: i64, message: Stored) {
-        if let Some(queue) = self.by_name.get_mut(name) {
-            if name == DEAD_QUEUE {
-                *queue = Queue::default();
-                return;
-            }
+        if name == DEAD_QUEUE {
+            self.reread_dead_letters();
+        } else if let Some(queue) = self.by_name.get_mut(name) {
             queue.ready_bytes += message.payload.len();
             queue.ready.push_front(Ready {
                 seq,

@@ -22,6 +22,7 @@ use wahook_domain::LinkState;
 use crate::{
     error::PublishError,
     message::{Outgoing, Stored},
+    rabbitmq::QueueMessagesError,
     topology::Topology,
 };
 
@@ -64,6 +65,9 @@ pub enum Command {
     Count(String, oneshot::Sender<u32>),
     /// Settles a delivered message.
     Settle(Tag, Settlement),
+    /// Returns the first read or write that failed since the last such request, if the store does
+    /// not repeat those.
+    Failure(oneshot::Sender<Option<String>>),
     /// Counts the messages of all queues. Without an answer they can't be read.
     Census(oneshot::Sender<Vec<QueueCensus>>),
     /// Moves messages of a queue that no process serves. The answer is their
@@ -233,6 +237,16 @@ pub(crate) async fn subscribers(queue: &SharedQueue, name: &str) -> u32 {
     let (sender, counted) = oneshot::channel();
     queue.submit(Command::Count(name.to_owned(), sender));
     counted.await.unwrap_or_default()
+}
+
+/// Fails if a read or write of the store has failed, and is not repeated.
+pub(crate) async fn check(queue: &SharedQueue) -> Result<(), QueueMessagesError> {
+    let (sender, failure) = oneshot::channel();
+    queue.submit(Command::Failure(sender));
+    match failure.await {
+        Ok(Some(failure)) => Err(QueueMessagesError::Store(failure)),
+        Ok(None) | Err(_) => Ok(()),
+    }
 }
 
 /// Counts the messages of all queues; `None` if they can't be read.

@@ -52,6 +52,7 @@ impl QueueMessages {
             }
             Broker::Local(local) => {
                 let left = local::depth(local, queue).await;
+                local::check(local).await?;
                 (Backend::Local(Arc::clone(local), queue.to_owned()), left)
             }
         };
@@ -75,7 +76,13 @@ impl QueueMessages {
             Backend::RabbitMq(remote) => remote.next().await?.map(Received::from),
             // Without a message, a consumer owns the lane.
             Backend::Lane(_, lane) => timeout(IDLE_LIMIT, lane.next()).await.ok().transpose()?,
-            Backend::Local(local, queue) => local::take(local, queue).await.map(Received::from),
+            Backend::Local(local, queue) => {
+                let taken = local::take(local, queue).await;
+                if taken.is_none() {
+                    local::check(local).await?;
+                }
+                taken.map(Received::from)
+            }
         };
         // The queue is empty early if another client has settled or taken some.
         self.left = if got.is_some() { self.left - 1 } else { 0 };
@@ -93,11 +100,15 @@ impl QueueMessages {
 
     /// Waits until the broker has processed the acks. RabbitMQ drops those that a channel has not passed
     /// to its queue when it is closed.
+    ///
+    /// # Errors
+    /// If the broker is lost, or an ack could not be written to the data file.
     pub async fn flush(&self) -> Result<(), QueueMessagesError> {
         match &self.backend {
             Backend::RabbitMq(remote) => remote.flush().await,
             // The acks of a lane are written as few, when it is closed.
-            Backend::Lane(..) | Backend::Local(..) => Ok(()),
+            Backend::Lane(..) => Ok(()),
+            Backend::Local(local, _) => local::check(local).await,
         }
     }
 

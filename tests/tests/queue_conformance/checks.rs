@@ -8,8 +8,8 @@ use wahook_domain::{
     Attempt, AttemptNumber, AttemptResult, EndpointName, Original, QueuedEvent, UnixMillis,
 };
 use wahook_queue::{
-    AbsentQueues, Declaration, EndpointQueues, Outgoing, PublishError, SubscriptionEnded,
-    topology as names,
+    AbsentQueues, DeadLetters, Declaration, EndpointQueues, Outgoing, PublishError,
+    SubscriptionEnded, topology as names,
 };
 use wahook_tests::eventually::{AT_LAST, eventually};
 
@@ -350,6 +350,33 @@ pub(crate) async fn dead_letters_and_results_stay_until_they_are_taken(place: &m
     let taken = take(&connection, names::RESULTS_QUEUE).await;
     assert_eq!(taken.result().unwrap(), result);
     connection.close().await;
+}
+
+pub(crate) async fn dead_letters_are_complete_for_each_reader_after_the_one_before(
+    place: &mut Place,
+) {
+    const LETTERS: u32 = 200;
+    place.connect(&all()).await.close().await;
+    let now = UnixMillis::new(1_727_784_035_000);
+    for n in 0..LETTERS {
+        let event = event("call", &format!("evt-{n}"));
+        let letter = Outgoing::dead_letter(&event, &endpoint("default"), "answered 500", now);
+        place.publish(letter).await.unwrap();
+    }
+    for removed in 0..10 {
+        let mut letters = DeadLetters::open(&place.broker(), "conformance")
+            .await
+            .unwrap();
+        assert_eq!(letters.left(), LETTERS - removed);
+        let mut first = letters.next().await.unwrap().map(|(_, receipt)| receipt);
+        // Some read a part only.
+        for _ in 1..LETTERS / (1 + removed % 2) {
+            letters.next().await.unwrap();
+        }
+        first.take().unwrap().ack().await.unwrap();
+        letters.flush().await.unwrap();
+        letters.close().await;
+    }
 }
 
 pub(crate) async fn a_removed_endpoint_is_found_with_its_messages_and_receives_no_more_once_unbound(

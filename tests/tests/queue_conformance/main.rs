@@ -6,6 +6,7 @@ mod lanes;
 mod parked;
 mod place;
 mod registry;
+mod shared_file;
 
 use std::process::ExitCode;
 
@@ -39,6 +40,7 @@ fn main() -> ExitCode {
         a_cancelled_subscription_ends_and_leaves_the_rest_in_the_queue,
         subscriptions_are_counted,
         dead_letters_and_results_stay_until_they_are_taken,
+        dead_letters_are_complete_for_each_reader_after_the_one_before,
         a_removed_endpoint_is_found_with_its_messages_and_receives_no_more_once_unbound,
     ];
     on_both![lanes:
@@ -56,6 +58,18 @@ fn main() -> ExitCode {
         };
     }
     on_rabbitmq![lanes: a_lost_connection_hands_its_lane_over_in_order];
+    macro_rules! on_sqlite {
+        ($checks:ident: $($check:ident),+ $(,)?) => {
+            $(tests.add(format!("Sqlite: {}", stringify!($check)), move |test| async move {
+                $checks::$check(&mut Place::new(Kind::Sqlite, &test.place())).await;
+            });)+
+        };
+    }
+    on_sqlite![shared_file:
+        dead_letters_that_another_process_removes_are_not_held,
+        dead_letters_that_another_process_makes_are_found,
+        a_removal_that_fails_is_reported,
+    ];
     on_rabbitmq![registry: readers_at_the_same_time_see_all_endpoints];
     on_rabbitmq![keyed:
         an_event_enters_the_lane_of_its_key_and_each_other_queue_once,

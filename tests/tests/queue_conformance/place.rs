@@ -1,6 +1,6 @@
 //! Queue of one check, on either backend.
 
-use std::{sync::Arc, time::Duration};
+use std::{path::PathBuf, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use tokio::time::timeout;
@@ -52,6 +52,11 @@ impl Place {
         }
     }
 
+    /// Path of the data file.
+    pub(crate) fn data(&self) -> PathBuf {
+        self.folder.join("data.db")
+    }
+
     pub(crate) fn amqp_url(&self) -> &str {
         &self.amqp_url
     }
@@ -64,7 +69,7 @@ impl Place {
         }
         if let Some(store) = self.store.take() {
             drop(store);
-            self.store = Some(Store::open(&self.folder.join("data.db")).unwrap());
+            self.store = Some(Store::open(&self.data()).unwrap());
         }
     }
 

@@ -121,7 +121,7 @@ impl Sweep<'_> {
         }
         report.interrupted = (self.is_stopped)();
         read.context("the remaining dead letters are still in wahook.dead; repeat the command")?;
-        if self.action.removes() && report.done > 0 {
+        if self.action.removes() {
             let flushed = letters.flush().await;
             flushed.context("some of these dead letters may still be in wahook.dead")?;
         }

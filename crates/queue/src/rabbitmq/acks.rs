@@ -4,7 +4,13 @@ use lapin::{
     Acker, Channel,
     options::{BasicAckOptions, BasicNackOptions, BasicRejectOptions},
 };
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU32, Ordering},
+    },
+    time::Duration,
+};
 use tokio::{
     sync::{mpsc, watch},
     time::{Instant, timeout, timeout_at},
@@ -77,32 +83,58 @@ impl Drop for BatchedLease {
     }
 }
 
-/// Settles one message that was fetched without a subscription. Keeps the
-/// channel open where nothing else does: a message can only be settled on its
-/// channel.
+/// Number of messages that were taken from a queue and not removed from it.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Held(Arc<AtomicU32>);
+
+impl Held {
+    pub(crate) fn add_one(&self) {
+        self.0.fetch_add(1, Ordering::Relaxed);
+    }
+
+    fn remove_one(&self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
+
+    pub(crate) fn count(&self) -> u32 {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
+/// What a lease keeps while its message is not settled.
+#[derive(Debug)]
+pub(crate) enum Kept {
+    /// The channel, on which alone the message can be settled.
+    Channel { _open: Arc<Channel> },
+    /// The count of its owner, who keeps the channel open.
+    Count(Held),
+}
+
+/// Settles one message that was fetched without a subscription.
 #[derive(Debug)]
 pub(crate) struct DirectLease {
     acker: Acker,
-    _channel: Option<Arc<Channel>>,
+    kept: Kept,
 }
 
 impl DirectLease {
-    /// Creates the lease. Without `channel`, the caller keeps the channel open.
-    pub(crate) fn new(acker: Acker, channel: Option<Arc<Channel>>) -> Self {
-        Self {
-            acker,
-            _channel: channel,
-        }
+    pub(crate) fn new(acker: Acker, kept: Kept) -> Self {
+        Self { acker, kept }
     }
 
     /// Writes the settlement; returns true if it was written.
     pub(crate) async fn settle(self, settlement: Settlement) -> bool {
-        match settlement {
-            Settlement::Ack => is_written(self.acker.ack(BasicAckOptions::default())).await,
-            Settlement::Reject => is_written(nack(&self.acker, false)).await,
-            Settlement::Requeue => is_written(nack(&self.acker, true)).await,
-            Settlement::Redeliver => is_written(redeliver(&self.acker)).await,
+        let acker = &self.acker;
+        let removed = match settlement {
+            Settlement::Ack => is_written(acker.ack(BasicAckOptions::default())).await,
+            Settlement::Reject => is_written(nack(acker, false)).await,
+            Settlement::Requeue => return is_written(nack(acker, true)).await,
+            Settlement::Redeliver => return is_written(redeliver(acker)).await,
+        };
+        if removed && let Kept::Count(held) = &self.kept {
+            held.remove_one();
         }
+        removed
     }
 }
 

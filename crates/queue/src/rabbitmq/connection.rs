@@ -7,7 +7,7 @@ use lapin::{
     types::{AMQPValue, FieldTable},
 };
 use std::{pin::pin, time::Duration};
-use tokio::time::timeout;
+use tokio::time::{sleep, timeout};
 
 use super::{
     deadline::{STEP_LIMIT, with_deadline},
@@ -21,6 +21,9 @@ use crate::topology::{LANES, Topology};
 /// Time limit for closing a connection; the broker cleans up by itself in any
 /// case.
 const CLOSE_LIMIT: Duration = Duration::from_secs(2);
+
+/// Pause before the next look at a queue whose messages are awaited.
+const READY_PAUSE: Duration = Duration::from_millis(20);
 
 /// Time limit for TCP and TLS while other servers can be tried.
 const NEXT_SERVER_AFTER: Duration = Duration::from_secs(3);
@@ -161,6 +164,23 @@ pub(crate) async fn declare_passive(channel: &Channel, queue: &str) -> lapin::Re
     channel
         .queue_declare(queue.into(), passive, FieldTable::default())
         .await
+}
+
+/// Waits until the queue has as many ready messages. Another program may take or remove some, so
+/// the wait ends after `limit`.
+pub(crate) async fn until_ready(
+    channel: &Channel,
+    queue: &str,
+    messages: u32,
+    limit: Duration,
+) -> lapin::Result<()> {
+    let ready = async {
+        while declare_passive(channel, queue).await?.message_count() < messages {
+            sleep(READY_PAUSE).await;
+        }
+        Ok(())
+    };
+    timeout(limit, ready).await.unwrap_or(Ok(()))
 }
 
 /// Declares a queue that exists as long as the connection and that no other one can use.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use tokio::{sync::watch, time::timeout};
 
 use super::{
-    acks::{Closing, DirectLease, WRITE_LIMIT},
+    acks::{Closing, DirectLease, Kept, WRITE_LIMIT},
     connection,
     deadline::with_deadline,
     delivered::Delivered,
@@ -80,7 +80,8 @@ impl RemoteConnection {
         let get = channel.basic_get(queue.into(), BasicGetOptions::default());
         let got = connection::queue_step(queue, &channel, get).await?;
         Ok(got.map(|got| {
-            Delivered::new(got.delivery, |acker| DirectLease::new(acker, Some(channel)))
+            let kept = Kept::Channel { _open: channel };
+            Delivered::new(got.delivery, |acker| DirectLease::new(acker, kept))
         }))
     }
 

@@ -33,6 +33,8 @@ use crate::{
 /// Time without messages after which other consumers are assumed to have the
 /// rest.
 const IDLE_LIMIT: Duration = Duration::from_secs(1);
+/// Time limit for the broker to requeue what was read.
+const REQUEUE_LIMIT: Duration = Duration::from_secs(2);
 /// Messages held by one subscription, before another is opened. The broker
 /// allows some 2,000 channels, so a look can hold 4 million messages. (One
 /// `basic.get` after the other takes 1 to 3 ms each on a quorum queue,
@@ -172,10 +174,20 @@ impl RemoteLook<'_> {
         }))
     }
 
-    /// Ends the look; all messages are requeued.
+    /// Ends the look; all messages are requeued. Waits for that, so that the next reader finds them.
     pub(crate) async fn requeue(self) {
-        for subscription in self.full.into_iter().chain(self.current) {
+        let subscriptions: Vec<_> = self.full.into_iter().chain(self.current).collect();
+        let held = subscriptions.iter().map(|of| u32::from(of.held)).sum();
+        let others = timeout(REQUEUE_LIMIT, ready(self.connection, &self.queue)).await;
+        for subscription in subscriptions {
             subscription.requeue().await;
+        }
+        if held > 0
+            && let Ok(Ok((watch, others))) = others
+        {
+            let all = others.saturating_add(held);
+            let _ = connection::until_ready(&watch, &self.queue, all, REQUEUE_LIMIT).await;
+            let _ = with_deadline(watch.close(200, "seen".into())).await;
         }
     }
 
@@ -193,6 +205,13 @@ impl RemoteLook<'_> {
             held: 0,
         })
     }
+}
+
+/// Returns the number of ready messages, and the channel that has counted them.
+async fn ready(connection: &Connection, queue: &str) -> Result<(Channel, u32), RemoteLookError> {
+    let watch = connection::channel(connection).await?;
+    let declared = with_deadline(connection::declare_passive(&watch, queue)).await??;
+    Ok((watch, declared.message_count()))
 }
 
 /// Delivery tag of all messages of a channel.

@@ -1,11 +1,15 @@
 //! Messages of one queue at the broker, taken one by one.
 
-use lapin::{Channel, Connection, options::BasicGetOptions};
+use std::time::Duration;
 
-use tokio::sync::watch;
+use lapin::{
+    Channel, Connection,
+    options::{BasicGetOptions, BasicNackOptions},
+};
+use tokio::{sync::watch, time::timeout};
 
 use super::{
-    acks::{Closing, DirectLease},
+    acks::{Closing, DirectLease, Held, Kept},
     connection,
     deadline::{TimedOut, with_deadline},
     delivered::Delivered,
@@ -14,13 +18,19 @@ use super::{
     subscription::SubscriptionEnded,
     uri::BrokerUri,
 };
-use crate::topology::Topology;
+use crate::topology::{Topology, is_lane};
+
+/// Time limit for the broker to requeue what was taken and not removed.
+const REQUEUE_LIMIT: Duration = Duration::from_secs(2);
+/// Time limit for returning it, with a broker that does not answer.
+const CLOSE_LIMIT: Duration = Duration::from_secs(3);
 
 /// Connection for reading the messages of one queue.
 pub(crate) struct RemoteMessages {
     connection: Box<Connection>,
     channel: Channel,
     queue: String,
+    held: Held,
     /// True once the connection is closing.
     closing: watch::Sender<bool>,
 }
@@ -43,6 +53,9 @@ pub enum QueueMessagesError {
     /// The subscription to a lane has ended.
     #[error(transparent)]
     Ended(#[from] SubscriptionEnded),
+    /// The data file could not be read or written.
+    #[error("the data file: {0}")]
+    Store(String),
 }
 
 impl From<lapin::Error> for QueueMessagesError {
@@ -73,9 +86,30 @@ impl RemoteMessages {
             connection,
             channel,
             queue: queue.to_owned(),
+            held: Held::default(),
             closing: watch::Sender::new(false),
         };
-        Ok((opened, declared.message_count()))
+        let messages = match declared.message_count() {
+            0 if !is_lane(queue) => opened.confirmed_count().await?,
+            messages => messages,
+        };
+        Ok((opened, messages))
+    }
+
+    /// Counts the messages of a queue that seems to be empty. RabbitMQ counts none if the leader of
+    /// a queue does not answer within 250 ms; a get needs the leader.
+    async fn confirmed_count(&self) -> Result<u32, QueueMessagesError> {
+        let options = BasicGetOptions { no_ack: false };
+        let get = self.channel.basic_get(self.queue.as_str().into(), options);
+        let Some(got) = with_deadline(get).await?? else {
+            return Ok(0);
+        };
+        let requeue = BasicNackOptions {
+            multiple: false,
+            requeue: true,
+        };
+        with_deadline(got.delivery.acker.nack(requeue)).await??;
+        Ok(got.message_count.saturating_add(1))
     }
 
     /// Takes the next message; `None` if the queue is empty.
@@ -83,7 +117,11 @@ impl RemoteMessages {
         let options = BasicGetOptions { no_ack: false };
         let get = self.channel.basic_get(self.queue.as_str().into(), options);
         let got = with_deadline(get).await??;
-        Ok(got.map(|got| Delivered::new(got.delivery, |acker| DirectLease::new(acker, None))))
+        Ok(got.map(|got| {
+            self.held.add_one();
+            let kept = Kept::Count(self.held.clone());
+            Delivered::new(got.delivery, |acker| DirectLease::new(acker, kept))
+        }))
     }
 
     /// Waits until the queue has processed all acks.
@@ -114,9 +152,28 @@ impl RemoteMessages {
         Ok(locked.is_some())
     }
 
-    /// Closes the connection; the broker requeues what was not settled.
+    /// Closes the connection; the broker requeues what was not settled. Waits for that, so that the
+    /// next reader finds it.
     pub(crate) async fn close(&self) {
         self.closing.send_replace(true);
+        let requeued = timeout(CLOSE_LIMIT, self.requeue()).await;
+        if let Ok(Err(error)) = requeued {
+            tracing::debug!(%error, "messages were returned with the connection");
+        }
         connection::close(&self.connection).await;
+    }
+
+    async fn requeue(&self) -> Result<(), QueueMessagesError> {
+        let held = self.held.count();
+        if held == 0 {
+            return Ok(());
+        }
+        let watch = connection::channel(&self.connection).await?;
+        let queue = connection::declare_passive(&watch, &self.queue);
+        let others = with_deadline(queue).await??.message_count();
+        with_deadline(self.channel.close(200, "read".into())).await??;
+        let all = others.saturating_add(held);
+        connection::until_ready(&watch, &self.queue, all, REQUEUE_LIMIT).await?;
+        Ok(())
     }
 }

@@ -38,8 +38,6 @@ const LOCK_LIMIT: Duration = Duration::from_secs(30);
 const LOCK_PAUSE: Duration = Duration::from_millis(200);
 /// Time limit for the broker to requeue what was read.
 const REQUEUE_LIMIT: Duration = Duration::from_secs(5);
-/// Pause before the next look at the queue.
-const REQUEUE_PAUSE: Duration = Duration::from_millis(20);
 
 /// Lock of the registry, until it is released or dropped.
 struct Lock(Option<Channel>);
@@ -134,7 +132,9 @@ async fn read_and_add(
         known.insert(declaration);
     }
     with_deadline(channel.basic_nack(ALL_UNACKED, REQUEUE_ALL)).await??;
-    until_requeued(&channel, known.len()).await?;
+    // For those that read next. A program that reads without the lock may hold some.
+    let messages = u32::try_from(known.len()).unwrap_or(u32::MAX);
+    connection::until_ready(&channel, ENDPOINTS_QUEUE, messages, REQUEUE_LIMIT).await?;
     with_deadline(channel.close(200, "read".into())).await??;
     Ok(known)
 }
@@ -157,21 +157,6 @@ async fn take_all(channel: &Channel) -> Result<BTreeSet<Declaration>, RemoteLook
         }
     }
     Ok(known)
-}
-
-/// Waits until the queue has as many messages, for those that read next. A program that reads
-/// without the lock may hold some, so the wait is limited.
-async fn until_requeued(channel: &Channel, messages: usize) -> Result<(), RemoteLookError> {
-    let requeued = async {
-        loop {
-            let queue = connection::declare_passive(channel, ENDPOINTS_QUEUE).await?;
-            if usize::try_from(queue.message_count()).is_ok_and(|ready| ready >= messages) {
-                return Ok(());
-            }
-            sleep(REQUEUE_PAUSE).await;
-        }
-    };
-    timeout(REQUEUE_LIMIT, requeued).await.unwrap_or(Ok(()))
 }
 
 async fn publish(channel: &Channel, declaration: &Declaration) -> Result<(), RemoteLookError> {
