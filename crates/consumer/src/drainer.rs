@@ -4,7 +4,7 @@ use std::{convert::Infallible, sync::Arc, time::Duration};
 use tokio::time::sleep;
 use wahook_delivery_log::{DeliveryLog, SharedLog};
 use wahook_failpoint::{self as failpoint, Failpoint};
-use wahook_queue::{ConsumerConnection, Received, SubscriptionEnded, topology};
+use wahook_queue::{ConnectError, ConsumerConnection, Received, SubscriptionEnded, topology};
 
 use crate::{
     bounded_subscription::BoundedSubscription,
@@ -32,9 +32,16 @@ pub(crate) async fn drain(
     loop {
         health.up().await;
         let prefetch = memory.prefetch(PREFETCH);
-        let subscription = connection
-            .subscribe(topology::RESULTS_QUEUE, prefetch.messages())
-            .await?;
+        let subscribed = connection.subscribe(topology::RESULTS_QUEUE, prefetch.messages());
+        let subscription = match subscribed.await {
+            // Deliveries do not wait for it.
+            Err(error @ ConnectError::NoSubscription { .. }) => {
+                tracing::warn!(%error, "no subscription to the queue of results, trying again");
+                sleep(RESUBSCRIBE_PAUSE).await;
+                continue;
+            }
+            subscribed => subscribed?,
+        };
         let subscription = BoundedSubscription::new(subscription, Arc::clone(&memory), prefetch);
         drain_while_up(subscription, &*log, &health, &metrics).await?;
     }

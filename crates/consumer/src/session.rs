@@ -3,7 +3,11 @@
 
 use backoff::backoff::Backoff;
 use std::{collections::BTreeSet, convert::Infallible, pin::pin, sync::Arc, time::Duration};
-use tokio::{sync::watch, task::JoinSet, time::sleep};
+use tokio::{
+    sync::watch,
+    task::JoinSet,
+    time::{Instant, sleep},
+};
 use tokio_util::task::TaskTracker;
 use wahook_delivery_log::SharedLog;
 use wahook_domain::{EndpointName, Lanes};
@@ -84,10 +88,14 @@ impl Sessions {
         let mut backoff = reconnect_backoff();
         let mut declared = None;
         while !shutdown.is_soft() {
-            let session = self.run_session(shutdown, &mut backoff, &mut declared);
+            let begun = Instant::now();
+            let session = self.run_session(shutdown, &mut declared);
             let Err(error) = session.await else {
                 break;
             };
+            if begun.elapsed() >= backoff.max_interval {
+                backoff.reset();
+            }
             self.link.send_modify(|link| link.lost(error.to_string()));
             let pause = backoff.next_backoff().unwrap_or(backoff.max_interval);
             tracing::warn!(%error, broker = %self.broker, ?pause, "consumer not connected, retrying");
@@ -106,7 +114,6 @@ impl Sessions {
     async fn run_session(
         &self,
         shutdown: &Shutdown,
-        backoff: &mut impl Backoff,
         declared: &mut Option<Topology>,
     ) -> Result<(), SessionError> {
         let mut endpoints = self.endpoints.clone();
@@ -117,7 +124,6 @@ impl Sessions {
             () = shutdown.soft() => return Ok(()),
         };
         *declared = None;
-        backoff.reset();
         let ended = self.work(&connected, endpoints, shutdown, declared).await;
         connected.connection.close().await;
         ended

@@ -22,7 +22,11 @@ pub(crate) async fn track_consumers(
         if endpoint.admission.is_shared() {
             let observer = connection.observe(&queue).await?;
             while endpoint.admission.is_shared() {
-                endpoint.admission.share(observer.consumers().await?);
+                let consumers = observer.consumers().await?;
+                // 0, although this consumer is subscribed: the queue's leader did not answer in time.
+                if consumers > 0 {
+                    endpoint.admission.share(consumers);
+                }
                 sleep(COUNT_EVERY).await;
             }
         }

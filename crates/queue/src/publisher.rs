@@ -82,15 +82,33 @@ impl Publisher {
             return Err(PublishError::Blocked);
         }
         // Pinned, because `timeout` would copy a future of some KiB.
-        let step = pin!(async {
-            match &self.backend {
-                Backend::RabbitMq(remote) => remote.publish(message).await,
-                Backend::Local(queue) => local::publish(queue, message).await,
-            }
-        });
-        timeout(self.deadline, step)
+        let confirmed = pin!(self.confirmed(message));
+        timeout(self.deadline, confirmed)
             .await
             .unwrap_or(Err(PublishError::TimedOut))
+    }
+
+    async fn confirmed(&self, message: Outgoing) -> Result<(), PublishError> {
+        match &self.backend {
+            Backend::RabbitMq(remote) => remote.publish(message).await,
+            Backend::Local(queue) => local::publish(queue, message).await,
+        }
+    }
+
+    /// Publishes, and waits for the confirm as long as the connection lasts: after a long stall the
+    /// broker would store each copy that was sent meanwhile.
+    async fn publish_patiently(&self, message: &Outgoing) -> Result<(), PublishError> {
+        if self.link.borrow().blocked.is_some() {
+            return Err(PublishError::Blocked);
+        }
+        let mut confirmed = pin!(self.confirmed(message.clone()));
+        loop {
+            if let Ok(confirmed) = timeout(self.deadline, &mut confirmed).await {
+                return confirmed;
+            }
+            let id = message.metadata.id.as_ref().map(EventId::as_str);
+            tracing::warn!(id, "no confirm yet, waiting");
+        }
     }
 
     /// Publishes messages for one queue in their order, on one connection, and waits for all
@@ -114,7 +132,7 @@ impl Publisher {
     /// ambiguous failure leaves are duplicates with one id.
     pub async fn publish_until_confirmed(&self, message: &Outgoing) {
         let mut backoff = reconnect_backoff();
-        while let Err(error) = self.publish(message.clone()).await {
+        while let Err(error) = self.publish_patiently(message).await {
             let pause = backoff.next_backoff().unwrap_or(backoff.max_interval);
             tracing::warn!(%error, id = message.metadata.id.as_ref().map(EventId::as_str), ?pause, "publish failed, retrying");
             // A new connection is used at once.

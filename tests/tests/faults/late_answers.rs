@@ -2,13 +2,14 @@
 
 use std::time::Duration;
 
-use tokio::time::timeout;
+use tokio::time::{sleep, timeout};
 use wahook_domain::{
     EndpointName, EventBody, EventId, EventName, EventPattern, QueuedEvent, UnixMillis,
 };
 use wahook_queue::{
     Broker, BrokerUri, ConnectError, ConsumerConnection, Outgoing, Publisher, Topology, topology,
 };
+use wahook_tests::amqp_wire::AmqpWire;
 use wahook_tests::eventually::AT_LAST;
 use wahook_tests::pair::Servers;
 use wahook_tests::tcp_proxy::{Network, TcpProxy};
@@ -68,4 +69,31 @@ fn event(n: u32) -> QueuedEvent {
         EventBody::check(body.into_bytes().into()).unwrap(),
         UnixMillis::new(1),
     )
+}
+
+/// Each copy that is sent during a stall would be delivered.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_message_is_sent_once_while_the_broker_stalls() {
+    let servers = Servers::start().await;
+    let url = servers.rabbitmq.amqp_url();
+    let uri: BrokerUri = format!("{url}?heartbeat=0").parse().unwrap();
+    let name = EndpointName::default();
+    let patterns: Vec<EventPattern> = vec!["*".parse().unwrap()];
+    let deliveries = Topology::deliveries([(&name, patterns.as_slice(), None)], &[]);
+    let broker = Broker::from(uri.clone());
+    let connected = ConsumerConnection::connect(&broker, "stall", &deliveries).await;
+    connected.unwrap().close().await;
+
+    let limit = Duration::from_millis(200);
+    let (publisher, _task) = Publisher::start(uri, "stall", Topology::events(), limit);
+    let first = Outgoing::republish(&event(0), &name);
+    publisher.publish_until_confirmed(&first).await;
+    servers.rabbitmq.freeze();
+    let second = Outgoing::republish(&event(1), &name);
+    let stalled = tokio::spawn(async move { publisher.publish_until_confirmed(&second).await });
+    sleep(Duration::from_secs(5)).await;
+    servers.rabbitmq.thaw();
+    timeout(AT_LAST, stalled).await.unwrap().unwrap();
+    let mut wire = AmqpWire::connect(&url).await.unwrap();
+    assert_eq!(wire.depth(&topology::work_queue(&name)).await.unwrap(), 2);
 }

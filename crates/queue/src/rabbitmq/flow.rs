@@ -95,6 +95,8 @@ impl Flow {
                 _ = checks.tick(), if self.silence.is_some() => self.check_silence(link)?,
                 _ = stopped.wait_for(|stop| *stop), if open => {
                     handles.send_replace(None);
+                    // Or what waits for the connection would try again without a pause.
+                    link.send_modify(|link| link.lost("stopping".into()));
                     requests.close();
                 }
             }
