@@ -6,6 +6,8 @@ mod circuit_note;
 mod operator;
 mod pauses;
 mod state;
+#[cfg(test)]
+mod tests;
 
 use std::{
     collections::BTreeMap,
@@ -42,6 +44,8 @@ pub(crate) struct Admission {
     give_ups: watch::Sender<BTreeMap<EventId, String>>,
     /// Held by the next probe.
     probing: Arc<AsyncMutex<()>>,
+    /// Held by the request that waits for its reserved start.
+    starting: AsyncMutex<()>,
     metrics: EndpointMetrics,
     check: EndpointCheck,
 }
@@ -75,6 +79,7 @@ impl Admission {
             circuit_note: CircuitNote::default(),
             give_ups: watch::Sender::default(),
             probing: Arc::default(),
+            starting: AsyncMutex::default(),
             metrics,
             check: EndpointCheck::new(check),
         }
@@ -205,6 +210,17 @@ impl Admission {
     /// Waits until the next request may start. Returns `None` if the endpoint is paused
     /// before.
     pub(crate) async fn start(&self) -> Option<Started> {
+        // One start is reserved at a time. Requests that wait and are given up together, as by a
+        // pause, would otherwise leave all their starts unused.
+        let is_paced = self.state().rules.is_paced();
+        let _turn = if is_paced {
+            tokio::select! {
+                turn = self.starting.lock() => Some(turn),
+                () = self.until_paused() => return None,
+            }
+        } else {
+            None
+        };
         loop {
             let next = self.state().rules.next_start(self.now());
             match next {

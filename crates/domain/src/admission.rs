@@ -69,6 +69,12 @@ impl Admission {
         self.circuit.apply_rule(rule, now);
     }
 
+    /// Returns true if requests start at times that are reserved.
+    #[must_use]
+    pub fn is_paced(&self) -> bool {
+        self.rate_limit.is_some() || self.throttle.interval().is_some()
+    }
+
     /// Returns when the next request may start, and reserves that time.
     pub fn next_start(&mut self, now: Duration) -> Start {
         if let Some(probe_at) = self.probe_at() {

@@ -149,7 +149,11 @@ impl Owner {
             is_repeat,
         } = arrival;
         let uses = slot.map(|(_, in_use)| in_use);
-        if is_repeat && let Some(held) = self.events.held_event(&key, &event.id) {
+        // Another event may have the same id.
+        if is_repeat
+            && let Some(held) = self.events.held_event(&key, &event.id)
+            && held.accepted_at == event.accepted_at
+        {
             held.others.push(receipt);
             held.uses.extend(uses);
             return;
@@ -158,6 +162,7 @@ impl Owner {
             return;
         };
         let (id, start) = (event.id.clone(), self.start.elapsed() + self.repeat_wait);
+        let accepted_at = event.accepted_at;
         let began = Arc::default();
         let head = Head {
             event,
@@ -167,6 +172,7 @@ impl Owner {
         };
         let held = Held {
             head: Some(head),
+            accepted_at,
             others: Vec::new(),
             uses: uses.into_iter().collect(),
             since: Instant::now(),

@@ -7,7 +7,7 @@ use std::{
     time::Duration,
 };
 use tokio::{sync::watch, time::Instant};
-use wahook_domain::{EventId, OrderKey, QueuedEvent, Sequencer};
+use wahook_domain::{EventId, OrderKey, QueuedEvent, Sequencer, UnixMillis};
 use wahook_queue::Receipt;
 
 use super::{head::Head, mover::SlotUse};
@@ -35,6 +35,7 @@ impl Arrival {
 pub(super) struct Held {
     /// `None` while it runs.
     pub(super) head: Option<Head>,
+    pub(super) accepted_at: UnixMillis,
     /// Receipts of further messages of the event: redelivered to the same owner, or
     /// published twice.
     pub(super) others: Vec<Receipt>,

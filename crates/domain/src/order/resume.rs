@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::{
     delivery::QueuedEvent,
-    record::{Attempt, DeliveryRecord, Status},
+    record::{Attempt, DeliveryRecord},
     retry::RetryRule,
     time::UnixMillis,
 };
@@ -34,11 +34,19 @@ impl DeliveryRecord {
     /// of `rule` did; any other is made again, so that none is lost.
     #[must_use]
     pub fn resume(&self, event: &QueuedEvent, rule: &RetryRule) -> Resume {
-        if self.status() == Status::Success && !event.is_redelivery {
+        // The record may have attempts of another event with the same id.
+        let is_first = event.accepted_at == self.created_at;
+        let own = |made: &Attempt| match is_first {
+            true => !made.other_event,
+            false => made.queued_at >= event.queued_at(),
+        };
+        let mut own_attempts = self.attempts().iter().filter(|made| own(made));
+        if own_attempts.any(Attempt::is_success) && !event.is_redelivery {
             return Resume::Ended;
         }
-        let is_of_message =
-            |made: &&Attempt| (made.queued_at, made.number) >= (event.queued_at(), event.attempt);
+        let is_of_message = |made: &&Attempt| {
+            own(made) && (made.queued_at, made.number) >= (event.queued_at(), event.attempt)
+        };
         let Some(last) = self.attempts().iter().rfind(is_of_message) else {
             return Resume::Untried;
         };
@@ -195,6 +203,30 @@ mod tests {
         assert_eq!(exhausted.resume(&event(), &rule()), Resume::Ended);
         let redriven = event().in_new_round(UnixMillis::new(90_000));
         assert_eq!(exhausted.resume(&redriven, &rule()), Resume::Untried);
+    }
+
+    #[test]
+    fn event_with_the_id_of_a_delivered_one_is_attempted() {
+        let mut delivered = record(&[(900, 1, None)]);
+        for attempt in &mut delivered.attempts {
+            attempt.error = None;
+        }
+        assert_eq!(delivered.resume(&event(), &rule()), Resume::Ended);
+        let accepted_at = UnixMillis::new(700_000);
+        let later = QueuedEvent {
+            accepted_at,
+            ..event()
+        };
+        assert_eq!(delivered.resume(&later, &rule()), Resume::Untried);
+        // With an attempt of its own that failed.
+        let mut failed = record(&[(700_000, 1, Some(5_000))]);
+        failed.created_at = accepted_at;
+        delivered.absorb(&failed);
+        let Resume::Next { event: next, .. } = delivered.resume(&later, &rule()) else {
+            panic!("{delivered:?}");
+        };
+        assert_eq!(next.attempt, number(2));
+        assert_eq!(delivered.resume(&event(), &rule()), Resume::Ended);
     }
 
     #[test]
