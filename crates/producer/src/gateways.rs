@@ -82,10 +82,12 @@ pub(crate) async fn post(
 ) -> Response {
     let (name, path) = parts(&uri);
     let query = uri.query().unwrap_or_default();
-    let Some(source) = service.sources.find(name) else {
-        return Problem::unknown_source().into_response();
-    };
     let mut body = body.into_data_stream();
+    let Some(source) = service.sources.find(name) else {
+        let problem = Problem::unknown_source();
+        service.count(&problem);
+        return body::refuse(problem, &headers, &mut body);
+    };
     let answer = service
         .take(&source, path, query, &headers, &mut body)
         .await;

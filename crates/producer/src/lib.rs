@@ -105,6 +105,7 @@ async fn run_with(
     settings: EventServiceSettings,
     shutdown: Shutdown,
 ) -> anyhow::Result<()> {
+    let hangups = sources::signals()?;
     let listener = settings.listen.bind().await?;
     let registry = Registry::new();
     let metrics = ProducerMetrics::new(&registry).context("metrics")?;
@@ -144,7 +145,7 @@ async fn run_with(
         served = ops::serve(listener, served, shutdown) => served.context("serving HTTP")?,
         served = operators.serve_metrics() => served.context("serving metrics")?,
         () = refusals.report() => {}
-        () = sources::apply_on_hangup(file, sources) => {}
+        () = sources::apply_on_hangup(hangups, file, sources) => {}
     }
     refusals.flush();
     if let Some(spool) = spool {

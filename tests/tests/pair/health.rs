@@ -1,7 +1,7 @@
 //! Command `health`: reports the health of a running program by its exit status.
 
 use wahook_tests::eventually::AT_LAST;
-use wahook_tests::program::{Command, ProgramName, Ran};
+use wahook_tests::program::{Command, Program, ProgramName, Ran};
 use wahook_tests::receiver::Receiver;
 
 use crate::world::{Test, Tests};
@@ -11,6 +11,10 @@ pub(crate) fn add(tests: &mut Tests) {
     tests.add(
         "a_program_without_a_broker_is_alive_and_not_ready",
         no_broker,
+    );
+    tests.add(
+        "a_producer_without_sources_survives_sighup",
+        hangup_without_sources,
     );
 }
 
@@ -52,7 +56,7 @@ async fn running(test: Test) {
 
 async fn no_broker(_: Test) {
     let settings = [("AMQP_URL", "amqp://127.0.0.1:1")];
-    let producer = wahook_tests::program::Program::producer(&settings).await;
+    let producer = Program::producer(&settings).await;
     let listen = address(&producer.base_url());
     let alive = health(ProgramName::Producer, &listen, &[]).await;
     assert!(alive.status.success(), "{}", alive.stderr);
@@ -67,4 +71,12 @@ async fn no_broker(_: Test) {
     );
     producer.terminate();
     producer.wait_exit(AT_LAST).await;
+}
+
+async fn hangup_without_sources(_test: Test) {
+    let settings = [("AMQP_URL", "amqp://127.0.0.1:1"), ("RUST_LOG", "debug")];
+    let producer = Program::producer(&settings).await;
+    producer.hang_up();
+    producer.wait_logged("sources are not reloaded").await;
+    assert!(producer.is_running());
 }

@@ -20,6 +20,10 @@ use super::{
 /// Largest total size of the headers that are handed on, in bytes.
 const MAX_HEADERS: usize = 8 << 10;
 
+/// Longest text of an origin, in bytes of JSON: all properties of a message must fit into one frame
+/// of 16 KiB.
+const LONGEST_TEXT: usize = 512;
+
 /// Event to publish.
 #[derive(Debug)]
 pub(crate) struct SourcedEvent {
@@ -87,11 +91,20 @@ pub(crate) fn events(
 fn origin(source: &Source, identity: &Identity, received: Option<ReceivedForm>) -> Arc<Origin> {
     Arc::new(Origin {
         source: source.name.clone(),
-        session: identity.session.clone(),
-        chat: identity.chat.clone(),
-        message_id: identity.message_id.clone(),
+        session: short(&identity.session),
+        chat: short(&identity.chat),
+        message_id: short(&identity.message_id),
         received,
     })
+}
+
+/// Returns a text that is not too long for a header of the message.
+fn short(text: &Option<String>) -> Option<String> {
+    let is_short = |text: &&String| {
+        let json = serde_json::to_string(text);
+        json.is_ok_and(|json| json.len() <= LONGEST_TEXT)
+    };
+    text.as_ref().filter(is_short).cloned()
 }
 
 /// Returns what identifies an event, so that one which a gateway posts twice has the same id.

@@ -3,6 +3,7 @@
 use std::future::pending;
 use std::sync::Arc;
 
+use anyhow::Context;
 use tokio::{
     signal::unix::{Signal, SignalKind, signal},
     task::spawn_blocking,
@@ -10,36 +11,39 @@ use tokio::{
 
 use super::{file::SourcesFile, source::Sources};
 
-/// Registers for SIGHUP, and reloads the file on each. Runs until cancelled.
-pub(crate) async fn apply_on_hangup(file: Option<SourcesFile>, sources: Arc<Sources>) {
-    let Some(file) = file else {
-        return pending().await;
-    };
-    match signal(SignalKind::hangup()) {
-        Ok(signals) => apply(signals, file, &sources).await,
-        Err(error) => {
-            tracing::error!(%error, "sources are not reloaded on SIGHUP");
-            pending::<()>().await;
-        }
-    }
+/// Registers for SIGHUP, which would otherwise end the program.
+pub(crate) fn signals() -> anyhow::Result<Signal> {
+    signal(SignalKind::hangup()).context("SIGHUP handler")
 }
 
-async fn apply(mut signals: Signal, file: SourcesFile, sources: &Sources) {
+/// Reloads the file on each signal. Runs until cancelled.
+pub(crate) async fn apply_on_hangup(
+    mut signals: Signal,
+    file: Option<SourcesFile>,
+    sources: Arc<Sources>,
+) {
     while signals.recv().await.is_some() {
-        let reading = file.clone();
-        match spawn_blocking(move || reading.read()).await {
-            Ok(Ok(read)) => {
-                tracing::info!(sources = read.len(), file = %file.path.display(), "sources reloaded");
-                sources.replace(read);
-            }
-            Ok(Err(faults)) => {
-                for fault in faults {
-                    tracing::error!("{} {fault}", file.path.display());
-                }
-                tracing::error!("sources not reloaded, the previous ones stay in effect");
-            }
-            Err(error) => tracing::error!(%error, "sources not reloaded"),
+        match &file {
+            Some(file) => reload(file, &sources).await,
+            None => tracing::debug!("sources are not reloaded: WAHOOK_SOURCES is not set"),
         }
     }
     pending::<()>().await;
+}
+
+async fn reload(file: &SourcesFile, sources: &Sources) {
+    let reading = file.clone();
+    match spawn_blocking(move || reading.read()).await {
+        Ok(Ok(read)) => {
+            tracing::info!(sources = read.len(), file = %file.path.display(), "sources reloaded");
+            sources.replace(read);
+        }
+        Ok(Err(faults)) => {
+            for fault in faults {
+                tracing::error!("{} {fault}", file.path.display());
+            }
+            tracing::error!("sources not reloaded, the previous ones stay in effect");
+        }
+        Err(error) => tracing::error!(%error, "sources not reloaded"),
+    }
 }
