@@ -151,7 +151,9 @@ function these(verb) {
 async function matching(verb) {
   const filter = { ...filters };
   const counted = await attempt("counting", () => ask("POST", `dead-letters/${verb}`, { filter, dryRun: true }));
-  if (counted !== undefined) await confirmed(verb, counted.count, { filter });
+  if (counted === undefined) return;
+  // Not those that die while the dialog is open.
+  await confirmed(verb, counted.count, { filter: { ...filter, until: counted.until } });
 }
 
 async function confirmed(verb, number, body) {

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use serde::{Deserialize, Serialize};
+use wahook_domain::UnixMillis;
 
 use crate::{letter::Letter, query::given};
 
@@ -12,6 +13,8 @@ pub(crate) struct LetterFilter {
     endpoint: Option<String>,
     event: Option<String>,
     reason: Option<String>,
+    /// Latest time of death, in the form of [`Letter::dead_at`], which sorts.
+    until: Option<String>,
     /// `EVENT_ID/ENDPOINT`, or `EVENT_ID` for all endpoints; any if empty. Jobs
     /// store them apart from the filter.
     #[serde(skip)]
@@ -29,8 +32,15 @@ impl LetterFilter {
             endpoint: given(endpoint),
             event: given(event),
             reason: given(reason),
+            until: None,
             ids: BTreeSet::new(),
         }
+    }
+
+    /// Returns the filter for dead letters up to that time.
+    pub(crate) fn with_until(self, until: Option<UnixMillis>) -> Self {
+        let until = until.map(UnixMillis::to_iso8601);
+        Self { until, ..self }
     }
 
     /// Creates a filter for these dead letters.
@@ -83,7 +93,16 @@ impl LetterFilter {
     pub(crate) fn is_of(&self, letter: &Letter) -> bool {
         let is =
             |wanted: &Option<String>, value: &Option<String>| wanted.is_none() || wanted == value;
-        is(&self.endpoint, &letter.endpoint) && is(&self.event, &letter.event) && self.has(letter)
+        is(&self.endpoint, &letter.endpoint)
+            && is(&self.event, &letter.event)
+            && self.is_dead_in_time(letter)
+            && self.has(letter)
+    }
+
+    /// Returns true for a letter of an unknown time too.
+    fn is_dead_in_time(&self, letter: &Letter) -> bool {
+        let times = self.until.as_ref().zip(letter.dead_at.as_ref());
+        times.is_none_or(|(until, dead_at)| dead_at <= until)
     }
 
     /// Returns true if the reason matches.
@@ -138,6 +157,23 @@ mod tests {
         let read: LetterFilter = serde_json::from_str(&stored).unwrap();
         let read = read.with_ids(ids);
         assert_eq!(format!("{read:?}"), format!("{filter:?}"));
+    }
+
+    #[test]
+    fn letters_that_died_later_are_not_selected() {
+        let until = |until: i64| LetterFilter::default().with_until(Some(UnixMillis::new(until)));
+        let letter = Letter {
+            dead_at: Some(UnixMillis::new(2_000).to_iso8601()),
+            ..letter()
+        };
+        assert!(until(2_000).matches(&letter) && !until(1_999).matches(&letter));
+        let stored = serde_json::to_string(&until(1_999)).unwrap();
+        let read: LetterFilter = serde_json::from_str(&stored).unwrap();
+        assert!(!read.matches(&letter));
+        // The order of a job of an earlier version.
+        let earlier: LetterFilter =
+            serde_json::from_str(r#"{"endpoint":null,"event":null,"reason":null}"#).unwrap();
+        assert!(earlier.matches(&letter));
     }
 
     #[test]

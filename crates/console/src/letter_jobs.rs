@@ -8,8 +8,9 @@ use axum::{
     http::StatusCode,
     response::{IntoResponse, Response},
 };
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
+use wahook_domain::UnixMillis;
 use wahook_operator_state::SharedOperatorState;
 use wahook_runtime::{
     clock,
@@ -20,8 +21,9 @@ use crate::{
     audit::{self, Operator},
     failure::Failure,
     jobs::{Jobs, Kind, Start},
-    jobs_api::{Counted, Started},
+    jobs_api::Started,
     letter_filter::LetterFilter,
+    query,
     queues::Queues,
     refusals::Acting,
 };
@@ -61,6 +63,17 @@ pub(crate) struct LetterFilterShape {
     endpoint: Option<String>,
     event: Option<String>,
     reason: Option<String>,
+    /// Only those that died up to this time, or duration ago: the one of an answer to `dryRun`
+    /// selects what was counted
+    until: Option<String>,
+}
+
+/// Number of selected dead letters.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct CountedLetters {
+    count: u64,
+    /// Time of the count
+    until: String,
 }
 
 /// Send dead letters to their endpoints again, from attempt 1 with the same id
@@ -71,7 +84,7 @@ pub(crate) struct LetterFilterShape {
     security(("bearer" = []), ("cookie" = [])),
     request_body = LetterSelection,
     responses(
-        (status = 200, description = "Number of dead letters, with `dryRun`", body = Counted),
+        (status = 200, description = "Number of dead letters, with `dryRun`", body = CountedLetters),
         (status = 202, description = "The job was started", body = Started),
         (status = 400, description = "Neither ids nor a filter, or not JSON", body = Problem, content_type = MEDIA_TYPE),
         (status = 503, description = "The broker or the log's database is unavailable, or too many jobs run", body = Problem, content_type = MEDIA_TYPE),
@@ -94,7 +107,7 @@ pub(crate) async fn redrive(
     security(("bearer" = []), ("cookie" = [])),
     request_body = LetterSelection,
     responses(
-        (status = 200, description = "Number of dead letters, with `dryRun`", body = Counted),
+        (status = 200, description = "Number of dead letters, with `dryRun`", body = CountedLetters),
         (status = 202, description = "The job was started", body = Started),
         (status = 400, description = "Neither ids nor a filter, or not JSON", body = Problem, content_type = MEDIA_TYPE),
         (status = 503, description = "The broker or the log's database is unavailable, or too many jobs run", body = Problem, content_type = MEDIA_TYPE),
@@ -110,7 +123,7 @@ pub(crate) async fn discard(
 }
 
 impl LetterSelection {
-    fn into_filter(self) -> Result<LetterFilter, Failure> {
+    fn into_filter(self, now: UnixMillis) -> Result<LetterFilter, Failure> {
         match (self.ids, self.filter) {
             (Some(ids), None) if (1..=MOST_IDS).contains(&ids.len()) => {
                 Ok(LetterFilter::of_ids(BTreeSet::from_iter(ids)))
@@ -120,6 +133,7 @@ impl LetterSelection {
                     endpoint,
                     event,
                     reason,
+                    until,
                 } = filter;
                 let texts = [&endpoint, &event, &reason];
                 let is_long = |text: &&Option<String>| {
@@ -130,7 +144,8 @@ impl LetterSelection {
                         format!("each part of the filter has at most {LONGEST_TEXT} bytes");
                     return Err(Failure::invalid(detail));
                 }
-                Ok(LetterFilter::new(endpoint, event, reason))
+                let until = query::moment("until", until, now)?;
+                Ok(LetterFilter::new(endpoint, event, reason).with_until(until))
             }
             _ => Err(Failure::invalid(format!(
                 "send either ids, 1 to {MOST_IDS}, or a filter; an empty filter selects all"
@@ -147,13 +162,15 @@ impl LetterJobs {
         selection: LetterSelection,
     ) -> Result<Response, Failure> {
         let is_dry = selection.dry_run;
-        let filter = selection.into_filter()?;
+        let now = clock::now();
+        let filter = selection.into_filter(now)?;
         let read = self.queues.dead_letters().await?;
         let letters = read.letters.iter();
         let count = letters.filter(|letter| filter.matches(letter)).count();
         let count = u64::try_from(count).unwrap_or(u64::MAX);
         if is_dry {
-            return Ok(Json(Counted { count }).into_response());
+            let until = now.to_iso8601();
+            return Ok(Json(CountedLetters { count, until }).into_response());
         }
         let of_record = (count, clock::now());
         let subject = filter.subject();

@@ -99,10 +99,6 @@ pub(crate) fn list_query(
 
 impl DeliveryQuery {
     pub(crate) fn filter(self, now: UnixMillis) -> Result<SearchFilter, InvalidQuery> {
-        let moment = |name, text: Option<String>| -> Result<_, InvalidQuery> {
-            let moment: Option<Moment> = parsed(name, text)?;
-            Ok(moment.map(|moment| moment.before(now)))
-        };
         let status = match given(self.status) {
             None => None,
             Some(text) => Some(Status::parse(&text).ok_or_else(|| {
@@ -120,8 +116,8 @@ impl DeliveryQuery {
             event_id: given(self.event_id),
             status_code: parsed("statusCode", self.status_code)?,
             error: given(self.error),
-            since: moment("since", self.since)?,
-            until: moment("until", self.until)?,
+            since: moment("since", self.since, now)?,
+            until: moment("until", self.until, now)?,
         };
         if filter.error.is_some() {
             let until = filter.until.unwrap_or(now);
@@ -163,16 +159,24 @@ pub(crate) fn period(
     now: UnixMillis,
     longest: Duration,
 ) -> Result<(UnixMillis, UnixMillis), InvalidQuery> {
-    let until: Option<Moment> = parsed("until", until)?;
-    let until = until.map_or(now, |moment| moment.before(now));
-    let since: Option<Moment> = parsed("since", since)?;
-    let since = since.map_or(until.minus(DAY), |moment| moment.before(now));
+    let until = moment("until", until, now)?.unwrap_or(now);
+    let since = moment("since", since, now)?.unwrap_or_else(|| until.minus(DAY));
     if since >= until || until.since(since) > longest {
         let days = longest.as_secs() / DAY.as_secs();
         let problem = format!("must be before until, by at most {days} days");
         return Err(InvalidQuery::new("since", problem));
     }
     Ok((since, until))
+}
+
+/// Reads a time, or a duration before `now`.
+pub(crate) fn moment(
+    name: &'static str,
+    text: Option<String>,
+    now: UnixMillis,
+) -> Result<Option<UnixMillis>, InvalidQuery> {
+    let moment: Option<Moment> = parsed(name, text)?;
+    Ok(moment.map(|moment| moment.before(now)))
 }
 
 /// Returns a value that is not empty; a form sends its empty fields too.

@@ -8,14 +8,19 @@ use serde_json::{Value, json};
 use tokio::time::{sleep, timeout};
 use wahook_domain::{EndpointName, EventBody, EventId, EventName, QueuedEvent, UnixMillis};
 use wahook_queue::Outgoing;
+use wahook_runtime::clock;
 
 use super::stage::Stage;
 use crate::fake;
 
 const SOON: Duration = Duration::from_secs(60);
 
-/// Adds a dead letter of the endpoint `default`.
+/// Adds a dead letter of the endpoint `default`, from 1970.
 async fn add_dead_letter(stage: &Stage, id: &str, reason: &str) {
+    add_dead_letter_at(stage, id, reason, UnixMillis::new(2_000)).await;
+}
+
+async fn add_dead_letter_at(stage: &Stage, id: &str, reason: &str, died_at: UnixMillis) {
     let body = br#"{"event":"call","data":{},"timestamp":"2024-10-01T12:00:00.000Z"}"#;
     let event = QueuedEvent::new(
         EventId::parse(id).unwrap(),
@@ -23,8 +28,7 @@ async fn add_dead_letter(stage: &Stage, id: &str, reason: &str) {
         EventBody::check(Bytes::from_static(body)).unwrap(),
         UnixMillis::new(1_000),
     );
-    let now = UnixMillis::new(2_000);
-    let letter = Outgoing::dead_letter(&event, &EndpointName::default(), reason, now);
+    let letter = Outgoing::dead_letter(&event, &EndpointName::default(), reason, died_at);
     stage.publisher.publish(letter).await.unwrap();
 }
 
@@ -95,6 +99,26 @@ async fn selected_dead_letters_are_redriven_and_the_rest_discarded() {
     let recorded = actions.iter().map(|a| (a.action.as_str(), a.count));
     let recorded: Vec<_> = recorded.collect();
     assert_eq!(recorded, [("discard", 1), ("redrive", 2)]);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn dead_letters_after_the_count_are_kept() {
+    let stage = Stage::open().await;
+    add_dead_letter(&stage, "e1", "timeout").await;
+    let dry = json!({ "filter": {}, "dryRun": true }).to_string();
+    let counted = stage.post("/dead-letters/discard", &dry).await.json;
+    assert_eq!(counted["count"], 1);
+    add_dead_letter_at(&stage, "e2", "timeout", clock::now().plus(SOON)).await;
+    let filter = json!({ "filter": { "until": counted["until"] } });
+    let job = run(&stage, "/dead-letters/discard", &filter).await;
+    assert_eq!(job, (json!("done"), json!(1)));
+    wait_numbers(&stage, 1, 0).await;
+    let left = stage.get("/dead-letters").await.json;
+    assert_eq!(left["deadLetters"][0]["eventId"], "e2");
+
+    let invalid = json!({ "filter": { "until": "later" } }).to_string();
+    let refused = stage.post("/dead-letters/discard", &invalid).await;
+    assert_eq!(refused.status, StatusCode::BAD_REQUEST, "{refused:?}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

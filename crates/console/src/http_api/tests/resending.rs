@@ -152,8 +152,9 @@ async fn cancelled_job_leaves_the_rest() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn stopped_job_is_continued_where_it_was() {
     let stage = Stage::open().await;
-    add(&stage, &["e1", "e2", "e3", "e4"]);
-    let slow = json!({ "filter": { "since": "1970-01-01T00:00:00Z" }, "rate": 2 });
+    let events = ["e1", "e2", "e3", "e4", "e5", "e6", "e7", "e8"];
+    add(&stage, &events);
+    let slow = json!({ "filter": { "since": "1970-01-01T00:00:00Z" }, "rate": 1 });
     let path = start(&stage, &slow).await;
     let begun = async {
         while stage.queued("default").is_empty() {
@@ -165,8 +166,8 @@ async fn stopped_job_is_continued_where_it_was() {
     let job = stage.get(&path).await.json;
     assert_eq!(job["state"], "running", "{job}");
     let job = ended(&stage, &path).await;
-    assert_eq!((&job["state"], &job["done"]), (&json!("done"), &json!(4)));
+    assert_eq!((&job["state"], &job["done"]), (&json!("done"), &json!(8)));
     let queued = stage.queued("default");
     let ids: Vec<_> = queued.iter().map(|event| event.id.as_str()).collect();
-    assert_eq!(ids, ["e1", "e2", "e3", "e4"]);
+    assert_eq!(ids, events);
 }
