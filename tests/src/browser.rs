@@ -16,7 +16,7 @@ use base64::prelude::{BASE64_STANDARD, Engine as _};
 use serde_json::{Value, json};
 use tokio::sync::oneshot;
 
-use crate::eventually::eventually;
+use crate::eventually::{AT_LAST, eventually};
 use crate::folder::{RunFolder, tail};
 use crate::guard::Guarded;
 use crate::or_fail;
@@ -24,7 +24,7 @@ use crate::or_fail;
 /// Start-up limit; on a busy machine Chromium takes seconds to start.
 const STARTS_WITHIN: Duration = Duration::from_secs(300);
 /// Limit for a change of the page.
-const SOON: Duration = Duration::from_secs(30);
+const SOON: Duration = AT_LAST;
 /// WebDriver's key for an element id.
 const ELEMENT: &str = "element-6066-11e4-a52e-4f735466cecf";
 

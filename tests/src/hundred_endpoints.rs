@@ -15,7 +15,7 @@ pub const EACH: usize = 2;
 /// The first is delivered at once, the second after two failures, the third after ten, the fourth
 /// never.
 pub const EVENTS: [&str; 4] = ["call", "message_ack", "group_leave", "group_join"];
-const LATER: Duration = Duration::from_secs(120);
+const LATER: Duration = Duration::from_secs(360);
 
 /// Starts the receiver of all endpoints.
 pub async fn receiver() -> Receiver {

@@ -42,6 +42,7 @@ pub mod random;
 pub mod rate_limited;
 pub mod raw_http;
 pub mod raw_receiver;
+pub mod readiness;
 pub mod receiver;
 pub mod replica_set;
 pub mod retried_trace;

@@ -18,7 +18,7 @@ use crate::{assert_status, run, start};
 
 const LINES: u64 = 4_000;
 const KILLS: usize = 12;
-const LONG: Duration = Duration::from_secs(60);
+const LONG: Duration = Duration::from_secs(360);
 
 pub(crate) fn add(tests: &mut Tests) {
     tests.add("an_import_killed_repeatedly_sends_each_line_once", killed);

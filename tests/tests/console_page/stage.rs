@@ -11,6 +11,7 @@ use wahook_tests::http_client::http_client;
 use wahook_tests::pair::Place;
 use wahook_tests::ports::free_port;
 use wahook_tests::program::Program;
+use wahook_tests::readiness::wait_consuming;
 use wahook_tests::receiver::{Answer, Receiver};
 use wahook_tests::stored_log::StoredIn;
 use wahook_tests::world::Test;
@@ -178,7 +179,9 @@ async fn standalone(
         ("WAHOOK_DATA", data.as_str()),
         ("CONSUMER_LISTEN", &consumer),
     ];
-    Program::standalone(&[&own, &borrowed(&settings)[..], others].concat()).await
+    let program = Program::standalone(&[&own, &borrowed(&settings)[..], others].concat()).await;
+    wait_consuming(&format!("http://{consumer}")).await;
+    program
 }
 
 /// Starts a producer, a consumer, and a console with the further settings.

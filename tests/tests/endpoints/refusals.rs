@@ -92,7 +92,7 @@ async fn all_refused(test: Test) {
     let answers = Arc::clone(&status);
     let receiver =
         Receiver::answering(move |_| Answer::status(answers.load(Ordering::Relaxed))).await;
-    let settings = "retry_delay = 1000\ncircuit = { window = 1000 }";
+    let settings = "retry_delay = 3000\ncircuit = { failures = 5, window = 4000 }";
     let several = Several::start(&test, 1, &endpoint(&receiver, settings)).await;
     several.batch("message_ack", 60).await;
     let consumer = &several.consumers[0];

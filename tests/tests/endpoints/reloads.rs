@@ -62,6 +62,10 @@ async fn rotation_of_one_secret(test: Test) {
     several
         .reload(&step("signature_secret = \"previous\"\nenabled = false"))
         .await;
+    eventually(AT_LAST, "the end of its subscription", async || {
+        (several.consumers_of("wahook.deliver.crm").await == 0).then_some(())
+    })
+    .await;
     let before = receiver.count();
     several.accepted("test").await;
     *secret.lock().unwrap() = "the new secret";
@@ -148,7 +152,7 @@ async fn added_and_removed(test: Test) {
         Receiver::start().await,
     );
     let added = Receiver::start().await;
-    let start = one("leaving", &leaving, "retry_delay = 3000")
+    let start = one("leaving", &leaving, "retry_delay = 20000")
         + &one("crm", &first, "events = [\"message_*\"]");
     let several = Several::start(&test, 2, &start).await;
     let early = several.accepted("message_ack").await;
@@ -248,7 +252,7 @@ async fn invalid_file(test: Test) {
         counts.sum_where("wahook_reloads_total", &[("result", "refused")]),
         1.0
     );
-    let stderr = consumer.stderr_so_far();
+    let stderr = consumer.wait_logged("endpoints not reloaded").await;
     for expected in [
         "line 5: endpoint crm: unknown setting colour",
         "line 7: endpoint CRM: name must match",

@@ -105,16 +105,21 @@ async fn renamed(test: Test) {
     let receiver = Receiver::start().await;
     let (several, consumer) = rename(&test, &receiver, 20).await;
     until_stranded(&consumer, 20.0).await;
-    let stderr = consumer.stderr_so_far();
-    assert!(
-        stderr.contains("for an endpoint that is not configured"),
-        "{stderr}"
-    );
-    let ready = reqwest::get(format!("{}/readyz", consumer.base_url())).await;
-    let ready = ready.unwrap();
-    assert_eq!(ready.status(), 200);
-    let ready = ready.text().await.unwrap();
-    assert!(ready.contains("old (20)"), "{ready}");
+    consumer
+        .wait_logged("for an endpoint that is not configured")
+        .await;
+    let url = format!("{}/readyz", consumer.base_url());
+    eventually(AT_LAST, "the note of readiness", || async {
+        let ready = reqwest::get(&url).await.unwrap();
+        assert_eq!(ready.status(), 200);
+        ready
+            .text()
+            .await
+            .unwrap()
+            .contains("old (20)")
+            .then_some(())
+    })
+    .await;
 
     // The queue of the old endpoint is still bound, so it receives copies of new events.
     several.batch("order.paid", 5).await;

@@ -84,6 +84,9 @@ async fn killed(test: Test) {
     let mut interrupted = 0;
     for kill in 0..kills() {
         let (queued, logged) = (file.queued(), copied().await);
+        if queued == 0 {
+            break;
+        }
         let export = file.export(&place, &[]).await;
         // Every third time as soon as a record is copied or a message is moved, else as soon as
         // a message is moved.

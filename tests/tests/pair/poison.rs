@@ -14,9 +14,10 @@ use crate::world::{Test, Tests};
 
 const WORK_QUEUE: &[u8] = b"wahook.deliver.default";
 const BODY: &[u8] = br#"{"event":"test","data":{},"timestamp":"2024-10-01T12:00:00.000Z"}"#;
-/// Less than the delay of the first retry, 5 s. Dead-lettering takes milliseconds, but the check
-/// can take a second on a busy machine.
-const DEAD_LETTERED_WITHIN: Duration = Duration::from_secs(4);
+/// Delay of the first retry.
+const RETRY_DELAY: (&str, &str) = ("WEBHOOK_RETRY_DELAY", "60000");
+/// Less than that delay.
+const DEAD_LETTERED_WITHIN: Duration = Duration::from_secs(50);
 const MESSAGE_ID: u32 = 7;
 const TYPE: u32 = 5;
 const APP_ID: u32 = 3;
@@ -137,7 +138,9 @@ fn poisons() -> Vec<(&'static str, WireMessage)> {
 async fn dead_lettered(test: Test) {
     // Slow enough to keep the neighbours in flight while the poison message is handled.
     let slow = |_: &_| Answer::status(200).after(Duration::from_millis(300));
-    let pair = test.pair(Receiver::answering(slow).await, &[]).await;
+    let pair = test
+        .pair(Receiver::answering(slow).await, &[RETRY_DELAY])
+        .await;
     let mut wire = AmqpWire::connect(&pair.place().amqp_url).await.unwrap();
     let mut neighbours = BTreeSet::new();
     let poisons = poisons();

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use mongodb::bson::Document;
+use mongodb::bson::{Document, doc};
 use serde_json::{Value, json};
 use wahook_tests::eventually::{AT_LAST, eventually};
 use wahook_tests::pair::{Pair, SECRET};
@@ -203,7 +203,7 @@ async fn killed(test: Test) {
     let pair = test.pair(recovered_by(&recovered).await, &settings).await;
     let ids: BTreeSet<String> = dead(&pair, &["call"; EVENTS]).await.into_iter().collect();
     recovered.store(true, Ordering::Relaxed);
-    let redrive = start(&pair, &["redrive", "--all", "--rate", "100"]).await;
+    let redrive = start(&pair, &["redrive", "--all", "--rate", "20"]).await;
     pair.receiver.wait_for(EVENTS + 40, AT_LAST).await;
     redrive.kill9().await;
     // The broker requeues the dead letters once the connection is closed.
@@ -213,7 +213,13 @@ async fn killed(test: Test) {
     })
     .await;
     assert!(rest.len() < EVENTS, "{} dead letters are left", rest.len());
-    run(&pair, &["redrive", "--all"]).await.printed();
+    // Repeated, because the broker may not have requeued all of them yet.
+    eventually(AT_LAST, "the redrive of all", || async {
+        run(&pair, &["redrive", "--all"]).await.printed();
+        let left = doc! { "status": { "$ne": "success" } };
+        (pair.log().count_documents(left).await.ok()? == 0).then_some(())
+    })
+    .await;
     for id in &ids {
         pair.wait_record(id, AT_LAST, has_status("success")).await;
     }

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use mongodb::bson::{Bson, Document};
 use serde_json::json;
+use wahook_tests::eventually::AT_LAST;
 use wahook_tests::pair::Pair;
 use wahook_tests::receiver::Receiver;
 use wahook_tests::world::Test;
@@ -102,8 +103,7 @@ pub(crate) async fn pair_to(test: &Test, url: &str, settings: &[(&str, &str)]) -
 /// Posts an event and asserts the record of its only attempt.
 pub(crate) async fn assert_ends(pair: &Pair, event: &str, ending: &Ending) {
     let id = pair.post(&json!({"event": event})).await.accepted_id();
-    let deadline = IN_TIME + Duration::from_secs(10);
-    let record = pair.wait_record(&id, deadline, |_| true).await;
+    let record = pair.wait_record(&id, AT_LAST, |_| true).await;
     ending.assert(&record);
 }
 

@@ -11,6 +11,7 @@ use wahook_tests::http_client::http_client;
 use wahook_tests::pair::{Answered, SECRET};
 use wahook_tests::ports::free_port;
 use wahook_tests::program::{Metrics, Program, ProgramName};
+use wahook_tests::readiness::wait_consuming;
 use wahook_tests::receiver::{Post, Receiver};
 
 pub(crate) struct Stage {
@@ -40,6 +41,8 @@ impl Stage {
         let (folder, producer, all) = prepare(&receiver, sources, settings);
         let program = Program::standalone(&borrowed(&all)).await;
         program.wait_ready(AT_LAST).await;
+        let operators = all.iter().find(|(name, _)| name == "CONSUMER_LISTEN");
+        wait_consuming(&format!("http://{}", operators.unwrap().1)).await;
         let token = all.iter().find(|(name, _)| name == "PRODUCER_TOKEN");
         Self {
             receiver,

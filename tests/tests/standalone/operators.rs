@@ -42,7 +42,7 @@ async fn pause_by_the_command_line_lasts_over_a_restart_and_a_retry_waits_in_the
         Answer::status(if fails { 500 } else { 200 })
     });
     let receiver = receiver.await;
-    let system = System::new(&receiver, &[("WEBHOOK_RETRY_DELAY", "3000")]);
+    let system = System::new(&receiver, &[("WEBHOOK_RETRY_DELAY", "20000")]);
     let program = system.start().await;
     let retried = system.send("retried").await;
     until(&system, WAITING, 1).await;

@@ -77,7 +77,10 @@ async fn an_endpoint_that_refuses_everything_is_paused_and_resumes() {
     let answers = Arc::clone(&status);
     let receiver =
         Receiver::answering(move |_| Answer::status(answers.load(Ordering::Relaxed))).await;
-    let system = system(&receiver, "retry_delay = 1000\ncircuit = { window = 1000 }");
+    let system = system(
+        &receiver,
+        "retry_delay = 3000\ncircuit = { failures = 5, window = 4000 }",
+    );
     let _program = system.start().await;
     batch(&system, "message_ack", 60).await;
     wait_metrics(&system, "a pause", is_paused).await;

@@ -90,11 +90,21 @@ async fn events_of_a_renamed_endpoint_are_reported_listed_and_moved_once() {
     program
         .wait_logged("for an endpoint that is not configured")
         .await;
-    let url = format!("{}/readyz", system.operators());
-    let ready = http_client().unwrap().get(url).send().await.unwrap();
-    assert_eq!(ready.status(), 200);
-    let ready = ready.text().await.unwrap();
-    assert!(ready.contains("old (6)"), "{ready}");
+    let (url, http) = (
+        format!("{}/readyz", system.operators()),
+        http_client().unwrap(),
+    );
+    eventually(AT_LAST, "the note of readiness", || async {
+        let ready = http.get(&url).send().await.unwrap();
+        assert_eq!(ready.status(), 200);
+        ready
+            .text()
+            .await
+            .unwrap()
+            .contains("old (6)")
+            .then_some(())
+    })
+    .await;
 
     let listed = rows(&run(&system, &["endpoints", "list", "--json"]).await);
     let listed = |name: &str| listed.iter().find(|row| row["endpoint"] == name).unwrap();

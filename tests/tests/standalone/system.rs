@@ -11,6 +11,7 @@ use wahook_tests::http_client::http_client;
 use wahook_tests::pair::SECRET;
 use wahook_tests::ports::free_port;
 use wahook_tests::program::{Metrics, Program};
+use wahook_tests::readiness::wait_consuming;
 use wahook_tests::receiver::Receiver;
 
 /// Name of the endpoints file.
@@ -70,22 +71,8 @@ impl System {
     pub(crate) async fn start(&self) -> Program {
         let program = Program::standalone(&self.borrowed()).await;
         program.wait_ready(AT_LAST).await;
-        self.wait_consuming().await;
+        wait_consuming(&self.operators()).await;
         program
-    }
-
-    /// Waits until the endpoints are declared: before that, events are refused. The consumer may
-    /// still not be ready, while an endpoint is paused.
-    async fn wait_consuming(&self) {
-        let url = format!("{}/readyz", self.operators());
-        let http = http_client().unwrap();
-        eventually(AT_LAST, "declared endpoints", || async {
-            let answer = http.get(&url).send().await.ok()?.bytes().await.ok()?;
-            let readiness: Value = serde_json::from_slice(&answer).ok()?;
-            let check = readiness.pointer("/checks/broker_consuming/ok")?;
-            (check == &json!(true)).then_some(())
-        })
-        .await;
     }
 
     /// Sends an event without data and returns its id.

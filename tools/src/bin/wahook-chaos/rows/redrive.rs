@@ -6,6 +6,7 @@ use tokio::time::sleep;
 
 use crate::act::Act;
 use crate::script::Script;
+use crate::until::until;
 
 pub(super) async fn interrupted(act: &mut Act<'_>) -> anyhow::Result<()> {
     // Those in flight at 200 per second; on a busy machine more than one.
@@ -23,6 +24,12 @@ pub(super) async fn interrupted(act: &mut Act<'_>) -> anyhow::Result<()> {
         command.kill9().await;
         act.kills += 1;
     }
+    until("the dead letters are requeued", || async {
+        let depths = act.stage.brokers.node()?.queue_depths().await;
+        let dead = depths.get("wahook.dead");
+        Ok(dead.is_none_or(|(_, unacked)| *unacked == 0))
+    })
+    .await?;
     act.stage.command(&["dead", "redrive", "--all"]).await?;
     Ok(())
 }
