@@ -1,4 +1,4 @@
-//! Readiness of a consumer in parts.
+//! Readiness of a consumer, and its parts.
 
 use serde_json::Value;
 
@@ -16,6 +16,18 @@ pub async fn wait_consuming(operators: &str) {
         let readiness: Value = serde_json::from_slice(&answer).ok()?;
         let check = readiness.pointer("/checks/broker_consuming/ok")?;
         (check == &Value::Bool(true)).then_some(())
+    })
+    .await;
+}
+
+/// Waits until `/readyz` of a program at this URL has the text. The program is ready throughout.
+pub async fn wait_noted(operators: &str, text: &str) {
+    let url = format!("{operators}/readyz");
+    let http = or_fail("an HTTP client", http_client());
+    eventually(AT_LAST, text, || async {
+        let answer = http.get(&url).send().await.ok()?;
+        assert_eq!(answer.status(), 200, "{url}");
+        answer.text().await.ok()?.contains(text).then_some(())
     })
     .await;
 }

@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use serde_json::Value;
 use wahook_tests::eventually::{AT_LAST, eventually};
 use wahook_tests::program::{Command, Program, ProgramName, Ran};
+use wahook_tests::readiness::wait_noted;
 use wahook_tests::receiver::{Answer, Receiver};
 use wahook_tests::tcp_proxy::{Network, TcpProxy};
 
@@ -108,18 +109,7 @@ async fn renamed(test: Test) {
     consumer
         .wait_logged("for an endpoint that is not configured")
         .await;
-    let url = format!("{}/readyz", consumer.base_url());
-    eventually(AT_LAST, "the note of readiness", || async {
-        let ready = reqwest::get(&url).await.unwrap();
-        assert_eq!(ready.status(), 200);
-        ready
-            .text()
-            .await
-            .unwrap()
-            .contains("old (20)")
-            .then_some(())
-    })
-    .await;
+    wait_noted(&consumer.base_url(), "old (20)").await;
 
     // The queue of the old endpoint is still bound, so it receives copies of new events.
     several.batch("order.paid", 5).await;

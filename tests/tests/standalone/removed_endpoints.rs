@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 
 use serde_json::Value;
 use wahook_tests::eventually::{AT_LAST, eventually};
-use wahook_tests::http_client::http_client;
 use wahook_tests::program::{Command, Program, ProgramName, Ran};
+use wahook_tests::readiness::wait_noted;
 use wahook_tests::receiver::{Answer, Receiver};
 
 use crate::system::System;
@@ -90,21 +90,7 @@ async fn events_of_a_renamed_endpoint_are_reported_listed_and_moved_once() {
     program
         .wait_logged("for an endpoint that is not configured")
         .await;
-    let (url, http) = (
-        format!("{}/readyz", system.operators()),
-        http_client().unwrap(),
-    );
-    eventually(AT_LAST, "the note of readiness", || async {
-        let ready = http.get(&url).send().await.unwrap();
-        assert_eq!(ready.status(), 200);
-        ready
-            .text()
-            .await
-            .unwrap()
-            .contains("old (6)")
-            .then_some(())
-    })
-    .await;
+    wait_noted(&system.operators(), "old (6)").await;
 
     let listed = rows(&run(&system, &["endpoints", "list", "--json"]).await);
     let listed = |name: &str| listed.iter().find(|row| row["endpoint"] == name).unwrap();
