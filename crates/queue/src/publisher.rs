@@ -78,9 +78,6 @@ impl Publisher {
     /// Publishes and waits for the confirm. `Ok` means that at least one queue
     /// has the message, durably.
     pub async fn publish(&self, message: Outgoing) -> Result<(), PublishError> {
-        if self.link.borrow().blocked.is_some() {
-            return Err(PublishError::Blocked);
-        }
         // Pinned, because `timeout` would copy a future of some KiB.
         let confirmed = pin!(self.confirmed(message));
         timeout(self.deadline, confirmed)
@@ -89,6 +86,9 @@ impl Publisher {
     }
 
     async fn confirmed(&self, message: Outgoing) -> Result<(), PublishError> {
+        if self.link.borrow().blocked.is_some() {
+            return Err(PublishError::Blocked);
+        }
         match &self.backend {
             Backend::RabbitMq(remote) => remote.publish(message).await,
             Backend::Local(queue) => local::publish(queue, message).await,
@@ -98,9 +98,6 @@ impl Publisher {
     /// Publishes, and waits for the confirm as long as the connection lasts: after a long stall the
     /// broker would store each copy that was sent meanwhile.
     async fn publish_patiently(&self, message: &Outgoing) -> Result<(), PublishError> {
-        if self.link.borrow().blocked.is_some() {
-            return Err(PublishError::Blocked);
-        }
         let mut confirmed = pin!(self.confirmed(message.clone()));
         loop {
             if let Ok(confirmed) = timeout(self.deadline, &mut confirmed).await {

@@ -166,6 +166,16 @@ pub(crate) async fn declare_passive(channel: &Channel, queue: &str) -> lapin::Re
         .await
 }
 
+/// Counts the ready messages of a queue, on a new channel, which can wait for more.
+pub(crate) async fn count_ready(
+    connection: &Connection,
+    queue: &str,
+) -> Result<(Channel, u32), ConnectError> {
+    let channel = channel(connection).await?;
+    let declared = with_deadline(declare_passive(&channel, queue)).await??;
+    Ok((channel, declared.message_count()))
+}
+
 /// Waits until the queue has as many ready messages. Another program may take or remove some, so
 /// the wait ends after `limit`.
 pub(crate) async fn until_ready(

@@ -178,7 +178,8 @@ impl RemoteLook<'_> {
     pub(crate) async fn requeue(self) {
         let subscriptions: Vec<_> = self.full.into_iter().chain(self.current).collect();
         let held = subscriptions.iter().map(|of| u32::from(of.held)).sum();
-        let others = timeout(REQUEUE_LIMIT, ready(self.connection, &self.queue)).await;
+        let others = connection::count_ready(self.connection, &self.queue);
+        let others = timeout(REQUEUE_LIMIT, others).await;
         for subscription in subscriptions {
             subscription.requeue().await;
         }
@@ -205,13 +206,6 @@ impl RemoteLook<'_> {
             held: 0,
         })
     }
-}
-
-/// Returns the number of ready messages, and the channel that has counted them.
-async fn ready(connection: &Connection, queue: &str) -> Result<(Channel, u32), RemoteLookError> {
-    let watch = connection::channel(connection).await?;
-    let declared = with_deadline(connection::declare_passive(&watch, queue)).await??;
-    Ok((watch, declared.message_count()))
 }
 
 /// Delivery tag of all messages of a channel.

@@ -168,9 +168,7 @@ impl RemoteMessages {
         if held == 0 {
             return Ok(());
         }
-        let watch = connection::channel(&self.connection).await?;
-        let queue = connection::declare_passive(&watch, &self.queue);
-        let others = with_deadline(queue).await??.message_count();
+        let (watch, others) = connection::count_ready(&self.connection, &self.queue).await?;
         with_deadline(self.channel.close(200, "read".into())).await??;
         let all = others.saturating_add(held);
         connection::until_ready(&watch, &self.queue, all, REQUEUE_LIMIT).await?;
