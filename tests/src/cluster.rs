@@ -21,9 +21,8 @@ const STATE: &str = r#"io:format("~p ~p~n", [length([node() | nodes()]),
 /// Prints the name of each quorum queue of a virtual host with the node of its leader.
 const LEADERS: &str = r#"[begin
     {resource, _, queue, Name} = amqqueue:get_name(Queue),
-    {_, Leader} = amqqueue:get_pid(Queue),
     io:format("~s ~s~n", [Name, Leader])
-  end || Queue <- rabbit_amqqueue:list(<<"VHOST">>)], ok."#;
+  end || Queue <- rabbit_amqqueue:list(<<"VHOST">>), {_, Leader} <- [amqqueue:get_pid(Queue)]], ok."#;
 
 /// Running cluster.
 #[derive(Debug)]

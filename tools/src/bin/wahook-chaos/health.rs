@@ -10,15 +10,20 @@ use wahook_tests::process;
 use crate::stage::Stage;
 
 /// Erlang expression that queries all figures of the broker at once, because each call of
-/// `rabbitmqctl` starts an Erlang VM. Only the leader of a queue knows its messages.
+/// `rabbitmqctl` starts an Erlang VM. Only the leader of a queue knows its messages. An exclusive
+/// queue, such as the lock of the registry of endpoints, can end between the list and its figures.
 const QUESTION: &str = r#"io:format("~p ~p~n",
     [length(rabbit_networking:connections()), length(rabbit_channel:list())]),
   [begin
      {resource, _, queue, Name} = amqqueue:get_name(Queue),
      Leader = case amqqueue:get_pid(Queue) of {_, Node} -> Node; Pid -> node(Pid) end,
-     [{_, Ready}, {_, Unacknowledged}] = rpc:call(
-       Leader, rabbit_amqqueue, info, [Queue, [messages_ready, messages_unacknowledged]]),
-     io:format("~s ~p ~p~n", [Name, Ready, Unacknowledged])
+     case rpc:call(
+       Leader, rabbit_amqqueue, info, [Queue, [messages_ready, messages_unacknowledged]]) of
+       [{_, Ready}, {_, Unacknowledged}] ->
+         io:format("~s ~p ~p~n", [Name, Ready, Unacknowledged]);
+       {badrpc, {'EXIT', {Reason, {gen_server2, call, _}}}}
+         when Reason =:= normal; Reason =:= noproc -> ended
+     end
    end || Queue <- rabbit_amqqueue:list(<<"/">>)],
   ok."#;
 /// Time limit for the broker to requeue the messages of a closed channel.
