@@ -1,7 +1,7 @@
 //! Body of a request as one JSON text, however the gateway encodes it.
 
 mod fields;
-mod multipart;
+pub(crate) mod multipart;
 
 #[cfg(test)]
 mod hostile;

@@ -55,7 +55,8 @@ pub fn verify<'h>(
         Kind::Evolution => header("authorization").map(|token| jwt::is_valid(token, secret, now)),
         Kind::Wuzapi => header("x-hmac-signature").map(|mac| {
             let media_type = header("content-type").unwrap_or_default();
-            is_sha256(mac, &wuzapi::signed_bytes(media_type, body), secret)
+            let signed = wuzapi::signed_bytes(media_type, body);
+            signed.is_some_and(|signed| is_sha256(mac, &signed, secret))
         }),
         Kind::Gowa | Kind::Meta | Kind::Generic => header("x-hub-signature-256").map(|mac| {
             let mac = mac.strip_prefix("sha256=");

@@ -7,7 +7,7 @@ const EVENT: &str = "jsonData";
 
 /// Fields of a form, in their order.
 #[derive(Debug, Default)]
-pub(super) struct Fields {
+pub(crate) struct Fields {
     texts: Vec<(String, String)>,
     files: Vec<(String, File)>,
 }
@@ -27,6 +27,12 @@ impl Fields {
 
     pub(super) fn add_file(&mut self, name: String, file: File) {
         self.files.push((name, file));
+    }
+
+    /// Returns the names and values of the texts.
+    pub(crate) fn texts(&self) -> impl Iterator<Item = (&str, &str)> {
+        let texts = self.texts.iter();
+        texts.map(|(name, value)| (name.as_str(), value.as_str()))
     }
 
     pub(super) fn is_empty(&self) -> bool {

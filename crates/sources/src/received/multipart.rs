@@ -12,7 +12,7 @@ use super::{
 };
 
 /// Reads all fields. The parser is asynchronous, but never waits: the body is complete.
-pub(super) fn read(media_type: &str, body: &[u8]) -> Result<Fields, Refusal> {
+pub(crate) fn read(media_type: &str, body: &[u8]) -> Result<Fields, Refusal> {
     let boundary = multer::parse_boundary(media_type).map_err(|error| damaged(&error))?;
     let body = Bytes::copy_from_slice(body);
     let chunks = stream::iter([Ok::<_, Infallible>(body)]);

@@ -3,16 +3,19 @@
 
 use std::{borrow::Cow, collections::BTreeMap};
 
-use crate::parts::{is_multipart, text_fields};
+use crate::received::{Encoding, encoding, multipart};
 
-pub(super) fn signed_bytes<'b>(media_type: &str, body: &'b [u8]) -> Cow<'b, [u8]> {
-    if !is_multipart(media_type) {
-        return Cow::Borrowed(body);
+/// Returns what the gateway signs; `None` if it cannot have sent the body: one that is damaged,
+/// or that has two texts of one name, of which it would sign one.
+pub(super) fn signed_bytes<'b>(media_type: &str, body: &'b [u8]) -> Option<Cow<'b, [u8]>> {
+    if !matches!(encoding(media_type, body), Encoding::Multipart) {
+        return Some(Cow::Borrowed(body));
     }
-    let fields = text_fields(media_type, body).into_iter();
-    let fields: BTreeMap<_, _> = fields
-        .map(|field| (field.name, body.get(field.place).unwrap_or_default()))
-        .collect();
+    let form = multipart::read(media_type, body).ok()?;
+    let fields: BTreeMap<_, _> = form.texts().collect();
+    if fields.len() < form.texts().count() {
+        return None;
+    }
     let mut json = String::from("{");
     for (name, value) in fields {
         if json.len() > 1 {
@@ -20,10 +23,10 @@ pub(super) fn signed_bytes<'b>(media_type: &str, body: &'b [u8]) -> Cow<'b, [u8]
         }
         push_quoted(name, &mut json);
         json.push(':');
-        push_quoted(&String::from_utf8_lossy(value), &mut json);
+        push_quoted(value, &mut json);
     }
     json.push('}');
-    Cow::Owned(json.into_bytes())
+    Some(Cow::Owned(json.into_bytes()))
 }
 
 /// Appends a string as Go's `encoding/json` prints it: with HTML characters escaped.
@@ -61,10 +64,29 @@ mod tests {
             --X\r\nContent-Disposition: form-data; name=\"file\"; filename=\"a.jpg\"\r\n\r\n1\r\n\
             --X--\r\n";
         let expected = r#"{"file":"/tmp/a\tb\u0001.jpg","jsonData":"{\"a\":\"\u003cá\u003e\u0026\u2028\\n\"}","userID":"1b2c"}"#;
-        let signed = signed_bytes(media_type, body.as_bytes());
+        let signed = signed_bytes(media_type, body.as_bytes()).unwrap();
         assert_eq!(String::from_utf8(signed.into_owned()).unwrap(), expected);
         let form = b"jsonData=%7B%7D&userID=1b2c";
         let media_type = "application/x-www-form-urlencoded";
-        assert_eq!(signed_bytes(media_type, form), form.as_slice());
+        assert_eq!(signed_bytes(media_type, form).unwrap(), form.as_slice());
+    }
+
+    #[test]
+    fn body_with_two_texts_of_one_name_is_not_signed() {
+        let media_type = "multipart/form-data; boundary=X";
+        let text = |name, value| {
+            format!("--X\r\nContent-Disposition: form-data; name=\"{name}\"\r\n\r\n{value}\r\n")
+        };
+        let body = |other| {
+            [
+                text("jsonData", "{}"),
+                text(other, "{}"),
+                "--X--\r\n".into(),
+            ]
+            .concat()
+        };
+        assert!(signed_bytes(media_type, body("userID").as_bytes()).is_some());
+        assert_eq!(signed_bytes(media_type, body("jsonData").as_bytes()), None);
+        assert_eq!(signed_bytes(media_type, b"--X\r\n"), None);
     }
 }
