@@ -18,8 +18,12 @@ use crate::{
 /// Maximum number of records removed in one transaction, so that writers do not wait long.
 const REMOVE_BATCH: i64 = 500;
 
+#[cfg(test)]
+mod tests;
+
 /// Inserts the record of a delivery, without the values that the log does not keep, or merges the
-/// result into the existing one.
+/// result into the existing one. A record that cannot be read stays as it is, so that it holds up
+/// no event.
 pub(crate) fn write(
     db: &Connection,
     result: &AttemptResult,
@@ -29,7 +33,18 @@ pub(crate) fn write(
     if insert(db, &record, result, redaction)? {
         return Ok(());
     }
-    if let Some((mut known, is_other)) = find_known(db, result, redaction)? {
+    let known = match find_known(db, result, redaction) {
+        Err(error) if is_unreadable(&error) => {
+            let (id, endpoint) = (&result.event_id, &result.endpoint);
+            tracing::error!(
+                %error, %id, %endpoint,
+                "attempt not logged: the log has an unreadable record of this delivery; delete it from the table webhooklogs"
+            );
+            None
+        }
+        found => found?,
+    };
+    if let Some((mut known, is_other)) = known {
         if is_other {
             let mut marked = result.clone();
             marked.attempt.other_event = true;
@@ -208,4 +223,13 @@ pub(crate) fn unreadable(
 ) -> rusqlite::Error {
     let text = rusqlite::types::Type::Text;
     rusqlite::Error::FromSqlConversionFailure(column, text, error.into())
+}
+
+/// Returns true if a value could not be read, in contrast to the file.
+fn is_unreadable(error: &rusqlite::Error) -> bool {
+    use rusqlite::Error::{FromSqlConversionFailure, IntegralValueOutOfRange, InvalidColumnType};
+    matches!(
+        error,
+        FromSqlConversionFailure(..) | IntegralValueOutOfRange(..) | InvalidColumnType(..)
+    )
 }

@@ -1,0 +1,60 @@
+use std::sync::Arc;
+
+use wahook_domain::{Attempt, AttemptNumber, EventBody, Original};
+
+use super::*;
+use crate::schema::{ADDITIONS, SCHEMA};
+
+fn result(id: &str, number: u32) -> AttemptResult {
+    AttemptResult {
+        event_id: EventId::parse(id).unwrap(),
+        endpoint: EndpointName::default(),
+        event: EventName::parse("ping").unwrap(),
+        body: EventBody::check(r#"{"event":"ping","data":{},"timestamp":"1"}"#.into()).unwrap(),
+        accepted_at: UnixMillis::new(0),
+        origin: None,
+        original: Original::Same,
+        attempt: Attempt {
+            queued_at: UnixMillis::new(1),
+            number: AttemptNumber::new(number).unwrap(),
+            started_at: UnixMillis::new(i64::from(number)),
+            duration_ms: 2,
+            status_code: None,
+            error: None,
+            next_attempt_at: None,
+            webhook_url: Arc::from("https://example.test/"),
+            response: None,
+            other_event: false,
+        },
+    }
+}
+
+#[test]
+fn unreadable_record_stays_and_holds_up_no_other() {
+    let db = Connection::open_in_memory().unwrap();
+    db.execute_batch(SCHEMA).unwrap();
+    db.execute_batch(ADDITIONS).unwrap();
+    for damage in [
+        "attempts = 'damaged'",
+        "attempts = '[{}]'",
+        "attempts = x'00'",
+        "event = ''",
+        "createdAt = -1",
+        "createdAt = 'now'",
+        "payload = 7",
+    ] {
+        db.execute("DELETE FROM webhooklogs", []).unwrap();
+        write(&db, &result("a", 1), None).unwrap();
+        db.execute(&format!("UPDATE webhooklogs SET {damage}"), [])
+            .unwrap();
+        write(&db, &result("a", 2), None).unwrap();
+        write(&db, &result("b", 1), None).unwrap();
+        write(&db, &result("b", 2), None).unwrap();
+        let id = EventId::parse("b").unwrap();
+        let other = find(&db, &id, &EndpointName::default()).unwrap().unwrap();
+        assert_eq!(other.attempts().len(), 2, "{damage}");
+        let damaged = format!("SELECT count(*) FROM webhooklogs WHERE {damage}");
+        let damaged: i64 = db.query_row(&damaged, [], |row| row.get(0)).unwrap();
+        assert_eq!(damaged, 1, "{damage}");
+    }
+}
