@@ -9,7 +9,7 @@ use wahook_delivery_log::{LogReader, SharedLog};
 use wahook_domain::Recoveries;
 use wahook_operator_state::{SharedCircuitReports, SharedOperatorState};
 use wahook_queue::{Broker, LinkState, Publisher, PublisherTask, Topology, topology};
-use wahook_runtime::{Link, Readiness, Shutdown, guard::Guard, metrics::ProcessMetrics};
+use wahook_runtime::{Link, Readiness, Shutdown, guard::Guard, hangups, metrics::ProcessMetrics};
 
 use crate::{
     circuit_reporter::CircuitReporter,
@@ -70,7 +70,7 @@ impl Consumer {
     /// # Errors
     /// Fails if the system rejects the signal handler.
     pub fn new(backends: Backends, settings: DeliverySettings) -> anyhow::Result<Self> {
-        let hangups = reload::signals()?;
+        let hangups = hangups()?;
         let registry = Registry::new();
         let metrics = ConsumerMetrics::new(&registry).context("metrics")?;
         ProcessMetrics::new(&registry, "consumer").context("metrics")?;

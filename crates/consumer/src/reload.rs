@@ -1,21 +1,9 @@
 //! Reload of the endpoints file on SIGHUP: all of it comes into effect, or nothing. Idle
 //! connections are closed in any case.
 
-use anyhow::Context;
-use tokio::{
-    signal::unix::{Signal, SignalKind, signal},
-    task::spawn_blocking,
-};
+use tokio::{signal::unix::Signal, task::spawn_blocking};
 
 use crate::{endpoint_set::EndpointManager, metrics::Reloads, settings::EndpointsFile};
-
-/// Registers for SIGHUP, which no longer ends the program from here on.
-///
-/// # Errors
-/// Fails if the system rejects the signal handler.
-pub(crate) fn signals() -> anyhow::Result<Signal> {
-    signal(SignalKind::hangup()).context("SIGHUP handler")
-}
 
 /// Reloads the file on each signal; runs until cancelled.
 pub(crate) async fn apply_on_hangup(

@@ -41,6 +41,7 @@ use wahook_queue::{Broker, Publisher, Topology};
 use wahook_runtime::{
     Link, ListenAddress, Readiness, Shutdown,
     guard::{AllowedHosts, Guard},
+    hangups,
     metrics::ProcessMetrics,
     ops::{self, RefusalLog, Served},
 };
@@ -105,7 +106,7 @@ async fn run_with(
     settings: EventServiceSettings,
     shutdown: Shutdown,
 ) -> anyhow::Result<()> {
-    let hangups = sources::signals()?;
+    let hangups = hangups()?;
     let listener = settings.listen.bind().await?;
     let registry = Registry::new();
     let metrics = ProducerMetrics::new(&registry).context("metrics")?;

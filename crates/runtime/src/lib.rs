@@ -5,6 +5,7 @@ pub mod address;
 pub mod age;
 pub mod clock;
 pub mod guard;
+pub mod hangup;
 pub mod health;
 pub mod link;
 pub mod memory_limit;
@@ -25,6 +26,7 @@ pub mod tokens;
 
 pub use address::ListenAddress;
 pub use age::Age;
+pub use hangup::hangups;
 pub use link::Link;
 pub use memory_limit::memory_limit;
 pub use moment::Moment;

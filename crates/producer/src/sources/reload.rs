@@ -3,18 +3,9 @@
 use std::future::pending;
 use std::sync::Arc;
 
-use anyhow::Context;
-use tokio::{
-    signal::unix::{Signal, SignalKind, signal},
-    task::spawn_blocking,
-};
+use tokio::{signal::unix::Signal, task::spawn_blocking};
 
 use super::{file::SourcesFile, source::Sources};
-
-/// Registers for SIGHUP, which would otherwise end the program.
-pub(crate) fn signals() -> anyhow::Result<Signal> {
-    signal(SignalKind::hangup()).context("SIGHUP handler")
-}
 
 /// Reloads the file on each signal. Runs until cancelled.
 pub(crate) async fn apply_on_hangup(
