@@ -26,6 +26,7 @@ use crate::{
 };
 
 /// Endpoints to serve, and the topology they need.
+#[derive(Clone)]
 pub(crate) struct EndpointSet {
     /// Must be declared before the members are used.
     pub(crate) topology: Topology,
@@ -34,6 +35,7 @@ pub(crate) struct EndpointSet {
 }
 
 /// Worker and the deliverer it must use.
+#[derive(Clone)]
 pub(crate) struct EndpointHandle {
     pub(crate) worker: Arc<Worker>,
     pub(crate) endpoint: Arc<Deliverer>,

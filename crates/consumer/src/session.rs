@@ -45,7 +45,8 @@ struct Tasks {
 /// Connection of a session.
 struct Connected {
     connection: Arc<ConsumerConnection>,
-    topology: Topology,
+    /// Endpoints at the start of the session.
+    endpoints: EndpointSet,
     /// False if bindings may be missing.
     is_declared: bool,
 }
@@ -77,7 +78,7 @@ impl Connected {
         if self.is_declared {
             return Ok(());
         }
-        self.connection.declare(&self.topology).await
+        self.connection.declare(&self.endpoints.topology).await
     }
 }
 
@@ -117,10 +118,10 @@ impl Sessions {
         declared: &mut Option<Topology>,
     ) -> Result<(), SessionError> {
         let mut endpoints = self.endpoints.clone();
-        let topology = endpoints.borrow_and_update().topology.clone();
-        let is_known = declared.as_ref() == Some(&topology);
+        let current = endpoints.borrow_and_update().clone();
+        let is_known = declared.as_ref() == Some(&current.topology);
         let connected = tokio::select! {
-            connected = self.connect(topology, is_known) => connected?,
+            connected = self.connect(current, is_known) => connected?,
             () = shutdown.soft() => return Ok(()),
         };
         *declared = None;
@@ -131,20 +132,25 @@ impl Sessions {
 
     /// Connects and declares the topology. The bindings of lanes can take seconds, so those that
     /// an earlier session has declared are left for later if their queues still exist.
-    async fn connect(&self, topology: Topology, is_known: bool) -> Result<Connected, ConnectError> {
+    async fn connect(
+        &self,
+        endpoints: EndpointSet,
+        is_known: bool,
+    ) -> Result<Connected, ConnectError> {
+        let topology = &endpoints.topology;
         let needed = if is_known {
             &Topology::default()
         } else {
-            &topology
+            topology
         };
         let connection = ConsumerConnection::connect(&self.broker, &self.name, needed).await?;
-        let is_declared = !is_known || !connection.has_queues(&topology).await?;
+        let is_declared = !is_known || !connection.has_queues(topology).await?;
         if is_known && is_declared {
-            connection.declare(&topology).await?;
+            connection.declare(topology).await?;
         }
         Ok(Connected {
             connection: Arc::new(connection),
-            topology,
+            endpoints,
             is_declared,
         })
     }
@@ -163,7 +169,7 @@ impl Sessions {
         let mut has_lanes =
             connected.is_declared && self.register(connection, &endpoints, shutdown).await?;
         tasks.running.spawn(self.drain(Arc::clone(connection)));
-        self.start_workers(&endpoints, connection, &mut tasks);
+        self.start_workers(&connected.endpoints, connection, &mut tasks);
         self.link.send_modify(LinkState::connected);
         tracing::info!(broker = %self.broker, host = connection.server(), "consumer connected");
         let mut completed = pin!(connected.complete());
@@ -175,14 +181,14 @@ impl Sessions {
                 }
                 completed = &mut completed, if declared.is_none() => {
                     completed?;
-                    *declared = Some(connected.topology.clone());
+                    *declared = Some(connected.endpoints.topology.clone());
                 }
                 Ok(()) = endpoints.changed(), if declared.is_some() => {
-                    let topology = endpoints.borrow_and_update().topology.clone();
-                    connection.declare(&topology).await?;
-                    *declared = Some(topology);
+                    let current = endpoints.borrow_and_update().clone();
+                    connection.declare(&current.topology).await?;
+                    *declared = Some(current.topology.clone());
                     has_lanes = self.register(connection, &endpoints, shutdown).await?;
-                    self.start_workers(&endpoints, connection, &mut tasks);
+                    self.start_workers(&current, connection, &mut tasks);
                 }
                 others = self.register_later(), if !has_lanes && declared.is_some() => {
                     has_lanes = self.take_over_lanes(connection, &endpoints, others).await?;
@@ -257,15 +263,15 @@ impl Sessions {
         Ok(true)
     }
 
-    /// Applies the endpoints' current settings and starts the new workers. Their
-    /// topology must be declared before.
+    /// Applies the settings of endpoints and starts the new workers. Their topology must be
+    /// declared before.
     fn start_workers(
         &self,
-        endpoints: &watch::Receiver<EndpointSet>,
+        endpoints: &EndpointSet,
         connection: &Arc<ConsumerConnection>,
         tasks: &mut Tasks,
     ) {
-        for EndpointHandle { worker, endpoint } in &endpoints.borrow().members {
+        for EndpointHandle { worker, endpoint } in &endpoints.members {
             worker.replace_deliverer(endpoint);
             if tasks.endpoints.insert(worker.name().clone()) {
                 let lanes = LaneWorker {
