@@ -11,7 +11,7 @@ use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 use wahook_domain::{EventId, OrderKey, Parking, Place};
 use wahook_queue::{
-    ConsumerConnection, LaneSubscription, Outgoing, Received, SubscriptionEnded, topology,
+    ConsumerConnection, Depth, LaneSubscription, Outgoing, Received, SubscriptionEnded, topology,
 };
 
 use super::{
@@ -20,6 +20,10 @@ use super::{
     parts::Lane,
 };
 use crate::{deliverer::Deliverer, session_error::SessionError};
+
+/// RabbitMQ counts no messages and no consumers if the leader of a queue does not answer within
+/// 250 ms. Counts that arrive sooner are those of the leader.
+const COUNTED_WITHIN: Duration = Duration::from_millis(200);
 
 /// Parking slots of one lane, as its owner uses them.
 pub(super) struct Slots {
@@ -84,8 +88,9 @@ impl Slots {
     pub(super) async fn take_over(&mut self) -> Result<(), SessionError> {
         self.taken_over_at = Instant::now();
         let depths = self.connection.depths(&self.queues).await?;
+        let waited = self.taken_over_at.elapsed();
         for (slot, depth) in depths.iter().enumerate() {
-            if depth.messages > 0 || depth.consumers > 0 {
+            if may_have_events(*depth, waited) {
                 self.open(slot).await?;
                 self.parking.explore(slot);
                 self.send_marker(slot);
@@ -299,6 +304,12 @@ impl Slots {
     }
 }
 
+/// Returns true if a slot can have events, or still has an owner. `waited` is the time that all
+/// counts took together.
+fn may_have_events(depth: Depth, waited: Duration) -> bool {
+    depth.messages > 0 || depth.consumers > 0 || waited >= COUNTED_WITHIN
+}
+
 impl OpenSlot {
     fn is_idle(&self) -> bool {
         Arc::strong_count(&self.in_use) == 1
@@ -309,5 +320,28 @@ impl OpenSlot {
         // A task ends early only with its runtime.
         let _ = self.mover.await;
         self.subscription.close().await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_quick_count_of_none_is_trusted() {
+        let depth = |messages, consumers| Depth {
+            messages,
+            consumers,
+        };
+        for (depth, waited, expected) in [
+            (depth(0, 0), 3, false),
+            (depth(0, 0), 199, false),
+            (depth(0, 0), 250, true),
+            (depth(1, 0), 3, true),
+            (depth(0, 1), 3, true),
+        ] {
+            let waited = Duration::from_millis(waited);
+            assert_eq!(may_have_events(depth, waited), expected, "{depth:?}");
+        }
     }
 }
