@@ -65,7 +65,9 @@ write_nodes() {
     '' | "amqp://wahook:$password@rabbitmq:5672"*) put amqp_url "amqp://wahook:$password@$hosts/%2f" ;;
   esac
   mkdir -p rabbitmq
+  # A burst can fill RabbitMQ's usual 50 MB between two of its checks. wahook.conf is read later and wins.
   put rabbitmq/cluster.conf "queue_leader_locator = balanced
+disk_free_limit.absolute = 1GB
 $members"
 }
 
