@@ -44,7 +44,8 @@ write() {
   [ -s rabbitmq/wahook.conf ] || put rabbitmq/wahook.conf "default_user = wahook
 default_pass = $password
 loopback_users.guest = true
-log.console = true"
+log.console = true
+"
   # Earlier versions wrote these files readable for every user of the machine.
   chmod 600 producer_token webhook_secret grafana_password rabbitmq_password mongodb_password mongodb_keyfile \
     amqp_url mongodb_uri rabbitmq/wahook.conf
