@@ -45,8 +45,7 @@ struct Tasks {
 /// Connection of a session.
 struct Connected {
     connection: Arc<ConsumerConnection>,
-    /// Endpoints at the start of the session.
-    endpoints: EndpointSet,
+    topology: Topology,
     /// False if bindings may be missing.
     is_declared: bool,
 }
@@ -78,7 +77,7 @@ impl Connected {
         if self.is_declared {
             return Ok(());
         }
-        self.connection.declare(&self.endpoints.topology).await
+        self.connection.declare(&self.topology).await
     }
 }
 
@@ -121,36 +120,32 @@ impl Sessions {
         let current = endpoints.borrow_and_update().clone();
         let is_known = declared.as_ref() == Some(&current.topology);
         let connected = tokio::select! {
-            connected = self.connect(current, is_known) => connected?,
+            connected = self.connect(current.topology.clone(), is_known) => connected?,
             () = shutdown.soft() => return Ok(()),
         };
         *declared = None;
-        let ended = self.work(&connected, endpoints, shutdown, declared).await;
+        let watched = (current, endpoints);
+        let ended = self.work(&connected, watched, shutdown, declared).await;
         connected.connection.close().await;
         ended
     }
 
     /// Connects and declares the topology. The bindings of lanes can take seconds, so those that
     /// an earlier session has declared are left for later if their queues still exist.
-    async fn connect(
-        &self,
-        endpoints: EndpointSet,
-        is_known: bool,
-    ) -> Result<Connected, ConnectError> {
-        let topology = &endpoints.topology;
+    async fn connect(&self, topology: Topology, is_known: bool) -> Result<Connected, ConnectError> {
         let needed = if is_known {
             &Topology::default()
         } else {
-            topology
+            &topology
         };
         let connection = ConsumerConnection::connect(&self.broker, &self.name, needed).await?;
-        let is_declared = !is_known || !connection.has_queues(topology).await?;
+        let is_declared = !is_known || !connection.has_queues(&topology).await?;
         if is_known && is_declared {
-            connection.declare(topology).await?;
+            connection.declare(&topology).await?;
         }
         Ok(Connected {
             connection: Arc::new(connection),
-            endpoints,
+            topology,
             is_declared,
         })
     }
@@ -160,16 +155,16 @@ impl Sessions {
     async fn work(
         &self,
         connected: &Connected,
-        mut endpoints: watch::Receiver<EndpointSet>,
+        (mut current, mut endpoints): (EndpointSet, watch::Receiver<EndpointSet>),
         shutdown: &Shutdown,
         declared: &mut Option<Topology>,
     ) -> Result<(), SessionError> {
         let connection = &connected.connection;
         let mut tasks = Tasks::default();
         let mut has_lanes =
-            connected.is_declared && self.register(connection, &endpoints, shutdown).await?;
+            connected.is_declared && self.register(connection, &current, shutdown).await?;
         tasks.running.spawn(self.drain(Arc::clone(connection)));
-        self.start_workers(&connected.endpoints, connection, &mut tasks);
+        self.start_workers(&current, connection, &mut tasks);
         self.link.send_modify(LinkState::connected);
         tracing::info!(broker = %self.broker, host = connection.server(), "consumer connected");
         let mut completed = pin!(connected.complete());
@@ -181,22 +176,19 @@ impl Sessions {
                 }
                 completed = &mut completed, if declared.is_none() => {
                     completed?;
-                    *declared = Some(connected.endpoints.topology.clone());
+                    *declared = Some(connected.topology.clone());
                 }
                 Ok(()) = endpoints.changed(), if declared.is_some() => {
-                    let current = endpoints.borrow_and_update().clone();
+                    current = endpoints.borrow_and_update().clone();
                     connection.declare(&current.topology).await?;
                     *declared = Some(current.topology.clone());
-                    has_lanes = self.register(connection, &endpoints, shutdown).await?;
+                    has_lanes = self.register(connection, &current, shutdown).await?;
                     self.start_workers(&current, connection, &mut tasks);
                 }
-                others = self.register_later(), if !has_lanes && declared.is_some() => {
-                    has_lanes = self.take_over_lanes(connection, &endpoints, others).await?;
-                    for EndpointHandle { worker, .. } in &endpoints.borrow().members {
-                        // The topology of others may not be declared yet.
-                        if tasks.endpoints.contains(worker.name()) {
-                            self.start_queues(worker, connection, &mut tasks);
-                        }
+                others = self.register_later(&current), if !has_lanes && declared.is_some() => {
+                    has_lanes = self.take_over_lanes(connection, &current, others).await?;
+                    for EndpointHandle { worker, .. } in &current.members {
+                        self.start_queues(worker, connection, &mut tasks);
                     }
                 }
                 () = shutdown.soft() => break,
@@ -212,7 +204,7 @@ impl Sessions {
     async fn register(
         &self,
         connection: &ConsumerConnection,
-        endpoints: &watch::Receiver<EndpointSet>,
+        endpoints: &EndpointSet,
         shutdown: &Shutdown,
     ) -> Result<bool, SessionError> {
         let others = tokio::select! {
@@ -223,9 +215,9 @@ impl Sessions {
     }
 
     /// Registers the endpoints after a pause.
-    async fn register_later(&self) -> Option<Vec<Declaration>> {
+    async fn register_later(&self, endpoints: &EndpointSet) -> Option<Vec<Declaration>> {
         sleep(TAKE_OVER_PAUSE).await;
-        stranded::register(&self.broker, &self.endpoints).await
+        stranded::register(&self.broker, endpoints).await
     }
 
     /// Serves the lanes that the endpoints had with other settings: no more events enter them.
@@ -233,25 +225,21 @@ impl Sessions {
     async fn take_over_lanes(
         &self,
         connection: &ConsumerConnection,
-        endpoints: &watch::Receiver<EndpointSet>,
+        endpoints: &EndpointSet,
         others: Option<Vec<Declaration>>,
     ) -> Result<bool, SessionError> {
         let Some(others) = others else {
             return Ok(false);
         };
-        let (needed, workers) = {
-            let endpoints = endpoints.borrow();
-            let workers = endpoints.members.iter().map(|m| Arc::clone(&m.worker));
-            (endpoints.topology.clone(), workers.collect::<Vec<_>>())
-        };
+        let workers = endpoints.members.iter().map(|member| &member.worker);
         for (other, lanes) in others
             .iter()
             .filter_map(|other| Some((other, other.lanes?)))
         {
             let (name, patterns) = (&other.endpoint, &other.patterns);
-            let earlier = Topology::earlier_lanes(name, patterns, lanes, &needed);
+            let earlier = Topology::earlier_lanes(name, patterns, lanes, &endpoints.topology);
             connection.declare(&earlier).await?;
-            let mut of_endpoint = workers.iter().filter(|worker| worker.name() == name);
+            let mut of_endpoint = workers.clone().filter(|worker| worker.name() == name);
             match (of_endpoint.next(), lanes) {
                 (Some(worker), Lanes::Ordered(lanes)) => {
                     worker.serve_earlier_lanes(topology::lane_queues(name, lanes).collect());

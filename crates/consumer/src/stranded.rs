@@ -73,11 +73,8 @@ pub(crate) async fn watch(mut watched: Watched) {
 /// does not have. [`watch`] repeats it after a failure. Returns those endpoints with other
 /// lanes than now, as earlier consumers had them; `None` if they can't be read. A store in this
 /// process has no registry.
-pub(crate) async fn register(
-    broker: &Broker,
-    endpoints: &watch::Receiver<EndpointSet>,
-) -> Option<Vec<Declaration>> {
-    let declared = declarations(&endpoints.borrow());
+pub(crate) async fn register(broker: &Broker, endpoints: &EndpointSet) -> Option<Vec<Declaration>> {
+    let declared = declarations(endpoints);
     if matches!(broker, Broker::Local(_)) {
         return Some(local_lanes(declared));
     }

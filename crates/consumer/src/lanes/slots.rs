@@ -22,7 +22,7 @@ use super::{
 use crate::{deliverer::Deliverer, session_error::SessionError};
 
 /// RabbitMQ counts no messages and no consumers if the leader of a queue does not answer within
-/// 250 ms. Counts that arrive sooner are those of the leader.
+/// 250 ms. Counts that arrive sooner are those of the leader, unless the queue has none.
 const COUNTED_WITHIN: Duration = Duration::from_millis(200);
 
 /// Parking slots of one lane, as its owner uses them.
