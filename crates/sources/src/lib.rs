@@ -13,7 +13,6 @@ mod logged;
 mod member;
 mod moment;
 mod name;
-mod parts;
 mod posted;
 mod received;
 mod redact;

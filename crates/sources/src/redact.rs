@@ -2,6 +2,7 @@
 
 mod json;
 mod multipart;
+mod parts;
 mod pointer;
 
 use std::borrow::Cow;

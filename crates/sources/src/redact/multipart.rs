@@ -2,8 +2,7 @@
 
 use std::borrow::Cow;
 
-use super::{Pointer, redact_value};
-use crate::parts::text_fields;
+use super::{Pointer, parts::text_fields, redact_value};
 
 /// Redacts the text fields of a multipart body as [`redact_form`](super::redact_form) does.
 /// Files stay.

@@ -100,7 +100,7 @@ fn fields_of_a_multipart_body_are_verified() {
         verify(Kind::Wuzapi, &headers, b"{}", SECRET),
         Verification::Wrong
     );
-    // Of two texts with one name, the gateway's own parser would return the last.
+    // The check must not cover one text, and the event come from another one.
     let other = b"--X\r\nContent-Disposition: form-data; name=\"jsonData\"\r\n\r\n{\"b\":1}\r\n";
     assert_eq!(
         verify(Kind::Wuzapi, &headers, &[other, &body[..]].concat(), SECRET),

@@ -6,14 +6,14 @@ use memchr::memmem;
 
 /// Text field of a multipart body.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) struct TextField<'b> {
+pub(super) struct TextField<'b> {
     pub name: &'b str,
     /// Place of the value.
     pub place: Range<usize>,
 }
 
 /// Returns the fields of a multipart body, without its files.
-pub(crate) fn text_fields<'b>(media_type: &str, body: &'b [u8]) -> Vec<TextField<'b>> {
+pub(super) fn text_fields<'b>(media_type: &str, body: &'b [u8]) -> Vec<TextField<'b>> {
     let boundary = parameter(media_type, "boundary").unwrap_or_default();
     if boundary.is_empty() {
         return Vec::new();
