@@ -15,11 +15,11 @@ use crate::{
     payload::{logged_payload, printed},
 };
 
-/// Maximum number of records removed in one transaction, so that writers do not wait long.
-const REMOVE_BATCH: i64 = 500;
-
 #[cfg(test)]
 mod tests;
+
+/// Maximum number of records removed in one transaction, so that writers do not wait long.
+const REMOVE_BATCH: i64 = 500;
 
 /// Inserts the record of a delivery, without the values that the log does not keep, or merges the
 /// result into the existing one. A record that cannot be read stays as it is, so that it holds up

@@ -1,32 +1,21 @@
-use std::sync::Arc;
-
-use wahook_domain::{Attempt, AttemptNumber, EventBody, Original};
+use wahook_domain::{Attempt, AttemptNumber, EventBody, QueuedEvent};
 
 use super::*;
 use crate::schema::{ADDITIONS, SCHEMA};
 
 fn result(id: &str, number: u32) -> AttemptResult {
-    AttemptResult {
-        event_id: EventId::parse(id).unwrap(),
-        endpoint: EndpointName::default(),
-        event: EventName::parse("ping").unwrap(),
-        body: EventBody::check(r#"{"event":"ping","data":{},"timestamp":"1"}"#.into()).unwrap(),
-        accepted_at: UnixMillis::new(0),
-        origin: None,
-        original: Original::Same,
-        attempt: Attempt {
-            queued_at: UnixMillis::new(1),
-            number: AttemptNumber::new(number).unwrap(),
-            started_at: UnixMillis::new(i64::from(number)),
-            duration_ms: 2,
-            status_code: None,
-            error: None,
-            next_attempt_at: None,
-            webhook_url: Arc::from("https://example.test/"),
-            response: None,
-            other_event: false,
-        },
-    }
+    let body = EventBody::check(r#"{"event":"ping","data":{},"timestamp":"1"}"#.into()).unwrap();
+    let (id, name) = (
+        EventId::parse(id).unwrap(),
+        EventName::parse("ping").unwrap(),
+    );
+    let event = QueuedEvent {
+        attempt: AttemptNumber::new(number).unwrap(),
+        ..QueuedEvent::new(id, name, body, UnixMillis::new(0))
+    };
+    let started_at = UnixMillis::new(i64::from(number));
+    let attempt = Attempt::begun(&event, started_at, "https://example.test/".into());
+    AttemptResult::of(&event, EndpointName::default(), attempt)
 }
 
 #[test]

@@ -1,7 +1,6 @@
-use std::sync::Arc;
-
 use wahook_domain::{
-    Attempt, EndpointName, EventBody, EventId, EventName, Omitted, Original, Sent, UnixMillis,
+    Attempt, EndpointName, EventBody, EventId, EventName, Omitted, Original, QueuedEvent, Sent,
+    UnixMillis,
 };
 
 use super::*;
@@ -10,27 +9,17 @@ use crate::sent;
 fn result(id: &str, number: u32, text: usize) -> AttemptResult {
     let text = "x".repeat(text);
     let body = format!(r#"{{"event":"ping","data":{{"s":"{text}"}},"timestamp":"1"}}"#);
-    AttemptResult {
-        event_id: EventId::parse(id).unwrap(),
-        endpoint: EndpointName::default(),
-        event: EventName::parse("ping").unwrap(),
-        body: EventBody::check(body.into()).unwrap(),
-        accepted_at: UnixMillis::new(0),
-        origin: None,
-        original: Original::Same,
-        attempt: Attempt {
-            queued_at: UnixMillis::new(1),
-            number: AttemptNumber::new(number).unwrap(),
-            started_at: UnixMillis::new(1),
-            duration_ms: 2,
-            status_code: None,
-            error: None,
-            next_attempt_at: None,
-            webhook_url: Arc::from("https://example.test/"),
-            response: None,
-            other_event: false,
-        },
-    }
+    let (id, name) = (
+        EventId::parse(id).unwrap(),
+        EventName::parse("ping").unwrap(),
+    );
+    let body = EventBody::check(body.into()).unwrap();
+    let event = QueuedEvent {
+        attempt: AttemptNumber::new(number).unwrap(),
+        ..QueuedEvent::new(id, name, body, UnixMillis::new(0))
+    };
+    let attempt = Attempt::begun(&event, UnixMillis::new(1), "https://example.test/".into());
+    AttemptResult::of(&event, EndpointName::default(), attempt)
 }
 
 fn statements(results: &[AttemptResult]) -> Vec<Statement<'_>> {
