@@ -13,6 +13,7 @@ use crate::{
     deliverer::{AttemptKind, Deliverer, log_ack_failure},
     spread::spread_of,
     traced::what_follows,
+    unfinished::Begun,
 };
 
 /// Attempt that was just made.
@@ -53,8 +54,9 @@ impl Deliverer {
         &self,
         event: &QueuedEvent,
         attempted: Attempted,
-        receipt: Receipt,
         kind: AttemptKind,
+        receipt: Receipt,
+        begun: Begun,
     ) {
         let rule = &self.settings.retry_rule;
         let assessment = self.assess(event, &attempted, kind, rule);
@@ -62,6 +64,7 @@ impl Deliverer {
         let end = Self::end_of(event, &assessment);
         self.record(event, attempted, assessment, next_attempt_at)
             .await;
+        begun.conclude();
         log_ack_failure(receipt.ack().await);
         self.count_end(end);
     }

@@ -168,7 +168,7 @@ impl Worker {
                 continue;
             };
             if endpoint.drops_message(&received) {
-                settle_unattempted(&endpoint, received, deliveries);
+                endpoint.set_aside(received, deliveries);
                 continue;
             }
             // After the message, so that lanes have the permits while there is none.
@@ -207,14 +207,14 @@ impl Worker {
         let current = self.current();
         waiting
             .into_iter()
-            .for_each(|received| settle_unattempted(&current, *received, deliveries));
+            .for_each(|received| current.set_aside(*received, deliveries));
         subscription.cancel().await;
         let republish_rest = async {
             loop {
                 match subscription.next().await {
                     Ok(received) => received
                         .into_iter()
-                        .for_each(|received| settle_unattempted(&current, received, deliveries)),
+                        .for_each(|received| current.set_aside(received, deliveries)),
                     Err(SubscriptionEnded::Cancelled) => return Ok(()),
                     Err(broken) => return Err(broken.into()),
                 }
@@ -244,9 +244,4 @@ async fn permit(
         _ = changes.changed() => None,
         () = subscription.receive() => None,
     }
-}
-
-fn settle_unattempted(endpoint: &Arc<Deliverer>, received: Received, deliveries: &TaskTracker) {
-    let endpoint = Arc::clone(endpoint);
-    deliveries.spawn(async move { endpoint.settle_unattempted(received).await });
 }

@@ -13,6 +13,7 @@ use crate::{
     outages::OutageWatch,
     recorder::Recorder,
     settings::EndpointSettings,
+    unfinished::Unfinished,
 };
 
 /// Delivers events to one endpoint; shared by all of its deliveries.
@@ -23,6 +24,7 @@ pub(crate) struct Deliverer {
     pub(crate) lanes: Vec<String>,
     pub(crate) client: EndpointClient,
     pub(crate) admission: Arc<Admission>,
+    pub(crate) unfinished: Arc<Unfinished>,
     pub(crate) outages: Arc<OutageWatch>,
     /// Publishes retries and dead letters.
     pub(crate) publisher: Publisher,

@@ -5,6 +5,9 @@
 //! dead letter). So a recorded attempt proves that its consequences are durable,
 //! and a redelivered message whose attempt is recorded needs only its ack.
 //!
+//! Without an order, a message that is redelivered while this process still makes its
+//! delivery waits for the end of that one ([`crate::unfinished`]).
+//!
 //! An attempt that fails while the endpoint is paused, or that the endpoint was too busy
 //! for, is recorded, but not counted: the event is republished for the same attempt in a
 //! new round, so that the record of the failed attempt is not mistaken for that of the
@@ -15,6 +18,7 @@ use tokio::{
     sync::OwnedSemaphorePermit,
     time::{Instant, sleep, timeout},
 };
+use tokio_util::task::TaskTracker;
 use wahook_domain::{AttemptNumber, DeliveryRecord, QueuedEvent, Resume};
 use wahook_failpoint::{self as failpoint, Failpoint};
 use wahook_queue::{Receipt, Received};
@@ -26,11 +30,21 @@ use crate::{
     conclusion::Attempted,
     deliverer::{AttemptKind, Deliverer, log_ack_failure},
     spread::spread_of,
+    unfinished::Begun,
 };
 
 /// Time limit for the log's look-up of a redelivered message. After it the attempt
 /// is made, since a duplicate is better than a loss.
 const LOOK_UP_LIMIT: Duration = Duration::from_secs(1);
+
+/// Message that needs a delivery.
+struct Accepted {
+    event: QueuedEvent,
+    receipt: Receipt,
+    begun: Begun,
+    /// `None` if it was released during a wait.
+    permit: Option<OwnedSemaphorePermit>,
+}
 
 impl Deliverer {
     /// Delivers one message. The permit is held while the request is made.
@@ -40,63 +54,96 @@ impl Deliverer {
         permit: OwnedSemaphorePermit,
         kind: AttemptKind,
     ) {
-        let Some((mut event, receipt)) = self.accept(received).await else {
+        let Some(accepted) = self.accept(received, Some(permit)).await else {
             return;
         };
+        let Accepted {
+            mut event,
+            receipt,
+            begun,
+            permit,
+        } = accepted;
         let is_unpaced = kind == AttemptKind::Delivery(Started::Unpaced);
         let permit = if is_unpaced && event.attempt > AttemptNumber::FIRST {
-            self.spread(&event, permit).await
+            drop(permit);
+            sleep(spread_of(&event, &self.settings.retry_rule)).await;
+            None
         } else {
-            Some(permit)
+            permit
+        };
+        let permit = match permit {
+            None => self.admission.permit().await,
+            held => held,
         };
         let may_start = match kind {
             AttemptKind::Probe => !self.admission.is_paused_by_operator(),
             AttemptKind::Delivery(_) => !self.admission.is_paused(),
         };
         if !may_start {
-            drop(permit);
+            drop((permit, begun));
             return self.republish_event(&event, receipt).await;
         }
         let in_flight = InFlightGuard::new(&self.metrics.in_flight);
         let attempted = self.attempt(&mut event).await;
         failpoint::pass(Failpoint::Posted);
         drop((in_flight, permit));
-        self.conclude(&event, attempted, receipt, kind).await;
+        self.conclude(&event, attempted, kind, receipt, begun).await;
     }
 
-    /// Delays a retry, so that those of many events do not start together. The permit is
-    /// released meanwhile. `None` never occurs: no semaphore is closed.
-    async fn spread(
-        &self,
-        event: &QueuedEvent,
-        permit: OwnedSemaphorePermit,
-    ) -> Option<OwnedSemaphorePermit> {
-        let permits = Arc::clone(permit.semaphore());
-        drop(permit);
-        sleep(spread_of(event, &self.settings.retry_rule)).await;
-        permits.acquire_owned().await.ok()
+    /// Settles a message without an attempt, in a task of its own: its event is dropped by the
+    /// filter, or republished, so that it waits in its queue.
+    pub(crate) fn set_aside(self: &Arc<Self>, received: Received, deliveries: &TaskTracker) {
+        let endpoint = Arc::clone(self);
+        deliveries.spawn(async move {
+            if let Some(accepted) = endpoint.accept(received, None).await {
+                let Accepted { event, receipt, .. } = accepted;
+                endpoint.republish_event(&event, receipt).await;
+            }
+        });
     }
 
-    /// Settles a message without an attempt: its event is dropped by the filter, or
-    /// republished, so that it waits in its queue.
-    pub(crate) async fn settle_unattempted(&self, received: Received) {
-        if let Some((event, receipt)) = self.accept(received).await {
-            self.republish_event(&event, receipt).await;
-        }
+    /// Returns true if the message is redelivered while this process makes its delivery.
+    pub(crate) fn is_unfinished(&self, received: &Received) -> bool {
+        let event = received.redelivered.then(|| received.event().ok());
+        event
+            .flatten()
+            .is_some_and(|event| self.unfinished.has(&event))
     }
 
     /// Returns the event of a message, or `None` after settling a message that needs no
-    /// delivery.
-    async fn accept(&self, received: Received) -> Option<(QueuedEvent, Receipt)> {
+    /// delivery. Waits while this process makes the same delivery, begun on a connection that
+    /// was lost; the permit is released meanwhile.
+    async fn accept(
+        &self,
+        received: Received,
+        mut permit: Option<OwnedSemaphorePermit>,
+    ) -> Option<Accepted> {
         failpoint::pass(Failpoint::Received);
         let redelivered = received.redelivered;
         let (event, receipt) = self.decode(received).await?;
         let receipt = self.pass_filter(&event, receipt).await?;
-        if redelivered && self.is_already_recorded(&event).await {
+        let earlier = redelivered
+            .then(|| self.unfinished.ending(&event))
+            .flatten();
+        let is_concluded = match earlier {
+            Some(earlier) => {
+                permit = None;
+                earlier.wait().await
+            }
+            None => false,
+        };
+        let begun = self.unfinished.begin(&event);
+        if redelivered && self.is_already_made(&event, is_concluded).await {
+            begun.conclude();
             log_ack_failure(receipt.ack().await);
             return None;
         }
-        Some((event, receipt))
+        Some(Accepted {
+            event,
+            receipt,
+            begun,
+            permit,
+        })
     }
 
     /// Returns the event of a message, or `None` after settling one that is undecodable.
@@ -133,12 +180,15 @@ impl Deliverer {
         None
     }
 
-    /// Returns true if the log already covers a redelivered message.
-    async fn is_already_recorded(&self, event: &QueuedEvent) -> bool {
-        let record = self.look_up(event).await;
-        let recorded = record.is_some_and(|record| record.covers(event));
-        self.count_redelivered(recorded);
-        recorded
+    /// Returns true if the attempt of a redelivered message is made and its consequences are
+    /// durable: this process has concluded it meanwhile, or the log has it.
+    async fn is_already_made(&self, event: &QueuedEvent, is_concluded: bool) -> bool {
+        let is_made = is_concluded || {
+            let record = self.look_up(event).await;
+            record.is_some_and(|record| record.covers(event))
+        };
+        self.count_redelivered(is_made);
+        is_made
     }
 
     /// Returns how the delivery of a redelivered event goes on in its lane.

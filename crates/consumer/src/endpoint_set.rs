@@ -209,6 +209,7 @@ impl EndpointManager {
                 Arc::new(admission)
             }
         };
+        let unfinished = before.map(|before| Arc::clone(&before.unfinished));
         let outages = match before {
             Some(before) => Arc::clone(&before.outages),
             None => {
@@ -226,6 +227,7 @@ impl EndpointManager {
                 .with_body(settings.body)
                 .with_redirects(settings.follow_redirects),
             admission,
+            unfinished: unfinished.unwrap_or_default(),
             outages,
             publisher: parts.publisher.clone(),
             recorder: parts.recorder.clone(),

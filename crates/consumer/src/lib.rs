@@ -40,6 +40,7 @@ mod tls;
 mod tls_failure;
 mod traced;
 mod unattempted;
+mod unfinished;
 mod work_queue;
 mod worker;
 

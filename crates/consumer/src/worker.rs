@@ -23,8 +23,12 @@ use crate::{
     work_queue::WorkQueue,
 };
 
-/// Pause after a probe found the queue empty.
+/// Pause after a probe found no event in the queue.
 const EMPTY_PAUSE: Duration = Duration::from_secs(1);
+
+/// Messages of unfinished deliveries that one turn takes from the queue. Each has its own channel
+/// until its delivery ends.
+const UNFINISHED_PER_TURN: usize = 32;
 
 /// Pause after a queue was missing that the settings do not need. RabbitMQ logs an error for each
 /// look, and only a consumer with earlier settings declares the queue again.
@@ -202,8 +206,19 @@ impl Worker {
             () = endpoint.admission.until_not_probed() => return Ok(()),
             _ = changes.changed() => return Ok(()),
         };
-        let taken = connection.take_one(&queue.name).await?;
-        let Some(received) = taken else {
+        let mut received = None;
+        for _ in 0..UNFINISHED_PER_TURN {
+            let Some(taken) = connection.take_one(&queue.name).await? else {
+                break;
+            };
+            if !endpoint.is_unfinished(&taken) {
+                received = Some(taken);
+                break;
+            }
+            // It can wait longer than a probe should.
+            endpoint.set_aside(taken, deliveries);
+        }
+        let Some(received) = received else {
             drop(turn);
             sleep(EMPTY_PAUSE).await;
             return Ok(());

@@ -4,6 +4,7 @@
 mod forgotten;
 mod late_answers;
 mod oracle;
+mod reconnects;
 mod replica_set;
 mod returns;
 mod spool;

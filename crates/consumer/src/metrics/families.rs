@@ -85,7 +85,7 @@ families! {
         /// Reloads of the endpoints file by result: applied, or refused because of faults.
         reloads: IntCounterVec = "wahook_reloads_total" ["result"];
         /// Redelivered events by action: attempted, or skipped because the log already had the
-        /// attempt.
+        /// attempt or this consumer completed it meanwhile.
         events_redelivered: IntCounterVec = "wahook_events_redelivered_total" ["endpoint", "action"];
         /// Messages dead-lettered because they could not be decoded.
         poison_messages: IntCounter = "wahook_poison_messages_total";
