@@ -1,9 +1,13 @@
 //! Parts of the consumer, in the order in which they start and stop.
 
-use anyhow::Context;
+use anyhow::{Context, Error};
 use prometheus::Registry;
 use std::{sync::Arc, time::Duration};
-use tokio::{signal::unix::Signal, sync::watch, task::JoinHandle};
+use tokio::{
+    signal::unix::Signal,
+    sync::watch,
+    task::{JoinError, JoinHandle, JoinSet},
+};
 use tokio_util::task::TaskTracker;
 use wahook_delivery_log::{LogReader, SharedLog};
 use wahook_domain::Recoveries;
@@ -103,21 +107,26 @@ impl Consumer {
     /// Runs until `shutdown`, then finishes the deliveries in flight and returns.
     ///
     /// # Errors
-    /// Fails if the listen address or the settings can't be used.
+    /// Fails if the listen address or the settings can't be used, and at once if a part of the
+    /// consumer panics: without it nothing more would be delivered, logged or reloaded.
     pub async fn run(self, shutdown: Shutdown) -> anyhow::Result<()> {
         let listener = self.settings.listen.bind().await?;
         let guard = self.guard();
-        let log_watch = self.watch_log();
+        // Tasks that end with the consumer.
+        let mut watches = JoinSet::new();
+        watches.spawn(self.watch_log());
         // The consuming connection declares the topology before any delivery.
-        let (publisher, publishing) = self.start_publisher();
-        let link = self.watch_consuming_link();
-        let (recorder, recording) = self.start_recorder(publisher.clone());
+        let (publisher, mut publishing) = self.start_publisher(&mut watches);
+        let link = self.watch_consuming_link(&mut watches);
+        let (recorder, mut recording) = self.start_recorder(publisher.clone());
         let known = KnownStates::default();
         let shared = self.shared(publisher, recorder, known.clone());
         let (manager, endpoints) = EndpointManager::start(shared, self.settings.endpoints.list)?;
         let mut operators = OperatorWatch::new(self.backends.operator, known, endpoints.clone());
         let circuits = CircuitReporter::new(self.backends.circuits, endpoints.clone());
-        let watching = tokio::spawn(stranded::watch(Watched {
+        // Tasks that end with the sessions, because they hold the recorder.
+        let mut tasks = JoinSet::new();
+        tasks.spawn(stranded::watch(Watched {
             broker: self.backends.broker.clone(),
             endpoints: endpoints.clone(),
             link: link.subscribe(),
@@ -125,7 +134,7 @@ impl Consumer {
             gauge: self.metrics.stranded_messages.clone(),
             readiness: self.readiness.clone(),
         }));
-        let reloading = tokio::spawn(reload::apply_on_hangup(
+        tasks.spawn(reload::apply_on_hangup(
             self.hangups,
             self.settings.endpoints.file,
             manager,
@@ -147,13 +156,16 @@ impl Consumer {
 
         // Before the first delivery, which a pause must prevent.
         operators.read().await;
-        let operating = tokio::spawn(operators.run());
-        let reporting = tokio::spawn(circuits.run());
-        sessions.run(&shutdown).await;
-        for task in [reloading, watching, operating, reporting] {
-            task.abort();
-            let _ = task.await;
+        tasks.spawn(operators.run());
+        tasks.spawn(circuits.run());
+        tokio::select! {
+            () = sessions.run(&shutdown) => {}
+            Some(ended) = tasks.join_next() => return Err(ended_early(ended)),
+            Some(ended) = watches.join_next() => return Err(ended_early(ended)),
+            ended = &mut recording => return Err(ended_early(ended)),
+            () = publishing.ended() => return Err(ended_early(Ok(()))),
         }
+        tasks.shutdown().await;
         // The recorder ends with its last handle. After a hard stop deliveries still
         // hold handles; the broker redelivers their messages.
         drop(sessions);
@@ -161,7 +173,7 @@ impl Consumer {
             let _ = tokio::time::timeout(CLOSE_LIMIT, recording).await;
         }
         publishing.close(CLOSE_LIMIT).await;
-        log_watch.abort();
+        watches.shutdown().await;
         server.stop().await
     }
 
@@ -173,16 +185,16 @@ impl Consumer {
         )
     }
 
-    fn watch_log(&self) -> JoinHandle<()> {
-        tokio::spawn(log_watch::watch(
+    fn watch_log(&self) -> impl Future<Output = ()> + use<> {
+        log_watch::watch(
             self.backends.log.clone(),
             self.settings.log_retention_days,
             self.log_health.clone(),
             self.metrics.clone(),
-        ))
+        )
     }
 
-    fn start_publisher(&self) -> (Publisher, PublisherTask) {
+    fn start_publisher(&self, watches: &mut JoinSet<()>) -> (Publisher, PublisherTask) {
         let (publisher, task) = Publisher::start(
             self.backends.broker.clone(),
             "wahook-consumer publishing",
@@ -191,16 +203,16 @@ impl Consumer {
         );
         let check = self.readiness.check("broker_publishing");
         let link = Link::publishing(check, self.metrics.broker.clone());
-        tokio::spawn(link.watch(publisher.link()));
+        watches.spawn(link.watch(publisher.link()));
         (publisher, task)
     }
 
     /// Returns the sender of the consuming connection's state.
-    fn watch_consuming_link(&self) -> watch::Sender<LinkState> {
+    fn watch_consuming_link(&self, watches: &mut JoinSet<()>) -> watch::Sender<LinkState> {
         let (sender, states) = watch::channel(LinkState::default());
         let check = self.readiness.check("broker_consuming");
         let link = Link::consuming(check, self.metrics.consume.clone());
-        tokio::spawn(link.watch(states));
+        watches.spawn(link.watch(states));
         sender
     }
 
@@ -227,5 +239,14 @@ impl Consumer {
             memory: MemoryBudget::new(self.settings.memory_budget_bytes),
             results_memory: Arc::clone(&self.results_memory),
         }
+    }
+}
+
+/// Returns the error of a task that ended before the consumer.
+fn ended_early(ended: Result<(), JoinError>) -> Error {
+    let reason = "a part of the consumer ended early; restart it, events are redelivered";
+    match ended {
+        Ok(()) => Error::msg(reason),
+        Err(panicked) => Error::new(panicked).context(reason),
     }
 }

@@ -126,8 +126,11 @@ async fn deliver(settings: ConsumerSettings, shutdown: Shutdown) -> anyhow::Resu
     let broker = settings.broker.clone().into();
     let consumer = wahook_consumer::connect(settings).await?;
     let redriver = AutoRedriver::new(broker, consumer.recoveries(), consumer.registry())?;
-    let redriving = redriver.run(shutdown.clone());
-    tokio::join!(consumer.run(shutdown), redriving).0
+    let redriving = async {
+        redriver.run(shutdown.clone()).await;
+        Ok(())
+    };
+    tokio::try_join!(consumer.run(shutdown.clone()), redriving).map(|((), ())| ())
 }
 
 /// Returns log, queues and record of actions for the command `erase`.

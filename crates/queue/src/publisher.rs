@@ -149,6 +149,14 @@ impl Publisher {
 }
 
 impl PublisherTask {
+    /// Waits until the task has ended by itself: by a panic. Nothing is published after it.
+    pub async fn ended(&mut self) {
+        match &mut self.0 {
+            Some(task) => task.ended().await,
+            None => std::future::pending().await,
+        }
+    }
+
     /// Waits for confirms in flight, for at most `limit`, then closes the
     /// connection.
     pub async fn close(self, limit: Duration) {

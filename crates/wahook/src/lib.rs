@@ -83,10 +83,13 @@ async fn run_parts(mut settings: StandaloneSettings, shutdown: Shutdown) -> anyh
         let consumer = Consumer::new(backends, settings.delivery)?;
         let registry = consumer.registry().clone();
         let redriver = AutoRedriver::new(broker, consumer.recoveries(), &registry)?;
-        let redriving = redriver.run(shutdown.clone());
+        let redriving = async {
+            redriver.run(shutdown.clone()).await;
+            Ok(())
+        };
         let measuring = store_metrics::keep_current(&registry, data);
         tokio::select! {
-            (ended, ()) = async { tokio::join!(consumer.run(shutdown), redriving) } => ended,
+            ended = async { tokio::try_join!(consumer.run(shutdown.clone()), redriving) } => ended.map(|((), ())| ()),
             Err(error) = measuring => Err(error),
         }
     };

@@ -2,6 +2,7 @@
 //! are killed, freeze or reconnect; events whose delivery panics; and lanes without an order.
 
 mod circuit;
+mod early_end;
 mod held;
 mod keys;
 mod lanes;
@@ -28,5 +29,6 @@ fn main() -> ExitCode {
     reconnected::add(&mut tests);
     shared::add(&mut tests);
     unordered_poison::add(&mut tests);
+    early_end::add(&mut tests);
     tests.run(3)
 }

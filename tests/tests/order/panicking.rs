@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use wahook_consumer::{Backends, Consumer, DeliverySettings};
-use wahook_delivery_log::{DeliveryLog, LogFuture, WriteReport};
+use wahook_delivery_log::{DeliveryLog, LogFuture, SharedLog, WriteReport};
 use wahook_domain::{AttemptResult, DeliveryRecord, EndpointName, EventId};
 use wahook_mongo_log::{LogSettings, MongoLog};
 use wahook_queue::{Broker, BrokerUri};
@@ -88,6 +88,20 @@ pub(crate) async fn consumer(
     panics: usize,
     made: &Arc<AtomicUsize>,
 ) -> Consumer {
+    let log = |log| {
+        let made = Arc::clone(made);
+        Arc::new(PanickingLog { log, panics, made }) as SharedLog
+    };
+    consumer_with_log(place, url, settings, log).await
+}
+
+/// Returns a consumer in this process with a log over the real one.
+pub(crate) async fn consumer_with_log(
+    place: &Place,
+    url: &str,
+    settings: &[(&str, &str)],
+    log_over: impl FnOnce(Arc<MongoLog>) -> SharedLog,
+) -> Consumer {
     let own = [
         ("WEBHOOK_URL", url),
         ("WEBHOOK_SECRET", SECRET),
@@ -105,11 +119,7 @@ pub(crate) async fn consumer(
         operator: log.clone(),
         circuits: log.clone(),
         history: None,
-        log: Arc::new(PanickingLog {
-            log,
-            panics,
-            made: Arc::clone(made),
-        }),
+        log: log_over(log),
     };
     Consumer::new(backends, delivery).unwrap()
 }

@@ -129,11 +129,17 @@ impl Request {
 }
 
 impl RunningTask {
+    /// Waits until the task has ended by itself.
+    pub(crate) async fn ended(&mut self) {
+        // The panic is logged by its hook.
+        let _ = (&mut self.task).await;
+    }
+
     /// Waits for confirms in flight, for at most `limit`, then closes the
     /// connection.
     pub(crate) async fn close(self, limit: Duration) {
         self.stop.send_replace(true);
-        if timeout(limit, self.task).await.is_err() {
+        if !self.task.is_finished() && timeout(limit, self.task).await.is_err() {
             tracing::warn!("publisher did not stop in time");
         }
     }
