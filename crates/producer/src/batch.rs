@@ -12,7 +12,7 @@ use tokio::task::unconstrained;
 use wahook_runtime::ops::Refusal;
 
 use crate::{
-    budget::AnswerReservation,
+    budget::Reservation,
     event_service::{Accepted, EventService},
     headers::EventHeaders,
     media_type::NDJSON,
@@ -43,7 +43,7 @@ pub(crate) enum LineAnswer {
 struct Line {
     text: Vec<u8>,
     /// Memory for its warnings or errors.
-    reservation: Option<AnswerReservation>,
+    reservation: Option<Reservation>,
     refused: bool,
     /// Cause, if repeating the line is useless.
     refusal: Option<Refusal>,
@@ -66,7 +66,7 @@ impl EventService {
             return Err(Problem::too_many_lines(MAX_LINES));
         }
         // Reserved first: once a line is published it must be answered.
-        let reservation = self.budget.reserve_answer(lines.len() * BARE_LINE_BYTES);
+        let reservation = self.answers.reserve(lines.len() * BARE_LINE_BYTES);
         let mut reservation = reservation.map_err(Problem::no_memory)?;
         self.metrics.batches.inc();
 
@@ -123,10 +123,7 @@ impl EventService {
             repeatable: answer.repeatable(),
         };
         if line.text.len() > BARE_LINE_BYTES {
-            match self
-                .budget
-                .reserve_answer(line.text.len() - BARE_LINE_BYTES)
-            {
+            match self.answers.reserve(line.text.len() - BARE_LINE_BYTES) {
                 Ok(reservation) => line.reservation = Some(reservation),
                 Err(_) => line.text = answer.bare().to_json(),
             }

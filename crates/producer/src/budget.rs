@@ -6,27 +6,21 @@ use std::sync::Arc;
 use axum::body::Bytes;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-/// Remaining memory, shared by all clones.
+/// Remaining memory, shared by all clones and parts.
 #[derive(Debug, Clone)]
 pub(crate) struct Budget {
     left: Arc<Semaphore>,
-    /// Part of `left` that answers may use: three quarters of the budget. Answers that slow
-    /// clients do not read leave the rest to requests.
-    left_for_answers: Arc<Semaphore>,
+    /// What is left of this part, if it is one.
+    left_in_part: Option<Arc<Semaphore>>,
     total: usize,
 }
 
-/// Part of the budget, released on drop.
+/// Memory that is reserved in a budget, released on drop.
 #[derive(Debug)]
 #[must_use = "dropping it releases the memory"]
-pub(crate) struct Reservation(OwnedSemaphorePermit);
-
-/// Part of the budget for an answer, released on drop.
-#[derive(Debug)]
-#[must_use = "dropping it releases the memory"]
-pub(crate) struct AnswerReservation {
-    bytes: Reservation,
-    of_answers: Reservation,
+pub(crate) struct Reservation {
+    bytes: OwnedSemaphorePermit,
+    in_part: Option<OwnedSemaphorePermit>,
 }
 
 /// Error for an exhausted budget.
@@ -47,7 +41,18 @@ impl Budget {
     pub(crate) fn new(bytes: usize) -> Self {
         Self {
             left: Arc::new(Semaphore::new(bytes)),
-            left_for_answers: Arc::new(Semaphore::new(bytes - bytes / 4)),
+            left_in_part: None,
+            total: bytes,
+        }
+    }
+
+    /// Returns a part of the budget for one purpose: three quarters, so that it leaves the rest to
+    /// all others.
+    pub(crate) fn part(&self) -> Self {
+        let bytes = self.total - self.total / 4;
+        Self {
+            left: Arc::clone(&self.left),
+            left_in_part: Some(Arc::new(Semaphore::new(bytes))),
             total: bytes,
         }
     }
@@ -63,68 +68,57 @@ impl Budget {
 
     /// Reserves `bytes`, or nothing.
     pub(crate) fn reserve(&self, bytes: usize) -> Result<Reservation, Exhausted> {
-        reserve(&self.left, bytes)
-    }
-
-    /// Reserves `bytes` for an answer, or nothing. A quarter of the budget is never available
-    /// to answers.
-    pub(crate) fn reserve_answer(&self, bytes: usize) -> Result<AnswerReservation, Exhausted> {
-        Ok(AnswerReservation {
-            of_answers: reserve(&self.left_for_answers, bytes)?,
-            bytes: reserve(&self.left, bytes)?,
+        let in_part = self.left_in_part.as_ref().map(|left| acquire(left, bytes));
+        Ok(Reservation {
+            in_part: in_part.transpose()?,
+            bytes: acquire(&self.left, bytes)?,
         })
     }
 }
 
-fn reserve(left: &Arc<Semaphore>, bytes: usize) -> Result<Reservation, Exhausted> {
+fn acquire(left: &Arc<Semaphore>, bytes: usize) -> Result<OwnedSemaphorePermit, Exhausted> {
     let bytes = u32::try_from(bytes).map_err(|_| Exhausted)?;
     let permit = Arc::clone(left).try_acquire_many_owned(bytes);
-    permit.map(Reservation).map_err(|_| Exhausted)
+    permit.map_err(|_| Exhausted)
 }
 
 impl Reservation {
     /// Reserves `bytes` more, or nothing.
     pub(crate) fn grow(&mut self, bytes: usize) -> Result<(), Exhausted> {
-        let more = reserve(self.0.semaphore(), bytes)?;
+        let in_part = self.in_part.as_ref();
+        let in_part = in_part.map(|permit| acquire(permit.semaphore(), bytes));
+        let more = Self {
+            in_part: in_part.transpose()?,
+            bytes: acquire(self.bytes.semaphore(), bytes)?,
+        };
         self.merge(more);
         Ok(())
     }
 
-    pub(crate) fn merge(&mut self, other: Self) {
-        self.0.merge(other.0);
-    }
-
-    /// Returns bytes that release the reservation with their last reference.
-    pub(crate) fn attach(self, bytes: Vec<u8>) -> Bytes {
-        attach(bytes, self)
-    }
-}
-
-impl AnswerReservation {
+    /// Adds a reservation of the same budget or part.
     pub(crate) fn merge(&mut self, other: Self) {
         self.bytes.merge(other.bytes);
-        self.of_answers.merge(other.of_answers);
+        match (&mut self.in_part, other.in_part) {
+            (Some(in_part), Some(other)) => in_part.merge(other),
+            (in_part, other) => *in_part = in_part.take().or(other),
+        }
     }
 
     /// Returns bytes that release the reservation with their last reference.
     pub(crate) fn attach(self, bytes: Vec<u8>) -> Bytes {
-        attach(bytes, self)
+        Bytes::from_owner(ReservedBytes {
+            bytes,
+            _reservation: self,
+        })
     }
 }
 
-fn attach<R: Send + 'static>(bytes: Vec<u8>, reservation: R) -> Bytes {
-    Bytes::from_owner(ReservedBytes {
-        bytes,
-        _reservation: reservation,
-    })
-}
-
-struct ReservedBytes<R> {
+struct ReservedBytes {
     bytes: Vec<u8>,
-    _reservation: R,
+    _reservation: Reservation,
 }
 
-impl<R> AsRef<[u8]> for ReservedBytes<R> {
+impl AsRef<[u8]> for ReservedBytes {
     fn as_ref(&self) -> &[u8] {
         &self.bytes
     }
@@ -163,21 +157,29 @@ mod tests {
     }
 
     #[test]
-    fn answers_leave_a_quarter_of_the_budget_to_requests() {
+    fn part_leaves_a_quarter_of_the_budget_to_others() {
         let budget = Budget::new(100);
-        let mut held = budget.reserve_answer(50).unwrap();
-        held.merge(budget.reserve_answer(25).unwrap());
-        assert_eq!(budget.reserve_answer(1).unwrap_err(), Exhausted);
+        let part = budget.part();
+        let mut held = part.reserve(40).unwrap();
+        held.grow(10).unwrap();
+        held.merge(part.reserve(25).unwrap());
+        assert_eq!(held.grow(1).unwrap_err(), Exhausted);
+        assert_eq!(part.reserve(1).unwrap_err(), Exhausted);
         drop(budget.reserve(25).unwrap());
-        let answer = held.attach(vec![7; 75]);
-        assert_eq!(budget.reserve_answer(1).unwrap_err(), Exhausted);
-        drop(answer);
-        drop(budget.reserve_answer(75).unwrap());
-        // An answer that does not fit for the sake of requests takes nothing.
-        let request = budget.reserve(90).unwrap();
-        assert_eq!(budget.reserve_answer(11).unwrap_err(), Exhausted);
-        drop(request);
-        assert!(budget.reserve_answer(75).is_ok());
+        let bytes = held.attach(vec![7; 75]);
+        assert_eq!(part.reserve(1).unwrap_err(), Exhausted);
+        drop(bytes);
+        drop(part.reserve(75).unwrap());
+        // What does not fit into the budget takes nothing of the part.
+        let others = budget.reserve(90).unwrap();
+        assert_eq!(part.reserve(11).unwrap_err(), Exhausted);
+        drop(others);
+        assert!(part.reserve(75).is_ok());
+        assert!(matches!(part.reserve_large(76), Err(NoRoom::Ever { .. })));
+        // Parts are bounded one by one.
+        let other = budget.part();
+        let _held = other.reserve(75).unwrap();
+        assert!(part.reserve(25).is_ok());
     }
 
     #[test]

@@ -49,8 +49,14 @@ pub(crate) struct EventService {
     pub(crate) metrics: ProducerMetrics,
     /// Permits for requests in flight.
     pub(crate) permits: Semaphore,
+    /// Permits for requests in flight whose signature is checked after the body is read.
+    pub(crate) unverified_permits: Semaphore,
     /// Memory for bodies and answers.
     pub(crate) budget: Budget,
+    /// Its part for answers, which slow clients may not read.
+    pub(crate) answers: Budget,
+    /// Its part for bodies that are read before their signature is checked.
+    pub(crate) unverified: Budget,
     pub(crate) duplicates: Duplicates,
     /// Events that were accepted before the start, if there is a log of them.
     pub(crate) earlier: Option<Earlier>,

@@ -25,6 +25,9 @@ use crate::{
 
 /// Limit of requests in flight; further ones are answered 503.
 pub(crate) const MAX_IN_FLIGHT: usize = 1024;
+/// Limit of those whose sender is only known once the body is read. Clients without a secret
+/// leave the rest to senders with a token.
+pub(crate) const MAX_UNVERIFIED: usize = MAX_IN_FLIGHT / 4 * 3;
 
 /// Send an event, or a batch
 ///

@@ -133,12 +133,21 @@ impl EventService {
         let encoding = Encoding::of(headers)?;
         let key = idempotency_key(headers)?;
         let event_headers = EventHeaders::of(headers)?;
+        let is_verified = source.secret.is_none();
+        let unverified = (!is_verified).then(|| self.unverified_permits.try_acquire());
+        let unverified = unverified.transpose().map_err(|_| Problem::busy())?;
         let _permit = self.permits.try_acquire().map_err(|_| Problem::busy())?;
         let _in_flight = InFlightGuard::new(&self.metrics.requests_in_flight);
         let limit = source.max_body_bytes.unwrap_or(self.max_body_bytes);
         let limit = limit.min(self.max_body_bytes);
-        let body = body::read(headers, body, encoding, limit, &self.budget).await?;
+        let budget = if is_verified {
+            &self.budget
+        } else {
+            &self.unverified
+        };
+        let body = body::read(headers, body, encoding, limit, budget).await?;
         check_signature(source, headers, &body).map_err(Problem::denied)?;
+        drop(unverified);
         // The tree, its text if the body is a form, and the events are in memory together.
         let memory = self.reserve_tree(&body, 2 * body.len())?;
         // The same key and the same bytes are a repeat, also if the event has no key of its own.

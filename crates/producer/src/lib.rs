@@ -32,7 +32,7 @@ pub use settings::{
 pub use sources::{SourceSettings, SourcesFile};
 pub use wahook_runtime::tokens::{InvalidTokens, Tokens};
 
-use anyhow::Context;
+use anyhow::{Context, bail};
 use axum::{Router, routing::post};
 use prometheus::Registry;
 use std::{sync::Arc, time::Duration};
@@ -51,7 +51,7 @@ use budget::Budget;
 use duplicates::Duplicates;
 use earlier::Earlier;
 use event_service::EventService;
-use events::MAX_IN_FLIGHT;
+use events::{MAX_IN_FLIGHT, MAX_UNVERIFIED};
 use metrics::ProducerMetrics;
 use operators::Operators;
 use outlet::Outlet;
@@ -114,7 +114,7 @@ async fn run_with(
     wahook_traces::register(&registry).context("metrics")?;
     let refusals = RefusalLog::new(metrics.requests_refused.clone());
     let readiness = Readiness::new();
-    let (publisher, task) =
+    let (publisher, mut task) =
         Publisher::start(broker, "wahook-producer", Topology::events(), CONFIRM_LIMIT);
     let router = Arc::new(EventRouter::default());
     let check = readiness.check("broker");
@@ -147,6 +147,7 @@ async fn run_with(
         served = operators.serve_metrics() => served.context("serving metrics")?,
         () = refusals.report() => {}
         () = sources::apply_on_hangup(hangups, file, sources) => {}
+        () = task.ended() => bail!("the publisher ended early; restart the producer"),
     }
     refusals.flush();
     if let Some(spool) = spool {
@@ -175,6 +176,7 @@ fn routes(
     earlier: Option<Arc<dyn EarlierEvents>>,
 ) -> (Router, Arc<Sources>) {
     let sources = Arc::new(settings.sources.sources);
+    let budget = Budget::new(settings.memory_budget_bytes);
     let service = Arc::new(EventService {
         guard: guard(settings.listen, settings.allowed_hosts),
         tokens: settings.tokens,
@@ -184,7 +186,10 @@ fn routes(
         outlet,
         metrics,
         permits: Semaphore::new(MAX_IN_FLIGHT),
-        budget: Budget::new(settings.memory_budget_bytes),
+        unverified_permits: Semaphore::new(MAX_UNVERIFIED),
+        answers: budget.part(),
+        unverified: budget.part(),
+        budget,
         duplicates: Duplicates::new(settings.duplicate_window),
         earlier: earlier.map(|events| Earlier::new(events, settings.duplicate_window)),
         sources: Arc::clone(&sources),

@@ -13,3 +13,4 @@ mod refusals;
 mod signature;
 mod stage;
 mod tokens;
+mod unverified;
