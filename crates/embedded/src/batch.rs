@@ -2,7 +2,7 @@
 
 use rusqlite::Connection;
 use tokio::sync::oneshot;
-use wahook_delivery_log::LogUnavailable;
+use wahook_delivery_log::{LogUnavailable, WriteReport};
 use wahook_domain::UnixMillis;
 use wahook_queue::{
     DeathReason, Outgoing, PublishError, Stored, Topology,
@@ -48,7 +48,7 @@ pub(crate) enum Outcome {
     Returned(Vec<Outcome>),
     /// The message was settled before.
     AlreadySettled,
-    Written,
+    Written(WriteReport),
 }
 
 /// Executes the changes of one transaction.
@@ -128,10 +128,15 @@ impl BatchWriter<'_> {
             Change::Write(Writing {
                 results, redaction, ..
             }) => {
+                let mut report = WriteReport::default();
                 for result in results {
-                    records::write(self.db, result, redaction.as_deref())?;
+                    if records::write(self.db, result, redaction.as_deref())? {
+                        report.written += 1;
+                    } else {
+                        report.rejected += 1;
+                    }
                 }
-                Ok(Outcome::Written)
+                Ok(Outcome::Written(report))
             }
         }
     }

@@ -22,25 +22,21 @@ mod tests;
 const REMOVE_BATCH: i64 = 500;
 
 /// Inserts the record of a delivery, without the values that the log does not keep, or merges the
-/// result into the existing one. A record that cannot be read stays as it is, so that it holds up
-/// no event.
+/// result into the existing one. Returns false if that record cannot be read: it stays as it is, and
+/// holds up no event.
 pub(crate) fn write(
     db: &Connection,
     result: &AttemptResult,
     redaction: Option<&Redaction>,
-) -> rusqlite::Result<()> {
+) -> rusqlite::Result<bool> {
     let record = DeliveryRecord::first(result);
     if insert(db, &record, result, redaction)? {
-        return Ok(());
+        return Ok(true);
     }
     let known = match find_known(db, result, redaction) {
         Err(error) if is_unreadable(&error) => {
-            let (id, endpoint) = (&result.event_id, &result.endpoint);
-            tracing::error!(
-                %error, %id, %endpoint,
-                "attempt not logged: the log has an unreadable record of this delivery; delete it from the table webhooklogs"
-            );
-            None
+            report_unreadable(result, &error);
+            return Ok(false);
         }
         found => found?,
     };
@@ -54,7 +50,17 @@ pub(crate) fn write(
         }
         update(db, &known)?;
     }
-    Ok(())
+    Ok(true)
+}
+
+fn report_unreadable(result: &AttemptResult, error: &rusqlite::Error) {
+    tracing::error!(
+        event_id = %result.event_id,
+        endpoint = %result.endpoint,
+        attempt = result.attempt.number.get(),
+        reason = %error,
+        "the log has an unreadable record of this delivery; this attempt is missing from the log"
+    );
 }
 
 /// Returns the record of an event and endpoint.
@@ -227,9 +233,14 @@ pub(crate) fn unreadable(
 
 /// Returns true if a value could not be read, in contrast to the file.
 fn is_unreadable(error: &rusqlite::Error) -> bool {
-    use rusqlite::Error::{FromSqlConversionFailure, IntegralValueOutOfRange, InvalidColumnType};
+    use rusqlite::Error::{
+        FromSqlConversionFailure, IntegralValueOutOfRange, InvalidColumnType, Utf8Error,
+    };
     matches!(
         error,
-        FromSqlConversionFailure(..) | IntegralValueOutOfRange(..) | InvalidColumnType(..)
+        FromSqlConversionFailure(..)
+            | IntegralValueOutOfRange(..)
+            | InvalidColumnType(..)
+            | Utf8Error(..)
     )
 }

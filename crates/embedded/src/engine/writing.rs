@@ -1,6 +1,5 @@
 //! Transactions of the store's thread.
 
-use wahook_delivery_log::WriteReport;
 use wahook_domain::UnixMillis;
 use wahook_queue::local::Tag;
 
@@ -127,11 +126,8 @@ impl Engine {
                     self.apply_settled(tag, outcome);
                 }
             }
-            (Change::Write(writing), _) => {
-                let _ = writing.answer.send(Ok(WriteReport {
-                    written: writing.results.len(),
-                    ..WriteReport::default()
-                }));
+            (Change::Write(writing), Outcome::Written(report)) => {
+                let _ = writing.answer.send(Ok(report));
             }
             _ => {}
         }

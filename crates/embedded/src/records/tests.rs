@@ -27,18 +27,19 @@ fn unreadable_record_stays_and_holds_up_no_other() {
         "attempts = 'damaged'",
         "attempts = '[{}]'",
         "attempts = x'00'",
+        "attempts = CAST(x'ff' AS TEXT)",
         "event = ''",
-        "createdAt = -1",
+        "event = CAST(x'ff' AS TEXT)",
         "createdAt = 'now'",
-        "payload = 7",
+        "payload = x'00'",
     ] {
         db.execute("DELETE FROM webhooklogs", []).unwrap();
-        write(&db, &result("a", 1), None).unwrap();
+        assert!(write(&db, &result("a", 1), None).unwrap());
         db.execute(&format!("UPDATE webhooklogs SET {damage}"), [])
             .unwrap();
-        write(&db, &result("a", 2), None).unwrap();
-        write(&db, &result("b", 1), None).unwrap();
-        write(&db, &result("b", 2), None).unwrap();
+        assert!(!write(&db, &result("a", 2), None).unwrap(), "{damage}");
+        assert!(write(&db, &result("b", 1), None).unwrap());
+        assert!(write(&db, &result("b", 2), None).unwrap());
         let id = EventId::parse("b").unwrap();
         let other = find(&db, &id, &EndpointName::default()).unwrap().unwrap();
         assert_eq!(other.attempts().len(), 2, "{damage}");
