@@ -35,6 +35,11 @@ impl Fields {
         texts.map(|(name, value)| (name.as_str(), value.as_str()))
     }
 
+    /// Returns the names of the files.
+    pub(crate) fn file_names(&self) -> impl Iterator<Item = &str> {
+        self.files.iter().map(|(name, _)| name.as_str())
+    }
+
     pub(super) fn is_empty(&self) -> bool {
         self.texts.is_empty() && self.files.is_empty()
     }

@@ -5,15 +5,21 @@ use std::{borrow::Cow, collections::BTreeMap};
 
 use crate::received::{Encoding, encoding, multipart};
 
+/// Name of the only file that the gateway posts.
+const FILE: &str = "file";
+
 /// Returns what the gateway signs; `None` if it cannot have sent the body: one that is damaged,
-/// or that has two texts of one name, of which it would sign one.
+/// that has two texts of one name, of which it would sign one, or that has other files, which
+/// would replace signed values of the same name.
 pub(super) fn signed_bytes<'b>(media_type: &str, body: &'b [u8]) -> Option<Cow<'b, [u8]>> {
     if !matches!(encoding(media_type, body), Encoding::Multipart) {
         return Some(Cow::Borrowed(body));
     }
     let form = multipart::read(media_type, body).ok()?;
     let fields: BTreeMap<_, _> = form.texts().collect();
-    if fields.len() < form.texts().count() {
+    let has_repeated_texts = fields.len() < form.texts().count();
+    let has_other_files = form.file_names().count() > 1 || form.file_names().any(|n| n != FILE);
+    if has_repeated_texts || has_other_files {
         return None;
     }
     let mut json = String::from("{");
@@ -72,21 +78,23 @@ mod tests {
     }
 
     #[test]
-    fn body_with_two_texts_of_one_name_is_not_signed() {
+    fn body_that_the_gateway_cannot_send_is_not_signed() {
         let media_type = "multipart/form-data; boundary=X";
-        let text = |name, value| {
-            format!("--X\r\nContent-Disposition: form-data; name=\"{name}\"\r\n\r\n{value}\r\n")
+        let part = |parameters: &str| {
+            format!("--X\r\nContent-Disposition: form-data; {parameters}\r\n\r\n{{}}\r\n")
         };
-        let body = |other| {
-            [
-                text("jsonData", "{}"),
-                text(other, "{}"),
-                "--X--\r\n".into(),
-            ]
-            .concat()
+        let event = part("name=\"jsonData\"");
+        let is_signed = |others: &[&str]| {
+            let others: String = others.iter().map(|other| part(other)).collect();
+            let body = [event.as_str(), &others, "--X--\r\n"].concat();
+            signed_bytes(media_type, body.as_bytes()).is_some()
         };
-        assert!(signed_bytes(media_type, body("userID").as_bytes()).is_some());
-        assert_eq!(signed_bytes(media_type, body("jsonData").as_bytes()), None);
+        let file = "name=\"file\"; filename=\"a.jpg\"";
+        assert!(is_signed(&["name=\"userID\""]));
+        assert!(is_signed(&["name=\"file\"", file]));
+        assert!(!is_signed(&["name=\"jsonData\""]));
+        assert!(!is_signed(&[file, file]));
+        assert!(!is_signed(&["name=\"event\"; filename=\"a.jpg\""]));
         assert_eq!(signed_bytes(media_type, b"--X\r\n"), None);
     }
 }
