@@ -3,7 +3,7 @@
 //
 // Both steps use MongoDB's exception for loopback, which ends with the first user. So a volume that was
 // written without passwords gets the user at its next start.
-const password = require("fs").readFileSync("/run/secrets/wahook/mongodb_password", "utf8");
+const password = require("fs").readFileSync("/run/secrets/wahook/mongodb_password", "utf8").trimEnd();
 const admin = db.getSiblingDB("admin");
 const user = "wahook";
 

@@ -8,6 +8,7 @@ and checks the results as deploy/kubernetes/check.py does.
 
 import json
 import pathlib
+import re
 import subprocess
 import sys
 import tempfile
@@ -102,6 +103,8 @@ def check_chart():
         faults += content_faults(name, values(name), [document for _, document in found])
         if "<no value>" in notes + "".join(texts.values()):
             faults.append(f"{name}: a template uses a value that does not exist")
+        if number := re.search(r'value: "[0-9.]+e\+[0-9]+"', "".join(texts.values())):
+            faults.append(f"{name}: {number[0]} is no number for the programs")
     faults += [fault for given, message in REJECTED for fault in acceptance_faults(given, message)]
     if faults:
         sys.exit("\n".join(faults))

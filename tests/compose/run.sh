@@ -8,7 +8,7 @@ root=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
 cd "$root"
 work=$(mktemp -d "${TMPDIR:-/tmp}/wahook-compose.XXXXXX")
 export DOCKER_HOST=unix://$work/sock COMPOSE_PROJECT_NAME=wahook-test
-# All services except Grafana, which has no local stand-in.
+# All services except the console, and Grafana, which has no local stand-in.
 services=(producer consumer rabbitmq mongo prometheus demo)
 producer=http://127.0.0.1:8080
 engine=

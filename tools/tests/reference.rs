@@ -126,6 +126,9 @@ fn compose_file_of_the_cluster_fits_the_other_one() {
         assert!(is_in_one(&hostname), "{node} has another host name");
     }
     assert!(variables(&cluster).is_empty());
+    // RabbitMQ reads every file of a folder, and does not start if one is no configuration.
+    let files = "RABBITMQ_CONFIG_FILES: /run/secrets/wahook/*.conf\n";
+    assert!(compose.contains(files) && cluster.contains(files));
 }
 
 fn text(file: &str) -> String {

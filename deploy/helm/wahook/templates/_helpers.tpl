@@ -113,7 +113,8 @@ app.kubernetes.io/instance: {{ .Release.Name }}
 {{/* Further settings and environment of a program. Takes its values. */}}
 {{- define "wahook.extraEnv" -}}
 {{- range $name, $value := .settings }}
-- {name: {{ $name }}, value: {{ toString $value | quote }}}
+{{- /* A number of a values file would be printed as 1.34217728e+08. */}}
+- {name: {{ $name }}, value: {{ if kindIs "string" $value }}{{ quote $value }}{{ else }}{{ toJson $value | quote }}{{ end }}}
 {{- end }}
 {{- with .extraEnv }}
 {{ toYaml . }}
