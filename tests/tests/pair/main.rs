@@ -3,6 +3,7 @@
 
 mod batches;
 mod console;
+mod console_jobs;
 mod context;
 mod dead_letters;
 mod deliveries;
@@ -52,6 +53,7 @@ fn all_tests() -> Tests {
     retries::add(&mut tests);
     dead_letters::add(&mut tests);
     console::add(&mut tests);
+    console_jobs::add(&mut tests);
     order_key::add(&mut tests);
     context::add(&mut tests);
     traces::add(&mut tests);
