@@ -87,10 +87,10 @@ async fn a_frozen_broker_accepts_connections_but_is_silent_until_thawed() {
         stream.write_all(b"AMQP\x00\x00\x09\x01").await.unwrap();
         stream.read_u8().await.unwrap()
     };
-    let patience = Duration::from_secs(1);
-    timeout(patience, greeting()).await.unwrap();
+    timeout(AT_LAST, greeting()).await.unwrap();
 
     rabbitmq.freeze();
+    let patience = Duration::from_secs(1);
     // A running thread can answer once more after the signal.
     let silence = async || timeout(patience, greeting()).await.err();
     eventually(AT_LAST, "silence", silence).await;

@@ -58,7 +58,7 @@ async fn shown(test: Test) {
     let call = ended(&pair, "call", "failed").await;
     let ready = ended(&pair, "ready", "success").await;
     // Two deliveries have ended; the third ends while `tail` waits.
-    let tail = start(&pair, &["tail", "--json", "--since", "1m", "--limit", "3"]).await;
+    let tail = start(&pair, &["tail", "--json", "--since", "1h", "--limit", "3"]).await;
     let group = ended(&pair, "group_join", "success").await;
     let shown = lines(&tail.finish().await);
     let of = |field: &str| {
@@ -84,11 +84,11 @@ async fn shown(test: Test) {
         (["--event", "ready"], &ready),
         (["--event", "group_join"], &group),
     ] {
-        let only = ["tail", "--since", "1m", "--limit", "1", "--json"];
+        let only = ["tail", "--since", "1h", "--limit", "1", "--json"];
         let shown = lines(&run(&pair, &[&only[..], &filter].concat()).await);
         assert_eq!(shown[0]["eventId"], expected.as_str(), "{filter:?}");
     }
-    let plain = run(&pair, &["tail", "--since", "1m", "--limit", "1"]).await;
+    let plain = run(&pair, &["tail", "--since", "1h", "--limit", "1"]).await;
     assert!(
         plain.printed().contains("Z  failed  500  call"),
         "{plain:?}"
@@ -104,7 +104,7 @@ async fn followed_on(test: Test) {
     let place = pair.place();
     let (proxy, uri) = TcpProxy::to_server_of(&place.mongodb_uri).await;
     let first = ended(&pair, "group_join", "success").await;
-    let arguments = ["tail", "--json", "--since", "1m", "--limit", "2"];
+    let arguments = ["tail", "--json", "--since", "1h", "--limit", "2"];
     let settings = [
         ("MONGODB_URI", uri.as_str()),
         ("MONGODB_DATABASE", &place.database),

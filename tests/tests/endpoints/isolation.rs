@@ -11,7 +11,7 @@ use crate::world::{Test, Tests};
 
 const EVENTS: usize = 3_000;
 const ROUNDS: usize = 5;
-/// Maximum number of rounds: on a busy machine the best of a few rounds varies by a sixth.
+/// Maximum number of rounds: on a busy machine the median of a few rounds varies by a sixth.
 const MOST_ROUNDS: usize = 25;
 const ENOUGH: f64 = 0.85;
 
@@ -37,11 +37,16 @@ async fn isolated(test: Test) {
     let pair = one("next-to", "two", &next_to) + &one("hanging", "two", &hanging);
     let other = several.another("pair.toml", &pair).await;
     let (mut without, mut with) = (Vec::new(), Vec::new());
-    let best = |rates: &[f64]| rates.iter().copied().fold(0.0, f64::max);
+    // One round in which nothing else ran can be twice as fast as all others.
+    let median = |rates: &[f64]| {
+        let mut sorted = rates.to_vec();
+        sorted.sort_by(f64::total_cmp);
+        sorted[sorted.len() / 2]
+    };
     for round in 1..=MOST_ROUNDS {
         without.push(drain(&several, &several.consumers[0], &alone, "one").await);
         with.push(drain(&several, &other, &next_to, "two").await);
-        if round >= ROUNDS && best(&with) >= ENOUGH * best(&without) {
+        if round >= ROUNDS && median(&with) >= ENOUGH * median(&without) {
             break;
         }
     }
@@ -50,7 +55,7 @@ async fn isolated(test: Test) {
     let in_flight = counts.sum_where("wahook_deliveries_in_flight", &[("endpoint", "hanging")]);
     assert!(in_flight > 0.0 || counts.sum("wahook_circuit_open") == 1.0);
     eprintln!("rounds alone {without:.0?}, next to a hung endpoint {with:.0?}");
-    let (without, with) = (best(&without), best(&with));
+    let (without, with) = (median(&without), median(&with));
     let ratio = with / without;
     eprintln!(
         "deliveries/s alone {without:.0}, next to a hung endpoint {with:.0}: ratio {ratio:.2}"

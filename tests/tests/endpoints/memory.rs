@@ -115,8 +115,7 @@ async fn large_events(test: Test) {
         LIMIT_KIB >> 10
     );
     assert!(peak < LIMIT_KIB, "peak of {peak} KiB");
-    let log = consumer.stderr_so_far();
-    assert!(log.contains("large events"), "{log}");
+    consumer.wait_logged("large events").await;
     for counting in [&slow, &fast] {
         counting.assert_once();
     }

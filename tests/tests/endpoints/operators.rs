@@ -105,11 +105,9 @@ async fn under_load(test: Test) {
     assert_eq!(status, StatusCode::OK, "{report}");
     assert!(note.contains("paused by an operator (ann, "), "{note}");
     assert!(note.ends_with(&format!("{reason}; events wait in the queue")));
-    let stderr = several.consumers[0].stderr_so_far();
-    assert!(
-        stderr.contains("endpoint paused by an operator"),
-        "{stderr}"
-    );
+    several.consumers[0]
+        .wait_logged("endpoint paused by an operator")
+        .await;
 
     // A consumer that is killed and one that starts change nothing.
     several.consumers.remove(0).kill9().await;

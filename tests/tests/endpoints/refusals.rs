@@ -130,5 +130,5 @@ async fn gone(test: Test) {
     assert!(dead <= 5, "{dead} dead letters");
     let attempts = receiver.posts().iter().map(|post| post.attempt()).max();
     assert_eq!(attempts, Some(Some(1)), "no event is retried");
-    assert!(consumer.stderr_so_far().contains("answered 410"));
+    consumer.wait_logged("answered 410").await;
 }

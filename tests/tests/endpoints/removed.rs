@@ -206,7 +206,8 @@ async fn repeat_until_moved(several: &Several, receiver: &Receiver, events: usiz
 }
 
 async fn broken_connection(test: Test) {
-    const EVENTS: usize = 1_000;
+    // Many more than the receiver gets before the connection breaks.
+    const EVENTS: usize = 5_000;
     let receiver = Receiver::start().await;
     let (several, _consumer) = rename(&test, &receiver, EVENTS).await;
     let (network, through_proxy) = TcpProxy::to_server_of(&several.place.amqp_url).await;
@@ -229,7 +230,7 @@ async fn retry(test: Test) {
         Answer::status(if post.attempt() == Some(1) { 500 } else { 200 })
     });
     let receiver = receiver.await;
-    let old = one("old", &receiver, "retry_delay = 1500");
+    let old = one("old", &receiver, "retry_delay = 10000");
     let mut several = Several::start(&test, 1, &old).await;
     let id = several.accepted("order.made").await;
     receiver.wait_for(1, AT_LAST).await;

@@ -59,8 +59,7 @@ async fn slowed(test: Test) {
         (logged as f64 == made).then_some(())
     };
     eventually(AT_LAST, "every attempt in the log", logged).await;
-    let log = several.consumers[0].stderr_so_far();
-    assert!(log.contains("endpoint slowed"), "{log}");
+    several.consumers[0].wait_logged("endpoint slowed").await;
 }
 
 async fn held(test: Test) {

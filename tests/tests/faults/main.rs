@@ -194,7 +194,10 @@ async fn the_producer_answers_503_while_the_broker_is_down_and_202_afterwards() 
         http.get(format!("{}{path}", pair.producer.base_url()))
             .send()
     };
-    assert_eq!(probe("/readyz").await.unwrap().status(), 503);
+    eventually(AT_LAST, "a producer that is not ready", || async {
+        (probe("/readyz").await.unwrap().status() == 503).then_some(())
+    })
+    .await;
     assert_eq!(probe("/livez").await.unwrap().status(), 200);
     servers.rabbitmq.restart().await;
     let id = post_until(&pair, |answer| answer.status == StatusCode::ACCEPTED)

@@ -80,7 +80,8 @@ async fn a_failing_head_blocks_its_own_key(test: Test) {
     let settings = [
         ("WEBHOOK_ORDER", "chat"),
         ("WEBHOOK_LANES", "1"),
-        ("WEBHOOK_RETRY_DELAY", "1500"),
+        // Long enough for all events of the other chats.
+        ("WEBHOOK_RETRY_DELAY", "5000"),
         ("WEBHOOK_RETRY_ATTEMPTS", "2"),
     ];
     let pair = test.pair(receiver.await, &settings).await;

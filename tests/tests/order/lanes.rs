@@ -85,7 +85,7 @@ async fn divided_evenly(test: Test) {
 /// Each event that is queued at the change, and each one after it, is delivered once.
 async fn delivered_after_a_change(test: Test, lanes: &str, after: &'static str) {
     let first = [("WEBHOOK_ORDER", "chat"), ("WEBHOOK_LANES", lanes)];
-    let receiver = Receiver::answering(|_| Answer::status(200).after(Duration::from_millis(20)));
+    let receiver = Receiver::answering(|_| Answer::status(200).after(Duration::from_millis(100)));
     let mut settings = first.to_vec();
     settings.push(("WEBHOOK_CONCURRENCY", "2"));
     let pair = test.pair(receiver.await, &settings).await;

@@ -165,6 +165,17 @@ async fn slow_and_large(test: Test) {
         std::io::Result::Ok(stream)
     };
     let attackers = try_join_all((0..CLIENTS).map(|_| attack())).await.unwrap();
+    // Until then the producer has not read what all of them sent.
+    let refused = async || {
+        pair.producer
+            .metrics()
+            .await
+            .sum("wahook_events_refused_total")
+    };
+    eventually(AT_LAST, "an answer to all others", || async {
+        (refused().await >= (CLIENTS - 128) as f64).then_some(())
+    })
+    .await;
     // The accepted requests hold the whole budget: 128 times half a MiB.
     let busy = eventually(AT_LAST, "refusal of the other requests", || async {
         let (during, in_flight) = memory().await;

@@ -7,7 +7,7 @@ use std::net::SocketAddr;
 
 use anyhow::{Context, ensure};
 use serde_json::{Value, json};
-use wahook_tests::eventually::AT_LAST;
+use wahook_tests::eventually::{AT_LAST, eventually};
 use wahook_tests::pair::Pair;
 use wahook_tests::random::Random;
 use wahook_tests::raw_http::{RawAnswer, Then, exchange};
@@ -62,7 +62,11 @@ async fn refused(test: Test) {
         good as f64,
         "only the valid events are published"
     );
-    assert_eq!(counts.sum("wahook_requests_in_flight"), 0.0);
+    eventually(AT_LAST, "the end of all requests", || async {
+        let now = pair.producer.metrics().await;
+        (now.sum("wahook_requests_in_flight") == 0.0).then_some(())
+    })
+    .await;
     let stderr = pair.producer.stderr_so_far();
     assert!(
         !stderr.contains("panicked") && !stderr.contains("ERROR"),

@@ -122,9 +122,10 @@ async fn delivered(test: Test) {
 }
 
 async fn fails_again(test: Test) {
+    // Long enough for the end of the command and a look at the record.
     let settings = [
         ("WEBHOOK_RETRY_ATTEMPTS", "1"),
-        ("WEBHOOK_RETRY_DELAY", "1500"),
+        ("WEBHOOK_RETRY_DELAY", "10000"),
     ];
     let never = Arc::new(AtomicBool::new(false));
     let pair = test.pair(recovered_by(&never).await, &settings).await;

@@ -87,7 +87,7 @@ async fn events_of_a_lane_are_delivered_after_the_order_is_removed() {
         each: 5,
         senders: 5,
     };
-    let answers = |_: &Post| Answer::status(200).after(Duration::from_millis(30));
+    let answers = |_: &Post| Answer::status(200).after(Duration::from_millis(100));
     let receiver = Receiver::answering(answers).await;
     let mut settings = SETTINGS.to_vec();
     settings.push(("WEBHOOK_CONCURRENCY", "1"));

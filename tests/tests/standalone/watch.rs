@@ -45,7 +45,7 @@ async fn tail_and_stats_read_the_data_file() {
     let call = system.ended("call", "failed").await;
     let ready = system.ended("ready", "success").await;
     // Two deliveries have ended; the third ends while `tail` waits.
-    let all = ["tail", "--json", "--since", "1m", "--limit", "3"];
+    let all = ["tail", "--json", "--since", "1h", "--limit", "3"];
     let tail = start(&system, &all).await;
     eventually(AT_LAST, "the first two", || async {
         (tail.stdout_so_far().lines().count() == 2).then_some(())
@@ -70,7 +70,7 @@ async fn tail_and_stats_read_the_data_file() {
 
     // A redriven dead letter that fails again is shown a second time.
     let failed = [
-        "tail", "--json", "--since", "1m", "--status", "failed", "--limit", "2",
+        "tail", "--json", "--since", "1h", "--status", "failed", "--limit", "2",
     ];
     let tail = start(&system, &failed).await;
     eventually(AT_LAST, "the first failure", || async {
@@ -102,7 +102,7 @@ async fn tail_and_stats_read_the_data_file() {
         row("ready", 1, 0, 0.0, 1),
     ];
     assert_eq!(counted["rows"], json!(expected));
-    let only = ["tail", "--since", "1m", "--event", "ready", "--limit", "1"];
+    let only = ["tail", "--since", "1h", "--event", "ready", "--limit", "1"];
     let plain = run(&system, &only).await;
     assert!(
         plain.printed().contains("Z  success 200  ready"),

@@ -93,12 +93,13 @@ async fn a_missing_permission_is_named_with_what_to_do_until_it_is_granted() {
     stage
         .explains(&producer, "configure", "'wahook.events'")
         .await;
-    let ready = reqwest::get(format!("{}/readyz", producer.base_url())).await;
-    let ready = ready.unwrap().text().await.unwrap();
-    assert!(
-        ready.contains("wahook.events") && ready.contains("docs/broker-users.md"),
-        "{ready}"
-    );
+    eventually(AT_LAST, "the reason in /readyz", || async {
+        let ready = reqwest::get(format!("{}/readyz", producer.base_url())).await;
+        let ready = ready.unwrap().text().await.unwrap();
+        let parts = ["wahook.events", "docs/broker-users.md"];
+        parts.iter().all(|part| ready.contains(part)).then_some(())
+    })
+    .await;
     stage.permit(vhost, "wahook-producer", |_| ()).await;
     producer.wait_ready(AT_LAST).await;
 

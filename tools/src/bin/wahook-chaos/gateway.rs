@@ -17,7 +17,7 @@ use crate::event;
 /// Pause between a rejected event and the next try.
 const PAUSE: Duration = Duration::from_millis(25);
 /// Maximum time without an accepted event while events are pending.
-const LAST_ACCEPTED_WITHIN: Duration = Duration::from_secs(90);
+const LAST_ACCEPTED_WITHIN: Duration = Duration::from_secs(180);
 
 /// Load of a gateway.
 #[derive(Debug, Clone, Copy)]

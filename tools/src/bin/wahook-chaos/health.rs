@@ -26,8 +26,10 @@ const QUESTION: &str = r#"io:format("~p ~p~n",
      end
    end || Queue <- rabbit_amqqueue:list(<<"/">>)],
   ok."#;
-/// Time limit for the broker to requeue the messages of a closed channel.
-const RETURNED_WITHIN: Duration = Duration::from_secs(10);
+/// Time limit for the system to settle after a row: the broker requeues the messages of closed
+/// channels, allocators return memory, and a consumer ends the connection on which it counts.
+const SETTLED_WITHIN: Duration = Duration::from_secs(60);
+const PAUSE: Duration = Duration::from_millis(500);
 /// Permitted growth of a program's resident memory: a fifth, or this many KiB. The allocator
 /// keeps the buffers of a burst, such as those of 128 connections to a webhook.
 const RSS_GROWTH_KIB: u64 = 8 * 1024;
@@ -75,24 +77,28 @@ impl Broker {
 }
 
 impl Health {
-    /// Measures the idle system. Messages of a closed channel take a moment to become ready again,
-    /// so messages count as stuck only after a while.
-    pub(crate) async fn at_rest(stage: &Stage) -> anyhow::Result<Self> {
-        let end = Instant::now() + RETURNED_WITHIN;
-        let mut broker = broker(stage).await?;
-        while broker.unacknowledged() > 0 && Instant::now() < end {
-            sleep(Duration::from_millis(200)).await;
-            broker = self::broker(stage).await?;
+    /// Measures the idle system until no figure is worse than before, or a time limit is over. The
+    /// first figures of all are those that two measurements in a row have in common.
+    pub(crate) async fn at_rest(stage: &Stage, before: Option<&Self>) -> anyhow::Result<Self> {
+        let end = Instant::now() + SETTLED_WITHIN;
+        let mut last = Self::measured(stage).await?;
+        loop {
+            if before.is_some_and(|before| last.worse_than(before).is_empty()) {
+                return Ok(last);
+            }
+            sleep(PAUSE).await;
+            let now = Self::measured(stage).await?;
+            let is_same = now.broker == last.broker && now.broker.unacknowledged() == 0;
+            if (before.is_none() && is_same) || Instant::now() > end {
+                return Ok(now);
+            }
+            last = now;
         }
-        // Once a minute a consumer counts the messages of all queues on a connection of its own,
-        // and owners that divide their lanes again close and open channels.
-        sleep(Duration::from_millis(200)).await;
-        let again = self::broker(stage).await?;
-        if (again.connections, again.channels) < (broker.connections, broker.channels) {
-            broker = again;
-        }
+    }
+
+    async fn measured(stage: &Stage) -> anyhow::Result<Self> {
         Ok(Self {
-            broker,
+            broker: broker(stage).await?,
             producer: process::memory(stage.producer()?.pid())?.0,
             consumer: process::memory(stage.consumer()?.pid())?.0,
         })

@@ -229,7 +229,7 @@ async fn play(
         result.faults.push(format!("{missed:#}"));
     }
     act.stage.restore().await?;
-    let health = Health::at_rest(act.stage).await?;
+    let health = Health::at_rest(act.stage, before.as_ref()).await?;
     match before {
         Some(before) => result.faults.extend(before.update(&health)),
         None => *before = Some(health),

@@ -185,7 +185,6 @@ impl Stage {
             ("WEBHOOK_RETRY_ATTEMPTS", RETRIES.to_string()),
             ("WEBHOOK_RETRY_DELAY", "300".to_owned()),
             ("WEBHOOK_CONCURRENCY", "32".to_owned()),
-            ("WEBHOOK_TIMEOUT", "5000".to_owned()),
             // Rows in which every attempt fails need plain retries.
             ("WEBHOOK_CIRCUIT", "off".to_owned()),
         ];

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use anyhow::bail;
 
 /// Time limit for the system to finish all events once the faults are over.
-const DONE_WITHIN: Duration = Duration::from_secs(120);
+const DONE_WITHIN: Duration = Duration::from_secs(360);
 const PAUSE: Duration = Duration::from_millis(100);
 
 /// Waits until `is_so` returns true; fails with `what` after the time limit.

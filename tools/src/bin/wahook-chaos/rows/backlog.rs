@@ -34,8 +34,6 @@ async fn drain(act: &mut Act<'_>, events: u64) -> anyhow::Result<u64> {
     act.kills += 1;
     let enough = act.stage.receiver.count() + usize::try_from(events)?;
     act.stage.restore().await?;
-    let pid = act.stage.consumer()?.pid();
-    let mut peak = 0;
     let mut seen = 0;
     while act.stage.receiver.count() < enough {
         let still = act.stage.receiver.count();
@@ -51,7 +49,7 @@ async fn drain(act: &mut Act<'_>, events: u64) -> anyhow::Result<u64> {
             "{} posts are missing and none arrives",
             enough - still
         );
-        peak = peak.max(process::memory(pid)?.0);
     }
-    Ok(peak)
+    // The consumer is a new one.
+    Ok(process::memory(act.stage.consumer()?.pid())?.1)
 }

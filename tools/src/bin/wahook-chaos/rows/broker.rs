@@ -100,8 +100,12 @@ async fn alarm(act: &mut Act<'_>, up: &[&str], down: &[&str]) -> anyhow::Result<
     broker.ctl(up).await?;
     act.send(Rate::STEADY)?;
     act.some_refused().await?;
+    let backlog = act.stage.receiver.count() + 1_000;
     act.stage.add_consumer(&[]).await;
-    act.more_posts(1_000).await?;
+    until("the backlog arrives", || async {
+        Ok(act.stage.receiver.count() >= backlog)
+    })
+    .await?;
     until("acks continue during the alarm", || async {
         let queues = act.stage.brokers.node()?.queue_depths().await;
         Ok(queues.get("wahook.deliver.default") == Some(&(0, 0)))
