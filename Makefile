@@ -18,6 +18,7 @@ NODES ?= 1
 SOAK_MINUTES ?= 120
 SOAK_RATE ?=
 ON_BROKER := WAHOOK_TEST_RABBITMQ=$(RABBITMQ)
+IN_MEMORY := WAHOOK_TEST_SERVER_FOLDERS=$(shell tools/server_folders.sh)
 ON_PROGRAMS := WAHOOK_TEST_PROGRAMS=$(abspath $(TARGET_DIR))/debug
 # With MongoDB support of `wahook`, which `cargo run` omits.
 PROGRAMS := --package wahook-producer --package wahook-consumer --package wahook-receiver --package wahook-console --package wahook \
@@ -56,7 +57,7 @@ reference: ## Write .env.example and the tables of docs/configuration.md from th
 	$(CARGO) run --package wahook-tools --bin wahook-reference
 
 test: install lint purity debug-programs ## Run all checks: format, language, lints, purity, all tests
-	$(ON_BROKER) $(FIXED_CASES) $(ON_PROGRAMS) tools/suites.py --workspace --features wahook/mongodb
+	$(ON_BROKER) $(IN_MEMORY) $(FIXED_CASES) $(ON_PROGRAMS) tools/suites.py --workspace --features wahook/mongodb
 	$(CARGO) test --doc --workspace --features wahook/mongodb
 	$(CARGO) test --package wahook-failpoint --features armed
 
@@ -64,7 +65,7 @@ test-broker: install debug-programs ## Run the suites that use RabbitMQ, on the 
 	$(MAKE) run-broker-suites RABBITMQ=system
 
 run-broker-suites:
-	$(ON_BROKER) $(FIXED_CASES) $(ON_PROGRAMS) tools/suites.py --workspace --features wahook/mongodb \
+	$(ON_BROKER) $(IN_MEMORY) $(FIXED_CASES) $(ON_PROGRAMS) tools/suites.py --workspace --features wahook/mongodb \
 	  --test harness --test queue_conformance --test order --test faults --test endpoints --test pair
 
 # One build for programs and tests: two would compile many dependencies twice, with other features.
@@ -85,7 +86,7 @@ chaos: chaos-programs ## Run the fault matrix under load and count lost events (
 	$(ON_BROKER) WAHOOK_TEST_PROGRAMS=$(TARGET_DIR)/chaos $(TARGET_DIR)/debug/wahook-chaos --write docs/reliability/faults.md
 
 chaos-short: chaos-programs ## Run the short form of the fault matrix (8 minutes)
-	$(ON_BROKER) WAHOOK_TEST_PROGRAMS=$(TARGET_DIR)/chaos $(TARGET_DIR)/debug/wahook-chaos --short
+	$(ON_BROKER) $(IN_MEMORY) WAHOOK_TEST_PROGRAMS=$(TARGET_DIR)/chaos $(TARGET_DIR)/debug/wahook-chaos --short
 
 chaos-order: chaos-programs ## Deliver 100,000 ordered events while consumers and brokers are killed (NODES=3: a cluster; NODES=0: one process)
 	$(ON_BROKER) WAHOOK_TEST_PROGRAMS=$(TARGET_DIR)/chaos $(TARGET_DIR)/debug/wahook-chaos --order $(if $(filter 0,$(NODES)),--one-process,--nodes $(NODES))

@@ -15,10 +15,23 @@ pub struct RunFolder {
 impl RunFolder {
     /// Creates an empty folder in the system's temporary folder.
     pub fn temporary(name: &str) -> io::Result<Self> {
+        Self::temporary_in(&env::temp_dir(), name)
+    }
+
+    /// Creates an empty folder for the data of a server, in `WAHOOK_TEST_SERVER_FOLDERS` if that
+    /// is set (`tools/server_folders.sh`).
+    pub fn of_server(name: &str) -> io::Result<Self> {
+        match env::var_os("WAHOOK_TEST_SERVER_FOLDERS") {
+            Some(place) => Self::temporary_in(Path::new(&place), name),
+            None => Self::temporary(name),
+        }
+    }
+
+    fn temporary_in(place: &Path, name: &str) -> io::Result<Self> {
         static NEXT: AtomicU32 = AtomicU32::new(0);
         loop {
             let number = NEXT.fetch_add(1, Ordering::Relaxed);
-            let path = env::temp_dir().join(format!("wahook-{name}-{}-{number}", process::id()));
+            let path = place.join(format!("wahook-{name}-{}-{number}", process::id()));
             match fs::create_dir(&path) {
                 Ok(()) => {
                     return Ok(Self {

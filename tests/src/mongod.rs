@@ -41,14 +41,14 @@ pub struct Mongod {
 impl Mongod {
     /// Starts an empty server; fails the test if it does not start.
     pub async fn start() -> Self {
-        let started = async { Self::try_start(RunFolder::temporary("mongod")?).await };
+        let started = async { Self::try_start(RunFolder::of_server("mongod")?).await };
         or_fail("mongod did not start", started.await)
     }
 
     /// Starts an empty server with its data on a separate disk that can be filled.
     pub async fn start_on_small_disk(megabytes: u32) -> Self {
         let started = async {
-            let folder = RunFolder::temporary("mongod")?;
+            let folder = RunFolder::of_server("mongod")?;
             let disk = SmallDisk::mount(&folder.join("data"), megabytes).await?;
             Self::start_in(folder, Some(disk), Role::Alone).await
         };
@@ -62,7 +62,7 @@ impl Mongod {
     }
 
     async fn try_start_with(roles: Vec<Document>) -> anyhow::Result<Self> {
-        let mut server = Self::try_start(RunFolder::temporary("mongod")?).await?;
+        let mut server = Self::try_start(RunFolder::of_server("mongod")?).await?;
         let admin = server.client().await.database("admin");
         let create = doc! { "createUser": "wahook", "pwd": "secret", "roles": roles };
         admin.run_command(create).await?;
@@ -87,7 +87,7 @@ impl Mongod {
     }
 
     pub(crate) async fn try_start_member() -> anyhow::Result<Self> {
-        Self::start_in(RunFolder::temporary("mongod")?, None, Role::Member).await
+        Self::start_in(RunFolder::of_server("mongod")?, None, Role::Member).await
     }
 
     async fn start_in(

@@ -6,7 +6,7 @@ mod node;
 mod options;
 
 use std::collections::BTreeMap;
-use std::process::{Command, Stdio};
+use std::process::{Command, Output, Stdio};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -27,6 +27,9 @@ pub use options::BrokerOptions;
 /// A node starts in 3 to 8 s on two cores; the margin is for a busy machine.
 const READY_WITHIN: Duration = Duration::from_secs(300);
 const STOPPED_WITHIN: Duration = Duration::from_secs(120);
+/// Exit status of `rabbitmqctl` if it cannot reach the node in time; then it has done nothing.
+const UNAVAILABLE: i32 = 69;
+const CTL_REPEATS: u32 = 5;
 
 /// Broker that runs, or was killed and can be restarted.
 #[derive(Debug)]
@@ -48,7 +51,7 @@ impl RabbitMq {
 
     pub async fn start_with(options: BrokerOptions) -> Self {
         let started = async {
-            let folder = RunFolder::temporary("rabbitmq")?;
+            let folder = RunFolder::of_server("rabbitmq")?;
             Self::try_start(folder, options).await
         };
         or_fail("RabbitMQ did not start", started.await)
@@ -130,13 +133,13 @@ impl RabbitMq {
 
     /// Runs a command-line tool and returns its output.
     async fn run(&self, tool: &str, arguments: &[&str]) -> anyhow::Result<String> {
-        let mut command = Command::new(self.node.installation.script(tool));
-        self.node.environment(&mut command);
-        command
-            .args(["--quiet", "--timeout", "30"])
-            .args(arguments)
-            .stdin(Stdio::null());
-        let output = tokio::task::spawn_blocking(move || command.output()).await??;
+        let mut output = self.run_once(tool, arguments).await?;
+        for _ in 0..CTL_REPEATS {
+            if output.status.code() != Some(UNAVAILABLE) || !self.is_running() {
+                break;
+            }
+            output = self.run_once(tool, arguments).await?;
+        }
         if !output.status.success() {
             bail!(
                 "{tool} {}: {}{}",
@@ -146,6 +149,16 @@ impl RabbitMq {
             );
         }
         Ok(String::from_utf8_lossy(&output.stdout).into_owned())
+    }
+
+    async fn run_once(&self, tool: &str, arguments: &[&str]) -> anyhow::Result<Output> {
+        let mut command = Command::new(self.node.installation.script(tool));
+        self.node.environment(&mut command);
+        command
+            .args(["--quiet", "--timeout", "30"])
+            .args(arguments)
+            .stdin(Stdio::null());
+        Ok(tokio::task::spawn_blocking(move || command.output()).await??)
     }
 
     /// Returns ready and unacknowledged messages by queue. The broker refreshes the figures of

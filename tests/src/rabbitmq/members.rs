@@ -16,7 +16,7 @@ impl RabbitMq {
     /// Starts this many nodes at once, which form a cluster.
     pub(crate) async fn try_start_members(count: usize) -> anyhow::Result<Vec<Self>> {
         let folders: Vec<_> = (0..count)
-            .map(|_| RunFolder::temporary("rabbitmq"))
+            .map(|_| RunFolder::of_server("rabbitmq"))
             .collect::<Result<_, _>>()?;
         let epmd_port = free_port()?;
         let cluster = Membership {
