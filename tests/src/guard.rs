@@ -19,6 +19,8 @@ use nix::sys::wait::{Id, WaitPidFlag, waitid};
 use nix::unistd::Pid;
 use tokio::sync::watch;
 
+/// Far more than the kernel needs, also while a disk write of the process hangs.
+const KILLED_WITHIN: Duration = Duration::from_secs(180);
 const GATE: &str = r#"read -r _ || exit 125; exec "$@" </dev/null"#;
 /// Ignores the terminal's signals: the watchdog must outlive this process.
 const WATCHDOG: &str = r#"trap "" HUP INT TERM; read -r _; kill -9 -"$1" "$1""#;
@@ -120,7 +122,7 @@ impl Guarded {
     /// Sends SIGKILL and waits until the process has ended.
     pub async fn kill9(&self) -> anyhow::Result<()> {
         self.signal(Signal::SIGKILL)?;
-        self.wait_within(Duration::from_secs(10)).await?;
+        self.wait_within(KILLED_WITHIN).await?;
         Ok(())
     }
 

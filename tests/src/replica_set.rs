@@ -88,18 +88,26 @@ impl ReplicaSet {
         }
     }
 
-    /// Makes a primary give its office to another member, in order.
-    pub async fn step_down(&self, primary: usize) {
-        or_fail("the step-down", self.try_step_down(primary).await);
+    /// Makes the primary give its office to another member, in order. Returns the primary.
+    pub async fn step_down(&self) -> usize {
+        or_fail("the step-down", self.try_step_down().await)
     }
 
-    pub async fn try_step_down(&self, primary: usize) -> anyhow::Result<()> {
+    pub async fn try_step_down(&self) -> anyhow::Result<usize> {
         let seconds = i64::try_from(NOT_ELECTED_FOR.as_secs())?;
         let command =
             doc! { "replSetStepDown": seconds, "secondaryCatchUpPeriodSecs": seconds - 1 };
-        let admin = self.admins.get(primary).context("no such member")?;
-        admin.run_command(command).await?;
-        Ok(())
+        let end = Instant::now() + CHANGED_WITHIN;
+        loop {
+            let primary = self.try_primary_other_than(None).await?;
+            let admin = self.admins.get(primary).context("no such member")?;
+            // Refused while the others are behind, and by a member that is no primary any more.
+            match admin.run_command(command.clone()).await {
+                Ok(_) => return Ok(primary),
+                Err(error) if Instant::now() > end => return Err(error.into()),
+                Err(_) => sleep(PAUSE).await,
+            }
+        }
     }
 
     /// Waits until all members follow one primary; fails the test if they do not in time.

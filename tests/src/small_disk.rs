@@ -14,7 +14,7 @@ use nix::unistd::Uid;
 
 use crate::guard::Guarded;
 
-const MOUNTED_WITHIN: Duration = Duration::from_secs(10);
+const MOUNTED_WITHIN: Duration = Duration::from_secs(120);
 /// Mounts the disk, creates the file `.mounted` on it, and keeps it mounted.
 const HOLD: &str =
     r#"mount -t tmpfs -o size="$1"m wahook "$2" && : >"$2/.mounted" && exec sleep 86400"#;

@@ -167,7 +167,7 @@ async fn a_mongod_that_steps_down_refuses_writes_until_it_is_primary_again() {
     let refused = eventually(AT_LAST, "a refused write", || async {
         insert().await.err()
     });
-    let (stepped_down, _) = tokio::join!(mongod.try_step_down(2), refused);
+    let (stepped_down, _) = tokio::join!(mongod.try_step_down(15), refused);
 
     stepped_down.unwrap();
     insert().await.unwrap();

@@ -129,10 +129,7 @@ async fn exactly(test: Test) {
             assert_eq!(of_one.len(), attempts);
             if let [first, second] = of_one.as_slice() {
                 let gap = (second.arrived - first.arrived).as_millis();
-                assert!(
-                    (wait..wait + 1_000).contains(&gap),
-                    "{gap} ms for {wait} ms"
-                );
+                assert!(gap >= wait, "{gap} ms for {wait} ms");
             }
         }
     }

@@ -1,6 +1,7 @@
 //! Events that are queued for an endpoint when it is removed from the settings.
 
 use std::collections::BTreeSet;
+use std::time::Duration;
 
 use serde_json::Value;
 use wahook_tests::eventually::{AT_LAST, eventually};
@@ -211,6 +212,8 @@ async fn broken_connection(test: Test) {
     let receiver = Receiver::start().await;
     let (several, _consumer) = rename(&test, &receiver, EVENTS).await;
     let (network, through_proxy) = TcpProxy::to_server_of(&several.place.amqp_url).await;
+    // Much slower than the connection is broken.
+    network.set(Network::Slow(Duration::from_millis(50)));
     let moving = start_at(
         &several,
         &through_proxy,

@@ -60,12 +60,18 @@ async fn filled(file: &DataFile) -> BTreeMap<&'static str, BTreeSet<String>> {
 async fn seen(place: &Place, queue: &str) -> Vec<String> {
     let uri = place.amqp_url.parse().unwrap();
     let inspector = Inspector::open(&uri, "test").await.unwrap();
-    let mut look = inspector.look(queue).await.unwrap();
-    let mut ids = Vec::new();
-    while let Some(message) = look.next().await.unwrap() {
-        ids.push(message.id().unwrap().to_string());
-    }
-    look.requeue().await;
+    // A look ends when no message has arrived for a while.
+    let ids = eventually(AT_LAST, "all messages of the queue", || async {
+        let depth = inspector.depth(queue).await.unwrap().unwrap_or_default();
+        let mut look = inspector.look(queue).await.unwrap();
+        let mut ids = Vec::new();
+        while let Some(message) = look.next().await.unwrap() {
+            ids.push(message.id().unwrap().to_string());
+        }
+        look.requeue().await;
+        (ids.len() >= depth.messages as usize).then_some(ids)
+    })
+    .await;
     inspector.close().await;
     ids
 }

@@ -192,7 +192,7 @@ async fn reconciled(place: &Place) {
         ("MONGODB_URI", &place.mongodb_uri),
         ("MONGODB_DATABASE", &place.database),
     ];
-    let arguments = ["reconcile", "--grace", "2s"];
+    let arguments = ["reconcile", "--grace", "6s"];
     let reconcile = Command::start(ProgramName::Consumer, &arguments, &settings).await;
     reconcile.finish().await.printed();
 }

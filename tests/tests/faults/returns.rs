@@ -7,6 +7,7 @@ use lapin::options::{
 };
 use lapin::types::{AMQPValue, FieldTable};
 use lapin::{BasicProperties, Channel, Connection, ConnectionProperties};
+use std::cell::Cell;
 use wahook_queue::{BrokerUri, Inspector};
 use wahook_tests::eventually::{AT_LAST, eventually};
 use wahook_tests::rabbitmq::{self, RabbitMq};
@@ -23,10 +24,13 @@ async fn looks_and_nacks_count_as_deliveries_before_rabbitmq_4_3_only_and_reject
     let (connection, channel) = with_one_message(&broker).await;
     let uri: BrokerUri = broker.amqp_url().parse().unwrap();
     let inspector = Inspector::open(&uri, "looks").await.unwrap();
+    // A look that is late can have taken the message as well.
+    let opened = Cell::new(0);
     for _ in 0..LOOKS {
         // The message of the look before may not be back yet.
         let mut look = eventually(AT_LAST, "the message", || async {
             let mut look = inspector.look(QUEUE).await.unwrap();
+            opened.set(opened.get() + 1);
             look.next().await.unwrap().map(|seen| {
                 drop(seen);
                 look
@@ -44,22 +48,26 @@ async fn looks_and_nacks_count_as_deliveries_before_rabbitmq_4_3_only_and_reject
     };
 
     let message = get(&channel).await;
-    assert_eq!(counts(&message), expected(0, LOOKS), "after the looks");
+    let (deliveries, acquisitions) = counts(&message);
+    let looks = if is_new { acquisitions } else { deliveries };
+    let looks = looks.unwrap_or_default();
+    assert!((LOOKS..=opened.get()).contains(&looks), "{looks} looks");
+    assert_eq!(counts(&message), expected(0, looks), "after the looks");
     let nack = BasicNackOptions {
         requeue: true,
         ..BasicNackOptions::default()
     };
     message.nack(nack).await.unwrap();
     let message = get(&channel).await;
-    assert_eq!(counts(&message), expected(0, LOOKS + 1), "after a nack");
+    assert_eq!(counts(&message), expected(0, looks + 1), "after a nack");
     let reject = BasicRejectOptions { requeue: true };
     message.reject(reject).await.unwrap();
     let message = get(&channel).await;
-    assert_eq!(counts(&message), expected(1, LOOKS + 2), "after a reject");
+    assert_eq!(counts(&message), expected(1, looks + 2), "after a reject");
     channel.close(200, "done".into()).await.unwrap();
     let channel = connection.create_channel().await.unwrap();
     let message = get(&channel).await;
-    assert_eq!(counts(&message), expected(2, LOOKS + 3), "after a close");
+    assert_eq!(counts(&message), expected(2, looks + 3), "after a close");
 }
 
 async fn with_one_message(broker: &RabbitMq) -> (Connection, Channel) {

@@ -141,15 +141,16 @@ async fn delivered_in_the_end(test: Test) {
         pair.add_consumer().await;
         let before = last(&pair);
         pair.receiver.forget();
-        // The count goes on; an attempt without a record at the kill is made again.
+        // The count goes on; an attempt without a record at the kill is made again, and so are
+        // those that the log does not return in time.
         pair.receiver
-            .wait_until("further attempts", AT_LAST, |posts| posts.len() >= 4)
+            .wait_until("further attempts", AT_LAST, |posts| {
+                let numbers = posts.iter().filter_map(|post| post.attempt());
+                numbers.max() > Some(before)
+            })
             .await;
         let posts = pair.receiver.posts();
-        let numbers: Vec<_> = posts.iter().filter_map(|post| post.attempt()).collect();
         assert!(posts.iter().all(|post| is_failing(post)), "others overtook");
-        assert!(numbers[0] >= before, "{numbers:?} after {before}");
-        assert!(numbers.is_sorted(), "{numbers:?}");
     }
     is_down.store(false, Ordering::Relaxed);
     let posts = pair

@@ -183,6 +183,8 @@ async fn paused(test: Test) {
     });
     let mut settings = SETTINGS;
     settings[3] = ("WEBHOOK_CIRCUIT", "on");
+    // No event must be exhausted before the circuit opens.
+    let settings = [&settings[..], &[("WEBHOOK_RETRY_ATTEMPTS", "10")]].concat();
     let pair = test.pair(receiver.await, &settings).await;
     pair.add_consumer().await;
     let url = pair.producer.base_url();

@@ -20,7 +20,7 @@ pub(crate) fn add(tests: &mut Tests) {
     tests.add(
         "console_continues_the_job_of_a_killed_one",
         |test| async move {
-            let selected = json!({ "filter": { "status": "failed", "since": "1h" }, "rate": 100 });
+            let selected = json!({ "filter": { "status": "failed", "since": "1h" }, "rate": 20 });
             killed(test, "redeliveries", selected, EVENTS / 2).await;
         },
     );

@@ -61,7 +61,7 @@ async fn exhausted(test: Test) {
     assert_eq!(posts.len(), 4);
 
     let (connection, channel) = channel(&pair).await;
-    let dead = dead_letter(&channel, Duration::from_secs(2)).await;
+    let dead = dead_letter(&channel, AT_LAST).await;
     assert_eq!(dead.data, posts[0].body);
     let dead_id = dead.properties.message_id().as_ref().unwrap();
     assert_eq!(dead_id.as_str(), id);

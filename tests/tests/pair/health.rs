@@ -1,6 +1,6 @@
 //! Command `health`: reports the health of a running program by its exit status.
 
-use wahook_tests::eventually::AT_LAST;
+use wahook_tests::eventually::{AT_LAST, eventually};
 use wahook_tests::program::{Command, Program, ProgramName, Ran};
 use wahook_tests::receiver::Receiver;
 
@@ -21,10 +21,12 @@ pub(crate) fn add(tests: &mut Tests) {
 async fn health(name: ProgramName, listen: &str, arguments: &[&str]) -> Ran {
     let arguments = [&["health"], arguments].concat();
     let settings = [(name.listen_variable(), listen)];
-    Command::start(name, &arguments, &settings)
-        .await
-        .finish()
-        .await
+    eventually(AT_LAST, "an answer in time", || async {
+        let command = Command::start(name, &arguments, &settings).await;
+        let ran = command.finish().await;
+        (!ran.stderr.contains("did not answer within")).then_some(ran)
+    })
+    .await
 }
 
 fn address(base_url: &str) -> String {

@@ -85,6 +85,20 @@ impl Outage {
         }
     }
 
+    /// Waits until the spool has at least this number of events. Returns their number.
+    pub(crate) async fn wait_events_from(&self, least: u32) -> f64 {
+        let what = format!("{least} events in the spool");
+        let events = |m: &Metrics| m.get("wahook_spool_events").unwrap_or_default();
+        let has_them = |m: &Metrics| events(m) >= f64::from(least);
+        events(
+            &self
+                .pair
+                .producer
+                .wait_metrics(&what, AT_LAST, has_them)
+                .await,
+        )
+    }
+
     pub(crate) async fn wait_events(&self, events: u32) {
         let what = format!("{events} events in the spool");
         let is_it = |m: &Metrics| m.get("wahook_spool_events") == Some(f64::from(events));

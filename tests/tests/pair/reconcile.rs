@@ -21,7 +21,7 @@ use crate::dead_letters::channel;
 use crate::world::{Test, Tests};
 
 /// Long enough for these consumers, which hold no message for long.
-const GRACE: [&str; 2] = ["--grace", "2s"];
+const GRACE: [&str; 2] = ["--grace", "6s"];
 const ONE_QUICK_RETRY: [(&str, &str); 2] = [
     ("WEBHOOK_RETRY_ATTEMPTS", "1"),
     ("WEBHOOK_RETRY_DELAY", "100"),
@@ -455,7 +455,7 @@ async fn often(test: Test) {
         return_counted().await;
     }
     let ids = [id];
-    let (status, _) = reconcile(&pair, Some(&ids), &["--grace", "1s"]).await;
+    let (status, _) = reconcile(&pair, Some(&ids), &["--grace", "5s"]).await;
     assert_eq!(status, Some(0), "delivered 49 times before");
     return_counted().await;
     connection.close(200, "done".into()).await.unwrap();

@@ -106,6 +106,7 @@ async fn delivered(test: Test) {
     assert_eq!(dead_letters[0]["reason"], "answered 500");
     let shown = run(&pair, &["show", id]).await;
     assert!(shown.printed().contains(r#"{"event":"call","data":{},"#));
+    listed_again(&pair, 1).await;
 
     recovered.store(true, Ordering::Relaxed);
     let redriven = run(&pair, &["redrive", "--all"]).await;
@@ -155,6 +156,7 @@ async fn selected(test: Test) {
     assert!(nothing.stderr.contains("--all"), "{}", nothing.stderr);
     let preview = run(&pair, &["redrive", "--event", "ready", "--dry-run"]).await;
     assert_eq!(preview.printed(), "2 of 5 dead letters would be redriven\n");
+    listed_again(&pair, 5).await;
     assert_eq!(
         run(&pair, &["redrive", "--older-than", "1h"])
             .await
@@ -189,10 +191,9 @@ async fn discard(test: Test) {
         preview.printed(),
         "1 of 2 dead letters would be discarded\n"
     );
-    assert_eq!(listed(&pair).await.len(), 2);
+    listed_again(&pair, 2).await;
     run(&pair, &["discard", "--id", &ids[0]]).await.printed();
-    let left = listed(&pair).await;
-    assert_eq!(left.len(), 1);
+    let left = listed_again(&pair, 1).await;
     assert_eq!(left[0]["id"], ids[1].as_str());
 }
 
@@ -204,7 +205,7 @@ async fn killed(test: Test) {
     let pair = test.pair(recovered_by(&recovered).await, &settings).await;
     let ids: BTreeSet<String> = dead(&pair, &["call"; EVENTS]).await.into_iter().collect();
     recovered.store(true, Ordering::Relaxed);
-    let redrive = start(&pair, &["redrive", "--all", "--rate", "20"]).await;
+    let redrive = start(&pair, &["redrive", "--all", "--rate", "5"]).await;
     pair.receiver.wait_for(EVENTS + 40, AT_LAST).await;
     redrive.kill9().await;
     // The broker requeues the dead letters once the connection is closed.

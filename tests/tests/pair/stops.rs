@@ -37,10 +37,13 @@ async fn soft(test: Test) {
     let consumer = pair.take_consumer();
     consumer.terminate();
     assert_eq!(consumer.wait_exit(AT_LAST).await.code(), Some(0));
-    let record = pair.record(&id).await.unwrap();
-    assert_eq!(record.get_str("status").ok(), Some("success"));
-    // The message is acknowledged: another consumer does not get it.
+    // The message is acknowledged: another consumer does not get it. It logs what the first could
+    // not write in time.
     pair.add_consumer().await;
+    pair.wait_record(&id, AT_LAST, |record| {
+        record.get_str("status").ok() == Some("success")
+    })
+    .await;
     let other = pair.post(&json!({"event": "test"})).await.accepted_id();
     let posts = pair.receiver.wait_for(2, AT_LAST).await;
     assert_eq!(posts[1].id(), Some(other.as_str()));

@@ -2,6 +2,7 @@
 
 use serde_json::json;
 use wahook_tests::browser::Screen;
+use wahook_tests::ports::free_port;
 
 use super::stage::{Delivery, ROWS, Stage};
 
@@ -119,13 +120,14 @@ async fn ten_thousand_deliveries_do_not_freeze_the_page() {
 
 #[tokio::test]
 async fn the_page_reconnects_after_a_restart_of_the_receiver() {
-    let stage = Stage::start().await;
+    // No port that the page's connections could get.
+    let address = format!("127.0.0.1:{}", free_port().unwrap());
+    let stage = Stage::with(&[("RECEIVER_ADDRESS", &address)]).await;
     let page = stage.browser().await;
     let delivery = Delivery::event("ready", "evt_1", &json!({}));
     stage.send(&delivery).await;
     stage.send(&delivery).await;
     page.wait(&format!("{ROWS} === 2")).await;
-    let address = stage.url("").replace("http://", "");
     stage.receiver.kill9().await;
     page.wait_text("#connection", "connection lost").await;
     // Without a connection the list stays as it was.

@@ -128,7 +128,7 @@ fn odd_bodies() -> Vec<Row> {
         row(
             "reset_within_the_body",
             // A reset discards bytes that the client has not read yet.
-            [half(), Step::Wait(Duration::from_secs(1)), Step::Reset],
+            [half(), Step::Wait(Duration::from_secs(10)), Step::Reset],
             delivered(),
         ),
         row("chunked_garbage", chunked("zz\r\ngarbage"), delivered()),

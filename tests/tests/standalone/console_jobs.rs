@@ -85,7 +85,7 @@ async fn failures(system: &System) -> Vec<String> {
 async fn redelivery_of_a_killed_program_is_continued_without_loss() {
     let mut stage = Stage::new().await;
     let filter = json!({ "status": "failed", "event": "call", "since": "1h" });
-    let order = json!({ "filter": filter, "rate": 100 });
+    let order = json!({ "filter": filter, "rate": 20 });
     let started = stage.start("redeliveries", &order).await;
     let posts = stage.restart_after(EVENTS / 2).await;
     assert!(posts < EVENTS, "killed too late");

@@ -21,7 +21,7 @@ async fn the_context_of_a_request_is_handed_on_with_each_attempt_also_after_a_re
         Answer::status(if post.attempt() == Some(1) { 500 } else { 200 })
     });
     let receiver = receiver.await;
-    let system = System::new(&receiver, &[("WEBHOOK_RETRY_DELAY", "2000")]);
+    let system = System::new(&receiver, &[("WEBHOOK_RETRY_DELAY", "20000")]);
     let program = system.start().await;
     let mut request = http_client()
         .unwrap()

@@ -63,7 +63,7 @@ async fn a_retry_that_waits_at_a_stop_is_delivered_after_the_next_start() {
         Answer::status(if post.attempt() == Some(1) { 500 } else { 200 })
     });
     let receiver = answers.await;
-    let system = System::new(&receiver, &[("WEBHOOK_RETRY_DELAY", "2000")]);
+    let system = System::new(&receiver, &[("WEBHOOK_RETRY_DELAY", "20000")]);
     let program = system.start().await;
     let id = post(&system, &json!({"event": "ready"})).await["id"].clone();
     receiver.wait_for(1, AT_LAST).await;

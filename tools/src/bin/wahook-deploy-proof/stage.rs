@@ -196,7 +196,7 @@ impl Stage {
         self.pair.take_consumer().kill9().await;
         // Wait until the broker has redelivered its unacked messages to the other consumer, and
         // Prometheus has scraped that.
-        sleep(Duration::from_secs(3)).await;
+        sleep(Duration::from_secs(8)).await;
         self.pair.take_consumer().kill9().await;
         // One target is removed, as for a stopped container; the other stays and is down.
         let first = listed.get(..1).context("no consumer")?;

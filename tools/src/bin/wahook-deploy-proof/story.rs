@@ -53,8 +53,8 @@ pub(crate) async fn tell(deploy: &Path) -> anyhow::Result<Story> {
     for prometheus in &stage.observers {
         observers::counted(prometheus, &count).await;
     }
-    // Time for two more scrapes.
-    sleep(Duration::from_secs(3)).await;
+    // Time for two more scrapes, also on a busy machine.
+    sleep(Duration::from_secs(8)).await;
     let (settled, accepted) = (now(), whole(stage.gateway.accepted()));
     watch.fired(&expected(FAILS), SOON).await?;
 
@@ -72,7 +72,7 @@ pub(crate) async fn tell(deploy: &Path) -> anyhow::Result<Story> {
     stage.reload();
     sleep(Duration::from_secs(12)).await;
     stage.gateway.pace(0, CALM);
-    sleep(Duration::from_secs(3)).await;
+    sleep(Duration::from_secs(8)).await;
     Ok(Story {
         ended: now(),
         observers: stage.observers.clone(),

@@ -56,8 +56,7 @@ async fn killed(act: &mut Act<'_>) -> anyhow::Result<()> {
 async fn stepped_down(act: &mut Act<'_>) -> anyhow::Result<()> {
     let set = send(act).await?;
     for _ in 0..act.size.pick(1, 3) {
-        let primary = set.try_primary_other_than(None).await?;
-        set.try_step_down(primary).await?;
+        let primary = set.try_step_down().await?;
         act.kills += 1;
         act.more_posts(500).await?;
         set.try_primary_other_than(Some(primary)).await?;
