@@ -137,12 +137,11 @@ impl Stage {
         for _ in &before {
             self.pair.add_consumer_with(&pausing).await;
         }
+        self.list_consumers(&consumers(&self.pair))?;
         for consumer in before {
             consumer.terminate();
             consumer.wait_exit(SOON).await;
         }
-        // After their end, so that no scrape sees the limits of both.
-        self.list_consumers(&consumers(&self.pair))?;
         self.webhook.go_down(true);
         self.gateway.pace(40, CALM);
         let fired = watch.fired(&expected(DOWN), SOON).await;
